@@ -1,0 +1,71 @@
+"""Import tests: each package in its own process, in the environment's Python, activated."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from platform_env import paths
+from platform_env.commands import Command, describe_status
+from platform_env.results import Result
+
+# Seconds; some packages compile or look around on their first import.
+LIMIT = 300.0
+
+_MODULE = re.compile(r"\w+(\.\w+)*")
+
+# Says that the import came to its end. A package may end the process while it is imported
+# (SystemExit, os._exit, a crash), even with status 0; and what happens after the import, when
+# the interpreter is torn down, is not tested.
+_IMPORTED = 72
+_EXCEPTION = 1
+
+_PROBE = f"""
+import os, sys
+try:
+    __import__(sys.argv[1])
+except BaseException:
+    import traceback
+    traceback.print_exc()
+    sys.stderr.flush()
+    os._exit({_EXCEPTION})
+os._exit({_IMPORTED})
+"""
+
+
+def wrong_names(environment: str, packages: Iterable[str]) -> Iterator[Result]:
+    """A failure for each entry that cannot be the name of a module."""
+    for package in packages:
+        if not _MODULE.fullmatch(package):
+            message = (
+                f"{package!r} is not a module's name: write what follows `import`, "
+                "one per line (scikit-learn, for one, is imported as sklearn)"
+            )
+            yield _result(environment, package, message, 0.0)
+
+
+def import_jobs(
+    environment: str, packages: Iterable[str], variables: Mapping[str, str], empty: Path
+) -> Iterator[Command]:
+    """A job for each package; they run in an empty folder, so that nothing there is imported."""
+    for package in packages:
+        if not _MODULE.fullmatch(package):
+            continue
+
+        def describe(message: str, seconds: float, package: str = package) -> Result:
+            return _result(environment, package, message, seconds)
+
+        yield Command(
+            [paths.python(environment), "-c", _PROBE, package],
+            env=variables,
+            cwd=empty,
+            limit=LIMIT,
+            describe=describe,
+            good_status=_IMPORTED,
+        )
+
+
+def _result(environment: str, package: str, message: str, seconds: float) -> Result:
+    # The exception is on the line before, and says more.
+    message = message.removesuffix(f"\n{describe_status(_EXCEPTION)}")
+    again = ("test-imports", environment, package)
+    return Result(environment, "import", package, message, seconds, again)

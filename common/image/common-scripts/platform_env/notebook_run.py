@@ -1,0 +1,138 @@
+"""Runs one notebook with nbclient, in a process made for it; imported only where notebooks run."""
+
+import os
+import re
+import tempfile
+import time
+import traceback
+from multiprocessing.connection import Connection
+from typing import IO, Any
+
+import nbformat
+from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_client.manager import AsyncKernelManager
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+
+from platform_env import kernels
+from platform_env.commands import describe_status
+from platform_env.notebooks import Notebook
+from platform_env.results import tail
+
+# Seconds; a kernel that takes longer to answer does not start.
+_START_LIMIT = 60
+
+# How much of a failing cell is shown.
+_SOURCE_LINES = 10
+
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def run_in_child(notebook: Notebook, limit: float, outbox: Connection) -> None:
+    """Run the notebook; send the kernel's process id, then the message, '' when it passed."""
+    os.setsid()  # Ctrl-C is for the process that started this one: it decides
+    with tempfile.TemporaryFile() as log:
+        os.dup2(log.fileno(), 1)
+        os.dup2(log.fileno(), 2)
+        try:
+            message = _Run(notebook, limit, outbox).execute()
+        except RuntimeError as error:  # nbclient's, when a kernel dies or does not start
+            message = f"{error}{_kernel_log(log)}"
+        except BaseException:
+            message = tail(traceback.format_exc())
+        outbox.send({"message": message})
+
+
+def _kernel_log(log: IO[bytes]) -> str:
+    """What the kernel wrote to its terminal, such as why it did not start."""
+    log.seek(0)
+    text = tail(log.read().decode(errors="replace"))
+    return f"\nkernel's log:\n{text}" if text else ""
+
+
+class _Run:
+    """One execution: where it is, and how its kernel ended."""
+
+    def __init__(self, notebook: Notebook, limit: float, outbox: Connection) -> None:
+        self._notebook = notebook
+        self._limit = limit
+        self._deadline = time.monotonic() + limit
+        self._outbox = outbox
+        self._document = nbformat.read(notebook.path, as_version=4)
+        self._cell: Any = None
+        self._kernel_status: int | None = None
+        # A kernelspec in the home would be found first, and a hub's users would not have it.
+        specs = KernelSpecManager(kernel_dirs=[str(kernels.folder())], ensure_native_kernel=False)
+        self._manager = AsyncKernelManager(
+            kernel_name=kernels.kernel_name(notebook.environment), kernel_spec_manager=specs
+        )
+        self._client = NotebookClient(
+            self._document,
+            km=self._manager,
+            timeout_func=self._remaining,
+            startup_timeout=max(1, min(_START_LIMIT, int(limit))),
+            on_notebook_start=self._kernel_started,
+            on_notebook_error=self._kernel_lost,
+            on_cell_execute=self._cell_started,
+        )
+
+    def execute(self) -> str:
+        """Run all cells in the notebook's own folder; the notebook is kept, however that ends."""
+        self._keep()
+        try:
+            self._client.execute(cwd=str(self._notebook.path.parent), cleanup_kc=True)
+        except CellExecutionError:
+            return self._failed_cell(self._traceback())
+        except CellTimeoutError:
+            return self._failed_by("Timeout", f"not done after {self._limit:g} s: stopped")
+        except DeadKernelError as error:
+            reason = f"the kernel died{self._end_of_kernel()}"
+            raise RuntimeError(self._failed_by("DeadKernel", reason)) from error
+        finally:
+            self._keep()
+        return ""
+
+    def _remaining(self, _cell: Any) -> float:
+        """The seconds left for the notebook (nbclient reads 0 as no limit)."""
+        return max(0.1, self._deadline - time.monotonic())
+
+    def _kernel_started(self, **_: Any) -> None:
+        self._outbox.send({"kernel": self._manager.provisioner.pid})
+
+    async def _kernel_lost(self, **_: Any) -> None:
+        self._kernel_status = await self._manager.provisioner.poll()
+
+    def _cell_started(self, cell: Any, **_: Any) -> None:
+        self._cell = cell
+
+    def _end_of_kernel(self) -> str:
+        status = self._kernel_status
+        return "" if status is None else f": {describe_status(status)}"
+
+    def _traceback(self) -> str:
+        errors = [output for output in self._cell.outputs if output.output_type == "error"]
+        return _COLOURS.sub("", "\n".join(errors[-1].traceback)) if errors else ""
+
+    def _failed_by(self, name: str, reason: str) -> str:
+        """Mark the cell as failed for those who open the notebook, too."""
+        if self._cell is None:
+            return reason
+        mark = nbformat.v4.new_output("error", ename=name, evalue=reason, traceback=[reason])
+        self._cell.outputs.append(mark)
+        return self._failed_cell(reason)
+
+    def _failed_cell(self, reason: str) -> str:
+        source = self._cell.source.strip().splitlines()
+        shown = [f"    {line}" for line in source[:_SOURCE_LINES]]
+        if len(source) > _SOURCE_LINES:
+            shown.append("    ...")
+        return "\n".join([f"in cell [{self._client.code_cells_executed}]:", *shown, tail(reason)])
+
+    def _keep(self) -> None:
+        target = self._notebook.executed()
+        if target is None:
+            return
+        target.parent.mkdir(parents=True, exist_ok=True)
+        new = target.with_name(f".{target.name}.new")
+        nbformat.write(self._document, new)
+        new.replace(target)

@@ -1,0 +1,118 @@
+"""What a test came to: told to a person at once, and to the program that asked for a record.
+
+With TEST_RESULTS set to a folder, each result is a line of JSON in its `results.jsonl`, written
+when the test ends, so that nothing that comes later can lose it.
+"""
+
+import dataclasses
+import json
+import os
+import shlex
+import time
+from pathlib import Path
+from typing import Literal
+
+from platform_env import paths
+
+Kind = Literal["consistency", "import", "notebook", "script", "tests"]
+
+# How much of a failed test's output says what was wrong.
+TAIL_LINES = 20
+
+INTERRUPTED = 130
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """The outcome of one test; a message says that it failed, and how."""
+
+    environment: str
+    kind: Kind
+    name: str
+    message: str = ""
+    seconds: float = 0.0
+    command: tuple[str, ...] = ()  # reproduces it; `env-test` where nothing smaller does
+
+    @property
+    def outcome(self) -> str:
+        return "failed" if self.message else "passed"
+
+    def title(self) -> str:
+        """Names the test on a line."""
+        return f"{self.environment}: {self.kind} {self.name}"
+
+    def as_json(self) -> str:
+        """The line of `results.jsonl`."""
+        names = ("environment", "kind", "name", "outcome", "seconds", "message")
+        values = {name: getattr(self, name) for name in names}
+        values["seconds"] = round(self.seconds, 3)
+        return json.dumps(values, ensure_ascii=False)
+
+    def again(self) -> str:
+        """The command line that runs this test alone."""
+        command = self.command or ("env-test", self.environment)
+        return shlex.join([str(SCRIPTS / command[0]), *command[1:]])
+
+
+SCRIPTS = Path(__file__).resolve().parent.parent
+
+
+def folder() -> Path | None:
+    """Where results and executed notebooks are to be kept, if anywhere."""
+    name = os.environ.get("TEST_RESULTS")
+    return Path(name) if name else None
+
+
+def tail(text: str) -> str:
+    """The last lines of a text, the empty ones at its end aside."""
+    return "\n".join(text.rstrip().splitlines()[-TAIL_LINES:])
+
+
+class Report:
+    """Collects results, and says at the end which failed."""
+
+    def __init__(self) -> None:
+        self.results: list[Result] = []
+        self._started = time.monotonic()
+        self._complete = True
+
+    def add(self, result: Result) -> None:
+        """Record a result and print its line."""
+        self.results.append(result)
+        _append(result.as_json())
+        word = "FAILED" if result.message else "passed"
+        print(f"{word}  {result.title()} ({result.seconds:.1f} s)", flush=True)
+
+    def interrupted(self) -> None:
+        """Note that not everything ran."""
+        self._complete = False
+
+    def finish(self) -> int:
+        """Print the failures with what reproduces them, then the count; give the exit status."""
+        failures = [result for result in self.results if result.message]
+        for result in failures:
+            print(f"\nFAILED  {result.title()}")
+            for line in result.message.splitlines():
+                print(f"    {line}".rstrip())
+            print(f"    again: {result.again()}")
+        seconds = time.monotonic() - self._started
+        passed = len(self.results) - len(failures)
+        print(f"\n{passed} passed, {len(failures)} failed in {seconds:.1f} s", flush=True)
+        if not self._complete:
+            paths.say("interrupted: the other tests did not run")
+            return INTERRUPTED
+        return paths.FAILED if failures else 0
+
+
+def _append(line: str) -> None:
+    """Add a line to the record in one write, which cannot mix with that of another process."""
+    directory = folder()
+    if directory is None:
+        return
+    directory.mkdir(parents=True, exist_ok=True)
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+    handle = os.open(directory / "results.jsonl", flags, 0o664)
+    try:
+        os.write(handle, (line + "\n").encode())
+    finally:
+        os.close(handle)
