@@ -1,0 +1,26 @@
+#!/usr/bin/python3 -Es
+"""Start the container's server: JupyterLab, or the frontend that DOCKER_STACKS_JUPYTER_CMD names.
+
+Takes Jupyter's arguments, after those of NOTEBOOK_ARGS. RESTARTABLE=yes starts it again at its end.
+Where JupyterHub started the container (JUPYTERHUB_API_TOKEN), start-singleuser.py takes over.
+"""
+
+import os
+import shlex
+import sys
+
+
+def main() -> None:
+    arguments = sys.argv[1:]
+    if os.environ.get("JUPYTERHUB_API_TOKEN"):
+        os.execvp("start-singleuser.py", ["start-singleuser.py", *arguments])
+    frontend = os.environ.get("DOCKER_STACKS_JUPYTER_CMD") or "lab"
+    loop = ["restart-loop"] if os.environ.get("RESTARTABLE") in ("yes", "1") else []
+    extra = shlex.split(os.environ.get("NOTEBOOK_ARGS", ""))
+    command = [*loop, "jupyter", frontend, *extra, *arguments]
+    print("start-notebook.py: running", shlex.join(command), file=sys.stderr, flush=True)
+    os.execvp(command[0], command)
+
+
+if __name__ == "__main__":
+    main()
