@@ -4,7 +4,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -18,6 +18,19 @@ SHARED_GROUP = 100
 
 FAILED = 1  # the work failed
 WRONG = 2  # the request or a file is wrong, nothing was started
+
+
+class Failed(Exception):
+    """The work failed; the text says at what, and what to do."""
+
+    status = FAILED
+
+
+class Wrong(Failed):
+    """The request or a file is wrong; nothing was started."""
+
+    status = WRONG
+
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
@@ -58,10 +71,9 @@ def spec_folder(environment: str) -> Path:
 def check_name(environment: str) -> str:
     """The name itself, when it may name an environment."""
     if not _NAME.fullmatch(environment):
-        die(
+        raise Wrong(
             f"{environment!r} cannot name an environment: "
-            "use lower-case letters, digits, '.', '_' and '-', starting with a letter or digit",
-            WRONG,
+            "use lower-case letters, digits, '.', '_' and '-', starting with a letter or digit"
         )
     return environment
 
@@ -70,7 +82,7 @@ def is_frozen() -> bool:
     """The mode of the build: USE_FROZEN is 0 (or unset) or 1."""
     value = os.environ.get("USE_FROZEN", "0")
     if value not in ("0", "1"):
-        die(f"USE_FROZEN={value} means nothing: write 0 (floating) or 1 (frozen)", WRONG)
+        raise Wrong(f"USE_FROZEN={value} means nothing: write 0 (floating) or 1 (frozen)")
     return value == "1"
 
 
@@ -108,3 +120,15 @@ def share_new_files() -> None:
     os.umask(0o002)
     if os.geteuid() == 0:
         os.setgid(SHARED_GROUP)
+
+
+def run_script(main: Callable[[], None]) -> NoReturn:
+    """Run a script's main function: an error is one message and its status, not a traceback."""
+    share_new_files()
+    try:
+        main()
+    except Failed as error:
+        die(str(error), error.status)
+    except KeyboardInterrupt:
+        die("interrupted", 130)
+    raise SystemExit(0)

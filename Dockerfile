@@ -1,0 +1,48 @@
+# The common image, shared by all missions: Linux packages, uv and the scripts of the platform,
+# on the embedded base or on one of docker-stacks' images (Ubuntu with conda).
+ARG BASE_IMAGE=science-platform/base:latest
+FROM ${BASE_IMAGE}
+SHELL ["/bin/bash", "-o", "pipefail", "-c"]
+USER root
+
+# Ordinary files where build steps mount secrets: each step works with and without them.
+RUN --mount=type=bind,source=common/base/build-config,target=/mnt \
+    install -D --mode=0644 --target-directory=/etc/image-build /mnt/* \
+    && install --mode=0644 /etc/ssl/certs/ca-certificates.crt /etc/image-build/ca.crt
+
+# For build steps only: nothing of this is in the image's run-time environment.
+ARG SSL_CERT_FILE=/etc/image-build/ca.crt PIP_CERT=/etc/image-build/ca.crt REQUESTS_CA_BUNDLE=/etc/image-build/ca.crt CURL_CA_BUNDLE=/etc/image-build/ca.crt GIT_SSL_CAINFO=/etc/image-build/ca.crt NODE_EXTRA_CA_CERTS=/etc/image-build/ca.crt CONDA_SSL_VERIFY=/etc/image-build/ca.crt APT_CONFIG=/etc/image-build/apt.conf WGETRC=/etc/image-build/wgetrc PIP_CONFIG_FILE=/etc/image-build/pip.conf UV_CONFIG_FILE=/etc/image-build/uv.toml CONDARC=/etc/image-build/condarc PIP_CACHE_DIR=/var/cache/image-build/pip UV_CACHE_DIR=/var/cache/image-build/uv CONDA_PKGS_DIRS=/var/cache/image-build/conda UV_LINK_MODE=copy
+
+# The embedded base has the distribution's Python, whose headers a compiler needs; conda's brings them.
+# docker-clean would empty the mounted package cache after each step.
+RUN --mount=type=secret,id=ca,target=/etc/image-build/ca.crt,mode=0444 \
+    --mount=type=secret,id=apt,target=/etc/image-build/apt.conf,mode=0444 \
+    --mount=type=secret,id=sources,target=/etc/image-build/sources.list,mode=0444 \
+    --mount=type=cache,id=science-platform-apt-0,target=/var/cache/apt,sharing=locked \
+    --mount=type=bind,source=common/image/packages.txt,target=/mnt/packages.txt \
+    rm -f /etc/apt/apt.conf.d/docker-clean \
+    && packages=$(sed 's/#.*//' /mnt/packages.txt) \
+    && if [ ! -e /opt/conda/conda-meta/history ]; then packages="$packages python3-dev"; fi \
+    && apt-get update \
+    && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends $packages \
+    && rm -rf /var/lib/apt/lists/* /var/log/apt /var/log/dpkg.log /var/log/alternatives.log
+
+RUN --mount=type=secret,id=ca,target=/etc/image-build/ca.crt,mode=0444 \
+    --mount=type=secret,id=pip,target=/etc/image-build/pip.conf,mode=0444 \
+    --mount=type=cache,id=science-platform-pip-0,target=/var/cache/image-build/pip \
+    --mount=type=bind,source=common/base/uv.txt,target=/mnt/uv.txt \
+    --mount=type=tmpfs,target=/mnt/uv \
+    /opt/conda/bin/python -m pip install --disable-pip-version-check --root-user-action=ignore \
+        --no-compile --require-hashes --requirement /mnt/uv.txt --target /mnt/uv \
+    && install --mode=0755 /mnt/uv/bin/uv /usr/local/bin/uv
+
+RUN install --directory --owner=1000 --group=100 --mode=2775 /opt/environments
+
+COPY --chmod=0755 common/image/common-env /opt/common-env
+COPY --chmod=0755 common/image/common-scripts /opt/common-scripts
+RUN /opt/conda/bin/python -m compileall -q /opt/common-scripts/platform_env
+
+ARG BASE_DIGEST=unknown
+RUN echo "${BASE_DIGEST}" > /etc/image-build/base-digest
+
+USER 1000

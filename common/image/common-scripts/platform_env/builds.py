@@ -1,0 +1,182 @@
+"""What has no wheel: which packages its build needs, pinned, and the build with just those.
+
+uv's cache keeps a built wheel whatever it was built with, so sources are built with a cache of
+their own: a frozen build requirement that was altered must fail on a warm cache too.
+"""
+
+import hashlib
+import json
+import os
+import tarfile
+import tempfile
+import tomllib
+import urllib.error
+import urllib.request
+import zipfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from . import credentials, paths, resolve, uv
+from .frozen import Pin
+from .paths import Failed
+from .specs import Line
+
+# Asks a build backend (PEP 517) what else it needs; runs inside the build environment.
+_HOOK = """
+import importlib, json, os, sys
+backend, folders, answer = json.loads(sys.argv[1])
+sys.path[:0] = [os.path.abspath(folder) for folder in folders]
+module, _, attribute = backend.partition(":")
+target = importlib.import_module(module)
+for part in filter(None, attribute.split(".")):
+    target = getattr(target, part)
+hook = getattr(target, "get_requires_for_build_wheel", None)
+with open(answer, "w") as file:
+    json.dump(list(hook()) if hook else [], file)
+"""
+_LEGACY = {"requires": ["setuptools>=40.8.0"], "build-backend": "setuptools.build_meta:__legacy__"}
+
+
+def requirements(
+    prefix: Path, sources: dict[str, str], pins: dict[str, Pin], preferences: dict[str, str]
+) -> dict[str, Pin]:
+    """The pinned build requirements of all packages that come as sources, in one set."""
+    with tempfile.TemporaryDirectory() as folder:
+        trees = {name: _fetch(pins[name], url, Path(folder)) for name, url in sources.items()}
+        systems = {name: _build_system(tree) for name, tree in trees.items()}
+        lines = [
+            _line(name, text) for name, system in systems.items() for text in system["requires"]
+        ]
+        build = _resolve(prefix, lines, preferences)
+        with environment(prefix, build.values()) as python:
+            more = [
+                _line(name, text)
+                for name, tree in trees.items()
+                for text in _ask_backend(python, tree, systems[name], Path(folder, name + ".json"))
+            ]
+    return _resolve(prefix, [*lines, *more], preferences) if more else build
+
+
+def _resolve(prefix: Path, lines: list[Line], preferences: dict[str, str]) -> dict[str, Pin]:
+    return resolve.resolve(prefix, lines, [], preferences, only_wheels=True)[0]
+
+
+def _line(name: str, text: str) -> Line:
+    return Line(f"build requirements of {name}", 1, text)
+
+
+@contextmanager
+def environment(prefix: Path, build: Sequence[Pin]) -> Iterator[Path]:
+    """A throw-away environment with exactly the build requirements; gives its interpreter."""
+    with tempfile.TemporaryDirectory() as folder:
+        uv.venv(Path(folder, "build"), prefix / "bin" / "python")
+        python = Path(folder, "build", "bin", "python")
+        uv.install(python, [pin.requirement for pin in build], "--require-hashes", "--no-build")
+        yield python
+
+
+def _ask_backend(python: Path, tree: Path, system: dict, answer: Path) -> list[str]:
+    question = json.dumps([system["build-backend"], system.get("backend-path", []), str(answer)])
+    env = {**os.environ, "PATH": f"{python.parent}:{os.environ.get('PATH', '')}"}
+    result = paths.run([python, "-c", _HOOK, question], env=env, cwd=tree, capture=True)
+    if result.returncode:
+        raise Failed(f"the build backend of {tree.name} failed:\n{result.stderr.strip()}")
+    return json.loads(answer.read_text(encoding="utf-8"))
+
+
+def _build_system(tree: Path) -> dict:
+    file = tree / "pyproject.toml"
+    if not file.is_file():
+        return _LEGACY
+    try:
+        system = tomllib.loads(file.read_text(encoding="utf-8")).get("build-system", _LEGACY)
+    except tomllib.TOMLDecodeError as error:
+        raise Failed(f"{tree.name}: its pyproject.toml cannot be read: {error}") from error
+    return {**_LEGACY, **system}
+
+
+def _fetch(pin: Pin, url: str, folder: Path) -> Path:
+    """The source tree of a pin, below `folder`."""
+    target = folder / pin.name
+    if pin.is_vcs:
+        _clone(pin, url, target)
+        return target / pin.subdirectory
+    archive = folder / pin.file
+    _download(url, archive, pin)
+    return _unpack(archive, target)
+
+
+def _clone(pin: Pin, url: str, target: Path) -> None:
+    env = {**os.environ, "GIT_TERMINAL_PROMPT": "0"}
+    for arguments in (
+        ["clone", "--quiet", "--no-checkout", "--", url, target],
+        ["-C", target, "checkout", "--quiet", "--detach", pin.commit],
+        ["-C", target, "submodule", "--quiet", "update", "--init", "--recursive"],
+    ):
+        result = paths.run(["git", *arguments], env=env, capture=True)
+        if result.returncode:
+            raise Failed(f"cannot get {pin.requirement}: {result.stderr.strip()}")
+
+
+def _download(url: str, archive: Path, pin: Pin) -> None:
+    request = urllib.request.Request(url, headers=credentials.headers(url))
+    try:
+        with urllib.request.urlopen(request, timeout=60) as response:
+            data = response.read()
+    except (urllib.error.URLError, OSError) as error:
+        raise Failed(f"cannot download {url}: {error}") from error
+    if hashlib.sha256(data).hexdigest() != pin.sha256:
+        raise Failed(f"{url} is not the file that the index promised: its sha256 differs")
+    archive.write_bytes(data)
+
+
+def _unpack(archive: Path, target: Path) -> Path:
+    target.mkdir()
+    if archive.suffix == ".zip":
+        with zipfile.ZipFile(archive) as file:
+            file.extractall(target)
+    else:
+        with tarfile.open(archive) as file:
+            file.extractall(target, filter="data")
+    folders = [entry for entry in target.iterdir() if entry.is_dir()]
+    return folders[0] if len(folders) == 1 else target
+
+
+def install(prefix: Path, sources: Sequence[Pin], build: Sequence[Pin]) -> None:
+    """Build and install sources, with hashes required of all that the builds use."""
+    if not sources:
+        return
+    with _pinned_builds(build) as flags:
+        python = prefix / "bin" / "python"
+        hashed = [pin.requirement for pin in sources if not pin.is_vcs]
+        vcs = [pin.requirement for pin in sources if pin.is_vcs]
+        shared = [*flags, "--compile-bytecode"]
+        uv.install(python, hashed, "--require-hashes", "--no-binary", ":all:", *shared)
+        uv.install(python, vcs, *shared)
+
+
+def sources_among(prefix: Path, pins: Sequence[Pin], build: Sequence[Pin]) -> set[str]:
+    """Which hashed pins of a frozen spec are source archives: the format doesn't tell."""
+    if not build:
+        return set()
+    with _pinned_builds(build) as flags:
+        lines = [pin.requirement for pin in pins]
+        packages = uv.compile(prefix / "bin" / "python", lines, flags=["--no-deps", *flags])
+    archives = {
+        package["sdist"].get("hashes", {}).get("sha256")
+        for package in packages
+        if "sdist" in package
+    }
+    return {pin.name for pin in pins if pin.sha256 in archives}
+
+
+@contextmanager
+def _pinned_builds(build: Sequence[Pin]) -> Iterator[list[str | Path]]:
+    """uv's flags for builds with exactly these requirements, and a cache of their own."""
+    with tempfile.TemporaryDirectory() as folder:
+        limits = Path(folder, "build.txt")
+        limits.write_text("".join(f"{pin.requirement}\n" for pin in build), encoding="utf-8")
+        flags: list[str | Path] = ["--preview-features", "build-dependency-hashes"]
+        flags += ["--require-build-hashes", "--build-constraints", limits]
+        yield [*flags, "--cache-dir", Path(folder, "cache")]

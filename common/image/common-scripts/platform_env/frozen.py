@@ -1,0 +1,225 @@
+"""The frozen spec: one text that determines an environment, stable to the byte."""
+
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from packaging.utils import canonicalize_name
+
+from . import specs, yml
+from .yml import SpecError
+
+_PLATFORMS = {"x86_64": "linux/amd64", "aarch64": "linux/arm64"}
+_FREEZE = "freeze the environment again"
+_PIP = re.compile(r"(?P<name>[A-Za-z0-9][\w.-]*)==(?P<version>[^\s;]+)(?P<rest>.*)")
+_VCS = re.compile(
+    r"(?P<name>[A-Za-z0-9][\w.-]*) @ (?P<url>git\+[^\s#]+)@(?P<commit>[^\s#@/]+)"
+    r"(?:#subdirectory=(?P<subdirectory>\S+))?"
+)
+_CONDA = re.compile(
+    r"(?:(?P<channel>[\w./:-]+)::)?(?P<name>[\w.-]+)=(?P<version>[^=\[\]]+)=(?P<build>[^=\[\]]+)"
+    r"\[subdir=(?P<subdir>[\w-]+),fn=(?P<fn>[^,\]]+),sha256=(?P<sha256>[0-9a-f]{64})\]"
+)
+
+
+@dataclass
+class Pin:
+    """One Python distribution: an artefact by its hash, or a git commit."""
+
+    name: str
+    version: str = ""
+    sha256: str = ""
+    file: str = ""
+    url: str = ""
+    commit: str = ""
+    subdirectory: str = ""
+    via: list[str] = field(default_factory=list)
+    line: int = 0
+
+    @property
+    def is_vcs(self) -> bool:
+        return bool(self.commit)
+
+    @property
+    def requirement(self) -> str:
+        """The line that installs exactly this."""
+        if self.is_vcs:
+            folder = f"#subdirectory={self.subdirectory}" if self.subdirectory else ""
+            return f"{self.name} @ {self.url}@{self.commit}{folder}"
+        return f"{self.name}=={self.version} --hash=sha256:{self.sha256}"
+
+
+@dataclass
+class CondaPin:
+    """One conda package file."""
+
+    name: str
+    version: str
+    build: str
+    subdir: str
+    fn: str
+    sha256: str
+    channel: str = ""  # only when it is not the first of the list
+
+    @property
+    def text(self) -> str:
+        channel = f"{self.channel}::" if self.channel else ""
+        return (
+            f"{channel}{self.name}={self.version}={self.build}"
+            f"[subdir={self.subdir},fn={self.fn},sha256={self.sha256}]"
+        )
+
+
+@dataclass
+class Frozen:
+    """All that a frozen spec says."""
+
+    platform: str
+    base: str
+    name: str
+    channels: list[str]
+    python: str = ""  # on the embedded base only
+    conda: list[CondaPin] = field(default_factory=list)
+    pip: list[Pin] = field(default_factory=list)
+    build: list[Pin] = field(default_factory=list)
+
+
+def this_platform() -> str:
+    machine = os.uname().machine
+    return _PLATFORMS.get(machine, f"linux/{machine}")
+
+
+def render(frozen: Frozen) -> str:
+    """The text: fixed order, normalised names, LF."""
+    lines = ["# frozen: 1", f"# platform: {frozen.platform}", f"# base: {frozen.base}"]
+    lines += [f"# build: {pin.requirement}" for pin in _sorted(frozen.build)]
+    lines += [f"name: {frozen.name}", "channels:"]
+    lines += [f"  - {channel}" for channel in frozen.channels]
+    lines += ["dependencies:"]
+    if frozen.python:
+        lines += [f"  - python={frozen.python}"]
+    lines += [f"  - {pin.text}" for pin in sorted(frozen.conda, key=lambda pin: pin.name)]
+    if frozen.pip:
+        lines += ["  - pip:", *_pip_lines(frozen.pip)]
+    return "\n".join(lines) + "\n"
+
+
+def _pip_lines(pins: list[Pin]) -> list[str]:
+    hashed = [pin for pin in _sorted(pins) if not pin.is_vcs]
+    vcs = [pin for pin in _sorted(pins) if pin.is_vcs]
+    lines = ["    - --no-require-hashes"] if vcs else []
+    for pin in [*hashed, *vcs]:
+        via = f"  # via {', '.join(sorted(pin.via))}" if pin.via else ""
+        lines.append(f"    - {pin.requirement}{via}")
+    return lines
+
+
+def _sorted(pins: list[Pin]) -> list[Pin]:
+    return sorted(pins, key=lambda pin: pin.name)
+
+
+def parse(path: Path, text: str) -> Frozen:
+    """Read a frozen spec; SpecError says what in it is not frozen."""
+    document = yml.parse(path, text)
+    platform, base, build = _header(path, document.comments)
+    if document.name is None:
+        raise SpecError(path, 1, "the line `name:` is missing", _FREEZE)
+    if not document.channels:
+        raise SpecError(path, document.name.line, "the list `channels:` is missing", _FREEZE)
+    channels = [item.text for item in document.channels]
+    frozen = Frozen(platform, base, document.name.text, channels, build=build)
+    for item in document.conda:
+        _take_conda(path, item, frozen)
+    if not frozen.python and not any(pin.name == "python" for pin in frozen.conda):
+        raise SpecError(path, document.name.line, "no line says which python", _FREEZE)
+    frozen.pip = _pip_pins(path, document.pip)
+    _refuse_twins(path, frozen.pip)
+    _refuse_twins(path, frozen.build)
+    return frozen
+
+
+def _header(path: Path, comments: list[yml.Item]) -> tuple[str, str, list[Pin]]:
+    values: dict[str, str] = {}
+    build: list[Pin] = []
+    for item in comments:
+        key, _, value = item.text.partition(": ")
+        if key == "build":
+            build.append(_hashed_pin(path, yml.Item(value, item.line)))
+        elif key in ("frozen", "platform", "base"):
+            values[key] = value
+    if values.get("frozen") != "1":
+        raise SpecError(path, 1, "this is no frozen spec: `# frozen: 1` is missing", _FREEZE)
+    for key in ("platform", "base"):
+        if not values.get(key):
+            raise SpecError(path, 1, f"the line `# {key}:` is missing", _FREEZE)
+    return values["platform"], values["base"], build
+
+
+def _take_conda(path: Path, item: yml.Item, frozen: Frozen) -> None:
+    if found := re.fullmatch(r"python=(\d+\.\d+\.\d+\w*)", item.text):
+        frozen.python = found[1]
+    elif found := _CONDA.fullmatch(item.text):
+        fields = found.groupdict(default="")
+        frozen.conda.append(CondaPin(**fields))
+    else:
+        raise SpecError(
+            path, item.line, f"`{item.text}` is not pinned to one package file", _FREEZE
+        )
+
+
+def _pip_pins(path: Path, items: list[yml.Item]) -> list[Pin]:
+    pins = []
+    for item in items:
+        if item.text == "--no-require-hashes":
+            continue
+        pins.append(_vcs_pin(path, item) if " @ " in item.text else _hashed_pin(path, item))
+    return pins
+
+
+def _hashed_pin(path: Path, item: yml.Item) -> Pin:
+    found = _PIP.fullmatch(item.text)
+    if not found or "*" in found["version"]:
+        raise SpecError(path, item.line, f"`{item.text}` is not pinned to one version", _FREEZE)
+    digest = re.fullmatch(r" --hash=sha256:([0-9a-f]{64})", found["rest"])
+    if not digest:
+        raise SpecError(
+            path,
+            item.line,
+            f"`{found['name']}=={found['version']}` has not exactly one sha256",
+            _FREEZE,
+        )
+    pin = Pin(canonicalize_name(found["name"]), found["version"], digest[1])
+    return _with_place(pin, item)
+
+
+def _vcs_pin(path: Path, item: yml.Item) -> Pin:
+    found = _VCS.fullmatch(item.text)
+    if not found or not re.fullmatch(r"[0-9a-f]{40}", found["commit"]):
+        raise SpecError(
+            path,
+            item.line,
+            f"`{item.text}` does not end with a full commit (40 hex digits)",
+            _FREEZE,
+        )
+    specs.check_url(specs.Line(str(path), item.line, item.text), found["url"])
+    fields = found.groupdict(default="")
+    fields["name"] = canonicalize_name(fields["name"])
+    return _with_place(Pin(**fields), item)
+
+
+def _with_place(pin: Pin, item: yml.Item) -> Pin:
+    pin.line = item.line
+    if item.comment.startswith("via "):
+        pin.via = [name.strip() for name in item.comment.removeprefix("via ").split(",")]
+    return pin
+
+
+def _refuse_twins(path: Path, pins: list[Pin]) -> None:
+    seen: dict[str, int] = {}
+    for pin in pins:
+        if pin.name in seen:
+            raise SpecError(
+                path, pin.line, f"`{pin.name}` stands in line {seen[pin.name]} too", _FREEZE
+            )
+        seen[pin.name] = pin.line

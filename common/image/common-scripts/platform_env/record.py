@@ -1,0 +1,100 @@
+"""What was installed into an environment, kept in its share/environment/record.json."""
+
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from packaging.utils import canonicalize_name
+
+from . import paths
+from .frozen import Pin
+from .specs import Line, Spec
+
+_VERSION = 1
+
+
+@dataclass
+class Record:
+    """The specs given in order, and the artefacts installed for them."""
+
+    environment: str
+    specs: list[Spec] = field(default_factory=list)
+    # Only in an environment made from a frozen spec: the direct requests, and who made them.
+    requested: dict[str, list[str]] = field(default_factory=dict)
+    channels: list[str] = field(default_factory=list)
+    packages: dict[str, Pin] = field(default_factory=dict)
+    build: dict[str, Pin] = field(default_factory=dict)
+
+    @property
+    def pip_lines(self) -> list[Line]:
+        return [line for spec in self.specs for line in spec.pip]
+
+    @property
+    def constraints(self) -> list[Line]:
+        return [line for spec in self.specs for line in spec.constraints]
+
+    @property
+    def conda_lines(self) -> list[Line]:
+        return [line for spec in self.specs for line in spec.conda]
+
+    def add_spec(self, spec: Spec) -> None:
+        """Take a spec file in; one that was given before is replaced by its new text."""
+        self.specs = [known for known in self.specs if known.file != spec.file] + [spec]
+        self.channels += [name for name in spec.channels if name not in self.channels]
+
+
+def path(prefix: Path) -> Path:
+    return prefix / "share" / "environment" / "record.json"
+
+
+def load(environment: str) -> Record:
+    """The environment's record; an empty one when nothing was recorded yet."""
+    file = path(paths.prefix(environment))
+    if not file.is_file():
+        return Record(environment)
+    try:
+        data = json.loads(file.read_text(encoding="utf-8"))
+        return _decode(environment, data)
+    except (ValueError, TypeError, KeyError) as error:
+        problem = f"{file}:1: this record cannot be read ({error}): create {environment} again"
+        raise paths.Failed(problem) from error
+
+
+def save(record: Record) -> None:
+    """Write the record beside the old one, then rename: it is whole at any time."""
+    file = path(paths.prefix(record.environment))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    temporary = file.with_suffix(f".{os.getpid()}.tmp")
+    data = {"version": _VERSION, **asdict(record)}
+    temporary.write_text(json.dumps(data, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    temporary.replace(file)
+
+
+def _decode(environment: str, data: dict) -> Record:
+    if data["version"] != _VERSION:
+        raise ValueError(f"its version is {data['version']}, not {_VERSION}")
+    return Record(
+        environment=environment,
+        specs=[_spec(spec) for spec in data["specs"]],
+        requested=data["requested"],
+        channels=data["channels"],
+        packages={name: Pin(**pin) for name, pin in data["packages"].items()},
+        build={name: Pin(**pin) for name, pin in data["build"].items()},
+    )
+
+
+def _spec(data: dict) -> Spec:
+    lines = {key: [Line(**line) for line in data[key]] for key in ("conda", "pip", "constraints")}
+    return Spec(data["file"], data["sha256"], data["channels"], **lines)
+
+
+def requests(record: Record, installed: dict) -> dict[str, list[str]]:
+    """The packages asked for directly, each with the spec files that ask."""
+    found = {name: list(origins) for name, origins in record.requested.items()}
+    for line in record.pip_lines:
+        if canonicalize_name(line.name) in installed:
+            origins = found.setdefault(line.name, [])
+            if line.origin not in origins:
+                origins.append(line.origin)
+    return found

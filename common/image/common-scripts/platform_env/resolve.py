@@ -1,0 +1,112 @@
+"""From requirement lines to pins: one artefact for each package, chosen for this machine."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from packaging import tags
+from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+
+from . import installed, uv
+from .frozen import Pin
+from .paths import Failed
+from .specs import Line
+
+
+class ConflictError(Failed):
+    """Requirements that cannot hold together; the text names their files and lines."""
+
+
+def resolve(
+    prefix: Path,
+    lines: Sequence[Line],
+    constraints: Sequence[Line],
+    preferences: dict[str, str],
+    only_wheels: bool = False,
+) -> tuple[dict[str, Pin], dict[str, str]]:
+    """Pins for the lines and all that they need, and the URLs of those that come as sources."""
+    try:
+        packages = uv.compile(
+            prefix / "bin" / "python",
+            [re.sub(r"\s--hash[= ]\S+", "", line.text) for line in lines],
+            [line.text for line in constraints],
+            preferences,
+            ["--only-binary", ":all:"] if only_wheels else [],
+        )
+    except uv.UvError as error:
+        raise ConflictError(_blame(str(error), [*lines, *constraints])) from error
+    ranks = _tag_ranks(prefix)
+    allowed = {line.name: line.hashes for line in lines if line.hashes}
+    pins, sources = {}, {}
+    for package in packages:
+        name = canonicalize_name(package["name"])
+        pin, url = _choose(package, ranks, allowed.get(name, []))
+        pins[name] = pin
+        if pin.is_vcs or not pin.file.endswith(".whl"):
+            sources[name] = url
+    return pins, sources
+
+
+def _blame(message: str, lines: Sequence[Line]) -> str:
+    """uv's explanation, and the spec lines about the packages that it names."""
+    words = {
+        canonicalize_name(word) for word in re.findall(r"[A-Za-z0-9][\w.-]*[A-Za-z0-9]", message)
+    }
+    guilty = [f"  {line.where}: {line.text}" for line in lines if line.name in words]
+    about = ["the lines about them:", *guilty] if guilty else []
+    advice = "change one of the lines so that they can hold together, or correct the name"
+    return "\n".join([message, *about, advice])
+
+
+def _tag_ranks(prefix: Path) -> dict[tags.Tag, int]:
+    """How well each wheel tag suits the environment's Python: the lower the better."""
+    major, minor = (int(part) for part in installed.python_version(prefix).split("."))
+    platforms = list(tags.platform_tags())
+    supported = [
+        *tags.cpython_tags((major, minor), platforms=platforms),
+        *tags.compatible_tags((major, minor), f"cp{major}{minor}", platforms),
+    ]
+    return {tag: rank for rank, tag in reversed(list(enumerate(supported)))}
+
+
+def _choose(package: dict, ranks: dict[tags.Tag, int], allowed: list[str]) -> tuple[Pin, str]:
+    """The artefact to install: a git commit, else the best wheel, else the source archive."""
+    name = canonicalize_name(package["name"])
+    if vcs := package.get("vcs"):
+        pin = Pin(
+            name, package.get("version", ""), url="git+" + vcs["url"], commit=vcs["commit-id"]
+        )
+        pin.subdirectory = vcs.get("subdirectory", "")
+        return pin, vcs["url"]
+    rated = sorted(
+        ((_rating(file, ranks), file) for file in package.get("wheels", ())),
+        key=lambda pair: pair[0] or (),
+    )
+    candidates = [file for rating, file in rated if rating]
+    candidates += [package["sdist"]] if "sdist" in package else []
+    for file in candidates:
+        digest = file.get("hashes", {}).get("sha256", "")
+        if not digest:
+            raise Failed(
+                f"the index gives no sha256 for {file.get('url', name)}: use one that does"
+            )
+        if not allowed or digest in allowed:
+            return Pin(name, package["version"], digest, _file_name(file)), file.get("url", "")
+    reason = "that its hash allows" if allowed else "that suits this Python and platform"
+    raise Failed(
+        f"{name} {package.get('version', '')} has no file {reason}: ask for another version"
+    )
+
+
+def _rating(file: dict, ranks: dict[tags.Tag, int]) -> tuple | None:
+    try:
+        _, _, build, wheel_tags = parse_wheel_filename(_file_name(file))
+    except InvalidWheelFilename:
+        return None
+    known = [ranks[tag] for tag in wheel_tags if tag in ranks]
+    return (min(known), *(-part for part in build[:1])) if known else None
+
+
+def _file_name(file: dict) -> str:
+    return file.get("name") or unquote(urlsplit(file["url"]).path.rsplit("/", 1)[-1])

@@ -1,0 +1,155 @@
+"""The only module that knows uv's command line."""
+
+import configparser
+import os
+import re
+import shutil
+import tempfile
+import tomllib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from . import paths
+from .paths import Failed
+
+# uv's settings that say where packages come from and how to reach them. All others are dropped:
+# a UV_NO_DEPS or UV_TARGET in somebody's shell must not change what an environment contains.
+_KEPT = re.compile(
+    r"UV_(INDEX.*|DEFAULT_INDEX|EXTRA_INDEX_URL|FIND_LINKS|NO_INDEX|KEYRING_PROVIDER|CONFIG_FILE"
+    r"|CACHE_DIR|NO_CACHE|LINK_MODE|HTTP_.*|REQUEST_.*|CONCURRENT_.*|INSECURE_HOST|OFFLINE"
+    r"|NATIVE_TLS|SYSTEM_CERTS|SSL_.*|GIT_LFS)"
+)
+_PYTHON_STATE = ("VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP")
+_PIP_CONFIGS = ("/etc/pip.conf", "~/.pip/pip.conf", "~/.config/pip/pip.conf")
+
+
+class UvError(Failed):
+    """uv ended with an error; the text is what it said."""
+
+
+def _program() -> str:
+    found = shutil.which("uv", path=f"/usr/local/bin:{os.environ.get('PATH', '')}")
+    if not found:
+        raise Failed("uv is not installed: it comes with the common image")
+    return found
+
+
+def environment() -> dict[str, str]:
+    """The process environment for uv: index settings, caches and certificates, nothing else."""
+    env = {
+        name: value
+        for name, value in os.environ.items()
+        if not (name.startswith(("UV_", "PIP_")) or name in _PYTHON_STATE) or _KEPT.fullmatch(name)
+    }
+    if not _has_index(env):
+        env |= _pip_indexes()
+    env["UV_NO_PROGRESS"] = "1"
+    env["UV_PYTHON_DOWNLOADS"] = "never"
+    env.setdefault("UV_LINK_MODE", "copy" if _cache_is_mounted(env) else "hardlink")
+    return env
+
+
+def _has_index(env: dict[str, str]) -> bool:
+    if any(env.get(name) for name in ("UV_INDEX_URL", "UV_DEFAULT_INDEX", "UV_INDEX")):
+        return True
+    file = Path(env.get("UV_CONFIG_FILE") or "~/.config/uv/uv.toml").expanduser()
+    try:
+        settings = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError:
+        return False
+    return bool({"index", "index-url"} & {*settings, *settings.get("pip", {})})
+
+
+def _pip_indexes() -> dict[str, str]:
+    """pip's index settings as uv's, for a machine on which only pip was configured."""
+    parser = configparser.RawConfigParser()
+    named = os.environ.get("PIP_CONFIG_FILE")
+    files = [Path(name).expanduser() for name in ([named] if named else _PIP_CONFIGS)]
+    parser.read([file for file in files if os.access(file, os.R_OK)], encoding="utf-8")
+    found = {}
+    for pip_name, uv_name in (("index-url", "UV_DEFAULT_INDEX"), ("extra-index-url", "UV_INDEX")):
+        value = os.environ.get("PIP_" + pip_name.upper().replace("-", "_"))
+        for section in ("global", "install"):
+            value = value or parser.get(section, pip_name, fallback="")
+        if value:
+            found[uv_name] = " ".join(value.split())
+    return found
+
+
+def _cache_is_mounted(env: dict[str, str]) -> bool:
+    """Whether uv's cache lies on another file system, where hard links cannot reach."""
+    cache = Path(env.get("UV_CACHE_DIR") or "~/.cache/uv").expanduser()
+    while not cache.exists():
+        cache = cache.parent
+    return cache.stat().st_dev != paths.CONDA_DIR.stat().st_dev
+
+
+def _run(arguments: Sequence[str | Path], *, quiet: bool = False) -> None:
+    """Run uv away from the current folder: a pyproject.toml there is none of our business."""
+    result = paths.run([_program(), *arguments], env=environment(), cwd=Path("/"), capture=True)
+    if result.returncode:
+        raise UvError((result.stderr or result.stdout).strip())
+    if not quiet and result.stderr.strip():
+        paths.say(result.stderr.strip())
+
+
+def venv(prefix: Path, python: Path | str = "/usr/bin/python3") -> None:
+    """Make an empty environment, on the Python of the embedded base."""
+    _run(["venv", "--quiet", "--no-project", "--python", python, prefix])
+
+
+def compile(
+    python: Path,
+    requirements: Iterable[str],
+    constraints: Iterable[str] = (),
+    preferences: dict[str, str] | None = None,
+    flags: Sequence[str | Path] = (),
+) -> list[dict]:
+    """Resolve requirements for that Python: the packages of a pylock.toml (PEP 751)."""
+    with tempfile.TemporaryDirectory() as folder:
+        wanted, limits, lock = (
+            Path(folder, name) for name in ("in.txt", "limits.txt", "pylock.toml")
+        )
+        wanted.write_text("\n".join([*requirements, ""]), encoding="utf-8")
+        limits.write_text("\n".join([*constraints, ""]), encoding="utf-8")
+        if preferences:
+            lock.write_text(_preferred(preferences), encoding="utf-8")
+        command = ["pip", "compile", "--quiet", "--format", "pylock.toml", "--no-header"]
+        command += ["--python", python, "--constraints", limits, "--output-file", lock, wanted]
+        _run([*command, *flags], quiet=True)
+        return tomllib.loads(lock.read_text(encoding="utf-8")).get("packages", [])
+
+
+def _preferred(versions: dict[str, str]) -> str:
+    """A lock file as uv reads it to keep the versions that are installed."""
+    head = 'lock-version = "1.0"\ncreated-by = "env-update"\n'
+    return head + "".join(
+        f'[[packages]]\nname = "{name}"\nversion = "{version}"\n'
+        for name, version in sorted(versions.items())
+    )
+
+
+def install(python: Path, requirements: Sequence[str], *flags: str | Path) -> None:
+    """Install exactly these lines, without their dependencies."""
+    if not requirements:
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        wanted = Path(folder, "requirements.txt")
+        wanted.write_text("\n".join([*requirements, ""]), encoding="utf-8")
+        command = ["pip", "install", "--no-deps", "--break-system-packages", "--python", python]
+        _run([*command, *flags, "--requirements", wanted])
+
+
+def uninstall(python: Path, names: Sequence[str]) -> None:
+    if names:
+        _run(["pip", "uninstall", "--break-system-packages", "--python", python, *names])
+
+
+def check(python: Path) -> list[str]:
+    """What `pip check` would say: one line per conflict, none when all is consistent."""
+    try:
+        _run(["pip", "check", "--python", python], quiet=True)
+    except UvError as error:
+        lines = str(error).splitlines()
+        return [line for line in lines if " requires " in line or "duplicate" in line] or lines
+    return []
