@@ -107,7 +107,7 @@ def _display_name(environment: str) -> str:
 
 def _share(spec: Path) -> None:
     """Open a kernelspec to the group; the scratch folder was private."""
-    spec.chmod(0o775)
+    spec.chmod(0o2775)
     for entry in spec.iterdir():
         entry.chmod(0o664)
 
