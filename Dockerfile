@@ -40,7 +40,7 @@ RUN install --directory --owner=1000 --group=100 --mode=2775 /opt/environments
 
 COPY --chmod=0755 common/image/common-env /opt/common-env
 COPY --chmod=0755 common/image/common-scripts /opt/common-scripts
-COPY --chmod=0644 common/image/etc/profile.d/ /etc/profile.d/
+COPY --chmod=0644 common/image/etc/profile.d/environments.sh /etc/profile.d/
 COPY --chmod=0755 common/image/before-notebook.d/ /usr/local/bin/before-notebook.d/
 RUN /opt/conda/bin/python -m compileall -q /opt/common-scripts/platform_env
 
