@@ -39,11 +39,11 @@ _LEGACY = {"requires": ["setuptools>=40.8.0"], "build-backend": "setuptools.buil
 
 
 def requirements(
-    prefix: Path, sources: dict[str, str], pins: dict[str, Pin], preferences: dict[str, str]
+    prefix: Path, sources: Sequence[Pin], urls: dict[str, str], preferences: dict[str, str]
 ) -> dict[str, Pin]:
     """The pinned build requirements of all packages that come as sources, in one set."""
     with tempfile.TemporaryDirectory() as folder:
-        trees = {name: _fetch(pins[name], url, Path(folder)) for name, url in sources.items()}
+        trees = {pin.name: _fetch(pin, urls[pin.name], Path(folder)) for pin in sources}
         systems = {name: _build_system(tree) for name, tree in trees.items()}
         lines = [
             _line(name, text) for name, system in systems.items() for text in system["requires"]
@@ -143,7 +143,9 @@ def _unpack(archive: Path, target: Path) -> Path:
     return folders[0] if len(folders) == 1 else target
 
 
-def install(prefix: Path, sources: Sequence[Pin], build: Sequence[Pin]) -> None:
+def install(
+    prefix: Path, sources: Sequence[Pin], build: Sequence[Pin], extra: Sequence[str] = ()
+) -> None:
     """Build and install sources, with hashes required of all that the builds use."""
     if not sources:
         return
@@ -151,15 +153,17 @@ def install(prefix: Path, sources: Sequence[Pin], build: Sequence[Pin]) -> None:
         python = prefix / "bin" / "python"
         hashed = [pin.requirement for pin in sources if not pin.is_vcs]
         vcs = [pin.requirement for pin in sources if pin.is_vcs]
-        shared = [*flags, "--compile-bytecode"]
-        uv.install(python, hashed, "--require-hashes", "--no-binary", ":all:", *shared)
+        shared = [*flags, *extra, "--compile-bytecode"]
+        # Not `:all:`, which would also build the build requirements from source.
+        chosen = [part for pin in sources for part in ("--no-binary", pin.name)]
+        uv.install(python, hashed, "--require-hashes", *chosen, *shared)
         uv.install(python, vcs, *shared)
 
 
-def sources_among(prefix: Path, pins: Sequence[Pin], build: Sequence[Pin]) -> set[str]:
+def sources_among(prefix: Path, pins: Sequence[Pin], build: Sequence[Pin]) -> list[Pin]:
     """Which hashed pins of a frozen spec are source archives: the format doesn't tell."""
     if not build:
-        return set()
+        return []
     with _pinned_builds(build) as flags:
         lines = [pin.requirement for pin in pins]
         packages = uv.compile(prefix / "bin" / "python", lines, flags=["--no-deps", *flags])
@@ -168,7 +172,7 @@ def sources_among(prefix: Path, pins: Sequence[Pin], build: Sequence[Pin]) -> se
         for package in packages
         if "sdist" in package
     }
-    return {pin.name for pin in pins if pin.sha256 in archives}
+    return [pin for pin in pins if pin.sha256 in archives]
 
 
 @contextmanager

@@ -34,6 +34,7 @@ class Pin:
     url: str = ""
     commit: str = ""
     subdirectory: str = ""
+    is_source: bool = False  # has to be built: a source archive, or a git commit
     via: list[str] = field(default_factory=list)
     line: int = 0
 
@@ -205,7 +206,7 @@ def _vcs_pin(path: Path, item: yml.Item) -> Pin:
     specs.check_url(specs.Line(str(path), item.line, item.text), found["url"])
     fields = found.groupdict(default="")
     fields["name"] = canonicalize_name(fields["name"])
-    return _with_place(Pin(**fields), item)
+    return _with_place(Pin(**fields, is_source=True), item)
 
 
 def _with_place(pin: Pin, item: yml.Item) -> Pin:

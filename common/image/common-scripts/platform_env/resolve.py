@@ -25,7 +25,7 @@ def resolve(
     preferences: dict[str, str],
     only_wheels: bool = False,
 ) -> tuple[dict[str, Pin], dict[str, str]]:
-    """Pins for the lines and all that they need, and the URLs of those that come as sources."""
+    """Pins for the lines and all that they need, and where each artefact comes from."""
     try:
         packages = uv.compile(
             prefix / "bin" / "python",
@@ -38,14 +38,11 @@ def resolve(
         raise ConflictError(_blame(str(error), [*lines, *constraints])) from error
     ranks = _tag_ranks(prefix)
     allowed = {line.name: line.hashes for line in lines if line.hashes}
-    pins, sources = {}, {}
+    pins, urls = {}, {}
     for package in packages:
         name = canonicalize_name(package["name"])
-        pin, url = _choose(package, ranks, allowed.get(name, []))
-        pins[name] = pin
-        if pin.is_vcs or not pin.file.endswith(".whl"):
-            sources[name] = url
-    return pins, sources
+        pins[name], urls[name] = _choose(package, ranks, allowed.get(name, []))
+    return pins, urls
 
 
 def _blame(message: str, lines: Sequence[Line]) -> str:
@@ -77,7 +74,7 @@ def _choose(package: dict, ranks: dict[tags.Tag, int], allowed: list[str]) -> tu
         pin = Pin(
             name, package.get("version", ""), url="git+" + vcs["url"], commit=vcs["commit-id"]
         )
-        pin.subdirectory = vcs.get("subdirectory", "")
+        pin.subdirectory, pin.is_source = vcs.get("subdirectory", ""), True
         return pin, vcs["url"]
     rated = sorted(
         ((_rating(file, ranks), file) for file in package.get("wheels", ())),
@@ -92,7 +89,9 @@ def _choose(package: dict, ranks: dict[tags.Tag, int], allowed: list[str]) -> tu
                 f"the index gives no sha256 for {file.get('url', name)}: use one that does"
             )
         if not allowed or digest in allowed:
-            return Pin(name, package["version"], digest, _file_name(file)), file.get("url", "")
+            pin = Pin(name, package["version"], digest, _file_name(file))
+            pin.is_source = not pin.file.endswith(".whl")
+            return pin, file.get("url", "")
     reason = "that its hash allows" if allowed else "that suits this Python and platform"
     raise Failed(
         f"{name} {package.get('version', '')} has no file {reason}: ask for another version"

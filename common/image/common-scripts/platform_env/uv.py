@@ -88,7 +88,8 @@ def _run(arguments: Sequence[str | Path], *, quiet: bool = False) -> None:
     """Run uv away from the current folder: a pyproject.toml there is none of our business."""
     result = paths.run([_program(), *arguments], env=environment(), cwd=Path("/"), capture=True)
     if result.returncode:
-        raise UvError((result.stderr or result.stdout).strip())
+        said = (result.stderr or result.stdout).strip()
+        raise UvError(re.sub(r"\A.*?^(?=error: )", "", said, count=1, flags=re.S | re.M))
     if not quiet and result.stderr.strip():
         paths.say(result.stderr.strip())
 

@@ -1,0 +1,64 @@
+"""The frozen spec of an installed environment, from its record and conda's metadata; offline."""
+
+from . import conda, frozen, installed, paths, record
+from .frozen import Frozen
+from .paths import Failed, Wrong
+from .record import Record
+
+
+def export(environment: str) -> str:
+    """The text of the frozen spec; fails when record and environment disagree."""
+    if environment == "base":
+        raise Wrong(
+            "base belongs to the base image, and is pinned by its digest: nothing to freeze"
+        )
+    if not paths.exists(environment):
+        known = ", ".join(paths.environments()) or "none"
+        raise Wrong(f"there is no environment {environment} (there are: {known})")
+    state = record.load(environment)
+    _compare(state)
+    prefix = paths.prefix(environment)
+    spec = Frozen(frozen.this_platform(), _base_digest(), environment, state.channels)
+    if paths.is_conda_base():
+        spec.channels, spec.conda = conda.pins(prefix, state.channels)
+    else:
+        spec.channels = spec.channels or ["conda-forge"]
+        spec.python = installed.full_python_version(prefix)
+    spec.pip = list(state.packages.values())
+    spec.build = list(state.build.values())
+    return frozen.render(spec)
+
+
+def _base_digest() -> str:
+    file = paths.IMAGE_BUILD / "base-digest"
+    text = file.read_text(encoding="utf-8").strip() if file.is_file() else ""
+    if not text:
+        raise Failed(f"{file}:1: the base image's digest is missing: build the common image again")
+    return text
+
+
+def _compare(state: Record) -> None:
+    """Name every difference between what was recorded and what is there."""
+    prefix = paths.prefix(state.environment)
+    present = installed.scan(prefix)
+    owned = installed.conda_owned(prefix)
+    found = []
+    for name, pin in state.packages.items():
+        entry = present.get(name)
+        if entry is None:
+            found.append(f"{name} {pin.version} was recorded and is not installed")
+        elif pin.is_vcs and entry.commit != pin.commit:
+            found.append(
+                f"{name} was recorded at {pin.commit}, and at {entry.commit or 'none'} it is now"
+            )
+        elif not pin.is_vcs and entry.version != pin.version:
+            found.append(f"{name} was recorded as {pin.version}, and {entry.version} is installed")
+    for name, entry in present.items():
+        if name not in state.packages and name not in owned:
+            found.append(f"{name} {entry.version} is installed and was not recorded")
+    if found:
+        raise Failed(
+            f"{state.environment} is not what env-create and env-update made:\n"
+            + "\n".join(f"  {line}" for line in sorted(found))
+            + "\ninstall with env-update instead of pip or conda, or create the environment again"
+        )
