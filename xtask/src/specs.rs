@@ -1,0 +1,137 @@
+//! Which files of an environment's folder are lists of packages, and what these include.
+//! Paths are relative to a mission's `environments/`.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Component, Path, PathBuf},
+};
+
+use crate::config::Mode;
+
+/// The environment that every base image brings.
+pub(crate) const BASE: &str = "base";
+
+/// How a spec file is installed. The last extension counts, and nothing else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Yaml,
+    Conda,
+    Pip,
+}
+
+/// `None` for what is not a list of packages.
+pub(crate) fn kind(path: &Path) -> Option<Kind> {
+    match path.extension()?.to_str()? {
+        "yml" | "yaml" => Some(Kind::Yaml),
+        "conda" => Some(Kind::Conda),
+        "pip" => Some(Kind::Pip),
+        _ => None,
+    }
+}
+
+/// `<env>/<env>-frozen.yml`.
+pub(crate) fn frozen(env: &str) -> PathBuf {
+    Path::new(env).join(format!("{env}-frozen.yml"))
+}
+
+/// The modes whose images hold the spec file `path`. The lists of `base` are installed in both.
+pub(crate) fn modes(path: &Path) -> &'static [Mode] {
+    let env = environment(path);
+    match env {
+        BASE => &[Mode::Floating, Mode::Frozen],
+        _ if path == frozen(env) => &[Mode::Frozen],
+        _ => &[Mode::Floating],
+    }
+}
+
+/// The environment that `path` belongs to: its first folder.
+pub(crate) fn environment(path: &Path) -> &str {
+    path.components().next().and_then(|it| it.as_os_str().to_str()).unwrap_or_default()
+}
+
+/// Every list of packages among `files`: by its extension, outside `tests/`, or because another
+/// list includes it.
+pub(crate) fn all(files: &BTreeMap<PathBuf, String>) -> BTreeSet<PathBuf> {
+    let by_name = files.keys().filter(|it| it.components().count() > 1 && !is_test(it));
+    let by_name: Vec<&Path> =
+        by_name.filter(|it| kind(it).is_some()).map(PathBuf::as_path).collect();
+    closure(by_name, files).0
+}
+
+/// Whether `path` is below an environment's `tests/`.
+pub(crate) fn is_test(path: &Path) -> bool {
+    path.components().nth(1).is_some_and(|it| it.as_os_str() == "tests")
+}
+
+/// A `-r` or `-c` line whose file is not there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Missing {
+    /// The list with the line.
+    pub(crate) list: PathBuf,
+    /// Counted from 1.
+    pub(crate) line: usize,
+    pub(crate) what: String,
+}
+
+/// `lists` and all that they include, directly or not.
+pub(crate) fn closure<'a>(
+    lists: impl IntoIterator<Item = &'a Path>,
+    files: &BTreeMap<PathBuf, String>,
+) -> (BTreeSet<PathBuf>, Vec<Missing>) {
+    let mut open: Vec<PathBuf> = lists.into_iter().map(Path::to_owned).collect();
+    let mut found = BTreeSet::new();
+    let mut missing = Vec::new();
+    while let Some(list) = open.pop() {
+        let text = files.get(&list).map_or("", String::as_str);
+        if !found.insert(list.clone()) {
+            continue;
+        }
+        for (line, name) in includes(text) {
+            let path = normal(&list.parent().unwrap_or(Path::new("")).join(name));
+            match path.filter(|it| files.contains_key(it)) {
+                Some(path) => open.push(path),
+                None => {
+                    let what =
+                        format!("includes `{name}`, which is not a file below environments/");
+                    missing.push(Missing { list: list.clone(), line, what });
+                }
+            }
+        }
+    }
+    (found, missing)
+}
+
+/// `path` without `.` and `..`; `None` when it leads out of its root.
+pub(crate) fn normal(path: &Path) -> Option<PathBuf> {
+    let mut res = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => (),
+            Component::ParentDir if res.pop() => (),
+            Component::Normal(name) => res.push(name),
+            _ => return None,
+        }
+    }
+    Some(res)
+}
+
+/// Lines and names of the files that a list includes, as pip writes it:
+/// <https://pip.pypa.io/en/stable/reference/requirements-file-format/#supported-options>.
+/// In YAML the line is an item of a `pip:` list. URLs are left out.
+pub(crate) fn includes(text: &str) -> Vec<(usize, &str)> {
+    let lines = text.lines().enumerate();
+    lines.filter_map(|(at, line)| Some((at + 1, include(line)?))).collect()
+}
+
+fn include(line: &str) -> Option<&str> {
+    let line = line.trim();
+    let line = line.strip_prefix("- ").unwrap_or(line).trim().trim_matches(['"', '\'']);
+    let options = ["--requirement", "--constraint", "-r", "-c"];
+    let rest = options.into_iter().find_map(|it| line.strip_prefix(it))?;
+    let rest = rest.strip_prefix('=').unwrap_or(rest).trim_start();
+    let name = rest.split(" #").next()?.trim_end();
+    Some(name).filter(|it| !it.is_empty() && !it.contains("://"))
+}
+
+#[cfg(test)]
+mod tests;

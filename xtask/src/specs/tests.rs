@@ -1,0 +1,64 @@
+use std::path::Path;
+
+use super::{Kind, all, includes, kind, modes, normal};
+use crate::config::Mode;
+
+/// LESSONS extension-cut: the kind was the text after the first dot of the path.
+#[test]
+fn extension_cut() {
+    for (path, expected) in [
+        ("./x.pip", Some(Kind::Pip)),
+        ("py3.8/x.pip", Some(Kind::Pip)),
+        ("foo.v2.pip", Some(Kind::Pip)),
+        ("x.yaml", Some(Kind::Yaml)),
+        ("x.yml", Some(Kind::Yaml)),
+        ("x.conda", Some(Kind::Conda)),
+        ("x.pip.txt", None),
+        ("pip", None),
+    ] {
+        assert_eq!(kind(Path::new(path)), expected, "{path}");
+    }
+}
+
+/// LESSONS name-contains-base: names are compared whole.
+#[test]
+fn name_contains_base() {
+    let both: &[Mode] = &[Mode::Floating, Mode::Frozen];
+    for (path, expected) in [
+        ("base/lab.pip", both),
+        ("database-tools/x.pip", &[Mode::Floating]),
+        ("hello/hello-frozen.yml", &[Mode::Frozen]),
+        ("hello/other-frozen.yml", &[Mode::Floating]),
+        ("hello/old/hello-frozen.yml", &[Mode::Floating]),
+    ] {
+        assert_eq!(modes(Path::new(path)), expected, "{path}");
+    }
+}
+
+#[test]
+fn includes_of_pip_and_of_yaml() {
+    let text = "numpy\n-r a.txt  # why\n--constraint=b/c.pip\n  -cd.txt\n# -r e\n-r https://x.org/f\n\
+        dependencies:\n- pip:\n  - -r g.pip\n  - \"-r h i.pip\"\n-e .\n--no-cache\n";
+    let expected = [(2, "a.txt"), (3, "b/c.pip"), (4, "d.txt"), (9, "g.pip"), (10, "h i.pip")];
+    assert_eq!(includes(text), expected);
+}
+
+#[test]
+fn lists_are_found_by_name_and_by_inclusion() {
+    let files = [
+        ("README.pip", ""),
+        ("a/a.pip", "-r ../b/common.txt\n"),
+        ("a/notes.txt", ""),
+        ("a/tests/data.yml", ""),
+        ("b/common.txt", "-c ../a/a.pip\n"),
+    ];
+    let files = files.iter().map(|(path, text)| (path.into(), (*text).to_owned())).collect();
+    let found: Vec<_> = all(&files).into_iter().map(|it| it.display().to_string()).collect();
+    assert_eq!(found, ["a/a.pip", "b/common.txt"]);
+}
+
+#[test]
+fn paths_without_detours() {
+    assert_eq!(normal(Path::new("a/./b/../c")).as_deref(), Some(Path::new("a/c")));
+    assert_eq!(normal(Path::new("a/../../b")), None);
+}
