@@ -1,0 +1,128 @@
+//! `image-update`: writes the missions' Dockerfiles, or shows how they differ from their sources.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use fs_err as fs;
+
+use crate::{
+    cli,
+    dockerfile::{Sources, generate::generate},
+    failure::{self, Failure},
+    files,
+    repo::{Mission, Repo},
+    report,
+    task::Desk,
+};
+
+/// `image-update`, or with `--check` a diff and a failure.
+pub(crate) fn run(desk: &Desk<'_>, args: &cli::ImageUpdate) -> anyhow::Result<u8> {
+    let _lock = if args.check { None } else { desk.lock()? };
+    let named = desk.named(&args.missions).map_err(failure::request)?;
+    let missions: Vec<&Mission> = named.iter().map(|it| &it.mission).collect();
+    let mut updates = updates(&desk.repo, &missions)?;
+    updates.retain(Update::differs);
+    if desk.cli.json {
+        let paths: Vec<&PathBuf> = updates.iter().map(|it| &it.path).collect();
+        println!("{}", serde_json::to_string_pretty(&paths)?);
+    }
+    if args.check {
+        let diffs = updates.iter().map(Update::diff).filter(|_| !desk.cli.json);
+        print!("{}", diffs.collect::<String>());
+        return Ok(u8::from(!updates.is_empty()));
+    }
+    for update in &updates {
+        desk.ui.say(format!("write {}", update.path.display()));
+    }
+    if !desk.cli.dry_run {
+        write(&desk.repo, &updates)?;
+    }
+    Ok(0)
+}
+
+/// A Dockerfile as it is, and as its sources want it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Update {
+    /// Relative to the root of the checkout.
+    pub(crate) path: PathBuf,
+    /// `None` when there is none.
+    pub(crate) old: Option<String>,
+    pub(crate) new: String,
+}
+
+impl Update {
+    pub(crate) fn differs(&self) -> bool {
+        self.old.as_deref() != Some(&self.new)
+    }
+
+    /// What writing it would change, as a unified diff.
+    pub(crate) fn diff(&self) -> String {
+        let old = self.old.as_deref().unwrap_or_default();
+        let name = self.path.display().to_string();
+        let before = if self.old.is_some() { name.as_str() } else { "/dev/null" };
+        similar::TextDiff::from_lines(old, &self.new)
+            .unified_diff()
+            .header(before, &name)
+            .to_string()
+    }
+}
+
+/// The Dockerfiles of `missions`; those that keep their own are left out.
+///
+/// # Errors
+/// All findings about the sources, as a wrong request.
+pub(crate) fn updates(repo: &Repo, missions: &[&Mission]) -> anyhow::Result<Vec<Update>> {
+    let mut findings = Vec::new();
+    let mut res = Vec::new();
+    for mission in missions {
+        let path = repo.relative(&mission.dockerfile()).to_owned();
+        let old = read(&mission.dockerfile())?;
+        if mission.custom().is_none() && old.is_some() {
+            continue;
+        }
+        match generate(&Sources::read(repo, mission)?) {
+            Ok(new) => res.push(Update { path, old, new }),
+            Err(found) => findings.extend(found),
+        }
+    }
+    if findings.is_empty() {
+        return Ok(res);
+    }
+    let text = format!("no Dockerfile can be generated\n{}", report::text(findings));
+    Err(Failure::Request(text).into())
+}
+
+/// The text of the mission's Dockerfile: generated, or its own.
+///
+/// # Errors
+/// All findings about the sources, as a wrong request.
+pub(crate) fn text(repo: &Repo, mission: &Mission) -> anyhow::Result<String> {
+    match updates(repo, &[mission])?.pop() {
+        Some(update) => Ok(update.new),
+        None => Ok(fs::read_to_string(mission.dockerfile())?),
+    }
+}
+
+/// Writes what differs, each file whole or not at all.
+///
+/// # Errors
+/// A folder that cannot be written.
+pub(crate) fn write(repo: &Repo, updates: &[Update]) -> anyhow::Result<()> {
+    for update in updates {
+        files::write(&repo.root.join(&update.path), update.new.as_bytes())?;
+    }
+    Ok(())
+}
+
+fn read(path: &Path) -> anyhow::Result<Option<String>> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(err) => Err(err.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,69 @@
+use expect_test::expect;
+
+use super::{updates, write};
+use crate::{files, repo::Repo};
+
+/// A checkout with the missions `a`, which is generated, and `b`, which is not.
+fn checkout() -> (tempfile::TempDir, Repo) {
+    let dir = tempfile::tempdir().unwrap();
+    for (path, text) in [
+        ("common/image/Dockerfile.trailer", "USER root\n"),
+        ("missions/a/Dockerfile.custom", "ARG BASE_IMAGE=c\nFROM ${BASE_IMAGE}\n"),
+        ("missions/b/Dockerfile", "FROM x\n"),
+    ] {
+        files::write(&dir.path().join(path), text.as_bytes()).unwrap();
+    }
+    let repo = Repo::read(dir.path()).unwrap();
+    (dir, repo)
+}
+
+#[test]
+fn writes_what_differs_and_nothing_else() {
+    let (dir, repo) = checkout();
+    let missions: Vec<_> = repo.missions.iter().collect();
+    let wanted = updates(&repo, &missions).unwrap();
+    assert_eq!(wanted.len(), 1);
+    assert!(wanted[0].differs());
+    write(&repo, &wanted).unwrap();
+    assert!(!updates(&repo, &missions).unwrap()[0].differs());
+    let own = fs_err::read_to_string(dir.path().join("missions/b/Dockerfile")).unwrap();
+    assert_eq!(own, "FROM x\n");
+}
+
+#[test]
+fn a_difference_is_shown_as_a_diff() {
+    let (dir, repo) = checkout();
+    let missions: Vec<_> = repo.missions.iter().collect();
+    write(&repo, &updates(&repo, &missions).unwrap()).unwrap();
+    let trailer = dir.path().join("common/image/Dockerfile.trailer");
+    files::write(&trailer, b"USER root\nUSER 1000\n").unwrap();
+    let diff = updates(&repo, &missions).unwrap()[0].diff();
+    expect![[r#"
+        --- missions/a/Dockerfile
+        +++ missions/a/Dockerfile
+        @@ -20,3 +20,4 @@
+         FROM ${BASE_IMAGE}
+ 
+         USER root
+        +USER 1000
+    "#]]
+    .assert_eq(&diff);
+}
+
+#[test]
+fn all_findings_of_all_missions_are_told() {
+    let (dir, _) = checkout();
+    files::write(&dir.path().join("missions/a/Dockerfile.custom"), b"RUM a\n").unwrap();
+    files::write(&dir.path().join("missions/c/README.md"), b"").unwrap();
+    let repo = Repo::read(dir.path()).unwrap();
+    let err = updates(&repo, &repo.missions.iter().collect::<Vec<_>>()).unwrap_err();
+    assert_eq!(crate::failure::status(&err), 2);
+    expect![[r#"
+        no Dockerfile can be generated
+        missions/a/Dockerfile.custom:1: dockerfile: there is no instruction `RUM`
+            fix: a line that goes on needs a `\` at its end; a comment, a `#` before it
+        missions/c: dockerfile: there is no Dockerfile.custom
+            fix: write one; missions/hello has an example"#]]
+    .assert_eq(&err.to_string());
+    assert!(!dir.path().join("missions/a/Dockerfile").exists());
+}
