@@ -1,0 +1,159 @@
+//! `check`: everything about this repository that can be checked without an engine. Each rule is a
+//! pure function over [`Facts`], in a file of its own; add it to [`RULES`].
+
+pub(crate) mod dockerfile;
+pub(crate) mod run_chain;
+pub(crate) mod environment_steps;
+pub(crate) mod spec_never_installed;
+pub(crate) mod nothing_tested;
+pub(crate) mod notebook_missing;
+pub(crate) mod generated_dockerfile;
+pub(crate) mod script_strict;
+pub(crate) mod setup_env_untracked;
+pub(crate) mod dockerignore_literal;
+
+use std::{os::unix::fs::PermissionsExt as _, path::PathBuf};
+
+use fs_err as fs;
+
+use crate::{
+    dockerfile::{Model, Sources},
+    process::{self, cmd},
+    repo::{Mission, Repo},
+    report::Finding,
+};
+
+/// What the rules look at, read before any of them runs.
+#[derive(Debug, Default)]
+pub(crate) struct Facts {
+    /// What git tracks or would track: everything that is not ignored.
+    pub(crate) files: Vec<File>,
+    pub(crate) missions: Vec<MissionFacts>,
+}
+
+/// A file of the checkout.
+#[derive(Debug, Clone)]
+pub(crate) struct File {
+    /// Relative to the root.
+    pub(crate) path: PathBuf,
+    pub(crate) executable: bool,
+    /// Empty when it is not UTF-8.
+    pub(crate) text: String,
+}
+
+/// A mission; see [`Sources::custom`] for one that keeps a Dockerfile of its own.
+#[derive(Debug)]
+pub(crate) struct MissionFacts {
+    pub(crate) sources: Sources,
+    /// The sources, understood, or why they are not; no findings for a Dockerfile of its own.
+    pub(crate) model: Result<Model, Vec<Finding>>,
+    /// The Dockerfile as it is; `None` when there is none.
+    pub(crate) dockerfile: Option<String>,
+}
+
+/// One kind of mistake.
+pub(crate) struct Rule {
+    pub(crate) name: &'static str,
+    /// What must hold.
+    pub(crate) about: &'static str,
+    /// Whether a mission with such a finding is refused before it is built.
+    pub(crate) refuses: bool,
+    pub(crate) check: fn(&Facts) -> Vec<Finding>,
+}
+
+/// All rules, in the order of `check --help`.
+pub(crate) const RULES: &[Rule] = &[
+    dockerfile::RULE,
+    run_chain::RULE,
+    environment_steps::RULE,
+    spec_never_installed::RULE,
+    nothing_tested::RULE,
+    notebook_missing::RULE,
+    generated_dockerfile::RULE,
+    script_strict::RULE,
+    setup_env_untracked::RULE,
+    dockerignore_literal::RULE,
+];
+
+/// The rules, as `check --help` lists them.
+pub(crate) fn help() -> String {
+    let lines = RULES.iter().map(|it| format!("  {:22} {}", it.name, it.about));
+    format!("Rules:\n{}", lines.collect::<Vec<_>>().join("\n"))
+}
+
+/// What all rules find, sorted.
+pub(crate) fn findings(facts: &Facts) -> Vec<Finding> {
+    found(facts, |_| true)
+}
+
+/// Why `mission` must not be built.
+///
+/// # Errors
+/// A file that cannot be read.
+pub(crate) fn refusals(repo: &Repo, mission: &Mission) -> anyhow::Result<Vec<Finding>> {
+    let facts = Facts { files: Vec::new(), missions: vec![MissionFacts::read(repo, mission)?] };
+    Ok(found(&facts, |rule| rule.refuses))
+}
+
+fn found(facts: &Facts, wanted: impl Fn(&Rule) -> bool) -> Vec<Finding> {
+    let rules = RULES.iter().filter(|it| wanted(it));
+    let mut res: Vec<Finding> = rules.flat_map(|it| (it.check)(facts)).collect();
+    res.sort();
+    res.dedup();
+    res
+}
+
+impl Facts {
+    /// # Errors
+    /// This is no git checkout, or a file cannot be read.
+    pub(crate) fn read(repo: &Repo) -> anyhow::Result<Facts> {
+        let list = cmd!(repo.root, "git ls-files -z --cached --others --exclude-standard");
+        let mut files = Vec::new();
+        for name in process::read(&list)?.split_terminator('\0') {
+            let path = repo.root.join(name);
+            if path.is_file() {
+                let executable = fs::metadata(&path)?.permissions().mode() & 0o111 != 0;
+                let text = String::from_utf8(fs::read(&path)?).unwrap_or_default();
+                files.push(File { path: PathBuf::from(name), executable, text });
+            }
+        }
+        files.sort_by(|a, b| a.path.cmp(&b.path));
+        files.dedup_by(|a, b| a.path == b.path);
+        let missions = repo.missions.iter().map(|it| MissionFacts::read(repo, it));
+        Ok(Facts { files, missions: missions.collect::<anyhow::Result<_>>()? })
+    }
+
+    /// The sources that are understood; what is wrong with the others is rule `dockerfile`'s.
+    pub(crate) fn models(&self) -> impl Iterator<Item = (&Sources, &Model)> {
+        self.missions.iter().filter_map(|it| Some((&it.sources, it.model.as_ref().ok()?)))
+    }
+
+    /// Dockerfiles and parts of them that people write.
+    pub(crate) fn dockerfiles(&self) -> impl Iterator<Item = &File> {
+        let is_dockerfile = |it: &&File| {
+            let name = it.path.file_name().map_or("".into(), |it| it.to_string_lossy());
+            name == "Dockerfile" || name.starts_with("Dockerfile.") && !name.ends_with("ignore")
+        };
+        let is_generated = |file: &File| {
+            let mut missions = self.missions.iter().filter(|it| it.sources.custom.is_some());
+            missions.any(|it| it.sources.mission.join("Dockerfile") == file.path)
+        };
+        self.files.iter().filter(is_dockerfile).filter(move |it| !is_generated(it))
+    }
+}
+
+impl MissionFacts {
+    fn read(repo: &Repo, mission: &Mission) -> anyhow::Result<MissionFacts> {
+        let sources = Sources::read(repo, mission)?;
+        let path = mission.dockerfile();
+        let dockerfile = if path.is_file() { Some(fs::read_to_string(path)?) } else { None };
+        let model = match (&sources.custom, &dockerfile) {
+            (None, Some(_)) => Err(Vec::new()),
+            _ => sources.model(),
+        };
+        Ok(MissionFacts { sources, model, dockerfile })
+    }
+}
+
+#[cfg(test)]
+mod tests;

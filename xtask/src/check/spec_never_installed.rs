@@ -1,0 +1,44 @@
+//! LESSONS of earlier systems: a list of packages lay in the folder, and no step installed it.
+
+use std::{collections::BTreeSet, path::PathBuf};
+
+use crate::{
+    check::{Facts, Rule},
+    dockerfile::{Model, Sources},
+    report::Finding,
+    specs,
+};
+
+pub(crate) const RULE: Rule = Rule {
+    name: "spec-never-installed",
+    about: "every spec file is installed by a step",
+    refuses: true,
+    check,
+};
+
+pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
+    facts.models().flat_map(|(sources, model)| check_mission(sources, model)).collect()
+}
+
+fn check_mission(sources: &Sources, model: &Model) -> Vec<Finding> {
+    let installed: BTreeSet<&PathBuf> = model
+        .steps
+        .iter()
+        .flat_map(|it| it.floating.values().chain(it.frozen.values()))
+        .flatten()
+        .collect();
+    let lists = sources.specs().into_iter().filter(|it| specs::kind(it).is_some());
+    let unused = lists.filter(|it| !installed.contains(it));
+    unused
+        .map(|it| {
+            let env = specs::environment(&it);
+            let name = it.strip_prefix(env).unwrap_or(&it).display();
+            let fix = format!(
+                "add `RUN /opt/common-scripts/env-update {env} {name}` to {}, or remove the file",
+                model.files[0].path.display()
+            );
+            let what = "no step installs this file".to_owned();
+            Finding { file: sources.path_of(&it), line: None, rule: RULE.name, what, fix }
+        })
+        .collect()
+}
