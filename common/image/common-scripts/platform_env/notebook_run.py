@@ -6,6 +6,7 @@ import tempfile
 import time
 import traceback
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import IO, Any
 
 import nbformat
@@ -31,11 +32,11 @@ _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 def run_in_child(notebook: Notebook, limit: float, outbox: Connection) -> None:
     """Run the notebook; send the kernel's process id, then the message, '' when it passed."""
     os.setsid()  # Ctrl-C is for the process that started this one: it decides
-    with tempfile.TemporaryFile() as log:
+    with tempfile.TemporaryFile() as log, tempfile.TemporaryDirectory() as sockets:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
         try:
-            message = _Run(notebook, limit, outbox).execute()
+            message = _Run(notebook, limit, Path(sockets), outbox).execute()
         except RuntimeError as error:  # nbclient's, when a kernel dies or does not start
             message = f"{error}{_kernel_log(log)}"
         except BaseException:
@@ -53,7 +54,7 @@ def _kernel_log(log: IO[bytes]) -> str:
 class _Run:
     """One execution: where it is, and how its kernel ended."""
 
-    def __init__(self, notebook: Notebook, limit: float, outbox: Connection) -> None:
+    def __init__(self, notebook: Notebook, limit: float, sockets: Path, outbox: Connection) -> None:
         self._notebook = notebook
         self._limit = limit
         self._deadline = time.monotonic() + limit
@@ -63,8 +64,13 @@ class _Run:
         self._kernel_status: int | None = None
         # A kernelspec in the home would be found first, and a hub's users would not have it.
         specs = KernelSpecManager(kernel_dirs=[str(kernels.folder())], ensure_native_kernel=False)
+        # Ports are chosen before the kernel takes them: kernels that start at the same time could
+        # choose the same one. And the home may not be writable.
         self._manager = AsyncKernelManager(
-            kernel_name=kernels.kernel_name(notebook.environment), kernel_spec_manager=specs
+            kernel_name=kernels.kernel_name(notebook.environment),
+            kernel_spec_manager=specs,
+            transport="ipc",
+            connection_file=str(sockets / "kernel.json"),
         )
         self._client = NotebookClient(
             self._document,
