@@ -74,7 +74,7 @@ fn hidden(line: &str, mut stops_at_failure: bool) -> Option<(String, String)> {
             Operator::Background => {
                 return Some((first.to_owned(), format!("`&` hides a failure of `{joined}`")));
             }
-            Operator::Semicolon if stops_at_failure || next.is_empty() => (),
+            Operator::Semicolon if stops_at_failure || next.is_empty() || first == "true" => (),
             Operator::Semicolon if next == "done" && first != "exit" => {
                 let what =
                     format!("the loop hides a failure of `{joined}` in all but its last round");

@@ -206,7 +206,8 @@ fn folder(env: &str, files: &BTreeSet<PathBuf>, target: &str) -> String {
 }
 
 /// A frozen spec is written as a pattern, which may match nothing: the first freeze then does not
-/// change the Dockerfile, and a floating build does not need one.
+/// change the Dockerfile, and a floating build does not need one. (BuildKit then copies nothing,
+/// where the classic builder failed: <https://github.com/moby/moby/issues/26332>.)
 fn source(file: &Path, is_frozen: bool) -> String {
     let path = format!("environments/{}", file.display());
     match path.strip_suffix('l') {
