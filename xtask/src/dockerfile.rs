@@ -88,7 +88,7 @@ impl Sources {
         let environments = mission.dir.join("environments");
         let home = mission.dir.join("default-home-contents");
         let mut files = BTreeMap::new();
-        for path in walk(&environments)? {
+        for path in walk(&environments, is_hidden)? {
             path.to_str().with_context(|| format!("{}: the name is no UTF-8", path.display()))?;
             let name = relative(&path, &environments);
             let text = if is_list(&name) { fs::read(&path)? } else { Vec::new() };
@@ -100,7 +100,7 @@ impl Sources {
             trailer: text(&repo.root.join(TRAILER))?,
             environments: mission.environments.iter().map(|it| it.name.clone()).collect(),
             files,
-            home: walk(&home)?.iter().map(|it| relative(it, &home)).collect(),
+            home: walk(&home, |_| false)?.iter().map(|it| relative(it, &home)).collect(),
         })
     }
 
@@ -161,21 +161,26 @@ fn relative(path: &Path, dir: &Path) -> PathBuf {
     path.strip_prefix(dir).unwrap_or(path).to_owned()
 }
 
-/// Files below `dir`, links among them; without hidden ones and `__pycache__`, which editors and
-/// Python leave behind. Nothing when there is no `dir`.
-fn walk(dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
+/// What editors and file managers leave behind.
+fn is_hidden(name: &str) -> bool {
+    name.starts_with('.')
+}
+
+/// Files below `dir`, links among them, without what Python and Jupyter leave behind, nor what
+/// `skip` says of a name. Nothing when there is no `dir`.
+fn walk(dir: &Path, skip: fn(&str) -> bool) -> anyhow::Result<Vec<PathBuf>> {
     if !dir.is_dir() {
         return Ok(Vec::new());
     }
     let mut res = Vec::new();
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
-        let name = entry.file_name();
-        if name.to_string_lossy().starts_with('.') || name == "__pycache__" {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name == "__pycache__" || name == ".ipynb_checkpoints" || skip(&name) {
             continue;
         }
         if entry.file_type()?.is_dir() {
-            res.extend(walk(&entry.path())?);
+            res.extend(walk(&entry.path(), skip)?);
         } else {
             res.push(entry.path());
         }

@@ -8,6 +8,8 @@ use crate::{
     report,
 };
 
+mod missions;
+
 /// A file; one whose name begins with `+` is executable.
 fn file(&(name, text): &(&str, &str)) -> File {
     let path = name.trim_start_matches('+');
@@ -101,134 +103,6 @@ fn swallowed_in_run() {
                 fix: join with `&&`, or begin with `set -e;`
             missions/m/Dockerfile.custom:9: run-chain: `;` hides a failure of `set -o pipefail`
                 fix: join with `&&`, or begin with `set -e;`"#]],
-    );
-}
-
-const HELLO: [(&str, &str); 2] = [("hello/hello.yml", ""), ("hello/tests/imports", "numpy\n")];
-const CREATE: &str = "RUN env-create hello hello.yml\n";
-
-#[test]
-fn each_environment_is_made_once() {
-    let rule = &super::environment_steps::RULE;
-    check_mission(rule, CREATE, &HELLO, expect![[""]]);
-    check_mission(rule, "RUN env-update base b.pip\n", &[("base/b.pip", "")], expect![[""]]);
-    check_mission(
-        rule,
-        "RUN env-update hello hello.yml\n",
-        &HELLO,
-        expect![[r#"
-        missions/m/environments/hello: environment-steps: no step makes this environment
-            fix: write `RUN /opt/common-scripts/env-create hello hello.yml` in missions/m/Dockerfile.custom"#]],
-    );
-    let twice = format!("{CREATE}RUN a \\\n  && env-clone base hello\nRUN env-create base\n");
-    check_mission(
-        rule,
-        &twice,
-        &HELLO,
-        expect![[r#"
-        missions/m/Dockerfile.custom:5: environment-steps: environment `hello` is made more than once
-            fix: remove this call; env-update installs more into an environment
-        missions/m/Dockerfile.custom:6: environment-steps: `base` is there already
-            fix: remove this call; env-update installs more into an environment"#]],
-    );
-}
-
-/// LESSONS spec-never-installed.
-#[test]
-fn spec_never_installed() {
-    let rule = &super::spec_never_installed::RULE;
-    let files = [
-        &HELLO[..],
-        &[("hello/a.pip", "-r b.txt\n"), ("hello/b.txt", ""), ("hello/hello-frozen.yml", "")],
-    ]
-    .concat();
-    check_mission(rule, &format!("{CREATE}RUN env-update hello a.pip\n"), &files, expect![[""]]);
-    let files = [&files[..], &[("hello/py3.8/cvt.pip", ""), ("hello/tests/x.yml", "")]].concat();
-    check_mission(
-        rule,
-        CREATE,
-        &files,
-        expect![[r#"
-            missions/m/environments/hello/a.pip: spec-never-installed: no step installs this file
-                fix: add `RUN /opt/common-scripts/env-update hello a.pip` to missions/m/Dockerfile.custom, or remove the file
-            missions/m/environments/hello/py3.8/cvt.pip: spec-never-installed: no step installs this file
-                fix: add `RUN /opt/common-scripts/env-update hello py3.8/cvt.pip` to missions/m/Dockerfile.custom, or remove the file"#]],
-    );
-}
-
-/// LESSONS nothing-tested.
-#[test]
-fn nothing_tested() {
-    let rule = &super::nothing_tested::RULE;
-    for test in ["a/tests/imports", "a/tests/deep/x.ipynb", "a/tests/test"] {
-        check_mission(rule, "", &[(test, "numpy\n"), ("base/b.pip", "")], expect![[""]]);
-    }
-    let files = [("a/a.pip", ""), ("b/tests/imports", "# none\n"), ("c/tests/data.txt", "")];
-    check_mission(
-        rule,
-        "",
-        &files,
-        expect![[r#"
-        missions/m/environments/a: nothing-tested: nothing in this environment is tested
-            fix: write tests/imports, with a package per line, or add notebooks to tests/
-        missions/m/environments/b/tests/imports: nothing-tested: the list is empty
-            fix: add entries, one per line, or remove the file
-        missions/m/environments/c: nothing-tested: nothing in this environment is tested
-            fix: write tests/imports, with a package per line, or add notebooks to tests/"#]],
-    );
-}
-
-#[test]
-fn lines_of_notebooks_name_notebooks() {
-    let rule = &super::notebook_missing::RULE;
-    let list = "# a\nx.ipynb\n**/y*.ipynb # b\n../../other/tests/z.ipynb\n/opt/common/x.ipynb\n";
-    let files = [
-        ("a/tests/notebooks", list),
-        ("a/tests/x.ipynb", ""),
-        ("a/tests/d/y1.ipynb", ""),
-        ("other/tests/z.ipynb", ""),
-    ];
-    check_mission(rule, "", &files, expect![[""]]);
-    let list = "gone.ipynb\n\n*.ipynb\n/opt/default-home-contents/*.ipynb\n../../../../../x\n";
-    let files = [("a/tests/notebooks", list), ("a/tests/d/y1.ipynb", "")];
-    check_mission(
-        rule,
-        "",
-        &files,
-        expect![[r#"
-        missions/m/environments/a/tests/notebooks:1: notebook-missing: `gone.ipynb` matches no notebook
-            fix: correct the path, relative to the tests folder, or remove the line
-        missions/m/environments/a/tests/notebooks:3: notebook-missing: `*.ipynb` matches no notebook
-            fix: correct the path, relative to the tests folder, or remove the line
-        missions/m/environments/a/tests/notebooks:4: notebook-missing: `/opt/default-home-contents/*.ipynb` matches no notebook
-            fix: correct the path, relative to the tests folder, or remove the line
-        missions/m/environments/a/tests/notebooks:5: notebook-missing: `../../../../../x` matches no notebook
-            fix: correct the path, relative to the tests folder, or remove the line"#]],
-    );
-}
-
-/// LESSONS drifted-copy.
-#[test]
-fn drifted_copy() {
-    let rule = &super::generated_dockerfile::RULE;
-    let mut facts = mission(CREATE, &HELLO);
-    check(rule, &facts, expect![[""]]);
-    facts.missions[0].dockerfile =
-        facts.missions[0].dockerfile.take().map(|it| it.replace("hello.yml", "x.yml"));
-    check(
-        rule,
-        &facts,
-        expect![[r#"
-        missions/m/Dockerfile:11: generated-dockerfile: differs from what its sources generate
-            fix: run `cargo xtask image-update m`; with --check it shows the difference"#]],
-    );
-    facts.missions[0].dockerfile = None;
-    check(
-        rule,
-        &facts,
-        expect![[r#"
-        missions/m/Dockerfile:1: generated-dockerfile: differs from what its sources generate
-            fix: run `cargo xtask image-update m`; with --check it shows the difference"#]],
     );
 }
 
