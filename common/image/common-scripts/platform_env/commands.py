@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 from platform_env.results import Result, tail
 
@@ -30,11 +31,12 @@ class Command:
         self._cwd = cwd
         self._describe = describe
         self._good_status = good_status
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115 -- lives as long as the job
+        self._log: IO[bytes] | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._not_started = ""
 
     def start(self) -> None:
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 -- until the job's result is known
         try:
             self._process = subprocess.Popen(
                 self._argv,
@@ -57,7 +59,8 @@ class Command:
             self._process.wait()
 
     def result(self, seconds: float, late: bool) -> Result:
-        return self._describe(self._message(late), seconds)
+        with self._log:
+            return self._describe(self._message(late), seconds)
 
     def _message(self, late: bool) -> str:
         if self._process is None:

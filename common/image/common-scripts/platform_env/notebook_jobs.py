@@ -5,6 +5,7 @@ a short notebook costs. Whatever happens to a process or its kernel is one noteb
 """
 
 import multiprocessing
+from multiprocessing.context import ForkProcess
 
 from platform_env import notebook_run
 from platform_env.commands import describe_status, kill_group
@@ -25,43 +26,50 @@ class NotebookJob:
         self._notebook = notebook
         self._kernel: int | None = None  # its process id
         self._message: str | None = None  # what came of it, once that is known
+        self._process: ForkProcess | None = None
         try:
             self._own_limit = notebook.limit(default_limit)
         except ValueError as error:
             self._own_limit = default_limit
             self._message = str(error)
         self.limit = self._own_limit + _GRACE
-        self._inbox, self._outbox = _FORK.Pipe(duplex=False)
-        self._process = _FORK.Process(
-            target=notebook_run.run_in_child,
-            args=(notebook, self._own_limit, self._outbox),
-        )
 
     def start(self) -> None:
-        if self._message is None:
-            self._process.start()
-        self._outbox.close()
+        if self._message is not None:
+            return
+        self._inbox, outbox = _FORK.Pipe(duplex=False)
+        arguments = (self._notebook, self._own_limit, outbox)
+        self._process = _FORK.Process(target=notebook_run.run_in_child, args=arguments)
+        self._process.start()
+        outbox.close()
 
     def ended(self) -> bool:
+        if self._process is None:
+            return True
         self._listen()
         return not self._process.is_alive()
 
     def kill(self) -> None:
-        if self._process.is_alive():
-            self._process.kill()
-            self._process.join()
+        if self._process is None:
+            return
+        self._process.kill()
+        self._process.join()
         self._listen()
         if self._kernel is not None:
             kill_group(self._kernel)
 
     def result(self, seconds: float, late: bool) -> Result:
-        message = self._message
+        return self._notebook.result(self._outcome(late), seconds)
+
+    def _outcome(self, late: bool) -> str:
+        """The message, also where the process could not send one; its pipe is not needed more."""
+        if self._process is not None:
+            self._inbox.close()
         if late:
-            message = f"still running {_GRACE:g} s after its {self._own_limit:g} s: killed"
-        elif message is None:
-            end = describe_status(self._process.exitcode or 0)
-            message = f"the process that ran the notebook {end}"
-        return self._notebook.result(message, seconds)
+            return f"still running {_GRACE:g} s after its {self._own_limit:g} s: killed"
+        if self._message is None:
+            return f"the process that ran the notebook {describe_status(self._process.exitcode)}"
+        return self._message
 
     def _listen(self) -> None:
         """Take in what the process has told so far."""
