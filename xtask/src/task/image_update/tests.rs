@@ -38,16 +38,13 @@ fn a_difference_is_shown_as_a_diff() {
     let trailer = dir.path().join("common/image/Dockerfile.trailer");
     files::write(&trailer, b"USER root\nUSER 1000\n").unwrap();
     let diff = updates(&repo, &missions).unwrap()[0].diff();
+    let lines: Vec<&str> = diff.lines().filter(|it| it.starts_with(['+', '-', '@'])).collect();
     expect![[r#"
         --- missions/a/Dockerfile
         +++ missions/a/Dockerfile
         @@ -20,3 +20,4 @@
-         FROM ${BASE_IMAGE}
- 
-         USER root
-        +USER 1000
-    "#]]
-    .assert_eq(&diff);
+        +USER 1000"#]]
+    .assert_eq(&lines.join("\n"));
 }
 
 #[test]
