@@ -14,13 +14,16 @@ RUN --mount=type=bind,source=common/base/build-config,target=/mnt \
 ARG SSL_CERT_FILE=/etc/image-build/ca.crt PIP_CERT=/etc/image-build/ca.crt REQUESTS_CA_BUNDLE=/etc/image-build/ca.crt CURL_CA_BUNDLE=/etc/image-build/ca.crt GIT_SSL_CAINFO=/etc/image-build/ca.crt NODE_EXTRA_CA_CERTS=/etc/image-build/ca.crt CONDA_SSL_VERIFY=/etc/image-build/ca.crt APT_CONFIG=/etc/image-build/apt.conf WGETRC=/etc/image-build/wgetrc PIP_CONFIG_FILE=/etc/image-build/pip.conf UV_CONFIG_FILE=/etc/image-build/uv.toml CONDARC=/etc/image-build/condarc PIP_CACHE_DIR=/var/cache/image-build/pip UV_CACHE_DIR=/var/cache/image-build/uv CONDA_PKGS_DIRS=/var/cache/image-build/conda UV_LINK_MODE=copy
 
 # The embedded base has the distribution's Python, whose headers a compiler needs; conda's brings them.
-# docker-clean would empty the mounted package cache after each step.
+# docker-clean would empty the mounted package cache after each step. Left out are 100 MB that only
+# work on compilers and on Python itself needs: sanitizers, a dump tool, static copies of libpython.
 RUN --mount=type=secret,id=ca,target=/etc/image-build/ca.crt,mode=0444 \
     --mount=type=secret,id=apt,target=/etc/image-build/apt.conf,mode=0444 \
     --mount=type=secret,id=sources,target=/etc/image-build/sources.list,mode=0444 \
     --mount=type=cache,id=science-platform-apt-0,target=/var/cache/apt,sharing=locked \
     --mount=type=bind,source=common/image/packages.txt,target=/mnt/packages.txt \
     rm -f /etc/apt/apt.conf.d/docker-clean \
+    && printf 'path-exclude=%s\n' '/usr/bin/*-lto-dump*' '/usr/lib/*/lib*san.so*' \
+        '/usr/lib/gcc/*/lib*san.a' '/usr/lib/python3*/config-*/*.a' > /etc/dpkg/dpkg.cfg.d/common-image \
     && packages=$(sed 's/#.*//' /mnt/packages.txt) \
     && if [ ! -e /opt/conda/conda-meta/history ]; then packages="$packages python3-dev"; fi \
     && apt-get update \

@@ -16,6 +16,8 @@ from .frozen import CondaPin
 from .paths import Failed
 from .specs import Line
 
+_PUBLIC = "https://conda.anaconda.org"
+
 
 def _conda(*arguments: str | Path) -> None:
     command = [paths.CONDA_DIR / "bin" / "conda", *arguments]
@@ -90,7 +92,7 @@ def _url(pin: CondaPin, channel: str, bases: dict) -> str:
         base = channel
     else:
         known = bases.get("custom_channels", {})
-        alias = known.get(channel) or bases.get("channel_alias") or "https://conda.anaconda.org"
+        alias = known.get(channel) or bases.get("channel_alias") or _PUBLIC
         base = f"{alias.rstrip('/')}/{channel}"
     return f"{base.rstrip('/')}/{pin.subdir}/{pin.fn}#sha256:{pin.sha256}"
 
@@ -131,7 +133,8 @@ def packages(prefix: Path) -> list[dict]:
 def pins(prefix: Path, channels: Sequence[str]) -> tuple[list[str], list[CondaPin]]:
     """The channels, and one pin for each package that conda installed."""
     records = packages(prefix)
-    used = [_channel(record) for record in records]
+    bases = _channel_urls()
+    used = [_channel(record, bases) for record in records]
     # Channels that only dependencies came from are listed too: the frozen spec needs them.
     names = [name for name in channels if name in used]
     names += sorted({name for name in used if name not in names})
@@ -157,15 +160,16 @@ def pins(prefix: Path, channels: Sequence[str]) -> tuple[list[str], list[CondaPi
     return names, found
 
 
-def _channel(record: dict) -> str:
-    """The channel's name or URL, without credentials and without the platform's folder."""
-    text = str(record.get("channel") or "").rstrip("/")
+def _channel(record: dict, bases: dict) -> str:
+    """The channel's name, or its URL where no setting gives it one; mirrors have no place here."""
     subdir = record.get("subdir") or "noarch"
-    text = text.removesuffix(f"/{subdir}")
+    text = str(record.get("channel") or "").rstrip("/").removesuffix(f"/{subdir}")
     if "://" not in text:
         return text
     parts = urlsplit(text)
-    if parts.hostname == "conda.anaconda.org":
-        return re.sub(r"^/(t/[^/]+/)?", "", parts.path)
     host = parts.netloc.rpartition("@")[2]
-    return f"{parts.scheme}://{host}{parts.path}"
+    url = f"{parts.scheme}://{host}" + re.sub(r"^/t/[^/]+", "", parts.path)
+    for alias in (*bases["custom_channels"].values(), bases["channel_alias"], _PUBLIC):
+        if alias and url.startswith(alias.rstrip("/") + "/"):
+            return url.removeprefix(alias.rstrip("/") + "/")
+    return url

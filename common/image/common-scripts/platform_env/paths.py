@@ -2,9 +2,11 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
@@ -66,6 +68,23 @@ def environments() -> list[str]:
 def spec_folder(environment: str) -> Path:
     """Where the files of an environment (specs, kernel.name, tests) lie."""
     return ENVIRONMENTS / environment
+
+
+@contextmanager
+def new(environment: str) -> Iterator[None]:
+    """The making of an environment: refused over an existing one, undone when it fails."""
+    folder = prefix(environment)
+    if environment == "base":
+        raise Wrong("base exists already: choose another name, or use env-update base")
+    if folder.exists():
+        husk = "" if exists(environment) else ", without a Python in it"
+        raise Wrong(f"{folder} exists already{husk}: remove it first, or choose another name")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def check_name(environment: str) -> str:

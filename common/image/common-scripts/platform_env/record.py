@@ -5,8 +5,6 @@ import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from packaging.utils import canonicalize_name
-
 from . import paths
 from .frozen import Pin
 from .specs import Line, Spec
@@ -89,12 +87,11 @@ def _spec(data: dict) -> Spec:
     return Spec(data["file"], data["sha256"], data["channels"], **lines)
 
 
-def requests(record: Record, installed: dict) -> dict[str, list[str]]:
+def requests(record: Record, installed: dict, environment: dict) -> dict[str, list[str]]:
     """The packages asked for directly, each with the spec files that ask."""
     found = {name: list(origins) for name, origins in record.requested.items()}
     for line in record.pip_lines:
-        if canonicalize_name(line.name) in installed:
-            origins = found.setdefault(line.name, [])
-            if line.origin not in origins:
-                origins.append(line.origin)
+        marker = line.requirement.marker
+        if line.name in installed and (marker is None or marker.evaluate(environment)):
+            found.setdefault(line.name, []).append(line.origin)
     return found

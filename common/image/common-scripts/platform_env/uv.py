@@ -147,10 +147,14 @@ def uninstall(python: Path, names: Sequence[str]) -> None:
 
 
 def check(python: Path) -> list[str]:
-    """What `pip check` would say: one line per conflict, none when all is consistent."""
+    """What `pip check` would say: one line per conflict, none when all is consistent.
+
+    uv also complains of metadata without a WHEEL file, which some conda packages don't have.
+    """
     try:
         _run(["pip", "check", "--python", python], quiet=True)
     except UvError as error:
-        lines = str(error).splitlines()
-        return [line for line in lines if " requires " in line or "duplicate" in line] or lines
+        noise = re.compile(r"Using Python |Checked \d|Found \d|.*unable to read `WHEEL` file")
+        lines = [line.strip() for line in str(error).splitlines()]
+        return [line for line in lines if line and not noise.match(line)]
     return []

@@ -1,0 +1,150 @@
+"""From all the lines of an environment to what is installed in it, and its record."""
+
+import os
+import stat
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from . import builds, installed, paths, record, resolve, uv
+from .frozen import Pin
+from .paths import Failed
+from .record import Record
+from .specs import Line
+
+
+def settle(state: Record) -> None:
+    """Resolve all lines of the environment together and install what differs."""
+    prefix = paths.prefix(state.environment)
+    owned = installed.conda_owned(prefix)
+    present = installed.scan(prefix)
+    clash = sorted(name for name in owned if name in state.packages)
+    if clash:
+        raise Failed(
+            f"conda installed {owned[clash[0]]} over the pip package {clash[0]} "
+            f"{state.packages[clash[0]].version}: put that conda line into the first spec"
+        )
+    lines = [*_requested_lines(state), *state.pip_lines]
+    if not lines:
+        finish(state)
+        return
+    limits = [
+        Line(f"conda package {owned[name]}", 1, f"{name}=={present[name].version}")
+        for name in owned
+        if name in present
+    ]
+    preferences = {name: entry.version for name, entry in present.items()}
+    pins, urls = resolve.resolve(prefix, lines, [*state.constraints, *limits], preferences)
+    pins = {name: pin for name, pin in pins.items() if name not in owned}
+    _apply(state, pins, urls)
+
+
+def _requested_lines(state: Record) -> list[Line]:
+    """The requests of an environment made from a frozen spec, which has no other lines."""
+    file = f"{state.environment}-frozen.yml"
+    lines = []
+    for name in state.requested:
+        pin = state.packages[name]
+        lines.append(Line(file, max(pin.line, 1), pin.requirement if pin.is_vcs else name))
+    return lines
+
+
+def _apply(state: Record, pins: dict[str, Pin], urls: dict[str, str]) -> None:
+    prefix = paths.prefix(state.environment)
+    present = installed.scan(prefix)
+    for name, pin in pins.items():
+        known = state.packages.get(name)
+        if known and name in present and _same(known, pin):
+            pins[name] = replace(known, version=present[name].version)
+    changed = {
+        name for name, pin in pins.items() if name not in present or pin != state.packages.get(name)
+    }
+    changed |= _renew_builds(state, pins, urls, changed)
+    gone = sorted(name for name in state.packages if name not in pins and name in present)
+    for name in gone:
+        paths.say(f"removed {name} {present[name].version}: nothing requires it any more")
+    uv.uninstall(prefix / "bin" / "python", gone)
+    state.packages = pins
+    install_pins(state, [pins[name] for name in sorted(changed)], present)
+    finish(state)
+
+
+def _same(known: Pin, wanted: Pin) -> bool:
+    """Whether what is installed serves: a newly uploaded file of the same version is no reason."""
+    if wanted.is_vcs or known.is_vcs:
+        return (known.url, known.commit) == (wanted.url, wanted.commit)
+    return known.version == wanted.version
+
+
+def _renew_builds(
+    state: Record, pins: dict[str, Pin], urls: dict[str, str], changed: set[str]
+) -> set[str]:
+    """Pin the build requirements; the names of sources to build again because these moved."""
+    sources = {name: pin for name, pin in pins.items() if pin.is_source}
+    if not sources:
+        state.build = {}
+        return set()
+    if not changed.intersection(sources):
+        return set()
+    prefix, before = paths.prefix(state.environment), state.build
+    preferences = {name: pin.version for name, pin in before.items()}
+    state.build = builds.requirements(prefix, list(sources.values()), urls, preferences)
+    return set(sources) if before != state.build else set()
+
+
+def install_pins(state: Record, pins: Sequence[Pin], present: Collection[str] = ()) -> None:
+    """Install pins: wheels by hash, then what has to be built."""
+    prefix = paths.prefix(state.environment)
+    again = [
+        part for pin in pins if pin.name in present for part in ("--reinstall-package", pin.name)
+    ]
+    wheels = [pin.requirement for pin in pins if not pin.is_source]
+    flags = ["--require-hashes", "--no-build", "--compile-bytecode", *again]
+    uv.install(prefix / "bin" / "python", wheels, *flags)
+    built = [pin for pin in pins if pin.is_source]
+    builds.install(prefix, built, list(state.build.values()), again)
+
+
+def finish(state: Record) -> None:
+    """Note who asked for what, check that all fits together, and write the record."""
+    prefix = paths.prefix(state.environment)
+    present = installed.scan(prefix)
+    environment = installed.marker_environment(prefix)
+    requests = record.requests(state, present, environment)
+    extras: dict[str, set[str]] = {}
+    for line in state.pip_lines:
+        extras.setdefault(line.name, set()).update(line.requirement.extras)
+    needed_by = installed.requirers(present, extras, environment)
+    for name, pin in state.packages.items():
+        # A frozen spec doesn't tell the extras: what only an extra needs keeps its comment.
+        pin.via = sorted({*needed_by.get(name, ()), *requests.get(name, ())}) or pin.via
+    check_consistency(state)
+    close(state)
+
+
+def check_consistency(state: Record) -> None:
+    if found := uv.check(paths.python(state.environment)):
+        raise Failed(f"{state.environment} is inconsistent:\n" + "\n".join(found))
+
+
+def close(state: Record) -> None:
+    record.save(state)
+    share(paths.prefix(state.environment))
+
+
+def share(prefix: Path) -> None:
+    """Let the group write what this process could not create so: files out of a shared cache."""
+    for folder, names, files in os.walk(prefix):
+        for name in [*names, *files]:
+            path = os.path.join(folder, name)  # noqa: PTH118 - tens of thousands of them
+            status = os.lstat(path)
+            wanted = status.st_mode | stat.S_IRGRP | stat.S_IWGRP
+            if not stat.S_ISLNK(status.st_mode) and status.st_mode != wanted:
+                _make_writable(path, wanted)
+
+
+def _make_writable(path: str, mode: int) -> None:
+    try:
+        os.chmod(path, stat.S_IMODE(mode))  # noqa: PTH101
+    except PermissionError:
+        paths.say(f"note: {path} is another user's and stays closed to the group")

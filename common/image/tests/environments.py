@@ -1,0 +1,91 @@
+"""What the tests of the environment scripts share: a scratch CONDA_DIR and ways to run scripts."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+SCRIPTS = Path(os.environ.get("COMMON_SCRIPTS") or "/opt/common-scripts")
+CACHE = Path(tempfile.gettempdir(), "environments-test-uv-cache")
+
+if str(SCRIPTS) not in sys.path:
+    sys.path.insert(0, str(SCRIPTS))
+
+
+class Scratch(unittest.TestCase):
+    """A test with a CONDA_DIR, an environments folder and a common-env of its own."""
+
+    conda_base = False
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls.root = Path(tempfile.mkdtemp(prefix="with space "))
+        cls.addClassCleanup(shutil.rmtree, cls.root)
+        cls.conda_dir = cls.root / "conda"
+        cls.specs = cls.root / "environments"
+        cls.common = cls.root / "common-env"
+        image_build = cls.root / "image-build"
+        for folder in (cls.specs, cls.common, image_build):
+            folder.mkdir()
+        (image_build / "base-digest").write_text("sha256:" + "0" * 64 + "\n")
+        subprocess.run(
+            ["uv", "venv", "--quiet", "--python", "/usr/bin/python3", cls.conda_dir], check=True
+        )
+        if cls.conda_base:
+            (cls.conda_dir / "conda-meta").mkdir()
+            (cls.conda_dir / "conda-meta" / "history").write_text("")
+            (cls.conda_dir / "bin" / "conda").symlink_to(HERE / "stand_in_conda.py")
+        cls.env = {
+            **os.environ,
+            "CONDA_DIR": str(cls.conda_dir),
+            "ENVIRONMENTS_DIR": str(cls.specs),
+            "COMMON_ENV_DIR": str(cls.common),
+            "IMAGE_BUILD_DIR": str(image_build),
+            "UV_CACHE_DIR": str(CACHE),
+        }
+        cls.env.pop("USE_FROZEN", None)
+
+    def run_script(self, *arguments: str | Path, status: int = 0, **env: str) -> str:
+        """Run a script; gives its stdout, or its stderr when it was to fail."""
+        command = [str(SCRIPTS / str(arguments[0])), *(str(part) for part in arguments[1:])]
+        result = subprocess.run(
+            command,
+            env=self.env | env,
+            cwd=self.root,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+        )
+        said = f"{command}\n{result.stdout}\n{result.stderr}"
+        self.assertEqual(result.returncode, status, said)
+        self.assertNotIn("Traceback", result.stderr, said)
+        return result.stderr if status else result.stdout
+
+    def write(self, name: str, text: str) -> Path:
+        path = self.specs / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return path
+
+    def prefix(self, environment: str) -> Path:
+        return self.conda_dir / "envs" / environment
+
+    def record(self, environment: str) -> dict:
+        return json.loads(
+            (self.prefix(environment) / "share" / "environment" / "record.json").read_text()
+        )
+
+    def version(self, environment: str, name: str) -> str:
+        found = list(
+            self.prefix(environment).glob(f"lib/python3.*/site-packages/{name}-*.dist-info")
+        )
+        self.assertEqual(len(found), 1, f"{name} in {environment}: {found}")
+        return found[0].name.removesuffix(".dist-info").rpartition("-")[2]
+
+    def has(self, environment: str, name: str) -> bool:
+        return any(self.prefix(environment).glob(f"lib/python3.*/site-packages/{name}-*.dist-info"))
