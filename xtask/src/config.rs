@@ -1,0 +1,265 @@
+//! The settings of one mission, checked once and then trusted everywhere.
+
+use std::{fmt, path::PathBuf, str::FromStr};
+
+use anyhow::{Context as _, bail};
+
+use crate::settings::Settings;
+
+/// What the settings mean, in types. Built by [`Config::new`] alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Config {
+    pub(crate) mission: String,
+    pub(crate) mode: Mode,
+    pub(crate) base: Base,
+    /// A pulled root file system for the embedded base, by digest.
+    pub(crate) debian_image: Option<String>,
+    pub(crate) registry: Registry,
+    pub(crate) image_tag: String,
+    pub(crate) common_tag: String,
+    /// The docker CLI asked for.
+    pub(crate) docker: Option<PathBuf>,
+    /// The platform asked for.
+    pub(crate) platform: Option<Platform>,
+    pub(crate) ca_bundle: CaBundle,
+    pub(crate) run_pars: Vec<String>,
+    pub(crate) build_network: Option<String>,
+    /// `HTTP_PROXY` and its like, those that are set.
+    pub(crate) proxies: Vec<(&'static str, String)>,
+    pub(crate) indexes: Indexes,
+    /// As `docker run --memory` takes it.
+    pub(crate) test_memory: String,
+}
+
+/// `USE_FROZEN`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Solve the floating specs.
+    Floating,
+    /// Install exactly the frozen specs.
+    Frozen,
+}
+
+/// `BASE_IMAGE`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Base {
+    /// `local`: built here from Debian and PyPI.
+    Embedded,
+    /// An image reference, with a digest in frozen builds.
+    Remote(String),
+}
+
+/// `REGISTRY`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Registry {
+    /// A container of ours on 127.0.0.1.
+    Local,
+    /// `host[:port][/path]`.
+    Remote(String),
+}
+
+/// `CA_BUNDLE`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum CaBundle {
+    /// This machine's.
+    Auto,
+    File(PathBuf),
+    None,
+}
+
+/// `linux/amd64` or `linux/arm64`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Platform {
+    Amd64,
+    Arm64,
+}
+
+/// Where build steps get packages from; every URL may carry credentials.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Indexes {
+    pub(crate) pip: Option<String>,
+    pub(crate) pip_extra: Vec<String>,
+    pub(crate) conda: Option<String>,
+    pub(crate) debian: Option<String>,
+}
+
+impl Config {
+    /// Pure, so that every rule about a setting has a test without a file system.
+    ///
+    /// # Errors
+    /// A value of the wrong type, with its origin and the values there are.
+    pub(crate) fn new(settings: &Settings) -> anyhow::Result<Config> {
+        let text = |name: &str| settings[name].value.clone();
+        let some = |name: &str| Some(text(name)).filter(|it| !it.is_empty());
+        let config = Config {
+            mission: typed(settings, "DEPLOYMENT_NAME", required)?,
+            mode: typed(settings, "USE_FROZEN", Mode::from_str)?,
+            base: typed(settings, "BASE_IMAGE", Base::from_str)?,
+            debian_image: typed(settings, "DEBIAN_IMAGE", optional(by_digest))?,
+            registry: typed(settings, "REGISTRY", Registry::from_str)?,
+            image_tag: typed(settings, "IMAGE_TAG", tag)?,
+            common_tag: typed(settings, "COMMON_TAG", tag)?,
+            docker: some("DOCKER").map(PathBuf::from),
+            platform: typed(settings, "PLATFORM", optional(Platform::from_str))?,
+            ca_bundle: match text("CA_BUNDLE").as_str() {
+                "auto" => CaBundle::Auto,
+                "" => CaBundle::None,
+                file => CaBundle::File(PathBuf::from(file)),
+            },
+            run_pars: typed(settings, "IMAGE_RUN_PARS", |it| Ok(shell_words::split(it)?))?,
+            build_network: some("BUILD_NETWORK"),
+            proxies: ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"]
+                .into_iter()
+                .filter_map(|name| Some((name, some(name)?)))
+                .collect(),
+            indexes: Indexes {
+                pip: some("PIP_INDEX_URL"),
+                pip_extra: text("PIP_EXTRA_INDEX_URL")
+                    .split_whitespace()
+                    .map(str::to_owned)
+                    .collect(),
+                conda: some("CONDA_CHANNEL_ALIAS"),
+                debian: some("DEBIAN_MIRROR"),
+            },
+            test_memory: typed(settings, "TEST_MEMORY", required)?,
+        };
+        typed(settings, "ENVIRONMENT", environment)?;
+        config.check_base(settings)?;
+        Ok(config)
+    }
+
+    /// LESSONS of earlier systems: a frozen image on a floating base was not frozen at all.
+    fn check_base(&self, settings: &Settings) -> anyhow::Result<()> {
+        let Base::Remote(reference) = &self.base else { return Ok(()) };
+        if self.mode == Mode::Frozen && by_digest(reference).is_err() {
+            bail!(
+                "BASE_IMAGE={reference} ({}): a frozen build needs the base by digest; write {reference}@sha256:<digest>, or set USE_FROZEN=0",
+                settings["BASE_IMAGE"].origin
+            );
+        }
+        Ok(())
+    }
+}
+
+impl Mode {
+    /// The value of `USE_FROZEN`.
+    pub(crate) fn flag(self) -> &'static str {
+        match self {
+            Mode::Floating => "0",
+            Mode::Frozen => "1",
+        }
+    }
+}
+
+impl FromStr for Mode {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> anyhow::Result<Mode> {
+        match text {
+            "0" => Ok(Mode::Floating),
+            "1" => Ok(Mode::Frozen),
+            _ => bail!("it is 0 (floating) or 1 (frozen)"),
+        }
+    }
+}
+
+impl FromStr for Base {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> anyhow::Result<Base> {
+        match required(text)?.as_str() {
+            "local" => Ok(Base::Embedded),
+            _ => Ok(Base::Remote(text.to_owned())),
+        }
+    }
+}
+
+impl FromStr for Registry {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> anyhow::Result<Registry> {
+        match required(text)?.trim_end_matches('/') {
+            "local" => Ok(Registry::Local),
+            it if it.contains("://") => {
+                bail!("write the host without a scheme, as in docker.io/org")
+            }
+            it => Ok(Registry::Remote(it.to_owned())),
+        }
+    }
+}
+
+impl FromStr for Platform {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> anyhow::Result<Platform> {
+        match text {
+            "linux/amd64" => Ok(Platform::Amd64),
+            "linux/arm64" => Ok(Platform::Arm64),
+            _ => bail!("it is linux/amd64 or linux/arm64"),
+        }
+    }
+}
+
+impl fmt::Display for Platform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Platform::Amd64 => "linux/amd64",
+            Platform::Arm64 => "linux/arm64",
+        })
+    }
+}
+
+/// Applies `parse`; a failure names the setting, its value and its origin.
+fn typed<T>(
+    settings: &Settings,
+    name: &'static str,
+    parse: impl Fn(&str) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let setting = &settings[name];
+    parse(&setting.value).with_context(|| format!("{name}={} ({})", setting.value, setting.origin))
+}
+
+fn optional<T>(
+    parse: impl Fn(&str) -> anyhow::Result<T>,
+) -> impl Fn(&str) -> anyhow::Result<Option<T>> {
+    move |text| if text.is_empty() { Ok(None) } else { parse(text).map(Some) }
+}
+
+fn required(text: &str) -> anyhow::Result<String> {
+    if text.is_empty() || text.contains(char::is_whitespace) {
+        bail!("it needs a value without spaces");
+    }
+    Ok(text.to_owned())
+}
+
+fn environment(text: &str) -> anyhow::Result<()> {
+    if !["sandbox", "dev", "test", "staging", "prod"].contains(&text) {
+        bail!("it is sandbox, dev, test, staging or prod");
+    }
+    Ok(())
+}
+
+/// A tag as docker takes it: <https://docs.docker.com/reference/cli/docker/image/tag/>.
+fn tag(text: &str) -> anyhow::Result<String> {
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let valid = text.starts_with(word)
+        && text.len() <= 128
+        && text.chars().all(|c| word(c) || c == '.' || c == '-');
+    if !valid {
+        bail!("a tag is up to 128 letters, digits, `_`, `.` and `-`");
+    }
+    Ok(text.to_owned())
+}
+
+/// A reference that names exactly one image.
+fn by_digest(text: &str) -> anyhow::Result<String> {
+    let digest = text.rsplit_once("@sha256:").map(|(_, hex)| hex);
+    let is_hex = |hex: &str| hex.len() == 64 && hex.bytes().all(|it| it.is_ascii_hexdigit());
+    if !digest.is_some_and(is_hex) {
+        bail!("it needs a digest, as in debian:trixie-slim@sha256:<64 hex digits>");
+    }
+    Ok(text.to_owned())
+}
+
+#[cfg(test)]
+pub(crate) mod tests;
