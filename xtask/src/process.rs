@@ -1,0 +1,313 @@
+//! Starts programs: the only module that does. A command is an argument array, never a shell line;
+//! each runs in a directory that its maker named, and is printed as something one could paste.
+
+#![expect(clippy::disallowed_methods, reason = "this is the place for them")]
+
+use std::{
+    ffi::{OsStr, OsString},
+    fmt,
+    io::{self, BufRead as _, BufReader, IsTerminal as _, Read},
+    os::unix::process::ExitStatusExt as _,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{
+        atomic::{AtomicBool, AtomicU64, Ordering},
+        mpsc,
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, bail};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+
+use crate::failure::{self, Failure};
+
+/// A program to start, with all that it depends on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Cmd {
+    program: OsString,
+    args: Vec<OsString>,
+    dir: PathBuf,
+    env: Vec<(&'static str, String)>,
+    secret_env: Vec<(&'static str, String)>,
+}
+
+/// `cmd!(dir, "docker push {image} {flags...}")`: xshell's syntax, split at compile time, so that
+/// a value with a space or a quote stays one argument.
+macro_rules! cmd {
+    ($dir:expr, $text:literal) => {{
+        let sh = ::xshell::Shell::new().expect("there is a current directory");
+        $crate::process::Cmd::from_xshell(::xshell::cmd!(sh, $text), $dir.as_ref())
+    }};
+}
+pub(crate) use cmd;
+
+impl Cmd {
+    pub(crate) fn from_xshell(cmd: xshell::Cmd<'_>, dir: &Path) -> Cmd {
+        let command = Command::from(cmd);
+        Cmd {
+            program: command.get_program().to_owned(),
+            args: command.get_args().map(ToOwned::to_owned).collect(),
+            dir: dir.to_owned(),
+            env: Vec::new(),
+            secret_env: Vec::new(),
+        }
+    }
+
+    pub(crate) fn args(mut self, args: impl IntoIterator<Item = impl Into<OsString>>) -> Cmd {
+        self.args.extend(args.into_iter().map(Into::into));
+        self
+    }
+
+    pub(crate) fn env(mut self, name: &'static str, value: &str) -> Cmd {
+        self.env.push((name, value.to_owned()));
+        self
+    }
+
+    /// For a value that nobody may read in a log or a process list.
+    pub(crate) fn secret_env(mut self, name: &'static str, value: &str) -> Cmd {
+        self.secret_env.push((name, value.to_owned()));
+        self
+    }
+
+    fn command(&self) -> anyhow::Result<Command> {
+        if !self.dir.is_dir() {
+            bail!("`{self}` is to run in {}, which is not a folder", self.dir.display());
+        }
+        let mut command = Command::new(&self.program);
+        let env = self.env.iter().chain(&self.secret_env);
+        command.args(&self.args).current_dir(&self.dir).envs(env.map(|(k, v)| (k, v)));
+        Ok(command)
+    }
+}
+
+/// Prints what one could paste into a shell; secret values stand as `…`.
+impl fmt::Display for Cmd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, value) in &self.env {
+            write!(f, "{name}={} ", quoted(OsStr::new(value)))?;
+        }
+        for (name, _) in &self.secret_env {
+            write!(f, "{name}=… ")?;
+        }
+        write!(f, "{}", quoted(&self.program))?;
+        self.args.iter().try_for_each(|it| write!(f, " {}", quoted(it)))
+    }
+}
+
+fn quoted(arg: &OsStr) -> String {
+    let arg = arg.to_string_lossy();
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./:=@%+,".contains(c);
+    if !arg.is_empty() && arg.chars().all(is_plain) {
+        return arg.into_owned();
+    }
+    format!("'{}'", arg.replace('\'', r"'\''"))
+}
+
+/// What a program said, and how it ended.
+#[derive(Debug)]
+pub(crate) struct Output {
+    /// As a shell reports it: 128 and the signal's number when one ended it.
+    pub(crate) status: u8,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// Runs `cmd` and gives its output, whatever its status.
+///
+/// # Errors
+/// It is not on `PATH`, does not write UTF-8, or was interrupted.
+pub(crate) fn output(cmd: &Cmd) -> anyhow::Result<Output> {
+    let mut stdout = Vec::new();
+    let mut stderr = Vec::new();
+    let status = run(cmd, Stdio::null(), &mut |stream, line| match stream {
+        Stream::Stdout => stdout.extend_from_slice(line),
+        Stream::Stderr => stderr.extend_from_slice(line),
+    })?;
+    Ok(Output {
+        status,
+        stdout: String::from_utf8(stdout).with_context(|| format!("`{cmd}` wrote no UTF-8"))?,
+        stderr: String::from_utf8_lossy(&stderr).into_owned(),
+    })
+}
+
+/// Runs `cmd` and gives its standard output.
+///
+/// # Errors
+/// As for [`output`], and any status but 0, with what it said last.
+pub(crate) fn read(cmd: &Cmd) -> anyhow::Result<String> {
+    let output = output(cmd)?;
+    if output.status != 0 {
+        bail!("`{cmd}` failed with status {}\n{}", output.status, last_lines(&output.stderr, 15));
+    }
+    Ok(output.stdout)
+}
+
+/// Runs `cmd`, hands each line of both its streams to `on_line`, and gives its status.
+///
+/// # Errors
+/// It is not on `PATH`, or was interrupted.
+pub(crate) fn lines(cmd: &Cmd, on_line: &mut dyn FnMut(&str)) -> anyhow::Result<u8> {
+    run(cmd, Stdio::null(), &mut |_, line| on_line(String::from_utf8_lossy(line).trim_end()))
+}
+
+/// Runs `from | to` and gives the standard output of `to`; `on_line` gets all other lines.
+///
+/// # Errors
+/// Either fails.
+pub(crate) fn pipe(from: &Cmd, to: &Cmd, on_line: &mut dyn FnMut(&str)) -> anyhow::Result<String> {
+    let mut source = spawn(from.command()?.stdin(Stdio::null()), from)?;
+    let stdin = source.stdout.take().context("a piped child has a standard output")?;
+    let stderr = source.stderr.take().context("a piped child has a standard error")?;
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || send_lines(stderr, Stream::Stderr, &sender));
+    let mut stdout = String::new();
+    let status = run(to, Stdio::from(stdin), &mut |stream, line| match stream {
+        Stream::Stdout => stdout.push_str(&String::from_utf8_lossy(line)),
+        Stream::Stderr => on_line(String::from_utf8_lossy(line).trim_end()),
+    });
+    let from_status = match &status {
+        Ok(_) => code(source.wait()?),
+        Err(_) => stop(&mut source),
+    };
+    receiver.iter().for_each(|(_, line)| on_line(String::from_utf8_lossy(&line).trim_end()));
+    for (cmd, status) in [(from, from_status), (to, status?)] {
+        if status != 0 {
+            bail!("`{cmd}` failed with status {status}");
+        }
+    }
+    Ok(stdout)
+}
+
+/// Runs a command that cleans up: even when the run was interrupted, and whatever it says.
+///
+/// # Errors
+/// It cannot be started.
+pub(crate) fn last_words(cmd: &Cmd) -> anyhow::Result<()> {
+    let null = || Stdio::null();
+    cmd.command()?.stdin(null()).stdout(null()).stderr(null()).status()?;
+    Ok(())
+}
+
+/// Hands the terminal to `cmd` and gives its status.
+///
+/// # Errors
+/// It is not on `PATH`.
+pub(crate) fn attached(cmd: &Cmd) -> anyhow::Result<u8> {
+    let mut child = cmd.command()?.spawn().map_err(|err| not_started(cmd, err))?;
+    Ok(code(child.wait()?))
+}
+
+/// Whether a person sits at both ends.
+pub(crate) fn at_a_terminal() -> bool {
+    io::stdin().is_terminal() && io::stdout().is_terminal()
+}
+
+/// Set by the signal handler; whoever waits for a child looks at it.
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// From here on SIGINT, SIGTERM and SIGHUP end the running child and fail the run with status 130,
+/// so that every guard on the way out does its work.
+///
+/// # Errors
+/// The system refuses the handler.
+pub(crate) fn handle_signals() -> anyhow::Result<()> {
+    ctrlc::set_handler(|| INTERRUPTED.store(true, Ordering::SeqCst))
+        .context("cannot handle signals")
+}
+
+static NANOSECONDS_IN_CHILDREN: AtomicU64 = AtomicU64::new(0);
+
+/// How long this process has waited for others.
+pub(crate) fn time_in_children() -> Duration {
+    Duration::from_nanos(NANOSECONDS_IN_CHILDREN.load(Ordering::Relaxed))
+}
+
+/// The last `n` lines of `text`.
+pub(crate) fn last_lines(text: &str, n: usize) -> String {
+    let lines: Vec<&str> = text.trim_end().lines().collect();
+    lines[lines.len().saturating_sub(n)..].join("\n")
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Stream {
+    Stdout,
+    Stderr,
+}
+
+fn run(cmd: &Cmd, stdin: Stdio, on_line: &mut dyn FnMut(Stream, &[u8])) -> anyhow::Result<u8> {
+    let started = Instant::now();
+    let mut child = spawn(cmd.command()?.stdin(stdin), cmd)?;
+    let (sender, receiver) = mpsc::channel();
+    let stdout = child.stdout.take().context("a piped child has a standard output")?;
+    let stderr = child.stderr.take().context("a piped child has a standard error")?;
+    let other = sender.clone();
+    thread::spawn(move || send_lines(stdout, Stream::Stdout, &sender));
+    thread::spawn(move || send_lines(stderr, Stream::Stderr, &other));
+    loop {
+        match receiver.recv_timeout(Duration::from_millis(100)) {
+            Ok((stream, line)) => on_line(stream, &line),
+            Err(mpsc::RecvTimeoutError::Disconnected) => break,
+            Err(mpsc::RecvTimeoutError::Timeout) => (),
+        }
+        if INTERRUPTED.load(Ordering::SeqCst) {
+            stop(&mut child);
+            return Err(Failure::Interrupted.into());
+        }
+    }
+    let status = code(child.wait()?);
+    let nanos = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
+    NANOSECONDS_IN_CHILDREN.fetch_add(nanos, Ordering::Relaxed);
+    Ok(status)
+}
+
+fn spawn(command: &mut Command, cmd: &Cmd) -> anyhow::Result<Child> {
+    if INTERRUPTED.load(Ordering::SeqCst) {
+        return Err(Failure::Interrupted.into());
+    }
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    child.map_err(|err| not_started(cmd, err))
+}
+
+fn not_started(cmd: &Cmd, err: io::Error) -> anyhow::Error {
+    let program = cmd.program.to_string_lossy();
+    if err.kind() == io::ErrorKind::NotFound {
+        return failure::machine("tools", format!("`{program}` is not on PATH"));
+    }
+    anyhow::Error::new(err).context(format!("cannot start `{cmd}`"))
+}
+
+/// Asks the child to end, and makes it after five seconds.
+fn stop(child: &mut Child) -> u8 {
+    let pid = i32::try_from(child.id()).map(Pid::from_raw);
+    let _ = pid.map(|pid| kill(pid, Signal::SIGTERM));
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while Instant::now() < deadline {
+        if let Ok(Some(status)) = child.try_wait() {
+            return code(status);
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    let _ = child.kill();
+    child.wait().map_or(137, code)
+}
+
+fn send_lines(stream: impl Read, kind: Stream, sender: &mpsc::Sender<(Stream, Vec<u8>)>) {
+    let mut reader = BufReader::new(stream);
+    loop {
+        let mut line = Vec::new();
+        match reader.read_until(b'\n', &mut line) {
+            Ok(n) if n > 0 && sender.send((kind, line)).is_ok() => (),
+            _ => return,
+        }
+    }
+}
+
+fn code(status: ExitStatus) -> u8 {
+    let signal = || status.signal().map(|it| 128 + it);
+    status.code().or_else(signal).and_then(|it| u8::try_from(it).ok()).unwrap_or(1)
+}

@@ -1,0 +1,138 @@
+//! What a person sees: on a terminal one live line with the step and the elapsed time, on a pipe
+//! plain lines. Human text goes to stderr, results to stdout.
+
+use std::{
+    io::{self, IsTerminal as _, Write as _},
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// How to show things to whoever reads stderr.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ui {
+    pub(crate) verbose: bool,
+    terminal: bool,
+}
+
+impl Ui {
+    pub(crate) fn new(verbose: bool) -> Ui {
+        Ui { verbose, terminal: io::stderr().is_terminal() }
+    }
+
+    /// A line for the reader.
+    pub(crate) fn say(self, text: impl AsRef<str>) {
+        eprintln!("{}", text.as_ref());
+    }
+
+    /// `text` in a colour, where there are colours. The codes: ECMA-48, 8.3.117.
+    pub(crate) fn paint(self, colour: Colour, text: &str) -> String {
+        if !self.terminal || std::env::var_os("NO_COLOR").is_some() {
+            return text.to_owned();
+        }
+        let code = match colour {
+            Colour::Red => 31,
+            Colour::Green => 32,
+        };
+        format!("\x1b[{code}m{text}\x1b[0m")
+    }
+
+    /// Starts to show the progress of `label`.
+    pub(crate) fn progress(self, label: &str) -> Progress {
+        let state = State { label: label.to_owned(), step: String::new(), started: Instant::now() };
+        let state = Arc::new(Mutex::new(state));
+        if self.terminal && !self.verbose {
+            let weak = Arc::downgrade(&state);
+            thread::spawn(move || {
+                while let Some(state) = weak.upgrade() {
+                    redraw(&lock(&state));
+                    drop(state);
+                    thread::sleep(Duration::from_millis(250));
+                }
+            });
+        }
+        Progress { ui: self, state }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Colour {
+    Red,
+    Green,
+}
+
+/// One thing that is being done; its line goes when this is dropped.
+pub(crate) struct Progress {
+    ui: Ui,
+    state: Arc<Mutex<State>>,
+}
+
+struct State {
+    label: String,
+    step: String,
+    started: Instant,
+}
+
+impl Progress {
+    /// Shows what is being done now; the same step again is not shown twice.
+    pub(crate) fn step(&self, step: &str) {
+        let mut state = lock(&self.state);
+        if state.step == step {
+            return;
+        }
+        step.clone_into(&mut state.step);
+        if !self.ui.terminal || self.ui.verbose {
+            eprintln!("{}: {step}", state.label);
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if self.ui.terminal && !self.ui.verbose {
+            // Under the lock, so that the other thread does not draw the line again.
+            let mut state = lock(&self.state);
+            state.label.clear();
+            eprint!("\r\x1b[2K");
+        }
+    }
+}
+
+fn lock(state: &Mutex<State>) -> std::sync::MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn redraw(state: &State) {
+    if state.label.is_empty() {
+        return;
+    }
+    let line = format!("{} {} {}", state.label, elapsed(state.started.elapsed()), state.step);
+    let line: String = line.chars().take(100).collect();
+    let _ = write!(io::stderr(), "\r\x1b[2K{line}");
+}
+
+/// `0:07`, `12:34`.
+pub(crate) fn elapsed(time: Duration) -> String {
+    format!("{}:{:02}", time.as_secs() / 60, time.as_secs() % 60)
+}
+
+/// Rows under their heads, columns aligned; the last row is not padded.
+pub(crate) fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
+    let mut widths: Vec<usize> = heads.iter().map(|it| it.chars().count()).collect();
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let line = |cells: Vec<&str>| {
+        let padded = cells.iter().zip(&widths).map(|(cell, &width)| format!("{cell:<width$}"));
+        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
+    };
+    let head = line(heads.to_vec());
+    rows.iter().fold(head, |text, row| text + &line(row.iter().map(String::as_str).collect()))
+}
+
+/// `512 MB`, as docker counts: decimal.
+pub(crate) fn megabytes(bytes: u64) -> String {
+    format!("{} MB", bytes / 1_000_000)
+}
