@@ -1,0 +1,311 @@
+//! Builds the images of a chain that are not there yet, each on the one before.
+
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, bail};
+
+use crate::{
+    build_settings::BuildSettings,
+    config::Config,
+    docker::{Builder, Image, ImageConfig, LABEL_INPUTS, LABEL_PARENT, NAMESPACE},
+    engine::{Engine, Log},
+    files,
+    image::{self, Make, Parent, Reason, Recipe},
+    process::{self, cmd},
+};
+
+/// An image that is now on the engine.
+#[derive(Debug, Clone)]
+pub(crate) struct Built {
+    pub(crate) name: String,
+    pub(crate) image: Image,
+    /// `science-platform/<name>:<immutable tag>`.
+    pub(crate) reference: String,
+    /// `None` when there was nothing to do.
+    pub(crate) reason: Option<Reason>,
+    pub(crate) time: Duration,
+}
+
+/// What builds of one run share.
+pub(crate) struct Builds<'a> {
+    engine: &'a Engine,
+    images: Vec<Image>,
+    /// By inputs digest: chains of several missions begin alike.
+    done: BTreeMap<String, Built>,
+    builder: Option<Builder>,
+    missing: Missing,
+}
+
+/// What to do about an image that is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Missing {
+    /// It is an error that says how to build it.
+    Refuse,
+    Build,
+    /// Mission images are built anew, even those that are there.
+    Refresh,
+}
+
+/// Stands for an id that only a run can know.
+const UNKNOWN_ID: &str = "<image-id>";
+
+impl<'a> Builds<'a> {
+    /// Looks at what the engine has.
+    ///
+    /// # Errors
+    /// The engine does not answer.
+    pub(crate) fn new(engine: &'a Engine, missing: Missing) -> anyhow::Result<Builds<'a>> {
+        let images = engine.docker.images()?;
+        Ok(Builds { engine, images, done: BTreeMap::new(), builder: None, missing })
+    }
+
+    /// Builds what is missing of `chain`, and gives all its images.
+    ///
+    /// # Errors
+    /// A build fails; what was built before it stays.
+    pub(crate) fn chain(
+        &mut self,
+        config: &Config,
+        chain: &[Recipe],
+    ) -> anyhow::Result<Vec<Built>> {
+        let mut res: Vec<Built> = Vec::new();
+        for recipe in chain {
+            let built = match self.done.get(&recipe.inputs) {
+                Some(built) => built.clone(),
+                None => self
+                    .one(config, chain, recipe, res.last())
+                    .with_context(|| format!("image {}", recipe.name))?,
+            };
+            self.done.insert(recipe.inputs.clone(), built.clone());
+            res.push(built);
+        }
+        Ok(res)
+    }
+
+    fn one(
+        &mut self,
+        config: &Config,
+        chain: &[Recipe],
+        recipe: &Recipe,
+        previous: Option<&Built>,
+    ) -> anyhow::Result<Built> {
+        let started = Instant::now();
+        let parent = self.parent(recipe, previous)?;
+        let refresh = self.missing == Missing::Refresh && recipe.mode.is_some();
+        let found = match refresh {
+            true => Err(Reason::Refresh),
+            false => image::find(recipe, &parent.id, &self.images),
+        };
+        let (image, reason) = match found {
+            Ok(image) => (image.clone(), None),
+            Err(reason) if self.missing == Missing::Refuse => {
+                bail!("it is not built ({}); run `cargo xtask image-build`", reason.text())
+            }
+            Err(reason) => {
+                let step = Step { config, chain, recipe, parent: &parent, refresh };
+                (self.make(&step, reason)?, Some(reason))
+            }
+        };
+        let name = recipe.name.clone();
+        let reference = reference(recipe, &image.id);
+        Ok(Built { name, image, reference, reason, time: started.elapsed() })
+    }
+
+    /// The image that `recipe` is built on; a pulled one is fetched if it is not there.
+    fn parent(&self, recipe: &Recipe, previous: Option<&Built>) -> anyhow::Result<ParentImage> {
+        let remote = match &recipe.parent {
+            Parent::None => return Ok(ParentImage::default()),
+            Parent::Previous => {
+                let built = previous.context("a chain starts with an image of its own")?;
+                let reference = built.reference.clone();
+                return Ok(ParentImage { id: built.image.id.clone(), reference });
+            }
+            Parent::Pulled(remote) => remote,
+        };
+        let docker = &self.engine.docker;
+        let present = docker.image(remote)?;
+        if present.is_none() || (self.missing == Missing::Refresh && !remote.contains('@')) {
+            let mut log = self.engine.log("pull")?;
+            let platform = recipe.platform.to_string();
+            self.engine.run(&docker.cmd(["pull", "--platform", &platform, remote]), &mut log)?;
+        }
+        let id = match docker.image(remote)? {
+            Some(image) => image.id,
+            None if self.engine.dry_run => UNKNOWN_ID.to_owned(),
+            None => bail!("{remote} was pulled, but is not on the engine"),
+        };
+        Ok(ParentImage { id, reference: remote.clone() })
+    }
+
+    fn make(&mut self, step: &Step<'_>, reason: Reason) -> anyhow::Result<Image> {
+        let recipe = step.recipe;
+        let mut log = self.engine.log(&format!("image-build-{}", recipe.name))?;
+        log.step(reason.text());
+        let id = match &recipe.make {
+            Make::Import => self.import(step, &mut log)?,
+            Make::Build(dockerfile) => self.build(step, dockerfile, &mut log)?,
+        };
+        let tag = reference(recipe, &id);
+        let latest = format!("{NAMESPACE}/{}:latest", recipe.name);
+        for name in [&tag, &latest] {
+            self.engine.run(&self.engine.docker.cmd(["image", "tag", &id, name]), &mut log)?;
+        }
+        if self.engine.dry_run {
+            return Ok(unknown_image());
+        }
+        self.engine
+            .docker
+            .image(&tag)?
+            .with_context(|| format!("{tag} was built, but is not there"))
+    }
+
+    /// Pipes the root file system into `docker import`.
+    fn import(&self, step: &Step<'_>, log: &mut Log) -> anyhow::Result<String> {
+        let root = &self.engine.repo.root;
+        let mut from = cmd!(root, "common/base/rootfs");
+        if let Some(mirror) = &step.config.indexes.debian {
+            let security = format!("{}-security", mirror.trim_end_matches('/'));
+            from = from.args(["--mirror", mirror, "--security-mirror", &security]);
+        }
+        for (name, value) in &step.config.proxies {
+            from = from.secret_env(name, value);
+        }
+        let labels = labels(step).map(|(name, value)| format!("LABEL {name}={value}"));
+        let changes = labels.iter().flat_map(|it| ["--change", it.as_str()]);
+        let platform = step.recipe.platform.to_string();
+        let to =
+            self.engine.docker.cmd(["import", "--platform", &platform]).args(changes).args(["-"]);
+        if self.engine.dry_run {
+            println!("{from} | {to}");
+            return Ok(UNKNOWN_ID.to_owned());
+        }
+        log.line(&format!("$ {from} | {to}"));
+        let id = process::pipe(&from, &to, &mut |line| log.line(line))
+            .with_context(|| format!("log: {}", log.path.display()))?;
+        Ok(id.trim().to_owned())
+    }
+
+    fn build(
+        &mut self,
+        step: &Step<'_>,
+        dockerfile: &str,
+        log: &mut Log,
+    ) -> anyhow::Result<String> {
+        let place = Place::new(self.engine, &step.recipe.name);
+        if !self.engine.dry_run {
+            step.recipe.context.stage(&place.context)?;
+            files::write(&place.dockerfile, dockerfile.as_bytes())?;
+        }
+        let settings = BuildSettings::new(step.config)?;
+        let builder = self.builder(step.config)?;
+        let mut cmd = builder.cmd().args(["--progress", "plain"]);
+        cmd = cmd.args(["--platform".to_owned(), step.recipe.platform.to_string()]);
+        for (name, value) in labels(step) {
+            cmd = cmd.args(["--label".to_owned(), format!("{name}={value}")]);
+        }
+        for (name, value) in self.build_args(step)? {
+            cmd = cmd.args(["--build-arg".to_owned(), format!("{name}={value}")]);
+        }
+        if step.refresh {
+            cmd = cmd.args(["--no-cache"]);
+        }
+        cmd = settings.add_to(cmd).args(["--iidfile".into(), place.id.clone().into_os_string()]);
+        cmd = cmd.args(["--file".into(), place.dockerfile.into_os_string()]);
+        self.engine.run(&cmd.args([place.context]), log)?;
+        if self.engine.dry_run {
+            return Ok(UNKNOWN_ID.to_owned());
+        }
+        Ok(fs_err::read_to_string(place.id)?.trim().to_owned())
+    }
+
+    /// The arguments that a recipe's Dockerfile takes from us.
+    fn build_args(&self, step: &Step<'_>) -> anyhow::Result<Vec<(&'static str, String)>> {
+        let parent = step.parent.reference.clone();
+        Ok(match step.recipe.name.as_str() {
+            "base" | "registry" => vec![("ROOTFS", parent)],
+            "common" => {
+                let digest = match image::base_digest(step.chain) {
+                    Some(digest) => Some(digest),
+                    None if self.engine.dry_run => None,
+                    None => self.repo_digest(&parent)?,
+                };
+                let digest = digest.unwrap_or_else(|| "unknown".to_owned());
+                vec![("BASE_IMAGE", parent), ("BASE_DIGEST", digest)]
+            }
+            _ => {
+                let mode = step.recipe.mode.context("a mission image has a mode")?;
+                vec![("BASE_IMAGE", parent), ("USE_FROZEN", mode.flag().to_owned())]
+            }
+        })
+    }
+
+    /// The registry's digest of a pulled image.
+    fn repo_digest(&self, reference: &str) -> anyhow::Result<Option<String>> {
+        let format = "{{range .RepoDigests}}{{println .}}{{end}}";
+        let cmd = self.engine.docker.cmd(["image", "inspect", "--format", format, reference]);
+        let text = process::read(&cmd)?;
+        Ok(text.lines().find_map(|it| Some(it.split_once('@')?.1.to_owned())))
+    }
+
+    fn builder(&mut self, config: &Config) -> anyhow::Result<Builder> {
+        if self.builder.is_none() {
+            self.builder = Some(self.engine.docker.builder(config.docker.as_deref())?);
+        }
+        self.builder.clone().context("a builder was just found")
+    }
+}
+
+/// One image to build.
+struct Step<'a> {
+    config: &'a Config,
+    chain: &'a [Recipe],
+    recipe: &'a Recipe,
+    parent: &'a ParentImage,
+    refresh: bool,
+}
+
+#[derive(Debug, Default)]
+struct ParentImage {
+    id: String,
+    reference: String,
+}
+
+/// Where a build finds its context and leaves the id.
+struct Place {
+    context: PathBuf,
+    dockerfile: PathBuf,
+    id: PathBuf,
+}
+
+impl Place {
+    fn new(engine: &Engine, name: &str) -> Place {
+        let dir = engine.target().join("build");
+        Place {
+            context: dir.join(name),
+            dockerfile: dir.join(format!("{name}.Dockerfile")),
+            id: dir.join(format!("{name}.iid")),
+        }
+    }
+}
+
+fn labels(step: &Step<'_>) -> [(&'static str, String); 2] {
+    [(LABEL_INPUTS, step.recipe.inputs.clone()), (LABEL_PARENT, step.parent.id.clone())]
+}
+
+fn reference(recipe: &Recipe, id: &str) -> String {
+    format!("{NAMESPACE}/{}:{}", recipe.name, image::tag(&recipe.inputs, id))
+}
+
+fn unknown_image() -> Image {
+    Image {
+        id: UNKNOWN_ID.to_owned(),
+        repo_tags: None,
+        size: 0,
+        created: String::new(),
+        config: ImageConfig { labels: None },
+    }
+}

@@ -1,0 +1,202 @@
+//! The build context, exactly: the files docker is given, with normalised modes, held in memory so
+//! that what is digested is what is sent.
+
+use std::{
+    collections::BTreeMap,
+    os::unix::fs::PermissionsExt as _,
+    path::{Component, Path, PathBuf},
+};
+
+use anyhow::{Context as _, bail};
+use fs_err as fs;
+
+/// Files by their path in the context. Empty folders are left out, as in git.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Context {
+    pub(crate) entries: BTreeMap<PathBuf, Entry>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Entry {
+    /// Mode 0755 if `executable`, else 0644, whatever the umask of the checkout was.
+    File { executable: bool, bytes: Vec<u8> },
+    /// Relative, and inside the context.
+    Link { target: PathBuf },
+}
+
+/// What a closed `.dockerignore` lets in: `*`, then names. Its format:
+/// <https://docs.docker.com/build/concepts/context/#dockerignore-files>.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Filter {
+    /// From `!path`.
+    included: Vec<PathBuf>,
+    /// From `**/name`: left out at any depth.
+    excluded_names: Vec<String>,
+}
+
+impl Context {
+    /// Reads what the file `ignore`, a `.dockerignore`, lets in of `dir`.
+    ///
+    /// # Errors
+    /// `ignore` is missing or has patterns other than `*`, `!literal/name` and `**/name`;
+    /// a name in it does not exist; a symbolic link leads out of the context.
+    pub(crate) fn read(dir: &Path, ignore: &Path) -> anyhow::Result<Context> {
+        let path = ignore;
+        let text = fs::read_to_string(path)?;
+        let filter = Filter::parse(&text).with_context(|| path.display().to_string())?;
+        let mut res = Context::default();
+        for name in &filter.included {
+            if !dir.join(name).exists() {
+                bail!("{}: `!{}` is not there; take the line out", path.display(), name.display());
+            }
+            res.add(dir, name, &filter)?;
+        }
+        Ok(res)
+    }
+
+    /// Reads the files `names` in `dir`.
+    ///
+    /// # Errors
+    /// One of them is not there.
+    pub(crate) fn read_files(dir: &Path, names: &[&str]) -> anyhow::Result<Context> {
+        let mut res = Context::default();
+        for name in names {
+            res.add(dir, Path::new(name), &Filter::default())?;
+        }
+        Ok(res)
+    }
+
+    /// Leaves out what `drop` says.
+    pub(crate) fn without(mut self, drop: impl Fn(&Path) -> bool) -> Context {
+        self.entries.retain(|path, _| !drop(path));
+        self
+    }
+
+    /// Feeds all there is to know about the context to `hasher`, unambiguously.
+    pub(crate) fn hash(&self, hasher: &mut blake3::Hasher) {
+        for (path, entry) in &self.entries {
+            let (kind, bytes) = match entry {
+                Entry::File { executable: false, bytes } => ("file", bytes.as_slice()),
+                Entry::File { executable: true, bytes } => ("script", bytes.as_slice()),
+                Entry::Link { target } => ("link", target.as_os_str().as_encoded_bytes()),
+            };
+            for field in [path.as_os_str().as_encoded_bytes(), kind.as_bytes(), bytes] {
+                hasher.update(&(field.len() as u64).to_le_bytes());
+                hasher.update(field);
+            }
+        }
+    }
+
+    /// Writes the context below `dir`, which is emptied first.
+    ///
+    /// # Errors
+    /// `dir` cannot be written.
+    pub(crate) fn stage(&self, dir: &Path) -> anyhow::Result<()> {
+        if dir.exists() {
+            fs::remove_dir_all(dir)?;
+        }
+        fs::create_dir_all(dir)?;
+        set_mode(dir, 0o755)?;
+        for (path, entry) in &self.entries {
+            let path = dir.join(path);
+            let parent = path.parent().context("an entry has a folder")?;
+            make_folders(parent)?;
+            match entry {
+                Entry::File { executable, bytes } => {
+                    crate::files::write(&path, bytes)?;
+                    set_mode(&path, if *executable { 0o755 } else { 0o644 })?;
+                }
+                Entry::Link { target } => std::os::unix::fs::symlink(target, &path)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, dir: &Path, name: &Path, filter: &Filter) -> anyhow::Result<()> {
+        let path = dir.join(name);
+        let last = name.file_name().map(|it| it.to_string_lossy().into_owned());
+        if last.is_some_and(|it| filter.excluded_names.contains(&it)) {
+            return Ok(());
+        }
+        let metadata = fs::symlink_metadata(&path)?;
+        if metadata.is_dir() {
+            for entry in fs::read_dir(&path)? {
+                self.add(dir, &name.join(entry?.file_name()), filter)?;
+            }
+            return Ok(());
+        }
+        let entry = if metadata.is_symlink() {
+            let target = fs::read_link(&path)?;
+            if !stays_inside(name, &target) {
+                bail!(
+                    "{}: the link to {} leads out of the build context; copy the file instead",
+                    path.display(),
+                    target.display()
+                );
+            }
+            Entry::Link { target }
+        } else if metadata.is_file() {
+            let executable = metadata.permissions().mode() & 0o100 != 0;
+            Entry::File { executable, bytes: fs::read(&path)? }
+        } else {
+            bail!("{}: neither a file, a folder nor a link; remove it", path.display());
+        };
+        self.entries.insert(name.to_owned(), entry);
+        Ok(())
+    }
+}
+
+impl Filter {
+    fn parse(text: &str) -> anyhow::Result<Filter> {
+        let mut res = Filter::default();
+        let lines = text.lines().enumerate().map(|(idx, it)| (idx + 1, it.trim()));
+        let mut lines = lines.filter(|(_, it)| !it.is_empty() && !it.starts_with('#'));
+        if lines.next().is_none_or(|(_, it)| it != "*") {
+            bail!("the first pattern must be `*`: the context names what it needs");
+        }
+        for (line_no, line) in lines {
+            let is_literal = |it: &str| !it.is_empty() && !it.contains(['*', '?', '[', '\\']);
+            match (line.strip_prefix('!'), line.strip_prefix("**/")) {
+                (Some(name), _) if is_literal(name) => {
+                    res.included.push(PathBuf::from(name.trim_matches('/')));
+                }
+                (_, Some(name)) if is_literal(name) && !name.contains('/') => {
+                    res.excluded_names.push(name.to_owned());
+                }
+                _ => bail!("line {line_no}: `{line}`: write `!literal/name` or `**/name`"),
+            }
+        }
+        Ok(res)
+    }
+}
+
+/// Whether a link at `name` to `target` stays inside the folder that `name` is relative to.
+fn stays_inside(name: &Path, target: &Path) -> bool {
+    let mut depth = name.components().count() - 1;
+    for component in target.components() {
+        match component {
+            Component::CurDir => (),
+            Component::Normal(_) => depth += 1,
+            Component::ParentDir if depth > 0 => depth -= 1,
+            _ => return false,
+        }
+    }
+    true
+}
+
+/// As `create_dir_all`, with mode 0755 whatever the umask is.
+fn make_folders(dir: &Path) -> anyhow::Result<()> {
+    if dir.exists() {
+        return Ok(());
+    }
+    make_folders(dir.parent().context("a staged folder has a parent")?)?;
+    fs::create_dir(dir)?;
+    set_mode(dir, 0o755)
+}
+
+fn set_mode(path: &Path, mode: u32) -> anyhow::Result<()> {
+    Ok(fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?)
+}
+
+#[cfg(test)]
+mod tests;

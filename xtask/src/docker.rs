@@ -1,0 +1,266 @@
+//! The docker CLI: its command lines, its exit statuses, and what it prints.
+//! Reference: <https://docs.docker.com/reference/cli/docker/>.
+
+use std::{
+    collections::BTreeMap,
+    env,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, bail};
+use serde::Deserialize;
+
+use crate::{
+    config::Platform,
+    failure,
+    process::{self, Cmd, Output, cmd},
+};
+
+/// All our local images and labels are named below it.
+pub(crate) const NAMESPACE: &str = "science-platform";
+
+/// Digest over all that the image was made from, 64 hex digits.
+pub(crate) const LABEL_INPUTS: &str = "science-platform.inputs";
+/// Id of the image it was built on.
+pub(crate) const LABEL_PARENT: &str = "science-platform.parent";
+/// On containers: what they are for.
+pub(crate) const LABEL_ROLE: &str = "science-platform.role";
+
+/// One docker CLI, talking to the engine that its environment names.
+#[derive(Debug, Clone)]
+pub(crate) struct Docker {
+    pub(crate) program: PathBuf,
+    /// Where commands run.
+    pub(crate) root: PathBuf,
+}
+
+/// How a CLI gets BuildKit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum BuilderKind {
+    /// `docker buildx build`, with the builder that shares the engine's images.
+    Buildx { builder: String },
+    /// `DOCKER_BUILDKIT=1 docker build`, as up to docker 20.10.
+    BuiltIn,
+}
+
+/// A CLI that can build.
+#[derive(Debug, Clone)]
+pub(crate) struct Builder {
+    pub(crate) docker: Docker,
+    pub(crate) kind: BuilderKind,
+}
+
+/// An image on the engine, as `docker image inspect` describes it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Image {
+    pub(crate) id: String,
+    #[serde(default)]
+    pub(crate) repo_tags: Option<Vec<String>>,
+    /// Bytes.
+    pub(crate) size: u64,
+    /// RFC 3339.
+    pub(crate) created: String,
+    pub(crate) config: ImageConfig,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct ImageConfig {
+    pub(crate) labels: Option<BTreeMap<String, String>>,
+}
+
+impl Image {
+    pub(crate) fn label(&self, name: &str) -> Option<&str> {
+        self.config.labels.as_ref()?.get(name).map(String::as_str)
+    }
+}
+
+/// A manifest in a registry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Remote {
+    /// `sha256:…` of the manifest.
+    pub(crate) digest: String,
+    /// `sha256:…` of the image's config, which is the image's id on most engines.
+    pub(crate) config: String,
+}
+
+impl Docker {
+    /// The CLI that the settings name, or the first one on `PATH`.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(crate) fn find(setting: Option<&Path>, root: &Path) -> anyhow::Result<Docker> {
+        let program = match setting {
+            Some(program) => Some(program.to_owned()),
+            None => on_path().into_iter().next(),
+        };
+        let program =
+            program.ok_or_else(|| failure::machine("engine", "there is no docker CLI on PATH"))?;
+        Ok(Docker { program, root: root.to_owned() })
+    }
+
+    /// A docker command of which only the arguments are missing.
+    pub(crate) fn cmd<const N: usize>(&self, args: [&str; N]) -> Cmd {
+        let program = &self.program;
+        cmd!(self.root, "{program}").args(args)
+    }
+
+    /// The engine's platform; that it answers is the proof that it is there.
+    ///
+    /// # Errors
+    /// No engine answers, or it is of another kind than we build for.
+    pub(crate) fn engine_platform(&self) -> anyhow::Result<Platform> {
+        let cmd = self.cmd(["version", "--format", "{{.Server.Os}}/{{.Server.Arch}}"]);
+        let output = process::output(&cmd)?;
+        if output.status != 0 {
+            let said = process::last_lines(&output.stderr, 3);
+            return Err(failure::machine("engine", format!("no docker engine answers: {said}")));
+        }
+        output.stdout.trim().parse().context("the docker engine's platform")
+    }
+
+    /// Our images on the engine.
+    ///
+    /// # Errors
+    /// The engine does not answer.
+    pub(crate) fn images(&self) -> anyhow::Result<Vec<Image>> {
+        let reference = format!("reference={NAMESPACE}/*");
+        let list = ["image", "ls", "--quiet", "--no-trunc", "--filter", &reference];
+        let output = process::output(&self.cmd(list))?;
+        if output.status != 0 {
+            let said = process::last_lines(&output.stderr, 3);
+            return Err(failure::machine("engine", format!("no docker engine answers: {said}")));
+        }
+        let mut ids: Vec<&str> = output.stdout.lines().collect();
+        ids.sort_unstable();
+        ids.dedup();
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let text = process::read(&self.cmd(["image", "inspect"]).args(ids))?;
+        serde_json::from_str(&text).context("`docker image inspect` printed something unexpected")
+    }
+
+    /// One image by any of its names, or `None` when the engine does not have it.
+    ///
+    /// # Errors
+    /// What docker prints cannot be read.
+    pub(crate) fn image(&self, name: &str) -> anyhow::Result<Option<Image>> {
+        let output = process::output(&self.cmd(["image", "inspect", name]))?;
+        if output.status != 0 {
+            return Ok(None);
+        }
+        let images: Vec<Image> = serde_json::from_str(&output.stdout)
+            .context("`docker image inspect` printed something unexpected")?;
+        Ok(images.into_iter().next())
+    }
+
+    /// What a registry has under `reference`, or `None` when there is no such tag.
+    /// `plain_http` is for a registry on this machine.
+    ///
+    /// # Errors
+    /// The registry does not answer, or refuses.
+    pub(crate) fn remote(
+        &self,
+        reference: &str,
+        plain_http: bool,
+    ) -> anyhow::Result<Option<Remote>> {
+        let mut cmd = self.cmd(["manifest", "inspect", "--verbose"]);
+        if plain_http {
+            cmd = cmd.args(["--insecure"]);
+        }
+        // Up to 20.10 the command counts as experimental.
+        let cmd = cmd.args([reference]).env("DOCKER_CLI_EXPERIMENTAL", "enabled");
+        read_remote(reference, process::output(&cmd)?)
+    }
+
+    /// A CLI that can build: this one, or, if no setting named it, the first on `PATH` that can.
+    ///
+    /// # Errors
+    /// None can.
+    pub(crate) fn builder(&self, setting: Option<&Path>) -> anyhow::Result<Builder> {
+        let programs = setting.map_or_else(on_path, |it| vec![it.to_owned()]);
+        let mut passed_over = Vec::new();
+        for program in programs {
+            let docker = Docker { program, root: self.root.clone() };
+            match docker.builder_kind()? {
+                Some(kind) => return Ok(Builder { docker, kind }),
+                None => passed_over.push(docker.program.display().to_string()),
+            }
+        }
+        let text = format!(
+            "{} has neither the buildx plugin nor a built-in BuildKit",
+            passed_over.join(", ")
+        );
+        Err(failure::machine("buildkit", text))
+    }
+
+    fn builder_kind(&self) -> anyhow::Result<Option<BuilderKind>> {
+        if process::output(&self.cmd(["buildx", "version"]))?.status == 0 {
+            // Of a context's builders only the one of its own name sees the engine's images.
+            let context = process::output(&self.cmd(["context", "show"]))?;
+            let context = Some(context.stdout.trim()).filter(|it| !it.is_empty());
+            let builder = context.unwrap_or("default").to_owned();
+            return Ok(Some(BuilderKind::Buildx { builder }));
+        }
+        let version = process::read(&self.cmd(["--version"]))?;
+        Ok(has_built_in_buildkit(&version).then_some(BuilderKind::BuiltIn))
+    }
+}
+
+impl Builder {
+    /// `docker build` without its arguments, which are the same for both kinds.
+    pub(crate) fn cmd(&self) -> Cmd {
+        match &self.kind {
+            // An attestation would give each cached build another id.
+            BuilderKind::Buildx { builder } => self.docker.cmd(["buildx", "build"]).args([
+                "--builder",
+                builder,
+                "--load",
+                "--provenance=false",
+                "--sbom=false",
+            ]),
+            BuilderKind::BuiltIn => self.docker.cmd(["build"]).env("DOCKER_BUILDKIT", "1"),
+        }
+    }
+}
+
+/// Every `docker` on `PATH`, in its order.
+fn on_path() -> Vec<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let mut res: Vec<PathBuf> =
+        env::split_paths(&path).map(|it| it.join("docker")).filter(|it| it.is_file()).collect();
+    res.dedup();
+    res
+}
+
+/// From `Docker version 20.10.24+dfsg1, build 297e128`: from 23 on the CLI leaves BuildKit to the plugin.
+fn has_built_in_buildkit(version: &str) -> bool {
+    let number = version.strip_prefix("Docker version ").unwrap_or_default();
+    let mut parts = number.split(['.', ',', '+']).map(|it| it.parse::<u32>().ok());
+    let (major, minor) = (parts.next().flatten(), parts.next().flatten());
+    matches!((major, minor), (Some(18), Some(9)) | (Some(19..23), _))
+}
+
+fn read_remote(reference: &str, output: Output) -> anyhow::Result<Option<Remote>> {
+    if output.status != 0 {
+        let absent = ["no such manifest", "manifest unknown", "name unknown"];
+        if absent.iter().any(|it| output.stderr.contains(it)) {
+            return Ok(None);
+        }
+        bail!("cannot ask for {reference}: {}", process::last_lines(&output.stderr, 3));
+    }
+    let value: serde_json::Value = serde_json::from_str(&output.stdout)
+        .context("`docker manifest inspect` printed something unexpected")?;
+    let text = |pointer: &str| value.pointer(pointer).and_then(|it| it.as_str()).map(str::to_owned);
+    let config =
+        text("/SchemaV2Manifest/config/digest").or_else(|| text("/OCIManifest/config/digest"));
+    match (text("/Descriptor/digest"), config) {
+        (Some(digest), Some(config)) => Ok(Some(Remote { digest, config })),
+        _ => bail!("{reference} is not the manifest of one image; it was not pushed by this tool"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

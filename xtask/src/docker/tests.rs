@@ -1,0 +1,27 @@
+use super::{Remote, has_built_in_buildkit, read_remote};
+use crate::process::Output;
+
+#[test]
+fn which_versions_bring_buildkit() {
+    assert!(has_built_in_buildkit("Docker version 20.10.24+dfsg1, build 297e128"));
+    assert!(has_built_in_buildkit("Docker version 19.03.15, build 99e3ed8919"));
+    assert!(has_built_in_buildkit("Docker version 18.09.1, build 4c52b90"));
+    assert!(!has_built_in_buildkit("Docker version 18.06.1-ce, build e68fc7a"));
+    assert!(!has_built_in_buildkit("Docker version 28.2.2, build e6534b4"));
+    assert!(!has_built_in_buildkit("podman version 4.3.1"));
+}
+
+#[test]
+fn what_a_registry_answers() {
+    let answer = |status, stdout: &str, stderr: &str| {
+        let (stdout, stderr) = (stdout.to_owned(), stderr.to_owned());
+        read_remote("r/hello:1", Output { status, stdout, stderr })
+    };
+    let manifest = r#"{"Descriptor": {"digest": "sha256:a"}, "SchemaV2Manifest": {"config": {"digest": "sha256:b"}}}"#;
+    let remote = Remote { digest: "sha256:a".to_owned(), config: "sha256:b".to_owned() };
+    assert_eq!(answer(0, manifest, "").unwrap(), Some(remote));
+    assert_eq!(answer(1, "", "no such manifest: r/hello:1\n").unwrap(), None);
+    let refused = answer(1, "", "connection refused\n").unwrap_err();
+    assert_eq!(format!("{refused:#}"), "cannot ask for r/hello:1: connection refused");
+    assert!(answer(0, r#"{"Descriptor": {"digest": "sha256:a"}}"#, "").is_err());
+}

@@ -1,0 +1,236 @@
+//! What each image is made from, and whether one on the engine is that image already. Pure.
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
+
+use sha2::{Digest as _, Sha256};
+
+use crate::{
+    config::{Base, Config, Mode, Platform},
+    context::Context,
+    docker::{Image, LABEL_INPUTS, LABEL_PARENT, NAMESPACE},
+    specs,
+};
+
+/// Everything that an image is made from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Recipe {
+    /// `base`, `common`, or the mission's: the repository below our namespace.
+    pub(crate) name: String,
+    pub(crate) make: Make,
+    pub(crate) parent: Parent,
+    pub(crate) platform: Platform,
+    /// `USE_FROZEN`, where the image depends on it.
+    pub(crate) mode: Option<Mode>,
+    pub(crate) context: Context,
+    /// Digest over all of the above and the parent's, 64 hex digits.
+    pub(crate) inputs: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Make {
+    /// The script `common/base/rootfs` writes a root file system, which is imported.
+    Import,
+    /// The text of the Dockerfile.
+    Build(String),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Parent {
+    None,
+    /// The recipe before it in the same chain.
+    Previous,
+    /// An image of others, by reference.
+    Pulled(String),
+}
+
+/// The text files that recipes are made of, as read from the working tree.
+pub(crate) struct Parts {
+    pub(crate) rootfs: Context,
+    pub(crate) registry: (String, Context),
+    pub(crate) base: (String, Context),
+    pub(crate) common: (String, Context),
+}
+
+/// What a mission's image is made from, as read from its folder.
+pub(crate) struct MissionParts {
+    pub(crate) name: String,
+    /// The text of the generated Dockerfile, or of the mission's own.
+    pub(crate) dockerfile: String,
+    /// What the `.dockerignore` lets in.
+    pub(crate) context: Context,
+    /// The lists of packages of both modes, relative to `environments/`.
+    pub(crate) spec_files: BTreeSet<PathBuf>,
+}
+
+/// The recipes up to the embedded base or the reference of a remote one.
+fn base_chain(config: &Config, platform: Platform, parts: &Parts) -> (Vec<Recipe>, Parent) {
+    match &config.base {
+        Base::Remote(reference) => (Vec::new(), Parent::Pulled(reference.clone())),
+        Base::Embedded => {
+            let (mut chain, parent) = rootfs_chain(config, platform, parts);
+            chain.push(recipe("base", &parts.base, parent, platform, None, chain.last()));
+            (chain, Parent::Previous)
+        }
+    }
+}
+
+/// The recipes of the root file system or the reference of a pulled one.
+fn rootfs_chain(config: &Config, platform: Platform, parts: &Parts) -> (Vec<Recipe>, Parent) {
+    if let Some(reference) = &config.debian_image {
+        return (Vec::new(), Parent::Pulled(reference.clone()));
+    }
+    let rootfs = (String::new(), parts.rootfs.clone());
+    let mut rootfs = recipe("rootfs", &rootfs, Parent::None, platform, None, None);
+    rootfs.make = Make::Import;
+    (vec![rootfs], Parent::Previous)
+}
+
+/// What the embedded base is built from, whatever `BASE_IMAGE` says.
+pub(crate) fn embedded_base(config: &Config, platform: Platform, parts: &Parts) -> Vec<Recipe> {
+    let config = Config { base: Base::Embedded, ..config.clone() };
+    base_chain(&config, platform, parts).0
+}
+
+/// What the registry on this machine is built from.
+pub(crate) fn registry(config: &Config, platform: Platform, parts: &Parts) -> Vec<Recipe> {
+    let (mut chain, parent) = rootfs_chain(config, platform, parts);
+    chain.push(recipe("registry", &parts.registry, parent, platform, None, chain.last()));
+    chain
+}
+
+/// What a mission's image is built from, in the order of building; the last one is the mission's.
+pub(crate) fn mission(
+    config: &Config,
+    platform: Platform,
+    parts: &Parts,
+    mission: &MissionParts,
+) -> Vec<Recipe> {
+    let (mut chain, parent) = base_chain(config, platform, parts);
+    chain.push(recipe("common", &parts.common, parent, platform, None, chain.last()));
+    let is_of_other_mode = |path: &Path| {
+        let path = path.strip_prefix("environments").unwrap_or(path);
+        mission.spec_files.contains(path) && !specs::modes(path).contains(&config.mode)
+    };
+    let context = mission.context.clone().without(is_of_other_mode);
+    let own = (mission.dockerfile.clone(), context);
+    let mode = Some(config.mode);
+    chain.push(recipe(&mission.name, &own, Parent::Previous, platform, mode, chain.last()));
+    chain
+}
+
+fn recipe(
+    name: &str,
+    (dockerfile, context): &(String, Context),
+    parent: Parent,
+    platform: Platform,
+    mode: Option<Mode>,
+    previous: Option<&Recipe>,
+) -> Recipe {
+    let parent_inputs = match &parent {
+        Parent::None => "",
+        Parent::Previous => previous.map_or("", |it| it.inputs.as_str()),
+        Parent::Pulled(reference) => reference,
+    };
+    let mut hasher = blake3::Hasher::new();
+    let mode_flag = mode.map_or("", Mode::flag);
+    for field in ["inputs 1", dockerfile, parent_inputs, mode_flag, &platform.to_string()] {
+        hasher.update(&(field.len() as u64).to_le_bytes());
+        hasher.update(field.as_bytes());
+    }
+    context.hash(&mut hasher);
+    Recipe {
+        name: name.to_owned(),
+        make: Make::Build(dockerfile.clone()),
+        parent,
+        platform,
+        mode,
+        context: context.clone(),
+        inputs: hasher.finalize().to_hex().to_string(),
+    }
+}
+
+/// What a frozen spec names the base by: a remote one's digest, the embedded one's recipe.
+/// `None` for a remote base that is named by a tag.
+pub(crate) fn base_digest(chain: &[Recipe]) -> Option<String> {
+    let common = chain.iter().find(|it| it.name == "common")?;
+    match &common.parent {
+        Parent::Pulled(reference) => reference.split_once('@').map(|(_, it)| it.to_owned()),
+        _ => chain.iter().find(|it| it.name == "base").map(|it| {
+            let hex =
+                Sha256::digest(&it.inputs).iter().map(|it| format!("{it:02x}")).collect::<String>();
+            format!("sha256:{hex}")
+        }),
+    }
+}
+
+/// Why an image has to be built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reason {
+    NothingYet,
+    InputsChanged,
+    ParentChanged,
+    Refresh,
+}
+
+impl Reason {
+    pub(crate) fn text(self) -> &'static str {
+        match self {
+            Reason::NothingYet => "there is none yet",
+            Reason::InputsChanged => "its inputs changed",
+            Reason::ParentChanged => "its parent image changed",
+            Reason::Refresh => "asked for",
+        }
+    }
+}
+
+/// The newest image on the engine that was made from this recipe on this parent, or why there is none.
+/// `parent` is the parent's id, empty for an image without one.
+pub(crate) fn find<'a>(
+    recipe: &Recipe,
+    parent: &str,
+    images: &'a [Image],
+) -> Result<&'a Image, Reason> {
+    let of_name: Vec<&Image> =
+        images.iter().filter(|it| immutable_tag(&recipe.name, it).is_some()).collect();
+    if of_name.is_empty() {
+        return Err(Reason::NothingYet);
+    }
+    let has = |label: &str, value: &str| {
+        let value = value.to_owned();
+        let label = label.to_owned();
+        move |it: &&&Image| it.label(&label) == Some(value.as_str())
+    };
+    let of_inputs: Vec<&Image> =
+        of_name.iter().filter(has(LABEL_INPUTS, &recipe.inputs)).copied().collect();
+    if of_inputs.is_empty() {
+        return Err(Reason::InputsChanged);
+    }
+    let of_parent = of_inputs.iter().filter(has(LABEL_PARENT, parent)).copied();
+    of_parent.max_by(|a, b| a.created.cmp(&b.created)).ok_or(Reason::ParentChanged)
+}
+
+/// `<inputs digest, 12>-<image id, 12>`.
+pub(crate) fn tag(inputs: &str, id: &str) -> String {
+    let id = id.trim_start_matches("sha256:");
+    let short = |text: &str| text.chars().take(12).collect::<String>();
+    format!("{}-{}", short(inputs), short(id))
+}
+
+/// The tag under which the receipt of the image with this manifest digest is stored.
+pub(crate) fn receipt_tag(digest: &str) -> String {
+    format!("{}.receipt", digest.replace(':', "-"))
+}
+
+/// The image's name in our namespace, if it has the one that its labels and its id give. An image
+/// that somebody built on ours inherits the labels, but cannot have this name.
+pub(crate) fn immutable_tag(name: &str, image: &Image) -> Option<String> {
+    let tag = tag(image.label(LABEL_INPUTS)?, &image.id);
+    let full = format!("{NAMESPACE}/{name}:{tag}");
+    image.repo_tags.as_ref()?.contains(&full).then_some(full)
+}
+
+#[cfg(test)]
+mod tests;

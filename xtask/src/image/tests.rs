@@ -1,0 +1,61 @@
+use std::collections::BTreeMap;
+
+use super::{Parent, Reason, Recipe, find, tag};
+use crate::{
+    config::Platform,
+    context::{Context, Entry},
+    docker::{Image, ImageConfig, LABEL_INPUTS, LABEL_PARENT},
+};
+
+fn recipe(text: &str) -> Recipe {
+    let entry = Entry::File { executable: false, bytes: text.as_bytes().to_vec() };
+    let context = Context { entries: BTreeMap::from([("x".into(), entry)]) };
+    let parts = ("FROM x".to_owned(), context);
+    super::recipe("hello", &parts, Parent::None, Platform::Amd64, None, None)
+}
+
+fn image(id: &str, inputs: &str, parent: &str) -> Image {
+    let label = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    Image {
+        id: format!("sha256:{id}"),
+        repo_tags: Some(vec![format!("science-platform/hello:{}", tag(inputs, id))]),
+        size: 0,
+        created: "2026-11-22T10:00:00Z".to_owned(),
+        config: ImageConfig {
+            labels: Some(BTreeMap::from([
+                label(LABEL_INPUTS, inputs),
+                label(LABEL_PARENT, parent),
+            ])),
+        },
+    }
+}
+
+#[test]
+fn nothing_to_do_only_when_inputs_and_parent_are_equal_and_present() {
+    let recipe = recipe("1");
+    let inputs = recipe.inputs.as_str();
+    assert_eq!(find(&recipe, "p", &[]), Err(Reason::NothingYet));
+    assert_eq!(find(&recipe, "p", &[image("a", "other", "p")]), Err(Reason::InputsChanged));
+    assert_eq!(find(&recipe, "p", &[image("a", inputs, "q")]), Err(Reason::ParentChanged));
+    let images = [image("a", inputs, "p"), image("b", inputs, "q")];
+    assert_eq!(find(&recipe, "p", &images).map(|it| it.id.as_str()), Ok("sha256:a"));
+}
+
+#[test]
+fn an_image_that_inherited_our_labels_is_not_ours() {
+    let recipe = recipe("1");
+    let mut image = image("a", &recipe.inputs, "p");
+    image.id = "sha256:derived".to_owned();
+    assert_eq!(find(&recipe, "p", &[image]), Err(Reason::NothingYet));
+}
+
+#[test]
+fn the_inputs_digest_depends_on_the_context() {
+    assert_eq!(recipe("1").inputs, recipe("1").inputs);
+    assert_ne!(recipe("1").inputs, recipe("2").inputs);
+}
+
+#[test]
+fn the_immutable_tag_has_both_identities() {
+    assert_eq!(tag("0123456789abcdef", "sha256:fedcba9876543210"), "0123456789ab-fedcba987654");
+}

@@ -1,0 +1,179 @@
+//! The record of what was tested on one image, and the decision whether that suffices.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
+
+use anyhow::Context as _;
+use fs_err as fs;
+use serde::{Deserialize, Serialize};
+
+use crate::{files, repo::Repo};
+
+/// What `target/xtask/receipts/<mission>/<image id, 12>.json` says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Receipt {
+    /// The version of this format.
+    pub(crate) receipt: u32,
+    pub(crate) mission: String,
+    /// The image's id: the digest of its config.
+    pub(crate) image: String,
+    /// `linux/amd64`.
+    pub(crate) platform: String,
+    /// The inputs digest.
+    pub(crate) inputs: String,
+    /// SHA-256 of each environment's frozen spec, if the image was built from them.
+    pub(crate) frozen_specs: BTreeMap<String, String>,
+    /// When the tests began, RFC 3339, UTC.
+    pub(crate) started: String,
+    pub(crate) seconds: f64,
+    pub(crate) tests: Vec<Test>,
+    /// Where the image was published; added by a push.
+    #[serde(default)]
+    pub(crate) published: Vec<Published>,
+}
+
+/// The outcome of one test.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Test {
+    /// The environment; empty for a test of the mission as a whole.
+    pub(crate) environment: String,
+    /// `consistency`, `import`, `notebook`, `script`, `tests` or `mission`.
+    pub(crate) kind: String,
+    pub(crate) name: String,
+    pub(crate) outcome: Outcome,
+    pub(crate) seconds: f64,
+    /// The last lines of the error, empty when it passed.
+    pub(crate) message: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Outcome {
+    Passed,
+    Failed,
+}
+
+/// A name under which a registry has the image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Published {
+    /// `host/repository`.
+    pub(crate) repository: String,
+    /// The immutable tag.
+    pub(crate) tag: String,
+    /// `sha256:…` of the manifest.
+    pub(crate) digest: String,
+}
+
+/// A test that has to be in a receipt.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Expected {
+    pub(crate) environment: String,
+    pub(crate) kind: &'static str,
+    pub(crate) name: String,
+}
+
+impl Receipt {
+    /// Whether it has a result and each result is a success. That it is complete is a result, too:
+    /// see [`missing`].
+    pub(crate) fn passed(&self) -> bool {
+        !self.tests.is_empty() && self.tests.iter().all(|it| it.outcome == Outcome::Passed)
+    }
+
+    pub(crate) fn failures(&self) -> impl Iterator<Item = &Test> {
+        self.tests.iter().filter(|it| it.outcome == Outcome::Failed)
+    }
+
+    /// Reads the receipt of an image, if there is one.
+    ///
+    /// # Errors
+    /// The file is damaged.
+    pub(crate) fn read(repo: &Repo, mission: &str, image: &str) -> anyhow::Result<Option<Receipt>> {
+        let path = path(repo, mission, image);
+        if !path.exists() {
+            return Ok(None);
+        }
+        let text = fs::read_to_string(&path)?;
+        let receipt: Receipt = serde_json::from_str(&text).with_context(|| {
+            format!("{}: damaged; remove it and run image-test", path.display())
+        })?;
+        // The file's name has twelve digits only.
+        Ok(Some(receipt).filter(|it| it.image == image))
+    }
+
+    /// Writes it atomically.
+    ///
+    /// # Errors
+    /// The target folder cannot be written.
+    pub(crate) fn write(&self, repo: &Repo) -> anyhow::Result<PathBuf> {
+        let path = path(repo, &self.mission, &self.image);
+        files::write(&path, self.to_json()?.as_bytes())?;
+        Ok(path)
+    }
+
+    pub(crate) fn to_json(&self) -> anyhow::Result<String> {
+        Ok(serde_json::to_string_pretty(self).context("a receipt is plain data")? + "\n")
+    }
+}
+
+fn path(repo: &Repo, mission: &str, image: &str) -> PathBuf {
+    let id: String = image.trim_start_matches("sha256:").chars().take(12).collect();
+    repo.root.join("target/xtask/receipts").join(mission).join(format!("{id}.json"))
+}
+
+/// Reads what the test scripts wrote: one JSON object per line.
+///
+/// # Errors
+/// A line that is none.
+pub(crate) fn parse_results(text: &str) -> anyhow::Result<Vec<Test>> {
+    let lines = text.lines().enumerate().filter(|(_, it)| !it.trim().is_empty());
+    lines
+        .map(|(idx, line)| {
+            serde_json::from_str(line).with_context(|| format!("results.jsonl:{}: {line}", idx + 1))
+        })
+        .collect()
+}
+
+/// A failure for each expected test that has no result.
+pub(crate) fn missing(expected: &BTreeSet<Expected>, tests: &[Test]) -> Vec<Test> {
+    let has = |it: &&Expected| {
+        !tests.iter().any(|test| {
+            test.environment == it.environment && test.kind == it.kind && test.name == it.name
+        })
+    };
+    let failed = |it: &Expected| Test {
+        environment: it.environment.clone(),
+        kind: it.kind.to_owned(),
+        name: it.name.clone(),
+        outcome: Outcome::Failed,
+        seconds: 0.0,
+        message: "it was not run: environments/test has to run the standard tests too".to_owned(),
+    };
+    expected.iter().filter(has).map(failed).collect()
+}
+
+impl Test {
+    /// A test of the mission as a whole that failed.
+    pub(crate) fn of_mission(name: &str, message: String) -> Test {
+        Test {
+            environment: String::new(),
+            kind: "mission".to_owned(),
+            name: name.to_owned(),
+            outcome: Outcome::Failed,
+            seconds: 0.0,
+            message,
+        }
+    }
+
+    /// `hello: notebook planck.ipynb`.
+    pub(crate) fn title(&self) -> String {
+        match self.environment.as_str() {
+            "" => format!("{} {}", self.kind, self.name),
+            environment => format!("{environment}: {} {}", self.kind, self.name),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
