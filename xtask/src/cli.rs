@@ -1,0 +1,176 @@
+//! The command line: one variant per task, in the order a release uses them. Doc comments are the help.
+
+use std::ffi::OsString;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Builds, tests, freezes, pushes and deploys the images of this repository.
+#[derive(Debug, Parser)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    version,
+    max_term_width = 100,
+    after_help = "\
+Examples:
+  cargo xtask quickstart                 everything for a first image on a fresh machine
+  cargo xtask image-all roman tike       build, test and push two missions
+  cargo xtask image-all --floating       solve the package lists anew, then freeze the result
+  cargo xtask -n image-push              what would be run, without running it
+
+Exit status: 0 all done, 1 the work failed, 2 the request or a file is wrong,
+3 this machine lacks something, 130 interrupted."
+)]
+pub(crate) struct Cli {
+    /// Print the commands instead of running them; what only a run can know stands as <image-id>
+    #[arg(short = 'n', long, global = true)]
+    pub(crate) dry_run: bool,
+    /// Print the result as JSON on stdout
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Show what the programs print, not only their steps
+    #[arg(short, long, global = true)]
+    pub(crate) verbose: bool,
+    /// A setting for this run, before all other places it may come from
+    #[arg(long, global = true, value_name = "NAME=VALUE")]
+    pub(crate) set: Vec<String>,
+    #[command(subcommand)]
+    pub(crate) task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Task {
+    /// What a fresh machine needs, then build, test and push `hello`
+    Quickstart,
+    /// What this machine lacks for all that, and the command that mends it
+    Doctor(Doctor),
+    /// Write missions/*/Dockerfile from Dockerfile.custom and the common trailer
+    ImageUpdate(ImageUpdate),
+    /// Build the embedded base image
+    ImageBase,
+    /// Build the base if needed, the common image and the mission images
+    ImageBuild(ImageBuild),
+    /// Run the missions' tests in containers and write receipts
+    ImageTest(ImageTest),
+    /// Publish what has a complete, passing receipt
+    ImagePush(Missions),
+    /// Build, test and push; any failure means that nothing is pushed
+    ImageAll(ImageBuild),
+    /// Run a command in a mission's image; its exit status is the command's
+    #[command(after_help = "Example: cargo xtask image-exec -- python -c 'print(1)'")]
+    ImageExec(ImageExec),
+    /// Open a shell in a mission's image
+    ImageSh(ImageSh),
+    /// Everything that can be checked without an engine; the pre-commit hook
+    #[command(after_help = crate::check::help())]
+    Check,
+    /// Each setting, its value and where it came from
+    Config(Missions),
+    /// The missions and their environments
+    List,
+    /// Time what has a budget
+    Bench(Bench),
+    /// Every check and test of this repository
+    Ci,
+}
+
+/// Which missions a task is about.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Missions {
+    /// Folders under missions/; none means DEPLOYMENT_NAME
+    #[arg(value_name = "MISSION")]
+    pub(crate) missions: Vec<String>,
+    /// Every mission
+    #[arg(long, conflicts_with = "missions")]
+    pub(crate) all: bool,
+    /// As --set USE_FROZEN=1: install exactly the frozen specs
+    #[arg(long, conflicts_with = "floating")]
+    pub(crate) frozen: bool,
+    /// As --set USE_FROZEN=0: solve the floating specs
+    #[arg(long)]
+    pub(crate) floating: bool,
+}
+
+impl Missions {
+    /// The setting that `--frozen` or `--floating` stands for, as `--set` takes it.
+    pub(crate) fn mode(&self) -> Option<&'static str> {
+        match (self.frozen, self.floating) {
+            (true, _) => Some("USE_FROZEN=1"),
+            (_, true) => Some("USE_FROZEN=0"),
+            _ => None,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    /// Install and start what is missing, each command printed first
+    #[arg(long)]
+    pub(crate) fix: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImageUpdate {
+    #[command(flatten)]
+    pub(crate) missions: Missions,
+    /// Change nothing; show the differences and fail if there are any
+    #[arg(long)]
+    pub(crate) check: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImageBuild {
+    #[command(flatten)]
+    pub(crate) missions: Missions,
+    /// Build although nothing changed: floating specs are solved again
+    #[arg(long)]
+    pub(crate) refresh: bool,
+    /// Test images again that have a passing receipt
+    #[arg(long)]
+    pub(crate) again: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImageTest {
+    #[command(flatten)]
+    pub(crate) missions: Missions,
+    /// Test images again that have a passing receipt
+    #[arg(long)]
+    pub(crate) again: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Bench {
+    /// Also what takes minutes: empties the builder's cache, removes our images, builds from nothing
+    #[arg(long)]
+    pub(crate) cold: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImageExec {
+    /// The mission; DEPLOYMENT_NAME when not given
+    #[arg(short, long)]
+    pub(crate) mission: Option<String>,
+    /// The command and its arguments, passed on untouched
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) command: Vec<OsString>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImageSh {
+    /// The mission; DEPLOYMENT_NAME when not given
+    pub(crate) mission: Option<String>,
+}
+
+impl Task {
+    /// The missions that a task takes as arguments.
+    pub(crate) fn missions(&self) -> Option<&Missions> {
+        match self {
+            Task::ImageUpdate(it) => Some(&it.missions),
+            Task::ImageBuild(it) | Task::ImageAll(it) => Some(&it.missions),
+            Task::ImageTest(it) => Some(&it.missions),
+            Task::ImagePush(it) | Task::Config(it) => Some(it),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! The automation of this repository; see `cargo xtask --help`.
+//!
+//! Data flows one way: flags, `setup-env` and folders -> [`config`], [`repo`] -> recipes and
+//! decisions (pure) -> docker, git and the rest -> outcome -> terminal, JSON, receipt.
+
+mod cli;
+mod setup_env;
+mod settings;
+mod config;
+mod repo;
+mod specs;
+mod dockerfile;
+mod context;
+mod image;
+mod tests_of_mission;
+mod frozen;
+mod receipt;
+mod report;
+mod check;
+mod task;
+mod build_settings;
+mod build;
+mod freeze;
+mod registry;
+mod container;
+mod engine;
+mod docker;
+mod files;
+mod process;
+mod ui;
+mod failure;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::cli::Cli;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match process::handle_signals().and_then(|()| task::run(&cli)) {
+        Ok(status) => ExitCode::from(status),
+        Err(err) => {
+            eprintln!("error: {err:#}");
+            ExitCode::from(failure::status(&err))
+        }
+    }
+}

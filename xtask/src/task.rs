@@ -1,0 +1,220 @@
+//! One module per task. Reading comes first, and what is wrong there is status 2; then the work.
+
+mod config;
+mod list;
+pub(crate) mod image_update;
+mod image_base;
+pub(crate) mod image_test;
+pub(crate) mod image_push;
+mod image_all;
+mod image_exec;
+mod check;
+mod doctor;
+mod quickstart;
+mod bench;
+mod ci;
+
+use std::{env, fs::File, time::Instant};
+
+use anyhow::Context as _;
+use fs_err as fs;
+
+use crate::{
+    check as check_rules,
+    cli::{Cli, Missions, Task},
+    config::{Config, Platform},
+    context::Context,
+    docker::Docker,
+    dockerfile,
+    engine::Engine,
+    failure::{self, Failure},
+    image::{self, MissionParts, Parts, Recipe},
+    repo::{self, Mission, Repo},
+    report,
+    settings::Sources,
+    ui::Ui,
+};
+
+/// Runs the task and gives the exit status.
+///
+/// # Errors
+/// What the task failed with; [`failure::status`] knows its exit status.
+pub(crate) fn run(cli: &Cli) -> anyhow::Result<u8> {
+    let desk = Desk::read(cli).map_err(failure::request)?;
+    match &cli.task {
+        Task::Quickstart => quickstart::run(&desk),
+        Task::Doctor(args) => doctor::run(&desk, args.fix),
+        Task::ImageUpdate(args) => image_update::run(&desk, args),
+        Task::ImageBase => image_base::run(&desk),
+        Task::ImageBuild(args) => image_all::build(&desk, args),
+        Task::ImageTest(args) => image_all::test(&desk, args),
+        Task::ImagePush(missions) => image_all::push(&desk, missions),
+        Task::ImageAll(args) => image_all::all(&desk, args),
+        Task::ImageExec(args) => image_exec::run(&desk, args.mission.as_deref(), &args.command),
+        Task::ImageSh(args) => {
+            image_exec::run(&desk, args.mission.as_deref(), &["bash".into(), "-l".into()])
+        }
+        Task::Check => check::run(&desk),
+        Task::Config(missions) => config::run(&desk, missions),
+        Task::List => list::run(&desk),
+        Task::Bench(args) => bench::run(&desk, args),
+        Task::Ci => ci::run(&desk),
+    }
+}
+
+/// What every task starts from.
+pub(crate) struct Desk<'a> {
+    pub(crate) cli: &'a Cli,
+    pub(crate) repo: Repo,
+    pub(crate) sources: Sources,
+    pub(crate) ui: Ui,
+    pub(crate) started: Instant,
+}
+
+/// A mission with its settings in types.
+#[derive(Debug, Clone)]
+pub(crate) struct Named {
+    pub(crate) mission: Mission,
+    pub(crate) config: Config,
+}
+
+/// A mission with all that its images are made from.
+pub(crate) struct Chosen {
+    pub(crate) mission: Mission,
+    pub(crate) config: Config,
+    pub(crate) platform: Platform,
+    /// The images up to the mission's.
+    pub(crate) chain: Vec<Recipe>,
+    /// The images up to the local registry's.
+    pub(crate) registry_chain: Vec<Recipe>,
+}
+
+impl<'a> Desk<'a> {
+    fn read(cli: &'a Cli) -> anyhow::Result<Desk<'a>> {
+        let started = Instant::now();
+        let root = repo::find_root(&env::current_dir()?)?;
+        let mut set = cli.set.clone();
+        set.extend(cli.task.missions().and_then(Missions::mode).map(str::to_owned));
+        let environment = env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        });
+        Ok(Desk {
+            cli,
+            sources: Sources::read(&root, &set, environment.collect())?,
+            repo: Repo::read(&root)?,
+            ui: Ui::new(cli.verbose),
+            started,
+        })
+    }
+
+    /// The missions that `missions` asks for, each with its own settings.
+    ///
+    /// # Errors
+    /// An unknown mission, or a setting that is wrong.
+    pub(crate) fn named(&self, missions: &Missions) -> anyhow::Result<Vec<Named>> {
+        let mut names = missions.missions.clone();
+        if missions.all {
+            names = self.repo.missions.iter().map(|it| it.name.clone()).collect();
+        }
+        if names.is_empty() {
+            let (settings, _) = self.sources.evaluate(None)?;
+            names.push(settings["DEPLOYMENT_NAME"].value.clone());
+        }
+        let mut seen = std::collections::BTreeSet::new();
+        names.retain(|it| seen.insert(it.clone()));
+        names.iter().map(|it| self.one(it)).collect()
+    }
+
+    fn one(&self, name: &str) -> anyhow::Result<Named> {
+        let mission = self.repo.mission(name)?.clone();
+        let (settings, warnings) = self.sources.evaluate(Some(name))?;
+        warnings.iter().for_each(|it| self.ui.say(format!("warning: {it}")));
+        Ok(Named { mission, config: Config::new(&settings)? })
+    }
+
+    /// What tasks about images act with. Its docker CLI is that of the first mission.
+    ///
+    /// # Errors
+    /// There is no docker CLI.
+    pub(crate) fn engine(&self, config: &Config) -> anyhow::Result<Engine> {
+        Ok(Engine {
+            repo: self.repo.clone(),
+            docker: Docker::find(config.docker.as_deref(), &self.repo.root)?,
+            ui: self.ui,
+            dry_run: self.cli.dry_run,
+        })
+    }
+
+    /// Reads all that the images of the missions are made from.
+    ///
+    /// # Errors
+    /// A file that is missing or wrong, or a mission that is refused.
+    pub(crate) fn choose(&self, engine: &Engine, named: Vec<Named>) -> anyhow::Result<Vec<Chosen>> {
+        let platform = named.iter().find_map(|it| it.config.platform);
+        let engines = match platform {
+            Some(platform) => platform,
+            None => engine.docker.engine_platform()?,
+        };
+        let parts = read_parts(&self.repo).map_err(failure::request)?;
+        let choose = |it: Named| {
+            let platform = it.config.platform.unwrap_or(engines);
+            let own = mission_parts(&self.repo, &it.mission)?;
+            Ok(Chosen {
+                chain: image::mission(&it.config, platform, &parts, &own),
+                registry_chain: image::registry(&it.config, platform, &parts),
+                mission: it.mission,
+                config: it.config,
+                platform,
+            })
+        };
+        named.into_iter().map(choose).collect::<anyhow::Result<_>>().map_err(failure::request)
+    }
+
+    /// Waits for other runs that write images or tracked files. The lock goes with the file.
+    ///
+    /// # Errors
+    /// The target folder cannot be written.
+    pub(crate) fn lock(&self) -> anyhow::Result<Option<File>> {
+        if self.cli.dry_run {
+            return Ok(None);
+        }
+        let path = self.repo.root.join("target/xtask/lock");
+        fs::create_dir_all(path.parent().context("a lock has a folder")?)?;
+        let file = File::options().create(true).append(true).open(&path)?;
+        if file.try_lock().is_err() {
+            self.ui.say("waiting for another `cargo xtask` in this checkout");
+            file.lock()?;
+        }
+        Ok(Some(file))
+    }
+}
+
+/// The common parts of all chains.
+pub(crate) fn read_parts(repo: &Repo) -> anyhow::Result<Parts> {
+    let build = |dockerfile: &str, context: &str, ignore: &str| {
+        let text = fs::read_to_string(repo.root.join(dockerfile))?;
+        anyhow::Ok((text, Context::read(&repo.root.join(context), &repo.root.join(ignore))?))
+    };
+    let registry = "common/registry/Dockerfile";
+    let rootfs = ["rootfs", "rootfs-packages.txt", "debian.sources"];
+    Ok(Parts {
+        rootfs: Context::read_files(&repo.root.join("common/base"), &rootfs)?,
+        registry: build(registry, "common", &format!("{registry}.dockerignore"))?,
+        base: build("common/base/Dockerfile", "common/base", "common/base/.dockerignore")?,
+        common: build("Dockerfile", "", ".dockerignore")?,
+    })
+}
+
+fn mission_parts(repo: &Repo, mission: &Mission) -> anyhow::Result<MissionParts> {
+    let refusals = check_rules::refusals(repo, mission)?;
+    if !refusals.is_empty() {
+        let text = format!("{} is not built\n{}", mission.name, report::text(refusals));
+        return Err(Failure::Request(text).into());
+    }
+    let sources = dockerfile::Sources::read(repo, mission)?;
+    let spec_files = sources.custom.as_ref().map(|_| sources.specs()).unwrap_or_default();
+    let dockerfile = image_update::text(repo, mission)?;
+    let name = mission.name.clone();
+    let context = Context::read(&mission.dir, &mission.dir.join(".dockerignore"))?;
+    Ok(MissionParts { name, dockerfile, context, spec_files })
+}

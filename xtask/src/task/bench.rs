@@ -1,0 +1,116 @@
+//! `bench`: times what has a budget, and prints the figures beside it. Nothing here fails on a
+//! figure: a slow machine is not a broken one.
+
+use std::{
+    env,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context as _;
+use serde::Serialize;
+
+use crate::{
+    cli,
+    docker::{Docker, NAMESPACE},
+    process::{self, Cmd, cmd},
+    task::Desk,
+    ui,
+};
+
+/// One figure and its budget, in the same unit.
+#[derive(Debug, Serialize)]
+struct Figure {
+    what: &'static str,
+    measured: f64,
+    budget: f64,
+    unit: &'static str,
+}
+
+const RUNS: usize = 5;
+
+pub(crate) fn run(desk: &Desk<'_>, args: &cli::Bench) -> anyhow::Result<u8> {
+    let exe = env::current_exe()?;
+    let docker = Docker::find(None, &desk.repo.root)?;
+    let image_all = cmd!(desk.repo.root, "{exe} image-all hello --json");
+    let seconds = |what, measured: Duration, budget| Figure {
+        what,
+        measured: measured.as_secs_f64(),
+        budget,
+        unit: "s",
+    };
+    let mut res = Vec::new();
+    if args.cold {
+        forget(desk, &docker)?;
+        let started = Instant::now();
+        let summary: serde_json::Value = serde_json::from_str(&process::read(&image_all)?)?;
+        res.push(seconds("cold image-all hello", started.elapsed(), 360.0));
+        let own = summary["own_seconds"].as_f64().context("image-all says its own seconds")?;
+        res.push(seconds("of it, not a child process's", Duration::from_secs_f64(own), 2.0));
+        let target = tempfile::tempdir()?;
+        let target = target.path();
+        let build = cmd!(desk.repo.root, "cargo build --package xtask --target-dir {target}");
+        res.push(seconds("building xtask from nothing", time(&build)?, 60.0));
+    }
+    let test = cmd!(desk.repo.root, "cargo test");
+    process::read(&test)?;
+    res.push(seconds("cargo test, once built", time(&test)?, 20.0));
+    res.push(seconds("cargo xtask --help", median(&cmd!(desk.repo.root, "{exe} --help"))?, 0.15));
+    process::read(&image_all)?;
+    res.push(seconds("image-all, nothing changed", median(&image_all)?, 0.5));
+    res.extend(sizes(&docker)?);
+    print(desk, &res)
+}
+
+/// Empties the builder's cache and removes our images.
+fn forget(desk: &Desk<'_>, docker: &Docker) -> anyhow::Result<()> {
+    let ids = docker.images()?.into_iter().map(|it| it.id);
+    desk.ui.say("removing our images and the builder's cache");
+    process::read(&docker.cmd(["image", "rm", "--force", "--no-prune"]).args(ids))?;
+    process::read(&docker.cmd(["builder", "prune", "--all", "--force"]))?;
+    Ok(())
+}
+
+fn time(cmd: &Cmd) -> anyhow::Result<Duration> {
+    let started = Instant::now();
+    process::read(cmd)?;
+    Ok(started.elapsed())
+}
+
+fn median(cmd: &Cmd) -> anyhow::Result<Duration> {
+    let mut times = (0..RUNS).map(|_| time(cmd)).collect::<anyhow::Result<Vec<_>>>()?;
+    times.sort_unstable();
+    Ok(times[RUNS / 2])
+}
+
+/// What each image adds to the one below it.
+fn sizes(docker: &Docker) -> anyhow::Result<Vec<Figure>> {
+    let size = |name: &str| -> anyhow::Result<f64> {
+        let image = docker.image(&format!("{NAMESPACE}/{name}:latest"))?;
+        #[expect(clippy::cast_precision_loss, reason = "a size in megabytes")]
+        let bytes = image.with_context(|| format!("{name} is not built"))?.size as f64;
+        Ok(bytes / 1e6)
+    };
+    let (base, common, hello) = (size("base")?, size("common")?, size("hello")?);
+    let figure = |what, measured, budget| Figure { what, measured, budget, unit: "MB" };
+    Ok(vec![
+        figure("embedded base", base, 550.0),
+        figure("common image on top", common - base, 400.0),
+        figure("hello on top", hello - common, 250.0),
+    ])
+}
+
+fn print(desk: &Desk<'_>, figures: &[Figure]) -> anyhow::Result<u8> {
+    if desk.cli.json {
+        println!("{}", serde_json::to_string_pretty(figures)?);
+        return Ok(0);
+    }
+    let number = |it: f64, unit: &str| format!("{it:.*} {unit}", if unit == "s" { 2 } else { 0 });
+    let rows: Vec<Vec<String>> = figures
+        .iter()
+        .map(|it| {
+            vec![it.what.to_owned(), number(it.measured, it.unit), number(it.budget, it.unit)]
+        })
+        .collect();
+    print!("{}", ui::table(&["WHAT", "MEASURED", "BUDGET"], &rows));
+    Ok(0)
+}

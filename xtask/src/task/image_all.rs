@@ -1,0 +1,287 @@
+//! `image-build`, `image-test`, `image-push`, and `image-all`, which is one after the other, each
+//! over all missions named. Any failure means that nothing is pushed.
+
+use anyhow::Context as _;
+use serde::Serialize;
+
+use crate::{
+    build::{Builds, Built, Missing},
+    cli::{ImageBuild, ImageTest, Missions},
+    config::Mode,
+    engine::Engine,
+    failure, freeze, process,
+    receipt::{Outcome, Receipt},
+    repo::Mission,
+    task::{
+        Chosen, Desk,
+        image_push::{self, Tested},
+        image_test, image_update,
+    },
+    ui::{self, Colour},
+};
+
+/// What a run does, beside building what is not there.
+#[derive(Debug, Clone, Copy)]
+struct Request {
+    missing: Missing,
+    test: bool,
+    again: bool,
+    push: bool,
+}
+
+pub(crate) fn build(desk: &Desk<'_>, args: &ImageBuild) -> anyhow::Result<u8> {
+    let missing = if args.refresh { Missing::Refresh } else { Missing::Build };
+    run(desk, &args.missions, Request { missing, test: false, again: false, push: false })
+}
+
+pub(crate) fn test(desk: &Desk<'_>, args: &ImageTest) -> anyhow::Result<u8> {
+    let again = args.again;
+    run(desk, &args.missions, Request { missing: Missing::Refuse, test: true, again, push: false })
+}
+
+pub(crate) fn push(desk: &Desk<'_>, missions: &Missions) -> anyhow::Result<u8> {
+    run(desk, missions, Request { missing: Missing::Refuse, test: false, again: false, push: true })
+}
+
+pub(crate) fn all(desk: &Desk<'_>, args: &ImageBuild) -> anyhow::Result<u8> {
+    let missing = if args.refresh { Missing::Refresh } else { Missing::Build };
+    run(desk, &args.missions, Request { missing, test: true, again: args.again, push: true })
+}
+
+fn run(desk: &Desk<'_>, missions: &Missions, request: Request) -> anyhow::Result<u8> {
+    let named = desk.named(missions).map_err(failure::request)?;
+    let engine = desk.engine(&named[0].config)?;
+    let _lock = desk.lock()?;
+    if request.missing != Missing::Refuse && !desk.cli.dry_run {
+        let missions: Vec<&Mission> = named.iter().map(|it| &it.mission).collect();
+        image_update::write(&desk.repo, &image_update::updates(&desk.repo, &missions)?)?;
+    }
+    let chosen = desk.choose(&engine, named)?;
+    let mut builds = Builds::new(&engine, request.missing)?;
+    let mut rows = Vec::new();
+    let images = build_all(&engine, &mut builds, &chosen, &mut rows)?;
+    if request.test {
+        test_all(&engine, &images, request.again, &mut rows)?;
+    }
+    if request.push && rows.iter().all(|it| it.error.is_none()) {
+        push_all(&engine, &mut builds, &images, &mut rows)?;
+    }
+    summary(desk, rows)
+}
+
+/// The images of one mission's chain, all built.
+struct Images<'a> {
+    chosen: &'a Chosen,
+    chain: Vec<Built>,
+}
+
+impl Images<'_> {
+    fn mission(&self) -> &Built {
+        &self.chain[self.chain.len() - 1]
+    }
+}
+
+/// Builds every chain; one that fails leaves a row that says so, and the others go on.
+fn build_all<'a>(
+    engine: &Engine,
+    builds: &mut Builds<'_>,
+    chosen: &'a [Chosen],
+    rows: &mut Vec<Row>,
+) -> anyhow::Result<Vec<Images<'a>>> {
+    let mut res = Vec::new();
+    for it in chosen {
+        let built = builds.chain(&it.config, &it.chain).and_then(|chain| {
+            let images = Images { chosen: it, chain };
+            let floating = it.config.mode == Mode::Floating;
+            let frozen = match floating {
+                true => freeze::freeze(engine, &it.mission, &images.mission().image)?,
+                false => Vec::new(),
+            };
+            frozen.iter().for_each(|it| {
+                engine.ui.say(format!("frozen: {}", engine.repo.relative(it).display()))
+            });
+            Ok(images)
+        });
+        match built {
+            Ok(images) => {
+                let known: Vec<String> = rows.iter().map(|it| it.image.clone()).collect();
+                let new = images.chain.iter().filter(|it| !known.contains(&it.name));
+                rows.extend(new.map(Row::of_image));
+                res.push(images);
+            }
+            Err(err) => rows.push(Row::failed(&it.mission.name, err)?),
+        }
+    }
+    Ok(res)
+}
+
+fn test_all(
+    engine: &Engine,
+    images: &[Images<'_>],
+    again: bool,
+    rows: &mut [Row],
+) -> anyhow::Result<()> {
+    for it in images {
+        let name = &it.chosen.mission.name;
+        let Some(row) = rows.iter_mut().find(|row| row.image == *name) else { continue };
+        match image_test::test(engine, it.chosen, it.mission(), again) {
+            Ok(Some((receipt, is_new))) => row.add_tests(&receipt, is_new),
+            Ok(None) => (),
+            Err(err) => row.fail(err)?,
+        }
+    }
+    Ok(())
+}
+
+fn push_all(
+    engine: &Engine,
+    builds: &mut Builds<'_>,
+    images: &[Images<'_>],
+    rows: &mut [Row],
+) -> anyhow::Result<()> {
+    let tested: Vec<Tested<'_>> = images
+        .iter()
+        .map(|it| Tested {
+            chosen: it.chosen,
+            common: &it.chain[it.chain.len() - 2],
+            mission: it.mission(),
+        })
+        .collect();
+    match image_push::push(engine, builds, &tested) {
+        Ok(references) => {
+            for (it, reference) in tested.iter().zip(references) {
+                let row = rows.iter_mut().find(|row| row.image == it.mission.name);
+                row.into_iter().for_each(|row| row.tag.clone_from(&reference));
+            }
+        }
+        Err(err) => rows.last_mut().context("what is pushed has a row")?.fail(err)?,
+    }
+    Ok(())
+}
+
+/// What `--json` prints.
+#[derive(Debug, Serialize)]
+struct Summary<'a> {
+    images: &'a [Row],
+    seconds: f64,
+    /// Of these, what was not spent waiting for other programs.
+    own_seconds: f64,
+}
+
+/// A line of the table at the end.
+#[derive(Debug, Serialize)]
+pub(crate) struct Row {
+    image: String,
+    /// `built`, `unchanged` or `failed`.
+    action: &'static str,
+    seconds: f64,
+    /// Bytes.
+    size: u64,
+    /// The name that stays: in the registry after a push, else on the engine.
+    tag: String,
+    passed: Option<usize>,
+    failed: Option<usize>,
+    /// What failed, as shown under the table.
+    error: Option<String>,
+}
+
+impl Row {
+    pub(crate) fn of_image(built: &Built) -> Row {
+        Row {
+            image: built.name.clone(),
+            action: if built.reason.is_some() { "built" } else { "unchanged" },
+            seconds: built.time.as_secs_f64(),
+            size: built.image.size,
+            tag: built.reference.clone(),
+            passed: None,
+            failed: None,
+            error: None,
+        }
+    }
+
+    fn failed(name: &str, err: anyhow::Error) -> anyhow::Result<Row> {
+        let mut row = Row {
+            image: name.to_owned(),
+            action: "failed",
+            seconds: 0.0,
+            size: 0,
+            tag: String::new(),
+            passed: None,
+            failed: None,
+            error: None,
+        };
+        row.fail(err)?;
+        Ok(row)
+    }
+
+    /// Notes a failure of the work; a wrong request, a lacking machine and an interruption end the run.
+    fn fail(&mut self, err: anyhow::Error) -> anyhow::Result<()> {
+        if failure::status(&err) != 1 {
+            return Err(err);
+        }
+        self.action = "failed";
+        self.error = Some(format!("{err:#}"));
+        Ok(())
+    }
+
+    fn add_tests(&mut self, receipt: &Receipt, is_new: bool) {
+        let failures: Vec<String> = receipt
+            .failures()
+            .map(|it| format!("{}\n{}", it.title(), process::last_lines(&it.message, 8)))
+            .collect();
+        let passed = receipt.tests.iter().filter(|it| it.outcome == Outcome::Passed).count();
+        (self.passed, self.failed) = (Some(passed), Some(failures.len()));
+        if is_new {
+            self.seconds += receipt.seconds;
+        }
+        if !failures.is_empty() {
+            self.action = "failed";
+            self.error = Some(failures.join("\n"));
+        }
+    }
+}
+
+/// Prints the table, what failed, and gives the exit status.
+///
+/// # Errors
+/// None that are expected: rows are plain data.
+pub(crate) fn summary(desk: &Desk<'_>, rows: Vec<Row>) -> anyhow::Result<u8> {
+    let ok = rows.iter().all(|it| it.error.is_none());
+    if desk.cli.json {
+        let seconds = desk.started.elapsed();
+        let own = seconds.saturating_sub(process::time_in_children());
+        let (seconds, own_seconds) = (seconds.as_secs_f64(), own.as_secs_f64());
+        let summary = Summary { images: &rows, seconds, own_seconds };
+        println!("{}", serde_json::to_string_pretty(&summary).context("rows are plain data")?);
+    }
+    if desk.cli.dry_run {
+        return Ok(u8::from(!ok));
+    }
+    let cell = |count: Option<usize>| count.map_or_else(|| "-".to_owned(), |it| it.to_string());
+    let cells = |it: &Row| {
+        vec![
+            it.image.clone(),
+            it.action.to_owned(),
+            format!("{:.1} s", it.seconds),
+            ui::megabytes(it.size),
+            cell(it.passed),
+            cell(it.failed),
+            it.tag.clone(),
+        ]
+    };
+    let table: Vec<Vec<String>> = rows.iter().map(cells).collect();
+    let heads = ["IMAGE", "ACTION", "TIME", "SIZE", "PASSED", "FAILED", "TAG"];
+    desk.ui.say(ui::table(&heads, &table).trim_end());
+    for row in &rows {
+        if let Some(error) = &row.error {
+            desk.ui.say(format!("\n{}: {error}", desk.ui.paint(Colour::Red, &row.image)));
+        }
+    }
+    let verdict = if ok {
+        desk.ui.paint(Colour::Green, "done")
+    } else {
+        desk.ui.paint(Colour::Red, "failed")
+    };
+    desk.ui.say(verdict);
+    Ok(u8::from(!ok))
+}

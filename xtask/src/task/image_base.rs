@@ -1,0 +1,23 @@
+//! `image-base`: the embedded base image.
+
+use crate::{
+    build::{Builds, Missing},
+    cli::Missions,
+    failure, image,
+    task::{Desk, image_all, read_parts},
+};
+
+pub(crate) fn run(desk: &Desk<'_>) -> anyhow::Result<u8> {
+    let mut named = desk.named(&Missions::default()).map_err(failure::request)?;
+    let config = named.remove(0).config;
+    let engine = desk.engine(&config)?;
+    let platform = match config.platform {
+        Some(platform) => platform,
+        None => engine.docker.engine_platform()?,
+    };
+    let parts = read_parts(&desk.repo).map_err(failure::request)?;
+    let _lock = desk.lock()?;
+    let mut builds = Builds::new(&engine, Missing::Build)?;
+    let built = builds.chain(&config, &image::embedded_base(&config, platform, &parts))?;
+    image_all::summary(desk, built.iter().map(image_all::Row::of_image).collect())
+}

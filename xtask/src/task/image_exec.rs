@@ -1,0 +1,40 @@
+//! `image-exec` and `image-sh`: a command in a throw-away container of a mission's image.
+
+use std::ffi::OsString;
+
+use crate::{
+    build::{Builds, Missing},
+    cli::Missions,
+    container::Container,
+    failure, process,
+    task::Desk,
+};
+
+/// Runs `command` and gives its exit status.
+pub(crate) fn run(
+    desk: &Desk<'_>,
+    mission: Option<&str>,
+    command: &[OsString],
+) -> anyhow::Result<u8> {
+    let missions = mission.map(str::to_owned).into_iter().collect();
+    let missions = Missions { missions, ..Missions::default() };
+    let named = desk.named(&missions).map_err(failure::request)?;
+    let engine = desk.engine(&named[0].config)?;
+    let chosen = &desk.choose(&engine, named)?[0];
+    let built = Builds::new(&engine, Missing::Refuse)?
+        .chain(&chosen.config, &chosen.chain)
+        .map_err(failure::request)?;
+    let built = &built[built.len() - 1];
+    let cidfile = engine.target().join(format!("exec/{}-{}.cid", built.name, std::process::id()));
+    let container = Container::new(&engine.docker, cidfile)?;
+    let mut cmd = container.run("exec").args(["--interactive"]);
+    if process::at_a_terminal() {
+        cmd = cmd.args(["--tty"]);
+    }
+    let cmd = cmd.args(&chosen.config.run_pars).args([&built.reference]).args(command);
+    if engine.dry_run {
+        println!("{cmd}");
+        return Ok(0);
+    }
+    process::attached(&cmd)
+}

@@ -1,0 +1,195 @@
+//! `image-push`: publishes what has a complete, passing receipt: immutable tags and receipts of all
+//! missions first, then all human tags.
+
+use anyhow::{Context as _, bail};
+
+use crate::{
+    build::{Builds, Built},
+    context::{Context, Entry},
+    docker::NAMESPACE,
+    engine::{Engine, Log},
+    image,
+    receipt::{Published, Receipt},
+    registry::{self, Host},
+    task::Chosen,
+};
+
+/// A mission's image, what it was built on, and the proof that it was tested.
+pub(crate) struct Tested<'a> {
+    pub(crate) chosen: &'a Chosen,
+    /// The last two of its chain.
+    pub(crate) common: &'a Built,
+    pub(crate) mission: &'a Built,
+}
+
+/// One image under its immutable tag in a registry.
+struct Landed {
+    reference: String,
+    digest: String,
+}
+
+/// Publishes all of `tested`. Gives the missions' immutable references, in their order.
+///
+/// # Errors
+/// A receipt is missing or not passing: nothing is pushed then. The registry fails: no human tag is
+/// moved then.
+pub(crate) fn push(
+    engine: &Engine,
+    builds: &mut Builds<'_>,
+    tested: &[Tested<'_>],
+) -> anyhow::Result<Vec<String>> {
+    let receipts =
+        tested.iter().map(|it| receipt(engine, it)).collect::<anyhow::Result<Vec<_>>>()?;
+    let mut log = engine.log("image-push")?;
+    let mut res = Vec::new();
+    let mut human: Vec<(String, Landed)> = Vec::new();
+    for (it, receipt) in tested.iter().zip(receipts) {
+        let host = host(engine, builds, it.chosen)?;
+        let mut push = Push { engine, host: &host, log: &mut log };
+        let common = push.land(it.common)?;
+        let mission = push.land(it.mission)?;
+        if let Some(receipt) = receipt {
+            push.store(it.mission, &mission, receipt)?;
+        }
+        res.push(mission.reference.clone());
+        let tag = |name: &str, tag: &str| format!("{}/{name}:{tag}", host.name);
+        let config = &it.chosen.config;
+        human.push((tag(&it.common.name, &config.common_tag), common));
+        human.push((tag(&it.mission.name, &config.image_tag), mission));
+    }
+    for (tag, landed) in human {
+        move_tag(engine, &tag, &landed, &mut log)?;
+    }
+    Ok(res)
+}
+
+/// The receipt that vouches for the image. `None` in a dry run of what is not built yet.
+fn receipt(engine: &Engine, tested: &Tested<'_>) -> anyhow::Result<Option<Receipt>> {
+    let name = &tested.mission.name;
+    match Receipt::read(&engine.repo, name, &tested.mission.image.id)? {
+        Some(receipt) if receipt.passed() => Ok(Some(receipt)),
+        _ if engine.dry_run => Ok(None),
+        Some(receipt) => {
+            let titles: Vec<String> = receipt.failures().map(|it| it.title()).collect();
+            bail!("{name}: its tests failed ({}); nothing is pushed", titles.join(", "))
+        }
+        None => bail!("{name}: it is not tested; run `cargo xtask image-test {name}`"),
+    }
+}
+
+fn host(engine: &Engine, builds: &mut Builds<'_>, chosen: &Chosen) -> anyhow::Result<Host> {
+    if let Some(host) = registry::running(engine, &chosen.config)? {
+        return Ok(host);
+    }
+    let images = builds.chain(&chosen.config, &chosen.registry_chain)?;
+    let image = images.last().context("a registry has an image")?;
+    registry::start(engine, &image.reference)
+}
+
+/// One registry, as a destination.
+struct Push<'a> {
+    engine: &'a Engine,
+    host: &'a Host,
+    log: &'a mut Log,
+}
+
+impl Push<'_> {
+    /// Makes sure that the registry has `built` under its immutable tag; never over another image.
+    fn land(&mut self, built: &Built) -> anyhow::Result<Landed> {
+        let Push { engine, host, log } = self;
+        let docker = &engine.docker;
+        let tag = built.reference.trim_start_matches(&format!("{NAMESPACE}/"));
+        let reference = format!("{}/{tag}", host.name);
+        if engine.dry_run && tag.ends_with("-<image-id>") {
+            engine.run(&docker.cmd(["image", "tag", &built.reference, &reference]), log)?;
+            engine.run(&docker.cmd(["image", "push", &reference]), log)?;
+            return Ok(Landed { reference, digest: "<digest>".to_owned() });
+        }
+        if let Some(remote) = host.remote(docker, &reference)? {
+            if remote.config != built.image.id {
+                bail!(
+                    "{reference} is another image already ({}); it is never replaced",
+                    remote.config
+                );
+            }
+            return Ok(Landed { reference, digest: remote.digest });
+        }
+        log.step(&format!("pushing {reference}"));
+        engine.run(&docker.cmd(["image", "tag", &built.reference, &reference]), log)?;
+        engine.run(&docker.cmd(["image", "push", &reference]), log)?;
+        if engine.dry_run {
+            return Ok(Landed { reference, digest: "<digest>".to_owned() });
+        }
+        let remote = host.remote(docker, &reference)?;
+        let remote = remote.with_context(|| format!("{reference} was pushed, but is not there"))?;
+        if remote.config != built.image.id {
+            bail!("{reference} arrived as another image ({})", remote.config);
+        }
+        Ok(Landed { reference, digest: remote.digest })
+    }
+
+    /// Records the digest in the receipt, and stores the receipt beside the image.
+    fn store(
+        &mut self,
+        built: &Built,
+        landed: &Landed,
+        mut receipt: Receipt,
+    ) -> anyhow::Result<()> {
+        let repository = format!("{}/{}", self.host.name, built.name);
+        let tag = image::receipt_tag(&landed.digest);
+        let reference = format!("{repository}:{tag}");
+        let published = Published {
+            repository,
+            tag: landed.reference.rsplit(':').next().unwrap_or_default().to_owned(),
+            digest: landed.digest.clone(),
+        };
+        let is_new = !receipt.published.contains(&published);
+        if is_new {
+            receipt.published.push(published);
+        }
+        let docker = &self.engine.docker;
+        if !is_new && self.host.remote(docker, &reference)?.is_some() {
+            return Ok(());
+        }
+        self.log.step(&format!("storing the receipt {reference}"));
+        let name = &built.name;
+        let dir = self.engine.target().join("build").join(format!("{name}-receipt"));
+        if !self.engine.dry_run {
+            receipt_image(&receipt)?.stage(&dir)?;
+        }
+        let builder = docker.builder(None)?;
+        let build = builder.cmd().args(["--quiet", "--tag", &reference]).args([dir]);
+        self.engine.run(&build, self.log)?;
+        self.engine.run(&docker.cmd(["image", "push", &reference]), self.log)?;
+        self.engine.run(&docker.cmd(["image", "rm", &reference]), self.log)?;
+        if !self.engine.dry_run {
+            receipt.write(&self.engine.repo)?;
+        }
+        Ok(())
+    }
+}
+
+/// An image of one file, which any docker can push and pull.
+fn receipt_image(receipt: &Receipt) -> anyhow::Result<Context> {
+    let file = |text: String| Entry::File { executable: false, bytes: text.into_bytes() };
+    Ok(Context {
+        entries: [
+            ("Dockerfile".into(), file("FROM scratch\nCOPY receipt.json /\n".to_owned())),
+            ("receipt.json".into(), file(receipt.to_json()?)),
+        ]
+        .into(),
+    })
+}
+
+/// Points a human tag at an image that is in the registry already.
+fn move_tag(engine: &Engine, tag: &str, landed: &Landed, log: &mut Log) -> anyhow::Result<()> {
+    let host = Host { name: tag.split('/').next().unwrap_or_default().to_owned() };
+    let docker = &engine.docker;
+    let is_known = !engine.dry_run || !landed.digest.contains('<');
+    if is_known && host.remote(docker, tag)?.is_some_and(|it| it.digest == landed.digest) {
+        return Ok(());
+    }
+    log.step(&format!("moving {tag}"));
+    engine.run(&docker.cmd(["image", "tag", &landed.reference, tag]), log)?;
+    engine.run(&docker.cmd(["image", "push", tag]), log)
+}
