@@ -27,6 +27,7 @@ class EnvTest(unittest.TestCase):
         (cls.made.specs / "full/tests/test").chmod(0o755)
         cls.made.add_files("odd", {"tests/test": "#!/bin/sh\n"})
         cls.made.run("kernel-setup")
+        cls.full = cls.made.run("env-test", "full")
 
     def test_nothing_tested(self):
         done = self.made.run("env-test", "bare")
@@ -40,7 +41,7 @@ class EnvTest(unittest.TestCase):
         self.assertEqual(done.names("failed"), ["tests imports", "tests notebooks"])
 
     def test_everything_runs_once(self):
-        done = self.made.run("env-test", "full")
+        done = self.full
         more = self.made.specs / "full/more/extra.ipynb"
         passed = ["consistency pip check", "import json", "import os.path", "notebook a b.ipynb"]
         self.assertEqual(done.status, 1)
@@ -53,15 +54,13 @@ class EnvTest(unittest.TestCase):
 
     def test_words_split(self):
         """An entry is a line: with spaces, without the words of comments."""
-        done = self.made.run("env-test", "full")
-        names = [result["name"] for result in done.recorded]
+        names = [result["name"] for result in self.full.recorded]
         self.assertIn("a b.ipynb", names)
         self.assertEqual([name for name in names if "comment" in name or "'" in name], [])
 
     def test_line_that_matches_nothing_names_file_and_line(self):
-        done = self.made.run("env-test", "full")
         origin = f"{self.made.specs}/full/tests/notebooks:2: no notebook is there"
-        self.assertIn(origin, done.message("nothing-*.ipynb"))
+        self.assertIn(origin, self.full.message("nothing-*.ipynb"))
 
     def test_script_that_is_not_executable(self):
         done = self.made.run("env-test", "odd")

@@ -162,7 +162,7 @@ class Notebooks(unittest.TestCase):
         process = self.made.start(*arguments)
         wait_for(lambda: pid.exists() and pid.read_text())
         process.send_signal(signal.SIGINT)
-        stdout, stderr = process.communicate(timeout=10)
+        stdout, stderr = process.communicate(timeout=60)
         self.assertEqual(process.returncode, 130, stderr)
         self.assertIn("1 passed, 0 failed", stdout)
         self.assertIn("interrupted", stderr)
@@ -171,7 +171,7 @@ class Notebooks(unittest.TestCase):
 
 def wait_for(condition):
     """Wait until something is so, which it soon must be."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not condition():
         if time.monotonic() > deadline:
             raise TimeoutError
