@@ -76,7 +76,7 @@ change_owners() {
     read -ra options <<<"${CHOWN_EXTRA_OPTS-}"
     IFS=, read -ra folders <<<"${CHOWN_EXTRA-}"
     for folder in "${folders[@]}"; do
-        chown "${options[@]}" "$NB_UID:$NB_GID" "$folder"
+        chown "${options[@]}" "$NB_UID:$NB_GID" "${folder# }"
     done
 }
 
@@ -135,7 +135,7 @@ fi
 # shellcheck source-path=SCRIPTDIR source=run-hooks.sh
 . /usr/local/bin/run-hooks.sh /usr/local/bin/before-notebook.d
 
-IFS=, read -ra hidden <<<"${JUPYTER_ENV_VARS_TO_UNSET-}"
+IFS=', ' read -ra hidden <<<"${JUPYTER_ENV_VARS_TO_UNSET-}"
 unset "${hidden[@]}" JUPYTER_ENV_VARS_TO_UNSET
-log "running as $NB_USER: $*"
+log "running as $USER: $*"
 exec "${switch[@]}" "$@"
