@@ -148,6 +148,8 @@ def run_script(main: Callable[[], None]) -> NoReturn:
         main()
     except Failed as error:
         die(str(error), error.status)
+    except OSError as error:
+        die(str(error))
     except KeyboardInterrupt:
         die("interrupted", 130)
     raise SystemExit(0)

@@ -52,13 +52,13 @@ def _requested_lines(state: Record) -> list[Line]:
 def _apply(state: Record, pins: dict[str, Pin], urls: dict[str, str]) -> None:
     prefix = paths.prefix(state.environment)
     present = installed.scan(prefix)
+    changed = set()
     for name, pin in pins.items():
         known = state.packages.get(name)
         if known and name in present and _same(known, pin):
-            pins[name] = replace(known, version=present[name].version)
-    changed = {
-        name for name, pin in pins.items() if name not in present or pin != state.packages.get(name)
-    }
+            pins[name] = replace(known, file=known.file or pin.file)
+        else:
+            changed.add(name)
     changed |= _renew_builds(state, pins, urls, changed)
     gone = sorted(name for name in state.packages if name not in pins and name in present)
     for name in gone:
