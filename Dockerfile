@@ -16,6 +16,7 @@ ARG SSL_CERT_FILE=/etc/image-build/ca.crt PIP_CERT=/etc/image-build/ca.crt REQUE
 # The embedded base has the distribution's Python, whose headers a compiler needs; conda's brings them.
 # docker-clean would empty the mounted package cache after each step. Left out are 100 MB that only
 # work on compilers and on Python itself needs: sanitizers, a dump tool, static copies of libpython.
+# hadolint ignore=SC2086
 RUN --mount=type=secret,id=ca,target=/etc/image-build/ca.crt,mode=0444 \
     --mount=type=secret,id=apt,target=/etc/image-build/apt.conf,mode=0444 \
     --mount=type=secret,id=sources,target=/etc/image-build/sources.list,mode=0444 \

@@ -6,7 +6,6 @@ import unittest
 from pathlib import Path
 
 import environments  # noqa: F401 - puts the scripts' package on the path
-
 from platform_env import embedded, frozen, specs, yml
 from platform_env.yml import SpecError
 
