@@ -6,14 +6,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 
 use crate::{
     build_settings::BuildSettings,
     config::Config,
     docker::{Builder, Image, ImageConfig, LABEL_INPUTS, LABEL_PARENT, NAMESPACE},
     engine::{Engine, Log},
-    files,
+    failure, files,
     image::{self, Make, Parent, Reason, Recipe},
     process::{self, cmd},
 };
@@ -184,9 +184,10 @@ impl<'a> Builds<'a> {
             return Ok(UNKNOWN_ID.to_owned());
         }
         log.line(&format!("$ {from} | {to}"));
-        let id = process::pipe(&from, &to, &mut |line| log.line(line))
-            .with_context(|| format!("log: {}", log.path.display()))?;
-        Ok(id.trim().to_owned())
+        match process::pipe(&from, &to, &mut |line| log.line(line)) {
+            Ok(id) => Ok(id.trim().to_owned()),
+            Err(err) => Err(import_failed(err, log)),
+        }
     }
 
     fn build(
@@ -257,6 +258,13 @@ impl<'a> Builds<'a> {
         }
         self.builder.clone().context("a builder was just found")
     }
+}
+
+fn import_failed(err: anyhow::Error, log: &Log) -> anyhow::Error {
+    let Some(failed) = err.downcast_ref::<process::Failed>() else { return err };
+    let text = log.failure(&failed.cmd, failed.status);
+    // The status by which the script says that this machine lacks something.
+    if failed.status == 3 { failure::machine("rootfs", text) } else { anyhow!(text) }
 }
 
 /// One image to build.
