@@ -155,10 +155,25 @@ pub(crate) fn lines(cmd: &Cmd, on_line: &mut dyn FnMut(&str)) -> anyhow::Result<
     run(cmd, Stdio::null(), &mut |_, line| on_line(String::from_utf8_lossy(line).trim_end()))
 }
 
+/// A part of a pipe that failed.
+#[derive(Debug)]
+pub(crate) struct Failed {
+    pub(crate) cmd: Cmd,
+    pub(crate) status: u8,
+}
+
+impl std::error::Error for Failed {}
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` failed with status {}", self.cmd, self.status)
+    }
+}
+
 /// Runs `from | to` and gives the standard output of `to`; `on_line` gets all other lines.
 ///
 /// # Errors
-/// Either fails.
+/// Either fails: [`Failed`].
 pub(crate) fn pipe(from: &Cmd, to: &Cmd, on_line: &mut dyn FnMut(&str)) -> anyhow::Result<String> {
     let mut source = spawn(from.command()?.stdin(Stdio::null()), from)?;
     let stdin = source.stdout.take().context("a piped child has a standard output")?;
@@ -177,7 +192,7 @@ pub(crate) fn pipe(from: &Cmd, to: &Cmd, on_line: &mut dyn FnMut(&str)) -> anyho
     receiver.iter().for_each(|(_, line)| on_line(String::from_utf8_lossy(&line).trim_end()));
     for (cmd, status) in [(from, from_status), (to, status?)] {
         if status != 0 {
-            bail!("`{cmd}` failed with status {status}");
+            return Err(Failed { cmd: cmd.clone(), status }.into());
         }
     }
     Ok(stdout)
@@ -196,10 +211,16 @@ pub(crate) fn last_words(cmd: &Cmd) -> anyhow::Result<()> {
 /// Hands the terminal to `cmd` and gives its status.
 ///
 /// # Errors
-/// It is not on `PATH`.
+/// It is not on `PATH`, or was interrupted.
 pub(crate) fn attached(cmd: &Cmd) -> anyhow::Result<u8> {
     let mut child = cmd.command()?.spawn().map_err(|err| not_started(cmd, err))?;
-    Ok(code(child.wait()?))
+    let mut status = child.try_wait()?;
+    while status.is_none() {
+        check_interrupted().inspect_err(|_| _ = stop(&mut child))?;
+        thread::sleep(Duration::from_millis(20));
+        status = child.try_wait()?;
+    }
+    Ok(status.map_or(1, code))
 }
 
 /// Whether a person sits at both ends.
@@ -218,6 +239,17 @@ static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 pub(crate) fn handle_signals() -> anyhow::Result<()> {
     ctrlc::set_handler(|| INTERRUPTED.store(true, Ordering::SeqCst))
         .context("cannot handle signals")
+}
+
+/// For loops that wait for something else than a child.
+///
+/// # Errors
+/// The run was interrupted.
+pub(crate) fn check_interrupted() -> anyhow::Result<()> {
+    if INTERRUPTED.load(Ordering::SeqCst) {
+        return Err(Failure::Interrupted.into());
+    }
+    Ok(())
 }
 
 static NANOSECONDS_IN_CHILDREN: AtomicU64 = AtomicU64::new(0);
@@ -254,10 +286,7 @@ fn run(cmd: &Cmd, stdin: Stdio, on_line: &mut dyn FnMut(Stream, &[u8])) -> anyho
             Err(mpsc::RecvTimeoutError::Disconnected) => break,
             Err(mpsc::RecvTimeoutError::Timeout) => (),
         }
-        if INTERRUPTED.load(Ordering::SeqCst) {
-            stop(&mut child);
-            return Err(Failure::Interrupted.into());
-        }
+        check_interrupted().inspect_err(|_| _ = stop(&mut child))?;
     }
     let status = code(child.wait()?);
     let nanos = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
@@ -266,9 +295,7 @@ fn run(cmd: &Cmd, stdin: Stdio, on_line: &mut dyn FnMut(Stream, &[u8])) -> anyho
 }
 
 fn spawn(command: &mut Command, cmd: &Cmd) -> anyhow::Result<Child> {
-    if INTERRUPTED.load(Ordering::SeqCst) {
-        return Err(Failure::Interrupted.into());
-    }
+    check_interrupted()?;
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     child.map_err(|err| not_started(cmd, err))
 }

@@ -14,12 +14,18 @@ mod quickstart;
 mod bench;
 mod ci;
 
-use std::{env, fs::File, time::Instant};
+use std::{
+    env,
+    fs::File,
+    thread,
+    time::{Duration, Instant},
+};
 
 use anyhow::Context as _;
 use fs_err as fs;
 
 use crate::{
+    build_settings::BuildSettings,
     check as check_rules,
     cli::{Cli, Missions, Task},
     config::{Config, Platform},
@@ -29,6 +35,7 @@ use crate::{
     engine::Engine,
     failure::{self, Failure},
     image::{self, MissionParts, Parts, Recipe},
+    process,
     repo::{self, Mission, Repo},
     report,
     settings::Sources,
@@ -159,6 +166,8 @@ impl<'a> Desk<'a> {
         let choose = |it: Named| {
             let platform = it.config.platform.unwrap_or(engines);
             let own = mission_parts(&self.repo, &it.mission)?;
+            // What is wrong with them is said before anything is built.
+            BuildSettings::new(&it.config)?;
             Ok(Chosen {
                 chain: image::mission(&it.config, platform, &parts, &own),
                 registry_chain: image::registry(&it.config, platform, &parts),
@@ -183,7 +192,11 @@ impl<'a> Desk<'a> {
         let file = File::options().create(true).append(true).open(&path)?;
         if file.try_lock().is_err() {
             self.ui.say("waiting for another `cargo xtask` in this checkout");
-            file.lock()?;
+        }
+        // Not `lock()`, which a signal would not end.
+        while file.try_lock().is_err() {
+            process::check_interrupted()?;
+            thread::sleep(Duration::from_millis(50));
         }
         Ok(Some(file))
     }
