@@ -6,6 +6,7 @@ use fs_err as fs;
 
 use crate::{
     docker::{Docker, LABEL_ROLE},
+    engine::Engine,
     process::{self, Cmd},
 };
 
@@ -13,16 +14,17 @@ use crate::{
 /// (Ending the CLI alone leaves the container running.)
 pub(crate) struct Container<'a> {
     docker: &'a Docker,
+    dry_run: bool,
     cidfile: PathBuf,
 }
 
 impl<'a> Container<'a> {
     /// Nothing is started yet. `cidfile` must not be in use by another container.
-    pub(crate) fn new(docker: &'a Docker, cidfile: PathBuf) -> anyhow::Result<Container<'a>> {
-        let res = Container { docker, cidfile };
+    pub(crate) fn new(engine: &'a Engine, cidfile: PathBuf) -> anyhow::Result<Container<'a>> {
+        let res = Container { docker: &engine.docker, dry_run: engine.dry_run, cidfile };
         // What a killed run may have left.
         res.remove();
-        if let Some(dir) = res.cidfile.parent() {
+        if let Some(dir) = res.cidfile.parent().filter(|_| !res.dry_run) {
             fs::create_dir_all(dir)?;
         }
         Ok(res)
@@ -43,6 +45,9 @@ impl<'a> Container<'a> {
     }
 
     fn remove(&self) {
+        if self.dry_run {
+            return;
+        }
         let Ok(id) = fs::read_to_string(&self.cidfile) else { return };
         // A run that was interrupted must still get here, and a container may be gone already.
         let _ = process::last_words(&self.docker.cmd(["rm", "--force", "--volumes", id.trim()]));

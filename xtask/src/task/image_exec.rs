@@ -26,7 +26,7 @@ pub(crate) fn run(
         .map_err(failure::request)?;
     let built = &built[built.len() - 1];
     let cidfile = engine.target().join(format!("exec/{}-{}.cid", built.name, std::process::id()));
-    let container = Container::new(&engine.docker, cidfile)?;
+    let container = Container::new(&engine, cidfile)?;
     let mut cmd = container.run("exec").args(["--interactive"]);
     if process::at_a_terminal() {
         cmd = cmd.args(["--tty"]);

@@ -100,7 +100,7 @@ impl Push<'_> {
         let docker = &engine.docker;
         let tag = built.reference.trim_start_matches(&format!("{NAMESPACE}/"));
         let reference = format!("{}/{tag}", host.name);
-        if engine.dry_run && tag.ends_with("-<image-id>") {
+        if engine.dry_run && reference.contains('<') {
             engine.run(&docker.cmd(["image", "tag", &built.reference, &reference]), log)?;
             engine.run(&docker.cmd(["image", "push", &reference]), log)?;
             return Ok(Landed { reference, digest: "<digest>".to_owned() });
@@ -185,7 +185,7 @@ fn receipt_image(receipt: &Receipt) -> anyhow::Result<Context> {
 fn move_tag(engine: &Engine, tag: &str, landed: &Landed, log: &mut Log) -> anyhow::Result<()> {
     let host = Host { name: tag.split('/').next().unwrap_or_default().to_owned() };
     let docker = &engine.docker;
-    let is_known = !engine.dry_run || !landed.digest.contains('<');
+    let is_known = !engine.dry_run || !landed.digest.contains('<') && !tag.contains('<');
     if is_known && host.remote(docker, tag)?.is_some_and(|it| it.digest == landed.digest) {
         return Ok(());
     }
