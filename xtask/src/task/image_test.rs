@@ -71,25 +71,26 @@ fn run(
     log: &mut Log,
 ) -> anyhow::Result<Option<Vec<Test>>> {
     let name = &built.name;
-    let container =
-        Container::new(&engine.docker, engine.target().join(format!("test/{name}.cid")))?;
+    let container = Container::new(engine, engine.target().join(format!("test/{name}.cid")))?;
     let cmd = container.run("test").args(run_args(&chosen.config)).args([&built.reference, ENTRY]);
     let status = engine.status(&cmd, log)?;
     if engine.dry_run {
         return Ok(None);
     }
+    // The copying starts the log's tail anew.
+    let said = log.failure(&cmd, status);
     let results = engine.target().join("test").join(name);
     if results.exists() {
         fs::remove_dir_all(&results)?;
     }
     fs::create_dir_all(&results)?;
-    engine
-        .run(&container.copy(&format!("{RESULTS}/."), &results)?, log)
-        .with_context(|| format!("{ENTRY} left no results; {}", log.failure(&cmd, status)))?;
+    let copy = container.copy(&format!("{RESULTS}/."), &results);
+    copy.and_then(|it| engine.run(&it, log))
+        .with_context(|| format!("{ENTRY} left no results; {said}"))?;
     let mut tests = receipt::parse_results(&read_results(&results)?)?;
     tests.extend(receipt::missing(&tests_of_mission::expected(&chosen.mission)?, &tests));
     if status != 0 && tests.iter().all(|it| it.outcome == Outcome::Passed) {
-        tests.push(Test::of_mission(ENTRY, log.failure(&cmd, status)));
+        tests.push(Test::of_mission(ENTRY, said));
     }
     Ok(Some(tests))
 }
