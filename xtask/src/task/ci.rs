@@ -108,10 +108,13 @@ fn scripts(desk: &Desk<'_>) -> anyhow::Result<Scripts> {
         it.path.extension().is_some_and(|it| it == "sh")
             || it.text.lines().next().is_some_and(|it| it.starts_with("#!") && it.ends_with("sh"))
     };
+    // A mission's parts are no Dockerfiles yet: what is generated from them is.
+    let is_dockerfile =
+        |it: &&crate::check::File| it.path.file_name().is_some_and(|it| it == "Dockerfile");
     let paths = |files: Vec<&crate::check::File>| files.iter().map(|it| it.path.clone()).collect();
     Ok(Scripts {
         shell: paths(facts.files.iter().filter(is_shell).collect()),
-        dockerfiles: paths(facts.dockerfiles().collect()),
+        dockerfiles: paths(facts.files.iter().filter(is_dockerfile).collect()),
     })
 }
 
