@@ -1,0 +1,200 @@
+//! What is built, and when there is nothing to do.
+
+use expect_test::expect;
+
+use crate::checkout::Checkout;
+
+#[test]
+fn a_first_run() {
+    let checkout = Checkout::new();
+    checkout.run(&["image-all"]).status(0).acted(&expect![[r#"
+        import --platform linux/amd64 --change LABEL science-platform.inputs=… --change LABEL science-platform.parent= -
+        image tag sha256:… science-platform/rootfs:…-…
+        image tag sha256:… science-platform/rootfs:latest
+        buildx build --builder default --load --provenance=false --sbom=false --progress plain --platform linux/amd64 --label science-platform.inputs=… --label science-platform.parent=sha256:… --build-arg ROOTFS=science-platform/rootfs:…-… --secret id=ca,src=/ca.crt --iidfile /root/target/xtask/build/base.iid --file /root/target/xtask/build/base.Dockerfile /root/target/xtask/build/base
+        image tag sha256:… science-platform/base:…-…
+        image tag sha256:… science-platform/base:latest
+        buildx build --builder default --load --provenance=false --sbom=false --progress plain --platform linux/amd64 --label science-platform.inputs=… --label science-platform.parent=sha256:… --build-arg BASE_IMAGE=science-platform/base:…-… --build-arg BASE_DIGEST=sha256:… --secret id=ca,src=/ca.crt --iidfile /root/target/xtask/build/common.iid --file /root/target/xtask/build/common.Dockerfile /root/target/xtask/build/common
+        image tag sha256:… science-platform/common:…-…
+        image tag sha256:… science-platform/common:latest
+        buildx build --builder default --load --provenance=false --sbom=false --progress plain --platform linux/amd64 --label science-platform.inputs=… --label science-platform.parent=sha256:… --build-arg BASE_IMAGE=science-platform/common:…-… --build-arg USE_FROZEN=1 --secret id=ca,src=/ca.crt --iidfile /root/target/xtask/build/hello.iid --file /root/target/xtask/build/hello.Dockerfile /root/target/xtask/build/hello
+        image tag sha256:… science-platform/hello:…-…
+        image tag sha256:… science-platform/hello:latest
+        run --label science-platform.role=test --cidfile /root/target/xtask/test/hello.cid --no-healthcheck --memory 4g --env TEST_RESULTS=/tmp/test-results science-platform/hello:…-… /opt/environments/test
+        cp …:/tmp/test-results/. /root/target/xtask/test/hello
+        rm --force --volumes …
+        buildx build --builder default --load --provenance=false --sbom=false --progress plain --platform linux/amd64 --label science-platform.inputs=… --label science-platform.parent=sha256:… --build-arg ROOTFS=science-platform/rootfs:…-… --secret id=ca,src=/ca.crt --iidfile /root/target/xtask/build/registry.iid --file /root/target/xtask/build/registry.Dockerfile /root/target/xtask/build/registry
+        image tag sha256:… science-platform/registry:…-…
+        image tag sha256:… science-platform/registry:latest
+        run --detach --restart unless-stopped --label science-platform.role=registry --publish 127.0.0.1:<port>:5000 --volume science-platform-registry:/var/lib/registry science-platform/registry:…-…
+        image tag science-platform/common:…-… 127.0.0.1:<port>/common:…-…
+        image push 127.0.0.1:<port>/common:…-…
+        image tag science-platform/hello:…-… 127.0.0.1:<port>/hello:…-…
+        image push 127.0.0.1:<port>/hello:…-…
+        buildx build --builder default --load --provenance=false --sbom=false --quiet --tag 127.0.0.1:<port>/hello:sha256-….receipt /root/target/xtask/build/hello-receipt
+        image push 127.0.0.1:<port>/hello:sha256-….receipt
+        image rm 127.0.0.1:<port>/hello:sha256-….receipt
+        image tag 127.0.0.1:<port>/common:…-… 127.0.0.1:<port>/common:latest-sandbox
+        image push 127.0.0.1:<port>/common:latest-sandbox
+        image tag 127.0.0.1:<port>/hello:…-… 127.0.0.1:<port>/hello:latest-sandbox
+        image push 127.0.0.1:<port>/hello:latest-sandbox
+    "#]]);
+}
+
+#[test]
+fn a_second_run_does_nothing() {
+    let checkout = Checkout::new();
+    for mode in ["--frozen", "--floating"] {
+        checkout.run(&["image-all", mode]).status(0);
+        checkout.run(&["image-all", mode]).status(0).did_nothing().says("unchanged");
+    }
+}
+
+#[test]
+fn cache_bust() {
+    let checkout = Checkout::new();
+    checkout.run(&["image-build"]).status(0);
+    checkout.file("missions/hello/environments/hello/tests/imports", "numpy\nscipy\n");
+    let done = checkout.run(&["image-build"]).status(0);
+    done.called("build/hello").never_called("build/common").never_called("build/base");
+    // The other mode's spec files are no part of the image.
+    checkout.file("missions/hello/environments/hello/hello.pip", "scipy\n");
+    checkout.run(&["image-build"]).status(0).did_nothing();
+    checkout.file("README.md", "text\n");
+    checkout.run(&["image-build"]).status(0).did_nothing();
+}
+
+#[test]
+fn flag_first() {
+    let checkout = Checkout::new();
+    checkout.run(&["image-build", "--floating"]).status(0);
+    let done = checkout.run(&["image-build", "--frozen"]).status(0);
+    done.called("build/hello").never_called("build/common").never_called("build/base");
+    for mode in ["--floating", "--frozen"] {
+        checkout.run(&["image-build", mode]).status(0).did_nothing();
+    }
+}
+
+#[test]
+fn an_edit_of_the_base_rebuilds_what_is_on_it() {
+    let checkout = Checkout::new();
+    checkout.run(&["image-build"]).status(0);
+    checkout.file("common/base/requirements.in", "no part of the context\n");
+    checkout.run(&["image-build"]).status(0).did_nothing();
+    checkout.file("common/base/requirements.txt", "numpy\n");
+    let done = checkout.run(&["image-build"]).status(0).never_called("import");
+    done.called("build/base").called("build/common").called("build/hello");
+}
+
+#[test]
+fn ca_in_context() {
+    let checkout = Checkout::new();
+    checkout.run(&["image-build"]).status(0).called("--secret id=ca,src=/ca.crt");
+    assert_eq!(checkout.stand_in("secret-ca"), "a certificate");
+    // In no digest: another certificate builds nothing anew.
+    checkout.file("../ca.crt", "another certificate");
+    checkout.run(&["image-build"]).status(0).did_nothing();
+    let other = "CA_BUNDLE=/no/such/file";
+    let done = checkout.run(&["--set", other, "image-build"]).status(2).did_nothing();
+    done.says("CA_BUNDLE=/no/such/file: there is no such file");
+}
+
+#[test]
+fn ca_at_run_time() {
+    let checkout = Checkout::new();
+    let done = checkout.run(&["image-all"]).status(0);
+    let done = done.never_called("--build-arg SSL_CERT_FILE").never_called("--env SSL_CERT_FILE");
+    let runs = done.calls.iter().filter(|it| it.argv[1] == "run");
+    assert!(runs.clone().count() > 0);
+    assert!(runs.clone().all(|it| !it.line().contains("ca.crt")));
+}
+
+#[test]
+fn secret_in_layer() {
+    let mut checkout = Checkout::new();
+    checkout.env("PIP_INDEX_URL", "https://me:hunter2@host/simple");
+    checkout.env("HTTPS_PROXY", "http://me:hunter2@proxy");
+    let done = checkout.run(&["-v", "image-build"]).status(0).never_called("hunter2");
+    let done = done.never_says("hunter2").called("--secret id=pip,env=IMAGE_BUILD_PIP");
+    let build = done.calls.iter().find(|it| it.line().contains("id=pip")).unwrap();
+    assert!(build.env.contains(&"IMAGE_BUILD_PIP".to_owned()));
+    assert!(checkout.stand_in("secret-pip").contains("https://me:hunter2@host/simple"));
+    assert!(!checkout.read("target/xtask/logs/image-build-hello.log").contains("hunter2"));
+    checkout.run(&["--set", "PIP_INDEX_URL=", "image-build"]).status(0).did_nothing();
+}
+
+#[test]
+fn lost_log() {
+    let mut checkout = Checkout::new();
+    let stderr = "#9 [stage-0 3/9] RUN env-update\n#9 ERROR: no matching distribution nupmy\n";
+    checkout.flaw(serde_json::json!({
+        "on": "build/hello", "status": 1, "stdout": "on stdout\n", "stderr": stderr,
+    }));
+    let done = checkout.run(&["image-all"]).status(1).never_called("push");
+    done.says("hello: image hello: `")
+        .says("failed with status 1")
+        .says("no matching distribution nupmy")
+        .says("on stdout")
+        .says("log: /root/target/xtask/logs/image-build-hello.log");
+    let log = checkout.read("target/xtask/logs/image-build-hello.log");
+    assert!(log.contains("nupmy") && log.contains("on stdout") && log.starts_with("$ "), "{log}");
+}
+
+#[test]
+fn first_bad_stops() {
+    let mut checkout = Checkout::new();
+    checkout.mission("roman");
+    checkout.fail("build/hello", 1, "no space left\n");
+    let done = checkout.run(&["--json", "image-all", "hello", "roman"]).status(1);
+    let done = done.called("build/roman").called("role=test").never_called("push");
+    let rows = done.json()["images"].as_array().unwrap().clone();
+    let action = |name: &str| rows.iter().find(|it| it["image"] == name).unwrap()["action"].clone();
+    assert_eq!((action("hello"), action("roman")), ("failed".into(), "built".into()));
+}
+
+#[test]
+fn a_pulled_base() {
+    let mut checkout = Checkout::new();
+    let digest = "b".repeat(64);
+    let base = format!("quay.io/jupyter/base@sha256:{digest}");
+    checkout.state("state.json", &format!(
+        r#"{{"images":[],"containers":[],"clock":0,"registry":{{"{base}":{{"digest":"sha256:{digest}","config":"sha256:{}"}}}}}}"#,
+        "c".repeat(64),
+    ));
+    checkout.env("BASE_IMAGE", &base);
+    let done = checkout.run(&["image-build"]).status(0);
+    done.called("pull").called("--build-arg BASE_IMAGE=quay.io/jupyter/base@sha256:…");
+    checkout.run(&["image-build"]).status(0).did_nothing();
+    checkout.env("BASE_IMAGE", &base.replace("bb", "dd"));
+    checkout.run(&["image-build"]).status(1).says("not found");
+}
+
+#[test]
+fn images_are_named_after_what_they_are() {
+    let checkout = Checkout::new();
+    let done = checkout.run(&["--json", "image-build"]).status(0);
+    let summary = done.json();
+    let last = summary["images"].as_array().unwrap().last().unwrap().clone();
+    let tag = last["tag"].as_str().unwrap().rsplit(':').next().unwrap().to_owned();
+    let (inputs, id) = tag.split_once('-').unwrap();
+    let images = checkout.knows()["images"].as_array().unwrap().clone();
+    let is_it = |it: &&serde_json::Value| it["id"].as_str().unwrap().contains(id);
+    let image = images.iter().find(is_it).unwrap();
+    assert!(image["labels"]["science-platform.inputs"].as_str().unwrap().starts_with(inputs));
+    assert!(summary["own_seconds"].as_f64().unwrap() < summary["seconds"].as_f64().unwrap());
+}
+
+#[test]
+fn only_the_base() {
+    let checkout = Checkout::new();
+    let done = checkout.run(&["image-base"]).status(0);
+    done.called("import").called("build/base").never_called("build/common");
+}
+
+#[test]
+fn refresh_builds_missions_anew() {
+    let checkout = Checkout::new();
+    checkout.run(&["image-build", "--floating"]).status(0);
+    let done = checkout.run(&["image-build", "--floating", "--refresh"]).status(0);
+    done.called("--no-cache").never_called("build/common").called("env-export");
+}

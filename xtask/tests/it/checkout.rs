@@ -1,0 +1,442 @@
+//! A scratch checkout with a small mission, and what `cargo xtask` did in it.
+
+use std::{
+    env, fs,
+    os::unix::fs::{PermissionsExt as _, symlink},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use expect_test::Expect;
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+/// Removed when dropped.
+pub(crate) struct Checkout {
+    dir: tempfile::TempDir,
+    /// Folders of `PATH`.
+    path: Vec<&'static str>,
+    env: Vec<(&'static str, String)>,
+    flaws: Vec<Value>,
+}
+
+/// What the scratch checkout needs of the machine.
+const TOOLS: &[&str] = &["bash", "env", "git", "sh"];
+
+/// What it has of this repository.
+const COPIED: &[&str] = &["Dockerfile", ".dockerignore", "setup-env.template", "common"];
+
+/// Stands for the script that calls mmdebstrap.
+const ROOTFS: &str = "#!/bin/bash\nset -euo pipefail\necho \"a root file system, $*\"\n";
+
+/// What a frozen spec of `hello` says before anything was frozen.
+pub(crate) const FROZEN: &str = "# frozen: 1\n# platform: linux/amd64\n# base: sha256:0\nname: hello\ndependencies:\n  - python=3.13.5\n";
+
+impl Checkout {
+    /// One mission `hello`, a docker with buildx, and no other settings than the template's.
+    pub(crate) fn new() -> Checkout {
+        let tmp = env!("CARGO_TARGET_TMPDIR");
+        let dir = tempfile::Builder::new().prefix("checkout-").tempdir_in(tmp).unwrap();
+        let res = Checkout { dir, path: vec!["bin", "tools"], env: Vec::new(), flaws: Vec::new() };
+        for name in ["root", "state", "home", "tools"] {
+            fs::create_dir(res.dir.path().join(name)).unwrap();
+        }
+        for name in COPIED {
+            copy(&repository().join(name), &res.root().join(name));
+        }
+        res.script("common/base/rootfs", ROOTFS);
+        res.file("../ca.crt", "a certificate");
+        let tools = res.dir.path().join("tools");
+        for name in TOOLS {
+            symlink(find(name), tools.join(name)).unwrap();
+        }
+        res.docker("bin", "buildx");
+        res.mission("hello");
+        res
+    }
+
+    /// With this repository's missions instead.
+    pub(crate) fn of_this_repository() -> Checkout {
+        let res = Checkout::new();
+        let missions = res.root().join("missions");
+        fs::remove_dir_all(&missions).unwrap();
+        copy(&repository().join("missions"), &missions);
+        res
+    }
+
+    pub(crate) fn root(&self) -> PathBuf {
+        self.dir.path().join("root")
+    }
+
+    /// Adds a mission with an environment of its name, with floating and frozen specs and two tests.
+    pub(crate) fn mission(&self, name: &str) {
+        let dir = format!("missions/{name}");
+        let env = format!("{dir}/environments/{name}");
+        self.file(&format!("{dir}/.dockerignore"), "*\n!environments\n");
+        let custom = format!(
+            "ARG BASE_IMAGE\nFROM ${{BASE_IMAGE}}\nRUN /opt/common-scripts/env-create {name}\nRUN /opt/common-scripts/env-update {name} {name}.pip\n"
+        );
+        self.file(&format!("{dir}/Dockerfile.custom"), &custom);
+        self.file(&format!("{env}/{name}.pip"), "numpy\n");
+        self.file(&format!("{env}/{name}-frozen.yml"), &FROZEN.replace("hello", name));
+        self.file(&format!("{env}/tests/imports"), "numpy\n");
+        self.file(&format!("{env}/tests/plot.ipynb"), "{}\n");
+    }
+
+    /// Makes `dir` the home of a docker CLI that is `buildx`, `built-in` or `neither`.
+    pub(crate) fn docker(&self, dir: &str, kind: &str) {
+        let dir = self.dir.path().join(dir);
+        fs::create_dir_all(&dir).unwrap();
+        let _ = fs::remove_file(dir.join("docker"));
+        symlink(env!("CARGO_BIN_EXE_stand-in"), dir.join("docker")).unwrap();
+        fs::write(dir.join("docker.kind"), kind).unwrap();
+    }
+
+    /// Sets the folders of `PATH`.
+    pub(crate) fn path(&mut self, path: &[&'static str]) {
+        self.path = path.to_vec();
+    }
+
+    pub(crate) fn env(&mut self, name: &'static str, value: &str) {
+        self.env.push((name, value.to_owned()));
+    }
+
+    /// Writes a file of the checkout.
+    pub(crate) fn file(&self, path: &str, text: &str) {
+        let path = self.root().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    pub(crate) fn script(&self, path: &str, text: &str) {
+        self.file(path, text);
+        fs::set_permissions(self.root().join(path), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    pub(crate) fn read(&self, path: &str) -> String {
+        fs::read_to_string(self.root().join(path)).unwrap()
+    }
+
+    pub(crate) fn has(&self, path: &str) -> bool {
+        self.root().join(path).exists()
+    }
+
+    pub(crate) fn remove(&self, path: &str) {
+        fs::remove_file(self.root().join(path)).unwrap();
+    }
+
+    /// Makes docker's command lines that contain `on` fail.
+    pub(crate) fn fail(&mut self, on: &str, status: u8, stderr: &str) {
+        self.flaw(json!({ "on": on, "status": status, "stderr": stderr }));
+    }
+
+    /// Adds a flaw, in the stand-in's words.
+    pub(crate) fn flaw(&mut self, flaw: Value) {
+        self.flaws.push(flaw);
+        self.state("flaws.json", &Value::from(self.flaws.clone()).to_string());
+    }
+
+    /// From now on docker does what it should.
+    pub(crate) fn mend(&mut self) {
+        self.flaws.clear();
+        self.state("flaws.json", "[]");
+    }
+
+    /// The names of the tests that fail in containers.
+    pub(crate) fn failing(&self, names: &[&str]) {
+        self.state("failing", &names.join("\n"));
+    }
+
+    /// Writes a file of the stand-in's folder.
+    pub(crate) fn state(&self, name: &str, text: &str) {
+        fs::write(self.dir.path().join("state").join(name), text).unwrap();
+    }
+
+    /// Reads a file of the stand-in's folder; empty when there is none.
+    pub(crate) fn stand_in(&self, name: &str) -> String {
+        fs::read_to_string(self.dir.path().join("state").join(name)).unwrap_or_default()
+    }
+
+    /// What the engine and the registries know.
+    pub(crate) fn knows(&self) -> Value {
+        serde_json::from_str(&self.stand_in("state.json")).unwrap()
+    }
+
+    /// References in registries that contain `part`.
+    pub(crate) fn published(&self, part: &str) -> Vec<String> {
+        let state = self.knows();
+        let names = state["registry"].as_object().unwrap().keys();
+        names.filter(|it| it.contains(part)).cloned().collect()
+    }
+
+    /// Runs `cargo xtask` and waits for its end.
+    #[track_caller]
+    pub(crate) fn run(&self, args: &[&str]) -> Done {
+        self.start(args).finish()
+    }
+
+    pub(crate) fn start(&self, args: &[&str]) -> Running<'_> {
+        let dir = self.dir.path();
+        let path = env::join_paths(self.path.iter().map(|it| dir.join(it))).unwrap();
+        let old_calls = self.calls().len();
+        let stderr = tempfile::NamedTempFile::new_in(dir).unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_xtask"))
+            .args(args)
+            .current_dir(self.root().join("common"))
+            .env_clear()
+            .env("PATH", path)
+            .env("HOME", dir.join("home"))
+            .env("STAND_IN", dir.join("state"))
+            .env("SSL_CERT_FILE", dir.join("ca.crt"))
+            .envs(self.env.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(stderr.reopen().unwrap())
+            .spawn()
+            .unwrap();
+        Running { checkout: self, child, stderr, old_calls }
+    }
+
+    /// All calls so far.
+    pub(crate) fn calls(&self) -> Vec<Call> {
+        self.stand_in("calls").lines().map(|it| serde_json::from_str(it).unwrap()).collect()
+    }
+
+    /// Takes out of `text` what differs from run to run: folders and digests.
+    fn plain(&self, text: &str) -> String {
+        let text = text.replace(self.dir.path().to_str().unwrap(), "");
+        let text = with_port_left_out(&text);
+        let mut res = String::new();
+        let mut hex = String::new();
+        for c in text.chars().chain(['\n']) {
+            if c.is_ascii_hexdigit() && !c.is_ascii_uppercase() {
+                hex.push(c);
+                continue;
+            }
+            res += if hex.len() >= 12 { "…" } else { &hex };
+            hex.clear();
+            res.push(c);
+        }
+        res.pop();
+        res
+    }
+}
+
+/// A run that has not ended.
+pub(crate) struct Running<'a> {
+    checkout: &'a Checkout,
+    child: Child,
+    stderr: tempfile::NamedTempFile,
+    old_calls: usize,
+}
+
+impl Running<'_> {
+    /// Waits until docker was called with `part` in the command line.
+    #[track_caller]
+    pub(crate) fn wait_for_call(&self, part: &str) {
+        let calls = || self.checkout.calls().split_off(self.old_calls);
+        let found = || calls().iter().any(|it| it.line().contains(part));
+        wait_until(&format!("no call {part}"), found);
+        // The call is noted first; then comes its work.
+        thread::sleep(Duration::from_millis(50));
+    }
+
+    /// Waits until it has said `part`.
+    #[track_caller]
+    pub(crate) fn wait_for(&self, part: &str) {
+        let said = || fs::read_to_string(&self.stderr).unwrap().contains(part);
+        wait_until(&format!("never said {part}"), said);
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.child.id().cast_signed()), signal).unwrap();
+    }
+
+    /// Waits for its end, and checks that docker was asked for nothing unheard of.
+    #[track_caller]
+    pub(crate) fn finish(self) -> Done {
+        let output = self.child.wait_with_output().unwrap();
+        let unknown = self.checkout.stand_in("unknown");
+        assert_eq!(unknown, "", "command lines that the stand-in does not know");
+        let plain = |text: &str| self.checkout.plain(text);
+        let stdout = String::from_utf8(output.stdout).unwrap();
+        Done {
+            code: output.status.code(),
+            stderr: plain(&fs::read_to_string(&self.stderr).unwrap()),
+            stdout: plain(&stdout),
+            exact: stdout,
+            calls: self.checkout.calls().split_off(self.old_calls),
+            lines: self.checkout.calls()[self.old_calls..]
+                .iter()
+                .map(|it| self.checkout.plain(&it.line()))
+                .collect(),
+        }
+    }
+}
+
+#[track_caller]
+fn wait_until(what: &str, done: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !done() {
+        assert!(Instant::now() < deadline, "{what}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// One call of docker.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Call {
+    /// The program comes first.
+    pub(crate) argv: Vec<String>,
+    pub(crate) dir: PathBuf,
+    /// Names of variables that concern docker.
+    pub(crate) env: Vec<String>,
+}
+
+impl Call {
+    pub(crate) fn line(&self) -> String {
+        self.argv[1..].join(" ")
+    }
+
+    /// Whether it changes something: an image, a container or a registry.
+    pub(crate) fn acts(&self) -> bool {
+        let words: Vec<&str> = self.argv[1..].iter().map(String::as_str).collect();
+        let asks = [
+            "--version",
+            "buildx version",
+            "container ls",
+            "context show",
+            "image inspect",
+            "image ls",
+            "info",
+            "manifest inspect",
+            "version",
+        ];
+        !asks.iter().any(|it| words.join(" ").starts_with(it))
+    }
+}
+
+/// What a run did. Folders and digests are left out of the texts.
+pub(crate) struct Done {
+    code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    /// Standard output as it was.
+    exact: String,
+    pub(crate) calls: Vec<Call>,
+    lines: Vec<String>,
+}
+
+impl Done {
+    #[track_caller]
+    pub(crate) fn status(self, status: i32) -> Done {
+        let Done { stdout, stderr, .. } = &self;
+        assert_eq!(self.code, Some(status), "--- stdout\n{stdout}--- stderr\n{stderr}");
+        self
+    }
+
+    /// Standard error has `part`.
+    #[track_caller]
+    pub(crate) fn says(self, part: &str) -> Done {
+        assert!(self.stderr.contains(part), "no `{part}` in:\n{}", self.stderr);
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn never_says(self, part: &str) -> Done {
+        assert!(!self.stderr.contains(part), "`{part}` in:\n{}", self.stderr);
+        self
+    }
+
+    /// Docker was called with `part` in a command line.
+    #[track_caller]
+    pub(crate) fn called(self, part: &str) -> Done {
+        assert!(self.has_call(part), "no call `{part}` in:\n{}", self.lines.join("\n"));
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn never_called(self, part: &str) -> Done {
+        assert!(!self.has_call(part), "`{part}` in:\n{}", self.lines.join("\n"));
+        self
+    }
+
+    fn has_call(&self, part: &str) -> bool {
+        self.lines.iter().any(|it| it.contains(part))
+    }
+
+    /// Nothing was built, run, tagged, pushed or removed.
+    #[track_caller]
+    pub(crate) fn did_nothing(self) -> Done {
+        assert_eq!(self.acts(), "");
+        self
+    }
+
+    /// The command lines that change something.
+    #[track_caller]
+    pub(crate) fn acted(self, expect: &Expect) -> Done {
+        expect.assert_eq(&self.acts());
+        self
+    }
+
+    fn acts(&self) -> String {
+        let acts = self.calls.iter().zip(&self.lines).filter(|(call, _)| call.acts());
+        acts.map(|(_, line)| format!("{line}\n")).collect()
+    }
+
+    #[track_caller]
+    pub(crate) fn printed(self, expect: &Expect) -> Done {
+        expect.assert_eq(&self.stdout);
+        self
+    }
+
+    /// Standard output, which is one JSON text.
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.exact).unwrap_or_else(|err| panic!("{err}:\n{}", self.exact))
+    }
+}
+
+/// The registry takes the first free port.
+fn with_port_left_out(text: &str) -> String {
+    let mut parts = text.split("127.0.0.1:");
+    let mut res = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        res += "127.0.0.1:<port>";
+        res += part.trim_start_matches(|it: char| it.is_ascii_digit());
+    }
+    res
+}
+
+fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+fn find(program: &str) -> PathBuf {
+    let path = env::var_os("PATH").unwrap();
+    let mut found = env::split_paths(&path).map(|it| it.join(program)).filter(|it| it.is_file());
+    found.next().unwrap_or_else(|| panic!("{program} is not on PATH"))
+}
+
+/// Copies a file or a folder, without what tools leave in it.
+fn copy(from: &Path, to: &Path) {
+    let name = from.file_name().unwrap().to_string_lossy().into_owned();
+    if name == "__pycache__" || name == ".ruff_cache" {
+        return;
+    }
+    if !from.is_dir() {
+        fs::copy(from, to).unwrap();
+        return;
+    }
+    fs::create_dir(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        copy(&entry.path(), &to.join(entry.file_name()));
+    }
+}

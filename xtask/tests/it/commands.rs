@@ -1,0 +1,132 @@
+//! `check`, `image-update`, and what a dry run prints.
+
+use std::process::Command;
+
+use expect_test::expect;
+
+use crate::checkout::{Checkout, FROZEN};
+
+fn git(checkout: &Checkout) {
+    let init = ["init", "--quiet"];
+    let status = Command::new("git").args(init).current_dir(checkout.root()).status();
+    assert!(status.unwrap().success());
+}
+
+#[test]
+fn drifted_copy() {
+    let checkout = Checkout::new();
+    checkout.run(&["image-update"]).status(0).says("write missions/hello/Dockerfile");
+    checkout.run(&["image-update", "--check"]).status(0).printed(&expect![""]);
+    let generated = checkout.read("missions/hello/Dockerfile");
+    checkout.file("missions/hello/Dockerfile", &generated.replace("# Generated", "# Written"));
+    let done = checkout.run(&["image-update", "--check"]).status(1);
+    assert!(
+        done.stdout.starts_with("--- missions/hello/Dockerfile\n+++ missions/hello/Dockerfile")
+    );
+    assert!(done.stdout.contains("\n-# Written by"), "{}", done.stdout);
+    git(&checkout);
+    let done = checkout.run(&["check"]).status(1);
+    assert!(done.stdout.contains("missions/hello/Dockerfile"), "{}", done.stdout);
+    checkout.run(&["image-update"]).status(0);
+    assert_eq!(checkout.read("missions/hello/Dockerfile"), generated);
+    checkout.run(&["check"]).status(0).did_nothing();
+}
+
+#[test]
+fn plaintext_left() {
+    let checkout = Checkout::new();
+    git(&checkout);
+    checkout.run(&["image-update"]).status(0);
+    checkout.file("setup-env", "export PIP_INDEX_URL=https://me:secret@host\n");
+    let done = checkout.run(&["--json", "check"]).status(1);
+    assert_eq!(done.json()[0]["rule"], "setup-env-untracked");
+}
+
+#[test]
+fn nothing_is_generated_from_a_broken_source() {
+    let checkout = Checkout::new();
+    let custom = "FROM x\nRUN /opt/common-scripts/env-update hello absent.pip\n";
+    checkout.file("missions/hello/Dockerfile.custom", custom);
+    let done = checkout.run(&["image-update"]).status(2);
+    done.says("missions/hello/Dockerfile.custom:2");
+    assert!(!checkout.has("missions/hello/Dockerfile"));
+}
+
+#[test]
+fn dry_run() {
+    let checkout = Checkout::new();
+    checkout.run(&["--dry-run", "image-all"]).status(0).did_nothing().printed(&expect![[r#"
+        common/base/rootfs | /bin/docker import --platform linux/amd64 --change 'LABEL science-platform.inputs=…' --change 'LABEL science-platform.parent=' -
+        /bin/docker image tag '<image-id>' 'science-platform/rootfs:…-<image-id>'
+        /bin/docker image tag '<image-id>' science-platform/rootfs:latest
+        /bin/docker buildx build --builder default --load --provenance=false --sbom=false --progress plain --platform linux/amd64 --label science-platform.inputs=… --label 'science-platform.parent=<image-id>' --build-arg 'ROOTFS=science-platform/rootfs:…-<image-id>' --secret id=ca,src=/ca.crt --iidfile /root/target/xtask/build/base.iid --file /root/target/xtask/build/base.Dockerfile /root/target/xtask/build/base
+        /bin/docker image tag '<image-id>' 'science-platform/base:…-<image-id>'
+        /bin/docker image tag '<image-id>' science-platform/base:latest
+        /bin/docker buildx build --builder default --load --provenance=false --sbom=false --progress plain --platform linux/amd64 --label science-platform.inputs=… --label 'science-platform.parent=<image-id>' --build-arg 'BASE_IMAGE=science-platform/base:…-<image-id>' --build-arg BASE_DIGEST=sha256:… --secret id=ca,src=/ca.crt --iidfile /root/target/xtask/build/common.iid --file /root/target/xtask/build/common.Dockerfile /root/target/xtask/build/common
+        /bin/docker image tag '<image-id>' 'science-platform/common:…-<image-id>'
+        /bin/docker image tag '<image-id>' science-platform/common:latest
+        /bin/docker buildx build --builder default --load --provenance=false --sbom=false --progress plain --platform linux/amd64 --label science-platform.inputs=… --label 'science-platform.parent=<image-id>' --build-arg 'BASE_IMAGE=science-platform/common:…-<image-id>' --build-arg USE_FROZEN=1 --secret id=ca,src=/ca.crt --iidfile /root/target/xtask/build/hello.iid --file /root/target/xtask/build/hello.Dockerfile /root/target/xtask/build/hello
+        /bin/docker image tag '<image-id>' 'science-platform/hello:…-<image-id>'
+        /bin/docker image tag '<image-id>' science-platform/hello:latest
+        /bin/docker run --label science-platform.role=test --cidfile /root/target/xtask/test/hello.cid --no-healthcheck --memory 4g --env TEST_RESULTS=/tmp/test-results 'science-platform/hello:…-<image-id>' /opt/environments/test
+        /bin/docker buildx build --builder default --load --provenance=false --sbom=false --progress plain --platform linux/amd64 --label science-platform.inputs=… --label 'science-platform.parent=<image-id>' --build-arg 'ROOTFS=science-platform/rootfs:…-<image-id>' --secret id=ca,src=/ca.crt --iidfile /root/target/xtask/build/registry.iid --file /root/target/xtask/build/registry.Dockerfile /root/target/xtask/build/registry
+        /bin/docker image tag '<image-id>' 'science-platform/registry:…-<image-id>'
+        /bin/docker image tag '<image-id>' science-platform/registry:latest
+        /bin/docker run --detach --restart unless-stopped --label science-platform.role=registry --publish 127.0.0.1:<port>:5000 --volume science-platform-registry:/var/lib/registry 'science-platform/registry:…-<image-id>'
+        /bin/docker image tag 'science-platform/common:…-<image-id>' '127.0.0.1:<port><port>/common:…-<image-id>'
+        /bin/docker image push '127.0.0.1:<port><port>/common:…-<image-id>'
+        /bin/docker image tag 'science-platform/hello:…-<image-id>' '127.0.0.1:<port><port>/hello:…-<image-id>'
+        /bin/docker image push '127.0.0.1:<port><port>/hello:…-<image-id>'
+        /bin/docker image tag '127.0.0.1:<port><port>/common:…-<image-id>' '127.0.0.1:<port><port>/common:latest-sandbox'
+        /bin/docker image push '127.0.0.1:<port><port>/common:latest-sandbox'
+        /bin/docker image tag '127.0.0.1:<port><port>/hello:…-<image-id>' '127.0.0.1:<port><port>/hello:latest-sandbox'
+        /bin/docker image push '127.0.0.1:<port><port>/hello:latest-sandbox'
+    "#]]);
+    assert!(!checkout.has("missions/hello/Dockerfile"));
+    assert!(!checkout.has("target"));
+}
+
+#[test]
+fn dry_run_of_a_floating_build() {
+    let checkout = Checkout::new();
+    checkout.run(&["--set", "REGISTRY=quay.io/us", "image-all"]).status(0);
+    let done = checkout.run(&["-n", "image-all", "--floating"]).status(0).did_nothing();
+    done.printed(&expect![[r#"
+        /bin/docker buildx build --builder default --load --provenance=false --sbom=false --progress plain --platform linux/amd64 --label science-platform.inputs=… --label science-platform.parent=sha256:… --build-arg BASE_IMAGE=science-platform/common:…-… --build-arg USE_FROZEN=0 --secret id=ca,src=/ca.crt --iidfile /root/target/xtask/build/hello.iid --file /root/target/xtask/build/hello.Dockerfile /root/target/xtask/build/hello
+        /bin/docker image tag '<image-id>' 'science-platform/hello:…-<image-id>'
+        /bin/docker image tag '<image-id>' science-platform/hello:latest
+        /bin/docker run --rm --network none --entrypoint /opt/common-scripts/env-export '<image-id>' hello > /root/missions/hello/environments/hello/hello-frozen.yml
+        /bin/docker run --rm --network none --entrypoint dpkg-query '<image-id>' --show --showformat '${Package}=${Version}\n' > /root/missions/hello/packages-debian.txt
+        /bin/docker run --label science-platform.role=test --cidfile /root/target/xtask/test/hello.cid --no-healthcheck --memory 4g --env TEST_RESULTS=/tmp/test-results 'science-platform/hello:…-<image-id>' /opt/environments/test
+        /bin/docker buildx build --builder default --load --provenance=false --sbom=false --progress plain --platform linux/amd64 --label science-platform.inputs=… --label science-platform.parent=sha256:… --build-arg ROOTFS=science-platform/rootfs:…-… --secret id=ca,src=/ca.crt --iidfile /root/target/xtask/build/registry.iid --file /root/target/xtask/build/registry.Dockerfile /root/target/xtask/build/registry
+        /bin/docker image tag '<image-id>' 'science-platform/registry:…-<image-id>'
+        /bin/docker image tag '<image-id>' science-platform/registry:latest
+        /bin/docker run --detach --restart unless-stopped --label science-platform.role=registry --publish 127.0.0.1:<port>:5000 --volume science-platform-registry:/var/lib/registry 'science-platform/registry:…-<image-id>'
+        /bin/docker image tag science-platform/common:…-… '127.0.0.1:<port><port>/common:…-…'
+        /bin/docker image push '127.0.0.1:<port><port>/common:…-…'
+        /bin/docker image tag 'science-platform/hello:…-<image-id>' '127.0.0.1:<port><port>/hello:…-<image-id>'
+        /bin/docker image push '127.0.0.1:<port><port>/hello:…-<image-id>'
+        /bin/docker image tag '127.0.0.1:<port><port>/common:…-…' '127.0.0.1:<port><port>/common:latest-sandbox'
+        /bin/docker image push '127.0.0.1:<port><port>/common:latest-sandbox'
+        /bin/docker image tag '127.0.0.1:<port><port>/hello:…-<image-id>' '127.0.0.1:<port><port>/hello:latest-sandbox'
+        /bin/docker image push '127.0.0.1:<port><port>/hello:latest-sandbox'
+    "#]]);
+    let spec = checkout.read("missions/hello/environments/hello/hello-frozen.yml");
+    assert_eq!(spec, FROZEN);
+}
+
+#[test]
+fn dry_run_needs_an_engine_only_to_ask() {
+    let checkout = Checkout::new();
+    for task in ["image-update", "image-base", "image-build", "image-all"] {
+        checkout.run(&["-n", task]).status(0).did_nothing();
+    }
+}
+
+/// The repository's own missions, as they are.
+#[test]
+fn missions_that_ship() {
+    let checkout = Checkout::of_this_repository();
+    checkout.run(&["image-update", "--all", "--check"]).status(0);
+    checkout.run(&["-n", "image-all", "--all"]).status(0).did_nothing();
+}

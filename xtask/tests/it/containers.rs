@@ -1,0 +1,55 @@
+//! `image-exec` and `image-sh`.
+
+use crate::checkout::Checkout;
+
+fn built() -> Checkout {
+    let checkout = Checkout::new();
+    checkout.run(&["image-build"]).status(0);
+    checkout
+}
+
+#[test]
+fn words_split() {
+    let checkout = built();
+    let args = ["a b", "it's", "", "$HOME", "-c", "--frozen", "\"", "*"];
+    let done = checkout.run(&[&["image-exec", "python"], args.as_slice()].concat()).status(0);
+    let run = done.calls.iter().find(|it| it.argv[1] == "run").unwrap();
+    assert!(run.argv.ends_with(&args.map(str::to_owned)), "{:?}", run.argv);
+    let lines: Vec<String> = args.iter().map(|it| format!("<{it}>")).collect();
+    assert_eq!(done.stdout, format!("<python>\n{}\n", lines.join("\n")));
+}
+
+#[test]
+fn the_status_is_the_commands() {
+    let checkout = built();
+    for status in [0, 1, 2, 3, 42, 130, 255] {
+        checkout.run(&["image-exec", "exit", &status.to_string()]).status(status);
+    }
+}
+
+#[test]
+fn no_terminal_without_a_person() {
+    let done = built().run(&["image-sh"]).status(0);
+    done.called("--interactive").called("bash -l").never_called("--tty");
+}
+
+#[test]
+fn a_container_leaves_with_its_command() {
+    let checkout = built();
+    checkout.run(&["image-exec", "exit", "1"]).status(1).called("rm --force --volumes …");
+    assert_eq!(checkout.knows()["containers"], serde_json::json!([]));
+}
+
+#[test]
+fn of_a_mission_that_is_not_built() {
+    let checkout = Checkout::new();
+    checkout.mission("roman");
+    let done = checkout.run(&["image-exec", "--mission", "roman", "true"]).status(2).did_nothing();
+    done.says("it is not built (there is none yet); run `cargo xtask image-build");
+}
+
+#[test]
+fn dry() {
+    let done = built().run(&["-n", "image-exec", "echo", "a b"]).status(0).did_nothing();
+    assert!(done.stdout.ends_with(" echo 'a b'\n"), "{}", done.stdout);
+}

@@ -1,0 +1,92 @@
+//! Status 3: this machine lacks something; and which docker CLI is taken.
+
+use crate::checkout::Checkout;
+
+#[test]
+fn no_docker() {
+    let mut checkout = Checkout::new();
+    checkout.path(&["tools"]);
+    let done = checkout.run(&["image-all"]).status(3);
+    done.says("there is no docker CLI on PATH").says("see `engine` in `cargo xtask doctor`");
+    let done = checkout.run(&["--json", "doctor"]).status(3);
+    assert_eq!(done.json()[0]["name"], "engine");
+}
+
+#[test]
+fn no_engine() {
+    let mut checkout = Checkout::new();
+    checkout.fail("version --format", 1, "Cannot connect to the Docker daemon\n");
+    let done = checkout.run(&["image-all"]).status(3).did_nothing();
+    done.says("Cannot connect to the Docker daemon").says("see `engine` in `cargo xtask doctor`");
+}
+
+#[test]
+fn a_docker_that_is_not_there() {
+    let checkout = Checkout::new();
+    checkout.run(&["--set", "DOCKER=/no/docker", "image-all"]).status(3).says("/no/docker");
+}
+
+#[test]
+fn no_builder() {
+    let mut checkout = Checkout::new();
+    checkout.docker("bin", "neither");
+    let done = checkout.run(&["image-all"]).status(3);
+    done.says("neither the buildx plugin nor a built-in BuildKit").says("see `buildkit`");
+    checkout.path(&["bin", "other", "tools"]);
+    checkout.docker("other", "neither");
+    let done = checkout.run(&["--json", "doctor"]).status(3);
+    assert_eq!(done.json()[0]["name"], "buildkit");
+}
+
+#[test]
+fn a_cli_that_cannot_build_is_passed_over() {
+    for kind in ["buildx", "built-in"] {
+        let mut checkout = Checkout::new();
+        checkout.docker("bin", "neither");
+        checkout.docker("other", kind);
+        checkout.path(&["bin", "other", "tools"]);
+        let done = checkout.run(&["image-all"]).status(0);
+        let builds = done.calls.iter().filter(|it| it.line().contains("--iidfile"));
+        let programs: Vec<&str> = builds.map(|it| it.argv[0].as_str()).collect();
+        assert!(programs.len() > 2);
+        assert!(programs.iter().all(|it| it.ends_with("/other/docker")), "{programs:?}");
+    }
+}
+
+#[test]
+fn the_docker_of_the_settings_has_to_build() {
+    let mut checkout = Checkout::new();
+    checkout.docker("other", "neither");
+    checkout.path(&["bin", "tools"]);
+    let docker = format!("DOCKER={}", checkout.root().join("../other/docker").display());
+    checkout.run(&["--set", &docker, "image-all"]).status(3).says("see `buildkit`");
+}
+
+#[test]
+fn built_in_buildkit() {
+    let checkout = Checkout::new();
+    checkout.docker("bin", "built-in");
+    let done = checkout.run(&["image-build"]).status(0);
+    let builds = done.calls.iter().filter(|it| it.argv[1] == "build");
+    assert!(builds.clone().count() > 1);
+    assert!(builds.clone().all(|it| it.env.contains(&"DOCKER_BUILDKIT".to_owned())));
+}
+
+#[test]
+fn no_mmdebstrap() {
+    let checkout = Checkout::new();
+    checkout.script("common/base/rootfs", "#!/bin/bash\necho no mmdebstrap >&2\nexit 3\n");
+    let done = checkout.run(&["image-all"]).status(3);
+    done.says("no mmdebstrap").says("see `rootfs` in `cargo xtask doctor`");
+    let done = checkout.run(&["--json", "doctor"]).status(3);
+    let found = done.json();
+    assert_eq!(found[0]["name"], "rootfs");
+    assert!(found[0]["fix"].as_str().unwrap().contains("mmdebstrap"));
+}
+
+#[test]
+fn a_dry_doctor_changes_nothing() {
+    let mut checkout = Checkout::new();
+    checkout.path(&["tools"]);
+    checkout.run(&["-n", "doctor", "--fix"]).did_nothing();
+}

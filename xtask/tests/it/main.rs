@@ -1,0 +1,15 @@
+//! The real binary in a scratch checkout, with a stand-in for docker on a `PATH` that holds little
+//! else. A test is named after the row of LESSONS that it is about, where there is one.
+
+#![expect(clippy::disallowed_methods, reason = "tests start programs and write files")]
+
+mod checkout;
+mod requests;
+mod machine;
+mod commands;
+mod building;
+mod freezing;
+mod testing;
+mod publishing;
+mod containers;
+mod running;

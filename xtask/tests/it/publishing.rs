@@ -1,0 +1,191 @@
+//! What is published, when, and under which names.
+
+use serde_json::Value;
+
+use crate::checkout::Checkout;
+
+const QUAY: [&str; 2] = ["--set", "REGISTRY=quay.io/us"];
+
+fn run(checkout: &Checkout, args: &[&str]) -> crate::checkout::Done {
+    checkout.run(&[&QUAY, args].concat())
+}
+
+/// Edits the receipt of `hello`.
+fn edit_receipt(checkout: &Checkout, edit: impl Fn(&mut Value)) {
+    let dir = checkout.root().join("target/xtask/receipts/hello");
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        let mut receipt = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        edit(&mut receipt);
+        std::fs::write(path, receipt.to_string()).unwrap();
+    }
+}
+
+#[test]
+fn pushed_then_tested() {
+    let mut checkout = Checkout::new();
+    checkout.mission("roman");
+    let done = run(&checkout, &["image-all", "hello", "roman"]).status(0);
+    let lines: Vec<String> = done.calls.iter().map(|it| it.line()).collect();
+    let last = |part: &str| lines.iter().rposition(|it| it.contains(part)).unwrap();
+    let first = |part: &str| lines.iter().position(|it| it.contains(part)).unwrap();
+    assert!(last("role=test") < first("image push"));
+    // All immutable tags and receipts, then all human ones.
+    assert!(last(".receipt") < first("image push quay.io/us/common:latest-sandbox"));
+    assert!(last(".receipt") < first("image push quay.io/us/hello:latest-sandbox"));
+    assert_eq!(checkout.published(":latest-sandbox").len(), 3);
+    checkout.mend();
+}
+
+#[test]
+fn other_tag_deployed() {
+    let checkout = Checkout::new();
+    let done = run(&checkout, &["--json", "image-all"]).status(0);
+    let summary = done.json();
+    let tag = summary["images"].as_array().unwrap().last().unwrap()["tag"].clone();
+    let registry = &checkout.knows()["registry"];
+    let (immutable, human) =
+        (&registry[tag.as_str().unwrap()], &registry["quay.io/us/hello:latest-sandbox"]);
+    assert_eq!(immutable, human);
+    let receipts = checkout.published(".receipt");
+    let digest = human["digest"].as_str().unwrap().replace(':', "-");
+    assert_eq!(receipts, [format!("quay.io/us/hello:{digest}.receipt")]);
+}
+
+#[test]
+fn mutable_tag() {
+    let mut checkout = Checkout::new();
+    run(&checkout, &["image-all"]).status(0);
+    let mut state = checkout.knows();
+    for (name, manifest) in state["registry"].as_object_mut().unwrap() {
+        if name.starts_with("quay.io/us/hello:") && !name.ends_with("receipt") {
+            manifest["config"] = format!("sha256:{}", "e".repeat(64)).into();
+        }
+    }
+    checkout.state("state.json", &state.to_string());
+    let done = run(&checkout, &["image-push"]).status(1).never_called("image push");
+    done.says("is another image already").says("it is never replaced");
+    checkout.mend();
+}
+
+#[test]
+fn a_human_tag_follows() {
+    let checkout = Checkout::new();
+    run(&checkout, &["image-all"]).status(0);
+    let before = checkout.knows()["registry"]["quay.io/us/hello:latest-sandbox"].clone();
+    checkout.file("missions/hello/environments/hello/tests/imports", "numpy\nscipy\n");
+    let done = run(&checkout, &["image-all"]).status(0);
+    done.called("image push quay.io/us/hello:latest-sandbox")
+        .never_called("push quay.io/us/common");
+    assert_ne!(checkout.knows()["registry"]["quay.io/us/hello:latest-sandbox"], before);
+    assert_eq!(checkout.published(".receipt").len(), 2);
+}
+
+#[test]
+fn without_a_receipt() {
+    let checkout = Checkout::new();
+    run(&checkout, &["image-build"]).status(0);
+    let done = run(&checkout, &["image-push"]).status(1).did_nothing();
+    done.says("it is not tested; run `cargo xtask image-test hello`");
+}
+
+#[test]
+fn with_a_failing_receipt() {
+    let checkout = Checkout::new();
+    checkout.failing(&["numpy"]);
+    run(&checkout, &["image-all"]).status(1);
+    let done = run(&checkout, &["image-push"]).status(1).did_nothing();
+    done.says("its tests failed (hello: import numpy); nothing is pushed");
+}
+
+#[test]
+fn with_the_receipt_of_another_image() {
+    let checkout = Checkout::new();
+    run(&checkout, &["image-all"]).status(0);
+    edit_receipt(&checkout, |it| it["image"] = format!("sha256:{}", "f".repeat(64)).into());
+    run(&checkout, &["image-push"]).status(1).did_nothing().says("it is not tested");
+}
+
+#[test]
+fn with_an_empty_receipt() {
+    let checkout = Checkout::new();
+    run(&checkout, &["image-all"]).status(0);
+    edit_receipt(&checkout, |it| it["tests"] = serde_json::json!([]));
+    run(&checkout, &["image-push"]).status(1).did_nothing();
+}
+
+#[test]
+fn with_a_damaged_receipt() {
+    let checkout = Checkout::new();
+    run(&checkout, &["image-all"]).status(0);
+    let dir = checkout.root().join("target/xtask/receipts/hello");
+    for entry in std::fs::read_dir(dir).unwrap() {
+        std::fs::write(entry.unwrap().path(), "{").unwrap();
+    }
+    run(&checkout, &["image-push"]).status(1).did_nothing().says("remove it and run image-test");
+}
+
+#[test]
+fn a_registry_that_refuses() {
+    let mut checkout = Checkout::new();
+    checkout.fail("image push quay.io/us/hello", 1, "unauthorized: no basic auth credentials\n");
+    let done = run(&checkout, &["image-all"]).status(1);
+    done.says("quay.io/us/hello").says("no basic auth credentials");
+    assert_eq!(checkout.published(":latest-sandbox"), [""; 0]);
+}
+
+#[test]
+fn a_registry_that_does_not_answer() {
+    let mut checkout = Checkout::new();
+    checkout.fail("manifest inspect", 1, "dial tcp: lookup quay.io: no such host\n");
+    let done = run(&checkout, &["image-all"]).status(1).never_called("image push");
+    done.says("cannot ask for quay.io/us/common").says("no such host");
+}
+
+/// One mission's registry refuses: no mission's human tag moves.
+#[test]
+fn tags_of_a_set_move_together() {
+    let mut checkout = Checkout::new();
+    checkout.mission("roman");
+    checkout.fail("image push quay.io/us/roman", 1, "denied\n");
+    run(&checkout, &["image-all", "hello", "roman"]).status(1).says("denied");
+    assert_eq!(checkout.published(":latest-sandbox"), [""; 0]);
+    checkout.mend();
+    run(&checkout, &["image-all", "hello", "roman"]).status(0).never_called("role=test");
+    assert_eq!(checkout.published(":latest-sandbox").len(), 3);
+}
+
+/// The receipt alone does not prove that the image is still there.
+#[test]
+fn a_registry_that_forgot() {
+    let checkout = Checkout::new();
+    run(&checkout, &["image-all"]).status(0);
+    let mut state = checkout.knows();
+    state["registry"] = serde_json::json!({});
+    checkout.state("state.json", &state.to_string());
+    run(&checkout, &["image-all"]).status(0).never_called("role=test").called("image push");
+    assert_eq!(checkout.published(":latest-sandbox").len(), 2);
+    assert_eq!(checkout.published(".receipt").len(), 1);
+}
+
+#[test]
+fn the_registry_on_this_machine() {
+    let checkout = Checkout::new();
+    let done = checkout.run(&["image-all"]).status(0).called("--publish 127.0.0.1:<port>:5000");
+    assert!(
+        done.calls.iter().any(|it| it.line().contains("manifest inspect --verbose --insecure"))
+    );
+    assert_eq!(checkout.published(":latest-sandbox").len(), 2);
+    checkout.run(&["image-all"]).status(0).did_nothing();
+}
+
+#[test]
+fn the_registry_on_this_machine_is_started_again() {
+    let checkout = Checkout::new();
+    checkout.run(&["image-all"]).status(0);
+    let mut state = checkout.knows();
+    state["containers"][0]["ports"] = "".into();
+    checkout.state("state.json", &state.to_string());
+    let done = checkout.run(&["image-push"]).status(0);
+    done.called("container start").never_called("--detach");
+}

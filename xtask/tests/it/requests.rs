@@ -1,0 +1,143 @@
+//! Status 2: the request or a file is wrong, and nothing was started.
+
+use expect_test::expect;
+
+use crate::checkout::Checkout;
+
+#[test]
+fn wrong_directory() {
+    let checkout = Checkout::new();
+    checkout.remove("setup-env.template");
+    checkout.run(&["image-all"]).status(2).says("not inside a deployment checkout").did_nothing();
+}
+
+/// Runs start below the root of the checkout; docker is called at the root.
+#[test]
+fn wrong_directory_of_commands() {
+    let checkout = Checkout::new();
+    let done = checkout.run(&["image-all"]).status(0);
+    assert!(done.calls.iter().all(|it| it.dir == checkout.root().canonicalize().unwrap()));
+}
+
+#[test]
+fn string_flag() {
+    let checkout = Checkout::new();
+    let done = checkout.run(&["--set", "USE_FROZEN=yes", "image-build"]).status(2);
+    done.says("USE_FROZEN=yes (--set): it is 0 (floating) or 1 (frozen)").did_nothing();
+    checkout.file("setup-env", "# mine\nexport USE_FROZEN=true\n");
+    let done = checkout.run(&["config"]).status(2);
+    done.says("USE_FROZEN=true (setup-env:2): it is 0 (floating) or 1 (frozen)").did_nothing();
+}
+
+#[test]
+fn string_flag_of_the_environment() {
+    let mut checkout = Checkout::new();
+    checkout.env("USE_FROZEN", "no");
+    checkout.run(&["image-build"]).status(2).says("USE_FROZEN=no (the environment)").did_nothing();
+}
+
+#[test]
+fn typo_lets_pass() {
+    let checkout = Checkout::new();
+    checkout.file("setup-env", "export USE_FROZN=0\n");
+    let done = checkout.run(&["config"]).status(0);
+    done.says("setup-env:1: `USE_FROZN` is not a setting; did you mean `USE_FROZEN`?");
+    let done = checkout.run(&["--set", "REGISTY=x", "config"]).status(2);
+    done.says("--set REGISTY: there is no such setting; did you mean `REGISTRY`?");
+}
+
+#[test]
+fn unknown_missions() {
+    let checkout = Checkout::new();
+    let done = checkout.run(&["image-all", "helo"]).status(2);
+    done.says("no mission `helo` under missions/; did you mean `hello`?").did_nothing();
+    let done = checkout.run(&["image-all", "another"]).status(2);
+    done.says("no mission `another` under missions/; there are: hello").did_nothing();
+}
+
+#[test]
+fn unknown_tasks() {
+    let done = Checkout::new().run(&["image-al"]).status(2);
+    done.says("'image-all'").did_nothing();
+}
+
+#[test]
+fn spec_never_installed() {
+    let checkout = Checkout::new();
+    checkout.file("missions/hello/environments/hello/cvt.pip", "astropy\n");
+    let done = checkout.run(&["image-all"]).status(2).did_nothing();
+    done.says("missions/hello/environments/hello/cvt.pip: spec-never-installed");
+}
+
+#[test]
+fn nothing_tested() {
+    let checkout = Checkout::new();
+    checkout.remove("missions/hello/environments/hello/tests/imports");
+    checkout.remove("missions/hello/environments/hello/tests/plot.ipynb");
+    let done = checkout.run(&["image-build"]).status(2).did_nothing();
+    done.says("nothing-tested: nothing in this environment is tested").says("tests/imports");
+    checkout.file("missions/hello/environments/hello/tests/imports", "# none yet\n");
+    let done = checkout.run(&["image-build"]).status(2).did_nothing();
+    done.says("tests/imports: nothing-tested: the list is empty");
+}
+
+#[test]
+fn one_refused_mission_stops_all() {
+    let checkout = Checkout::new();
+    checkout.mission("roman");
+    checkout.file("missions/roman/environments/roman/cvt.pip", "astropy\n");
+    checkout.run(&["image-all", "--all"]).status(2).says("roman is not built").did_nothing();
+}
+
+#[test]
+fn shell_code_in_setup_env() {
+    let checkout = Checkout::new();
+    checkout.file("setup-env", "export IMAGE_TAG=$(date)\n");
+    checkout.run(&["image-all"]).status(2).says("setup-env:1").did_nothing();
+}
+
+#[test]
+fn frozen_floats() {
+    let checkout = Checkout::new();
+    let base = "BASE_IMAGE=quay.io/jupyter/scipy-notebook:latest";
+    let done = checkout.run(&["--set", base, "image-all"]).status(2).did_nothing();
+    done.says("a frozen build needs the base by digest");
+    let done = checkout.run(&["--set", "DEBIAN_IMAGE=debian:trixie-slim", "image-all"]).status(2);
+    done.says("DEBIAN_IMAGE=debian:trixie-slim (--set): it needs a digest").did_nothing();
+}
+
+#[test]
+fn settings_and_where_they_come_from() {
+    let mut checkout = Checkout::new();
+    checkout.mission("roman");
+    checkout.file("setup-env", "export REGISTRY=quay.io/$DEPLOYMENT_NAME\n");
+    checkout.env("HTTPS_PROXY", "http://me:secret@proxy:3128");
+    let done = checkout.run(&["--json", "--set", "PLATFORM=linux/arm64", "config", "--all"]);
+    let settings = done.status(0).json();
+    let setting = |name: &str| {
+        let it = &settings["roman"][name];
+        format!("{} from {}", it["value"].as_str().unwrap(), it["origin"].as_str().unwrap())
+    };
+    let names = ["REGISTRY", "PLATFORM", "HTTPS_PROXY", "DEPLOYMENT_NAME"];
+    let text: Vec<String> = names.iter().map(|it| setting(it)).collect();
+    expect![[r#"
+        quay.io/roman from setup-env:1
+        linux/arm64 from --set
+        http://…@proxy:3128 from the environment
+        roman from the command line"#]]
+    .assert_eq(&text.join("\n"));
+    assert_eq!(settings["hello"]["REGISTRY"]["value"], "quay.io/hello");
+}
+
+#[test]
+fn missions_and_their_environments() {
+    let checkout = Checkout::new();
+    checkout.mission("roman");
+    let done = checkout.run(&["--json", "list"]).status(0);
+    assert_eq!(done.json(), serde_json::json!({ "hello": ["hello"], "roman": ["roman"] }));
+    checkout.run(&["list"]).status(0).printed(&expect![[r#"
+        MISSION  ENVIRONMENTS
+        hello    hello
+        roman    roman
+    "#]]);
+}

@@ -1,0 +1,100 @@
+//! Signals, and two runs at once.
+
+use nix::sys::signal::Signal;
+use serde_json::json;
+
+use crate::checkout::Checkout;
+
+/// A checkout where docker's command lines with `on` do their work and then do not end.
+fn slow(on: &str) -> Checkout {
+    let mut checkout = Checkout::new();
+    checkout.flaw(json!({ "on": on, "hold": true }));
+    checkout
+}
+
+#[test]
+fn interrupted_tests_leave_no_container() {
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+        let checkout = slow("role=test");
+        let running = checkout.start(&["image-all"]);
+        running.wait_for_call("role=test");
+        running.signal(signal);
+        let done = running.finish().status(130).says("interrupted").never_called("push");
+        done.called("rm --force --volumes …");
+        assert_eq!(checkout.knows()["containers"], json!([]));
+        assert!(!checkout.has("target/xtask/receipts/hello"));
+    }
+}
+
+#[test]
+fn an_interrupted_build() {
+    let mut checkout = slow("build/hello");
+    let running = checkout.start(&["image-all"]);
+    running.wait_for_call("build/hello");
+    running.signal(Signal::SIGTERM);
+    running.finish().status(130).never_called("role=test");
+    checkout.mend();
+    checkout.run(&["image-all"]).status(0).called("build/hello");
+}
+
+#[test]
+fn an_interrupted_freeze() {
+    let mut checkout = slow("env-export");
+    let spec = "missions/hello/environments/hello/hello-frozen.yml";
+    let before = checkout.read(spec);
+    let running = checkout.start(&["image-build", "--floating"]);
+    running.wait_for_call("env-export");
+    running.signal(Signal::SIGTERM);
+    running.finish().status(130);
+    assert_eq!(checkout.read(spec), before);
+    checkout.mend();
+    checkout.run(&["image-build", "--floating"]).status(0).says("frozen: ");
+}
+
+#[test]
+fn an_interrupted_push_moves_no_tag() {
+    let checkout = slow("image push quay.io/us/hello");
+    let running = checkout.start(&["--set", "REGISTRY=quay.io/us", "image-all"]);
+    running.wait_for_call("image push quay.io/us/hello");
+    running.signal(Signal::SIGINT);
+    running.finish().status(130);
+    assert_eq!(checkout.published(":latest-sandbox"), [""; 0]);
+}
+
+#[test]
+fn an_interrupted_command() {
+    let checkout = slow("role=exec");
+    checkout.run(&["image-build"]).status(0);
+    let running = checkout.start(&["image-exec", "sleep", "60"]);
+    running.wait_for_call("role=exec");
+    running.signal(Signal::SIGTERM);
+    running.finish().status(130).called("rm --force --volumes …");
+    assert_eq!(checkout.knows()["containers"], json!([]));
+}
+
+#[test]
+fn two_runs_at_once() {
+    let checkout = slow("build/hello");
+    let first = checkout.start(&["image-build"]);
+    first.wait_for_call("build/hello");
+    let second = checkout.start(&["image-build"]);
+    second.wait_for("waiting for another `cargo xtask`");
+    // Those that only read do not wait.
+    checkout.run(&["list"]).status(0).never_says("waiting");
+    checkout.state("go", "");
+    first.finish().status(0).never_says("waiting");
+    second.finish().status(0).says("unchanged");
+}
+
+#[test]
+fn interrupted_while_it_waits() {
+    let checkout = slow("build/hello");
+    let first = checkout.start(&["image-build"]);
+    first.wait_for_call("build/hello");
+    let second = checkout.start(&["image-build"]);
+    second.wait_for("waiting for another `cargo xtask`");
+    second.signal(Signal::SIGINT);
+    second.finish().status(130);
+    checkout.state("go", "");
+    first.finish().status(0);
+}

@@ -1,0 +1,150 @@
+//! `docker build`: makes an image of the Dockerfile's and the context's bytes, with the tests that
+//! lie in the context.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    Result, refuse,
+    state::{Store, Test, sha256},
+    unknown,
+};
+
+#[derive(Default)]
+struct Build<'a> {
+    labels: Vec<&'a str>,
+    args: Vec<&'a str>,
+    secrets: Vec<&'a str>,
+    tags: Vec<&'a str>,
+    no_cache: bool,
+    iidfile: Option<&'a str>,
+    file: Option<&'a str>,
+    context: Option<&'a Path>,
+}
+
+pub(crate) fn build(store: &Store, args: &[&str]) -> Result {
+    let Some(build) = parse(args) else { return unknown(store, &[&["build"], args].concat()) };
+    let Some(context) = build.context else { return refuse(1, "requires 1 argument") };
+    let file = build.file.map_or_else(|| context.join("Dockerfile"), PathBuf::from);
+    let mut bytes = fs::read(&file)?;
+    let mut paths = Vec::new();
+    walk(context, &mut paths)?;
+    for path in &paths {
+        bytes.extend(path.to_string_lossy().bytes());
+        bytes.extend(fs::read(path)?);
+    }
+    for text in build.args.iter().chain(&build.labels) {
+        bytes.extend(text.bytes());
+    }
+    for secret in &build.secrets {
+        keep_secret(store, secret)?;
+    }
+    show_steps(&String::from_utf8_lossy(&fs::read(&file)?));
+    let tests = paths.iter().filter_map(|it| it.strip_prefix(context).ok());
+    let tests = tests.flat_map(|it| tests_in(context, it)).collect();
+    let id = store.change(|state| {
+        if build.no_cache {
+            bytes.extend(state.new_id().bytes());
+        }
+        let id = sha256(&bytes);
+        state.add(&id, &build.labels, tests)?;
+        build.tags.iter().try_for_each(|it| state.tag(&id, it))?;
+        Ok(id)
+    })?;
+    if let Some(path) = build.iidfile {
+        fs::write(path, id)?;
+    }
+    Ok(())
+}
+
+/// `None` for a flag that we do not use.
+fn parse<'a>(args: &[&'a str]) -> Option<Build<'a>> {
+    let mut res = Build::default();
+    let mut args = args.iter().copied();
+    while let Some(arg) = args.next() {
+        match arg {
+            "--load" | "--provenance=false" | "--sbom=false" | "--quiet" => (),
+            "--no-cache" => res.no_cache = true,
+            "--builder" if args.next()? == "default" => (),
+            "--progress" if args.next()? == "plain" => (),
+            "--platform" if args.next()? == "linux/amd64" => (),
+            "--network" => drop(args.next()?),
+            "--label" => res.labels.push(args.next()?),
+            "--build-arg" => res.args.push(args.next()?),
+            "--secret" => res.secrets.push(args.next()?),
+            "--tag" => res.tags.push(args.next()?),
+            "--iidfile" => res.iidfile = Some(args.next()?),
+            "--file" => res.file = Some(args.next()?),
+            it if it.starts_with('-') || res.context.is_some() => return None,
+            it => res.context = Some(Path::new(it)),
+        }
+    }
+    Some(res)
+}
+
+fn walk(dir: &Path, res: &mut Vec<PathBuf>) -> Result {
+    let mut paths: Vec<PathBuf> =
+        fs::read_dir(dir)?.map(|it| Ok(it?.path())).collect::<Result<_>>()?;
+    paths.sort();
+    for path in paths {
+        if path.is_dir() {
+            walk(&path, res)?;
+        } else {
+            res.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// Reads a secret as docker would, and keeps it for the test.
+fn keep_secret(store: &Store, secret: &str) -> Result {
+    let parts = secret.split_once(',');
+    let Some((Some(id), from)) = parts.map(|(id, from)| (id.strip_prefix("id="), from)) else {
+        return refuse(1, format!("invalid secret: {secret}"));
+    };
+    let bytes = match from.split_once('=') {
+        Some(("src", path)) => fs::read(path)?,
+        Some(("env", name)) => match env::var(name) {
+            Ok(text) => text.into_bytes(),
+            Err(_) => return refuse(1, format!("secret {id}: {name} is not set")),
+        },
+        _ => return refuse(1, format!("invalid secret: {secret}")),
+    };
+    fs::write(store.dir.join(format!("secret-{id}")), bytes)?;
+    Ok(())
+}
+
+/// What `--progress plain` prints, in short.
+fn show_steps(dockerfile: &str) {
+    eprintln!("#1 [internal] load build definition from Dockerfile");
+    let steps = dockerfile.lines().filter(|it| it.starts_with("RUN ") || it.starts_with("COPY "));
+    for (idx, step) in steps.enumerate() {
+        eprintln!("#{} [stage-0 {}/9] {step}", idx + 2, idx + 1);
+    }
+    eprintln!("#99 exporting to image");
+}
+
+/// The tests that a file of a mission's context stands for.
+fn tests_in(context: &Path, path: &Path) -> Vec<Test> {
+    let parts: Vec<&str> = path.iter().filter_map(|it| it.to_str()).collect();
+    let (environment, rest) = match parts.as_slice() {
+        ["environments", environment, "tests", rest @ ..] => (environment, rest),
+        _ => return Vec::new(),
+    };
+    let test = |kind: &str, name: &str| Test {
+        environment: (*environment).to_owned(),
+        kind: kind.to_owned(),
+        name: name.to_owned(),
+    };
+    match rest {
+        ["imports"] => {
+            let text = fs::read_to_string(context.join(path)).unwrap_or_default();
+            let imports = text.lines().map(|it| test("import", it));
+            [test("consistency", "pip check")].into_iter().chain(imports).collect()
+        }
+        [.., last] if last.ends_with(".ipynb") => vec![test("notebook", &rest.join("/"))],
+        _ => Vec::new(),
+    }
+}

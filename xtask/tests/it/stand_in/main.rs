@@ -1,0 +1,248 @@
+//! Stands in for the docker CLI in the command tests. It answers like docker for the command lines
+//! that `cargo xtask` uses, and refuses all others, so that a new one is noticed.
+//!
+//! The folder named by `STAND_IN` holds what the engine and the registry know (`state.json`), the
+//! calls (`calls`), what shall go wrong (`flaws.json`, `failing`), and the refused command lines
+//! (`unknown`). A file `<program>.kind` beside the program says how it builds.
+
+#![expect(clippy::disallowed_methods, reason = "a test's program, not a part of the product")]
+
+mod state;
+mod build;
+mod run;
+mod registry;
+
+use std::{
+    env,
+    fmt::Write as _,
+    fs::{self, File},
+    io::{Read as _, Write as _},
+    path::{Path, PathBuf},
+    process::ExitCode,
+    thread,
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::state::{State, Store};
+
+/// Why a command ended with another status than 0, as docker would say it.
+pub(crate) struct Refused {
+    status: u8,
+    text: String,
+}
+
+pub(crate) type Result<T = ()> = std::result::Result<T, Refused>;
+
+pub(crate) fn refuse<T>(status: u8, text: impl Into<String>) -> Result<T> {
+    Err(Refused { status, text: text.into() })
+}
+
+impl From<std::io::Error> for Refused {
+    fn from(err: std::io::Error) -> Refused {
+        Refused { status: 1, text: err.to_string() }
+    }
+}
+
+/// Something that shall go wrong.
+#[derive(Debug, Clone, Deserialize)]
+struct Flaw {
+    /// Part of the command line, its arguments joined by spaces.
+    on: String,
+    /// The status; the work is not done then, unless `after` is set.
+    status: Option<u8>,
+    #[serde(default)]
+    stdout: String,
+    #[serde(default)]
+    stderr: String,
+    #[serde(default)]
+    after: bool,
+    /// Wait, after the work, until there is a file `go`.
+    #[serde(default)]
+    hold: bool,
+}
+
+#[derive(Serialize)]
+struct Call<'a> {
+    argv: &'a [String],
+    dir: PathBuf,
+    /// Names that concern docker.
+    env: Vec<String>,
+}
+
+/// How a CLI gets `BuildKit`, if it does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Buildx,
+    BuiltIn,
+    Neither,
+}
+
+fn main() -> ExitCode {
+    let argv: Vec<String> = env::args().collect();
+    let store = Store { dir: PathBuf::from(env::var_os("STAND_IN").unwrap_or_default()) };
+    match answer(&store, &argv) {
+        Ok(status) => ExitCode::from(status),
+        Err(refused) => {
+            eprintln!("{}", refused.text);
+            ExitCode::from(refused.status)
+        }
+    }
+}
+
+fn answer(store: &Store, argv: &[String]) -> Result<u8> {
+    record(store, argv)?;
+    let line = argv[1..].join(" ");
+    let flaw = flaws(store)?.into_iter().find(|it| line.contains(&it.on));
+    if let Some(flaw) = &flaw {
+        print!("{}", flaw.stdout);
+        eprint!("{}", flaw.stderr);
+        if let Some(status) = flaw.status.filter(|_| !flaw.after) {
+            return Ok(status);
+        }
+    }
+    let args: Vec<&str> = argv[1..].iter().map(String::as_str).collect();
+    let mut status = docker(store, kind(Path::new(&argv[0]))?, &args)?;
+    if let Some(flaw) = flaw {
+        hold(store, &flaw);
+        status = flaw.status.unwrap_or(status);
+    }
+    Ok(status)
+}
+
+/// Waits, but not for ever: a test that forgets to go on must not leave a process.
+fn hold(store: &Store, flaw: &Flaw) {
+    let mut rounds = 0;
+    while flaw.hold && !store.dir.join("go").exists() && rounds < 2000 {
+        thread::sleep(Duration::from_millis(10));
+        rounds += 1;
+    }
+}
+
+fn record(store: &Store, argv: &[String]) -> Result {
+    let is_ours = |name: &String| {
+        let lower = name.to_lowercase();
+        name.starts_with("DOCKER_") || name.starts_with("IMAGE_BUILD_") || lower.ends_with("_proxy")
+    };
+    let mut names: Vec<String> = env::vars().map(|(name, _)| name).filter(is_ours).collect();
+    names.sort();
+    let call = Call { argv, dir: env::current_dir()?, env: names };
+    let mut line = serde_json::to_string(&call).unwrap_or_default();
+    line.push('\n');
+    let mut file = File::options().create(true).append(true).open(store.dir.join("calls"))?;
+    file.write_all(line.as_bytes())?;
+    Ok(())
+}
+
+fn flaws(store: &Store) -> Result<Vec<Flaw>> {
+    let text = fs::read_to_string(store.dir.join("flaws.json")).unwrap_or("[]".to_owned());
+    serde_json::from_str(&text).or_else(|err| refuse(125, format!("flaws.json: {err}")))
+}
+
+fn kind(program: &Path) -> Result<Kind> {
+    match fs::read_to_string(program.with_extension("kind"))?.trim() {
+        "buildx" => Ok(Kind::Buildx),
+        "built-in" => Ok(Kind::BuiltIn),
+        "neither" => Ok(Kind::Neither),
+        other => refuse(125, format!("no kind of docker: {other}")),
+    }
+}
+
+fn docker(store: &Store, kind: Kind, args: &[&str]) -> Result<u8> {
+    match args {
+        ["--version"] => {
+            let version = if kind == Kind::BuiltIn { "20.10.24+dfsg1" } else { "28.2.0" };
+            println!("Docker version {version}, build 297e128");
+        }
+        ["buildx", "version"] if kind == Kind::Buildx => println!("github.com/docker/buildx 0.13"),
+        ["buildx", "version"] => return refuse(1, "docker: 'buildx' is not a docker command."),
+        ["context", "show"] => println!("default"),
+        ["version", "--format", "{{.Server.Os}}/{{.Server.Arch}}"] => println!("linux/amd64"),
+        ["info", "--format", "{{.DockerRootDir}}"] => println!("{}", store.dir.display()),
+        ["buildx", "build", rest @ ..] if kind == Kind::Buildx => build::build(store, rest)?,
+        ["build", rest @ ..] if kind == Kind::BuiltIn && has_buildkit() => {
+            build::build(store, rest)?;
+        }
+        ["build", ..] => return refuse(1, "the --mount option requires BuildKit"),
+        ["run", rest @ ..] => return run::run(store, rest),
+        ["image", rest @ ..] => image(store, rest)?,
+        ["import", "--platform", "linux/amd64", changes @ .., "-"] => import(store, changes)?,
+        ["cp", from, to] => run::copy(store, from, to)?,
+        ["rm", "--force", "--volumes", id] => run::remove(store, id)?,
+        ["container", rest @ ..] => run::container(store, rest)?,
+        ["manifest", "inspect", "--verbose", rest @ ..] => registry::inspect(store, rest)?,
+        ["pull", "--platform", "linux/amd64", reference] => registry::pull(store, reference)?,
+        _ => return unknown(store, args),
+    }
+    Ok(0)
+}
+
+fn has_buildkit() -> bool {
+    env::var("DOCKER_BUILDKIT").is_ok_and(|it| it == "1")
+}
+
+/// Refuses a command line, and leaves a note for the test.
+pub(crate) fn unknown<T>(store: &Store, args: &[&str]) -> Result<T> {
+    let line = args.join(" ");
+    let mut file = File::options().create(true).append(true).open(store.dir.join("unknown"))?;
+    writeln!(file, "{line}")?;
+    refuse(125, format!("the stand-in does not know: docker {line}"))
+}
+
+fn image(store: &Store, args: &[&str]) -> Result {
+    match args {
+        ["ls", "--quiet", "--no-trunc", "--filter", "reference=science-platform/*"] => {
+            let is_ours = |tag: &String| tag.starts_with("science-platform/");
+            let state = store.read()?;
+            let ours = state.images.iter().flat_map(|it| {
+                let tags = it.tags.iter().filter(|tag| is_ours(tag));
+                tags.map(|_| it.id.as_str())
+            });
+            ours.for_each(|id| println!("{id}"));
+        }
+        ["inspect", "--format", "{{range .RepoDigests}}{{println .}}{{end}}", name] => {
+            let state = store.read()?;
+            let image = state.image(name)?;
+            println!("{}", image.repo_digest.as_deref().unwrap_or_default());
+        }
+        ["inspect", names @ ..] => inspect(&store.read()?, names)?,
+        ["tag", name, tag] => store.change(|state| state.tag(name, tag))?,
+        ["rm", tag] => store.change(|state| {
+            state.image(tag)?;
+            state.images.iter_mut().for_each(|it| it.tags.retain(|it| it != tag));
+            Ok(())
+        })?,
+        ["push", reference] => registry::push(store, reference)?,
+        _ => return unknown(store, &[&["image"], args].concat()),
+    }
+    Ok(())
+}
+
+fn inspect(state: &State, names: &[&str]) -> Result {
+    let images = names.iter().map(|it| Ok(state.image(it)?.to_json()));
+    let images = images.collect::<Result<Vec<_>>>()?;
+    println!("{}", serde_json::Value::from(images));
+    Ok(())
+}
+
+fn import(store: &Store, changes: &[&str]) -> Result {
+    let mut bytes = Vec::new();
+    std::io::stdin().read_to_end(&mut bytes)?;
+    if bytes.is_empty() {
+        return refuse(1, "Error response from daemon: unexpected EOF");
+    }
+    let mut labels = Vec::new();
+    for pair in changes.chunks(2) {
+        match pair {
+            ["--change", change] if change.starts_with("LABEL ") => labels.push(&change[6..]),
+            _ => return unknown(store, &[&["import"], changes].concat()),
+        }
+    }
+    let mut text = String::new();
+    let _ = write!(text, "{bytes:?}{labels:?}");
+    let id = state::sha256(text.as_bytes());
+    store.change(|state| state.add(&id, &labels, Vec::new()))?;
+    println!("{id}");
+    Ok(())
+}

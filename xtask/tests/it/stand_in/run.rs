@@ -1,0 +1,173 @@
+//! `docker run`, and what happens to containers afterwards.
+
+use std::{fs, path::Path};
+
+use serde_json::json;
+
+use crate::{
+    Result, refuse,
+    state::{Container, Image, State, Store, sha256},
+    unknown,
+};
+
+#[derive(Default)]
+struct Run<'a> {
+    labels: Vec<String>,
+    cidfile: Option<&'a str>,
+    entrypoint: Option<&'a str>,
+    publish: Option<&'a str>,
+    detach: bool,
+    rm: bool,
+    image: &'a str,
+    command: Vec<&'a str>,
+}
+
+pub(crate) fn run(store: &Store, args: &[&str]) -> Result<u8> {
+    let Some(run) = parse(args) else { return unknown(store, &[&["run"], args].concat()) };
+    if let Some(path) = run.cidfile
+        && Path::new(path).exists()
+    {
+        return refuse(125, format!("docker: container ID file found: {path}"));
+    }
+    let state = store.read()?;
+    let Ok(image) = state.image(run.image).cloned() else {
+        return refuse(125, format!("Unable to find image '{}' locally", run.image));
+    };
+    let id = store.change(|state| Ok(start(state, &run)))?;
+    if let Some(path) = run.cidfile {
+        fs::write(path, &id)?;
+    }
+    match (run.entrypoint, run.command.as_slice()) {
+        _ if run.detach => println!("{id}"),
+        (Some("/opt/common-scripts/env-export"), [environment]) => {
+            print!("{}", frozen_spec(&image, environment));
+        }
+        (Some("dpkg-query"), ["--show", "--showformat", "${Package}=${Version}\\n"]) => {
+            println!("bash=5.2");
+        }
+        (Some(_), _) => return unknown(store, &[&["run"], args].concat()),
+        (None, ["/opt/environments/test"]) => return tests(store, &id, &image),
+        (None, ["exit", status]) => return Ok(status.parse().unwrap_or(125)),
+        (None, command) => command.iter().for_each(|it| println!("<{it}>")),
+    }
+    Ok(0)
+}
+
+fn parse<'a>(args: &[&'a str]) -> Option<Run<'a>> {
+    let mut res = Run::default();
+    let mut args = args.iter().copied();
+    loop {
+        match args.next()? {
+            "--no-healthcheck" | "--interactive" => (),
+            "--rm" => res.rm = true,
+            "--detach" => res.detach = true,
+            "--label" => res.labels.push(args.next()?.to_owned()),
+            "--cidfile" => res.cidfile = Some(args.next()?),
+            "--entrypoint" => res.entrypoint = Some(args.next()?),
+            "--publish" => res.publish = Some(args.next()?),
+            "--memory" | "--env" | "--network" | "--restart" | "--volume" => drop(args.next()?),
+            it if it.starts_with('-') => return None,
+            it => {
+                res.image = it;
+                res.command = args.collect();
+                return Some(res);
+            }
+        }
+    }
+}
+
+fn start(state: &mut State, run: &Run<'_>) -> String {
+    let id = state.new_id();
+    if run.rm {
+        return id;
+    }
+    let ports = run.publish.and_then(|it| it.rsplit_once(':'));
+    state.containers.push(Container {
+        id: id.clone(),
+        labels: run.labels.clone(),
+        ports: ports.map_or_else(String::new, |(host, port)| format!("{host}->{port}/tcp")),
+        results: None,
+    });
+    id
+}
+
+/// As the in-image script writes it; another image gives another one.
+fn frozen_spec(image: &Image, environment: &str) -> String {
+    let hex = image.id.trim_start_matches("sha256:");
+    let base = sha256(b"base");
+    format!(
+        "# frozen: 1\n# platform: linux/amd64\n# base: {base}\nname: {environment}\ndependencies:\n  - python=3.13.5\n  - pip:\n    - numpy==2.2.0 --hash=sha256:{hex}\n"
+    )
+}
+
+/// Runs the image's tests; those named in the file `failing` fail. If it names the entry point,
+/// that does nothing.
+fn tests(store: &Store, id: &str, image: &Image) -> Result<u8> {
+    let failing = fs::read_to_string(store.dir.join("failing")).unwrap_or_default();
+    if failing == "/opt/environments/test" {
+        return Ok(0);
+    }
+    let mut results = String::new();
+    let mut status = 0;
+    for it in &image.tests {
+        let is_bad = failing.lines().any(|name| name == it.name);
+        let outcome = if is_bad { "failed" } else { "passed" };
+        let message = if is_bad { format!("{} is broken", it.name) } else { String::new() };
+        status |= u8::from(is_bad);
+        println!("{}: {} {outcome}", it.kind, it.name);
+        let line = json!({
+            "environment": it.environment, "kind": it.kind, "name": it.name,
+            "outcome": outcome, "seconds": 0.5, "message": message,
+        });
+        results += &format!("{line}\n");
+    }
+    store.change(|state| {
+        if let Some(container) = state.containers.iter_mut().find(|it| it.id == id) {
+            container.results = Some(results);
+        }
+        Ok(())
+    })?;
+    Ok(status)
+}
+
+pub(crate) fn copy(store: &Store, from: &str, to: &str) -> Result {
+    let Some((id, "/tmp/test-results/.")) = from.split_once(':') else {
+        return unknown(store, &["cp", from, to]);
+    };
+    let state = store.read()?;
+    let container = state.containers.iter().find(|it| it.id == id);
+    match container.and_then(|it| it.results.as_ref()) {
+        Some(results) => Ok(fs::write(Path::new(to).join("results.jsonl"), results)?),
+        None => refuse(1, format!("Error: No such container:path: {from}")),
+    }
+}
+
+pub(crate) fn remove(store: &Store, id: &str) -> Result {
+    store.change(|state| {
+        state.containers.retain(|it| it.id != id);
+        Ok(())
+    })
+}
+
+pub(crate) fn container(store: &Store, args: &[&str]) -> Result {
+    match args {
+        ["ls", "--all", "--filter", filter, "--format", "{{.ID}}\t{{.Ports}}"] => {
+            let Some(label) = filter.strip_prefix("label=") else {
+                return refuse(125, format!("invalid filter {filter}"));
+            };
+            let state = store.read()?;
+            let all = state.containers.iter();
+            let matching = all.filter(|it| it.labels.iter().any(|it| it == label));
+            matching.for_each(|it| println!("{}\t{}", &it.id[..12], it.ports));
+        }
+        ["start", id] => store.change(|state| {
+            let containers = state.containers.iter_mut();
+            for it in containers.filter(|it| it.id.starts_with(id)) {
+                "127.0.0.1:5099->5000/tcp".clone_into(&mut it.ports);
+            }
+            Ok(())
+        })?,
+        _ => return unknown(store, &[&["container"], args].concat()),
+    }
+    Ok(())
+}

@@ -1,0 +1,148 @@
+//! What the engine and the registries know, kept in one file between calls.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    path::PathBuf,
+};
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
+
+use crate::{Result, refuse};
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct State {
+    pub(crate) images: Vec<Image>,
+    pub(crate) containers: Vec<Container>,
+    /// By reference.
+    pub(crate) registry: BTreeMap<String, Manifest>,
+    /// How often something was made; stands for the time.
+    pub(crate) clock: u32,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Image {
+    pub(crate) id: String,
+    pub(crate) tags: Vec<String>,
+    pub(crate) repo_digest: Option<String>,
+    pub(crate) labels: BTreeMap<String, String>,
+    pub(crate) created: u32,
+    pub(crate) tests: Vec<Test>,
+}
+
+/// A test that is in an image.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Test {
+    pub(crate) environment: String,
+    pub(crate) kind: String,
+    pub(crate) name: String,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Container {
+    pub(crate) id: String,
+    pub(crate) labels: Vec<String>,
+    /// As `docker container ls` shows them; empty when it does not run.
+    pub(crate) ports: String,
+    /// The text of `results.jsonl`, once there were tests.
+    pub(crate) results: Option<String>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Manifest {
+    pub(crate) digest: String,
+    pub(crate) config: String,
+}
+
+/// The folder named by `STAND_IN`.
+pub(crate) struct Store {
+    pub(crate) dir: PathBuf,
+}
+
+impl Store {
+    pub(crate) fn read(&self) -> Result<State> {
+        let text = fs::read_to_string(self.dir.join("state.json")).unwrap_or("{}".to_owned());
+        match text.as_str() {
+            "{}" => Ok(State::default()),
+            text => serde_json::from_str(text).or_else(|err| refuse(125, err.to_string())),
+        }
+    }
+
+    /// Changes the state while no other call reads or writes it.
+    pub(crate) fn change<T>(&self, change: impl FnOnce(&mut State) -> Result<T>) -> Result<T> {
+        let lock = File::options().create(true).append(true).open(self.dir.join("lock"))?;
+        lock.lock()?;
+        let mut state = self.read()?;
+        let res = change(&mut state)?;
+        let text = serde_json::to_string_pretty(&state).unwrap_or_default();
+        fs::write(self.dir.join("new"), text)?;
+        fs::rename(self.dir.join("new"), self.dir.join("state.json"))?;
+        Ok(res)
+    }
+}
+
+impl State {
+    /// By id or tag.
+    pub(crate) fn image(&self, name: &str) -> Result<&Image> {
+        let is_it = |it: &&Image| it.id == name || it.tags.iter().any(|tag| tag == name);
+        match self.images.iter().find(is_it) {
+            Some(image) => Ok(image),
+            None => refuse(1, format!("Error: No such image: {name}")),
+        }
+    }
+
+    /// Adds an image, unless it is there: a build from the cache gives the same one.
+    pub(crate) fn add(&mut self, id: &str, labels: &[&str], tests: Vec<Test>) -> Result {
+        self.clock += 1;
+        if self.image(id).is_ok() {
+            return Ok(());
+        }
+        let pairs = labels.iter().filter_map(|it| it.split_once('='));
+        self.images.push(Image {
+            id: id.to_owned(),
+            tags: Vec::new(),
+            repo_digest: None,
+            labels: pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+            created: self.clock,
+            tests,
+        });
+        Ok(())
+    }
+
+    pub(crate) fn tag(&mut self, name: &str, tag: &str) -> Result {
+        let id = self.image(name)?.id.clone();
+        for it in &mut self.images {
+            it.tags.retain(|it| it != tag);
+            if it.id == id {
+                it.tags.push(tag.to_owned());
+            }
+        }
+        Ok(())
+    }
+
+    /// A new id of a container or an image.
+    pub(crate) fn new_id(&mut self) -> String {
+        self.clock += 1;
+        sha256(&self.clock.to_le_bytes()).trim_start_matches("sha256:").to_owned()
+    }
+}
+
+impl Image {
+    /// As `docker image inspect` prints it.
+    pub(crate) fn to_json(&self) -> serde_json::Value {
+        json!({
+            "Id": self.id,
+            "RepoTags": self.tags,
+            "Size": 123_000_000,
+            "Created": format!("2026-01-01T00:00:00.{:09}Z", self.created),
+            "Config": { "Labels": self.labels },
+        })
+    }
+}
+
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    let hex = Sha256::digest(bytes).iter().map(|it| format!("{it:02x}")).collect::<String>();
+    format!("sha256:{hex}")
+}
