@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use crate::{
     config::Platform,
-    failure,
+    failure::{self, Failure},
     process::{self, Cmd, Output, cmd},
 };
 
@@ -89,9 +89,13 @@ impl Docker {
     /// The CLI that the settings name, or the first one on `PATH`.
     ///
     /// # Errors
-    /// There is none.
+    /// There is none, or none where the settings say.
     pub(crate) fn find(setting: Option<&Path>, root: &Path) -> anyhow::Result<Docker> {
         let program = match setting {
+            Some(program) if is_absent(program) => {
+                let text = format!("DOCKER={}: there is no such program", program.display());
+                return Err(Failure::Request(text).into());
+            }
             Some(program) => Some(program.to_owned()),
             None => on_path().into_iter().next(),
         };
@@ -233,6 +237,11 @@ fn on_path() -> Vec<PathBuf> {
         env::split_paths(&path).map(|it| it.join("docker")).filter(|it| it.is_file()).collect();
     res.dedup();
     res
+}
+
+/// Whether a path leads nowhere; a plain name is looked for on `PATH` when it is started.
+fn is_absent(program: &Path) -> bool {
+    program.components().count() > 1 && !program.is_file()
 }
 
 /// From `Docker version 20.10.24+dfsg1, build 297e128`: from 23 on the CLI leaves BuildKit to the plugin.

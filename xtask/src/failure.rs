@@ -40,6 +40,14 @@ pub(crate) fn machine(finding: &'static str, text: impl Into<String>) -> anyhow:
     Failure::Machine { finding, text: text.into() }.into()
 }
 
+/// What happened, without the pointer to `doctor`.
+pub(crate) fn text(err: &anyhow::Error) -> String {
+    match err.downcast_ref::<Failure>() {
+        Some(Failure::Machine { text, .. }) => text.clone(),
+        _ => format!("{err:#}"),
+    }
+}
+
 /// 1 failed work, 2 a wrong request or file, 3 a lacking machine, 130 an interruption.
 pub(crate) fn status(err: &anyhow::Error) -> u8 {
     match err.downcast_ref::<Failure>() {

@@ -81,9 +81,9 @@ fn config(desk: &Desk<'_>) -> anyhow::Result<Config> {
 
 fn gather(desk: &Desk<'_>, config: &Config) -> anyhow::Result<Facts> {
     let docker = Docker::find(config.docker.as_deref(), &desk.repo.root);
-    let text = |err: anyhow::Error| err.to_string();
+    let text = |err: anyhow::Error| failure::text(&err);
     let (engine, buildkit, has_images) = match &docker {
-        Err(err) => (Some(err.to_string()), None, false),
+        Err(err) => (Some(failure::text(err)), None, false),
         Ok(docker) => (
             docker.engine_platform().err().map(text),
             docker.builder(config.docker.as_deref()).err().map(text),

@@ -4,18 +4,12 @@ use std::{
     env, fs,
     os::unix::fs::{PermissionsExt as _, symlink},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    thread,
-    time::{Duration, Instant},
+    process::{Command, Stdio},
 };
 
-use expect_test::Expect;
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
-use serde::Deserialize;
 use serde_json::{Value, json};
+
+use crate::run::{Call, Done, Running};
 
 /// Removed when dropped.
 pub(crate) struct Checkout {
@@ -68,6 +62,11 @@ impl Checkout {
         fs::remove_dir_all(&missions).unwrap();
         copy(&repository().join("missions"), &missions);
         res
+    }
+
+    /// What is in it, the checkout and the stand-in's folder among others.
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
     }
 
     pub(crate) fn root(&self) -> PathBuf {
@@ -207,211 +206,6 @@ impl Checkout {
     pub(crate) fn calls(&self) -> Vec<Call> {
         self.stand_in("calls").lines().map(|it| serde_json::from_str(it).unwrap()).collect()
     }
-
-    /// Takes out of `text` what differs from run to run: folders and digests.
-    fn plain(&self, text: &str) -> String {
-        let text = text.replace(self.dir.path().to_str().unwrap(), "");
-        let text = with_port_left_out(&text);
-        let mut res = String::new();
-        let mut hex = String::new();
-        for c in text.chars().chain(['\n']) {
-            if c.is_ascii_hexdigit() && !c.is_ascii_uppercase() {
-                hex.push(c);
-                continue;
-            }
-            res += if hex.len() >= 12 { "…" } else { &hex };
-            hex.clear();
-            res.push(c);
-        }
-        res.pop();
-        res
-    }
-}
-
-/// A run that has not ended.
-pub(crate) struct Running<'a> {
-    checkout: &'a Checkout,
-    child: Child,
-    stderr: tempfile::NamedTempFile,
-    old_calls: usize,
-}
-
-impl Running<'_> {
-    /// Waits until docker was called with `part` in the command line.
-    #[track_caller]
-    pub(crate) fn wait_for_call(&self, part: &str) {
-        let calls = || self.checkout.calls().split_off(self.old_calls);
-        let found = || calls().iter().any(|it| it.line().contains(part));
-        wait_until(&format!("no call {part}"), found);
-        // The call is noted first; then comes its work.
-        thread::sleep(Duration::from_millis(50));
-    }
-
-    /// Waits until it has said `part`.
-    #[track_caller]
-    pub(crate) fn wait_for(&self, part: &str) {
-        let said = || fs::read_to_string(&self.stderr).unwrap().contains(part);
-        wait_until(&format!("never said {part}"), said);
-    }
-
-    pub(crate) fn signal(&self, signal: Signal) {
-        kill(Pid::from_raw(self.child.id().cast_signed()), signal).unwrap();
-    }
-
-    /// Waits for its end, and checks that docker was asked for nothing unheard of.
-    #[track_caller]
-    pub(crate) fn finish(self) -> Done {
-        let output = self.child.wait_with_output().unwrap();
-        let unknown = self.checkout.stand_in("unknown");
-        assert_eq!(unknown, "", "command lines that the stand-in does not know");
-        let plain = |text: &str| self.checkout.plain(text);
-        let stdout = String::from_utf8(output.stdout).unwrap();
-        Done {
-            code: output.status.code(),
-            stderr: plain(&fs::read_to_string(&self.stderr).unwrap()),
-            stdout: plain(&stdout),
-            exact: stdout,
-            calls: self.checkout.calls().split_off(self.old_calls),
-            lines: self.checkout.calls()[self.old_calls..]
-                .iter()
-                .map(|it| self.checkout.plain(&it.line()))
-                .collect(),
-        }
-    }
-}
-
-#[track_caller]
-fn wait_until(what: &str, done: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while !done() {
-        assert!(Instant::now() < deadline, "{what}");
-        thread::sleep(Duration::from_millis(5));
-    }
-}
-
-/// One call of docker.
-#[derive(Debug, Clone, Deserialize)]
-pub(crate) struct Call {
-    /// The program comes first.
-    pub(crate) argv: Vec<String>,
-    pub(crate) dir: PathBuf,
-    /// Names of variables that concern docker.
-    pub(crate) env: Vec<String>,
-}
-
-impl Call {
-    pub(crate) fn line(&self) -> String {
-        self.argv[1..].join(" ")
-    }
-
-    /// Whether it changes something: an image, a container or a registry.
-    pub(crate) fn acts(&self) -> bool {
-        let words: Vec<&str> = self.argv[1..].iter().map(String::as_str).collect();
-        let asks = [
-            "--version",
-            "buildx version",
-            "container ls",
-            "context show",
-            "image inspect",
-            "image ls",
-            "info",
-            "manifest inspect",
-            "version",
-        ];
-        !asks.iter().any(|it| words.join(" ").starts_with(it))
-    }
-}
-
-/// What a run did. Folders and digests are left out of the texts.
-pub(crate) struct Done {
-    code: Option<i32>,
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
-    /// Standard output as it was.
-    exact: String,
-    pub(crate) calls: Vec<Call>,
-    lines: Vec<String>,
-}
-
-impl Done {
-    #[track_caller]
-    pub(crate) fn status(self, status: i32) -> Done {
-        let Done { stdout, stderr, .. } = &self;
-        assert_eq!(self.code, Some(status), "--- stdout\n{stdout}--- stderr\n{stderr}");
-        self
-    }
-
-    /// Standard error has `part`.
-    #[track_caller]
-    pub(crate) fn says(self, part: &str) -> Done {
-        assert!(self.stderr.contains(part), "no `{part}` in:\n{}", self.stderr);
-        self
-    }
-
-    #[track_caller]
-    pub(crate) fn never_says(self, part: &str) -> Done {
-        assert!(!self.stderr.contains(part), "`{part}` in:\n{}", self.stderr);
-        self
-    }
-
-    /// Docker was called with `part` in a command line.
-    #[track_caller]
-    pub(crate) fn called(self, part: &str) -> Done {
-        assert!(self.has_call(part), "no call `{part}` in:\n{}", self.lines.join("\n"));
-        self
-    }
-
-    #[track_caller]
-    pub(crate) fn never_called(self, part: &str) -> Done {
-        assert!(!self.has_call(part), "`{part}` in:\n{}", self.lines.join("\n"));
-        self
-    }
-
-    fn has_call(&self, part: &str) -> bool {
-        self.lines.iter().any(|it| it.contains(part))
-    }
-
-    /// Nothing was built, run, tagged, pushed or removed.
-    #[track_caller]
-    pub(crate) fn did_nothing(self) -> Done {
-        assert_eq!(self.acts(), "");
-        self
-    }
-
-    /// The command lines that change something.
-    #[track_caller]
-    pub(crate) fn acted(self, expect: &Expect) -> Done {
-        expect.assert_eq(&self.acts());
-        self
-    }
-
-    fn acts(&self) -> String {
-        let acts = self.calls.iter().zip(&self.lines).filter(|(call, _)| call.acts());
-        acts.map(|(_, line)| format!("{line}\n")).collect()
-    }
-
-    #[track_caller]
-    pub(crate) fn printed(self, expect: &Expect) -> Done {
-        expect.assert_eq(&self.stdout);
-        self
-    }
-
-    /// Standard output, which is one JSON text.
-    #[track_caller]
-    pub(crate) fn json(&self) -> Value {
-        serde_json::from_str(&self.exact).unwrap_or_else(|err| panic!("{err}:\n{}", self.exact))
-    }
-}
-
-/// The registry takes the first free port.
-fn with_port_left_out(text: &str) -> String {
-    let mut parts = text.split("127.0.0.1:");
-    let mut res = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        res += "127.0.0.1:<port>";
-        res += part.trim_start_matches(|it: char| it.is_ascii_digit());
-    }
-    res
 }
 
 fn repository() -> &'static Path {

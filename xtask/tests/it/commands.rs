@@ -24,6 +24,8 @@ fn drifted_copy() {
         done.stdout.starts_with("--- missions/hello/Dockerfile\n+++ missions/hello/Dockerfile")
     );
     assert!(done.stdout.contains("\n-# Written by"), "{}", done.stdout);
+    let done = checkout.run(&["--json", "image-update", "--check"]).status(1);
+    assert_eq!(done.json(), serde_json::json!(["missions/hello/Dockerfile"]));
     git(&checkout);
     let done = checkout.run(&["check"]).status(1);
     assert!(done.stdout.contains("missions/hello/Dockerfile"), "{}", done.stdout);
@@ -73,14 +75,14 @@ fn dry_run() {
         /bin/docker image tag '<image-id>' 'science-platform/registry:…-<image-id>'
         /bin/docker image tag '<image-id>' science-platform/registry:latest
         /bin/docker run --detach --restart unless-stopped --label science-platform.role=registry --publish 127.0.0.1:<port>:5000 --volume science-platform-registry:/var/lib/registry 'science-platform/registry:…-<image-id>'
-        /bin/docker image tag 'science-platform/common:…-<image-id>' '127.0.0.1:<port><port>/common:…-<image-id>'
-        /bin/docker image push '127.0.0.1:<port><port>/common:…-<image-id>'
-        /bin/docker image tag 'science-platform/hello:…-<image-id>' '127.0.0.1:<port><port>/hello:…-<image-id>'
-        /bin/docker image push '127.0.0.1:<port><port>/hello:…-<image-id>'
-        /bin/docker image tag '127.0.0.1:<port><port>/common:…-<image-id>' '127.0.0.1:<port><port>/common:latest-sandbox'
-        /bin/docker image push '127.0.0.1:<port><port>/common:latest-sandbox'
-        /bin/docker image tag '127.0.0.1:<port><port>/hello:…-<image-id>' '127.0.0.1:<port><port>/hello:latest-sandbox'
-        /bin/docker image push '127.0.0.1:<port><port>/hello:latest-sandbox'
+        /bin/docker image tag 'science-platform/common:…-<image-id>' '127.0.0.1:<port>/common:…-<image-id>'
+        /bin/docker image push '127.0.0.1:<port>/common:…-<image-id>'
+        /bin/docker image tag 'science-platform/hello:…-<image-id>' '127.0.0.1:<port>/hello:…-<image-id>'
+        /bin/docker image push '127.0.0.1:<port>/hello:…-<image-id>'
+        /bin/docker image tag '127.0.0.1:<port>/common:…-<image-id>' '127.0.0.1:<port>/common:latest-sandbox'
+        /bin/docker image push '127.0.0.1:<port>/common:latest-sandbox'
+        /bin/docker image tag '127.0.0.1:<port>/hello:…-<image-id>' '127.0.0.1:<port>/hello:latest-sandbox'
+        /bin/docker image push '127.0.0.1:<port>/hello:latest-sandbox'
     "#]]);
     assert!(!checkout.has("missions/hello/Dockerfile"));
     assert!(!checkout.has("target"));
@@ -102,14 +104,14 @@ fn dry_run_of_a_floating_build() {
         /bin/docker image tag '<image-id>' 'science-platform/registry:…-<image-id>'
         /bin/docker image tag '<image-id>' science-platform/registry:latest
         /bin/docker run --detach --restart unless-stopped --label science-platform.role=registry --publish 127.0.0.1:<port>:5000 --volume science-platform-registry:/var/lib/registry 'science-platform/registry:…-<image-id>'
-        /bin/docker image tag science-platform/common:…-… '127.0.0.1:<port><port>/common:…-…'
-        /bin/docker image push '127.0.0.1:<port><port>/common:…-…'
-        /bin/docker image tag 'science-platform/hello:…-<image-id>' '127.0.0.1:<port><port>/hello:…-<image-id>'
-        /bin/docker image push '127.0.0.1:<port><port>/hello:…-<image-id>'
-        /bin/docker image tag '127.0.0.1:<port><port>/common:…-…' '127.0.0.1:<port><port>/common:latest-sandbox'
-        /bin/docker image push '127.0.0.1:<port><port>/common:latest-sandbox'
-        /bin/docker image tag '127.0.0.1:<port><port>/hello:…-<image-id>' '127.0.0.1:<port><port>/hello:latest-sandbox'
-        /bin/docker image push '127.0.0.1:<port><port>/hello:latest-sandbox'
+        /bin/docker image tag science-platform/common:…-… '127.0.0.1:<port>/common:…-…'
+        /bin/docker image push '127.0.0.1:<port>/common:…-…'
+        /bin/docker image tag 'science-platform/hello:…-<image-id>' '127.0.0.1:<port>/hello:…-<image-id>'
+        /bin/docker image push '127.0.0.1:<port>/hello:…-<image-id>'
+        /bin/docker image tag '127.0.0.1:<port>/common:…-…' '127.0.0.1:<port>/common:latest-sandbox'
+        /bin/docker image push '127.0.0.1:<port>/common:latest-sandbox'
+        /bin/docker image tag '127.0.0.1:<port>/hello:…-<image-id>' '127.0.0.1:<port>/hello:latest-sandbox'
+        /bin/docker image push '127.0.0.1:<port>/hello:latest-sandbox'
     "#]]);
     let spec = checkout.read("missions/hello/environments/hello/hello-frozen.yml");
     assert_eq!(spec, FROZEN);

@@ -8,7 +8,7 @@ fn no_docker() {
     checkout.path(&["tools"]);
     let done = checkout.run(&["image-all"]).status(3);
     done.says("there is no docker CLI on PATH").says("see `engine` in `cargo xtask doctor`");
-    let done = checkout.run(&["--json", "doctor"]).status(3);
+    let done = checkout.run(&["--json", "doctor"]).status(3).never_says("see `engine`");
     assert_eq!(done.json()[0]["name"], "engine");
 }
 
@@ -23,7 +23,8 @@ fn no_engine() {
 #[test]
 fn a_docker_that_is_not_there() {
     let checkout = Checkout::new();
-    checkout.run(&["--set", "DOCKER=/no/docker", "image-all"]).status(3).says("/no/docker");
+    let done = checkout.run(&["--set", "DOCKER=/no/docker", "image-all"]).status(2);
+    done.says("DOCKER=/no/docker: there is no such program");
 }
 
 #[test]
@@ -82,6 +83,24 @@ fn no_mmdebstrap() {
     let found = done.json();
     assert_eq!(found[0]["name"], "rootfs");
     assert!(found[0]["fix"].as_str().unwrap().contains("mmdebstrap"));
+}
+
+#[test]
+fn quickstart() {
+    let checkout = Checkout::new();
+    checkout.run(&["quickstart"]).status(3).says("rootfs: mmdebstrap").did_nothing();
+    checkout.script("../tools/mmdebstrap", "#!/bin/bash\n");
+    let done = checkout.run(&["quickstart"]).status(0).called("image push");
+    done.says("nothing is missing").says("cargo xtask image-sh hello");
+    checkout.run(&["quickstart"]).status(0).did_nothing();
+}
+
+#[test]
+fn a_quickstart_that_fails_says_nothing_of_what_is_next() {
+    let checkout = Checkout::new();
+    checkout.script("../tools/mmdebstrap", "#!/bin/bash\n");
+    checkout.failing(&["numpy"]);
+    checkout.run(&["quickstart"]).status(1).never_says("Next:").says("import numpy");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests start programs and write files")]
 
 mod checkout;
+mod run;
 mod requests;
 mod machine;
 mod commands;

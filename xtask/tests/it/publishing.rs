@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 
-use crate::checkout::Checkout;
+use crate::{checkout::Checkout, run::Done};
 
 const QUAY: [&str; 2] = ["--set", "REGISTRY=quay.io/us"];
 
-fn run(checkout: &Checkout, args: &[&str]) -> crate::checkout::Done {
+fn run(checkout: &Checkout, args: &[&str]) -> Done {
     checkout.run(&[&QUAY, args].concat())
 }
 

@@ -39,6 +39,18 @@ fn every_failure_is_shown() {
 }
 
 #[test]
+fn first_bad_stops_no_test() {
+    let checkout = Checkout::new();
+    checkout.mission("roman");
+    checkout.file("missions/roman/environments/roman/tests/imports", "astropy\n");
+    checkout.failing(&["numpy"]);
+    let done = checkout.run(&["--json", "image-all", "--all"]).status(1).never_called("push");
+    let rows = done.json()["images"].as_array().unwrap().clone();
+    let failed = |name: &str| rows.iter().find(|it| it["image"] == name).unwrap()["failed"].clone();
+    assert_eq!((failed("hello"), failed("roman")), (1.into(), 0.into()));
+}
+
+#[test]
 fn count_as_status() {
     let mut checkout = Checkout::new();
     checkout.failing(&["numpy"]);

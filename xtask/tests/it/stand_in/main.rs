@@ -159,7 +159,7 @@ fn docker(store: &Store, kind: Kind, args: &[&str]) -> Result<u8> {
         ["buildx", "version"] => return refuse(1, "docker: 'buildx' is not a docker command."),
         ["context", "show"] => println!("default"),
         ["version", "--format", "{{.Server.Os}}/{{.Server.Arch}}"] => println!("linux/amd64"),
-        ["info", "--format", "{{.DockerRootDir}}"] => println!("{}", store.dir.display()),
+        ["info", "--format", "{{.DockerRootDir}}"] => println!("/on/another/machine"),
         ["buildx", "build", rest @ ..] if kind == Kind::Buildx => build::build(store, rest)?,
         ["build", rest @ ..] if kind == Kind::BuiltIn && has_buildkit() => {
             build::build(store, rest)?;
