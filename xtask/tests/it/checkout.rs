@@ -24,7 +24,25 @@ pub(crate) struct Checkout {
 const TOOLS: &[&str] = &["bash", "env", "git", "sh"];
 
 /// What it has of this repository.
-const COPIED: &[&str] = &["Dockerfile", ".dockerignore", "setup-env.template", "common"];
+const COPIED: &[&str] = &[
+    "setup-env.template",
+    "Dockerfile",
+    ".dockerignore",
+    "common/base/Dockerfile",
+    "common/base/.dockerignore",
+    "common/base/rootfs-packages.txt",
+    "common/base/debian.sources",
+    "common/registry/Dockerfile",
+    "common/registry/Dockerfile.dockerignore",
+    "common/image/Dockerfile.trailer",
+];
+
+/// Contexts with what they leave out: of a folder in them it has one file, since files take time.
+const CONTEXTS: &[(&str, &str)] = &[
+    ("", ".dockerignore"),
+    ("common/base", "common/base/.dockerignore"),
+    ("common", "common/registry/Dockerfile.dockerignore"),
+];
 
 /// Stands for the script that calls mmdebstrap.
 const ROOTFS: &str = "#!/bin/bash\nset -euo pipefail\necho \"a root file system, $*\"\n";
@@ -42,8 +60,9 @@ impl Checkout {
             fs::create_dir(res.dir.path().join(name)).unwrap();
         }
         for name in COPIED {
-            copy(&repository().join(name), &res.root().join(name));
+            res.file(name, &fs::read_to_string(repository().join(name)).unwrap());
         }
+        CONTEXTS.iter().for_each(|(dir, ignore)| res.context(dir, ignore));
         res.script("common/base/rootfs", ROOTFS);
         res.file("../ca.crt", "a certificate");
         let tools = res.dir.path().join("tools");
@@ -55,13 +74,24 @@ impl Checkout {
         res
     }
 
-    /// With this repository's missions instead.
+    /// With all that this repository's images are made from.
     pub(crate) fn of_this_repository() -> Checkout {
         let res = Checkout::new();
-        let missions = res.root().join("missions");
-        fs::remove_dir_all(&missions).unwrap();
-        copy(&repository().join("missions"), &missions);
+        for name in ["common", "missions"] {
+            fs::remove_dir_all(res.root().join(name)).unwrap();
+            copy(&repository().join(name), &res.root().join(name));
+        }
         res
+    }
+
+    fn context(&self, dir: &str, ignore: &str) {
+        let text = self.read(ignore);
+        for name in text.lines().filter_map(|it| it.strip_prefix('!')) {
+            let path = Path::new(dir).join(name);
+            let is_folder = repository().join(&path).is_dir();
+            let path = if is_folder { path.join("file") } else { path };
+            self.file(path.to_str().unwrap(), "some text\n");
+        }
     }
 
     /// What is in it, the checkout and the stand-in's folder among others.

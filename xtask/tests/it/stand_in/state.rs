@@ -62,24 +62,35 @@ pub(crate) struct Store {
 }
 
 impl Store {
+    /// The state as it is when no call changes it.
     pub(crate) fn read(&self) -> Result<State> {
-        let text = fs::read_to_string(self.dir.join("state.json")).unwrap_or("{}".to_owned());
-        match text.as_str() {
-            "{}" => Ok(State::default()),
-            text => serde_json::from_str(text).or_else(|err| refuse(125, err.to_string())),
-        }
+        let lock = self.lock()?;
+        lock.lock_shared()?;
+        self.load()
     }
 
-    /// Changes the state while no other call reads or writes it.
+    /// Changes the state while no other call reads or changes it.
     pub(crate) fn change<T>(&self, change: impl FnOnce(&mut State) -> Result<T>) -> Result<T> {
-        let lock = File::options().create(true).append(true).open(self.dir.join("lock"))?;
+        let lock = self.lock()?;
         lock.lock()?;
-        let mut state = self.read()?;
+        let mut state = self.load()?;
         let res = change(&mut state)?;
         let text = serde_json::to_string_pretty(&state).unwrap_or_default();
-        fs::write(self.dir.join("new"), text)?;
-        fs::rename(self.dir.join("new"), self.dir.join("state.json"))?;
+        fs::write(self.dir.join("state.json"), text)?;
         Ok(res)
+    }
+
+    fn lock(&self) -> Result<File> {
+        Ok(File::options().create(true).append(true).open(self.dir.join("lock"))?)
+    }
+
+    fn load(&self) -> Result<State> {
+        let path = self.dir.join("state.json");
+        if !path.exists() {
+            return Ok(State::default());
+        }
+        let text = fs::read_to_string(path)?;
+        serde_json::from_str(&text).or_else(|err| refuse(125, format!("state.json: {err}")))
     }
 }
 
