@@ -48,9 +48,7 @@ pub(crate) fn push(
         let mut push = Push { engine, host: &host, log: &mut log };
         let common = push.land(it.common)?;
         let mission = push.land(it.mission)?;
-        if let Some(receipt) = receipt {
-            push.store(it.mission, &mission, receipt)?;
-        }
+        push.store(it, &mission, receipt)?;
         res.push(mission.reference.clone());
         let tag = |name: &str, tag: &str| format!("{}/{name}:{tag}", host.name);
         let config = &it.chosen.config;
@@ -128,14 +126,16 @@ impl Push<'_> {
         Ok(Landed { reference, digest: remote.digest })
     }
 
-    /// Records the digest in the receipt, and stores the receipt beside the image.
+    /// Records the digest in the receipt, and stores the receipt beside the image. A dry run may
+    /// have no receipt yet.
     fn store(
         &mut self,
-        built: &Built,
+        tested: &Tested<'_>,
         landed: &Landed,
-        mut receipt: Receipt,
+        mut receipt: Option<Receipt>,
     ) -> anyhow::Result<()> {
-        let repository = format!("{}/{}", self.host.name, built.name);
+        let name = &tested.mission.name;
+        let repository = format!("{}/{name}", self.host.name);
         let tag = image::receipt_tag(&landed.digest);
         let reference = format!("{repository}:{tag}");
         let published = Published {
@@ -143,8 +143,8 @@ impl Push<'_> {
             tag: landed.reference.rsplit(':').next().unwrap_or_default().to_owned(),
             digest: landed.digest.clone(),
         };
-        let is_new = !receipt.published.contains(&published);
-        if is_new {
+        let is_new = receipt.as_ref().is_none_or(|it| !it.published.contains(&published));
+        if is_new && let Some(receipt) = &mut receipt {
             receipt.published.push(published);
         }
         let docker = &self.engine.docker;
@@ -152,17 +152,17 @@ impl Push<'_> {
             return Ok(());
         }
         self.log.step(&format!("storing the receipt {reference}"));
-        let name = &built.name;
         let dir = self.engine.target().join("build").join(format!("{name}-receipt"));
-        if !self.engine.dry_run {
-            receipt_image(&receipt)?.stage(&dir)?;
+        let receipt = receipt.filter(|_| !self.engine.dry_run);
+        if let Some(receipt) = &receipt {
+            receipt_image(receipt)?.stage(&dir)?;
         }
-        let builder = docker.builder(None)?;
+        let builder = docker.builder(tested.chosen.config.docker.as_deref())?;
         let build = builder.cmd().args(["--quiet", "--tag", &reference]).args([dir]);
         self.engine.run(&build, self.log)?;
         self.engine.run(&docker.cmd(["image", "push", &reference]), self.log)?;
         self.engine.run(&docker.cmd(["image", "rm", &reference]), self.log)?;
-        if !self.engine.dry_run {
+        if let Some(receipt) = receipt {
             receipt.write(&self.engine.repo)?;
         }
         Ok(())

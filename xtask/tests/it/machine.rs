@@ -64,6 +64,16 @@ fn the_docker_of_the_settings_has_to_build() {
 }
 
 #[test]
+fn the_docker_of_the_settings_does_all() {
+    let checkout = Checkout::new();
+    checkout.docker("bin", "neither");
+    checkout.docker("other", "buildx");
+    let docker = checkout.dir().join("other/docker").display().to_string();
+    let done = checkout.run(&["--set", &format!("DOCKER={docker}"), "image-all"]).status(0);
+    assert!(done.calls.iter().all(|it| it.argv[0] == docker));
+}
+
+#[test]
 fn built_in_buildkit() {
     let checkout = Checkout::new();
     checkout.docker("bin", "built-in");
