@@ -18,7 +18,7 @@ use crate::{
 /// Something that is not as the main job needs it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Finding {
-    /// `engine`, `buildkit`, `rootfs` or `disk`.
+    /// `tools`, `engine`, `buildkit`, `rootfs` or `disk`.
     pub(crate) name: &'static str,
     pub(crate) what: String,
     /// For a person.
@@ -31,6 +31,8 @@ pub(crate) struct Finding {
 /// What was found on this machine.
 #[derive(Debug)]
 struct Facts {
+    /// Those of [`TOOLS`] that are not on `PATH`.
+    missing_tools: Vec<&'static str>,
     /// Why no engine answers, if none does.
     engine: Option<String>,
     /// Why no CLI can build, if none can.
@@ -46,6 +48,9 @@ struct Facts {
     /// Whether settings, environment or contexts name an engine: then starting one is no help.
     names_an_engine: bool,
 }
+
+/// Programs that tasks start, which are packages of the same name in Debian.
+const TOOLS: &[&str] = &["git", "python3"];
 
 /// The embedded base, the common image and `hello`, with the builder's cache.
 const NEEDED: u64 = 6_000_000_000;
@@ -92,6 +97,7 @@ fn gather(desk: &Desk<'_>, config: &Config) -> anyhow::Result<Facts> {
     };
     let is_local = config.base == Base::Embedded && config.debian_image.is_none();
     Ok(Facts {
+        missing_tools: TOOLS.iter().filter(|it| !on_path(it)).copied().collect(),
         free: match (&engine, &docker) {
             (None, Ok(docker)) => free_space(docker)?,
             _ => None,
@@ -114,6 +120,10 @@ fn findings(facts: &Facts, root: &Path) -> Vec<Finding> {
             .env("DEBIAN_FRONTEND", "noninteractive");
         if facts.has_apt { vec![cmd!(root, "apt-get update"), install] } else { Vec::new() }
     };
+    if !facts.missing_tools.is_empty() {
+        let what = format!("not on PATH: {}", facts.missing_tools.join(", "));
+        res.push(finding("tools", &what, "install them", apt(&facts.missing_tools)));
+    }
     if let Some(what) = &facts.engine {
         let start = cmd!(root, "service docker start");
         let mut commands = if facts.has_docker { Vec::new() } else { apt(&["docker.io"]) };

@@ -21,7 +21,7 @@ pub(crate) struct Checkout {
 }
 
 /// What the scratch checkout needs of the machine.
-const TOOLS: &[&str] = &["bash", "env", "git", "sh"];
+const TOOLS: &[&str] = &["bash", "env", "git", "python3", "sh"];
 
 /// What it has of this repository.
 const COPIED: &[&str] = &[

@@ -13,6 +13,14 @@ fn no_docker() {
 }
 
 #[test]
+fn no_git() {
+    let checkout = Checkout::new();
+    checkout.remove("../tools/git");
+    checkout.run(&["check"]).status(3).says("`git` is not on PATH").says("see `tools` in");
+    checkout.run(&["doctor"]).status(3).says("tools: not on PATH: git");
+}
+
+#[test]
 fn no_engine() {
     let mut checkout = Checkout::new();
     checkout.fail("version --format", 1, "Cannot connect to the Docker daemon\n");

@@ -27,14 +27,10 @@ pub(crate) struct Running<'a> {
 }
 
 impl Running<'_> {
-    /// Waits until docker was called with `part` in the command line.
+    /// Waits until docker has done the work of a call that it holds.
     #[track_caller]
-    pub(crate) fn wait_for_call(&self, part: &str) {
-        let calls = || self.checkout.calls().split_off(self.old_calls);
-        let found = || calls().iter().any(|it| it.line().contains(part));
-        wait_until(&format!("no call {part}"), found);
-        // The call is noted first; then comes its work.
-        thread::sleep(Duration::from_millis(50));
+    pub(crate) fn wait_for_hold(&self) {
+        wait_until("docker holds no call", || self.checkout.dir().join("state/holds").exists());
     }
 
     /// Waits until it has said `part`.

@@ -17,7 +17,7 @@ fn interrupted_tests_leave_no_container() {
     for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
         let checkout = slow("role=test");
         let running = checkout.start(&["image-all"]);
-        running.wait_for_call("role=test");
+        running.wait_for_hold();
         running.signal(signal);
         let done = running.finish().status(130).says("interrupted").never_called("push");
         done.called("rm --force --volumes …");
@@ -30,7 +30,7 @@ fn interrupted_tests_leave_no_container() {
 fn an_interrupted_build() {
     let mut checkout = slow("build/hello");
     let running = checkout.start(&["image-all"]);
-    running.wait_for_call("build/hello");
+    running.wait_for_hold();
     running.signal(Signal::SIGTERM);
     running.finish().status(130).never_called("role=test");
     checkout.mend();
@@ -43,7 +43,7 @@ fn an_interrupted_freeze() {
     let spec = "missions/hello/environments/hello/hello-frozen.yml";
     let before = checkout.read(spec);
     let running = checkout.start(&["image-build", "--floating"]);
-    running.wait_for_call("env-export");
+    running.wait_for_hold();
     running.signal(Signal::SIGTERM);
     running.finish().status(130);
     assert_eq!(checkout.read(spec), before);
@@ -55,7 +55,7 @@ fn an_interrupted_freeze() {
 fn an_interrupted_push_moves_no_tag() {
     let checkout = slow("image push quay.io/us/hello");
     let running = checkout.start(&["--set", "REGISTRY=quay.io/us", "image-all"]);
-    running.wait_for_call("image push quay.io/us/hello");
+    running.wait_for_hold();
     running.signal(Signal::SIGINT);
     running.finish().status(130);
     assert_eq!(checkout.published(":latest-sandbox"), [""; 0]);
@@ -66,7 +66,7 @@ fn an_interrupted_command() {
     let checkout = slow("role=exec");
     checkout.run(&["image-build"]).status(0);
     let running = checkout.start(&["image-exec", "sleep", "60"]);
-    running.wait_for_call("role=exec");
+    running.wait_for_hold();
     running.signal(Signal::SIGTERM);
     running.finish().status(130).called("rm --force --volumes …");
     assert_eq!(checkout.knows()["containers"], json!([]));
@@ -76,7 +76,7 @@ fn an_interrupted_command() {
 fn two_runs_at_once() {
     let checkout = slow("build/hello");
     let first = checkout.start(&["image-build"]);
-    first.wait_for_call("build/hello");
+    first.wait_for_hold();
     let second = checkout.start(&["image-build"]);
     second.wait_for("waiting for another `cargo xtask`");
     // Those that only read do not wait.
@@ -90,7 +90,7 @@ fn two_runs_at_once() {
 fn interrupted_while_it_waits() {
     let checkout = slow("build/hello");
     let first = checkout.start(&["image-build"]);
-    first.wait_for_call("build/hello");
+    first.wait_for_hold();
     let second = checkout.start(&["image-build"]);
     second.wait_for("waiting for another `cargo xtask`");
     second.signal(Signal::SIGINT);

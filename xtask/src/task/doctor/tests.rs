@@ -5,6 +5,7 @@ use expect_test::{Expect, expect};
 use super::{Facts, findings};
 
 const GOOD: Facts = Facts {
+    missing_tools: Vec::new(),
     engine: None,
     buildkit: None,
     needs_rootfs: true,
@@ -82,6 +83,18 @@ fn an_engine_that_was_named_is_not_replaced() {
         expect![[r#"
         engine: no docker engine answers
             fix: install and start docker: https://docs.docker.com/engine/install/
+    "#]],
+    );
+}
+
+#[test]
+fn tools() {
+    let facts = Facts { missing_tools: vec!["git"], has_apt: false, ..GOOD };
+    check(
+        &facts,
+        expect![[r#"
+        tools: not on PATH: git
+            fix: install them
     "#]],
     );
 }

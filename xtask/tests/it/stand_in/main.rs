@@ -105,19 +105,24 @@ fn answer(store: &Store, argv: &[String]) -> Result<u8> {
     let args: Vec<&str> = argv[1..].iter().map(String::as_str).collect();
     let mut status = docker(store, kind(Path::new(&argv[0]))?, &args)?;
     if let Some(flaw) = flaw {
-        hold(store, &flaw);
+        hold(store, &flaw)?;
         status = flaw.status.unwrap_or(status);
     }
     Ok(status)
 }
 
 /// Waits, but not for ever: a test that forgets to go on must not leave a process.
-fn hold(store: &Store, flaw: &Flaw) {
+fn hold(store: &Store, flaw: &Flaw) -> Result {
+    if !flaw.hold {
+        return Ok(());
+    }
+    fs::write(store.dir.join("holds"), "")?;
     let mut rounds = 0;
-    while flaw.hold && !store.dir.join("go").exists() && rounds < 2000 {
+    while !store.dir.join("go").exists() && rounds < 2000 {
         thread::sleep(Duration::from_millis(10));
         rounds += 1;
     }
+    Ok(())
 }
 
 fn record(store: &Store, argv: &[String]) -> Result {
