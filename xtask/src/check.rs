@@ -5,6 +5,8 @@ pub(crate) mod dockerfile;
 pub(crate) mod run_chain;
 pub(crate) mod environment_steps;
 pub(crate) mod spec_never_installed;
+pub(crate) mod spec_lines;
+pub(crate) mod frozen_spec;
 pub(crate) mod nothing_tested;
 pub(crate) mod notebook_missing;
 pub(crate) mod generated_dockerfile;
@@ -67,6 +69,8 @@ pub(crate) const RULES: &[Rule] = &[
     run_chain::RULE,
     environment_steps::RULE,
     spec_never_installed::RULE,
+    spec_lines::RULE,
+    frozen_spec::RULE,
     nothing_tested::RULE,
     notebook_missing::RULE,
     generated_dockerfile::RULE,

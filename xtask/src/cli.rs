@@ -61,6 +61,19 @@ pub(crate) enum Task {
     ImageExec(ImageExec),
     /// Open a shell in a mission's image
     ImageSh(ImageSh),
+    /// Write what floating images consist of to their frozen specs
+    #[command(after_help = "\
+Examples:
+  cargo xtask freeze roman-cal           from its mission's floating image, built if it is not there
+  cargo xtask freeze --check --all       whether all frozen specs are what the lists ask for
+  cargo xtask freeze --verify            build frozen, freeze that image, and compare")]
+    Freeze(Freeze),
+    /// Which lines ask for a package, and through which other packages
+    Why(Package),
+    /// A package's versions over the history of the frozen specs
+    When(Package),
+    /// What changed in a frozen spec
+    Diff(Diff),
     /// Everything that can be checked without an engine; the pre-commit hook
     #[command(after_help = crate::check::help())]
     Check,
@@ -140,6 +153,70 @@ pub(crate) struct ImageTest {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Freeze {
+    /// As ENV or MISSION/ENV; none means those of DEPLOYMENT_NAME
+    #[arg(value_name = "ENV")]
+    pub(crate) environments: Vec<String>,
+    /// The environments of this mission
+    #[arg(short, long)]
+    pub(crate) mission: Option<String>,
+    /// The environments of every mission
+    #[arg(long, conflicts_with_all = ["environments", "mission"])]
+    pub(crate) all: bool,
+    /// Write nothing: are the frozen specs whole, and what the lists ask for? Needs no engine
+    #[arg(long, conflicts_with_all = ["verify", "diff", "markdown", "refresh"])]
+    pub(crate) check: bool,
+    /// Write nothing: does the image built from the frozen specs give them again?
+    #[arg(long, conflicts_with = "markdown")]
+    pub(crate) verify: bool,
+    /// Show a unified diff instead of a summary
+    #[arg(long)]
+    pub(crate) diff: bool,
+    /// Show the summary as Markdown, for a pull request
+    #[arg(long, conflicts_with = "diff")]
+    pub(crate) markdown: bool,
+    /// Build although nothing changed
+    #[arg(long)]
+    pub(crate) refresh: bool,
+}
+
+impl Freeze {
+    /// The setting that the image needs, as `--set` takes it.
+    fn mode(&self) -> Option<&'static str> {
+        match (self.check, self.verify) {
+            (true, _) => None,
+            (_, true) => Some("USE_FROZEN=1"),
+            _ => Some("USE_FROZEN=0"),
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Package {
+    /// The package's name
+    pub(crate) package: String,
+    /// Folders under missions/; none means DEPLOYMENT_NAME
+    #[arg(value_name = "MISSION")]
+    pub(crate) missions: Vec<String>,
+    /// Every mission
+    #[arg(long, conflicts_with = "missions")]
+    pub(crate) all: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Diff {
+    /// As ENV or MISSION/ENV
+    #[arg(value_name = "ENV")]
+    pub(crate) environment: String,
+    /// Compare with the frozen spec of this commit
+    #[arg(long, value_name = "REV", default_value = "HEAD")]
+    pub(crate) since: String,
+    /// Show the summary as Markdown, for a pull request
+    #[arg(long)]
+    pub(crate) markdown: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Bench {
     /// Also what takes minutes: empties the builder's cache, removes our images, builds from nothing
     #[arg(long)]
@@ -163,6 +240,14 @@ pub(crate) struct ImageSh {
 }
 
 impl Task {
+    /// The setting that a flag of the task stands for, as `--set` takes it.
+    pub(crate) fn mode(&self) -> Option<&'static str> {
+        match self {
+            Task::Freeze(args) => args.mode(),
+            _ => self.missions().and_then(Missions::mode),
+        }
+    }
+
     /// The missions that a task takes as arguments.
     pub(crate) fn missions(&self) -> Option<&Missions> {
         match self {

@@ -11,6 +11,7 @@ pub(crate) mod mounts;
 pub(crate) mod refusals;
 pub(crate) mod spec_stages;
 pub(crate) mod generate;
+pub(crate) mod asked;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -92,7 +93,8 @@ impl Sources {
             path.to_str().with_context(|| format!("{}: the name is no UTF-8", path.display()))?;
             let name = relative(&path, &environments);
             let text = if is_list(&name) { fs::read(&path)? } else { Vec::new() };
-            files.insert(name, String::from_utf8(text).unwrap_or_default());
+            // What is no UTF-8 is found by who reads it as a list, with its line.
+            files.insert(name, String::from_utf8_lossy(&text).into_owned());
         }
         Ok(Sources {
             mission: repo.relative(&mission.dir).to_owned(),

@@ -1,9 +1,16 @@
 //! Writes files of the working tree: whole or not at all.
 
-use std::{io::Write as _, path::Path};
+use std::{
+    env,
+    ffi::OsStr,
+    io::Write as _,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Context as _;
 use fs_err as fs;
+use nix::sys::signal::{Signal, raise};
+use tempfile::NamedTempFile;
 
 /// Writes `text` to a temporary file beside `path` and renames it, so that a reader sees the old
 /// text or the new one. Says whether anything changed; an equal file is left untouched.
@@ -11,16 +18,70 @@ use fs_err as fs;
 /// # Errors
 /// The folder cannot be written; the file is then as it was.
 pub(crate) fn write(path: &Path, text: &[u8]) -> anyhow::Result<bool> {
-    if fs::read(path).is_ok_and(|old| old == text) {
-        return Ok(false);
+    Ok(!write_all(&[(path, text)])?.is_empty())
+}
+
+/// As [`write`], for files that belong together: none is renamed before all are written. Gives
+/// those that changed.
+///
+/// # Errors
+/// A folder cannot be written; all files are then as they were.
+pub(crate) fn write_all(files: &[(&Path, &[u8])]) -> anyhow::Result<Vec<PathBuf>> {
+    let differs = |(path, text): &&(&Path, &[u8])| fs::read(path).map_or(true, |old| old != *text);
+    let mut staged = Vec::new();
+    for (path, text) in files.iter().filter(differs) {
+        staged.push((stage(path, text)?, path.to_path_buf()));
     }
+    let mut res = Vec::new();
+    for (file, path) in staged {
+        fault("before-rename");
+        file.persist(&path).with_context(|| format!("cannot replace {}", path.display()))?;
+        fault("after-rename");
+        res.push(path);
+    }
+    Ok(res)
+}
+
+/// A temporary file beside `path`, removed unless it is renamed.
+fn stage(path: &Path, text: &[u8]) -> anyhow::Result<NamedTempFile> {
     let dir = path.parent().context("a file has a folder")?;
+    let name = path.file_name().context("a file has a name")?.to_string_lossy();
+    let prefix = format!(".{name}.");
     fs::create_dir_all(dir)?;
+    remove_leftovers(dir, &prefix)?;
+    fault("before-write");
     let mut file = tempfile::Builder::new()
+        .prefix(&prefix)
+        .suffix(SUFFIX)
         .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
         .tempfile_in(dir)
         .with_context(|| format!("cannot write in {}", dir.display()))?;
     file.write_all(text).with_context(|| format!("cannot write {}", path.display()))?;
-    file.persist(path).with_context(|| format!("cannot replace {}", path.display()))?;
-    Ok(true)
+    fault("after-write");
+    Ok(file)
+}
+
+const SUFFIX: &str = ".new";
+
+/// What a run left that was killed.
+fn remove_leftovers(dir: &Path, prefix: &str) -> anyhow::Result<()> {
+    let is_ours = |name: &OsStr| {
+        let name = name.to_string_lossy();
+        name.starts_with(prefix) && name.ends_with(SUFFIX)
+    };
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        if is_ours(&entry.file_name()) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Where a test lets this process be killed, as by a loss of power: `XTASK_FAULT=before-write`.
+fn fault(point: &str) {
+    if env::var_os("XTASK_FAULT").is_some_and(|it| it == point) {
+        // Nothing after this runs.
+        let _ = raise(Signal::SIGKILL);
+    }
 }

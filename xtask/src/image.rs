@@ -101,6 +101,13 @@ pub(crate) fn registry(config: &Config, platform: Platform, parts: &Parts) -> Ve
     chain
 }
 
+/// What the common image is built from, in the order of building; the last one is it.
+pub(crate) fn common(config: &Config, platform: Platform, parts: &Parts) -> Vec<Recipe> {
+    let (mut chain, parent) = base_chain(config, platform, parts);
+    chain.push(recipe("common", &parts.common, parent, platform, None, chain.last()));
+    chain
+}
+
 /// What a mission's image is built from, in the order of building; the last one is the mission's.
 pub(crate) fn mission(
     config: &Config,
@@ -108,8 +115,7 @@ pub(crate) fn mission(
     parts: &Parts,
     mission: &MissionParts,
 ) -> Vec<Recipe> {
-    let (mut chain, parent) = base_chain(config, platform, parts);
-    chain.push(recipe("common", &parts.common, parent, platform, None, chain.last()));
+    let mut chain = common(config, platform, parts);
     let is_of_other_mode = |path: &Path| {
         let path = path.strip_prefix("environments").unwrap_or(path);
         mission.spec_files.contains(path) && !specs::modes(path).contains(&config.mode)

@@ -29,6 +29,10 @@ pub(crate) struct Receipt {
     pub(crate) started: String,
     pub(crate) seconds: f64,
     pub(crate) tests: Vec<Test>,
+    /// Whether freezing this image gave its frozen specs again, by environment; added by
+    /// `freeze --verify`.
+    #[serde(default)]
+    pub(crate) refrozen: BTreeMap<String, Verdict>,
     /// Where the image was published; added by a push.
     #[serde(default)]
     pub(crate) published: Vec<Published>,
@@ -53,6 +57,14 @@ pub(crate) struct Test {
 pub(crate) enum Outcome {
     Passed,
     Failed,
+}
+
+/// How a frozen spec compares with that of the image built from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Verdict {
+    Identical,
+    Different,
 }
 
 /// A name under which a registry has the image.

@@ -1,5 +1,12 @@
-//! Which files of an environment's folder are lists of packages, and what these include.
+//! Which files of an environment's folder are lists of packages, what these include and ask for.
 //! Paths are relative to a mission's `environments/`.
+
+pub(crate) mod problem;
+pub(crate) mod yml;
+pub(crate) mod marker;
+pub(crate) mod requirement;
+pub(crate) mod conda;
+pub(crate) mod read;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -8,6 +8,10 @@ pub(crate) mod image_test;
 pub(crate) mod image_push;
 mod image_all;
 mod image_exec;
+mod freeze;
+mod why;
+mod when;
+mod diff;
 mod check;
 mod doctor;
 mod quickstart;
@@ -61,6 +65,10 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<u8> {
         Task::ImageSh(args) => {
             image_exec::run(&desk, args.mission.as_deref(), &["bash".into(), "-l".into()])
         }
+        Task::Freeze(args) => freeze::run(&desk, args),
+        Task::Why(args) => why::run(&desk, args),
+        Task::When(args) => when::run(&desk, args),
+        Task::Diff(args) => diff::run(&desk, args),
         Task::Check => check::run(&desk),
         Task::Config(missions) => config::run(&desk, missions),
         Task::List => list::run(&desk),
@@ -101,7 +109,7 @@ impl<'a> Desk<'a> {
         let started = Instant::now();
         let root = repo::find_root(&env::current_dir()?)?;
         let mut set = cli.set.clone();
-        set.extend(cli.task.missions().and_then(Missions::mode).map(str::to_owned));
+        set.extend(cli.task.mode().map(str::to_owned));
         let environment = env::vars_os().filter_map(|(name, value)| {
             Some((name.into_string().ok()?, value.into_string().ok()?))
         });

@@ -28,6 +28,8 @@ pub(crate) enum Script {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Call {
     pub(crate) script: Script,
+    /// What `env-clone` copies.
+    pub(crate) from: Option<String>,
     pub(crate) env: String,
     /// As written.
     pub(crate) specs: Vec<String>,
@@ -161,7 +163,8 @@ fn call(script: Script, name: &str, args: &[String]) -> Result<Call, Unclear> {
         });
     }
     let (env, specs) = (args[wanted - 1].clone(), args[wanted..].to_vec());
-    Ok(Call { script, env, specs })
+    let from = (script == Script::Clone).then(|| args[0].clone());
+    Ok(Call { script, from, env, specs })
 }
 
 /// `args` without options and redirections.

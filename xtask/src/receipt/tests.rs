@@ -18,6 +18,7 @@ fn receipt() -> Receipt {
         started: "2026-11-22T10:00:00Z".to_owned(),
         seconds: 1.0,
         tests: parse_results(RESULTS).unwrap(),
+        refrozen: BTreeMap::new(),
         published: Vec::new(),
     }
 }

@@ -62,3 +62,7 @@ fn paths_without_detours() {
     assert_eq!(normal(Path::new("a/./b/../c")).as_deref(), Some(Path::new("a/c")));
     assert_eq!(normal(Path::new("a/../../b")), None);
 }
+
+mod malformed;
+mod requirement;
+mod conda;

@@ -35,32 +35,46 @@ pub(crate) fn test(
     again: bool,
 ) -> anyhow::Result<Option<(Receipt, bool)>> {
     let old = Receipt::read(&engine.repo, &chosen.mission.name, &built.image.id)?;
-    if let Some(receipt) = old.filter(|it| it.passed() && !again) {
-        return Ok(Some((receipt, false)));
+    if let Some(receipt) = old.as_ref().filter(|it| it.passed() && !again) {
+        return Ok(Some((receipt.clone(), false)));
     }
     let started = SystemTime::now();
     let clock = Instant::now();
     let mut log = engine.log(&format!("image-test-{}", built.name))?;
     log.step("starting the container");
     let Some(tests) = run(engine, chosen, built, &mut log)? else { return Ok(None) };
-    let config = &chosen.config;
     let receipt = Receipt {
+        started: humantime::format_rfc3339_seconds(started).to_string(),
+        seconds: clock.elapsed().as_secs_f64(),
+        tests,
+        refrozen: old.map(|it| it.refrozen).unwrap_or_default(),
+        ..untested(chosen, built)?
+    };
+    receipt.write(&engine.repo)?;
+    Ok(Some((receipt, true)))
+}
+
+/// The receipt of an image that nothing was tested on yet; it passes nothing.
+///
+/// # Errors
+/// A frozen spec cannot be read.
+pub(crate) fn untested(chosen: &Chosen, built: &Built) -> anyhow::Result<Receipt> {
+    Ok(Receipt {
         receipt: 1,
         mission: chosen.mission.name.clone(),
         image: built.image.id.clone(),
         platform: chosen.platform.to_string(),
         inputs: built.image.label(crate::docker::LABEL_INPUTS).unwrap_or_default().to_owned(),
-        frozen_specs: match config.mode {
+        frozen_specs: match chosen.config.mode {
             Mode::Frozen => freeze::digests(&chosen.mission)?,
             Mode::Floating => std::collections::BTreeMap::new(),
         },
-        started: humantime::format_rfc3339_seconds(started).to_string(),
-        seconds: clock.elapsed().as_secs_f64(),
-        tests,
+        started: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
+        seconds: 0.0,
+        tests: Vec::new(),
+        refrozen: std::collections::BTreeMap::new(),
         published: Vec::new(),
-    };
-    receipt.write(&engine.repo)?;
-    Ok(Some((receipt, true)))
+    })
 }
 
 /// All results there are, with a failure for whatever is missing. `None` in a dry run.

@@ -48,7 +48,7 @@ const CONTEXTS: &[(&str, &str)] = &[
 const ROOTFS: &str = "#!/bin/bash\nset -euo pipefail\necho \"a root file system, $*\"\n";
 
 /// What a frozen spec of `hello` says before anything was frozen.
-pub(crate) const FROZEN: &str = "# frozen: 1\n# platform: linux/amd64\n# base: sha256:0\nname: hello\ndependencies:\n  - python=3.13.5\n";
+pub(crate) const FROZEN: &str = "# frozen: 1\n# platform: linux/amd64\n# base: sha256:0\nname: hello\nchannels:\n  - conda-forge\ndependencies:\n  - python=3.13.5\n";
 
 impl Checkout {
     /// One mission `hello`, a docker with buildx, and no other settings than the template's.

@@ -132,3 +132,50 @@ fn drifted_copy() {
             fix: run `cargo xtask image-update m`; with --check it shows the difference"#]],
     );
 }
+
+#[test]
+fn frozen_specs_are_whole() {
+    let rule = &check::frozen_spec::RULE;
+    let text = crate::frozen::tests::GOOD.replace("roman-cal", "hello");
+    let with = |text: &str| {
+        let text = text.to_owned();
+        move |expect| {
+            let files = [&HELLO[..], &[("hello/hello-frozen.yml", text.as_str())]].concat();
+            check_mission(rule, CREATE, &files, expect);
+        }
+    };
+    check_mission(rule, CREATE, &HELLO, expect![[""]]);
+    with(&text)(expect![[""]]);
+    with("")(expect![[r#"
+        missions/m/environments/hello/hello-frozen.yml:1: frozen-spec: this is no frozen spec: `# frozen: 1` is missing
+            fix: freeze the environment again"#]]);
+    with(&text.replace(" --hash=sha256:39e7", " --hash=sha256:"))(expect![[r#"
+        missions/m/environments/hello/hello-frozen.yml:12: frozen-spec: `humanize==4.10.0` has not exactly one sha256
+            fix: freeze the environment again"#]]);
+}
+
+#[test]
+fn lists_that_cannot_be_read() {
+    let rule = &check::spec_lines::RULE;
+    let runs = "RUN env-create hello hello.yml && install-common hello && env-update hello a.pip\n";
+    let yml = "dependencies:\n- python=3.13\n- pip:\n  - -e .\n";
+    let files = [
+        ("hello/hello.yml", yml),
+        ("hello/a.pip", "numpy >= 2\n-r b.txt\n"),
+        ("hello/b.txt", "scipy=2\n"),
+        ("hello/tests/imports", "numpy\n"),
+    ];
+    let mut facts = mission(runs, &files);
+    facts.files.push(super::file(&("common/image/common-env/common.pip", "ipykernel\nx y\n")));
+    check_facts(
+        rule,
+        &facts,
+        expect![[r#"
+        common/image/common-env/common.pip:2: spec-lines: `x y` is not a requirement: Unexpected end of version specifier, expected operator
+            fix: write it like `name[extra]>=1.2,<2; python_version >= "3.12"`
+        missions/m/environments/hello/b.txt:1: spec-lines: `scipy=2` is not a requirement: no such comparison operator "=", must be one of ~= == != <= >= < > ===
+            fix: write it like `name[extra]>=1.2,<2; python_version >= "3.12"`
+        missions/m/environments/hello/hello.yml:4: spec-lines: an editable install cannot be repeated
+            fix: give `name @ git+https://…@commit`"#]],
+    );
+}

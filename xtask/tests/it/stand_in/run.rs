@@ -96,7 +96,7 @@ fn frozen_spec(image: &Image, environment: &str) -> String {
     let hex = image.id.trim_start_matches("sha256:");
     let base = sha256(b"base");
     format!(
-        "# frozen: 1\n# platform: linux/amd64\n# base: {base}\nname: {environment}\ndependencies:\n  - python=3.13.5\n  - pip:\n    - numpy==2.2.0 --hash=sha256:{hex}\n"
+        "# frozen: 1\n# platform: linux/amd64\n# base: {base}\nname: {environment}\nchannels:\n  - conda-forge\ndependencies:\n  - python=3.13.5\n  - pip:\n    - numpy==2.2.0 --hash=sha256:{hex}\n"
     )
 }
 

@@ -1,0 +1,30 @@
+//! What is frozen is frozen whole: every line of a frozen spec is one artefact by its hash or one
+//! commit, written as freezing writes it. Whether it is what the lists ask for: `freeze --check`.
+
+use crate::{
+    check::{Facts, Rule},
+    frozen, specs,
+};
+
+pub(crate) const RULE: Rule = Rule {
+    name: "frozen-spec",
+    about: "frozen specs are complete and hashed",
+    // The next floating build writes them anew.
+    refuses: false,
+    check,
+};
+
+pub(crate) fn check(facts: &Facts) -> Vec<crate::report::Finding> {
+    let mut res = Vec::new();
+    for sources in facts.missions.iter().map(|it| &it.sources) {
+        for env in sources.environments.iter().filter(|it| *it != specs::BASE) {
+            let name = specs::frozen(env);
+            if let Some(text) = sources.files.get(&name)
+                && let Err(problem) = frozen::canonical(&sources.path_of(&name), text, env)
+            {
+                res.push(problem.finding(RULE.name));
+            }
+        }
+    }
+    res
+}

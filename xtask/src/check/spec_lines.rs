@@ -1,0 +1,37 @@
+//! Every line of a floating list can be read, and asks for something that can be frozen: found
+//! here, and not by a step of a build.
+
+use std::path::PathBuf;
+
+use crate::{
+    check::{Facts, Rule},
+    dockerfile::asked::{self, asked},
+    report::Finding,
+};
+
+pub(crate) const RULE: Rule = Rule {
+    name: "spec-lines",
+    about: "every line of a spec file can be read, and repeated",
+    refuses: true,
+    check,
+};
+
+pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
+    let common = facts.files.iter().filter_map(|it| {
+        let name = it.path.strip_prefix(asked::COMMON).ok()?;
+        Some((PathBuf::from(name), it.text.clone()))
+    });
+    let common = common.collect();
+    let mut problems = Vec::new();
+    for mission in &facts.missions {
+        // What a Dockerfile that is not understood would install is not known.
+        match &mission.model {
+            Ok(model) => drop(asked(&mission.sources, Some(model), &common, &mut problems)),
+            Err(found) if found.is_empty() => {
+                drop(asked(&mission.sources, None, &common, &mut problems));
+            }
+            Err(_) => (),
+        }
+    }
+    problems.into_iter().map(|it| it.finding(RULE.name)).collect()
+}

@@ -1,0 +1,278 @@
+//! Reads a frozen spec, and refuses what in it is not frozen.
+
+use std::{collections::BTreeMap, path::Path, str::FromStr as _};
+
+use crate::{
+    config::Platform,
+    frozen::{CondaPin, FREEZE, Frozen, Pin, Source},
+    specs::{
+        problem::{Problem, without_credentials},
+        requirement::{check_url, is_lower_hex, normalised},
+        yml::{self, Item},
+    },
+};
+
+/// # Errors
+/// The first line that does not belong in a frozen spec.
+pub(crate) fn parse(file: &Path, text: &str) -> Result<Frozen, Problem> {
+    let document = yml::parse(file, text)?;
+    let reader = Reader { file };
+    let header = reader.header(&document.comments)?;
+    let Some(name) = &document.name else {
+        return Err(reader.wrong(1, "the line `name:` is missing"));
+    };
+    if document.channels.is_empty() {
+        return Err(reader.wrong(name.line, "the list `channels:` is missing"));
+    }
+    let (python, conda) = reader.conda(&document.conda)?;
+    if python.is_none() && !conda.iter().any(|it| it.name == "python") {
+        return Err(reader.wrong(name.line, "no line says which python"));
+    }
+    let is_option = |it: &&Item| it.text == "--no-require-hashes";
+    let pip = document.pip.iter().filter(|it| !is_option(it));
+    Ok(Frozen {
+        platform: header.platform,
+        base: header.base,
+        name: name.text.clone(),
+        channels: document.channels.iter().map(|it| it.text.clone()).collect(),
+        python,
+        conda,
+        pip: reader.pins(pip)?,
+        build: reader.pins(&header.build)?,
+    })
+}
+
+/// Name and version of one line of a list of packages, however it is indented.
+pub(crate) fn package(line: &str) -> Option<(String, String)> {
+    let text = line.trim().strip_prefix("- ")?;
+    let text = text.split("  # ").next()?.to_owned();
+    if let Some(version) = python_line(&text) {
+        return Some(("python".to_owned(), version.to_owned()));
+    }
+    let item = Item { text, comment: String::new(), line: 1 };
+    if let Some(pin) = conda_pin(&item) {
+        return Some((normalised(&pin.name), pin.version));
+    }
+    let (name, source) = match item.text.split_once(" @ ") {
+        Some((name, url)) => (name, git(url).ok()?),
+        None => index(&item.text).ok()?,
+    };
+    Some((normalised(name), source.to_string()))
+}
+
+struct Reader<'a> {
+    file: &'a Path,
+}
+
+/// What the comments at the top say.
+struct Header {
+    platform: Platform,
+    base: String,
+    build: Vec<Item>,
+}
+
+impl Reader<'_> {
+    fn wrong(&self, line: usize, what: impl Into<String>) -> Problem {
+        Problem::new(self.file, line, what, FREEZE)
+    }
+
+    fn header(&self, comments: &[Item]) -> Result<Header, Problem> {
+        let mut values: BTreeMap<&str, (usize, &str)> = BTreeMap::new();
+        let mut build = Vec::new();
+        for item in comments {
+            match item.text.split_once(": ") {
+                Some(("build", text)) => build.push(Item { text: text.to_owned(), ..item.clone() }),
+                Some((key @ ("frozen" | "platform" | "base"), value)) => {
+                    if let Some((line, _)) = values.insert(key, (item.line, value)) {
+                        let what = format!("`# {key}:` stands in line {line} too");
+                        return Err(self.wrong(item.line, what));
+                    }
+                }
+                _ => (),
+            }
+        }
+        match values.get("frozen") {
+            Some((_, "1")) => (),
+            Some((line, other)) => {
+                let what = format!("`# frozen: {other}` is a format that is not known here");
+                return Err(self.wrong(*line, what));
+            }
+            None => {
+                let what = "this is no frozen spec: `# frozen: 1` is missing";
+                return Err(self.wrong(1, what));
+            }
+        }
+        let value = |key: &str| {
+            let found = values.get(key).copied();
+            found.ok_or_else(|| self.wrong(1, format!("the line `# {key}:` is missing")))
+        };
+        let (line, platform) = value("platform")?;
+        let platform = Platform::from_str(platform)
+            .map_err(|_| self.wrong(line, format!("`{platform}` is no platform of ours")))?;
+        Ok(Header { platform, base: value("base")?.1.to_owned(), build })
+    }
+
+    fn conda(&self, items: &[Item]) -> Result<(Option<String>, Vec<CondaPin>), Problem> {
+        let mut python = None;
+        let mut pins: Vec<CondaPin> = Vec::new();
+        let mut lines: BTreeMap<String, usize> = BTreeMap::new();
+        for item in items {
+            let name = match python_line(&item.text) {
+                Some(version) => {
+                    python = Some(version.to_owned());
+                    "python".to_owned()
+                }
+                None => {
+                    let pin = conda_pin(item).ok_or_else(|| {
+                        let what = format!("`{}` is not pinned to one package file", item.text);
+                        self.wrong(item.line, what)
+                    })?;
+                    pins.push(pin);
+                    pins[pins.len() - 1].name.clone()
+                }
+            };
+            self.refuse_twin(&mut lines, name, item.line)?;
+        }
+        Ok((python, pins))
+    }
+
+    fn pins<'a>(&self, items: impl IntoIterator<Item = &'a Item>) -> Result<Vec<Pin>, Problem> {
+        let mut lines = BTreeMap::new();
+        let mut res = Vec::new();
+        for item in items {
+            let pin = self.pin(item)?;
+            self.refuse_twin(&mut lines, pin.name.clone(), item.line)?;
+            res.push(pin);
+        }
+        Ok(res)
+    }
+
+    fn refuse_twin(
+        &self,
+        lines: &mut BTreeMap<String, usize>,
+        name: String,
+        line: usize,
+    ) -> Result<(), Problem> {
+        match lines.get(&name) {
+            Some(first) => Err(self.wrong(line, format!("`{name}` stands in line {first} too"))),
+            None => {
+                lines.insert(name, line);
+                Ok(())
+            }
+        }
+    }
+
+    fn pin(&self, item: &Item) -> Result<Pin, Problem> {
+        let res = match item.text.split_once(" @ ") {
+            Some((name, url)) => git(url).map(|source| (name, source)),
+            None => index(&item.text),
+        };
+        let (name, source) = res.map_err(|what| self.wrong(item.line, what))?;
+        if !is_name(name) {
+            return Err(self.wrong(item.line, format!("`{name}` is no package's name")));
+        }
+        let via = match item.comment.strip_prefix("via ") {
+            Some(names) => names.split(',').map(|it| it.trim().to_owned()).collect(),
+            None => Vec::new(),
+        };
+        Ok(Pin { name: normalised(name), source, via, line: item.line })
+    }
+}
+
+/// The version in `python=3.13.5`.
+fn python_line(text: &str) -> Option<&str> {
+    let version = text.strip_prefix("python=")?;
+    let mut parts = version.splitn(3, '.');
+    let is_number = |it: &str| !it.is_empty() && it.bytes().all(|it| it.is_ascii_digit());
+    let is_last = |it: &str| {
+        it.starts_with(|c: char| c.is_ascii_digit())
+            && it.bytes().all(|it| it.is_ascii_alphanumeric())
+    };
+    let all = parts.next().is_some_and(is_number)
+        && parts.next().is_some_and(is_number)
+        && parts.next().is_some_and(is_last);
+    all.then_some(version)
+}
+
+/// `channel::name=version=build[subdir=…,fn=…,sha256=…]`.
+fn conda_pin(item: &Item) -> Option<CondaPin> {
+    let (channel, text) = match item.text.rsplit_once("::") {
+        Some((channel, text)) => (Some(channel.to_owned()), text),
+        None => (None, item.text.as_str()),
+    };
+    let (spec, fields) = text.split_once('[')?;
+    let mut spec = spec.split('=');
+    let (name, version, build) = (spec.next()?, spec.next()?, spec.next()?);
+    let fields = fields.strip_suffix(']')?.strip_prefix("subdir=")?;
+    let (subdir, fields) = fields.split_once(",fn=")?;
+    let (file, sha256) = fields.split_once(",sha256=")?;
+    let is_word = |it: &str| {
+        !it.is_empty() && it.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c))
+    };
+    let is_channel = |it: &String| {
+        !it.is_empty() && it.chars().all(|c| c.is_ascii_alphanumeric() || "_./:-".contains(c))
+    };
+    let is_field = |it: &str| !it.is_empty() && !it.contains([',', ']', '[', ' ', '*']);
+    let fits = spec.next().is_none()
+        && channel.iter().all(is_channel)
+        && is_word(name)
+        && is_word(subdir)
+        && [version, build, file].into_iter().all(is_field)
+        && is_sha256(sha256);
+    fits.then(|| CondaPin {
+        channel,
+        name: name.to_owned(),
+        version: version.to_owned(),
+        build: build.to_owned(),
+        subdir: subdir.to_owned(),
+        file: file.to_owned(),
+        sha256: sha256.to_owned(),
+        line: item.line,
+    })
+}
+
+/// `name==version --hash=sha256:…`.
+fn index(text: &str) -> Result<(&str, Source), String> {
+    let not_pinned = || format!("`{}` is not pinned to one version", without_credentials(text));
+    let (name, rest) = text.split_once("==").ok_or_else(not_pinned)?;
+    let end = rest.find(|c: char| c.is_whitespace() || c == ';').unwrap_or(rest.len());
+    let (version, rest) = rest.split_at(end);
+    if !is_name(name) || pep440_rs::Version::from_str(version).is_err() {
+        return Err(not_pinned());
+    }
+    match rest.strip_prefix(" --hash=sha256:").filter(|it| is_sha256(it)) {
+        Some(sha256) => {
+            Ok((name, Source::Index { version: version.to_owned(), sha256: sha256.to_owned() }))
+        }
+        None => Err(format!("`{name}=={version}` has not exactly one sha256")),
+    }
+}
+
+/// `git+https://…@<40 hex digits>#subdirectory=…`.
+fn git(text: &str) -> Result<Source, String> {
+    let wrong = || {
+        let text = without_credentials(text);
+        format!("`{text}` does not end with a full commit (40 hex digits)")
+    };
+    let (text, subdirectory) = match text.split_once("#subdirectory=") {
+        Some((text, folder)) => (text, Some(folder.to_owned())),
+        None => (text, None),
+    };
+    let (url, commit) = text.rsplit_once('@').ok_or_else(wrong)?;
+    let is_commit = commit.len() == 40 && commit.bytes().all(is_lower_hex);
+    let is_word = |it: &str| !it.is_empty() && !it.contains([' ', '\t', '#']);
+    if !is_commit || !is_word(url) || !subdirectory.as_deref().is_none_or(is_word) {
+        return Err(wrong());
+    }
+    check_url(url).map_err(|(what, _)| what)?;
+    Ok(Source::Git { url: url.to_owned(), commit: commit.to_owned(), subdirectory })
+}
+
+fn is_name(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c))
+}
+
+fn is_sha256(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(is_lower_hex)
+}

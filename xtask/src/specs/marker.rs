@@ -1,0 +1,289 @@
+//! Environment markers: <https://packaging.python.org/en/latest/specifications/dependency-specifiers/#environment-markers>.
+//! Our own, since pep508_rs would double the time that the first build of this program takes.
+
+use std::str::FromStr as _;
+
+use pep440_rs::{Version, VersionSpecifier};
+
+use crate::config::Platform;
+
+/// What a requirement depends on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Marker {
+    And(Box<Marker>, Box<Marker>),
+    Or(Box<Marker>, Box<Marker>),
+    Compare { left: Value, op: Op, right: Value },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Value {
+    Variable(&'static str),
+    Text(String),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Op {
+    /// As PEP 440 writes it: `>=`.
+    Version(&'static str),
+    In,
+    NotIn,
+}
+
+/// Where an environment is installed: what markers can see there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Target {
+    /// Like 3.13.5.
+    pub(crate) python: String,
+    pub(crate) platform: Platform,
+}
+
+impl Target {
+    /// `None` for what only a run can know.
+    fn value(&self, variable: &str) -> Option<String> {
+        let machine = match self.platform {
+            Platform::Amd64 => "x86_64",
+            Platform::Arm64 => "aarch64",
+        };
+        Some(match variable {
+            "python_version" => self.python.splitn(3, '.').take(2).collect::<Vec<_>>().join("."),
+            "python_full_version" | "implementation_version" => self.python.clone(),
+            "os_name" => "posix".to_owned(),
+            "sys_platform" => "linux".to_owned(),
+            "platform_system" => "Linux".to_owned(),
+            "platform_machine" => machine.to_owned(),
+            "platform_python_implementation" => "CPython".to_owned(),
+            "implementation_name" => "cpython".to_owned(),
+            "extra" => String::new(),
+            _ => return None,
+        })
+    }
+}
+
+impl Marker {
+    /// # Errors
+    /// What cannot be read.
+    pub(crate) fn parse(text: &str) -> Result<Marker, String> {
+        let words = words(text)?;
+        let mut parser = Parser { words: &words };
+        let marker = parser.or()?;
+        match parser.words.first() {
+            None => Ok(marker),
+            Some(word) => Err(format!("`{}` is not expected in a marker", word.text())),
+        }
+    }
+
+    /// Whether it holds there; `None` when that depends on the machine.
+    pub(crate) fn holds(&self, target: &Target) -> Option<bool> {
+        match self {
+            Marker::And(a, b) => match (a.holds(target), b.holds(target)) {
+                (Some(false), _) | (_, Some(false)) => Some(false),
+                (Some(true), it) | (it, Some(true)) => it,
+                (None, None) => None,
+            },
+            Marker::Or(a, b) => match (a.holds(target), b.holds(target)) {
+                (Some(true), _) | (_, Some(true)) => Some(true),
+                (Some(false), it) | (it, Some(false)) => it,
+                (None, None) => None,
+            },
+            Marker::Compare { left, op, right } => {
+                Some(compare(&left.text(target)?, *op, &right.text(target)?))
+            }
+        }
+    }
+}
+
+impl Value {
+    fn text(&self, target: &Target) -> Option<String> {
+        match self {
+            Value::Variable(name) => target.value(name),
+            Value::Text(text) => Some(text.clone()),
+        }
+    }
+}
+
+/// As versions where both sides are, else as text.
+fn compare(left: &str, op: Op, right: &str) -> bool {
+    let op = match op {
+        Op::In => return right.contains(left),
+        Op::NotIn => return !right.contains(left),
+        Op::Version(op) => op,
+    };
+    let specifier = VersionSpecifier::from_str(&format!("{op}{right}"));
+    if let (Ok(specifier), Ok(version)) = (specifier, Version::from_str(left)) {
+        return specifier.contains(&version);
+    }
+    match op {
+        "==" | "===" => left == right,
+        "!=" => left != right,
+        "<" => left < right,
+        "<=" => left <= right,
+        ">" => left > right,
+        ">=" => left >= right,
+        _ => false,
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Word {
+    Open,
+    Close,
+    Name(String),
+    Text(String),
+    Op(&'static str),
+}
+
+impl Word {
+    fn text(&self) -> &str {
+        match self {
+            Word::Open => "(",
+            Word::Close => ")",
+            Word::Name(text) | Word::Text(text) => text,
+            Word::Op(op) => op,
+        }
+    }
+}
+
+/// The longer ones first.
+const OPS: [&str; 8] = ["===", "==", "<=", ">=", "!=", "~=", "<", ">"];
+
+fn words(text: &str) -> Result<Vec<Word>, String> {
+    let mut res = Vec::new();
+    let mut rest = text.trim_start();
+    while let Some(first) = rest.chars().next() {
+        let len = if let Some(op) = OPS.into_iter().find(|it| rest.starts_with(it)) {
+            res.push(Word::Op(op));
+            op.len()
+        } else if first == '(' || first == ')' {
+            res.push(if first == '(' { Word::Open } else { Word::Close });
+            1
+        } else if first == '"' || first == '\'' {
+            let Some(end) = rest[1..].find(first) else {
+                return Err(format!("the quote of {rest} is not closed"));
+            };
+            res.push(Word::Text(rest[1..=end].to_owned()));
+            end + 2
+        } else {
+            let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.';
+            let end = rest.find(|c| !is_part(c)).unwrap_or(rest.len());
+            if end == 0 {
+                return Err(format!("`{first}` is not expected in a marker"));
+            }
+            res.push(Word::Name(rest[..end].to_owned()));
+            end
+        };
+        rest = rest[len..].trim_start();
+    }
+    Ok(res)
+}
+
+struct Parser<'a> {
+    words: &'a [Word],
+}
+
+impl Parser<'_> {
+    fn or(&mut self) -> Result<Marker, String> {
+        let mut res = self.and()?;
+        while self.take_name("or") {
+            res = Marker::Or(Box::new(res), Box::new(self.and()?));
+        }
+        Ok(res)
+    }
+
+    fn and(&mut self) -> Result<Marker, String> {
+        let mut res = self.one()?;
+        while self.take_name("and") {
+            res = Marker::And(Box::new(res), Box::new(self.one()?));
+        }
+        Ok(res)
+    }
+
+    fn one(&mut self) -> Result<Marker, String> {
+        if self.take(&Word::Open) {
+            let res = self.or()?;
+            return match self.take(&Word::Close) {
+                true => Ok(res),
+                false => Err("a `(` is not closed".to_owned()),
+            };
+        }
+        let left = self.value()?;
+        let op = self.op()?;
+        Ok(Marker::Compare { left, op, right: self.value()? })
+    }
+
+    fn op(&mut self) -> Result<Op, String> {
+        if self.take_name("in") {
+            return Ok(Op::In);
+        }
+        if self.take_name("not") {
+            return if self.take_name("in") {
+                Ok(Op::NotIn)
+            } else {
+                Err("`not` needs `in`".into())
+            };
+        }
+        match self.next() {
+            Some(Word::Op(op)) => Ok(Op::Version(op)),
+            Some(word) => Err(format!("`{}` is no comparison", word.text())),
+            None => Err("a comparison is missing".to_owned()),
+        }
+    }
+
+    fn value(&mut self) -> Result<Value, String> {
+        match self.next() {
+            Some(Word::Text(text)) => Ok(Value::Text(text.clone())),
+            Some(Word::Name(name)) => variable(name)
+                .map(Value::Variable)
+                .ok_or_else(|| format!("`{name}` is no marker; text needs quotes")),
+            Some(word) => Err(format!("`{}` is not expected in a marker", word.text())),
+            None => Err("the marker ends too early".to_owned()),
+        }
+    }
+
+    fn next(&mut self) -> Option<&Word> {
+        let (first, rest) = self.words.split_first()?;
+        self.words = rest;
+        Some(first)
+    }
+
+    fn take(&mut self, word: &Word) -> bool {
+        let found = self.words.first() == Some(word);
+        if found {
+            self.words = &self.words[1..];
+        }
+        found
+    }
+
+    fn take_name(&mut self, name: &str) -> bool {
+        self.take(&Word::Name(name.to_owned()))
+    }
+}
+
+/// The variable's name; dotted ones are older spellings that pip still reads.
+fn variable(name: &str) -> Option<&'static str> {
+    let name = match name {
+        "os.name" => "os_name",
+        "sys.platform" => "sys_platform",
+        "platform.version" => "platform_version",
+        "platform.machine" => "platform_machine",
+        "platform.python_implementation" | "python_implementation" => {
+            "platform_python_implementation"
+        }
+        name => name,
+    };
+    VARIABLES.into_iter().find(|it| *it == name)
+}
+
+const VARIABLES: [&str; 12] = [
+    "python_version",
+    "python_full_version",
+    "os_name",
+    "sys_platform",
+    "platform_release",
+    "platform_system",
+    "platform_version",
+    "platform_machine",
+    "platform_python_implementation",
+    "implementation_name",
+    "implementation_version",
+    "extra",
+];

@@ -1,0 +1,236 @@
+//! Reads a floating list with all that it includes: what each line asks for, and where it stands.
+//! The same as `platform_env/specs.py` reads in images, whose refusals come at the end of a build.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use crate::specs::{
+    self, Kind,
+    conda::MatchSpec,
+    problem::Problem,
+    requirement::{self, Requirement},
+    yml,
+};
+
+/// Where the texts of lists are taken from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Texts<'a> {
+    /// The folder that their names are relative to, as messages name it.
+    pub(crate) dir: &'a Path,
+    pub(crate) files: &'a BTreeMap<PathBuf, String>,
+}
+
+/// A line, and what it asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Asked<T> {
+    /// With [`Texts::dir`].
+    pub(crate) file: PathBuf,
+    /// Counted from 1.
+    pub(crate) line: usize,
+    /// As it stands there, without comments.
+    pub(crate) text: String,
+    pub(crate) what: T,
+}
+
+/// What lists ask for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Spec {
+    pub(crate) conda: Vec<Asked<MatchSpec>>,
+    pub(crate) pip: Vec<Asked<Requirement>>,
+    /// Of `-c` files: they limit versions, and ask for nothing.
+    pub(crate) constraints: Vec<Asked<Requirement>>,
+}
+
+impl<T> Asked<T> {
+    /// The list's name, as `# via` comments give it.
+    pub(crate) fn origin(&self) -> String {
+        self.file.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+}
+
+impl Spec {
+    pub(crate) fn extend(&mut self, other: Spec) {
+        self.conda.extend(other.conda);
+        self.pip.extend(other.pip);
+        self.constraints.extend(other.constraints);
+    }
+}
+
+/// Reads the list `name`. A line that cannot be read is a problem, and the others go on.
+pub(crate) fn read(texts: Texts<'_>, name: &Path, problems: &mut Vec<Problem>) -> Spec {
+    let mut reader = Reader { texts, spec: Spec::default(), problems };
+    reader.list(name);
+    reader.spec
+}
+
+struct Reader<'a> {
+    texts: Texts<'a>,
+    spec: Spec,
+    problems: &'a mut Vec<Problem>,
+}
+
+/// A line of the list that is being read.
+struct Line<'a> {
+    /// Without [`Texts::dir`].
+    name: &'a Path,
+    number: usize,
+    text: &'a str,
+    /// The lists that include this one, and itself.
+    parents: &'a [PathBuf],
+}
+
+impl Reader<'_> {
+    fn list(&mut self, name: &Path) {
+        let file = self.texts.dir.join(name);
+        let Some(text) = self.texts.files.get(name) else {
+            self.problems.push(Problem::new(&file, 1, "there is no such file", "write it"));
+            return;
+        };
+        match specs::kind(name) {
+            Some(Kind::Yaml) => self.yml(name, &file, text),
+            Some(Kind::Conda) => {
+                for (number, text) in lines(text) {
+                    self.conda(&file, number, &text);
+                }
+            }
+            // What is included is a pip list, whatever its name.
+            Some(Kind::Pip) | None => self.pip(name, text, &[name.to_owned()]),
+        }
+    }
+
+    fn yml(&mut self, name: &Path, file: &Path, text: &str) {
+        let document = match yml::parse(file, text) {
+            Ok(document) => document,
+            Err(problem) => return self.problems.push(problem),
+        };
+        for item in &document.conda {
+            self.conda(file, item.line, &item.text);
+        }
+        for item in &document.pip {
+            let parents = &[name.to_owned()];
+            self.pip_line(&Line { name, number: item.line, text: &item.text, parents });
+        }
+    }
+
+    fn conda(&mut self, file: &Path, line: usize, text: &str) {
+        match MatchSpec::parse(text) {
+            Ok(what) => {
+                self.spec.conda.push(Asked { file: file.into(), line, text: text.into(), what });
+            }
+            Err(what) => {
+                let fix = "write name, or name=version";
+                self.problems.push(Problem::new(file, line, what, fix));
+            }
+        }
+    }
+
+    fn pip(&mut self, name: &Path, text: &str, parents: &[PathBuf]) {
+        for (number, text) in joined_lines(text) {
+            self.pip_line(&Line { name, number, text: &text, parents });
+        }
+    }
+
+    fn pip_line(&mut self, line: &Line<'_>) {
+        let file = self.texts.dir.join(line.name);
+        let res = match line.text.starts_with('-') {
+            true => self.option(line),
+            false => requirement::parse(line.text).map(|what| {
+                let text = line.text.to_owned();
+                self.spec.pip.push(Asked { file: file.clone(), line: line.number, text, what });
+            }),
+        };
+        if let Err((what, fix)) = res {
+            self.problems.push(Problem::new(&file, line.number, what, fix));
+        }
+    }
+
+    fn option(&mut self, line: &Line<'_>) -> Result<(), requirement::Wrong> {
+        let end = line.text.find(['=', ' ']).unwrap_or(line.text.len());
+        let (option, value) = line.text.split_at(end);
+        let value = value.trim_start_matches(['=', ' ']).trim();
+        let (what, fix) = match option {
+            "-r" | "--requirement" => return self.include(line, value),
+            "-c" | "--constraint" => {
+                let asked = self.spec.pip.len();
+                let res = self.include(line, value);
+                let included = self.spec.pip.split_off(asked);
+                self.spec.constraints.extend(included);
+                return res;
+            }
+            "-e" | "--editable" => (
+                "an editable install cannot be repeated".to_owned(),
+                "give `name @ git+https://…@commit`",
+            ),
+            "-i" | "--index-url" | "--extra-index-url" | "-f" | "--find-links" | "--no-index" => (
+                format!("`{option}` in a list"),
+                "package indexes belong to the settings, as PIP_INDEX_URL",
+            ),
+            _ => (format!("the option `{option}` is not known here"), "only -r and -c are"),
+        };
+        Err((what, fix.to_owned()))
+    }
+
+    fn include(&mut self, line: &Line<'_>, value: &str) -> Result<(), requirement::Wrong> {
+        let dir = line.name.parent().unwrap_or(Path::new(""));
+        let name = specs::normal(&dir.join(value)).filter(|_| !value.is_empty());
+        let found = name.and_then(|it| Some((self.texts.files.get(&it)?, it)));
+        let Some((text, name)) = found else {
+            let fix = "the path is relative to this file, and below environments/";
+            return Err((format!("there is no file `{value}`"), fix.to_owned()));
+        };
+        if line.parents.contains(&name) {
+            let fix = "take one of the lines out";
+            return Err((format!("`{value}` includes itself"), fix.to_owned()));
+        }
+        let parents = [line.parents, std::slice::from_ref(&name)].concat();
+        self.pip(&name, text, &parents);
+        Ok(())
+    }
+}
+
+/// A `#` starts a comment at the start of a line and after a blank.
+fn without_comment(line: &str) -> &str {
+    let mut before = ' ';
+    for (at, c) in line.char_indices() {
+        if c == '#' && before.is_whitespace() {
+            return line[..at].trim();
+        }
+        before = c;
+    }
+    line.trim()
+}
+
+/// The lines with something in them, and their numbers.
+fn lines(text: &str) -> Vec<(usize, String)> {
+    let lines = text.trim_start_matches('\u{feff}').lines().enumerate();
+    let lines = lines.map(|(at, line)| (at + 1, without_comment(line).to_owned()));
+    lines.filter(|(_, line)| !line.is_empty()).collect()
+}
+
+/// As [`lines`], with continuation lines joined to the one that they continue.
+fn joined_lines(text: &str) -> Vec<(usize, String)> {
+    let mut res: Vec<(usize, String)> = Vec::new();
+    let mut open = false;
+    for (at, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
+        let line = without_comment(line);
+        let (part, goes_on) = match line.strip_suffix('\\') {
+            Some(part) => (part.trim_end(), true),
+            None => (line, false),
+        };
+        match res.last_mut().filter(|_| open) {
+            Some((_, joined)) => {
+                joined.push(' ');
+                joined.push_str(part);
+            }
+            None => res.push((at + 1, part.to_owned())),
+        }
+        open = goes_on;
+    }
+    for (_, line) in &mut res {
+        *line = line.trim().to_owned();
+    }
+    res.retain(|(_, line)| !line.is_empty());
+    res
+}

@@ -1,0 +1,165 @@
+//! `freeze`: writes what floating images consist of to frozen specs, checks these without an engine,
+//! or proves that a frozen image gives them again.
+
+mod select;
+mod check;
+mod verify;
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use serde::Serialize;
+
+use crate::{
+    build::{Builds, Built, Missing},
+    cli,
+    engine::Engine,
+    failure, files,
+    freeze::{self, Export},
+    frozen::changes::{self, Change},
+    repo::{Environment, Mission},
+    task::{Chosen, Desk, Named, image_update},
+};
+
+pub(crate) use check::Lists;
+pub(crate) use select::{Selected, find};
+
+pub(crate) fn run(desk: &Desk<'_>, args: &cli::Freeze) -> anyhow::Result<u8> {
+    let selected = Selected::new(desk, args).map_err(failure::request)?;
+    let named = selected.named(desk).map_err(failure::request)?;
+    if args.check {
+        return check::run(desk, &selected, &named);
+    }
+    let engine = desk.engine(&named[0].config)?;
+    let _lock = desk.lock()?;
+    if args.verify {
+        verify::require_frozen(desk, &selected, &named).map_err(failure::request)?;
+    }
+    let chosen = choose(desk, &engine, named)?;
+    let missing = if args.refresh { Missing::Refresh } else { Missing::Build };
+    let mut builds = Builds::new(&engine, missing)?;
+    if args.verify {
+        return verify::run(desk, &engine, &mut builds, &selected, &chosen, args.diff);
+    }
+    let mut all = Vec::new();
+    for it in &chosen {
+        let built = image(&mut builds, it)?;
+        let environments = selected.of(&it.mission);
+        let exports = freeze::export(&engine, &it.mission, &built.image, &environments)?;
+        all.push((it, built, exports));
+    }
+    if !desk.cli.dry_run {
+        let exports: Vec<&Export> = all.iter().flat_map(|it| &it.2).collect();
+        let texts: Vec<_> =
+            exports.iter().map(|it| (it.path.as_path(), it.new.as_bytes())).collect();
+        files::write_all(&texts)?;
+        report(
+            desk,
+            args,
+            &all.iter().flat_map(|it| rows(desk, &it.0.mission, &it.2)).collect::<Vec<_>>(),
+        )?;
+    }
+    for (it, built, _) in &all {
+        // One that was not frozen whole is frozen by the next build.
+        if selected.is_whole(&it.mission) {
+            freeze::mark(&engine, &it.mission, &built.image)?;
+        }
+    }
+    Ok(0)
+}
+
+/// Writes the Dockerfiles that images are built from, and reads all that goes into them.
+fn choose(desk: &Desk<'_>, engine: &Engine, named: Vec<Named>) -> anyhow::Result<Vec<Chosen>> {
+    if !desk.cli.dry_run {
+        let missions: Vec<&Mission> = named.iter().map(|it| &it.mission).collect();
+        image_update::write(&desk.repo, &image_update::updates(&desk.repo, &missions)?)?;
+    }
+    desk.choose(engine, named)
+}
+
+/// The mission's image, built if it is not there.
+fn image(builds: &mut Builds<'_>, chosen: &Chosen) -> anyhow::Result<Built> {
+    let chain = builds.chain(&chosen.config, &chosen.chain)?;
+    chain.last().cloned().context("a chain has an image")
+}
+
+/// What `--json` prints of an environment.
+#[derive(Debug, Serialize)]
+struct Row {
+    mission: String,
+    environment: String,
+    /// Relative to the root of the checkout.
+    file: PathBuf,
+    /// Whether the file was written.
+    changed: bool,
+    changes: Vec<Change>,
+    #[serde(skip)]
+    diff: String,
+}
+
+fn rows(desk: &Desk<'_>, mission: &Mission, exports: &[Export]) -> Vec<Row> {
+    let row = |it: &Export| {
+        let file = desk.repo.relative(&it.path).to_owned();
+        Some(Row {
+            mission: mission.name.clone(),
+            environment: it.frozen.as_ref()?.name.clone(),
+            changed: it.differs(),
+            changes: it.changes(),
+            diff: it.diff(&file),
+            file,
+        })
+    };
+    exports.iter().filter_map(row).collect()
+}
+
+fn report(desk: &Desk<'_>, args: &cli::Freeze, rows: &[Row]) -> anyhow::Result<()> {
+    if desk.cli.json {
+        println!("{}", serde_json::to_string_pretty(rows).context("changes are plain data")?);
+        return Ok(());
+    }
+    for row in rows {
+        if args.diff {
+            print!("{}", row.diff);
+        } else if args.markdown {
+            print!("{}", markdown(row));
+        } else {
+            print!("{}", text(row));
+        }
+    }
+    Ok(())
+}
+
+fn text(row: &Row) -> String {
+    let Row { mission, environment, changed, changes, file, .. } = row;
+    let title = format!("{mission}/{environment}");
+    match (changed, changes.is_empty()) {
+        (false, _) => format!("{title}: unchanged\n"),
+        (true, true) => format!("{title}: only comments differ in {}\n", file.display()),
+        (true, false) => {
+            format!("{title}: {} in {}\n{}", count(changes), file.display(), changes::text(changes))
+        }
+    }
+}
+
+fn markdown(row: &Row) -> String {
+    let title = format!("### {}/{}\n\n", row.mission, row.environment);
+    match row.changes.is_empty() {
+        true => format!("{title}No package changed.\n\n"),
+        false => format!("{title}{}\n", changes::markdown(&row.changes)),
+    }
+}
+
+fn count(changes: &[Change]) -> String {
+    match changes.len() {
+        1 => "1 change".to_owned(),
+        n => format!("{n} changes"),
+    }
+}
+
+/// `mission/environment`, as arguments and messages name it.
+pub(crate) fn title(mission: &Mission, environment: &Environment) -> String {
+    format!("{}/{}", mission.name, environment.name)
+}
+
+#[cfg(test)]
+mod tests;

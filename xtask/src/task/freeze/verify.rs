@@ -1,0 +1,126 @@
+//! `freeze --verify`: whether the image built from frozen specs gives the same frozen specs again.
+//! The verdict stands in the image's receipt.
+
+use anyhow::{Context as _, bail};
+use serde::Serialize;
+
+use crate::{
+    build::{Builds, Built},
+    engine::Engine,
+    freeze::{self, Export},
+    receipt::{Receipt, Verdict},
+    task::{
+        Chosen, Desk, Named,
+        freeze::{Selected, image},
+        image_test,
+    },
+    ui::Colour,
+};
+
+/// # Errors
+/// An environment has no frozen spec.
+pub(super) fn require_frozen(
+    desk: &Desk<'_>,
+    selected: &Selected,
+    named: &[Named],
+) -> anyhow::Result<()> {
+    for it in named {
+        for environment in selected.of(&it.mission) {
+            let path = environment.frozen_spec();
+            if !path.is_file() {
+                let title = super::title(&it.mission, environment);
+                bail!(
+                    "{}: there is no frozen spec; run `cargo xtask freeze {title}`",
+                    desk.repo.relative(&path).display()
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What `--json` prints of an environment.
+#[derive(Debug, Serialize)]
+struct Row {
+    mission: String,
+    environment: String,
+    /// The image's id.
+    image: String,
+    verdict: Verdict,
+    #[serde(skip)]
+    diff: String,
+}
+
+pub(super) fn run(
+    desk: &Desk<'_>,
+    engine: &Engine,
+    builds: &mut Builds<'_>,
+    selected: &Selected,
+    chosen: &[Chosen],
+    diff: bool,
+) -> anyhow::Result<u8> {
+    let mut rows = Vec::new();
+    for it in chosen {
+        let built = image(builds, it)?;
+        let environments = selected.of(&it.mission);
+        let exports = freeze::export(engine, &it.mission, &built.image, &environments)?;
+        if !engine.dry_run {
+            let of_mission = rows_of(desk, it, &built, &exports);
+            record(engine, it, &built, &of_mission)?;
+            rows.extend(of_mission);
+        }
+    }
+    report(desk, &rows, diff)?;
+    Ok(u8::from(rows.iter().any(|it| it.verdict == Verdict::Different)))
+}
+
+fn rows_of(desk: &Desk<'_>, chosen: &Chosen, built: &Built, exports: &[Export]) -> Vec<Row> {
+    let row = |it: &Export| {
+        Some(Row {
+            mission: chosen.mission.name.clone(),
+            environment: it.frozen.as_ref()?.name.clone(),
+            image: built.image.id.clone(),
+            verdict: if it.differs() { Verdict::Different } else { Verdict::Identical },
+            diff: it.diff(desk.repo.relative(&it.path)),
+        })
+    };
+    exports.iter().filter_map(row).collect()
+}
+
+/// Adds the verdicts to the image's receipt, or begins one without tests, which passes nothing.
+fn record(engine: &Engine, chosen: &Chosen, built: &Built, rows: &[Row]) -> anyhow::Result<()> {
+    let known = Receipt::read(&engine.repo, &chosen.mission.name, &built.image.id)?;
+    let mut receipt = match known {
+        Some(receipt) => receipt,
+        None => image_test::untested(chosen, built)?,
+    };
+    for row in rows {
+        receipt.refrozen.insert(row.environment.clone(), row.verdict);
+    }
+    receipt.write(&engine.repo)?;
+    Ok(())
+}
+
+fn report(desk: &Desk<'_>, rows: &[Row], diff: bool) -> anyhow::Result<()> {
+    if desk.cli.json {
+        println!("{}", serde_json::to_string_pretty(rows).context("verdicts are plain data")?);
+        return Ok(());
+    }
+    for Row { mission, environment, verdict, diff: text, .. } in rows {
+        let verdict = match verdict {
+            Verdict::Identical => desk.ui.paint(Colour::Green, "identical"),
+            Verdict::Different => desk.ui.paint(Colour::Red, "different"),
+        };
+        desk.ui.say(format!("{mission}/{environment}: {verdict}"));
+        if diff || text.lines().count() <= SHORT {
+            print!("{text}");
+        }
+    }
+    if rows.iter().any(|it| it.verdict == Verdict::Different) && !diff {
+        desk.ui.say("the whole difference: add `--diff`");
+    }
+    Ok(())
+}
+
+/// A difference of so few lines is shown without being asked for.
+const SHORT: usize = 40;
