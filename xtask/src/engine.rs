@@ -11,6 +11,7 @@ use anyhow::{Context as _, bail};
 use fs_err as fs;
 
 use crate::{
+    build_log,
     docker::Docker,
     process::{self, Cmd},
     repo::Repo,
@@ -35,8 +36,9 @@ pub(crate) struct Log {
     tail: Vec<String>,
 }
 
-/// How many lines of a failed command are shown.
+/// How many lines of a failed command are shown, and how many are kept to choose from.
 const TAIL: usize = 25;
+const KEPT: usize = 400;
 
 impl Engine {
     /// A folder of ours that git ignores and that may be removed at any time.
@@ -97,12 +99,12 @@ impl Log {
         if self.verbose {
             eprintln!("{line}");
         }
-        if let Some(step) = build_step(line) {
+        if let Some(step) = build_log::step(line) {
             self.progress.step(&step);
         }
         self.tail.push(line.to_owned());
-        if self.tail.len() > 2 * TAIL {
-            self.tail.drain(..TAIL);
+        if self.tail.len() > 2 * KEPT {
+            self.tail.drain(..KEPT);
         }
     }
 
@@ -111,41 +113,12 @@ impl Log {
         self.progress.step(step);
     }
 
-    /// What to say of a failed command.
+    /// What to say of a failed command: what it said last, and where the rest stands.
     pub(crate) fn failure(&self, cmd: &Cmd, status: u8) -> String {
-        let last = &self.tail[self.tail.len().saturating_sub(TAIL)..];
+        let last = || self.tail[self.tail.len().saturating_sub(TAIL)..].join("\n");
+        let said = build_log::failed_step(&self.tail, TAIL).unwrap_or_else(last);
         let path: &Path = &self.path;
-        format!("`{cmd}` failed with status {status}\n{}\nlog: {}", last.join("\n"), path.display())
+        let log = format!("log: {}", path.display());
+        format!("`{}` failed with status {status}\n{said}\n{log}", cmd.in_short())
     }
-}
-
-/// The step that a line of `docker build --progress plain` starts, in short: `[stage-1 3/7] RUN …`
-/// without its mounts. What BuildKit does for itself is left out.
-fn build_step(line: &str) -> Option<String> {
-    let (number, step) = line.strip_prefix('#')?.split_once(' ')?;
-    let is_step = number.bytes().all(|it| it.is_ascii_digit())
-        && ((step.starts_with('[') && !step.starts_with("[internal]"))
-            || step == "exporting to image");
-    if !is_step {
-        return None;
-    }
-    let words = step.split_whitespace().filter(|it| !it.starts_with("--mount="));
-    let short = words.collect::<Vec<_>>().join(" ");
-    let cut: String = short.chars().take(STEP_WIDTH).collect();
-    Some(if cut.len() < short.len() { cut + "…" } else { cut })
-}
-
-const STEP_WIDTH: usize = 90;
-
-#[test]
-fn steps_of_a_build() {
-    let check = |line, step: Option<&str>| assert_eq!(build_step(line).as_deref(), step);
-    check(
-        "#12 [stage-3 6/6] RUN --mount=type=cache,id=x     pip  install",
-        Some("[stage-3 6/6] RUN pip install"),
-    );
-    check("#1 [internal] load build context", None);
-    check("#12 0.555 [not] a step", None);
-    check("# comment", None);
-    check("#13 exporting to image", Some("exporting to image"));
 }

@@ -24,6 +24,7 @@ mod freeze;
 mod registry;
 mod container;
 mod engine;
+mod build_log;
 mod docker;
 mod files;
 mod process;

@@ -74,6 +74,16 @@ impl Cmd {
         self
     }
 
+    /// The command line, without its middle when that is long; a log has the whole.
+    pub(crate) fn in_short(&self) -> String {
+        let text = self.to_string();
+        let (start, end) = (text.chars().take(60), text.chars().count());
+        if end <= 160 {
+            return text;
+        }
+        start.chain(" … ".chars()).chain(text.chars().skip(end - 60)).collect()
+    }
+
     fn command(&self) -> anyhow::Result<Command> {
         if !self.dir.is_dir() {
             bail!("`{self}` is to run in {}, which is not a folder", self.dir.display());

@@ -25,14 +25,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use fs_err as fs;
 
 use crate::{
     build_settings::BuildSettings,
     check as check_rules,
     cli::{Cli, Missions, Task},
-    config::{Config, Platform},
+    config::{Config, Mode, Platform},
     context::Context,
     docker::Docker,
     dockerfile,
@@ -174,6 +174,9 @@ impl<'a> Desk<'a> {
         let choose = |it: Named| {
             let platform = it.config.platform.unwrap_or(engines);
             let own = mission_parts(&self.repo, &it.mission)?;
+            if it.config.mode == Mode::Frozen {
+                check_frozen(&self.repo, &it.mission)?;
+            }
             // What is wrong with them is said before anything is built.
             BuildSettings::new(&it.config)?;
             Ok(Chosen {
@@ -224,6 +227,19 @@ pub(crate) fn read_parts(repo: &Repo) -> anyhow::Result<Parts> {
         base: build("common/base/Dockerfile", "common/base", "common/base/.dockerignore")?,
         common: build("Dockerfile", "", ".dockerignore")?,
     })
+}
+
+/// A frozen build needs what a floating one writes.
+fn check_frozen(repo: &Repo, mission: &Mission) -> anyhow::Result<()> {
+    let mut environments = crate::freeze::environments(mission).into_iter();
+    match environments.find(|it| !it.frozen_spec().is_file()) {
+        None => Ok(()),
+        Some(it) => bail!(
+            "{}: there is no such file; `cargo xtask image-build {} --floating` writes it",
+            repo.relative(&it.frozen_spec()).display(),
+            mission.name
+        ),
+    }
 }
 
 fn mission_parts(repo: &Repo, mission: &Mission) -> anyhow::Result<MissionParts> {

@@ -1,6 +1,8 @@
 //! `image-build`, `image-test`, `image-push`, and `image-all`, which is one after the other, each
 //! over all missions named. Any failure means that nothing is pushed.
 
+use std::time::{Duration, Instant};
+
 use anyhow::Context as _;
 use serde::Serialize;
 
@@ -90,6 +92,7 @@ fn build_all<'a>(
 ) -> anyhow::Result<Vec<Images<'a>>> {
     let mut res = Vec::new();
     for it in chosen {
+        let clock = Instant::now();
         let built = builds.chain(&it.config, &it.chain).and_then(|chain| {
             let images = Images { chosen: it, chain };
             let floating = it.config.mode == Mode::Floating;
@@ -109,7 +112,7 @@ fn build_all<'a>(
                 rows.extend(new.map(Row::of_image));
                 res.push(images);
             }
-            Err(err) => rows.push(Row::failed(&it.mission.name, err)?),
+            Err(err) => rows.push(Row::failed(&it.mission.name, clock.elapsed(), err)?),
         }
     }
     Ok(res)
@@ -199,11 +202,11 @@ impl Row {
         }
     }
 
-    fn failed(name: &str, err: anyhow::Error) -> anyhow::Result<Row> {
+    fn failed(name: &str, time: Duration, err: anyhow::Error) -> anyhow::Result<Row> {
         let mut row = Row {
             image: name.to_owned(),
             action: "failed",
-            seconds: 0.0,
+            seconds: time.as_secs_f64(),
             size: 0,
             tag: String::new(),
             passed: None,

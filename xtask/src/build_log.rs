@@ -1,0 +1,70 @@
+//! What `docker build --progress plain` prints: `#<vertex> <text>`, where the text is the step's name,
+//! `<seconds> <output>`, `CACHED`, `DONE <seconds>` or `ERROR: <reason>`. Source: BuildKit,
+//! `util/progress/progressui`.
+
+/// The step that `line` names, in short: `[stage-1 3/7] RUN …` without its mounts. What BuildKit does
+/// for itself is left out.
+pub(crate) fn step(line: &str) -> Option<String> {
+    let (_, text) = vertex(line)?;
+    let is_step =
+        (text.starts_with('[') && !text.starts_with("[internal]")) || text == "exporting to image";
+    if !is_step {
+        return None;
+    }
+    let words = text.split_whitespace().filter(|it| !it.starts_with("--mount="));
+    let short = words.collect::<Vec<_>>().join(" ");
+    let cut: String = short.chars().take(STEP_WIDTH).collect();
+    Some(if cut.len() < short.len() { cut + "…" } else { cut })
+}
+
+const STEP_WIDTH: usize = 90;
+
+/// The name of the step that failed and the last `n` lines that it printed.
+pub(crate) fn failed_step(lines: &[String], n: usize) -> Option<String> {
+    let mut vertices = lines.iter().filter_map(|it| vertex(it));
+    let (failed, _) = vertices.find(|(_, text)| text.starts_with("ERROR"))?;
+    let of_failed = || lines.iter().filter_map(|it| vertex(it)).filter(|it| it.0 == failed);
+    let output: Vec<&str> = of_failed().filter_map(|(_, text)| output(text)).collect();
+    let name = lines
+        .iter()
+        .filter(|it| vertex(it).is_some_and(|it| it.0 == failed))
+        .find_map(|it| step(it))?;
+    let last = &output[output.len().saturating_sub(n)..];
+    (!last.is_empty()).then(|| format!("{name}\n{}", last.join("\n")))
+}
+
+/// From `#12 0.555 text`: `12` and `0.555 text`.
+fn vertex(line: &str) -> Option<(&str, &str)> {
+    let (number, text) = line.strip_prefix('#')?.split_once(' ')?;
+    number.bytes().all(|it| it.is_ascii_digit()).then_some((number, text))
+}
+
+/// From `0.555 text`: `text`.
+fn output(text: &str) -> Option<&str> {
+    let (seconds, text) = text.split_once(' ')?;
+    let is_time = seconds.contains('.') && seconds.parse::<f64>().is_ok();
+    is_time.then_some(text)
+}
+
+#[test]
+fn steps() {
+    let check = |line, expected: Option<&str>| assert_eq!(step(line).as_deref(), expected);
+    check(
+        "#12 [stage-3 6/6] RUN --mount=type=cache,id=x     pip  install",
+        Some("[stage-3 6/6] RUN pip install"),
+    );
+    check("#1 [internal] load build context", None);
+    check("#12 0.555 [not] a step", None);
+    check("# comment", None);
+    check("#13 exporting to image", Some("exporting to image"));
+}
+
+#[test]
+fn the_failing_step_speaks() {
+    let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
+    let log = lines(
+        "#8 [a 1/2] RUN x\n#9 [b 1/2] RUN --mount=y z\n#8 0.1 fine\n#9 0.2 first\n#9 0.3 second\n#8 DONE 0.3s\n#9 ERROR: exit code: 1\n------\n",
+    );
+    assert_eq!(failed_step(&log, 1).as_deref(), Some("[b 1/2] RUN z\nsecond"));
+    assert_eq!(failed_step(&lines("#8 [a 1/2] RUN x\n#8 DONE 0.3s"), 9), None);
+}
