@@ -42,6 +42,9 @@ RUN --mount=type=secret,id=ca,target=/etc/image-build/ca.crt,mode=0444 \
 
 RUN install --directory --owner=1000 --group=100 --mode=2775 /opt/environments
 
+# Server and kernels ignore a stale ~/.local; a mission that wants it sets these two otherwise.
+ENV PYTHONNOUSERSITE=1 JUPYTER_PREFER_ENV_PATH=1
+
 COPY --chmod=0755 common/image/common-env /opt/common-env
 COPY --chmod=0755 common/image/common-scripts /opt/common-scripts
 COPY --chmod=0644 common/image/etc/profile.d/environments.sh /etc/profile.d/
