@@ -1,0 +1,137 @@
+//! A copy of the working tree to break things in, and the tool to run there.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use serde_json::Value;
+
+/// Everything that git tracks or would track, committed to a repository of its own.
+pub(crate) struct Checkout {
+    dir: tempfile::TempDir,
+    /// Variables for the tool, such as settings.
+    pub(crate) env: Vec<(String, String)>,
+    _alone: MutexGuard<'static, ()>,
+}
+
+/// How a run of the tool ended.
+pub(crate) struct Run {
+    pub(crate) status: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+static ALONE: Mutex<()> = Mutex::new(());
+
+impl Checkout {
+    pub(crate) fn new() -> Checkout {
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let root = dir.path();
+        let list = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"];
+        for name in text(&git(source, &list)).split_terminator('\0') {
+            let (from, to) = (source.join(name), root.join(name));
+            if from.exists() {
+                fs::create_dir_all(to.parent().unwrap()).unwrap();
+                fs::copy(from, to).unwrap();
+            }
+        }
+        git(root, &["init", "--quiet"]);
+        git(root, &["add", "--all"]);
+        let author = ["-c", "user.name=test", "-c", "user.email=test@example.org"];
+        git(root, &[&author[..], &["commit", "--quiet", "--message", "all"]].concat());
+        Checkout { dir, env: Vec::new(), _alone: alone }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub(crate) fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap()
+    }
+
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        fs::write(self.path(name), text).unwrap();
+    }
+
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
+        self.env.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Runs `cargo xtask` with `args`, whatever comes of it.
+    pub(crate) fn run(&self, args: &[&str]) -> Run {
+        let output = Command::new(env!("CARGO_BIN_EXE_xtask"))
+            .args(args)
+            .current_dir(self.dir.path())
+            .envs(self.env.iter().map(|(name, value)| (name, value)))
+            .output()
+            .unwrap();
+        let run = Run {
+            status: output.status.code(),
+            stdout: text(&output),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        };
+        eprintln!("$ cargo xtask {}\n{}{}", args.join(" "), run.stdout, run.stderr);
+        run
+    }
+
+    /// Runs `cargo xtask` with `args` and `--json`, which has to succeed, and gives the rows.
+    #[track_caller]
+    pub(crate) fn rows(&self, args: &[&str]) -> Rows {
+        let run = self.run(&[args, &["--json"]].concat());
+        assert_eq!(run.status, Some(0), "cargo xtask {}", args.join(" "));
+        let summary: Value = serde_json::from_str(&run.stdout).unwrap();
+        Rows(summary["images"].as_array().unwrap().clone())
+    }
+
+    /// Whether the builder had `step` of the mission's last build in its cache.
+    #[track_caller]
+    pub(crate) fn was_cached(&self, step: &str) -> bool {
+        let log = self.read("target/xtask/logs/image-build-hello.log");
+        let head = log.lines().find(|it| it.contains("] RUN ") && it.contains(step));
+        let number = head.and_then(|it| it.split(' ').next()).unwrap_or_else(|| panic!("{log}"));
+        log.lines().any(|it| it == format!("{number} CACHED"))
+    }
+}
+
+/// What a run printed of each image.
+pub(crate) struct Rows(Vec<Value>);
+
+impl Rows {
+    #[track_caller]
+    pub(crate) fn text(&self, image: &str, field: &str) -> String {
+        let row = self.0.iter().find(|it| it["image"] == image).expect("the image has a row");
+        row[field].as_str().expect("a text").to_owned()
+    }
+
+    #[track_caller]
+    pub(crate) fn action(&self, image: &str) -> String {
+        self.text(image, "action")
+    }
+
+    pub(crate) fn actions(&self) -> Vec<&str> {
+        self.0.iter().map(|it| it["action"].as_str().unwrap()).collect()
+    }
+}
+
+fn git(dir: &Path, args: &[&str]) -> Output {
+    run(Command::new("git").args(args).current_dir(dir))
+}
+
+/// Runs a command that has to succeed.
+#[track_caller]
+pub(crate) fn run(command: &mut Command) -> Output {
+    let output = command.output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {}\n{stderr}", output.status);
+    output
+}
+
+pub(crate) fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}

@@ -1,0 +1,103 @@
+//! Containers for tests, removed by their ids.
+
+use std::{
+    path::PathBuf,
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::checkout::{Checkout, run, text};
+
+/// The docker CLI for what tests do themselves.
+pub(crate) fn docker(args: &[&str]) -> Command {
+    let mut command = Command::new("docker");
+    command.args(args);
+    command
+}
+
+/// A container that is removed when this is dropped.
+pub(crate) struct Container {
+    pub(crate) id: String,
+}
+
+impl Container {
+    /// `docker run --detach` with `args`.
+    #[track_caller]
+    pub(crate) fn start(args: &[&str]) -> Container {
+        let output = run(&mut docker(&[&["run", "--detach"], args].concat()));
+        Container { id: text(&output).trim().to_owned() }
+    }
+
+    /// Waits until its health check passes.
+    #[track_caller]
+    pub(crate) fn wait_until_healthy(&self) {
+        let deadline = Instant::now() + Duration::from_secs(120);
+        let format = "{{.State.Health.Status}}";
+        while Instant::now() < deadline {
+            let status = run(&mut docker(&["inspect", "--format", format, &self.id]));
+            if text(&status).trim() == "healthy" {
+                return;
+            }
+            thread::sleep(Duration::from_millis(500));
+        }
+        let logs = run(&mut docker(&["logs", &self.id]));
+        panic!("not healthy after two minutes: {}", String::from_utf8_lossy(&logs.stderr));
+    }
+}
+
+impl Drop for Container {
+    fn drop(&mut self) {
+        let _ = docker(&["rm", "--force", "--volumes", &self.id]).output();
+    }
+}
+
+/// A registry of the test's own.
+pub(crate) struct Registry {
+    _container: Container,
+    /// `127.0.0.1:<port>`.
+    pub(crate) host: String,
+}
+
+impl Registry {
+    /// Starts one from our registry image, which `quickstart` or any push to `local` builds, and
+    /// makes it the checkout's.
+    pub(crate) fn start(checkout: &mut Checkout) -> Registry {
+        assert_eq!(checkout.run(&["quickstart"]).status, Some(0));
+        let image = "science-platform/registry:latest";
+        let container = Container::start(&["--publish", "127.0.0.1::5000", image]);
+        let port = run(&mut docker(&["port", &container.id, "5000/tcp"]));
+        let host = text(&port).trim().to_owned();
+        checkout.set("REGISTRY", &host);
+        Registry { _container: container, host }
+    }
+
+    /// The digest under a tag, if there is one.
+    pub(crate) fn digest(&self, name: &str) -> Option<String> {
+        let reference = format!("{}/{name}", self.host);
+        let inspect = ["manifest", "inspect", "--insecure", "--verbose", &reference];
+        let output = docker(&inspect).env("DOCKER_CLI_EXPERIMENTAL", "enabled").output().unwrap();
+        let value: serde_json::Value = serde_json::from_slice(&output.stdout).ok()?;
+        Some(value["Descriptor"]["digest"].as_str()?.to_owned())
+    }
+
+    /// All tags of a repository.
+    pub(crate) fn tags(&self, repository: &str) -> Vec<String> {
+        let url = format!("http://{}/v2/{repository}/tags/list", self.host);
+        let get = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1]).read().decode())";
+        let output = Command::new("python3").args(["-c", get, &url]).output().unwrap();
+        let value: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        let tags = value["tags"].as_array().cloned().unwrap_or_default();
+        tags.iter().map(|it| it.as_str().unwrap().to_owned()).collect()
+    }
+}
+
+/// An empty folder that a container's users of group 100 may write to, as a hub's volumes are.
+pub(crate) fn empty_home(checkout: &Checkout) -> PathBuf {
+    use std::os::unix::fs::PermissionsExt as _;
+    let home = checkout.path("target/home");
+    std::fs::create_dir_all(&home).unwrap();
+    std::os::unix::fs::chown(&home, Some(0), Some(100)).unwrap();
+    std::fs::set_permissions(&home, std::fs::Permissions::from_mode(0o2775)).unwrap();
+    home
+}

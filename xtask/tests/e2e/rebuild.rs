@@ -1,0 +1,50 @@
+//! A change rebuilds only what depends on it; read from the builder's own output.
+
+use crate::checkout::Checkout;
+
+const DIR: &str = "missions/hello/environments/hello";
+const CREATE: &str = "env-create hello";
+const UPDATE: &str = "env-update hello";
+
+/// LESSONS: cache-bust, flag-first.
+#[test]
+fn a_change_rebuilds_only_what_depends_on_it() {
+    let checkout = Checkout::new();
+    let floating = ["image-build", "hello", "--floating"];
+    checkout.rows(&floating);
+    let again = checkout.rows(&floating);
+    assert!(again.actions().iter().all(|it| *it == "unchanged"), "{:?}", again.actions());
+
+    let notebook = format!("{DIR}/tests/cmb.ipynb");
+    checkout.write(&notebook, &(checkout.read(&notebook) + "\n"));
+    assert_eq!(checkout.rows(&floating).action("hello"), "built");
+    assert!(
+        checkout.was_cached(CREATE) && checkout.was_cached(UPDATE),
+        "a test edit rebuilt the environment"
+    );
+
+    let pip = format!("{DIR}/hello.pip");
+    checkout.write(&pip, &(checkout.read(&pip) + "humanize\n"));
+    let rows = checkout.rows(&floating);
+    assert_eq!(
+        (rows.action("common").as_str(), rows.action("hello").as_str()),
+        ("unchanged", "built")
+    );
+    assert!(checkout.was_cached(CREATE), "an edit of hello.pip reran env-create");
+    assert!(!checkout.was_cached(UPDATE), "an edit of hello.pip did not rerun env-update");
+
+    let frozen = format!("{DIR}/hello-frozen.yml");
+    assert!(checkout.read(&frozen).contains("- humanize=="), "the floating build did not freeze");
+    checkout.write(&frozen, &checkout.read(&frozen).replace("humanize", "other"));
+    assert_eq!(
+        checkout.rows(&floating).action("hello"),
+        "unchanged",
+        "a frozen edit matters to a floating build"
+    );
+
+    let flipped = checkout.run(&["-n", "image-build", "hello", "--frozen"]);
+    assert!(
+        !flipped.stdout.contains("/common:latest"),
+        "flipping USE_FROZEN rebuilds the common image"
+    );
+}
