@@ -21,21 +21,16 @@ struct Step {
 }
 
 pub(crate) fn run(desk: &Desk<'_>) -> anyhow::Result<u8> {
-    let mut named = desk.named(&Missions::default()).map_err(failure::request)?;
-    let config = named.remove(0).config;
-    let engine = desk.engine(&config)?;
-    let mut rows = Vec::new();
-    for step in before_the_engine(desk, &engine)? {
-        rows.push(run_step(&engine, &step)?);
-    }
     let status = doctor::run(desk, true)?;
     if status != 0 {
         return Ok(status);
     }
-    let builder = desk.engine(&config)?.docker.builder(config.docker.as_deref())?;
-    for step in with_the_engine(desk, &builder)? {
-        rows.push(run_step(&engine, &step)?);
-    }
+    let config = desk.named(&Missions::default()).map_err(failure::request)?.remove(0).config;
+    let engine = desk.engine(&config)?;
+    let builder = engine.docker.builder(config.docker.as_deref())?;
+    let mut steps = before_the_engine(desk, &engine)?;
+    steps.extend(with_the_engine(desk, &builder)?);
+    let rows = steps.iter().map(|it| run_step(&engine, it)).collect::<anyhow::Result<Vec<_>>>()?;
     summary(desk, &rows)
 }
 
@@ -46,6 +41,7 @@ fn before_the_engine(desk: &Desk<'_>, engine: &Engine) -> anyhow::Result<Vec<Ste
     let bin = tools.join("bin");
     let (python, ruff) = (bin.join("python"), bin.join("ruff"));
     let (shellcheck, hadolint) = (bin.join("shellcheck"), bin.join("hadolint"));
+    let pre_commit = bin.join("pre-commit");
     let requirements = "xtask/tools.txt";
     let scripts = scripts(desk)?;
     let (shell, dockerfiles) = (&scripts.shell, &scripts.dockerfiles);
@@ -71,6 +67,7 @@ fn before_the_engine(desk: &Desk<'_>, engine: &Engine) -> anyhow::Result<Vec<Ste
                 cmd!(root, "{ruff} check"),
                 cmd!(root, "{ruff} format --check"),
                 cmd!(root, "{hadolint} {dockerfiles...}"),
+                cmd!(root, "{pre_commit} run --all-files"),
             ],
         ),
     ])
