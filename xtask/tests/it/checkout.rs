@@ -53,8 +53,8 @@ pub(crate) const FROZEN: &str = "# frozen: 1\n# platform: linux/amd64\n# base: s
 impl Checkout {
     /// One mission `hello`, a docker with buildx, and no other settings than the template's.
     pub(crate) fn new() -> Checkout {
-        let tmp = env!("CARGO_TARGET_TMPDIR");
-        let dir = tempfile::Builder::new().prefix("checkout-").tempdir_in(tmp).unwrap();
+        // Not below this repository, which would be found in the place of a broken checkout.
+        let dir = tempfile::Builder::new().prefix("checkout-").tempdir().unwrap();
         let res = Checkout { dir, path: vec!["bin", "tools"], env: Vec::new(), flaws: Vec::new() };
         for name in ["root", "state", "home", "tools"] {
             fs::create_dir(res.dir.path().join(name)).unwrap();
