@@ -4,13 +4,14 @@ use std::{
     collections::BTreeMap,
     io,
     path::{Path, PathBuf},
+    thread,
 };
 
 use anyhow::anyhow;
 use fs_err as fs;
 
 use crate::{
-    docker::{Docker, Image},
+    docker::Image,
     engine::Engine,
     files,
     frozen::{self, Frozen, changes},
@@ -32,8 +33,9 @@ pub(crate) fn freeze(
     if marker(engine, mission, image).exists() {
         return Ok(Vec::new());
     }
-    let exports = export(engine, mission, image, &environments(mission))?;
-    let changed = write(engine, &exports)?;
+    let mut questions = questions(engine, image, &environments(mission));
+    questions.push(debian(engine, mission, image));
+    let changed = write(&ask(engine, mission, questions)?)?;
     mark(engine, mission, image)?;
     Ok(changed)
 }
@@ -75,49 +77,81 @@ impl Export {
     }
 }
 
-/// Asks `image` what `environments` of `mission`, and its Debian part, consist of. Empty in a dry run.
+/// A command whose output is what a file has to say.
+pub(crate) struct Question {
+    pub(crate) cmd: Cmd,
+    pub(crate) path: PathBuf,
+    /// `None` for the list of Debian packages.
+    environment: Option<String>,
+}
+
+/// What to ask `image` about `environments`.
+pub(crate) fn questions(
+    engine: &Engine,
+    image: &Image,
+    environments: &[&Environment],
+) -> Vec<Question> {
+    let question = |it: &&Environment| Question {
+        cmd: command(engine, image, "/opt/common-scripts/env-export").args([&it.name]),
+        path: it.frozen_spec(),
+        environment: Some(it.name.clone()),
+    };
+    environments.iter().map(question).collect()
+}
+
+/// What to ask `image` about its Debian packages, which are recorded and not pinned.
+pub(crate) fn debian(engine: &Engine, mission: &Mission, image: &Image) -> Question {
+    let args = ["--show", "--showformat", "${Package}=${Version}\\n"];
+    Question {
+        cmd: command(engine, image, "dpkg-query").args(args),
+        path: mission.dir.join("packages-debian.txt"),
+        environment: None,
+    }
+}
+
+/// Past the entry point, whose messages are for people; without a network, which it must not need.
+fn command(engine: &Engine, image: &Image, program: &str) -> Cmd {
+    let flags = ["run", "--rm", "--network", "none", "--entrypoint", program, &image.id];
+    engine.docker.cmd(flags)
+}
+
+/// The answers to `questions` about `mission`. In a dry run prints these, and gives none.
 ///
 /// # Errors
 /// An export fails or is damaged.
-pub(crate) fn export(
+pub(crate) fn ask(
     engine: &Engine,
     mission: &Mission,
-    image: &Image,
-    environments: &[&Environment],
+    questions: Vec<Question>,
 ) -> anyhow::Result<Vec<Export>> {
-    // Past the entry point, whose messages are for people; without a network, which it must not need.
-    let docker: &Docker = &engine.docker;
-    let run = |program: &str| {
-        docker.cmd(["run", "--rm", "--network", "none", "--entrypoint", program, &image.id])
-    };
+    if engine.dry_run {
+        questions.iter().for_each(|it| println!("{} > {}", it.cmd, it.path.display()));
+        return Ok(Vec::new());
+    }
     let progress = engine.ui.progress(&format!("freeze-{}", mission.name));
-    let read = |cmd: &Cmd, path: &Path| {
-        if engine.dry_run {
-            println!("{cmd} > {}", path.display());
-            return Ok(None);
-        }
-        progress.step(&engine.repo.relative(path).display().to_string());
-        process::read(cmd).map(Some)
-    };
-    let mut res = Vec::new();
-    for environment in environments {
-        let (name, path) = (environment.name.as_str(), environment.frozen_spec());
-        let cmd = run("/opt/common-scripts/env-export").args([name]);
-        let Some(new) = read(&cmd, &path)? else { continue };
-        let frozen =
-            frozen::canonical(&path, &new, name).map_err(|Problem { line, what, .. }| {
+    for it in &questions {
+        progress.step(&engine.repo.relative(&it.path).display().to_string());
+    }
+    // Starting a container takes longer than what runs in it.
+    let texts: Vec<anyhow::Result<String>> = thread::scope(|scope| {
+        let read = |it: &'_ Question| process::read(&it.cmd);
+        let running: Vec<_> = questions.iter().map(|it| scope.spawn(move || read(it))).collect();
+        let join = |it: thread::ScopedJoinHandle<'_, _>| {
+            it.join().unwrap_or_else(|_| Err(anyhow!("a thread panicked")))
+        };
+        running.into_iter().map(join).collect()
+    });
+    let answer = |(Question { cmd, path, environment }, text): (Question, _)| {
+        let new: String = text?;
+        let parse = |name: String| {
+            frozen::canonical(&path, &new, &name).map_err(|Problem { line, what, .. }| {
                 anyhow!("`{cmd}` printed no frozen spec: line {line}: {what}")
-            })?;
-        let old = old(&path)?;
-        res.push(Export { frozen: Some(frozen), path, old, new });
-    }
-    // Recorded, not pinned.
-    let path = mission.dir.join("packages-debian.txt");
-    let cmd = run("dpkg-query").args(["--show", "--showformat", "${Package}=${Version}\\n"]);
-    if let Some(new) = read(&cmd, &path)? {
-        res.push(Export { frozen: None, old: old(&path)?, path, new });
-    }
-    Ok(res)
+            })
+        };
+        let frozen = environment.map(parse).transpose()?;
+        Ok(Export { frozen, old: old(&path)?, path, new })
+    };
+    questions.into_iter().zip(texts).map(answer).collect()
 }
 
 /// The text of a file, if there is one. One that is no text is as good as none: it is replaced.
@@ -133,13 +167,11 @@ fn old(path: &Path) -> anyhow::Result<Option<String>> {
 ///
 /// # Errors
 /// A folder cannot be written; no file was changed then.
-pub(crate) fn write(engine: &Engine, exports: &[Export]) -> anyhow::Result<Vec<PathBuf>> {
-    if engine.dry_run {
-        return Ok(Vec::new());
-    }
-    let files: Vec<(&Path, &[u8])> =
-        exports.iter().map(|it| (it.path.as_path(), it.new.as_bytes())).collect();
-    files::write_all(&files)
+pub(crate) fn write<'a>(
+    exports: impl IntoIterator<Item = &'a Export>,
+) -> anyhow::Result<Vec<PathBuf>> {
+    let texts = exports.into_iter().map(|it| (it.path.as_path(), it.new.as_bytes()));
+    files::write_all(&texts.collect::<Vec<_>>())
 }
 
 /// Notes that all of `mission` was frozen from `image`.

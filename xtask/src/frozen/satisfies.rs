@@ -16,12 +16,11 @@ use crate::{
     },
 };
 
-const FIX: &str = "run `cargo xtask freeze` for this environment, or take the edit back";
-
-/// What `asked` asks for and `frozen`, which is in `file`, does not have, and the reverse.
+/// What `asked` asks for and `frozen`, which is in `file`, does not have, and the reverse. `title`
+/// is the environment, as `freeze` takes it.
 pub(crate) fn findings(
     rule: &'static str,
-    file: &Path,
+    (file, title): (&Path, &str),
     frozen: &Frozen,
     asked: &Spec,
 ) -> Vec<Finding> {
@@ -29,7 +28,8 @@ pub(crate) fn findings(
     let known = Known::new(frozen);
     let mut res = Vec::new();
     let mut find = |file: &Path, line: usize, what: String| {
-        let (file, fix) = (file.to_owned(), FIX.to_owned());
+        let fix = format!("run `cargo xtask freeze {title}`, or take the edit back");
+        let file = file.to_owned();
         res.push(Finding { file, line: Some(line), rule, what, fix });
     };
     for it in &asked.conda {

@@ -181,6 +181,8 @@ fn specifiers(text: &str) -> Result<VersionSpecifiers, Wrong> {
         Some(inner) => inner.trim(),
         None => text,
     };
+    // A comma may stand at the end: pip reads that.
+    let text = text.strip_suffix(',').unwrap_or(text);
     if text.is_empty() {
         return Ok(VersionSpecifiers::empty());
     }

@@ -14,7 +14,7 @@ use crate::{
     build::{Builds, Built, Missing},
     cli,
     engine::Engine,
-    failure, files,
+    failure,
     freeze::{self, Export},
     frozen::changes::{self, Change},
     repo::{Environment, Mission},
@@ -41,31 +41,37 @@ pub(crate) fn run(desk: &Desk<'_>, args: &cli::Freeze) -> anyhow::Result<u8> {
     if args.verify {
         return verify::run(desk, &engine, &mut builds, &selected, &chosen, args.diff);
     }
-    let mut all = Vec::new();
-    for it in &chosen {
-        let built = image(&mut builds, it)?;
-        let environments = selected.of(&it.mission);
-        let exports = freeze::export(&engine, &it.mission, &built.image, &environments)?;
-        all.push((it, built, exports));
-    }
-    if !desk.cli.dry_run {
-        let exports: Vec<&Export> = all.iter().flat_map(|it| &it.2).collect();
-        let texts: Vec<_> =
-            exports.iter().map(|it| (it.path.as_path(), it.new.as_bytes())).collect();
-        files::write_all(&texts)?;
-        report(
-            desk,
-            args,
-            &all.iter().flat_map(|it| rows(desk, &it.0.mission, &it.2)).collect::<Vec<_>>(),
-        )?;
-    }
-    for (it, built, _) in &all {
-        // One that was not frozen whole is frozen by the next build.
-        if selected.is_whole(&it.mission) {
-            freeze::mark(&engine, &it.mission, &built.image)?;
-        }
-    }
+    write(desk, &engine, &mut builds, args, &selected, &chosen)?;
     Ok(0)
+}
+
+/// Asks all images before any file is written, and then writes all files.
+fn write(
+    desk: &Desk<'_>,
+    engine: &Engine,
+    builds: &mut Builds<'_>,
+    args: &cli::Freeze,
+    selected: &Selected,
+    chosen: &[Chosen],
+) -> anyhow::Result<()> {
+    let mut all = Vec::new();
+    for it in chosen {
+        let built = image(builds, it)?;
+        let mut questions = freeze::questions(engine, &built.image, &selected.of(&it.mission));
+        questions.push(freeze::debian(engine, &it.mission, &built.image));
+        all.push((&it.mission, built, freeze::ask(engine, &it.mission, questions)?));
+    }
+    if desk.cli.dry_run {
+        return Ok(());
+    }
+    freeze::write(all.iter().flat_map(|(.., exports)| exports))?;
+    let rows: Vec<Row> = all.iter().flat_map(|(it, _, exports)| rows(desk, it, exports)).collect();
+    report(desk, args, &rows)?;
+    // One that was not frozen whole is frozen by the next build.
+    for (mission, built, _) in all.iter().filter(|(it, ..)| selected.is_whole(it)) {
+        freeze::mark(engine, mission, &built.image)?;
+    }
+    Ok(())
 }
 
 /// Writes the Dockerfiles that images are built from, and reads all that goes into them.

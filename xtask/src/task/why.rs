@@ -155,7 +155,8 @@ fn text(answer: &Answer) -> String {
     let package = package.map_or("", String::as_str);
     let mut res = format!("{mission}/{environment}: {package} {version}\n");
     for Chain { packages, list, line } in chains {
-        let line = line.clone().unwrap_or_else(|| format!("{list}, which asks for it no more"));
+        let gone = || format!("{list}: {}, which it asks for no more", packages[0]);
+        let line = line.clone().unwrap_or_else(gone);
         let through = match packages.as_slice() {
             [_] => String::new(),
             packages => format!(" → {}", packages[1..].join(" → ")),

@@ -10,6 +10,7 @@ mod machine;
 mod commands;
 mod building;
 mod freezing;
+mod frozen_specs;
 mod testing;
 mod publishing;
 mod containers;

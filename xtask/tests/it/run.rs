@@ -126,6 +126,12 @@ impl Done {
         self
     }
 
+    /// A signal that cannot be handled ended it.
+    #[track_caller]
+    pub(crate) fn killed(self) {
+        assert_eq!(self.code, None, "{}", self.stderr);
+    }
+
     /// Standard error has `part`.
     #[track_caller]
     pub(crate) fn says(self, part: &str) -> Done {

@@ -28,7 +28,7 @@ fn found(frozen: &str, files: &[(&str, &str)]) -> String {
     }
     assert_eq!(problems, []);
     let frozen = parse(Path::new("f.yml"), frozen).unwrap();
-    let text = report::text(findings("rule", Path::new("f.yml"), &frozen, &asked));
+    let text = report::text(findings("rule", (Path::new("f.yml"), "m/e"), &frozen, &asked));
     text.lines().filter(|it| !it.contains("  fix: ")).collect::<Vec<_>>().join("\n")
 }
 

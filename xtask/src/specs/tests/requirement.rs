@@ -37,6 +37,7 @@ fn requirements_are_read() {
         "a[B_c,d] ~=1.2.0 ; python_version<'4'",
         expect![[r#"a ["b-c", "d"] ~=1.2.0; marked []"#]],
     );
+    check("a>=1,", expect!["a [] >=1 []"]);
     check("a[]===1.0", expect!["a [] ===1.0 []"]);
     let hashes =
         format!("a==1!2.* --hash=sha256:{} --hash sha256:{}", "1".repeat(64), "2".repeat(64));

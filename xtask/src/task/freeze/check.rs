@@ -130,7 +130,7 @@ impl Lists {
         let mut res = header.findings(&file, text, &frozen, title);
         let none = Spec::default();
         let asked = self.asked.get(&environment.name).unwrap_or(&none);
-        res.extend(satisfies::findings(RULE.name, &file, &frozen, asked));
+        res.extend(satisfies::findings(RULE.name, (&file, title), &frozen, asked));
         res
     }
 }

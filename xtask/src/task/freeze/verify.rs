@@ -62,13 +62,15 @@ pub(super) fn run(
     let mut rows = Vec::new();
     for it in chosen {
         let built = image(builds, it)?;
-        let environments = selected.of(&it.mission);
-        let exports = freeze::export(engine, &it.mission, &built.image, &environments)?;
-        if !engine.dry_run {
-            let of_mission = rows_of(desk, it, &built, &exports);
-            record(engine, it, &built, &of_mission)?;
-            rows.extend(of_mission);
+        let questions = freeze::questions(engine, &built.image, &selected.of(&it.mission));
+        if engine.dry_run {
+            questions.iter().for_each(|it| println!("{} | cmp - {}", it.cmd, it.path.display()));
+            continue;
         }
+        let exports = freeze::ask(engine, &it.mission, questions)?;
+        let of_mission = rows_of(desk, it, &built, &exports);
+        record(engine, it, &built, &of_mission)?;
+        rows.extend(of_mission);
     }
     report(desk, &rows, diff)?;
     Ok(u8::from(rows.iter().any(|it| it.verdict == Verdict::Different)))

@@ -51,11 +51,11 @@ fn each_list_has_its_shortest_chain() {
     check(
         "a",
         expect![[r#"
-        m/e: a 1
-          envs/e.pip:1: b → a
-          old.pip, which asks for it no more → a
-          envs/e.pip:3: d>=4 → c → a
-    "#]],
+            m/e: a 1
+              envs/e.pip:1: b → a
+              old.pip: c, which it asks for no more → a
+              envs/e.pip:3: d>=4 → c → a
+        "#]],
     );
     check(
         "d",
