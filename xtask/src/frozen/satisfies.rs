@@ -24,43 +24,23 @@ pub(crate) fn findings(
     frozen: &Frozen,
     asked: &Spec,
 ) -> Vec<Finding> {
-    let target = Target { python: frozen.python_version().to_owned(), platform: frozen.platform };
     let known = Known::new(frozen);
-    let mut res = Vec::new();
-    let mut find = |file: &Path, line: usize, what: String| {
+    let finding = |file: &Path, line: usize, what: String| {
         let fix = format!("run `cargo xtask freeze {title}`, or take the edit back");
-        let file = file.to_owned();
-        res.push(Finding { file, line: Some(line), rule, what, fix });
+        Finding { file: file.to_owned(), line: Some(line), rule, what, fix }
     };
+    let mut res = Vec::new();
     for it in &asked.conda {
-        if let Some(why) = known.conda(&it.what) {
-            find(&it.file, it.line, format!("`{}`: {why}", it.text));
-        }
+        let why = known.conda(&it.what);
+        res.extend(why.map(|why| finding(&it.file, it.line, format!("`{}`: {why}", it.text))));
     }
-    let applies = |it: &&Asked<Requirement>| {
-        it.what.marker.as_ref().is_none_or(|marker| marker.holds(&target) == Some(true))
-    };
-    for it in asked.pip.iter().filter(applies) {
-        let why = match known.package(&it.what.name) {
-            Some(package) => package.refuses(&it.what),
-            None => Some("the frozen spec does not have it".to_owned()),
-        };
-        if let Some(why) = why {
-            find(&it.file, it.line, format!("`{}`: {why}", it.text));
-        }
-    }
-    for it in asked.constraints.iter().filter(applies) {
-        let package = known.package(&it.what.name);
-        if let Some(why) = package.and_then(|package| package.refuses(&it.what)) {
-            find(&it.file, it.line, format!("`{}`: {why}", it.text));
-        }
+    for (it, why) in known.missing(frozen, asked) {
+        res.push(finding(&it.file, it.line, format!("`{}`: {why}", it.text)));
     }
     for (pin, list) in known.asked_no_more(frozen, asked) {
-        find(
-            file,
-            pin.line,
-            format!("`{}` is here since {list} asked for it, which it does not", pin.name),
-        );
+        let name = &pin.name;
+        let what = format!("`{name}` is here since {list} asked for it, which it does not");
+        res.push(finding(file, pin.line, what));
     }
     res
 }
@@ -124,6 +104,28 @@ impl<'a> Known<'a> {
             Some(version) if spec.takes(version) => None,
             Some(version) => Some(format!("frozen is {version}")),
         }
+    }
+
+    /// The lines of pip lists that are not satisfied, and why.
+    fn missing<'b>(
+        &self,
+        frozen: &Frozen,
+        asked: &'b Spec,
+    ) -> Vec<(&'b Asked<Requirement>, String)> {
+        let python = frozen.python_version().to_owned();
+        let target = Target { python, platform: frozen.platform };
+        let applies = |it: &&Asked<Requirement>| {
+            it.what.marker.as_ref().is_none_or(|marker| marker.holds(&target) == Some(true))
+        };
+        let why = |it: &Requirement, is_wanted: bool| match self.package(&it.name) {
+            Some(package) => package.refuses(it),
+            None => is_wanted.then(|| "the frozen spec does not have it".to_owned()),
+        };
+        let wanted = asked.pip.iter().map(|it| (it, true));
+        // A constraint is about packages that are there.
+        let limits = asked.constraints.iter().map(|it| (it, false));
+        let all = wanted.chain(limits).filter(|(it, _)| applies(it));
+        all.filter_map(|(it, is_wanted)| Some((it, why(&it.what, is_wanted)?))).collect()
     }
 
     /// Pins that a list asked for, as their comments tell, and the list that does not any more.

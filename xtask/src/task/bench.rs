@@ -3,6 +3,7 @@
 
 use std::{
     env,
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -32,12 +33,6 @@ pub(crate) fn run(desk: &Desk<'_>, args: &cli::Bench) -> anyhow::Result<u8> {
     let exe = env::current_exe()?;
     let docker = Docker::find(None, &desk.repo.root)?;
     let image_all = cmd!(desk.repo.root, "{exe} image-all hello --json");
-    let seconds = |what, measured: Duration, budget| Figure {
-        what,
-        measured: measured.as_secs_f64(),
-        budget,
-        unit: "s",
-    };
     let mut res = Vec::new();
     if args.cold {
         forget(desk, &docker)?;
@@ -57,8 +52,27 @@ pub(crate) fn run(desk: &Desk<'_>, args: &cli::Bench) -> anyhow::Result<u8> {
     res.push(seconds("cargo xtask --help", median(&cmd!(desk.repo.root, "{exe} --help"))?, 0.15));
     process::read(&image_all)?;
     res.push(seconds("image-all, nothing changed", median(&image_all)?, 0.5));
+    res.extend(frozen_specs(desk, &exe)?);
     res.extend(sizes(&docker)?);
     print(desk, &res)
+}
+
+fn seconds(what: &'static str, measured: Duration, budget: f64) -> Figure {
+    Figure { what, measured: measured.as_secs_f64(), budget, unit: "s" }
+}
+
+fn frozen_specs(desk: &Desk<'_>, exe: &Path) -> anyhow::Result<Vec<Figure>> {
+    let root = &desk.repo.root;
+    // It asks the image, as `freeze` does, and writes no tracked file.
+    let freeze = cmd!(root, "{exe} freeze --verify hello");
+    process::read(&freeze)?;
+    let check = cmd!(root, "{exe} freeze --check --all");
+    Ok(vec![
+        seconds("freezing a built environment", time(&freeze)?, 5.0),
+        seconds("freeze --check of all missions", median(&check)?, 0.3),
+        seconds("why", median(&cmd!(root, "{exe} why numpy --all"))?, 0.2),
+        seconds("diff", median(&cmd!(root, "{exe} diff hello"))?, 0.2),
+    ])
 }
 
 /// Empties the builder's cache and removes our images.

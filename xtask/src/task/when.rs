@@ -159,6 +159,11 @@ struct Open<'a> {
 
 impl Open<'_> {
     fn line(&mut self, line: &str, package: &str) {
+        // Most lines are about others, and reading one takes longer than this.
+        let word = package.split('-').max_by_key(|it| it.len()).unwrap_or(package);
+        if !line.contains(word) {
+            return;
+        }
         let side = match line.as_bytes().first() {
             Some(b'-') => &mut self.old,
             Some(b'+') => &mut self.new,
