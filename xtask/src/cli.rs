@@ -211,6 +211,9 @@ pub(crate) struct Diff {
     /// Compare with the frozen spec of this commit
     #[arg(long, value_name = "REV", default_value = "HEAD")]
     pub(crate) since: String,
+    /// Compare the file with what the image consists of that is built already
+    #[arg(long, conflicts_with = "since")]
+    pub(crate) image: bool,
     /// Show the summary as Markdown, for a pull request
     #[arg(long)]
     pub(crate) markdown: bool,

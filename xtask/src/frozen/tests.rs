@@ -3,6 +3,7 @@ use std::path::Path;
 use expect_test::{Expect, expect};
 
 use super::{Frozen, canonical, changes, parse};
+use crate::repo::Repo;
 
 mod malformed;
 mod property;
@@ -30,15 +31,22 @@ pub(crate) fn good() -> Frozen {
     parse(Path::new("good.yml"), GOOD).unwrap()
 }
 
-/// What a real floating build wrote.
+/// What real floating builds wrote.
 #[test]
-fn the_spec_of_hello_is_canonical() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../missions/hello/environments/hello/hello-frozen.yml");
-    let text = fs_err::read_to_string(&path).unwrap();
-    let frozen = canonical(&path, &text, "hello").unwrap();
-    assert_eq!(frozen.to_string(), text);
-    assert!(frozen.pip.len() > 30, "{} packages", frozen.pip.len());
+fn the_specs_of_this_repository_are_canonical() {
+    let repo = Repo::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("..")).unwrap();
+    let mut packages = 0;
+    for environment in repo.missions.iter().flat_map(|it| &it.environments) {
+        let path = environment.frozen_spec();
+        if !path.is_file() {
+            continue;
+        }
+        let text = fs_err::read_to_string(&path).unwrap();
+        let frozen = canonical(&path, &text, &environment.name).unwrap();
+        assert_eq!(frozen.to_string(), text);
+        packages += frozen.pip.len();
+    }
+    assert!(packages > 100, "{packages}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! `diff`: what changed in a frozen spec since a commit.
+//! `diff`: what changed in a frozen spec since a commit, or what differs in the image.
 
 use std::path::PathBuf;
 
@@ -7,12 +7,15 @@ use fs_err as fs;
 use serde::Serialize;
 
 use crate::{
-    cli, failure,
+    build::{Builds, Missing},
+    cli::{self, Missions},
+    failure, freeze,
     frozen::{
         self, Frozen,
         changes::{self, Change},
     },
     process::{self, cmd},
+    repo::{Environment, Mission},
     task::{
         Desk,
         freeze::{find, title},
@@ -24,55 +27,98 @@ use crate::{
 struct Answer {
     mission: String,
     environment: String,
-    /// The commit that it is compared with.
-    since: String,
+    /// The commit whose file is the older one.
+    since: Option<String>,
+    /// The image that is compared with the file.
+    image: Option<String>,
     changes: Vec<Change>,
 }
 
 pub(crate) fn run(desk: &Desk<'_>, args: &cli::Diff) -> anyhow::Result<u8> {
-    let answer = answer(desk, args).map_err(failure::request)?;
+    let (mission, environment) =
+        find(&desk.repo, None, &args.environment).map_err(failure::request)?;
+    let answer = match args.image {
+        true => of_image(desk, mission, environment)?,
+        false => {
+            since(desk, mission, environment, &args.since).map(Some).map_err(failure::request)?
+        }
+    };
+    let Some(answer) = answer else { return Ok(0) };
     if desk.cli.json {
         println!("{}", serde_json::to_string_pretty(&answer).context("changes are plain data")?);
         return Ok(0);
     }
-    let Answer { mission, environment, since, changes } = &answer;
-    let short: String = since.chars().take(12).collect();
+    let title = headline(&answer);
     if args.markdown {
-        print!("### {mission}/{environment} since {short}\n\n{}", changes::markdown(changes));
-    } else if changes.is_empty() {
-        println!("{mission}/{environment}: nothing changed since {short}");
+        print!("### {title}\n\n{}", changes::markdown(&answer.changes));
+    } else if answer.changes.is_empty() {
+        println!("{title}: nothing changed");
     } else {
-        print!("{mission}/{environment} since {short}:\n{}", changes::text(changes));
+        print!("{title}:\n{}", changes::text(&answer.changes));
     }
     Ok(0)
 }
 
-fn answer(desk: &Desk<'_>, args: &cli::Diff) -> anyhow::Result<Answer> {
-    let (mission, environment) = find(&desk.repo, None, &args.environment)?;
+fn headline(answer: &Answer) -> String {
+    let Answer { mission, environment, since, image, .. } = answer;
+    let short = |id: &String| id.trim_start_matches("sha256:").chars().take(12).collect::<String>();
+    let since = since.iter().map(|it| format!(" since {}", short(it)));
+    let image = image.iter().map(|it| format!(" in image {}", short(it)));
+    format!("{mission}/{environment}{}", since.chain(image).collect::<String>())
+}
+
+/// What the mission's image, of the mode that the settings ask for, has and the file has not.
+/// `None` in a dry run.
+fn of_image(
+    desk: &Desk<'_>,
+    mission: &Mission,
+    environment: &Environment,
+) -> anyhow::Result<Option<Answer>> {
+    let missions = Missions { missions: vec![mission.name.clone()], ..Missions::default() };
+    let named = desk.named(&missions).map_err(failure::request)?;
+    let engine = desk.engine(&named[0].config)?;
+    let chosen = desk.choose(&engine, named)?;
+    let mut builds = Builds::new(&engine, Missing::Refuse)?;
+    let chain = builds.chain(&chosen[0].config, &chosen[0].chain)?;
+    let image = &chain.last().context("a chain has an image")?.image;
+    let questions = freeze::questions(&engine, image, &[environment]);
+    let exports = freeze::ask(&engine, mission, questions)?;
+    Ok(exports.first().map(|it| Answer {
+        mission: mission.name.clone(),
+        environment: environment.name.clone(),
+        since: None,
+        image: Some(image.id.clone()),
+        changes: it.changes(),
+    }))
+}
+
+fn since(
+    desk: &Desk<'_>,
+    mission: &Mission,
+    environment: &Environment,
+    revision: &str,
+) -> anyhow::Result<Answer> {
     let path = environment.frozen_spec();
     let name = desk.repo.relative(&path).to_owned();
-    let since = commit(desk, &args.since)?;
+    let since = commit(desk, revision)?;
     let old = at(desk, &since, &name)?;
     let new = if path.is_file() { Some(fs::read_to_string(&path)?) } else { None };
     if old.is_none() && new.is_none() {
         let title = title(mission, environment);
-        bail!(
-            "{}: there is none, here or in {}; run `cargo xtask freeze {title}`",
-            name.display(),
-            args.since
-        );
+        let name = name.display();
+        bail!("{name}: there is none, here or in {revision}; run `cargo xtask freeze {title}`");
     }
     let parse = |text: Option<String>| -> anyhow::Result<Option<Frozen>> {
         Ok(text.map(|it| frozen::parse(&name, &it)).transpose()?)
     };
     // One from before this format is none.
     let old = parse(old).unwrap_or_default();
-    let new = parse(new)?;
     Ok(Answer {
         mission: mission.name.clone(),
         environment: environment.name.clone(),
-        changes: changes::changes(old.as_ref(), new.as_ref()),
-        since,
+        changes: changes::changes(old.as_ref(), parse(new)?.as_ref()),
+        since: Some(since),
+        image: None,
     })
 }
 

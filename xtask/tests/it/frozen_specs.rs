@@ -128,6 +128,19 @@ fn freeze_builds_what_is_not_there() {
 }
 
 #[test]
+fn an_image_is_compared_with_the_file() {
+    let checkout = built();
+    let floating = ["--set", "USE_FROZEN=0", "diff", "hello", "--image"];
+    checkout.run(&floating).status(0).printed(&expect![[r#"
+        hello/hello in image …:
+          (base) sha256:0 → sha256:…
+          numpy 2.2.0 added
+    "#]]);
+    checkout.run(&["diff", "hello", "--image"]).status(1).says("it is not built");
+    assert_eq!(checkout.read(SPEC), FROZEN);
+}
+
+#[test]
 fn freeze_of_what_is_not_there() {
     let checkout = Checkout::new();
     checkout.mission("roman");
