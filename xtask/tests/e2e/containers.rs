@@ -92,6 +92,18 @@ impl Registry {
     }
 }
 
+impl Drop for Registry {
+    /// The registry's names on the engine mean nothing without it.
+    fn drop(&mut self) {
+        let reference = format!("reference={}/*", self.host);
+        let format = "{{.Repository}}:{{.Tag}}";
+        let list = docker(&["image", "ls", "--filter", &reference, "--format", format]).output();
+        for name in list.iter().map(text).collect::<String>().lines() {
+            let _ = docker(&["image", "rm", name]).output();
+        }
+    }
+}
+
 /// An empty folder that a container's users of group 100 may write to, as a hub's volumes are.
 pub(crate) fn empty_home(checkout: &Checkout) -> PathBuf {
     use std::os::unix::fs::PermissionsExt as _;
