@@ -34,8 +34,13 @@ def message(code: str) -> dict:
         "version": "5.3",
     }
     content = {"code": code, "silent": False, "store_history": False, "allow_stdin": False}
-    return {"header": header, "parent_header": {}, "metadata": {}, "content": content,
-            "channel": "shell"}
+    return {
+        "header": header,
+        "parent_header": {},
+        "metadata": {},
+        "content": content,
+        "channel": "shell",
+    }
 
 
 def run_cell(connection: websocket.WebSocket, code: str) -> str:
