@@ -28,6 +28,12 @@ pub(crate) struct Receipt {
     /// When the tests began, RFC 3339, UTC.
     pub(crate) started: String,
     pub(crate) seconds: f64,
+    /// Whether all tests were asked for; a selection of them proves nothing about the image.
+    #[serde(default)]
+    pub(crate) complete: bool,
+    /// What the image said of itself when it was tested.
+    #[serde(default)]
+    pub(crate) contents: Contents,
     pub(crate) tests: Vec<Test>,
     /// Whether freezing this image gave its frozen specs again, by environment; added by
     /// `freeze --verify`.
@@ -50,6 +56,26 @@ pub(crate) struct Test {
     pub(crate) seconds: f64,
     /// The last lines of the error, empty when it passed.
     pub(crate) message: String,
+    /// The command that runs this test alone in the image.
+    #[serde(default)]
+    pub(crate) again: String,
+}
+
+/// Versions of what an image holds: the file `image.json` among the test results.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Contents {
+    /// The version of the package jupyterhub beside the server; empty without one.
+    pub(crate) jupyterhub: String,
+    pub(crate) environments: BTreeMap<String, Installed>,
+}
+
+/// What is installed in an environment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Installed {
+    /// `3.13.5`.
+    pub(crate) python: String,
+    /// Versions of Python distributions, by normalised name.
+    pub(crate) packages: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,10 +113,12 @@ pub(crate) struct Expected {
 }
 
 impl Receipt {
-    /// Whether it has a result and each result is a success. That it is complete is a result, too:
-    /// see [`missing`].
+    /// Whether all tests were asked for, and each result is a success. That a test did not run is a
+    /// result, too: see [`missing`].
     pub(crate) fn passed(&self) -> bool {
-        !self.tests.is_empty() && self.tests.iter().all(|it| it.outcome == Outcome::Passed)
+        self.complete
+            && !self.tests.is_empty()
+            && self.tests.iter().all(|it| it.outcome == Outcome::Passed)
     }
 
     pub(crate) fn failures(&self) -> impl Iterator<Item = &Test> {
@@ -161,6 +189,7 @@ pub(crate) fn missing(expected: &BTreeSet<Expected>, tests: &[Test]) -> Vec<Test
         outcome: Outcome::Failed,
         seconds: 0.0,
         message: "it was not run: environments/test has to run the standard tests too".to_owned(),
+        again: String::new(),
     };
     expected.iter().filter(has).map(failed).collect()
 }
@@ -175,6 +204,7 @@ impl Test {
             outcome: Outcome::Failed,
             seconds: 0.0,
             message,
+            again: String::new(),
         }
     }
 

@@ -79,7 +79,7 @@ class EnvTest(unittest.TestCase):
 
     def test_lines_of_the_record(self):
         done = self.made.run("env-test", "odd")
-        keys = {"environment", "kind", "name", "outcome", "seconds", "message"}
+        keys = {"environment", "kind", "name", "outcome", "seconds", "message", "again"}
         for result in done.recorded:
             self.assertEqual(set(result), keys)
             self.assertEqual(result["environment"], "odd")

@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Expected, Outcome, Receipt, missing, parse_results};
+use super::{Contents, Expected, Outcome, Receipt, missing, parse_results};
 
 const RESULTS: &str = r#"{"environment":"hello","kind":"import","name":"numpy","outcome":"passed","seconds":0.5,"message":""}
 
@@ -17,6 +17,8 @@ fn receipt() -> Receipt {
         frozen_specs: BTreeMap::new(),
         started: "2026-11-22T10:00:00Z".to_owned(),
         seconds: 1.0,
+        complete: true,
+        contents: Contents::default(),
         tests: parse_results(RESULTS).unwrap(),
         refrozen: BTreeMap::new(),
         published: Vec::new(),
@@ -36,6 +38,15 @@ fn one_failure_fails_the_receipt() {
     assert!(!receipt.passed());
     receipt.tests[1].outcome = Outcome::Passed;
     assert!(receipt.passed());
+}
+
+#[test]
+fn a_selection_proves_nothing() {
+    let mut receipt = receipt();
+    receipt.tests.truncate(1);
+    assert!(receipt.passed());
+    receipt.complete = false;
+    assert!(!receipt.passed());
 }
 
 #[test]

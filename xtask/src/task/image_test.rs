@@ -14,7 +14,7 @@ use crate::{
     container::Container,
     engine::{Engine, Log},
     freeze,
-    receipt::{self, Outcome, Receipt, Test},
+    receipt::{self, Contents, Outcome, Receipt, Test},
     task::Chosen,
     tests_of_mission,
 };
@@ -46,6 +46,7 @@ pub(crate) fn test(
     let receipt = Receipt {
         started: humantime::format_rfc3339_seconds(started).to_string(),
         seconds: clock.elapsed().as_secs_f64(),
+        complete: true,
         tests,
         refrozen: old.map(|it| it.refrozen).unwrap_or_default(),
         ..untested(chosen, built)?
@@ -71,6 +72,8 @@ pub(crate) fn untested(chosen: &Chosen, built: &Built) -> anyhow::Result<Receipt
         },
         started: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
         seconds: 0.0,
+        complete: false,
+        contents: Contents::default(),
         tests: Vec::new(),
         refrozen: std::collections::BTreeMap::new(),
         published: Vec::new(),

@@ -46,6 +46,7 @@ class Result:
         names = ("environment", "kind", "name", "outcome", "seconds", "message")
         values = {name: getattr(self, name) for name in names}
         values["seconds"] = round(self.seconds, 3)
+        values["again"] = self.again()
         return json.dumps(values, ensure_ascii=False)
 
     def again(self) -> str:
