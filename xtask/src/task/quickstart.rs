@@ -12,7 +12,7 @@ Next:
   cargo xtask image-sh hello      look around in the image
   cargo xtask list                the missions there are
   cargo xtask --help              all tasks
-  docs/ARCHITECTURE.md            how it works
+  README.md, docs/               what to do each day, and how it works
 To make it yours, copy setup-env.template to setup-env: your registry, your base image.";
 
 /// Gives the exit status of the first part that did not succeed.
