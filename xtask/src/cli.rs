@@ -23,16 +23,16 @@ Exit status: 0 all done, 1 the work failed, 2 the request or a file is wrong,
 )]
 pub(crate) struct Cli {
     /// Print the commands instead of running them; what only a run can know stands as <image-id>
-    #[arg(short = 'n', long, global = true)]
+    #[arg(short = 'n', long, global = true, help_heading = "For every task")]
     pub(crate) dry_run: bool,
     /// Print the result as JSON on stdout
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = "For every task")]
     pub(crate) json: bool,
     /// Show what the programs print, not only their steps
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, help_heading = "For every task")]
     pub(crate) verbose: bool,
     /// A setting for this run, before all other places it may come from
-    #[arg(long, global = true, value_name = "NAME=VALUE")]
+    #[arg(long, global = true, value_name = "NAME=VALUE", help_heading = "For every task")]
     pub(crate) set: Vec<String>,
     #[command(subcommand)]
     pub(crate) task: Task,
