@@ -15,6 +15,7 @@ use crate::{
     engine::{Engine, Log},
     failure, files,
     image::{self, Make, Parent, Reason, Recipe},
+    made::Made,
     process::{self, cmd},
 };
 
@@ -145,6 +146,8 @@ impl<'a> Builds<'a> {
         let recipe = step.recipe;
         let mut log = self.engine.log(&format!("image-build-{}", recipe.name))?;
         log.step(reason.text());
+        let started = Instant::now();
+        log.expect(Made::read(&self.engine.repo, recipe)?.map(|it| it.seconds));
         let id = match &recipe.make {
             Make::Import => self.import(step, &mut log)?,
             Make::Build(dockerfile) => self.build(step, dockerfile, &mut log)?,
@@ -157,6 +160,7 @@ impl<'a> Builds<'a> {
         if self.engine.dry_run {
             return Ok(unknown_image());
         }
+        Made::new(recipe, started.elapsed()).write(&self.engine.repo, recipe)?;
         self.engine
             .docker
             .image(&tag)?

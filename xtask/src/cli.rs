@@ -61,6 +61,9 @@ pub(crate) enum Task {
     ImageExec(ImageExec),
     /// Open a shell in a mission's image
     ImageSh(ImageSh),
+    /// What `image-all` would build, test and push, and which file or setting caused it
+    #[command(after_help = "Example: cargo xtask explain --all")]
+    Explain(Missions),
     /// Write what floating images consist of to their frozen specs
     #[command(after_help = "\
 Examples:
@@ -257,7 +260,7 @@ impl Task {
             Task::ImageUpdate(it) => Some(&it.missions),
             Task::ImageBuild(it) | Task::ImageAll(it) => Some(&it.missions),
             Task::ImageTest(it) => Some(&it.missions),
-            Task::ImagePush(it) | Task::Config(it) => Some(it),
+            Task::ImagePush(it) | Task::Explain(it) | Task::Config(it) => Some(it),
             _ => None,
         }
     }

@@ -74,17 +74,17 @@ impl Context {
 
     /// Feeds all there is to know about the context to `hasher`, unambiguously.
     pub(crate) fn hash(&self, hasher: &mut blake3::Hasher) {
-        for (path, entry) in &self.entries {
-            let (kind, bytes) = match entry {
-                Entry::File { executable: false, bytes } => ("file", bytes.as_slice()),
-                Entry::File { executable: true, bytes } => ("script", bytes.as_slice()),
-                Entry::Link { target } => ("link", target.as_os_str().as_encoded_bytes()),
-            };
-            for field in [path.as_os_str().as_encoded_bytes(), kind.as_bytes(), bytes] {
-                hasher.update(&(field.len() as u64).to_le_bytes());
-                hasher.update(field);
-            }
-        }
+        self.entries.iter().for_each(|(path, entry)| hash_entry(path, entry, hasher));
+    }
+
+    /// A digest of each entry, by its path.
+    pub(crate) fn digests(&self) -> BTreeMap<String, String> {
+        let digest = |(path, entry): (&PathBuf, &Entry)| {
+            let mut hasher = blake3::Hasher::new();
+            hash_entry(path, entry, &mut hasher);
+            (path.display().to_string(), hasher.finalize().to_hex().to_string())
+        };
+        self.entries.iter().map(digest).collect()
     }
 
     /// Writes the context below `dir`, which is emptied first.
@@ -143,6 +143,18 @@ impl Context {
         };
         self.entries.insert(name.to_owned(), entry);
         Ok(())
+    }
+}
+
+fn hash_entry(path: &Path, entry: &Entry, hasher: &mut blake3::Hasher) {
+    let (kind, bytes) = match entry {
+        Entry::File { executable: false, bytes } => ("file", bytes.as_slice()),
+        Entry::File { executable: true, bytes } => ("script", bytes.as_slice()),
+        Entry::Link { target } => ("link", target.as_os_str().as_encoded_bytes()),
+    };
+    for field in [path.as_os_str().as_encoded_bytes(), kind.as_bytes(), bytes] {
+        hasher.update(&(field.len() as u64).to_le_bytes());
+        hasher.update(field);
     }
 }
 

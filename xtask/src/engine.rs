@@ -5,6 +5,7 @@ use std::{
     fs::File,
     io::Write as _,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use anyhow::{Context as _, bail};
@@ -111,6 +112,11 @@ impl Log {
     /// Shows what is being done now.
     pub(crate) fn step(&self, step: &str) {
         self.progress.step(step);
+    }
+
+    /// Shows beside the elapsed time how many seconds the same took last time, if that is known.
+    pub(crate) fn expect(&self, seconds: Option<f64>) {
+        self.progress.expect(seconds.map(Duration::from_secs_f64));
     }
 
     /// What to say of a failed command: what it said last, and where the rest stands.

@@ -12,6 +12,7 @@ mod specs;
 mod dockerfile;
 mod context;
 mod image;
+mod made;
 mod tests_of_mission;
 mod frozen;
 mod receipt;

@@ -8,6 +8,7 @@ pub(crate) mod image_test;
 pub(crate) mod image_push;
 mod image_all;
 mod image_exec;
+mod explain;
 mod freeze;
 mod why;
 mod when;
@@ -65,6 +66,7 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<u8> {
         Task::ImageSh(args) => {
             image_exec::run(&desk, args.mission.as_deref(), &["bash".into(), "-l".into()])
         }
+        Task::Explain(missions) => explain::run(&desk, missions),
         Task::Freeze(args) => freeze::run(&desk, args),
         Task::Why(args) => why::run(&desk, args),
         Task::When(args) => when::run(&desk, args),

@@ -39,7 +39,12 @@ impl Ui {
 
     /// Starts to show the progress of `label`.
     pub(crate) fn progress(self, label: &str) -> Progress {
-        let state = State { label: label.to_owned(), step: String::new(), started: Instant::now() };
+        let state = State {
+            label: label.to_owned(),
+            step: String::new(),
+            started: Instant::now(),
+            last: None,
+        };
         let state = Arc::new(Mutex::new(state));
         if self.terminal && !self.verbose {
             let weak = Arc::downgrade(&state);
@@ -71,6 +76,8 @@ struct State {
     label: String,
     step: String,
     started: Instant,
+    /// How long the same took last time.
+    last: Option<Duration>,
 }
 
 impl Progress {
@@ -84,6 +91,13 @@ impl Progress {
         if !self.ui.terminal || self.ui.verbose {
             eprintln!("{}: {step}", state.label);
         }
+    }
+}
+
+impl Progress {
+    /// Shows beside the elapsed time how long the same took last time.
+    pub(crate) fn expect(&self, last: Option<Duration>) {
+        lock(&self.state).last = last;
     }
 }
 
@@ -106,7 +120,9 @@ fn redraw(state: &State) {
     if state.label.is_empty() {
         return;
     }
-    let line = format!("{} {} {}", state.label, elapsed(state.started.elapsed()), state.step);
+    let last = state.last.map(|it| format!(" of {}", elapsed(it))).unwrap_or_default();
+    let time = elapsed(state.started.elapsed());
+    let line = format!("{} {time}{last} {}", state.label, state.step);
     let line: String = line.chars().take(100).collect();
     let _ = write!(io::stderr(), "\r\x1b[2K{line}");
 }

@@ -9,6 +9,7 @@ mod requests;
 mod machine;
 mod commands;
 mod building;
+mod explaining;
 mod freezing;
 mod frozen_specs;
 mod testing;
