@@ -84,6 +84,12 @@ Examples:
     Config(Missions),
     /// The missions and their environments
     List,
+    /// Write the files of a new mission, which builds and passes its tests at once
+    #[command(after_help = "\
+Examples:
+  cargo xtask mission-new euclid                     with one environment, `euclid`
+  cargo xtask mission-new euclid --env nisp --env vis")]
+    MissionNew(MissionNew),
     /// Time what has a budget
     Bench(Bench),
     /// Every check and test of this repository
@@ -220,6 +226,15 @@ pub(crate) struct Diff {
     /// Show the summary as Markdown, for a pull request
     #[arg(long)]
     pub(crate) markdown: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MissionNew {
+    /// The folder under missions/, and the image
+    pub(crate) name: String,
+    /// An environment, also its kernel; one of the mission's name when none is given
+    #[arg(long = "env", value_name = "ENV")]
+    pub(crate) envs: Vec<String>,
 }
 
 #[derive(Debug, Args)]

@@ -67,11 +67,13 @@ impl Repo {
 
 impl Mission {
     fn read(name: String, dir: PathBuf) -> anyhow::Result<Mission> {
-        let environments = folders(&dir.join("environments"))?
-            .into_iter()
-            .map(|(name, dir)| Environment { name, dir })
-            .collect();
-        Ok(Mission { name, dir, environments })
+        check_mission_name(&name).with_context(|| dir.display().to_string())?;
+        let folders = folders(&dir.join("environments"))?;
+        for (name, dir) in &folders {
+            check_environment_name(name).with_context(|| dir.display().to_string())?;
+        }
+        let environments = folders.into_iter().map(|(name, dir)| Environment { name, dir });
+        Ok(Mission { name, dir, environments: environments.collect() })
     }
 
     /// `None` for a mission that keeps a Dockerfile of its own.
@@ -121,19 +123,45 @@ fn folders(dir: &Path) -> anyhow::Result<Vec<(String, PathBuf)>> {
         let entry = entry?;
         let path = entry.path();
         let name = entry.file_name().to_string_lossy().into_owned();
-        if name.starts_with('.') || !path.is_dir() {
-            continue;
+        if !name.starts_with('.') && path.is_dir() {
+            res.push((name, path));
         }
-        if !is_name(&name) {
-            bail!(
-                "{}: `{name}` cannot name an image or an environment; use lower-case letters, digits, `-`, `_` and `.`",
-                path.display()
-            );
-        }
-        res.push((name, path));
     }
     res.sort();
     Ok(res)
+}
+
+/// Images that are no mission's: one of such a name would take their place.
+const IMAGES: &[&str] = &["rootfs", "base", "common", "registry"];
+
+/// The kernel of the base, whatever Jupyter calls it there.
+const BASE_KERNEL: &str = "python3";
+
+/// # Errors
+/// No mission can have this name.
+pub(crate) fn check_mission_name(name: &str) -> anyhow::Result<()> {
+    if IMAGES.contains(&name) {
+        bail!("`{name}` is an image that missions are built on; choose another name");
+    }
+    check_name(name)
+}
+
+/// # Errors
+/// No environment can have this name.
+pub(crate) fn check_environment_name(name: &str) -> anyhow::Result<()> {
+    if name == BASE_KERNEL {
+        bail!("`{name}` is the kernel of the base; choose another name");
+    }
+    check_name(name)
+}
+
+fn check_name(name: &str) -> anyhow::Result<()> {
+    if !is_name(name) {
+        bail!(
+            "`{name}` cannot name an image or an environment; use lower-case letters, digits, `-`, `_` and `.`"
+        );
+    }
+    Ok(())
 }
 
 /// What docker takes as a repository's name and conda as an environment's.

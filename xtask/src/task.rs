@@ -2,6 +2,7 @@
 
 mod config;
 mod list;
+mod mission_new;
 pub(crate) mod image_update;
 mod image_base;
 pub(crate) mod image_test;
@@ -74,6 +75,7 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<u8> {
         Task::Check => check::run(&desk),
         Task::Config(missions) => config::run(&desk, missions),
         Task::List => list::run(&desk),
+        Task::MissionNew(args) => mission_new::run(&desk, args),
         Task::Bench(args) => bench::run(&desk, args),
         Task::Ci => ci::run(&desk),
     }

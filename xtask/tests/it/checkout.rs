@@ -118,6 +118,13 @@ impl Checkout {
         self.file(&format!("{env}/tests/plot.ipynb"), "{}\n");
     }
 
+    /// Makes it a git repository.
+    pub(crate) fn git(&self) {
+        let init = ["init", "--quiet"];
+        let status = Command::new("git").args(init).current_dir(self.root()).status();
+        assert!(status.unwrap().success());
+    }
+
     /// Makes `dir` the home of a docker CLI that is `buildx`, `built-in` or `neither`.
     pub(crate) fn docker(&self, dir: &str, kind: &str) {
         let dir = self.dir.path().join(dir);

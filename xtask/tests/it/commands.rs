@@ -1,16 +1,8 @@
 //! `check`, `image-update`, and what a dry run prints.
 
-use std::process::Command;
-
 use expect_test::expect;
 
 use crate::checkout::{Checkout, FROZEN};
-
-fn git(checkout: &Checkout) {
-    let init = ["init", "--quiet"];
-    let status = Command::new("git").args(init).current_dir(checkout.root()).status();
-    assert!(status.unwrap().success());
-}
 
 #[test]
 fn drifted_copy() {
@@ -26,7 +18,7 @@ fn drifted_copy() {
     assert!(done.stdout.contains("\n-# Written by"), "{}", done.stdout);
     let done = checkout.run(&["--json", "image-update", "--check"]).status(1);
     assert_eq!(done.json(), serde_json::json!(["missions/hello/Dockerfile"]));
-    git(&checkout);
+    checkout.git();
     let done = checkout.run(&["check"]).status(1);
     assert!(done.stdout.contains("missions/hello/Dockerfile"), "{}", done.stdout);
     checkout.run(&["image-update"]).status(0);
@@ -37,7 +29,7 @@ fn drifted_copy() {
 #[test]
 fn plaintext_left() {
     let checkout = Checkout::new();
-    git(&checkout);
+    checkout.git();
     checkout.run(&["image-update"]).status(0);
     checkout.file("setup-env", "export PIP_INDEX_URL=https://me:secret@host\n");
     let done = checkout.run(&["--json", "check"]).status(1);

@@ -8,6 +8,7 @@ mod run;
 mod requests;
 mod machine;
 mod commands;
+mod missions;
 mod building;
 mod explaining;
 mod freezing;

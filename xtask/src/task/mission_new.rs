@@ -1,0 +1,199 @@
+//! `mission-new`: the files of a mission that builds and passes its tests at once, to go on from.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use serde_json::{Value, json};
+
+use crate::{
+    cli, failure, files,
+    repo::{self, Repo},
+    specs,
+    task::{Desk, image_update},
+};
+
+pub(crate) fn run(desk: &Desk<'_>, args: &cli::MissionNew) -> anyhow::Result<u8> {
+    let envs = if args.envs.is_empty() { vec![args.name.clone()] } else { args.envs.clone() };
+    check(&desk.repo, &args.name, &envs).map_err(failure::request)?;
+    let _lock = desk.lock()?;
+    let dir = desk.repo.root.join("missions").join(&args.name);
+    let files: Vec<(PathBuf, String)> =
+        texts(&args.name, &envs)?.into_iter().map(|(path, text)| (dir.join(path), text)).collect();
+    for (path, _) in &files {
+        desk.ui.say(format!("write {}", desk.repo.relative(path).display()));
+    }
+    if desk.cli.dry_run {
+        return Ok(0);
+    }
+    let all: Vec<(&Path, &[u8])> =
+        files.iter().map(|(path, text)| (path.as_path(), text.as_bytes())).collect();
+    files::write_all(&all)?;
+    let repo = Repo::read(&desk.repo.root)?;
+    let updates = image_update::updates(&repo, &[repo.mission(&args.name)?])?;
+    image_update::write(&repo, &updates)?;
+    desk.ui.say(format!(
+        "
+Next:
+  cargo xtask image-all {name} --floating     solves its lists, builds, tests and freezes it, and pushes it
+  missions/{name}/environments/{env}/{env}.pip  its packages; docs/environments.md says more",
+        name = args.name,
+        env = envs[0]
+    ));
+    Ok(0)
+}
+
+/// # Errors
+/// A name that cannot be had, or is taken.
+fn check(repo: &Repo, name: &str, envs: &[String]) -> anyhow::Result<()> {
+    repo::check_mission_name(name)?;
+    envs.iter().try_for_each(|it| repo::check_environment_name(it))?;
+    if envs.iter().any(|it| it == specs::BASE) {
+        bail!("`{}` is in every image already; choose another name", specs::BASE);
+    }
+    let mut sorted = envs.to_vec();
+    sorted.sort();
+    if let Some(twice) = sorted.windows(2).find(|it| it[0] == it[1]) {
+        bail!("environment `{}` is named twice", twice[0]);
+    }
+    let dir = repo.root.join("missions").join(name);
+    if dir.exists() {
+        bail!("{} is there already; choose another name", repo.relative(&dir).display());
+    }
+    Ok(())
+}
+
+/// The mission's files, relative to its folder.
+fn texts(name: &str, envs: &[String]) -> anyhow::Result<Vec<(PathBuf, String)>> {
+    let mut res = vec![
+        ("Dockerfile.custom".into(), dockerfile(name, envs)),
+        (".dockerignore".into(), DOCKERIGNORE.to_owned()),
+        ("default-home-contents/welcome.ipynb".into(), notebook(&envs[0], &welcome(name))?),
+    ];
+    for (idx, env) in envs.iter().enumerate() {
+        let dir = PathBuf::from("environments").join(env);
+        res.push((dir.join(format!("{env}.yml")), yml(env)));
+        res.push((dir.join(format!("{env}.pip")), PIP.to_owned()));
+        res.push((dir.join("kernel.name"), format!("{env}\n")));
+        res.push((dir.join("tests/imports"), IMPORTS.to_owned()));
+        res.push((dir.join("tests/spectrum.ipynb"), notebook(env, &spectrum())?));
+        if idx == 0 {
+            res.push((dir.join("tests/notebooks"), NOTEBOOKS.to_owned()));
+        }
+    }
+    Ok(res)
+}
+
+fn dockerfile(name: &str, envs: &[String]) -> String {
+    let steps = envs.iter().map(|env| {
+        format!(
+            "
+RUN /opt/common-scripts/env-create {env} {env}.yml
+RUN /opt/common-scripts/install-common {env} && /opt/common-scripts/env-update {env} {env}.pip
+"
+        )
+    });
+    let head = format!(
+        "# The mission {name}: say here what it is for.
+ARG BASE_IMAGE=science-platform/common:latest
+FROM ${{BASE_IMAGE}}
+"
+    );
+    head + &steps.collect::<String>()
+}
+
+const DOCKERIGNORE: &str = "\
+*
+!environments
+!default-home-contents
+**/.ipynb_checkpoints
+**/__pycache__
+";
+
+fn yml(env: &str) -> String {
+    format!("name: {env}\ndependencies:\n  - python=3.13\n  - pip\n")
+}
+
+const PIP: &str = "\
+# One package per line, as pip writes requirements.
+numpy
+matplotlib
+";
+
+const IMPORTS: &str = "\
+# What users import, one per line.
+numpy
+matplotlib.pyplot
+";
+
+const NOTEBOOKS: &str = "\
+# Notebooks outside this folder that must run, too; those inside are found by themselves.
+/opt/default-home-contents/*.ipynb
+";
+
+fn welcome(name: &str) -> Vec<Value> {
+    vec![
+        markdown(&format!("# Welcome to {name}\n\nThis notebook is in every new home.")),
+        code("import sys\n\nprint(sys.version)"),
+    ]
+}
+
+fn spectrum() -> Vec<Value> {
+    vec![
+        markdown("# The period of a noisy signal\n\nA test that computes something of the field."),
+        code(
+            "import matplotlib.pyplot as plt
+import numpy as np
+
+rng = np.random.default_rng(1)
+time = np.arange(0, 100, 0.1)
+signal = np.sin(2 * np.pi * time / 7) + rng.normal(scale=0.5, size=time.size)",
+        ),
+        code(
+            "power = np.abs(np.fft.rfft(signal)) ** 2
+frequency = np.fft.rfftfreq(time.size, d=0.1)
+period = 1 / frequency[1:][np.argmax(power[1:])]
+plt.plot(frequency, power)
+period",
+        ),
+        code("assert abs(period - 7) < 0.5, period"),
+    ]
+}
+
+fn markdown(text: &str) -> Value {
+    json!({ "cell_type": "markdown", "metadata": {}, "source": lines(text) })
+}
+
+fn code(text: &str) -> Value {
+    json!({
+        "cell_type": "code", "execution_count": null, "metadata": {}, "outputs": [],
+        "source": lines(text),
+    })
+}
+
+/// A cell's source as Jupyter writes it: a list of lines with their ends.
+fn lines(text: &str) -> Vec<&str> {
+    text.split_inclusive('\n').collect()
+}
+
+/// The text of a notebook: <https://nbformat.readthedocs.io/en/latest/format_description.html>.
+fn notebook(env: &str, cells: &[Value]) -> anyhow::Result<String> {
+    let mut cells = cells.to_vec();
+    for (idx, cell) in cells.iter_mut().enumerate() {
+        cell["id"] = json!(format!("cell-{idx}"));
+    }
+    let notebook = json!({
+        "cells": cells,
+        "metadata": {
+            "kernelspec": { "display_name": env, "language": "python", "name": env },
+            "language_info": { "name": "python" },
+        },
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    });
+    // One space, as Jupyter does.
+    let mut res = Vec::new();
+    let indent = serde_json::ser::PrettyFormatter::with_indent(b" ");
+    let mut serializer = serde_json::Serializer::with_formatter(&mut res, indent);
+    serde::Serialize::serialize(&notebook, &mut serializer)?;
+    Ok(String::from_utf8(res).context("JSON is UTF-8")? + "\n")
+}
