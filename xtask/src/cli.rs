@@ -1,6 +1,6 @@
 //! The command line: one variant per task, in the order a release uses them. Doc comments are the help.
 
-use std::ffi::OsString;
+use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
@@ -61,6 +61,12 @@ pub(crate) enum Task {
     ImageExec(ImageExec),
     /// Open a shell in a mission's image
     ImageSh(ImageSh),
+    /// Run JupyterLab in a mission's image, on a free port of this machine, until Ctrl-C
+    #[command(after_help = "\
+Examples:
+  cargo xtask image-lab roman                 with a home that stays, in a docker volume
+  cargo xtask image-lab roman --home ~/roman  with this folder as the home")]
+    ImageLab(ImageLab),
     /// What `image-all` would build, test and push, and which file or setting caused it
     #[command(after_help = "Example: cargo xtask explain --all")]
     Explain(Missions),
@@ -258,6 +264,15 @@ pub(crate) struct ImageExec {
 pub(crate) struct ImageSh {
     /// The mission; DEPLOYMENT_NAME when not given
     pub(crate) mission: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImageLab {
+    /// The mission; DEPLOYMENT_NAME when not given
+    pub(crate) mission: Option<String>,
+    /// A folder of this machine as the home, in place of a docker volume
+    #[arg(long, value_name = "DIR")]
+    pub(crate) home: Option<PathBuf>,
 }
 
 impl Task {

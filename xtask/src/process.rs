@@ -281,6 +281,9 @@ enum Stream {
     Stderr,
 }
 
+/// Longer than a signal takes to be noticed.
+const HANDLER: Duration = Duration::from_millis(20);
+
 fn run(cmd: &Cmd, stdin: Stdio, on_line: &mut dyn FnMut(Stream, &[u8])) -> anyhow::Result<u8> {
     let started = Instant::now();
     let mut child = spawn(cmd.command()?.stdin(stdin), cmd)?;
@@ -299,6 +302,11 @@ fn run(cmd: &Cmd, stdin: Stdio, on_line: &mut dyn FnMut(Stream, &[u8])) -> anyho
         check_interrupted().inspect_err(|_| _ = stop(&mut child))?;
     }
     let status = code(child.wait()?);
+    if status != 0 {
+        // Ctrl-C reaches the child as well, and it may end before our handler's thread has run.
+        thread::sleep(HANDLER);
+        check_interrupted()?;
+    }
     let nanos = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
     NANOSECONDS_IN_CHILDREN.fetch_add(nanos, Ordering::Relaxed);
     Ok(status)

@@ -9,6 +9,7 @@ pub(crate) mod image_test;
 pub(crate) mod image_push;
 mod image_all;
 mod image_exec;
+mod image_lab;
 mod explain;
 mod freeze;
 mod why;
@@ -67,6 +68,7 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<u8> {
         Task::ImageSh(args) => {
             image_exec::run(&desk, args.mission.as_deref(), &["bash".into(), "-l".into()])
         }
+        Task::ImageLab(args) => image_lab::run(&desk, args),
         Task::Explain(missions) => explain::run(&desk, missions),
         Task::Freeze(args) => freeze::run(&desk, args),
         Task::Why(args) => why::run(&desk, args),

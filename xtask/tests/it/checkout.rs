@@ -2,7 +2,10 @@
 
 use std::{
     env, fs,
-    os::unix::fs::{PermissionsExt as _, symlink},
+    os::unix::{
+        fs::{PermissionsExt as _, symlink},
+        process::CommandExt as _,
+    },
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -231,6 +234,7 @@ impl Checkout {
             .env("STAND_IN", dir.join("state"))
             .env("SSL_CERT_FILE", dir.join("ca.crt"))
             .envs(self.env.iter().map(|(name, value)| (name, value)))
+            .process_group(0)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(stderr.reopen().unwrap())

@@ -1,4 +1,4 @@
-//! `image-exec` and `image-sh`.
+//! `image-exec`, `image-sh` and `image-lab`.
 
 use crate::checkout::Checkout;
 
@@ -52,4 +52,18 @@ fn of_a_mission_that_is_not_built() {
 fn dry() {
     let done = built().run(&["-n", "image-exec", "echo", "a b"]).status(0).did_nothing();
     assert!(done.stdout.ends_with(" echo 'a b'\n"), "{}", done.stdout);
+}
+
+#[test]
+fn a_lab_on_a_port_of_docker_s_choice() {
+    let checkout = built();
+    let done = checkout.run(&["--dry-run", "image-lab"]).status(0).did_nothing();
+    for part in [
+        "JUPYTER_TOKEN=… ",
+        " --publish 127.0.0.1::8888 --env JUPYTER_TOKEN ",
+        " --volume science-platform-home-hello:/home/jovyan ",
+    ] {
+        assert!(done.stdout.contains(part), "{}", done.stdout);
+    }
+    checkout.run(&["image-lab", "--home", "no-such-folder"]).status(2).says("no-such-folder");
 }

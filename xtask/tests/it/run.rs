@@ -44,6 +44,11 @@ impl Running<'_> {
         kill(Pid::from_raw(self.child.id().cast_signed()), signal).unwrap();
     }
 
+    /// As a terminal does for Ctrl-C: the signal reaches the tool and its children.
+    pub(crate) fn ctrl_c(&self) {
+        kill(Pid::from_raw(-self.child.id().cast_signed()), Signal::SIGINT).unwrap();
+    }
+
     /// Waits for its end, and checks that docker was asked for nothing unheard of.
     #[track_caller]
     pub(crate) fn finish(self) -> Done {

@@ -38,6 +38,17 @@ fn an_interrupted_build() {
 }
 
 #[test]
+fn ctrl_c_in_a_terminal_is_no_failed_build() {
+    for on in ["build/hello", "role=test", "image push"] {
+        let checkout = slow(on);
+        let running = checkout.start(&["image-all"]);
+        running.wait_for_hold();
+        running.ctrl_c();
+        running.finish().status(130).says("interrupted");
+    }
+}
+
+#[test]
 fn an_interrupted_freeze() {
     let mut checkout = slow("env-export");
     let spec = "missions/hello/environments/hello/hello-frozen.yml";

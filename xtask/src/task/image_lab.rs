@@ -1,0 +1,121 @@
+//! `image-lab`: JupyterLab in a mission's image, on a free port of this machine, until Ctrl-C.
+
+use std::{
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, anyhow, bail};
+use fs_err as fs;
+
+use crate::{
+    cli,
+    container::Container,
+    docker::NAMESPACE,
+    engine::Engine,
+    failure,
+    process::{self, Cmd},
+    task::{
+        Desk,
+        image_exec::{self, Ready},
+    },
+};
+
+/// How long a server may take to answer.
+const START: Duration = Duration::from_secs(120);
+
+/// Runs until the server ends; an interruption is the usual end.
+pub(crate) fn run(desk: &Desk<'_>, args: &cli::ImageLab) -> anyhow::Result<u8> {
+    let Ready { engine, chosen, built } = image_exec::ready(desk, args.mission.as_deref())?;
+    let home = home(&built.name, args.home.as_deref()).map_err(failure::request)?;
+    let cidfile = engine.target().join(format!("lab/{}-{}.cid", built.name, std::process::id()));
+    let container = Container::new(&engine, cidfile)?;
+    let token = token()?;
+    let cmd = container
+        .run("lab")
+        .args(["--detach", "--publish", "127.0.0.1::8888", "--env", "JUPYTER_TOKEN"])
+        .args(home)
+        .args(&chosen.config.run_pars)
+        .args([&built.reference])
+        .secret_env("JUPYTER_TOKEN", &token);
+    if engine.dry_run {
+        println!("{cmd}");
+        return Ok(0);
+    }
+    let progress = engine.ui.progress("image-lab");
+    progress.step("starting the server");
+    let id = process::read(&cmd)?.trim().to_owned();
+    wait(&engine, &id)?;
+    drop(progress);
+    let address = format!("http://{}/lab?token={token}", published(&engine, &id)?);
+    println!("{address}");
+    desk.ui.say("open this address in a browser; Ctrl-C ends the server, its home stays");
+    let status = process::read(&engine.docker.cmd(["wait", &id]))?;
+    match status.trim() {
+        "0" => Ok(0),
+        status => bail!("the server ended with status {status}\n{}", last_words(&engine, &id)),
+    }
+}
+
+/// The flags that give the container its home: a volume of the mission's, or a folder, in which
+/// files belong to the caller.
+///
+/// # Errors
+/// The folder is not there.
+fn home(mission: &str, dir: Option<&Path>) -> anyhow::Result<Vec<String>> {
+    let Some(dir) = dir else {
+        let volume = format!("{NAMESPACE}-home-{mission}:/home/jovyan");
+        return Ok(vec!["--volume".to_owned(), volume]);
+    };
+    let dir = fs::canonicalize(dir)?;
+    if !dir.is_dir() {
+        bail!("{} is not a folder", dir.display());
+    }
+    let mount = format!("type=bind,source={},target=/home/jovyan", dir.display());
+    let mut res = vec!["--mount".to_owned(), mount];
+    // Root's files are for jovyan, who may not become root.
+    let uid = nix::unistd::geteuid();
+    if !uid.is_root() {
+        res.extend(["--user".to_owned(), format!("{uid}:100")]);
+    }
+    Ok(res)
+}
+
+/// A password for this server alone, in hex.
+fn token() -> anyhow::Result<String> {
+    let mut bytes = [0; 24];
+    getrandom::fill(&mut bytes).map_err(|err| anyhow!("no random bytes: {err}"))?;
+    Ok(bytes.iter().map(|it| format!("{it:02x}")).collect())
+}
+
+/// Waits until the server answers, which the image's own health check tells.
+fn wait(engine: &Engine, id: &str) -> anyhow::Result<()> {
+    let deadline = Instant::now() + START;
+    let check = engine.docker.cmd(["exec", id, "jupyter-healthcheck"]);
+    while process::output(&check)?.status != 0 {
+        if !is_running(engine, id)? || Instant::now() > deadline {
+            bail!("the server does not start\n{}", last_words(engine, id));
+        }
+        thread::sleep(Duration::from_millis(200));
+        process::check_interrupted()?;
+    }
+    Ok(())
+}
+
+fn is_running(engine: &Engine, id: &str) -> anyhow::Result<bool> {
+    let inspect: Cmd = engine.docker.cmd(["inspect", "--format", "{{.State.Running}}", id]);
+    Ok(process::read(&inspect)?.trim() == "true")
+}
+
+/// `127.0.0.1:<port>`.
+fn published(engine: &Engine, id: &str) -> anyhow::Result<String> {
+    let port = process::read(&engine.docker.cmd(["port", id, "8888/tcp"]))?;
+    let first = port.lines().next().context("docker published no port")?;
+    Ok(first.trim().to_owned())
+}
+
+fn last_words(engine: &Engine, id: &str) -> String {
+    let logs = process::output(&engine.docker.cmd(["logs", "--tail", "25", id]));
+    logs.map(|it| it.stdout + &it.stderr).unwrap_or_default()
+}
