@@ -109,7 +109,11 @@ fn lower_case(name: &str) -> &'static str {
     }
 }
 
-fn ca_bundle(setting: &CaBundle) -> anyhow::Result<Option<PathBuf>> {
+/// The certificates that a setting names, if there are any.
+///
+/// # Errors
+/// A file that is not there.
+pub(crate) fn ca_bundle(setting: &CaBundle) -> anyhow::Result<Option<PathBuf>> {
     match setting {
         CaBundle::None => Ok(None),
         CaBundle::File(path) if !path.is_file() => {

@@ -43,6 +43,10 @@ pub(crate) enum Task {
     /// What a fresh machine needs, then build, test and push `hello`
     Quickstart,
     /// What this machine lacks for all that, and the command that mends it
+    #[command(after_help = "\
+Examples:
+  cargo xtask doctor                 for DEPLOYMENT_NAME
+  cargo xtask doctor --all --fix     for all missions; asks before it installs anything")]
     Doctor(Doctor),
     /// Write missions/*/Dockerfile from Dockerfile.custom and the common trailer
     ImageUpdate(ImageUpdate),
@@ -132,9 +136,17 @@ impl Missions {
 
 #[derive(Debug, Args)]
 pub(crate) struct Doctor {
-    /// Install and start what is missing, each command printed first
+    #[command(flatten)]
+    pub(crate) missions: Missions,
+    /// Install and start what is missing: prints the commands, and asks before it runs them
     #[arg(long)]
     pub(crate) fix: bool,
+    /// Run them without asking
+    #[arg(long, requires = "fix")]
+    pub(crate) yes: bool,
+    /// Ask no hosts: neither package indexes nor the registry
+    #[arg(long)]
+    pub(crate) offline: bool,
 }
 
 #[derive(Debug, Args)]
@@ -287,6 +299,7 @@ impl Task {
     /// The missions that a task takes as arguments.
     pub(crate) fn missions(&self) -> Option<&Missions> {
         match self {
+            Task::Doctor(it) => Some(&it.missions),
             Task::ImageUpdate(it) => Some(&it.missions),
             Task::ImageBuild(it) | Task::ImageAll(it) => Some(&it.missions),
             Task::ImageTest(it) => Some(&it.missions),

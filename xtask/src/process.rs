@@ -11,6 +11,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::{
+        Arc, LazyLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc,
     },
@@ -23,6 +24,7 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use crate::failure::{self, Failure};
 
@@ -152,7 +154,8 @@ pub(crate) fn output(cmd: &Cmd) -> anyhow::Result<Output> {
 pub(crate) fn read(cmd: &Cmd) -> anyhow::Result<String> {
     let output = output(cmd)?;
     if output.status != 0 {
-        bail!("`{cmd}` failed with status {}\n{}", output.status, last_lines(&output.stderr, 15));
+        let said = last_lines(&output.stderr, 15);
+        bail!("`{}` failed with status {}\n{said}", cmd.in_short(), output.status);
     }
     Ok(output.stdout)
 }
@@ -239,7 +242,7 @@ pub(crate) fn at_a_terminal() -> bool {
 }
 
 /// Set by the signal handler; whoever waits for a child looks at it.
-static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+static INTERRUPTED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 
 /// From here on SIGINT, SIGTERM and SIGHUP end the running child and fail the run with status 130,
 /// so that every guard on the way out does its work.
@@ -247,8 +250,11 @@ static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 /// # Errors
 /// The system refuses the handler.
 pub(crate) fn handle_signals() -> anyhow::Result<()> {
-    ctrlc::set_handler(|| INTERRUPTED.store(true, Ordering::SeqCst))
-        .context("cannot handle signals")
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+        signal_hook::flag::register(signal, Arc::clone(&INTERRUPTED))
+            .context("cannot handle signals")?;
+    }
+    Ok(())
 }
 
 /// For loops that wait for something else than a child.
@@ -281,9 +287,6 @@ enum Stream {
     Stderr,
 }
 
-/// Longer than a signal takes to be noticed.
-const HANDLER: Duration = Duration::from_millis(20);
-
 fn run(cmd: &Cmd, stdin: Stdio, on_line: &mut dyn FnMut(Stream, &[u8])) -> anyhow::Result<u8> {
     let started = Instant::now();
     let mut child = spawn(cmd.command()?.stdin(stdin), cmd)?;
@@ -302,11 +305,8 @@ fn run(cmd: &Cmd, stdin: Stdio, on_line: &mut dyn FnMut(Stream, &[u8])) -> anyho
         check_interrupted().inspect_err(|_| _ = stop(&mut child))?;
     }
     let status = code(child.wait()?);
-    if status != 0 {
-        // Ctrl-C reaches the child as well, and it may end before our handler's thread has run.
-        thread::sleep(HANDLER);
-        check_interrupted()?;
-    }
+    // Ctrl-C in a terminal reaches the child as well: what it says of that is no failure of its own.
+    check_interrupted()?;
     let nanos = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
     NANOSECONDS_IN_CHILDREN.fetch_add(nanos, Ordering::Relaxed);
     Ok(status)

@@ -57,7 +57,7 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<u8> {
     let desk = Desk::read(cli).map_err(failure::request)?;
     match &cli.task {
         Task::Quickstart => quickstart::run(&desk),
-        Task::Doctor(args) => doctor::run(&desk, args.fix),
+        Task::Doctor(args) => doctor::run(&desk, args),
         Task::ImageUpdate(args) => image_update::run(&desk, args),
         Task::ImageBase => image_base::run(&desk),
         Task::ImageBuild(args) => image_all::build(&desk, args),

@@ -10,7 +10,10 @@ use crate::{
     engine::Engine,
     failure,
     process::{Cmd, cmd},
-    task::{Desk, doctor},
+    task::{
+        Desk,
+        doctor::{self, Ask, Fix},
+    },
     ui::{self, Colour},
 };
 
@@ -21,7 +24,8 @@ struct Step {
 }
 
 pub(crate) fn run(desk: &Desk<'_>) -> anyhow::Result<u8> {
-    let status = doctor::run(desk, true)?;
+    let missions = Missions { all: true, ..Missions::default() };
+    let status = doctor::examine(desk, &missions, Ask::Network, Fix::Always)?;
     if status != 0 {
         return Ok(status);
     }

@@ -2,7 +2,11 @@
 
 use crate::{
     cli::{ImageBuild, Missions},
-    task::{Desk, doctor, image_all},
+    task::{
+        Desk,
+        doctor::{self, Ask, Fix},
+        image_all,
+    },
 };
 
 const MISSION: &str = "hello";
@@ -17,11 +21,11 @@ To make it yours, copy setup-env.template to setup-env: your registry, your base
 
 /// Gives the exit status of the first part that did not succeed.
 pub(crate) fn run(desk: &Desk<'_>) -> anyhow::Result<u8> {
-    let status = doctor::run(desk, true)?;
+    let missions = Missions { missions: vec![MISSION.to_owned()], ..Missions::default() };
+    let status = doctor::examine(desk, &missions, Ask::MachineOnly, Fix::Always)?;
     if status != 0 {
         return Ok(status);
     }
-    let missions = Missions { missions: vec![MISSION.to_owned()], ..Missions::default() };
     let args = ImageBuild { missions, refresh: false, again: false };
     let status = image_all::all(desk, &args)?;
     if status == 0 && !desk.cli.dry_run {

@@ -256,7 +256,15 @@ fn repository() -> &'static Path {
 fn find(program: &str) -> PathBuf {
     let path = env::var_os("PATH").unwrap();
     let mut found = env::split_paths(&path).map(|it| it.join(program)).filter(|it| it.is_file());
-    found.next().unwrap_or_else(|| panic!("{program} is not on PATH"))
+    let found = found.next().unwrap_or_else(|| panic!("{program} is not on PATH"));
+    if program == "python3" { interpreter(&found) } else { found }
+}
+
+/// What a launcher such as pyenv's leads to: in a scratch checkout it would not find its way.
+fn interpreter(launcher: &Path) -> PathBuf {
+    let print = "import sys; print(sys.executable)";
+    let output = Command::new(launcher).args(["-c", print]).output().unwrap();
+    PathBuf::from(String::from_utf8(output.stdout).unwrap().trim())
 }
 
 /// Copies a file or a folder, without what tools leave in it.

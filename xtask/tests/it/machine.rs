@@ -8,7 +8,8 @@ fn no_docker() {
     checkout.path(&["tools"]);
     let done = checkout.run(&["image-all"]).status(3);
     done.says("there is no docker CLI on PATH").says("see `engine` in `cargo xtask doctor`");
-    let done = checkout.run(&["--json", "doctor"]).status(3).never_says("see `engine`");
+    let done =
+        checkout.run(&["--json", "doctor", "--offline"]).status(3).never_says("see `engine`");
     assert_eq!(done.json()[0]["name"], "engine");
 }
 
@@ -17,7 +18,7 @@ fn no_git() {
     let checkout = Checkout::new();
     checkout.remove("../tools/git");
     checkout.run(&["check"]).status(3).says("`git` is not on PATH").says("see `tools` in");
-    checkout.run(&["doctor"]).status(3).says("tools: not on PATH: git");
+    checkout.run(&["doctor", "--offline"]).status(3).says("tools: not on PATH: git");
 }
 
 #[test]
@@ -43,7 +44,7 @@ fn no_builder() {
     done.says("neither the buildx plugin nor a built-in BuildKit").says("see `buildkit`");
     checkout.path(&["bin", "other", "tools"]);
     checkout.docker("other", "neither");
-    let done = checkout.run(&["--json", "doctor"]).status(3);
+    let done = checkout.run(&["--json", "doctor", "--offline"]).status(3);
     assert_eq!(done.json()[0]["name"], "buildkit");
 }
 
@@ -97,7 +98,7 @@ fn no_mmdebstrap() {
     checkout.script("common/base/rootfs", "#!/bin/bash\necho no mmdebstrap >&2\nexit 3\n");
     let done = checkout.run(&["image-all"]).status(3);
     done.says("no mmdebstrap").says("see `rootfs` in `cargo xtask doctor`");
-    let done = checkout.run(&["--json", "doctor"]).status(3);
+    let done = checkout.run(&["--json", "doctor", "--offline"]).status(3);
     let found = done.json();
     assert_eq!(found[0]["name"], "rootfs");
     assert!(found[0]["fix"].as_str().unwrap().contains("mmdebstrap"));
@@ -126,4 +127,32 @@ fn a_dry_doctor_changes_nothing() {
     let mut checkout = Checkout::new();
     checkout.path(&["tools"]);
     checkout.run(&["-n", "doctor", "--fix"]).did_nothing();
+}
+
+#[test]
+fn doctor_runs_nothing_without_consent() {
+    let mut checkout = Checkout::new();
+    checkout.path(&["tools"]);
+    // A stand-in for Debian as root; where this user is not root, there is nothing to consent to.
+    checkout.script("../tools/apt-get", "#!/bin/bash\necho \"$@\" >> apt-calls\n");
+    let done = checkout.run(&["doctor", "--offline", "--fix"]).status(3);
+    if done.stderr.contains("$ apt-get update") {
+        done.says("say `--yes`");
+    }
+    assert!(!checkout.has("apt-calls"));
+}
+
+#[test]
+fn hosts_that_do_not_answer() {
+    let mut checkout = Checkout::new();
+    checkout.script("../tools/mmdebstrap", "#!/bin/bash\n");
+    checkout.env("PIP_INDEX_URL", "http://127.0.0.1:9/simple");
+    checkout.env("DEBIAN_MIRROR", "http://127.0.0.1:9/debian");
+    let done = checkout.run(&["--json", "doctor"]).status(3);
+    let found = done.json().as_array().unwrap().clone();
+    let names: Vec<&str> = found.iter().map(|it| it["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["network", "network"]);
+    assert!(found[0]["what"].as_str().unwrap().starts_with("http://127.0.0.1:9/simple/pip/ "));
+    let done = checkout.run(&["--set", "HTTP_PROXY=http://127.0.0.1:9", "doctor"]).status(3);
+    done.says("proxy: ").says("correct HTTPS_PROXY");
 }

@@ -165,6 +165,9 @@ fn docker(store: &Store, kind: Kind, args: &[&str]) -> Result<u8> {
         ["context", "show"] => println!("default"),
         ["version", "--format", "{{.Server.Os}}/{{.Server.Arch}}"] => println!("linux/amd64"),
         ["info", "--format", "{{.DockerRootDir}}"] => println!("/on/another/machine"),
+        ["info", "--format", "{{.SystemTime}}"] => {
+            println!("{}", humantime::format_rfc3339_nanos(std::time::SystemTime::now()));
+        }
         ["buildx", "build", rest @ ..] if kind == Kind::Buildx => build::build(store, rest)?,
         ["build", rest @ ..] if kind == Kind::BuiltIn && has_buildkit() => {
             build::build(store, rest)?;

@@ -2,7 +2,8 @@ use std::path::Path;
 
 use expect_test::{Expect, expect};
 
-use super::{Facts, findings};
+use super::findings;
+use crate::task::doctor::facts::{Answer, Facts, Problem};
 
 const GOOD: Facts = Facts {
     missing_tools: Vec::new(),
@@ -11,9 +12,13 @@ const GOOD: Facts = Facts {
     needs_rootfs: true,
     has_mmdebstrap: true,
     free: Some(100_000_000_000),
+    needed: 6_000_000_000,
     has_apt: true,
     has_docker: true,
-    names_an_engine: false,
+    other_engine: None,
+    registry: None,
+    answers: Vec::new(),
+    clock: Some(2),
 };
 
 #[track_caller]
@@ -69,7 +74,7 @@ fn elsewhere_it_says_what_to_do() {
             fix: install the buildx plugin: https://docs.docker.com/build/install-buildx/
         rootfs: mmdebstrap is not on PATH; it makes the embedded base's root file system
             fix: install mmdebstrap, or set DEBIAN_IMAGE=debian:trixie-slim@sha256:<digest> (`docker pull debian:trixie-slim` prints the digest)
-        disk: docker has 1000 MB of free disk space, a first build takes 6000
+        disk: docker has 1000 MB of free disk space; the images that are not there yet, and what builds keep, take about 6000
             fix: make room, for example with `docker system prune`
     "#]],
     );
@@ -79,10 +84,52 @@ fn elsewhere_it_says_what_to_do() {
 fn an_engine_that_was_named_is_not_replaced() {
     let engine = Some("no docker engine answers".to_owned());
     check(
-        &Facts { engine, names_an_engine: true, ..GOOD },
+        &Facts { engine: engine.clone(), other_engine: Some("DOCKER_HOST"), ..GOOD },
         expect![[r#"
-        engine: no docker engine answers
-            fix: install and start docker: https://docs.docker.com/engine/install/
+            engine: no docker engine answers
+                fix: start the engine that DOCKER_HOST names, or unset it
+        "#]],
+    );
+    check(
+        &Facts { engine, other_engine: Some("podman"), has_docker: false, ..GOOD },
+        expect![[r#"
+            engine: no docker engine answers
+                fix: install docker beside podman, whose build cache misses changes of mounted files: https://docs.docker.com/engine/install/
+        "#]],
+    );
+}
+
+#[test]
+fn the_network() {
+    let answer = |problem| Answer {
+        setting: "PIP_INDEX_URL",
+        url: "https://host/simple/pip/".to_owned(),
+        problem,
+    };
+    let text = || "some reason".to_owned();
+    let answers = vec![
+        answer(None),
+        answer(Some(Problem::Tls(text()))),
+        answer(Some(Problem::Proxy(text()))),
+        answer(Some(Problem::Network(text()))),
+        answer(Some(Problem::Status(404))),
+    ];
+    let registry = Some("cannot ask for quay.io/us/none:none: unauthorized".to_owned());
+    check(
+        &Facts { answers, registry, clock: Some(-4000), ..GOOD },
+        expect![[r#"
+        registry: cannot ask for quay.io/us/none:none: unauthorized
+            fix: `docker login` to it, or correct REGISTRY
+        ca: https://host/simple/pip/ does not answer as it should: some reason
+            fix: set CA_BUNDLE to a file with the certificates that your network's proxy signs with
+        proxy: https://host/simple/pip/ does not answer as it should: some reason
+            fix: correct HTTPS_PROXY, HTTP_PROXY and NO_PROXY
+        network: https://host/simple/pip/ does not answer as it should: some reason
+            fix: set PIP_INDEX_URL to a mirror that this machine reaches
+        network: https://host/simple/pip/ does not answer as it should: status 404
+            fix: correct PIP_INDEX_URL
+        clock: this machine's clock is 4000 s behind of others': certificates fail
+            fix: set it: `timedatectl set-ntp true`; restart a docker that runs in a virtual machine
     "#]],
     );
 }

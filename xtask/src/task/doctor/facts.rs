@@ -1,0 +1,270 @@
+//! What is found on this machine, and what answers from it. Changes nothing.
+
+use std::{
+    env,
+    path::Path,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use anyhow::Context as _;
+use fs_err as fs;
+use serde::Deserialize;
+
+use crate::{
+    build_settings,
+    config::{Base, Config, Registry},
+    docker::{Docker, NAMESPACE},
+    failure,
+    process::{self, cmd},
+    task::{Desk, doctor::Ask},
+};
+
+/// Programs that tasks start, which are packages of the same name in Debian.
+const TOOLS: &[&str] = &["git", "python3"];
+
+/// What was found.
+#[derive(Debug)]
+pub(super) struct Facts {
+    /// Those of [`TOOLS`] that are not on `PATH`.
+    pub(super) missing_tools: Vec<&'static str>,
+    /// Why no engine answers, if none does.
+    pub(super) engine: Option<String>,
+    /// Why no CLI can build, if none can.
+    pub(super) buildkit: Option<String>,
+    /// Whether the embedded base's root file system has to be made here.
+    pub(super) needs_rootfs: bool,
+    pub(super) has_mmdebstrap: bool,
+    /// Bytes, where docker keeps its images; unknown on a remote engine.
+    pub(super) free: Option<u64>,
+    /// Bytes that the images which are not there yet will take, with the builder's cache.
+    pub(super) needed: u64,
+    /// Root on Debian or Ubuntu: packages can be installed.
+    pub(super) has_apt: bool,
+    pub(super) has_docker: bool,
+    /// What names an engine or is one: then installing or starting another is no help.
+    pub(super) other_engine: Option<&'static str>,
+    /// Why images cannot be published, if that is so.
+    pub(super) registry: Option<String>,
+    /// What hosts said that builds need; nothing when they were not asked.
+    pub(super) answers: Vec<Answer>,
+    /// Seconds that this machine's clock is ahead of theirs, or of the engine's.
+    pub(super) clock: Option<i64>,
+}
+
+/// What a host said, or why it said nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Answer {
+    /// The setting that leads there.
+    pub(super) setting: &'static str,
+    /// Without credentials.
+    pub(super) url: String,
+    pub(super) problem: Option<Problem>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Problem {
+    /// The certificate is not trusted.
+    Tls(String),
+    /// A proxy stands between.
+    Proxy(String),
+    Network(String),
+    /// An HTTP status that is no success.
+    Status(u16),
+}
+
+/// The embedded base and the common image, with the builder's cache; then each mission.
+const COMMON_SIZE: u64 = 3_500_000_000;
+const MISSION_SIZE: u64 = 2_500_000_000;
+
+impl Facts {
+    /// # Errors
+    /// A program fails that has to be there.
+    pub(super) fn gather(desk: &Desk<'_>, configs: &[Config], ask: Ask) -> anyhow::Result<Facts> {
+        let config = configs.first().context("a task is about a mission")?;
+        let docker = Docker::find(config.docker.as_deref(), &desk.repo.root);
+        let text = |err: anyhow::Error| failure::text(&err);
+        let (engine, buildkit) = match &docker {
+            Err(err) => (Some(failure::text(err)), None),
+            Ok(docker) => (
+                docker.engine_platform().err().map(text),
+                docker.builder(config.docker.as_deref()).err().map(text),
+            ),
+        };
+        let reachable = docker.as_ref().ok().filter(|_| engine.is_none());
+        let has = |name: &str| -> bool {
+            let image = reachable.map(|it| it.image(&format!("{NAMESPACE}/{name}:latest")));
+            matches!(image, Some(Ok(Some(_))))
+        };
+        let is_local = config.base == Base::Embedded && config.debian_image.is_none();
+        let missing_missions = configs.iter().filter(|it| !has(&it.mission)).count() as u64;
+        let common = if has("common") { 0 } else { COMMON_SIZE };
+        let reached = match ask {
+            Ask::Network => reach(desk, config)?,
+            Ask::MachineOnly => Reached::default(),
+        };
+        Ok(Facts {
+            missing_tools: TOOLS.iter().filter(|it| !on_path(it)).copied().collect(),
+            free: reachable.map(free_space).transpose()?.flatten(),
+            needed: common + missing_missions * MISSION_SIZE,
+            needs_rootfs: is_local && !has("rootfs"),
+            has_mmdebstrap: on_path("mmdebstrap"),
+            has_apt: on_path("apt-get") && nix::unistd::geteuid().is_root(),
+            has_docker: docker.is_ok(),
+            other_engine: other_engine(docker.as_ref().ok()),
+            registry: match (ask, reachable) {
+                (Ask::Network, Some(docker)) => registry(docker, &config.registry),
+                _ => None,
+            },
+            answers: reached.answers,
+            clock: reached.clock.or(reachable.and_then(engine_clock)),
+            engine,
+            buildkit,
+        })
+    }
+}
+
+pub(super) fn on_path(program: &str) -> bool {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path).any(|it| it.join(program).is_file())
+}
+
+/// What says that there is an engine already, beside a docker CLI that finds none.
+fn other_engine(docker: Option<&Docker>) -> Option<&'static str> {
+    let context = || {
+        let docker = docker?;
+        let name = process::output(&docker.cmd(["context", "show"])).ok()?;
+        Some(name.stdout.trim().to_owned()).filter(|it| !it.is_empty() && it != "default")
+    };
+    match () {
+        () if env::var_os("DOCKER_HOST").is_some() => Some("DOCKER_HOST"),
+        () if env::var_os("DOCKER_CONTEXT").is_some() || context().is_some() => {
+            Some("a docker context")
+        }
+        () if docker.is_none() && on_path("podman") => Some("podman"),
+        () => None,
+    }
+}
+
+/// Free bytes where the engine keeps its images, when that is on this machine.
+fn free_space(docker: &Docker) -> anyhow::Result<Option<u64>> {
+    let root = process::read(&docker.cmd(["info", "--format", "{{.DockerRootDir}}"]))?;
+    let root = Path::new(root.trim());
+    let Ok(stat) = nix::sys::statvfs::statvfs(root) else { return Ok(None) };
+    Ok(Some(stat.blocks_available() * stat.fragment_size()))
+}
+
+/// Why the registry does not tell whether it has an image; nothing for the one of our own.
+fn registry(docker: &Docker, registry: &Registry) -> Option<String> {
+    let Registry::Remote(name) = registry else { return None };
+    let host = crate::registry::Host { name: name.clone() };
+    let err = host.remote(docker, &format!("{name}/none:none")).err()?;
+    Some(failure::text(&err))
+}
+
+/// An engine in a virtual machine has a clock of its own, which stops while a laptop sleeps.
+fn engine_clock(docker: &Docker) -> Option<i64> {
+    let output = process::output(&docker.cmd(["info", "--format", "{{.SystemTime}}"])).ok()?;
+    let time = humantime::parse_rfc3339_weak(output.stdout.trim()).ok()?;
+    Some(seconds(SystemTime::now()) - seconds(time))
+}
+
+fn seconds(time: SystemTime) -> i64 {
+    let since = time.duration_since(UNIX_EPOCH).map_or(0, |it| it.as_secs());
+    i64::try_from(since).unwrap_or(i64::MAX)
+}
+
+#[derive(Default)]
+struct Reached {
+    answers: Vec<Answer>,
+    clock: Option<i64>,
+}
+
+/// A line of `reach.py`.
+#[derive(Debug, Deserialize)]
+struct Line {
+    status: Option<u16>,
+    time: Option<f64>,
+    error: Option<String>,
+    kind: Option<String>,
+}
+
+/// Asks the hosts that builds get packages from, as a build step would: with its proxies and
+/// certificates.
+fn reach(desk: &Desk<'_>, config: &Config) -> anyhow::Result<Reached> {
+    let hosts = hosts(desk, config)?;
+    if !on_path("python3") || hosts.is_empty() {
+        return Ok(Reached::default());
+    }
+    let script = include_str!("reach.py");
+    let mut cmd = cmd!(desk.repo.root, "python3 -c {script}");
+    for (name, value) in &config.proxies {
+        cmd = cmd.secret_env(name, value);
+    }
+    if let Some(bundle) = build_settings::ca_bundle(&config.ca_bundle)? {
+        // That file alone, as in a build step.
+        cmd = cmd.env("SSL_CERT_FILE", &bundle.to_string_lossy()).env("SSL_CERT_DIR", "/dev/null");
+    }
+    let text = process::read(&cmd.args(hosts.iter().map(|(_, url)| url)))?;
+    let lines = text.lines().map(serde_json::from_str);
+    let lines: Vec<Line> = lines.collect::<Result<_, _>>().context("reach.py printed no JSON")?;
+    let clock = lines.iter().find_map(|it| it.time);
+    #[expect(clippy::cast_possible_truncation, reason = "seconds since 1970")]
+    let clock = clock.map(|it| seconds(SystemTime::now()) - it as i64);
+    let answers = hosts.into_iter().zip(&lines).map(|((setting, url), line)| Answer {
+        setting,
+        url,
+        problem: line.problem(),
+    });
+    Ok(Reached { answers: answers.collect(), clock })
+}
+
+impl Line {
+    fn problem(&self) -> Option<Problem> {
+        match (&self.error, self.kind.as_deref(), self.status) {
+            (Some(text), Some("tls"), _) => Some(Problem::Tls(text.clone())),
+            (Some(text), Some("proxy"), _) => Some(Problem::Proxy(text.clone())),
+            (Some(text), ..) => Some(Problem::Network(text.clone())),
+            // A package index may want credentials, which are not sent here, or refuse HEAD.
+            (None, _, Some(200..=399 | 401 | 403 | 405)) => None,
+            (None, _, status) => Some(Problem::Status(status.unwrap_or_default())),
+        }
+    }
+}
+
+/// The settings that lead to a host, and a URL there.
+fn hosts(desk: &Desk<'_>, config: &Config) -> anyhow::Result<Vec<(&'static str, String)>> {
+    let index = config.indexes.pip.as_deref().unwrap_or("https://pypi.org/simple");
+    let index = format!("{}/pip/", without_credentials(index).trim_end_matches('/'));
+    let mut res = vec![("PIP_INDEX_URL", index)];
+    if config.base == Base::Embedded {
+        let mirror = match &config.indexes.debian {
+            Some(mirror) => without_credentials(mirror),
+            None => default_mirror(&desk.repo.root)?,
+        };
+        let release = format!("{}/dists/trixie/InRelease", mirror.trim_end_matches('/'));
+        res.push(("DEBIAN_MIRROR", release));
+    }
+    Ok(res)
+}
+
+/// The first mirror in the image's own sources.
+fn default_mirror(root: &Path) -> anyhow::Result<String> {
+    let path = root.join("common/base/debian.sources");
+    let text = fs::read_to_string(&path)?;
+    let uri = text.lines().find_map(|it| it.strip_prefix("URIs: "));
+    Ok(uri.with_context(|| format!("{}: no line `URIs: `", path.display()))?.trim().to_owned())
+}
+
+/// `https://me:secret@host/path` as `https://host/path`.
+fn without_credentials(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let host = host.rsplit_once('@').map_or(host, |it| it.1);
+    format!("{scheme}://{host}/{path}")
+}
+
+#[test]
+fn credentials_are_not_sent() {
+    assert_eq!(without_credentials("https://me:a@b@host/simple"), "https://host/simple");
+    assert_eq!(without_credentials("http://host:80/a@b"), "http://host:80/a@b");
+}
