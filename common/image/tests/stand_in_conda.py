@@ -1,8 +1,10 @@
 #!/opt/conda/bin/python -Es
 """A stand-in for conda, strict about its documented command line, and with its traps.
 
-It knows a few invented packages. Each environment gets a real Python (a bare venv) and conda-meta
-as conda writes it. Calls are logged, one JSON list a line, to calls.jsonl in the CONDA_DIR.
+Statuses, messages and what is looked at are those of conda 26.7, as it did the same with packages
+like these. It knows a few invented packages. Each environment gets a real Python (a bare venv) and
+conda-meta as conda writes it. Calls are logged, one JSON list a line, to calls.jsonl in the
+CONDA_DIR.
 """
 
 import hashlib
@@ -15,6 +17,7 @@ from pathlib import Path
 
 ROOT = Path(sys.argv[0]).parent.parent
 CHANNEL = "https://mirror.invalid/conda/conda-forge"
+CHANNEL_WITH_CREDENTIALS = "https://user:word@mirror.invalid/conda/t/token/conda-forge"
 PACKAGES = {  # name: (versions, Python distribution)
     "python": (["3.13.5"], ""),
     "pip": (["26.0"], "pip"),
@@ -65,11 +68,13 @@ def parse(arguments: list[str]) -> tuple[str, set[str], dict[str, list[str]], li
 
 
 def config(names: list[str]) -> None:
+    def place(location: str, name: str, auth: str | None, token: str | None) -> dict:
+        fixed = {"scheme": "https", "platform": None, "package_filename": None}
+        return {"location": location, "name": name, "auth": auth, "token": token, **fixed}
+
     known = {
-        "channel_alias": {"scheme": "https", "location": "mirror.invalid/conda", "name": None},
-        "custom_channels": {
-            "ours": {"scheme": "https", "location": "ours.invalid", "name": "ours"}
-        },
+        "channel_alias": place("mirror.invalid/conda", "", "user:word", "token"),
+        "custom_channels": {"ours": place("ours.invalid", "ours", None, None)},
     }
     print(json.dumps({name: known[name] for name in names}))
 
@@ -80,12 +85,12 @@ def create(flags: set[str], options: dict, rest: list[str], prefix: Path) -> Non
         raise SystemExit(0)
     if "--clone" in options:
         if rest or "--file" in options:
-            fail("TooManyArgumentsError")
+            fail("TooManyArgumentsError: Got 1 argument but expected 0.", 2)
         source = ROOT / "envs" / options["--clone"][0]
         if options["--clone"][0] == "base":
             source = ROOT
         if not (source / "conda-meta" / "history").exists():
-            fail("EnvironmentLocationNotFound")
+            fail(f"EnvironmentLocationNotFound: Not a conda environment: {source}")
         clone(source, prefix)
         return
     wanted = list(rest)
@@ -110,7 +115,7 @@ def env_create(options: dict, prefix: Path) -> None:
 
 def install(options: dict, rest: list[str], prefix: Path) -> None:
     if not (prefix / "conda-meta" / "history").exists():
-        fail("EnvironmentLocationNotFound")
+        fail(f"DirectoryNotACondaEnvironmentError: {prefix}")
     lines = [
         line for file in options.get("--file", []) for line in Path(file).read_text().split("\n")
     ]
@@ -126,7 +131,7 @@ def solve(specs: list[str]) -> dict[str, str]:
             fail(f"InvalidMatchSpec: {spec}")
         name, operator, version = found.groups()
         if name not in PACKAGES:
-            fail(f"PackagesNotFoundError: {spec}")
+            fail(f"PackagesNotFoundInChannelsError: {spec}, from {CHANNEL_WITH_CREDENTIALS}/noarch")
         allowed = [one for one in PACKAGES[name][0] if holds(one, operator, version)]
         allowed = [
             one for one in allowed if name not in chosen or name == "python" or one <= chosen[name]
@@ -155,12 +160,17 @@ def digest(name: str, version: str) -> str:
 
 
 def explicit(line: str) -> tuple[str, str]:
-    url, _, sha256 = line.partition("#sha256:")
-    found = re.fullmatch(rf"{CHANNEL}/linux-64/([\w-]+)-([\d.]+)-h0_0\.conda", url)
+    """What lies at a URL: its version and build are those of the file, whatever a spec says."""
+    url, _, checksum = line.partition("#")
+    if not re.fullmatch(r"sha256:[0-9a-f]{64}", checksum):
+        fail(f"ParseError: Could not parse explicit URL: {line}")
+    place = rf"{CHANNEL_WITH_CREDENTIALS}/linux-64/([\w-]+)-([\d.]+)-h0_0\.conda"
+    shown = url.replace(CHANNEL_WITH_CREDENTIALS, CHANNEL)
+    found = re.fullmatch(place, url)
     if not found:
-        fail(f"CondaHTTPError: {url}")
-    if sha256 != digest(*found.groups()):
-        fail(f"ChecksumMismatchError: {url}")
+        fail(f"CondaHTTPError: HTTP 404 File not found for url <{shown}>")
+    if checksum != f"sha256:{digest(*found.groups())}":
+        fail(f"ChecksumMismatchError: Conda detected a mismatch for url '{shown}'.")
     return found.groups()
 
 
@@ -225,7 +235,7 @@ def main() -> None:
         config(rest)
         return
     if len(options.get("-n", [])) != 1:
-        fail("one of the arguments -n/--name -p/--prefix is required")
+        fail("ArgumentError: one of the arguments -n/--name -p/--prefix is required", 2)
     prefix = ROOT / "envs" / options["-n"][0]
     if command == "create":
         create(flags, options, rest, prefix)

@@ -1,8 +1,11 @@
 """The environment scripts on a conda base, against a strict stand-in for conda."""
 
 import json
+import re
+from pathlib import Path
 
 from environments import Scratch
+from platform_env import conda, paths
 
 
 class CondaTest(Scratch):
@@ -50,12 +53,25 @@ class CondaTest(Scratch):
         self.assertEqual(self.calls()[-1], "create -y -n f --no-default-packages --file")
         again = self.run_script("env-export", "f")
         self.assertEqual(again.replace("name: f", "name: e"), text)
-        altered = text.replace("name: e", "name: g").replace("idna-3.4-h0_0", "idna-3.6-h0_0")
-        self.write("g/g-frozen.yml", altered)
-        said = self.run_script("env-create", "g", status=1, USE_FROZEN="1")
-        self.assertIn("ChecksumMismatchError", said)
-        self.assertIn("idna", said)
-        self.assertFalse(self.prefix("g").exists())
+        self.check_altered(text)
+
+    def check_altered(self, text: str) -> None:
+        """What was altered by hand is named; conda itself looks at the URL and the hash alone."""
+        for old, new, says in (
+            ("fn=idna-3.4-h0_0", "fn=idna-3.6-h0_0", r"ChecksumMismatchError: .*/idna-3\.6"),
+            ("fn=idna-3.4-h0_0", "fn=idna-3.9-h1_0", r"HTTP 404 .*/idna-3\.9-h1_0"),
+            (r"(idna=.*sha256=)\w{4}", r"\g<1>0000", r"ChecksumMismatchError: .*/idna-3\.4"),
+            ("idna=3.4=", "idna=3.6=", "idna: version 3.6 is frozen, and 3.4 is installed"),
+            ("idna=3.4=h0_0", "idna=3.4=h0_1", "idna: build h0_1 is frozen, and h0_0 is inst"),
+        ):
+            with self.subTest(new):
+                altered = re.sub(old, new, text)
+                self.assertNotEqual(altered, text)
+                self.write("g/g-frozen.yml", altered.replace("name: e", "name: g"))
+                said = self.run_script("env-create", "g", status=1, USE_FROZEN="1")
+                self.assertRegex(said, says)
+                self.assertNotIn("user:word", said)
+                self.assertFalse(self.prefix("g").exists())
 
     def check_conflicts(self) -> None:
         said = self.run_script("env-update", "e", self.write("c.pip", "\nidna>=3.6\n"), status=1)
@@ -66,7 +82,7 @@ class CondaTest(Scratch):
         said = self.run_script("env-update", "e", self.write("c.conda", "idna>=3.6\n"), status=1)
         self.assertIn("LibMambaUnsatisfiableError", said)
         said = self.run_script("env-update", "e", self.write("d.conda", "no-such\n"), status=1)
-        self.assertIn("PackagesNotFoundError", said)
+        self.assertIn("PackagesNotFoundInChannelsError", said)
 
     def check_clone(self, text: str) -> None:
         self.run_script("env-clone", "e", "copy")
@@ -90,7 +106,10 @@ class CondaTest(Scratch):
 
     def test_failures(self) -> None:
         spec = self.write("x.yml", "dependencies:\n  - python\n  - no-such\n")
-        self.assertIn("PackagesNotFoundError", self.run_script("env-create", "x", spec, status=1))
+        said = self.run_script("env-create", "x", spec, status=1)
+        self.assertIn("PackagesNotFoundInChannelsError", said)
+        self.assertIn("https://mirror.invalid/conda/conda-forge", said)
+        self.assertNotIn("user:word", said)
         self.assertFalse(self.prefix("x").exists())
         frozen = (
             "# frozen: 1\n# platform: linux/amd64\n# base: b\nname: x\nchannels:\n  - c\n"
@@ -99,3 +118,22 @@ class CondaTest(Scratch):
         self.write("x/x-frozen.yml", frozen)
         said = self.run_script("env-create", "x", status=2, USE_FROZEN="1")
         self.assertIn("frozen on the embedded base", said)
+
+    def test_channel_names(self) -> None:
+        """The settings' channels keep their names: a mirror or credentials are no part of them."""
+        self.addCleanup(setattr, paths, "CONDA_DIR", paths.CONDA_DIR)
+        paths.CONDA_DIR = Path(self.conda_dir)
+        places = conda.Places()
+        for url, name in (
+            ("https://mirror.invalid/conda/conda-forge", "conda-forge"),
+            ("https://user:word@mirror.invalid/conda/t/token/bioconda", "bioconda"),
+            ("https://conda.anaconda.org/conda-forge", "conda-forge"),
+            ("https://ours.invalid/ours", "ours"),
+            ("https://ours.invalid/theirs", "https://ours.invalid/theirs"),
+            ("https://user:word@else.invalid/x", "https://else.invalid/x"),
+        ):
+            self.assertEqual(places.name(url), name)
+        self.assertEqual(places.url("ours"), "https://ours.invalid/ours")
+        self.assertEqual(places.url("https://else.invalid/x/"), "https://else.invalid/x")
+        alias = "https://user:word@mirror.invalid/conda/t/token"
+        self.assertEqual(places.url("conda-forge"), f"{alias}/conda-forge")

@@ -6,10 +6,10 @@ hence -y everywhere, a look beforehand, and a look at the result.
 
 import json
 import re
+import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from . import paths
 from .frozen import CondaPin
@@ -22,9 +22,18 @@ _PUBLIC = "https://conda.anaconda.org"
 def _conda(*arguments: str | Path) -> None:
     command = [paths.CONDA_DIR / "bin" / "conda", *arguments]
     paths.say("conda " + " ".join(str(argument) for argument in arguments))
-    status = paths.run(command).returncode
-    if status:
-        raise Failed(f"conda ended with status {status}: its messages stand above")
+    output = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    with subprocess.Popen(command, text=True, **output) as process:
+        for line in process.stdout or ():
+            paths.say(_without_credentials(line.rstrip("\n")))
+    if process.returncode:
+        raise Failed(f"conda ended with status {process.returncode}: its messages stand above")
+
+
+def _without_credentials(text: str) -> str:
+    """The text without what URLs in it hold: conda itself prints the channels whole."""
+    text = re.sub(r"://[^/@\s]*@", "://", text)
+    return re.sub(r"(://\S*?)/t/[^/\s]+", r"\1", text)
 
 
 def _expect(environment: str) -> None:
@@ -77,48 +86,68 @@ def clone(source: str, environment: str) -> None:
 
 def create_exact(environment: str, channels: Sequence[str], pins: Sequence[CondaPin]) -> None:
     """An environment from package files alone: nothing is solved, each hash is checked."""
-    bases = _channel_urls()
+    places = Places()
     with tempfile.TemporaryDirectory() as folder:
+        # conda knows what kind of list it is by this name.
         file = Path(folder, "explicit.txt")
-        urls = [_url(pin, pin.channel or channels[0], bases) for pin in pins]
+        urls = [
+            f"{places.url(pin.channel or channels[0])}/{pin.subdir}/{pin.fn}#sha256:{pin.sha256}"
+            for pin in pins
+        ]
         file.write_text("\n".join(["@EXPLICIT", *urls, ""]), encoding="utf-8")
         _conda("create", "-y", "-n", environment, "--no-default-packages", "--file", file)
     _expect(environment)
+    _compare(environment, pins)
 
 
-def _url(pin: CondaPin, channel: str, bases: dict) -> str:
-    """Where a package file lies: mirrors of a channel are conda's settings, not the spec's."""
-    if "://" in channel:
-        base = channel
-    else:
-        known = bases.get("custom_channels", {})
-        alias = known.get(channel) or bases.get("channel_alias") or _PUBLIC
-        base = f"{alias.rstrip('/')}/{channel}"
-    return f"{base.rstrip('/')}/{pin.subdir}/{pin.fn}#sha256:{pin.sha256}"
+def _compare(environment: str, pins: Sequence[CondaPin]) -> None:
+    """Name the pins that are not what conda installed: it looks at URL and hash alone."""
+    made = {record["name"]: record for record in packages(paths.prefix(environment))}
+    found = []
+    for pin in pins:
+        record = made.get(pin.name, {})
+        for key in ("version", "build", "subdir", "sha256"):
+            wanted, is_there = getattr(pin, key), record.get(key)
+            if wanted != is_there:
+                found.append(f"  {pin.name}: {key} {wanted} is frozen, and {is_there} is installed")
+    if found:
+        raise Failed(f"{environment} is not what its frozen spec says:\n" + "\n".join(found))
 
 
-def _channel_urls() -> dict:
-    """conda's channel_alias and custom_channels: where channels named without a URL are."""
-    program = paths.CONDA_DIR / "bin" / "conda"
-    names = ("channel_alias", "custom_channels")
-    result = paths.run([program, "config", "--show", *names, "--json"], capture=True)
-    try:
-        data = json.loads(result.stdout)
-    except ValueError as error:
-        raise Failed(f"`conda config --show` gave no JSON: {result.stderr.strip()}") from error
-    return {
-        "channel_alias": _text_url(data.get("channel_alias")),
-        "custom_channels": {
-            name: _text_url(value) for name, value in (data.get("custom_channels") or {}).items()
-        },
-    }
+class Places:
+    """Where channels are: mirrors of a channel are conda's settings, not the spec's."""
 
+    def __init__(self) -> None:
+        program = paths.CONDA_DIR / "bin" / "conda"
+        names = ("channel_alias", "custom_channels")
+        result = paths.run([program, "config", "--show", *names, "--json"], capture=True)
+        try:
+            data = json.loads(result.stdout)
+            self._alias: dict = data["channel_alias"]
+            self._custom: dict[str, dict] = data["custom_channels"]
+        except (ValueError, KeyError) as error:
+            problem = f"`conda config --show` gave no settings: {result.stdout}{result.stderr}"
+            raise Failed(problem) from error
 
-def _text_url(value: object) -> str:
-    """A channel location as conda prints it: a URL, or its parts."""
-    if isinstance(value, dict):
-        return f"{value.get('scheme') or 'https'}://{value.get('location') or ''}"
-    return str(value or "")
+    def url(self, channel: str) -> str:
+        """The URL of a channel, with the credentials that the settings give it."""
+        if "://" in channel:
+            return channel.rstrip("/")
+        place = self._custom.get(channel, self._alias)
+        auth = f"{place['auth']}@" if place.get("auth") else ""
+        token = f"/t/{place['token']}" if place.get("token") else ""
+        return f"{place['scheme']}://{auth}{place['location']}{token}/{channel}"
+
+    def name(self, url: str) -> str:
+        """The name under which the settings know a channel, or its URL without credentials."""
+        bare = _without_credentials(url.rstrip("/"))
+        for name, place in self._custom.items():
+            if bare == f"{place['scheme']}://{place['location']}/{name}":
+                return name
+        for base in (f"{self._alias['scheme']}://{self._alias['location']}", _PUBLIC):
+            if bare.startswith(f"{base}/"):
+                return bare.removeprefix(f"{base}/")
+        return bare
 
 
 def packages(prefix: Path) -> list[dict]:
@@ -133,8 +162,8 @@ def packages(prefix: Path) -> list[dict]:
 def pins(prefix: Path, channels: Sequence[str]) -> tuple[list[str], list[CondaPin]]:
     """The channels, and one pin for each package that conda installed."""
     records = packages(prefix)
-    bases = _channel_urls()
-    used = [_channel(record, bases) for record in records]
+    places = Places()
+    used = [_channel(record, places) for record in records]
     # Channels that only dependencies came from are listed too: the frozen spec needs them.
     names = [name for name in channels if name in used]
     names += sorted({name for name in used if name not in names})
@@ -160,16 +189,7 @@ def pins(prefix: Path, channels: Sequence[str]) -> tuple[list[str], list[CondaPi
     return names, found
 
 
-def _channel(record: dict, bases: dict) -> str:
-    """The channel's name, or its URL where no setting gives it one; mirrors have no place here."""
+def _channel(record: dict, places: Places) -> str:
     subdir = record.get("subdir") or "noarch"
     text = str(record.get("channel") or "").rstrip("/").removesuffix(f"/{subdir}")
-    if "://" not in text:
-        return text
-    parts = urlsplit(text)
-    host = parts.netloc.rpartition("@")[2]
-    url = f"{parts.scheme}://{host}" + re.sub(r"^/t/[^/]+", "", parts.path)
-    for alias in (*bases["custom_channels"].values(), bases["channel_alias"], _PUBLIC):
-        if alias and url.startswith(alias.rstrip("/") + "/"):
-            return url.removeprefix(alias.rstrip("/") + "/")
-    return url
+    return places.name(text) if "://" in text else text
