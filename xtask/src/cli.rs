@@ -260,6 +260,9 @@ pub(crate) struct Bench {
     /// Also what takes minutes: empties the builder's cache, removes our images, builds from nothing
     #[arg(long)]
     pub(crate) cold: bool,
+    /// Also what takes minutes with a large environment: roman's, in a clone of this repository
+    #[arg(long)]
+    pub(crate) missions: bool,
 }
 
 #[derive(Debug, Args)]

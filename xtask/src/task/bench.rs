@@ -1,6 +1,8 @@
 //! `bench`: times what has a budget, and prints the figures beside it. Nothing here fails on a
 //! figure: a slow machine is not a broken one.
 
+mod missions;
+
 use std::{
     env,
     path::Path,
@@ -53,6 +55,9 @@ pub(crate) fn run(desk: &Desk<'_>, args: &cli::Bench) -> anyhow::Result<u8> {
     process::read(&image_all)?;
     res.push(seconds("image-all, nothing changed", median(&image_all)?, 0.5));
     res.extend(frozen_specs(desk, &exe)?);
+    if args.missions {
+        res.extend(missions::figures(desk, &exe)?);
+    }
     res.extend(sizes(&docker)?);
     print(desk, &res)
 }

@@ -60,7 +60,8 @@ fn the_search_finds_what_is_in_a_layer() {
     assert_eq!(found, [true, false]);
 }
 
-fn host_bundle() -> String {
+/// The certificates that this machine trusts.
+pub(crate) fn host_bundle() -> String {
     let known = [
         "/etc/ssl/certs/ca-certificates.crt",
         "/etc/pki/tls/certs/ca-bundle.crt",

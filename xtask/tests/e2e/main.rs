@@ -8,6 +8,7 @@ mod checkout;
 mod containers;
 mod publish;
 mod rebuild;
+mod missions;
 mod leaks;
 mod hub;
 mod clis;

@@ -1,0 +1,100 @@
+//! All missions, floating and frozen, and that a frozen spec gives itself again, whatever the
+//! caches have.
+
+use std::thread;
+
+use serde_json::Value;
+
+use crate::{
+    checkout::{Checkout, run, text},
+    containers::{Registry, docker},
+    leaks::host_bundle,
+};
+
+const HELLO: &str = "missions/hello/environments/hello/hello-frozen.yml";
+
+#[test]
+fn frozen_missions_freeze_to_the_same_bytes() {
+    let mut checkout = Checkout::new();
+    let _registry = Registry::start(&mut checkout);
+    checkout.rows(&["image-all", "--all", "--frozen"]);
+    let verified = checkout.run(&["freeze", "--verify", "--all", "--json"]);
+    let rows: Value = serde_json::from_str(&verified.stdout).unwrap();
+    let rows = rows.as_array().unwrap();
+    for row in rows {
+        assert_eq!(row["verdict"], "identical", "{row}");
+    }
+    assert_eq!(verified.status, Some(0));
+
+    // The builder's caches are warm; those of a container of the common image are empty.
+    let environments =
+        || rows.iter().map(|it| ["mission", "environment"].map(|key| it[key].as_str().unwrap()));
+    assert!(environments().count() > 3, "{rows:?}");
+    let common = common_image(&checkout);
+    thread::scope(|scope| {
+        for [mission, environment] in environments() {
+            let spec =
+                format!("missions/{mission}/environments/{environment}/{environment}-frozen.yml");
+            let (checkout, common) = (&checkout, &common);
+            scope.spawn(move || {
+                assert_eq!(made_anew(checkout, common, environment, &spec), checkout.read(&spec));
+            });
+        }
+    });
+}
+
+/// The common image that the missions stand on, by the name that stays.
+fn common_image(checkout: &Checkout) -> String {
+    checkout.rows(&["image-build", "hello", "--frozen"]).text("common", "tag")
+}
+
+/// Makes an environment as a build step does, with empty caches, and exports it.
+fn made_anew(checkout: &Checkout, image: &str, environment: &str, spec: &str) -> String {
+    let scripts = "/opt/common-scripts";
+    let script = format!(
+        "set -e; USE_FROZEN=1 {scripts}/env-create {environment} >&2; {scripts}/env-export {environment}"
+    );
+    let spec = format!(
+        "{}:/opt/environments/{environment}/{environment}-frozen.yml:ro",
+        checkout.path(spec).display()
+    );
+    let bundle = format!("{}:/etc/image-build/ca.crt:ro", host_bundle());
+    let output = run(docker(&["run", "--rm", "--no-healthcheck", "--entrypoint", "bash"]).args([
+        "--volume",
+        &spec,
+        "--volume",
+        &bundle,
+        "--env",
+        "SSL_CERT_FILE=/etc/image-build/ca.crt",
+        image,
+        "-c",
+        &script,
+    ]));
+    text(&output)
+}
+
+#[test]
+fn floating_missions_pass() {
+    let mut checkout = Checkout::new();
+    let _registry = Registry::start(&mut checkout);
+    checkout.rows(&["image-all", "--all", "--floating"]);
+    let checked = checkout.run(&["freeze", "--check", "--all"]);
+    assert_eq!(checked.status, Some(0), "what a floating build froze is not what was asked for");
+}
+
+#[test]
+fn an_altered_frozen_spec_fails_the_build_and_names_the_package() {
+    let checkout = Checkout::new();
+    checkout.rows(&["image-build", "hello", "--frozen"]);
+    let whole = checkout.read(HELLO);
+    let line = whole.lines().find(|it| it.contains("- uncertainties==")).unwrap();
+    let (start, hash) = line.split_once("sha256:").unwrap();
+    let wrong_hash = format!("{start}sha256:{}{}", "0".repeat(64), &hash[64..]);
+    for altered in [wrong_hash, line.replace("uncertainties==3.", "uncertainties==2.")] {
+        checkout.write(HELLO, &whole.replace(line, &altered));
+        let result = checkout.run(&["image-build", "hello", "--frozen"]);
+        assert_eq!(result.status, Some(1), "{altered}");
+        let screen: Vec<&str> = result.stderr.lines().rev().take(45).collect();
+        assert!(screen.iter().any(|it| it.contains("uncertainties==")), "{altered}");
+    }
+}
