@@ -57,7 +57,16 @@ Examples:
     /// Run the missions' tests in containers and write receipts
     ImageTest(ImageTest),
     /// Publish what has a complete, passing receipt
-    ImagePush(Missions),
+    #[command(after_help = "\
+Examples:
+  cargo xtask image-push roman tike                     publish two missions
+  cargo xtask image-push hello --promote v1             the current image, published before, is v1
+  cargo xtask image-push --all --promote prod --from test      what is `test` everywhere is now `prod`
+  cargo xtask image-push hello --promote prod --from sha256:…  back to an earlier image")]
+    ImagePush(ImagePush),
+    /// Receipts of published images
+    #[command(subcommand)]
+    Receipt(ReceiptCommand),
     /// Build, test and push; any failure means that nothing is pushed
     ImageAll(ImageBuild),
     /// Run a command in a mission's image; its exit status is the command's
@@ -177,6 +186,36 @@ pub(crate) struct ImageTest {
     /// Test images again that have a passing receipt
     #[arg(long)]
     pub(crate) again: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImagePush {
+    #[command(flatten)]
+    pub(crate) missions: Missions,
+    /// Move this tag to images that are published and tested, and push nothing else
+    #[arg(long, value_name = "TAG")]
+    pub(crate) promote: Option<String>,
+    /// What the tag is moved to, by digest or another tag; the current images when not given
+    #[arg(long, value_name = "DIGEST|TAG", requires = "promote")]
+    pub(crate) from: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ReceiptCommand {
+    /// Verify the receipt that the registry has beside an image, and print it
+    ///
+    /// Verified is that the bytes of the manifest give the digest, that the receipt is about the
+    /// image's config and platform, that it is complete, and that every test passed. Not verified
+    /// is who stored it: whoever may write to the registry may write receipts.
+    #[command(after_help = "\
+Examples:
+  cargo xtask receipt show quay.io/us/hello@sha256:…
+  cargo xtask receipt show hello@sha256:…       in REGISTRY")]
+    Show {
+        /// The image, by the digest of its manifest
+        #[arg(value_name = "IMAGE@DIGEST")]
+        image: String,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -306,7 +345,8 @@ impl Task {
             Task::ImageUpdate(it) => Some(&it.missions),
             Task::ImageBuild(it) | Task::ImageAll(it) => Some(&it.missions),
             Task::ImageTest(it) => Some(&it.missions),
-            Task::ImagePush(it) | Task::Explain(it) | Task::Config(it) => Some(it),
+            Task::ImagePush(it) => Some(&it.missions),
+            Task::Explain(it) | Task::Config(it) => Some(it),
             _ => None,
         }
     }

@@ -32,9 +32,18 @@ impl<'a> Container<'a> {
 
     /// `docker run` with what ties the container to this guard.
     pub(crate) fn run(&self, role: &str) -> Cmd {
+        self.guarded("run", role)
+    }
+
+    /// `docker create`, as [`Container::run`]: for a container that is only copied from.
+    pub(crate) fn create(&self, role: &str) -> Cmd {
+        self.guarded("create", role)
+    }
+
+    fn guarded(&self, command: &str, role: &str) -> Cmd {
         let label = format!("{LABEL_ROLE}={role}");
         let cidfile = self.cidfile.clone().into_os_string();
-        self.docker.cmd(["run", "--label", &label]).args(["--cidfile".into(), cidfile])
+        self.docker.cmd([command, "--label", &label]).args(["--cidfile".into(), cidfile])
     }
 
     /// Copies `path` out of the container, which may have ended, to the folder `to`.

@@ -23,6 +23,7 @@ mod build_settings;
 mod build;
 mod freeze;
 mod registry;
+mod stored_receipt;
 mod container;
 mod engine;
 mod build_log;

@@ -11,8 +11,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::{files, repo::Repo};
 
-/// What `target/xtask/receipts/<mission>/<image id, 12>.json` says.
+mod form;
+
+pub(crate) use form::is_digest;
+
+/// What `target/xtask/receipts/<mission>/<image id, 12>.json` says, and `docs/receipt.schema.json`
+/// describes for other programs. All fields are there always: a reader need not guess.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Receipt {
     /// The version of this format.
     pub(crate) receipt: u32,
@@ -29,23 +35,20 @@ pub(crate) struct Receipt {
     pub(crate) started: String,
     pub(crate) seconds: f64,
     /// Whether all tests were asked for; a selection of them proves nothing about the image.
-    #[serde(default)]
     pub(crate) complete: bool,
     /// What the image said of itself when it was tested.
-    #[serde(default)]
     pub(crate) contents: Contents,
     pub(crate) tests: Vec<Test>,
     /// Whether freezing this image gave its frozen specs again, by environment; added by
     /// `freeze --verify`.
-    #[serde(default)]
     pub(crate) refrozen: BTreeMap<String, Verdict>,
     /// Where the image was published; added by a push.
-    #[serde(default)]
     pub(crate) published: Vec<Published>,
 }
 
 /// The outcome of one test.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Test {
     /// The environment; empty for a test of the mission as a whole.
     pub(crate) environment: String,
@@ -63,6 +66,7 @@ pub(crate) struct Test {
 
 /// Versions of what an image holds: the file `image.json` among the test results.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Contents {
     /// The version of the package jupyterhub beside the server; empty without one.
     pub(crate) jupyterhub: String,
@@ -71,6 +75,7 @@ pub(crate) struct Contents {
 
 /// What is installed in an environment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Installed {
     /// `3.13.5`.
     pub(crate) python: String,
@@ -95,6 +100,7 @@ pub(crate) enum Verdict {
 
 /// A name under which a registry has the image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Published {
     /// `host/repository`.
     pub(crate) repository: String,
@@ -135,11 +141,21 @@ impl Receipt {
             return Ok(None);
         }
         let text = fs::read_to_string(&path)?;
-        let receipt: Receipt = serde_json::from_str(&text).with_context(|| {
+        let receipt = Receipt::parse(&text).with_context(|| {
             format!("{}: damaged; remove it and run image-test", path.display())
         })?;
         // The file's name has twelve digits only.
         Ok(Some(receipt).filter(|it| it.image == image))
+    }
+
+    /// Reads what a receipt says; `docs/receipt.schema.json` accepts the same texts.
+    ///
+    /// # Errors
+    /// A field is missing, unknown or of another form than it has to be.
+    pub(crate) fn parse(text: &str) -> anyhow::Result<Receipt> {
+        let receipt: Receipt = serde_json::from_str(text)?;
+        form::check(&receipt)?;
+        Ok(receipt)
     }
 
     /// Writes it atomically.

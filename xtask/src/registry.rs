@@ -28,6 +28,11 @@ const FIRST_PORT: u16 = 5000;
 const PORTS: u16 = 100;
 
 impl Host {
+    /// The host of a `reference` with one.
+    pub(crate) fn of(reference: &str) -> Host {
+        Host { name: reference.split('/').next().unwrap_or_default().to_owned() }
+    }
+
     /// Docker itself takes 127.0.0.0/8 as a place where plain HTTP will do:
     /// <https://docs.docker.com/reference/cli/dockerd/#insecure-registries>.
     fn is_plain_http(&self) -> bool {

@@ -7,6 +7,8 @@ pub(crate) mod image_update;
 mod image_base;
 pub(crate) mod image_test;
 pub(crate) mod image_push;
+mod image_promote;
+mod receipt;
 mod image_all;
 mod image_exec;
 mod image_lab;
@@ -62,7 +64,11 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<u8> {
         Task::ImageBase => image_base::run(&desk),
         Task::ImageBuild(args) => image_all::build(&desk, args),
         Task::ImageTest(args) => image_all::test(&desk, args),
-        Task::ImagePush(missions) => image_all::push(&desk, missions),
+        Task::ImagePush(args) => match &args.promote {
+            Some(tag) => image_promote::run(&desk, args, tag),
+            None => image_all::push(&desk, &args.missions),
+        },
+        Task::Receipt(command) => receipt::run(&desk, command),
         Task::ImageAll(args) => image_all::all(&desk, args),
         Task::ImageExec(args) => image_exec::run(&desk, args.mission.as_deref(), &args.command),
         Task::ImageSh(args) => {

@@ -17,11 +17,18 @@ fn what_a_registry_answers() {
         let (stdout, stderr) = (stdout.to_owned(), stderr.to_owned());
         read_remote("r/hello:1", Output { status, stdout, stderr })
     };
-    let manifest = r#"{"Descriptor": {"digest": "sha256:a"}, "SchemaV2Manifest": {"config": {"digest": "sha256:b"}}}"#;
-    let remote = Remote { digest: "sha256:a".to_owned(), config: "sha256:b".to_owned() };
+    let manifest = r#"{"Descriptor": {"digest": "sha256:a", "platform": {"os": "linux", "architecture": "arm64"}},
+        "SchemaV2Manifest": {"config": {"digest": "sha256:b"}}}"#;
+    let remote = Remote {
+        digest: "sha256:a".to_owned(),
+        config: "sha256:b".to_owned(),
+        platform: "linux/arm64".to_owned(),
+    };
     assert_eq!(answer(0, manifest, "").unwrap(), Some(remote));
     assert_eq!(answer(1, "", "no such manifest: r/hello:1\n").unwrap(), None);
     let refused = answer(1, "", "connection refused\n").unwrap_err();
     assert_eq!(format!("{refused:#}"), "cannot ask for r/hello:1: connection refused");
+    let tampered = answer(1, "", "unsupported manifest format: &{{{2 […\n").unwrap_err();
+    assert!(format!("{tampered:#}").ends_with("or not of this digest"), "{tampered:#}");
     assert!(answer(0, r#"{"Descriptor": {"digest": "sha256:a"}}"#, "").is_err());
 }

@@ -1,5 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::Value;
+
 use super::{Contents, Expected, Outcome, Receipt, missing, parse_results};
 
 const RESULTS: &str = r#"{"environment":"hello","kind":"import","name":"numpy","outcome":"passed","seconds":0.5,"message":""}
@@ -11,9 +13,9 @@ fn receipt() -> Receipt {
     Receipt {
         receipt: 1,
         mission: "hello".to_owned(),
-        image: "sha256:0123456789abcdef".to_owned(),
+        image: format!("sha256:{}", "0123456789abcdef".repeat(4)),
         platform: "linux/amd64".to_owned(),
-        inputs: String::new(),
+        inputs: "0".repeat(64),
         frozen_specs: BTreeMap::new(),
         started: "2026-11-22T10:00:00Z".to_owned(),
         seconds: 1.0,
@@ -66,7 +68,32 @@ fn a_test_that_did_not_run_is_a_failure() {
 #[test]
 fn a_receipt_is_read_as_it_was_written() {
     let text = receipt().to_json().unwrap();
-    assert_eq!(serde_json::from_str::<Receipt>(&text).unwrap(), receipt());
+    assert_eq!(Receipt::parse(&text).unwrap(), receipt());
+}
+
+/// `receipts.py` holds the published schema to the same verdicts.
+#[test]
+fn what_counts_as_a_receipt() {
+    let corpus: Value = serde_json::from_str(include_str!("../../tests/receipts.json")).unwrap();
+    Receipt::parse(&corpus["receipt"].to_string()).unwrap();
+    for change in corpus["changes"].as_array().unwrap() {
+        let mut receipt = corpus["receipt"].clone();
+        apply(&mut receipt, change);
+        let res = Receipt::parse(&receipt.to_string());
+        assert_eq!(res.is_ok(), change["valid"] == true, "{change}: {res:?}");
+    }
+}
+
+/// Puts `to` in the place `at`, or removes what is there if nothing is to be put.
+fn apply(receipt: &mut Value, change: &Value) {
+    let (parent, last) = change["at"].as_str().unwrap().rsplit_once('/').unwrap();
+    match (receipt.pointer_mut(parent).unwrap(), change.get("to")) {
+        (Value::Object(it), Some(to)) => drop(it.insert(last.to_owned(), to.clone())),
+        (Value::Object(it), None) => drop(it.remove(last).unwrap()),
+        (Value::Array(it), Some(to)) => it[last.parse::<usize>().unwrap()] = to.clone(),
+        (Value::Array(it), None) => drop(it.remove(last.parse().unwrap())),
+        _ => panic!("{change}"),
+    }
 }
 
 #[test]

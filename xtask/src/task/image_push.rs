@@ -5,12 +5,12 @@ use anyhow::{Context as _, bail};
 
 use crate::{
     build::{Builds, Built},
-    context::{Context, Entry},
-    docker::NAMESPACE,
+    docker::Remote,
     engine::{Engine, Log},
     image,
     receipt::{Published, Receipt},
     registry::{self, Host},
+    stored_receipt,
     task::Chosen,
 };
 
@@ -26,6 +26,8 @@ pub(crate) struct Tested<'a> {
 struct Landed {
     reference: String,
     digest: String,
+    /// Its name on the engine.
+    source: String,
 }
 
 /// Publishes all of `tested`. Gives the missions' immutable references, in their order.
@@ -55,8 +57,8 @@ pub(crate) fn push(
         human.push((tag(&it.common.name, &config.common_tag), common));
         human.push((tag(&it.mission.name, &config.image_tag), mission));
     }
-    for (tag, landed) in human {
-        move_tag(engine, &tag, &landed, &mut log)?;
+    for (tag, it) in human {
+        move_tag(engine, &tag, &it.source, &it.digest, &mut log)?;
     }
     Ok(res)
 }
@@ -64,7 +66,7 @@ pub(crate) fn push(
 /// The receipt that vouches for the image. `None` in a dry run of what is not built yet.
 fn receipt(engine: &Engine, tested: &Tested<'_>) -> anyhow::Result<Option<Receipt>> {
     let name = &tested.mission.name;
-    match Receipt::read(&engine.repo, name, &tested.mission.image.id)? {
+    match stored_receipt::of_built(engine, &tested.chosen.config, tested.mission)? {
         Some(receipt) if receipt.passed() => Ok(Some(receipt)),
         _ if engine.dry_run => Ok(None),
         Some(receipt) if !receipt.tests.is_empty() => {
@@ -96,12 +98,13 @@ impl Push<'_> {
     fn land(&mut self, built: &Built) -> anyhow::Result<Landed> {
         let Push { engine, host, log } = self;
         let docker = &engine.docker;
-        let tag = built.reference.trim_start_matches(&format!("{NAMESPACE}/"));
-        let reference = format!("{}/{tag}", host.name);
+        let reference = stored_receipt::published(host, built);
+        let landed =
+            |reference, digest| Landed { reference, digest, source: built.reference.clone() };
         if engine.dry_run && reference.contains('<') {
             engine.run(&docker.cmd(["image", "tag", &built.reference, &reference]), log)?;
             engine.run(&docker.cmd(["image", "push", &reference]), log)?;
-            return Ok(Landed { reference, digest: "<digest>".to_owned() });
+            return Ok(landed(reference, "<digest>".to_owned()));
         }
         if let Some(remote) = host.remote(docker, &reference)? {
             if remote.config != built.image.id {
@@ -110,20 +113,20 @@ impl Push<'_> {
                     remote.config
                 );
             }
-            return Ok(Landed { reference, digest: remote.digest });
+            return Ok(landed(reference, remote.digest));
         }
         log.step(&format!("pushing {reference}"));
         engine.run(&docker.cmd(["image", "tag", &built.reference, &reference]), log)?;
         engine.run(&docker.cmd(["image", "push", &reference]), log)?;
         if engine.dry_run {
-            return Ok(Landed { reference, digest: "<digest>".to_owned() });
+            return Ok(landed(reference, "<digest>".to_owned()));
         }
         let remote = host.remote(docker, &reference)?;
         let remote = remote.with_context(|| format!("{reference} was pushed, but is not there"))?;
         if remote.config != built.image.id {
             bail!("{reference} arrived as another image ({})", remote.config);
         }
-        Ok(Landed { reference, digest: remote.digest })
+        Ok(landed(reference, remote.digest))
     }
 
     /// Records the digest in the receipt, and stores the receipt beside the image. A dry run may
@@ -147,21 +150,13 @@ impl Push<'_> {
         if is_new && let Some(receipt) = &mut receipt {
             receipt.published.push(published);
         }
-        let docker = &self.engine.docker;
-        if !is_new && self.host.remote(docker, &reference)?.is_some() {
+        if !is_new && self.host.remote(&self.engine.docker, &reference)?.is_some() {
             return Ok(());
         }
         self.log.step(&format!("storing the receipt {reference}"));
-        let dir = self.engine.target().join("build").join(format!("{name}-receipt"));
         let receipt = receipt.filter(|_| !self.engine.dry_run);
-        if let Some(receipt) = &receipt {
-            receipt_image(receipt)?.stage(&dir)?;
-        }
-        let builder = docker.builder(tested.chosen.config.docker.as_deref())?;
-        let build = builder.cmd().args(["--quiet", "--tag", &reference]).args([dir]);
-        self.engine.run(&build, self.log)?;
-        self.engine.run(&docker.cmd(["image", "push", &reference]), self.log)?;
-        self.engine.run(&docker.cmd(["image", "rm", &reference]), self.log)?;
+        let config = &tested.chosen.config;
+        stored_receipt::store(self.engine, config, &reference, receipt.as_ref(), self.log)?;
         if let Some(receipt) = receipt {
             receipt.write(&self.engine.repo)?;
         }
@@ -169,27 +164,29 @@ impl Push<'_> {
     }
 }
 
-/// An image of one file, which any docker can push and pull.
-fn receipt_image(receipt: &Receipt) -> anyhow::Result<Context> {
-    let file = |text: String| Entry::File { executable: false, bytes: text.into_bytes() };
-    Ok(Context {
-        entries: [
-            ("Dockerfile".into(), file("FROM scratch\nCOPY receipt.json /\n".to_owned())),
-            ("receipt.json".into(), file(receipt.to_json()?)),
-        ]
-        .into(),
-    })
-}
-
-/// Points a human tag at an image that is in the registry already.
-fn move_tag(engine: &Engine, tag: &str, landed: &Landed, log: &mut Log) -> anyhow::Result<()> {
-    let host = Host { name: tag.split('/').next().unwrap_or_default().to_owned() };
-    let docker = &engine.docker;
-    let is_known = !engine.dry_run || !landed.digest.contains('<') && !tag.contains('<');
-    if is_known && host.remote(docker, tag)?.is_some_and(|it| it.digest == landed.digest) {
+/// Points a human tag at an image that is in its registry under another name, and on the engine as
+/// `source`.
+///
+/// # Errors
+/// The registry refuses, or shows another image under the tag afterwards.
+pub(crate) fn move_tag(
+    engine: &Engine,
+    tag: &str,
+    source: &str,
+    digest: &str,
+    log: &mut Log,
+) -> anyhow::Result<()> {
+    let (host, docker) = (Host::of(tag), &engine.docker);
+    let is_there = |it: Option<Remote>| it.is_some_and(|it| it.digest == digest);
+    let is_known = !engine.dry_run || !digest.contains('<') && !tag.contains('<');
+    if is_known && is_there(host.remote(docker, tag)?) {
         return Ok(());
     }
     log.step(&format!("moving {tag}"));
-    engine.run(&docker.cmd(["image", "tag", &landed.reference, tag]), log)?;
-    engine.run(&docker.cmd(["image", "push", tag]), log)
+    engine.run(&docker.cmd(["image", "tag", source, tag]), log)?;
+    engine.run(&docker.cmd(["image", "push", tag]), log)?;
+    if !engine.dry_run && !is_there(host.remote(docker, tag)?) {
+        bail!("{tag} was pushed, but is not {digest} afterwards");
+    }
+    Ok(())
 }

@@ -15,6 +15,7 @@ use crate::{
     engine::{Engine, Log},
     freeze,
     receipt::{self, Contents, Outcome, Receipt, Test},
+    stored_receipt,
     task::Chosen,
     tests_of_mission,
 };
@@ -23,7 +24,7 @@ use crate::{
 const ENTRY: &str = "/opt/environments/test";
 const RESULTS: &str = "/tmp/test-results";
 
-/// Tests `built`, unless it has a passing receipt and `again` is not asked for.
+/// Tests `built`, unless it has a passing receipt, here or in the registry, and `again` is not asked for.
 /// Gives the receipt, and whether it was made just now. `None` in a dry run.
 ///
 /// # Errors
@@ -34,7 +35,7 @@ pub(crate) fn test(
     built: &Built,
     again: bool,
 ) -> anyhow::Result<Option<(Receipt, bool)>> {
-    let old = Receipt::read(&engine.repo, &chosen.mission.name, &built.image.id)?;
+    let old = stored_receipt::of_built(engine, &chosen.config, built)?;
     if let Some(receipt) = old.as_ref().filter(|it| it.passed() && !again) {
         return Ok(Some((receipt.clone(), false)));
     }

@@ -34,9 +34,9 @@ fn a_first_run() {
         buildx build --builder default --load --provenance=false --sbom=false --quiet --tag 127.0.0.1:<port>/hello:sha256-….receipt /root/target/xtask/build/hello-receipt
         image push 127.0.0.1:<port>/hello:sha256-….receipt
         image rm 127.0.0.1:<port>/hello:sha256-….receipt
-        image tag 127.0.0.1:<port>/common:…-… 127.0.0.1:<port>/common:latest-sandbox
+        image tag science-platform/common:…-… 127.0.0.1:<port>/common:latest-sandbox
         image push 127.0.0.1:<port>/common:latest-sandbox
-        image tag 127.0.0.1:<port>/hello:…-… 127.0.0.1:<port>/hello:latest-sandbox
+        image tag science-platform/hello:…-… 127.0.0.1:<port>/hello:latest-sandbox
         image push 127.0.0.1:<port>/hello:latest-sandbox
     "#]]);
 }

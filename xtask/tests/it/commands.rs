@@ -74,9 +74,9 @@ fn dry_run() {
         /bin/docker buildx build --builder default --load --provenance=false --sbom=false --quiet --tag '127.0.0.1:<port>/hello:<digest>.receipt' /root/target/xtask/build/hello-receipt
         /bin/docker image push '127.0.0.1:<port>/hello:<digest>.receipt'
         /bin/docker image rm '127.0.0.1:<port>/hello:<digest>.receipt'
-        /bin/docker image tag '127.0.0.1:<port>/common:…-<image-id>' '127.0.0.1:<port>/common:latest-sandbox'
+        /bin/docker image tag 'science-platform/common:…-<image-id>' '127.0.0.1:<port>/common:latest-sandbox'
         /bin/docker image push '127.0.0.1:<port>/common:latest-sandbox'
-        /bin/docker image tag '127.0.0.1:<port>/hello:…-<image-id>' '127.0.0.1:<port>/hello:latest-sandbox'
+        /bin/docker image tag 'science-platform/hello:…-<image-id>' '127.0.0.1:<port>/hello:latest-sandbox'
         /bin/docker image push '127.0.0.1:<port>/hello:latest-sandbox'
     "#]]);
     assert!(!checkout.has("missions/hello/Dockerfile"));
@@ -106,9 +106,9 @@ fn dry_run_of_a_floating_build() {
         /bin/docker buildx build --builder default --load --provenance=false --sbom=false --quiet --tag '127.0.0.1:<port>/hello:<digest>.receipt' /root/target/xtask/build/hello-receipt
         /bin/docker image push '127.0.0.1:<port>/hello:<digest>.receipt'
         /bin/docker image rm '127.0.0.1:<port>/hello:<digest>.receipt'
-        /bin/docker image tag '127.0.0.1:<port>/common:…-…' '127.0.0.1:<port>/common:latest-sandbox'
+        /bin/docker image tag science-platform/common:…-… '127.0.0.1:<port>/common:latest-sandbox'
         /bin/docker image push '127.0.0.1:<port>/common:latest-sandbox'
-        /bin/docker image tag '127.0.0.1:<port>/hello:…-<image-id>' '127.0.0.1:<port>/hello:latest-sandbox'
+        /bin/docker image tag 'science-platform/hello:…-<image-id>' '127.0.0.1:<port>/hello:latest-sandbox'
         /bin/docker image push '127.0.0.1:<port>/hello:latest-sandbox'
     "#]]);
     let spec = checkout.read("missions/hello/environments/hello/hello-frozen.yml");

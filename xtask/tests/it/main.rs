@@ -15,5 +15,6 @@ mod freezing;
 mod frozen_specs;
 mod testing;
 mod publishing;
+mod receipts;
 mod containers;
 mod running;

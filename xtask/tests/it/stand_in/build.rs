@@ -51,6 +51,10 @@ pub(crate) fn build(store: &Store, args: &[&str]) -> Result {
         let id = sha256(&bytes);
         state.add(&id, &build.labels, tests)?;
         build.tags.iter().try_for_each(|it| state.tag(&id, it))?;
+        let receipt = fs::read_to_string(context.join("receipt.json")).ok();
+        state.images.iter_mut().filter(|it| it.id == id).for_each(|it| {
+            it.receipt.clone_from(&receipt);
+        });
         Ok(id)
     })?;
     if let Some(path) = build.iidfile {

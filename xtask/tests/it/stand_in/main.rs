@@ -180,7 +180,12 @@ fn docker(store: &Store, kind: Kind, args: &[&str]) -> Result<u8> {
         ["rm", "--force", "--volumes", id] => run::remove(store, id)?,
         ["container", rest @ ..] => run::container(store, rest)?,
         ["manifest", "inspect", "--verbose", rest @ ..] => registry::inspect(store, rest)?,
-        ["pull", "--platform", "linux/amd64", reference] => registry::pull(store, reference)?,
+        ["pull", "--platform", "linux/amd64", reference] | ["pull", "--quiet", reference] => {
+            registry::pull(store, reference)?;
+        }
+        ["create", "--label", label, "--cidfile", cidfile, image, "receipt.json"] => {
+            run::create(store, label, cidfile, image)?;
+        }
         _ => return unknown(store, args),
     }
     Ok(0)

@@ -16,12 +16,15 @@ pub(crate) fn inspect(store: &Store, args: &[&str]) -> Result {
     };
     let state = store.read()?;
     answers(&state, reference)?;
-    let Some(manifest) = state.registry.get(*reference) else {
+    let Some(manifest) = find(&state, reference) else {
         return refuse(1, format!("no such manifest: {reference}"));
     };
     let answer = json!({
         "Ref": reference,
-        "Descriptor": { "digest": manifest.digest },
+        "Descriptor": {
+            "digest": manifest.digest,
+            "platform": { "os": "linux", "architecture": "amd64" },
+        },
         "SchemaV2Manifest": { "config": { "digest": manifest.config } },
     });
     println!("{answer}");
@@ -31,16 +34,22 @@ pub(crate) fn inspect(store: &Store, args: &[&str]) -> Result {
 pub(crate) fn push(store: &Store, reference: &str) -> Result {
     store.change(|state| {
         answers(state, reference)?;
-        let config = state.image(reference)?.id.clone();
+        let image = state.image(reference)?.clone();
+        let (config, receipt) = (image.id, image.receipt);
         let digest = sha256(config.as_bytes());
-        state.registry.insert(reference.to_owned(), Manifest { digest, config });
+        let repository = reference.rsplit_once(':').unwrap_or_default().0;
+        let name = format!("{repository}@{digest}");
+        state.images.iter_mut().filter(|it| it.id == config).for_each(|it| {
+            it.repo_digest = Some(name.clone());
+        });
+        state.registry.insert(reference.to_owned(), Manifest { digest, config, receipt });
         Ok(())
     })
 }
 
 pub(crate) fn pull(store: &Store, reference: &str) -> Result {
     store.change(|state| {
-        let Some(manifest) = state.registry.get(reference).cloned() else {
+        let Some(manifest) = find(state, reference).cloned() else {
             return refuse(1, format!("Error response from daemon: {reference}: not found"));
         };
         let repository = reference.split('@').next().unwrap_or_default();
@@ -52,9 +61,20 @@ pub(crate) fn pull(store: &Store, reference: &str) -> Result {
             labels: std::collections::BTreeMap::new(),
             created: state.clock,
             tests: Vec::new(),
+            receipt: manifest.receipt,
         });
         Ok(())
     })
+}
+
+/// By tag, or by digest among those of a repository.
+fn find<'a>(state: &'a State, reference: &str) -> Option<&'a Manifest> {
+    let named = state.registry.get(reference);
+    let (repository, digest) = reference.split_once('@').unwrap_or_default();
+    let is_it = |name: &str, it: &Manifest| {
+        name.starts_with(&format!("{repository}:")) && it.digest == digest
+    };
+    named.or_else(|| state.registry.iter().find(|(name, it)| is_it(name, it)).map(|(_, it)| it))
 }
 
 fn is_local(reference: &str) -> bool {

@@ -87,8 +87,22 @@ fn start(state: &mut State, run: &Run<'_>) -> String {
         labels: run.labels.clone(),
         ports: ports.map_or_else(String::new, |(host, port)| format!("{host}->{port}/tcp")),
         results: None,
+        receipt: None,
     });
     id
+}
+
+/// `docker create` of an image that is only copied from.
+pub(crate) fn create(store: &Store, label: &str, cidfile: &str, image: &str) -> Result {
+    store.change(|state| {
+        let receipt = state.image(image)?.receipt.clone();
+        let run = Run { labels: vec![label.to_owned()], ..Run::default() };
+        let id = start(state, &run);
+        state.containers.iter_mut().filter(|it| it.id == id).for_each(|it| {
+            it.receipt.clone_from(&receipt);
+        });
+        Ok(fs::write(cidfile, id)?)
+    })
 }
 
 /// As the in-image script writes it; another image gives another one.
@@ -131,13 +145,16 @@ fn tests(store: &Store, id: &str, image: &Image) -> Result<u8> {
 }
 
 pub(crate) fn copy(store: &Store, from: &str, to: &str) -> Result {
-    let Some((id, "/tmp/test-results/.")) = from.split_once(':') else {
-        return unknown(store, &["cp", from, to]);
-    };
     let state = store.read()?;
+    let (id, path) = from.split_once(':').unwrap_or_default();
     let container = state.containers.iter().find(|it| it.id == id);
-    match container.and_then(|it| it.results.as_ref()) {
-        Some(results) => Ok(fs::write(Path::new(to).join("results.jsonl"), results)?),
+    let (file, text) = match path {
+        "/tmp/test-results/." => ("results.jsonl", container.and_then(|it| it.results.as_ref())),
+        "/receipt.json" => ("receipt.json", container.and_then(|it| it.receipt.as_ref())),
+        _ => return unknown(store, &["cp", from, to]),
+    };
+    match text {
+        Some(text) => Ok(fs::write(Path::new(to).join(file), text)?),
         None => refuse(1, format!("Error: No such container:path: {from}")),
     }
 }

@@ -30,6 +30,9 @@ pub(crate) struct Image {
     pub(crate) labels: BTreeMap<String, String>,
     pub(crate) created: u32,
     pub(crate) tests: Vec<Test>,
+    /// The text of `receipt.json`, in an image of that one file.
+    #[serde(default)]
+    pub(crate) receipt: Option<String>,
 }
 
 /// A test that is in an image.
@@ -48,12 +51,17 @@ pub(crate) struct Container {
     pub(crate) ports: String,
     /// The text of `results.jsonl`, once there were tests.
     pub(crate) results: Option<String>,
+    /// The text of the image's `receipt.json`.
+    #[serde(default)]
+    pub(crate) receipt: Option<String>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Manifest {
     pub(crate) digest: String,
     pub(crate) config: String,
+    #[serde(default)]
+    pub(crate) receipt: Option<String>,
 }
 
 /// The folder named by `STAND_IN`.
@@ -95,9 +103,13 @@ impl Store {
 }
 
 impl State {
-    /// By id or tag.
+    /// By id, tag or digest.
     pub(crate) fn image(&self, name: &str) -> Result<&Image> {
-        let is_it = |it: &&Image| it.id == name || it.tags.iter().any(|tag| tag == name);
+        let is_it = |it: &&Image| {
+            it.id == name
+                || it.tags.iter().any(|tag| tag == name)
+                || it.repo_digest.as_deref() == Some(name)
+        };
         match self.images.iter().find(is_it) {
             Some(image) => Ok(image),
             None => refuse(1, format!("Error: No such image: {name}")),
@@ -118,6 +130,7 @@ impl State {
             labels: pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
             created: self.clock,
             tests,
+            receipt: None,
         });
         Ok(())
     }

@@ -1,0 +1,75 @@
+//! `receipt show IMAGE@DIGEST`: what was tested on a published image, from the receipt that the
+//! registry has beside it.
+
+use std::collections::BTreeMap;
+
+use anyhow::Context as _;
+
+use crate::{
+    cli::{Missions, ReceiptCommand},
+    engine::Engine,
+    failure,
+    receipt::{Receipt, is_digest},
+    registry, stored_receipt,
+    task::Desk,
+    ui,
+};
+
+pub(crate) fn run(desk: &Desk<'_>, command: &ReceiptCommand) -> anyhow::Result<u8> {
+    let ReceiptCommand::Show { image } = command;
+    let (name, digest) = parse(image).map_err(failure::request)?;
+    let named = desk.named(&Missions::default()).map_err(failure::request)?.remove(0);
+    // It changes nothing: a dry run of it is a run.
+    let engine = Engine { dry_run: false, ..desk.engine(&named.config)? };
+    let repository = match name.contains('/') {
+        true => name.to_owned(),
+        false => {
+            let host = registry::running(&engine, &named.config)?;
+            let host = host.context("the registry on this machine does not run")?;
+            format!("{}/{name}", host.name)
+        }
+    };
+    let receipt = stored_receipt::vouching(&engine, &repository, digest)?;
+    print(desk, &receipt, &format!("{repository}@{digest}"))
+}
+
+/// `quay.io/us/hello@sha256:…` in its two parts.
+fn parse(image: &str) -> anyhow::Result<(&str, &str)> {
+    let parts =
+        image.split_once('@').filter(|(name, digest)| !name.is_empty() && is_digest(digest));
+    parts.with_context(|| format!("`{image}` is not IMAGE@sha256:<64 hex digits>; a tag can move"))
+}
+
+fn print(desk: &Desk<'_>, receipt: &Receipt, image: &str) -> anyhow::Result<u8> {
+    if desk.cli.json {
+        print!("{}", receipt.to_json()?);
+        return Ok(0);
+    }
+    let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    for it in &receipt.tests {
+        *counts.entry((&it.environment, &it.kind)).or_default() += 1;
+    }
+    let rows: Vec<Vec<String>> = counts
+        .iter()
+        .map(|((environment, kind), count)| {
+            let environment = if environment.is_empty() { "-" } else { environment };
+            vec![environment.to_owned(), (*kind).to_owned(), count.to_string()]
+        })
+        .collect();
+    println!("{image}");
+    println!("image {}, {}", receipt.image, receipt.platform);
+    println!("made from inputs {}", receipt.inputs);
+    println!("tested {}, all {} tests passed", receipt.started, receipt.tests.len());
+    print!("{}", ui::table(&["ENVIRONMENT", "KIND", "PASSED"], &rows));
+    Ok(0)
+}
+
+#[test]
+fn images_by_digest() {
+    let digest = format!("sha256:{}", "0".repeat(64));
+    let image = format!("127.0.0.1:5000/hello@{digest}");
+    assert_eq!(parse(&image).unwrap(), ("127.0.0.1:5000/hello", digest.as_str()));
+    for it in ["hello", "hello:v1", "hello@sha256:0", &format!("@{digest}"), &digest] {
+        parse(it).unwrap_err();
+    }
+}

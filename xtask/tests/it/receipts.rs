@@ -1,0 +1,228 @@
+//! Receipts that a registry has: which are honoured and shown, and which tags they let move.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::{checkout::Checkout, run::Done};
+
+fn run(checkout: &Checkout, args: &[&str]) -> Done {
+    checkout.run(&[&["--set", "REGISTRY=quay.io/us"], args].concat())
+}
+
+/// A checkout whose image is published, and which forgot what it tested.
+fn published() -> Checkout {
+    let checkout = Checkout::new();
+    run(&checkout, &["image-all"]).status(0);
+    forget(&checkout);
+    checkout
+}
+
+/// Removes the receipts of this machine.
+fn forget(checkout: &Checkout) {
+    fs::remove_dir_all(checkout.root().join("target/xtask/receipts")).unwrap();
+}
+
+/// Edits the receipts in the registry, as texts.
+fn tamper(checkout: &Checkout, edit: impl Fn(&str) -> String) {
+    let mut state = checkout.knows();
+    for (name, manifest) in state["registry"].as_object_mut().unwrap() {
+        if name.ends_with(".receipt") {
+            manifest["receipt"] = edit(manifest["receipt"].as_str().unwrap()).into();
+        }
+    }
+    checkout.state("state.json", &state.to_string());
+}
+
+fn tamper_field(checkout: &Checkout, pointer: &str, to: &Value) {
+    tamper(checkout, |text| {
+        let mut receipt: Value = serde_json::from_str(text).unwrap();
+        *receipt.pointer_mut(pointer).unwrap() = to.clone();
+        receipt.to_string()
+    });
+}
+
+/// The digest of what the registry has as `quay.io/us/<name>`.
+fn digest(checkout: &Checkout, name: &str) -> String {
+    let manifest = &checkout.knows()["registry"][format!("quay.io/us/{name}")];
+    manifest["digest"].as_str().unwrap().to_owned()
+}
+
+/// What may be wrong with a receipt, and what is said of it.
+fn flaws() -> Vec<(&'static str, Value, &'static str)> {
+    let other = format!("sha256:{}", "f".repeat(64));
+    vec![
+        ("/image", other.clone().into(), "it is about another image"),
+        ("/platform", "linux/arm64".into(), "it is about linux/arm64, the image linux/amd64"),
+        ("/published/0/digest", other.into(), "it does not name this digest"),
+        ("/complete", false.into(), "it is partial"),
+        ("/tests/0/outcome", "failed".into(), "its tests failed"),
+        ("/tests", serde_json::json!([]), "it has no tests"),
+        ("/tests/0/outcome", "skipped".into(), "it is no receipt"),
+        ("/receipt", 2.into(), "it is no receipt"),
+    ]
+}
+
+#[test]
+fn honoured_on_another_machine() {
+    let checkout = published();
+    let done = run(&checkout, &["image-all"]).status(0);
+    done.never_called("role=test").never_called("push").called("pull --quiet quay.io/us/hello");
+    forget(&checkout);
+    run(&checkout, &["image-push"]).status(0).never_called("push");
+    forget(&checkout);
+    run(&checkout, &["image-test"]).status(0).never_called("role=test");
+    // From then on it is this machine's.
+    run(&checkout, &["image-test"]).status(0).did_nothing();
+    run(&checkout, &["image-test", "--again"]).status(0).called("role=test");
+}
+
+#[test]
+fn refused_on_another_machine() {
+    for (pointer, to, reason) in flaws() {
+        let checkout = published();
+        tamper_field(&checkout, pointer, &to);
+        let done = run(&checkout, &["image-push"]).status(1).never_called("push");
+        done.says(reason).says("it is not tested; run `cargo xtask image-test hello`");
+        let done = run(&checkout, &["image-all"]).status(0).called("role=test");
+        done.called(".receipt");
+        // What is stored now is the new one.
+        forget(&checkout);
+        run(&checkout, &["image-all"]).status(0).never_called("role=test");
+    }
+}
+
+#[test]
+fn not_even_json() {
+    let checkout = published();
+    tamper(&checkout, |text| text[..text.len() / 2].to_owned());
+    run(&checkout, &["image-push"]).status(1).says("it is no receipt");
+    tamper(&checkout, |_| "[]".to_owned());
+    run(&checkout, &["image-push"]).status(1).says("it is no receipt");
+}
+
+/// A failure on this machine is not outvoted.
+#[test]
+fn a_failure_here_counts() {
+    let checkout = published();
+    checkout.failing(&["numpy"]);
+    run(&checkout, &["image-test", "--again"]).status(1);
+    run(&checkout, &["image-push"]).status(1).never_called("push").says("its tests failed");
+}
+
+#[test]
+fn tests_need_no_registry() {
+    let mut checkout = published();
+    checkout.fail("manifest inspect", 1, "dial tcp: lookup quay.io: no such host\n");
+    let done = run(&checkout, &["image-test"]).status(0).called("role=test");
+    done.says("hello: no receipt from the registry: ").says("no such host");
+}
+
+#[test]
+fn shown() {
+    let checkout = published();
+    let digest = digest(&checkout, "hello:latest-sandbox");
+    let done = checkout.run(&["receipt", "show", &format!("quay.io/us/hello@{digest}")]).status(0);
+    assert!(done.stdout.contains("all 3 tests passed"), "{}", done.stdout);
+    let done = run(&checkout, &["--json", "receipt", "show", &format!("hello@{digest}")]).status(0);
+    assert_eq!(done.json()["published"][0]["digest"], digest.as_str());
+    assert!(checkout.knows()["containers"].as_array().unwrap().is_empty());
+    assert!(!checkout.has("target/xtask/receipts"));
+}
+
+#[test]
+fn shown_only_when_it_vouches() {
+    for (pointer, to, reason) in flaws() {
+        let checkout = published();
+        tamper_field(&checkout, pointer, &to);
+        let digest = digest(&checkout, "hello:latest-sandbox");
+        let done = run(&checkout, &["receipt", "show", &format!("hello@{digest}")]).status(1);
+        assert_eq!(done.says(reason).stdout, "");
+    }
+}
+
+#[test]
+fn nothing_to_show() {
+    let checkout = published();
+    let absent = format!("hello@sha256:{}", "0".repeat(64));
+    run(&checkout, &["receipt", "show", &absent]).status(1).says("the registry has no such image");
+    let common = format!("common@{}", digest(&checkout, "common:latest-sandbox"));
+    run(&checkout, &["receipt", "show", &common]).status(1).says("it is not tested");
+    run(&checkout, &["receipt", "show", "hello:v1"]).status(2).says("a tag can move");
+    let local = checkout.run(&["receipt", "show", &absent]).status(1);
+    local.says("the registry on this machine does not run");
+}
+
+#[test]
+fn promoted_without_building() {
+    let checkout = Checkout::new();
+    checkout.mission("roman");
+    run(&checkout, &["image-all", "hello", "roman"]).status(0);
+    let both = ["image-push", "hello", "roman", "--promote"];
+    let done = run(&checkout, &[&both[..], &["v1"]].concat()).status(0);
+    done.never_called("build").never_called("role=test").never_called(".receipt quay");
+    for name in ["hello", "roman"] {
+        let (tag, latest) = (format!("{name}:v1"), format!("{name}:latest-sandbox"));
+        assert_eq!(digest(&checkout, &tag), digest(&checkout, &latest));
+    }
+    run(&checkout, &[&both[..], &["v1"]].concat()).status(0).never_called("push");
+
+    // A newer image, and back to the older one, by tag and by digest.
+    let old = digest(&checkout, "hello:v1");
+    checkout.file("missions/hello/environments/hello/tests/imports", "numpy\nscipy\n");
+    run(&checkout, &["image-all", "hello", "--promote"]).status(2);
+    run(&checkout, &["image-all", "hello"]).status(0);
+    let hello = ["image-push", "hello", "--promote"];
+    run(&checkout, &[&hello[..], &["prod"]].concat()).status(0);
+    assert_ne!(digest(&checkout, "hello:prod"), old);
+    run(&checkout, &[&hello[..], &["prod", "--from", "v1"]].concat()).status(0);
+    assert_eq!(digest(&checkout, "hello:prod"), old);
+    run(&checkout, &[&hello[..], &["prod", "--from", "latest-sandbox"]].concat()).status(0);
+    let done = run(&checkout, &[&["--json"], &hello[..], &["prod", "--from", &old]].concat());
+    assert_eq!(done.status(0).json()[0]["digest"], old.as_str());
+    assert_eq!(digest(&checkout, "hello:prod"), old);
+}
+
+#[test]
+fn promoted_only_when_all_are_tested() {
+    let checkout = Checkout::new();
+    checkout.mission("roman");
+    run(&checkout, &["image-all", "hello", "roman"]).status(0);
+    let mut state = checkout.knows();
+    let registry = state["registry"].as_object_mut().unwrap();
+    registry.retain(|name, _| !(name.contains("roman") && name.ends_with(".receipt")));
+    checkout.state("state.json", &state.to_string());
+    let both = ["image-push", "hello", "roman", "--promote", "v1"];
+    let done = run(&checkout, &both).status(1).never_called("push");
+    done.says("quay.io/us/roman@").says("it is not tested");
+    let from = [&both[..], &["--from", "latest-sandbox"]].concat();
+    run(&checkout, &from).status(1).never_called("push");
+    let from = [&both[..], &["--from", "nowhere"]].concat();
+    run(&checkout, &from).status(1).says("the registry has no such image");
+}
+
+#[test]
+fn promoted_only_to_a_tag_that_may_move() {
+    let checkout = published();
+    for tag in ["0123456789ab-0123456789ab", "sha256-0.receipt", "v 1", ""] {
+        run(&checkout, &["image-push", "--promote", tag]).status(2).did_nothing();
+    }
+    run(&checkout, &["image-push", "--from", "v1"]).status(2);
+}
+
+#[test]
+fn promoted_only_what_is_published() {
+    let checkout = Checkout::new();
+    run(&checkout, &["image-build"]).status(0);
+    let done = run(&checkout, &["image-push", "--promote", "v1"]).status(1).did_nothing();
+    done.says("is not there; run `cargo xtask image-push hello`");
+    checkout.run(&["image-push", "--promote", "v1"]).status(1).says("does not run");
+}
+
+#[test]
+fn promoted_in_a_dry_run() {
+    let checkout = published();
+    let done = run(&checkout, &["-n", "image-push", "--promote", "v1"]).status(0);
+    let done = done.never_called("push");
+    assert!(done.stdout.ends_with("image push quay.io/us/hello:v1\n"), "{}", done.stdout);
+}
