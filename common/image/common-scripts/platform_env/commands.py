@@ -11,6 +11,11 @@ from typing import IO
 
 from platform_env.results import Result, tail
 
+# Who ends first when memory runs out (proc(5), oom_score_adj): what is tested, then what watches
+# it; never what keeps the results.
+KERNEL = 1000
+RUNNER = 500
+
 
 class Command:
     """Runs a program; `describe` makes the result out of its message, '' when all went well."""
@@ -47,6 +52,7 @@ class Command:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+            yield_memory(self._process.pid, KERNEL)
         except OSError as error:
             self._not_started = f"{self._argv[0]} cannot be run: {error.strerror}"
 
@@ -86,6 +92,12 @@ def describe_status(status: int) -> str:
         name = f"signal {-status}"
     hint = " (out of memory?)" if status == -signal.SIGKILL else ""
     return f"killed by {name}{hint}"
+
+
+def yield_memory(pid: int, score: int) -> None:
+    """Let a process be ended before others when memory runs out."""
+    with contextlib.suppress(OSError):  # it has ended already
+        Path(f"/proc/{pid}/oom_score_adj").write_text(str(score))
 
 
 def kill_group(leader: int) -> None:

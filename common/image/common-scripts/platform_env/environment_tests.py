@@ -1,14 +1,16 @@
-"""The standard tests of an environment: all of them run, whatever fails."""
+"""The standard tests of environments: all of them run, whatever fails, and share the cores."""
 
 import os
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from platform_env import imports, kernels, notebooks, paths
 from platform_env.commands import Command
 from platform_env.lists import Entry, read_list
-from platform_env.pool import run_all
+from platform_env.notebook_jobs import NotebookJob
+from platform_env.plan import Plan
+from platform_env.pool import Job, run_all
 from platform_env.results import Report, Result
 
 # Seconds for `tests/test`, which may be a whole test suite.
@@ -21,49 +23,38 @@ WHAT_TO_ADD = (
 )
 
 
-def test_imports(environment: str, packages: Iterable[str], jobs: int, report: Report) -> None:
-    """Import each package, once."""
-    packages = list(dict.fromkeys(packages))
-    for result in imports.wrong_names(environment, packages):
-        report.add(result)
-    variables = kernels.activated(environment)
+def test_environments(environments: Iterable[str], plan: Plan, report: Report) -> None:
+    """Run every standard test of the environments that is selected."""
     with tempfile.TemporaryDirectory() as empty:
-        modules = imports.import_jobs(environment, packages, variables, Path(empty))
-        for result in run_all(modules, jobs):
-            report.add(result)
+        run_jobs(
+            [job for it in environments for job in _environment_jobs(it, plan, empty, report)],
+            plan,
+            report,
+        )
 
 
-def test_notebooks(
-    environment: str, found: Sequence[Path], jobs: int, limit: float, report: Report
-) -> None:
-    """Run each notebook, once."""
-    if not found:
-        return
-    from platform_env.notebook_jobs import NotebookJob  # imports nbclient, which takes a second
+def test_imports(environment: str, packages: Iterable[str], plan: Plan, report: Report) -> None:
+    """Import each package that is selected, once."""
+    with tempfile.TemporaryDirectory() as empty:
+        run_jobs(_import_jobs(environment, packages, plan, empty, report), plan, report)
 
-    notebook_jobs = [
-        NotebookJob(notebook, limit) for notebook in notebooks.unique(environment, found)
-    ]
-    for result in run_all(notebook_jobs, jobs):
+
+def test_notebooks(environment: str, found: Sequence[Path], plan: Plan, report: Report) -> None:
+    """Run each notebook that is selected, once."""
+    run_jobs(_notebook_jobs(environment, found, plan), plan, report)
+
+
+def run_jobs(jobs: Sequence[Job], plan: Plan, report: Report) -> None:
+    """Run jobs of all kinds; the notebooks that took longest last time come first."""
+    long = [job for job in jobs if isinstance(job, NotebookJob)]
+    long.sort(
+        key=lambda job: plan.seconds(job.notebook.environment, job.notebook.name), reverse=True
+    )
+    quick = [job for job in jobs if not isinstance(job, NotebookJob)]
+    # The first notebook waits for the import of nbclient: something else uses the cores meanwhile.
+    first, rest = quick[: plan.jobs], quick[plan.jobs :]
+    for result in run_all([*first, *long, *rest], plan.jobs):
         report.add(result)
-
-
-def test_environment(environment: str, jobs: int, limit: float, report: Report) -> None:
-    """Run every standard test of an environment."""
-    tests = notebooks.tests_folder(environment)
-    _check_consistency(environment, report)
-    if not has_tests(environment):
-        report.add(_lacking(environment, "tests", WHAT_TO_ADD.format(tests=tests)))
-        return
-    try:
-        variables = kernels.activated(environment)
-    except kernels.KernelError as error:
-        report.add(_lacking(environment, "kernel", str(error)))
-        return
-    test_imports(environment, _listed_packages(environment, report), jobs, report)
-    listed = _listed_notebooks(environment, report)
-    test_notebooks(environment, listed + notebooks.find(environment), jobs, limit, report)
-    _run_script(environment, variables, report)
 
 
 def has_tests(environment: str) -> bool:
@@ -77,6 +68,27 @@ def unmatched(environment: str, pattern: str, origin: str) -> Result:
     """The failure of a pattern that names no notebook."""
     message = f"{origin}: no notebook is there: correct the line, or add the notebook"
     return Result(environment, "notebook", pattern, message)
+
+
+def _environment_jobs(environment: str, plan: Plan, empty: str, report: Report) -> Iterator[Job]:
+    """The tests of an environment; what cannot be run is reported at once."""
+    if not plan.wants_any(environment):
+        return
+    yield from _consistency_jobs(environment, plan)
+    if not has_tests(environment):
+        tests = notebooks.tests_folder(environment)
+        report.add(_lacking(environment, "tests", WHAT_TO_ADD.format(tests=tests)))
+        return
+    try:
+        variables = kernels.activated(environment)
+    except kernels.KernelError as error:
+        report.add(_lacking(environment, "kernel", str(error)))
+        return
+    packages = [entry.text for entry in _read(environment, "imports", report)]
+    yield from _import_jobs(environment, packages, plan, empty, report)
+    listed = _listed_notebooks(environment, plan, report)
+    yield from _notebook_jobs(environment, listed + notebooks.find(environment), plan)
+    yield from _script_jobs(environment, variables, plan, report)
 
 
 def _lacking(environment: str, name: str, message: str) -> Result:
@@ -95,42 +107,57 @@ def _read(environment: str, name: str, report: Report) -> list[Entry]:
     return entries
 
 
-def _listed_packages(environment: str, report: Report) -> list[str]:
-    return [entry.text for entry in _read(environment, "imports", report)]
-
-
-def _listed_notebooks(environment: str, report: Report) -> list[Path]:
+def _listed_notebooks(environment: str, plan: Plan, report: Report) -> list[Path]:
     found = []
     for entry in _read(environment, "notebooks", report):
         matches = notebooks.matching(entry.text, notebooks.tests_folder(environment))
         found += matches
-        if not matches:
+        if not matches and plan.wants(environment, "notebook", entry.text):
             report.add(unmatched(environment, entry.text, entry.origin))
     return found
 
 
-def _check_consistency(environment: str, report: Report) -> None:
+def _import_jobs(
+    environment: str, packages: Iterable[str], plan: Plan, empty: str, report: Report
+) -> list[Job]:
+    chosen = [it for it in dict.fromkeys(packages) if plan.wants(environment, "import", it)]
+    for result in imports.wrong_names(environment, chosen):
+        report.add(result)
+    variables = kernels.activated(environment)
+    return list(imports.import_jobs(environment, chosen, variables, Path(empty)))
+
+
+def _notebook_jobs(environment: str, found: Sequence[Path], plan: Plan) -> list[Job]:
+    return [
+        NotebookJob(notebook, plan.timeout)
+        for notebook in notebooks.unique(environment, found)
+        if plan.wants(environment, "notebook", notebook.name)
+    ]
+
+
+def _consistency_jobs(environment: str, plan: Plan) -> Iterator[Job]:
     """Whether the packages' requirements are met."""
+    if not plan.wants(environment, "consistency", "pip check"):
+        return
 
     def describe(message: str, seconds: float) -> Result:
         return Result(environment, "consistency", "pip check", message, seconds)
 
-    python = paths.python(environment)
-    check = Command(
-        ["uv", "pip", "check", "--no-cache", "--python", python],
+    yield Command(
+        ["uv", "pip", "check", "--no-cache", "--python", paths.python(environment)],
         env=os.environ,
         cwd=Path("/"),
         limit=CONSISTENCY_LIMIT,
         describe=describe,
     )
-    for result in run_all([check], 1):
-        report.add(result)
 
 
-def _run_script(environment: str, variables: Mapping[str, str], report: Report) -> None:
-    """Run `tests/test` in its folder, activated as the kernel is."""
+def _script_jobs(
+    environment: str, variables: Mapping[str, str], plan: Plan, report: Report
+) -> Iterator[Job]:
+    """`tests/test` in its folder, activated as the kernel is."""
     script = notebooks.tests_folder(environment) / "test"
-    if not script.exists():
+    if not script.exists() or not plan.wants(environment, "script", "test"):
         return
 
     def describe(message: str, seconds: float) -> Result:
@@ -139,6 +166,4 @@ def _run_script(environment: str, variables: Mapping[str, str], report: Report) 
     if not os.access(script, os.X_OK):
         report.add(describe(f"{script} is not executable: chmod +x it, and commit that", 0.0))
         return
-    job = Command([script], env=variables, cwd=script.parent, limit=SCRIPT_LIMIT, describe=describe)
-    for result in run_all([job], 1):
-        report.add(result)
+    yield Command([script], env=variables, cwd=script.parent, limit=SCRIPT_LIMIT, describe=describe)

@@ -1,13 +1,13 @@
 """Each notebook as a job with its own process and kernel.
 
-The process is forked from this one, which has imported nbclient once: that import is much of what
-a short notebook costs. Whatever happens to a process or its kernel is one notebook's failure.
+The process is forked from this one, which imports nbclient once, when the first notebook starts:
+that import is much of what a short notebook costs. Whatever happens to a process or its kernel is
+one notebook's failure.
 """
 
 import multiprocessing
 from multiprocessing.context import ForkProcess
 
-from platform_env import notebook_run
 from platform_env.commands import describe_status, kill_group
 from platform_env.notebooks import Notebook
 from platform_env.results import Result
@@ -23,7 +23,7 @@ class NotebookJob:
     """Runs one notebook."""
 
     def __init__(self, notebook: Notebook, default_limit: float) -> None:
-        self._notebook = notebook
+        self.notebook = notebook
         self._kernel: int | None = None  # its process id
         self._message: str | None = None  # what came of it, once that is known
         self._process: ForkProcess | None = None
@@ -37,8 +37,10 @@ class NotebookJob:
     def start(self) -> None:
         if self._message is not None:
             return
+        from platform_env import notebook_run  # takes a second
+
         self._inbox, outbox = _FORK.Pipe(duplex=False)
-        arguments = (self._notebook, self._own_limit, outbox)
+        arguments = (self.notebook, self._own_limit, outbox)
         self._process = _FORK.Process(target=notebook_run.run_in_child, args=arguments)
         self._process.start()
         outbox.close()
@@ -59,7 +61,7 @@ class NotebookJob:
             kill_group(self._kernel)
 
     def result(self, seconds: float, late: bool) -> Result:
-        return self._notebook.result(self._outcome(late), seconds)
+        return self.notebook.result(self._outcome(late), seconds)
 
     def _outcome(self, late: bool) -> str:
         """The message, also where the process could not send one; its pipe is not needed more."""

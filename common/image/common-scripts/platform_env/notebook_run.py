@@ -16,7 +16,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
 from platform_env import kernels
-from platform_env.commands import describe_status
+from platform_env.commands import KERNEL, RUNNER, describe_status, yield_memory
 from platform_env.notebooks import Notebook
 from platform_env.results import tail
 
@@ -32,6 +32,7 @@ _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 def run_in_child(notebook: Notebook, limit: float, outbox: Connection) -> None:
     """Run the notebook; send the kernel's process id, then the message, '' when it passed."""
     os.setsid()  # Ctrl-C is for the process that started this one: it decides
+    yield_memory(os.getpid(), RUNNER)
     with tempfile.TemporaryFile() as log, tempfile.TemporaryDirectory() as sockets:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
@@ -103,7 +104,9 @@ class _Run:
         return max(0.1, self._deadline - time.monotonic())
 
     def _kernel_started(self, **_: Any) -> None:
-        self._outbox.send({"kernel": self._manager.provisioner.pid})
+        pid = self._manager.provisioner.pid
+        yield_memory(pid, KERNEL)
+        self._outbox.send({"kernel": pid})
 
     async def _kernel_lost(self, **_: Any) -> None:
         self._kernel_status = await self._manager.provisioner.poll()

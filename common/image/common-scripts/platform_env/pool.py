@@ -45,6 +45,7 @@ def run_all(jobs: Iterable[Job], width: int) -> Iterator[Result]:
                 job = waiting.popleft()
                 running[job] = time.monotonic()
                 job.start()
+                running[job] = time.monotonic()
             yield from _ended(running)
             time.sleep(PAUSE)
     finally:

@@ -8,13 +8,23 @@ import dataclasses
 import json
 import os
 import shlex
+import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from platform_env import paths
 
-Kind = Literal["consistency", "import", "notebook", "script", "tests"]
+if TYPE_CHECKING:
+    from platform_env.plan import Plan
+
+Kind = Literal[
+    "consistency", "import", "notebook", "script", "tests",
+    # Of the image as a whole, or of it as a hub starts it.
+    "home", "kernel", "permissions", "server", "shell",
+]  # fmt: skip
+OF_THE_IMAGE = ("home", "kernel", "permissions", "server", "shell")
 
 # How much of a failed test's output says what was wrong.
 TAIL_LINES = 20
@@ -39,7 +49,8 @@ class Result:
 
     def title(self) -> str:
         """Names the test on a line."""
-        return f"{self.environment}: {self.kind} {self.name}"
+        where = f"{self.environment}: " if self.environment else ""
+        return f"{where}{self.kind} {self.name}"
 
     def as_json(self) -> str:
         """The line of `results.jsonl`."""
@@ -50,7 +61,9 @@ class Result:
         return json.dumps(values, ensure_ascii=False)
 
     def again(self) -> str:
-        """The command line that runs this test alone."""
+        """The command line that runs this test alone; '' where only image-test can."""
+        if self.kind in OF_THE_IMAGE:
+            return ""
         command = self.command or ("env-test", self.environment)
         return shlex.join([str(SCRIPTS / command[0]), *command[1:]])
 
@@ -95,7 +108,8 @@ class Report:
             print(f"\nFAILED  {result.title()}")
             for line in result.message.splitlines():
                 print(f"    {line}".rstrip())
-            print(f"    again: {result.again()}")
+            if result.again():
+                print(f"    again: {result.again()}")
         seconds = time.monotonic() - self._started
         passed = len(self.results) - len(failures)
         print(f"\n{passed} passed, {len(failures)} failed in {seconds:.1f} s", flush=True)
@@ -103,6 +117,19 @@ class Report:
             paths.say("interrupted: the other tests did not run")
             return INTERRUPTED
         return paths.FAILED if failures else 0
+
+
+def reported(run: Callable[[Report], None], plan: "Plan") -> int:
+    """Run tests and give the exit status; an interruption keeps what was done before."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    report = Report()
+    try:
+        run(report)
+    except KeyboardInterrupt:
+        report.interrupted()
+    if not report.results and plan.is_selection() and not plan.from_outside:
+        paths.die("no test matches that selection", paths.WRONG)
+    return report.finish()
 
 
 def _append(line: str) -> None:

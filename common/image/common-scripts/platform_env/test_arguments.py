@@ -1,8 +1,11 @@
 """The command lines that the test scripts have in common."""
 
 import argparse
+import dataclasses
 
 from platform_env import notebooks, paths, pool
+from platform_env.plan import Plan
+from platform_env.plan import read as read_plan
 
 
 def parser(description: str) -> argparse.ArgumentParser:
@@ -20,9 +23,8 @@ def add_jobs(arguments: argparse.ArgumentParser) -> None:
     arguments.add_argument(
         "--jobs",
         type=_positive(int),
-        default=pool.cores(),
         metavar="N",
-        help="how many tests run at a time (default: the cores, %(default)s)",
+        help=f"how many tests run at a time (default: the cores, {pool.cores()})",
     )
 
 
@@ -30,11 +32,34 @@ def add_timeout(arguments: argparse.ArgumentParser) -> None:
     arguments.add_argument(
         "--timeout",
         type=_positive(float),
-        default=notebooks.LIMIT,
         metavar="SECONDS",
-        help="for each notebook (default: %(default)g); execution.timeout in a notebook's "
+        help=f"for each notebook (default: {notebooks.LIMIT:g}); execution.timeout in a notebook's "
         "metadata goes before it",
     )
+
+
+def add_selection(arguments: argparse.ArgumentParser) -> None:
+    arguments.add_argument(
+        "--only",
+        action="append",
+        metavar="GLOB",
+        help="only tests with such a name, e.g. '*.ipynb'; may be given more than once",
+    )
+    for kind in ("import", "notebook"):
+        arguments.add_argument(
+            f"--{kind}s",
+            dest="kinds",
+            action="append_const",
+            const=kind,
+            help=f"only the {kind}s",
+        )
+
+
+def plan(asked: argparse.Namespace) -> Plan:
+    """What is asked for: from outside, with the script's own flags before it."""
+    names = {field.name for field in dataclasses.fields(Plan)}
+    given = {name: it for name, it in vars(asked).items() if name in names and it is not None}
+    return dataclasses.replace(read_plan(), **given)
 
 
 def check_exists(environment: str) -> None:
