@@ -1,0 +1,164 @@
+"""Tests of kernels as users have them: started by the server, each in its own environment."""
+
+import json
+import os
+import string
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_client.manager import start_new_kernel
+
+from platform_env import kernels, paths
+from platform_env.activation import ActivationError, activation
+from platform_env.plan import Plan
+from platform_env.results import Report, Result, tail
+from platform_env.servers import Server
+
+# Seconds for a kernel to start and run the cell.
+LIMIT = 120.0
+
+_CELL = """
+import json, os, shutil, sys
+_pip = !pip --version
+print("\\n" + json.dumps({
+    "prefix": sys.prefix,
+    "executable": sys.executable,
+    "python": shutil.which("python"),
+    "pip": "\\n".join(_pip),
+    "variables": dict(os.environ),
+}))
+"""
+
+# Runs a cell in a new kernel of that name, and gives what it printed.
+RunCell = Callable[[str, str], str]
+
+
+class CellError(Exception):
+    """A cell that did not end well."""
+
+
+def test_kernels(server: Server | None, plan: Plan, report: Report) -> None:
+    """Run a cell in every kernel that the image has, through the server when there is one."""
+    run_cell: RunCell = _directly if server is None else lambda *it: _through(server, *it)
+    for name, environment in sorted(_kernels().items()):
+        if not plan.wants(environment, "kernel", name):
+            continue
+        started = time.monotonic()
+        try:
+            message = "\n".join(_problems(name, environment, run_cell))
+        except Exception as error:  # of many kinds; each is that kernel's failure
+            message = f"it runs no cell: {tail(str(error)) or type(error).__name__}"
+        seconds = time.monotonic() - started
+        report.add(Result(environment, "kernel", name, message, seconds))
+
+
+def _kernels() -> dict[str, str]:
+    """The kernels that are there or should be, with their environments ('' for another's)."""
+    # Those in the home are the user's own.
+    found = KernelSpecManager().find_kernel_specs()
+    home = Path.home()
+    others = {name: "" for name, path in found.items() if not Path(path).is_relative_to(home)}
+    ours = {kernels.kernel_name(it): it for it in ("base", *paths.environments())}
+    return others | ours
+
+
+def _problems(name: str, environment: str, run_cell: RunCell) -> Iterator[str]:
+    """What is wrong with a kernel."""
+    if not environment:
+        run_cell(name, "")
+        return
+    told = json.loads(run_cell(name, _CELL).rpartition("\n")[2])
+    prefix = paths.prefix(environment)
+    if told["prefix"] != str(prefix):
+        yield f"sys.prefix is {told['prefix']}, not {prefix}"
+    for what in ("executable", "python"):
+        if not str(told[what]).startswith(f"{prefix}/bin/"):
+            yield f"{what} is {told[what]}, not in {prefix}/bin"
+    if f" {prefix}/lib/" not in told["pip"]:
+        yield f"!pip is not the environment's: {told['pip']}"
+    yield from _wrong_variables(environment, told["variables"])
+
+
+def _wrong_variables(environment: str, variables: dict[str, str]) -> Iterator[str]:
+    """Variables that activating the environment sets otherwise."""
+    try:
+        wanted = activation(environment)
+    except ActivationError as error:
+        yield str(error)
+        return
+    for name, template in wanted.items():
+        value = string.Template(template).safe_substitute(os.environ)
+        has = variables.get(name)
+        is_right = has is not None and has.startswith(value) if name == "PATH" else has == value
+        if not is_right:
+            yield f"{name} is {has!r}; activation sets {value!r}: run kernel-setup last"
+
+
+def _directly(name: str, code: str) -> str:
+    """Where no server runs, kernels are told apart from it."""
+    manager, client = start_new_kernel(startup_timeout=LIMIT, kernel_name=name)
+    printed: list[str] = []
+
+    def hear(message: dict[str, Any]) -> None:
+        printed.append(_printed(message))
+
+    try:
+        client.execute_interactive(code, timeout=LIMIT, output_hook=hear)
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+    return "".join(printed).strip()
+
+
+def _through(server: Server, name: str, code: str) -> str:
+    """As a browser does it:
+    https://jupyter-server.readthedocs.io/en/latest/developers/websocket-protocols.html
+    """
+    import websocket
+
+    kernel: Any = server.ask("api/kernels", "POST", {"name": name})
+    address = f"{server.url}api/kernels/{kernel['id']}/channels".replace("http", "ws", 1)
+    header = [f"Authorization: token {server.token}"]
+    try:
+        connection = websocket.create_connection(address, timeout=LIMIT, header=header)
+        try:
+            return _run(connection, code)
+        finally:
+            connection.close()
+    finally:
+        server.ask(f"api/kernels/{kernel['id']}", "DELETE")
+
+
+def _run(connection: Any, code: str) -> str:
+    header = {
+        "msg_id": uuid.uuid4().hex,
+        "msg_type": "execute_request",
+        "username": "",
+        "session": uuid.uuid4().hex,
+        "version": "5.3",
+    }
+    content = {"code": code, "silent": False, "store_history": False, "allow_stdin": False}
+    request = {"header": header, "parent_header": {}, "metadata": {}, "content": content}
+    connection.send(json.dumps(request | {"channel": "shell"}))
+    printed = ""
+    end = time.monotonic() + LIMIT
+    while time.monotonic() < end:
+        message = json.loads(connection.recv())
+        if message.get("parent_header", {}).get("msg_id") != header["msg_id"]:
+            continue
+        printed += _printed(message)
+        state = message["content"].get("execution_state")
+        if message["msg_type"] == "status" and state == "idle":
+            return printed.strip()
+    raise CellError(f"the cell has not ended after {LIMIT:g} s")
+
+
+def _printed(message: dict[str, Any]) -> str:
+    if message["msg_type"] == "error":
+        raise CellError("\n".join(message["content"]["traceback"]))
+    is_text = message["msg_type"] == "stream" and message["content"]["name"] == "stdout"
+    return message["content"]["text"] if is_text else ""
