@@ -351,3 +351,6 @@ impl Task {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,4 @@
-use expect_test::{Expect, expect};
+use expect_test::{Expect, expect, expect_file};
 
 use super::{NAMES, Sources, Vars};
 
@@ -34,6 +34,44 @@ fn the_template_has_every_setting_in_this_order_and_no_other() {
         .filter_map(|it| it.strip_prefix("export ")?.split_once('=').map(|(name, _)| name))
         .collect();
     assert_eq!(assigned, NAMES);
+}
+
+/// The comments above an assignment are about it, and about those right below.
+fn reference(template: &str) -> String {
+    let mut res = String::new();
+    let mut comment = String::new();
+    for block in template.split("\n\n").skip_while(|it| !it.contains("export ")) {
+        for line in block.lines() {
+            match (line.strip_prefix('#'), line.strip_prefix("export ")) {
+                (Some(text), _) => comment += &format!("{}\n", text.trim()),
+                (_, Some(assignment)) => {
+                    let (name, value) = assignment.split_once('=').unwrap();
+                    res += &format!("\n## {name}\n\n{comment}");
+                    let quoted = format!("`{value}`");
+                    let default = if value.is_empty() { "empty" } else { &quoted };
+                    res += &format!("\nDefault: {default}\n");
+                }
+                _ => panic!("{line}"),
+            }
+        }
+        comment.clear();
+    }
+    res
+}
+
+/// `UPDATE_EXPECT=1 cargo test` writes the document anew.
+#[test]
+fn docs_settings_md_is_what_the_template_says() {
+    let head = "\
+<!-- Written from setup-env.template by `UPDATE_EXPECT=1 cargo test docs`. -->
+# Settings
+
+Copy `setup-env.template` to `setup-env`, and change what is yours. The first of these places that has a value gives it:
+`--set NAME=value`, the process environment, `setup-env`, the template. `cargo xtask config` prints each value, and where
+it came from. The file is read and never run: comments, `export NAME=value`, both quotes, `$NAME`, `${NAME}`,
+`${NAME:-default}`, and `$(pwd)` for the top of the checkout.
+";
+    expect_file!["../../../docs/settings.md"].assert_eq(&(head.to_owned() + &reference(TEMPLATE)));
 }
 
 #[test]

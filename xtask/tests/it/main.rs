@@ -5,6 +5,7 @@
 
 mod checkout;
 mod run;
+mod docs;
 mod requests;
 mod machine;
 mod commands;
