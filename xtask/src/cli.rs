@@ -4,6 +4,8 @@ use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::task::completion::Shell;
+
 /// Builds, tests, freezes, pushes and deploys the images of this repository.
 #[derive(Debug, Parser)]
 #[command(
@@ -109,6 +111,15 @@ Examples:
   cargo xtask mission-new euclid                     with one environment, `euclid`
   cargo xtask mission-new euclid --env nisp --env vis")]
     MissionNew(MissionNew),
+    /// Print what a shell sources to complete tasks, flags, missions and environments
+    #[command(after_help = "\
+Examples:
+  source <(cargo xtask completion bash)      in ~/.bashrc, and likewise in ~/.zshrc
+  cargo xtask completion fish | source       in ~/.config/fish/config.fish")]
+    Completion { shell: Shell },
+    /// What the word at INDEX may become; asked by the functions that `completion` prints
+    #[command(hide = true)]
+    Complete(Complete),
     /// Time what has a budget
     Bench(Bench),
     /// Every check and test of this repository
@@ -292,6 +303,15 @@ pub(crate) struct MissionNew {
     /// An environment, also its kernel; one of the mission's name when none is given
     #[arg(long = "env", value_name = "ENV")]
     pub(crate) envs: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Complete {
+    /// Of the word at the cursor
+    pub(crate) index: usize,
+    /// The command line so far, beginning with `xtask`
+    #[arg(last = true)]
+    pub(crate) words: Vec<OsString>,
 }
 
 #[derive(Debug, Args)]

@@ -20,6 +20,7 @@ mod diff;
 mod check;
 mod doctor;
 mod quickstart;
+pub(crate) mod completion;
 mod bench;
 mod ci;
 
@@ -56,6 +57,12 @@ use crate::{
 /// # Errors
 /// What the task failed with; [`failure::status`] knows its exit status.
 pub(crate) fn run(cli: &Cli) -> anyhow::Result<u8> {
+    // These need no checkout.
+    match &cli.task {
+        Task::Completion { shell } => return Ok(completion::script(*shell)),
+        Task::Complete(args) => return completion::candidates(args),
+        _ => (),
+    }
     let desk = Desk::read(cli).map_err(failure::request)?;
     match &cli.task {
         Task::Quickstart => quickstart::run(&desk),
@@ -84,6 +91,7 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<u8> {
         Task::Config(missions) => config::run(&desk, missions),
         Task::List => list::run(&desk),
         Task::MissionNew(args) => mission_new::run(&desk, args),
+        Task::Completion { .. } | Task::Complete(_) => Ok(0),
         Task::Bench(args) => bench::run(&desk, args),
         Task::Ci => ci::run(&desk),
     }

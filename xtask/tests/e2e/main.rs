@@ -12,3 +12,4 @@ mod missions;
 mod leaks;
 mod hub;
 mod clis;
+mod completion;

@@ -10,6 +10,7 @@ mod requests;
 mod machine;
 mod commands;
 mod missions;
+mod completing;
 mod building;
 mod explaining;
 mod freezing;
