@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::{Command, Output},
     sync::{Mutex, MutexGuard, PoisonError},
@@ -35,8 +36,11 @@ impl Checkout {
         let list = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"];
         for name in text(&git(source, &list)).split_terminator('\0') {
             let (from, to) = (source.join(name), root.join(name));
-            if from.exists() {
-                fs::create_dir_all(to.parent().unwrap()).unwrap();
+            fs::create_dir_all(to.parent().unwrap()).unwrap();
+            // As it is, or the images would be made from something else than the repository's.
+            if let Ok(target) = fs::read_link(&from) {
+                symlink(target, to).unwrap();
+            } else if from.exists() {
                 fs::copy(from, to).unwrap();
             }
         }
