@@ -57,6 +57,13 @@ Examples:
     /// Build the base if needed, the common image and the mission images
     ImageBuild(ImageBuild),
     /// Run the missions' tests in containers and write receipts
+    #[command(after_help = "\
+Examples:
+  cargo xtask image-test roman --env roman-cal --only '*.ipynb'
+  cargo xtask image-test --failed                       what failed last time, in the image as it is
+  cargo xtask image-test --dev --only cmb.ipynb         as the notebook is in the working tree now
+
+Only a run of all tests makes a receipt that image-push takes.")]
     ImageTest(ImageTest),
     /// Publish what has a complete, passing receipt
     #[command(after_help = "\
@@ -197,6 +204,30 @@ pub(crate) struct ImageTest {
     /// Test images again that have a passing receipt
     #[arg(long)]
     pub(crate) again: bool,
+    /// Only tests of this environment; may be given more than once
+    #[arg(long, value_name = "ENV")]
+    pub(crate) env: Vec<String>,
+    /// Only tests with such a name, e.g. '*.ipynb'; may be given more than once
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) only: Vec<String>,
+    /// Only imports
+    #[arg(long)]
+    pub(crate) imports: bool,
+    /// Only notebooks
+    #[arg(long)]
+    pub(crate) notebooks: bool,
+    /// Only the tests that failed in the last complete run
+    #[arg(long)]
+    pub(crate) failed: bool,
+    /// How many tests of an image run at a time; the engine's cores by default
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) jobs: Option<u16>,
+    /// Seconds for each notebook, 600 by default; execution.timeout in its metadata goes before it
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) timeout: Option<u32>,
+    /// Test the newest image with the tests and scripts of the working tree
+    #[arg(long)]
+    pub(crate) dev: bool,
 }
 
 #[derive(Debug, Args)]

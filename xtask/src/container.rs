@@ -1,4 +1,4 @@
-//! One container of ours, removed on every way out.
+//! Containers and volumes of ours, removed on every way out.
 
 use std::path::{Path, PathBuf};
 
@@ -7,6 +7,7 @@ use fs_err as fs;
 use crate::{
     docker::{Docker, LABEL_ROLE},
     engine::Engine,
+    files,
     process::{self, Cmd},
 };
 
@@ -35,7 +36,7 @@ impl<'a> Container<'a> {
         self.guarded("run", role)
     }
 
-    /// `docker create`, as [`Container::run`]: for a container that is only copied from.
+    /// `docker create`, as [`Container::run`]: files can be copied to it and from it, started or not.
     pub(crate) fn create(&self, role: &str) -> Cmd {
         self.guarded("create", role)
     }
@@ -46,10 +47,31 @@ impl<'a> Container<'a> {
         self.docker.cmd([command, "--label", &label]).args(["--cidfile".into(), cidfile])
     }
 
+    /// Starts what was created; its output and status are the command's.
+    pub(crate) fn start(&self) -> anyhow::Result<Cmd> {
+        Ok(self.docker.cmd(["start", "--attach", &self.id()?]))
+    }
+
+    /// Copies a file into the container.
+    pub(crate) fn send(&self, file: &Path, to: &str) -> anyhow::Result<Cmd> {
+        Ok(self.docker.cmd(["cp"]).args([file]).args([format!("{}:{to}", self.id()?)]))
+    }
+
+    /// Unpacks the tar archive on its standard input in the container.
+    pub(crate) fn unpack(&self, to: &str) -> anyhow::Result<Cmd> {
+        Ok(self.docker.cmd(["cp", "-"]).args([format!("{}:{to}", self.id()?)]))
+    }
+
+    fn id(&self) -> anyhow::Result<String> {
+        if self.dry_run {
+            return Ok("<container-id>".to_owned());
+        }
+        Ok(fs::read_to_string(&self.cidfile)?.trim().to_owned())
+    }
+
     /// Copies `path` out of the container, which may have ended, to the folder `to`.
     pub(crate) fn copy(&self, path: &str, to: &Path) -> anyhow::Result<Cmd> {
-        let id = fs::read_to_string(&self.cidfile)?;
-        let from = format!("{}:{path}", id.trim());
+        let from = format!("{}:{path}", self.id()?);
         Ok(self.docker.cmd(["cp", &from]).args([to]))
     }
 
@@ -65,6 +87,53 @@ impl<'a> Container<'a> {
 }
 
 impl Drop for Container<'_> {
+    fn drop(&mut self) {
+        self.remove();
+    }
+}
+
+/// A volume of ours, empty at first, removed on every way out; `file` keeps its name meanwhile.
+pub(crate) struct Volume<'a> {
+    docker: &'a Docker,
+    dry_run: bool,
+    file: PathBuf,
+    pub(crate) name: String,
+}
+
+impl<'a> Volume<'a> {
+    /// Makes it.
+    ///
+    /// # Errors
+    /// The engine refuses.
+    pub(crate) fn new(engine: &'a Engine, role: &str, file: PathBuf) -> anyhow::Result<Volume<'a>> {
+        let label = format!("{LABEL_ROLE}={role}");
+        let create = engine.docker.cmd(["volume", "create", "--label", &label]);
+        let mut res =
+            Volume { docker: &engine.docker, dry_run: engine.dry_run, file, name: String::new() };
+        if res.dry_run {
+            println!("{create}");
+            "<volume>".clone_into(&mut res.name);
+            return Ok(res);
+        }
+        // What a killed run may have left.
+        res.name = fs::read_to_string(&res.file).unwrap_or_default();
+        res.remove();
+        process::read(&create)?.trim().clone_into(&mut res.name);
+        files::write(&res.file, res.name.as_bytes())?;
+        Ok(res)
+    }
+
+    fn remove(&self) {
+        if self.dry_run || self.name.is_empty() {
+            return;
+        }
+        // As with containers.
+        let _ = process::last_words(&self.docker.cmd(["volume", "rm", "--force", &self.name]));
+        let _ = fs::remove_file(&self.file);
+    }
+}
+
+impl Drop for Volume<'_> {
     fn drop(&mut self) {
         self.remove();
     }

@@ -64,15 +64,40 @@ pub(crate) struct Image {
     pub(crate) config: ImageConfig,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct ImageConfig {
     pub(crate) labels: Option<BTreeMap<String, String>>,
+    /// What a container runs that is given no command.
+    #[serde(default)]
+    pub(crate) cmd: Option<Vec<String>>,
+    #[serde(default)]
+    pub(crate) healthcheck: Option<Healthcheck>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Healthcheck {
+    /// `CMD` and arguments, `CMD-SHELL` and a shell line, or `NONE`.
+    #[serde(default)]
+    test: Option<Vec<String>>,
 }
 
 impl Image {
     pub(crate) fn label(&self, name: &str) -> Option<&str> {
         self.config.labels.as_ref()?.get(name).map(String::as_str)
+    }
+
+    /// The image's health check as an argument array; `None` without one.
+    pub(crate) fn health(&self) -> Option<Vec<String>> {
+        let test = self.config.healthcheck.as_ref()?.test.as_ref()?;
+        match test.split_first()? {
+            (kind, args) if kind == "CMD" => Some(args.to_vec()),
+            (kind, args) if kind == "CMD-SHELL" => {
+                Some([&["sh".to_owned(), "-c".to_owned()], args].concat())
+            }
+            _ => None,
+        }
     }
 }
 

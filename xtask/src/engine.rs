@@ -125,6 +125,7 @@ impl Log {
         let said = build_log::failed_step(&self.tail, TAIL).unwrap_or_else(last);
         let path: &Path = &self.path;
         let log = format!("log: {}", path.display());
-        format!("`{}` failed with status {status}\n{said}\n{log}", cmd.in_short())
+        let how = if status == 0 { "ended" } else { "failed" };
+        format!("`{}` {how} with status {status}\n{said}\n{log}", cmd.in_short())
     }
 }

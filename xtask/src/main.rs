@@ -16,6 +16,7 @@ mod made;
 mod tests_of_mission;
 mod frozen;
 mod receipt;
+mod selection;
 mod report;
 mod check;
 mod task;

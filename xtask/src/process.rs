@@ -4,6 +4,7 @@
 #![expect(clippy::disallowed_methods, reason = "this is the place for them")]
 
 use std::{
+    cell::Cell,
     ffi::{OsStr, OsString},
     fmt,
     io::{self, BufRead as _, BufReader, IsTerminal as _, Read},
@@ -12,7 +13,7 @@ use std::{
     process::{Child, Command, ExitStatus, Stdio},
     sync::{
         Arc, LazyLock,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
         mpsc,
     },
     thread,
@@ -111,7 +112,8 @@ impl fmt::Display for Cmd {
     }
 }
 
-fn quoted(arg: &OsStr) -> String {
+/// `arg` as a shell reads it back.
+pub(crate) fn quoted(arg: &OsStr) -> String {
     let arg = arg.to_string_lossy();
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./:=@%+,".contains(c);
     if !arg.is_empty() && arg.chars().all(is_plain) {
@@ -211,14 +213,14 @@ pub(crate) fn pipe(from: &Cmd, to: &Cmd, on_line: &mut dyn FnMut(&str)) -> anyho
     Ok(stdout)
 }
 
-/// Runs a command that cleans up: even when the run was interrupted, and whatever it says.
+/// Runs a command that saves or cleans up: even when the run was interrupted, and whatever it says.
+/// Gives its status.
 ///
 /// # Errors
 /// It cannot be started.
-pub(crate) fn last_words(cmd: &Cmd) -> anyhow::Result<()> {
+pub(crate) fn last_words(cmd: &Cmd) -> anyhow::Result<u8> {
     let null = || Stdio::null();
-    cmd.command()?.stdin(null()).stdout(null()).stderr(null()).status()?;
-    Ok(())
+    Ok(code(cmd.command()?.stdin(null()).stdout(null()).stderr(null()).status()?))
 }
 
 /// Hands the terminal to `cmd` and gives its status.
@@ -268,11 +270,21 @@ pub(crate) fn check_interrupted() -> anyhow::Result<()> {
     Ok(())
 }
 
-static NANOSECONDS_IN_CHILDREN: AtomicU64 = AtomicU64::new(0);
+thread_local! {
+    static WAITED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+}
 
-/// How long this process has waited for others.
+/// How long this thread has waited for other programs.
 pub(crate) fn time_in_children() -> Duration {
-    Duration::from_nanos(NANOSECONDS_IN_CHILDREN.load(Ordering::Relaxed))
+    WAITED.get()
+}
+
+/// Counts the time of `wait` as time in other programs.
+pub(crate) fn waiting<T>(wait: impl FnOnce() -> T) -> T {
+    let started = Instant::now();
+    let res = wait();
+    WAITED.set(WAITED.get() + started.elapsed());
+    res
 }
 
 /// The last `n` lines of `text`.
@@ -288,7 +300,14 @@ enum Stream {
 }
 
 fn run(cmd: &Cmd, stdin: Stdio, on_line: &mut dyn FnMut(Stream, &[u8])) -> anyhow::Result<u8> {
-    let started = Instant::now();
+    waiting(|| run_uncounted(cmd, stdin, on_line))
+}
+
+fn run_uncounted(
+    cmd: &Cmd,
+    stdin: Stdio,
+    on_line: &mut dyn FnMut(Stream, &[u8]),
+) -> anyhow::Result<u8> {
     let mut child = spawn(cmd.command()?.stdin(stdin), cmd)?;
     let (sender, receiver) = mpsc::channel();
     let stdout = child.stdout.take().context("a piped child has a standard output")?;
@@ -307,8 +326,6 @@ fn run(cmd: &Cmd, stdin: Stdio, on_line: &mut dyn FnMut(Stream, &[u8])) -> anyho
     let status = code(child.wait()?);
     // Ctrl-C in a terminal reaches the child as well: what it says of that is no failure of its own.
     check_interrupted()?;
-    let nanos = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
-    NANOSECONDS_IN_CHILDREN.fetch_add(nanos, Ordering::Relaxed);
     Ok(status)
 }
 

@@ -52,7 +52,8 @@ pub(crate) struct Receipt {
 pub(crate) struct Test {
     /// The environment; empty for a test of the mission as a whole.
     pub(crate) environment: String,
-    /// `consistency`, `import`, `notebook`, `script`, `tests` or `mission`.
+    /// `consistency`, `import`, `notebook`, `script`, `tests` or `mission`; of the image as a whole:
+    /// `home`, `kernel`, `permissions`, `server` or `shell`.
     pub(crate) kind: String,
     pub(crate) name: String,
     pub(crate) outcome: Outcome,
@@ -158,6 +159,15 @@ impl Receipt {
         Ok(receipt)
     }
 
+    /// The newest complete receipt of a mission, of whichever image. One that cannot be read is none:
+    /// it only says what to run first, or again.
+    pub(crate) fn last(repo: &Repo, mission: &str) -> Option<Receipt> {
+        let files = fs::read_dir(dir(repo, mission)).ok()?.filter_map(Result::ok);
+        let texts = files.filter_map(|it| fs::read_to_string(it.path()).ok());
+        let receipts = texts.filter_map(|it| serde_json::from_str::<Receipt>(&it).ok());
+        receipts.filter(|it| it.complete).max_by(|a, b| a.started.cmp(&b.started))
+    }
+
     /// Writes it atomically.
     ///
     /// # Errors
@@ -175,7 +185,11 @@ impl Receipt {
 
 fn path(repo: &Repo, mission: &str, image: &str) -> PathBuf {
     let id: String = image.trim_start_matches("sha256:").chars().take(12).collect();
-    repo.root.join("target/xtask/receipts").join(mission).join(format!("{id}.json"))
+    dir(repo, mission).join(format!("{id}.json"))
+}
+
+fn dir(repo: &Repo, mission: &str) -> PathBuf {
+    repo.root.join("target/xtask/receipts").join(mission)
 }
 
 /// Reads what the test scripts wrote: one JSON object per line.
@@ -191,8 +205,8 @@ pub(crate) fn parse_results(text: &str) -> anyhow::Result<Vec<Test>> {
         .collect()
 }
 
-/// A failure for each expected test that has no result.
-pub(crate) fn missing(expected: &BTreeSet<Expected>, tests: &[Test]) -> Vec<Test> {
+/// A failure for each expected test that has no result; `why` is the likely reason.
+pub(crate) fn missing(expected: &BTreeSet<Expected>, tests: &[Test], why: &str) -> Vec<Test> {
     let has = |it: &&Expected| {
         !tests.iter().any(|test| {
             test.environment == it.environment && test.kind == it.kind && test.name == it.name
@@ -204,7 +218,7 @@ pub(crate) fn missing(expected: &BTreeSet<Expected>, tests: &[Test]) -> Vec<Test
         name: it.name.clone(),
         outcome: Outcome::Failed,
         seconds: 0.0,
-        message: "it was not run: environments/test has to run the standard tests too".to_owned(),
+        message: format!("it was not run: {why}"),
         again: String::new(),
     };
     expected.iter().filter(has).map(failed).collect()

@@ -21,6 +21,32 @@ pub(crate) fn expected(mission: &Mission) -> anyhow::Result<BTreeSet<Expected>> 
     Ok(res)
 }
 
+/// What is tested of every image as a whole, and as a hub starts it; by `test-image`.
+pub(crate) fn of_the_image(mission: &Mission) -> BTreeSet<Expected> {
+    let expected = |environment: &str, kind, name: &str| Expected {
+        environment: environment.to_owned(),
+        kind,
+        name: name.to_owned(),
+    };
+    let whole = [
+        ("home", "kernelspecs"),
+        ("permissions", "/opt/environments"),
+        ("permissions", "CONDA_DIR"),
+        ("permissions", "HOME"),
+        ("server", "jupyterhub-singleuser"),
+        ("server", "own command"),
+        ("shell", "login"),
+    ];
+    let mut res: BTreeSet<Expected> =
+        whole.into_iter().map(|(kind, name)| expected("", kind, name)).collect();
+    let own = mission.environments.iter().map(|it| it.name.as_str());
+    for name in own.filter(|it| *it != "base") {
+        res.insert(expected(name, "kernel", name));
+    }
+    res.insert(expected("base", "kernel", "python3"));
+    res
+}
+
 fn add(environment: &Environment, res: &mut BTreeSet<Expected>) -> anyhow::Result<()> {
     let mut expect = |kind, name: &str| {
         let environment = environment.name.clone();

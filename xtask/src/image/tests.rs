@@ -26,6 +26,7 @@ fn image(id: &str, inputs: &str, parent: &str) -> Image {
                 label(LABEL_INPUTS, inputs),
                 label(LABEL_PARENT, parent),
             ])),
+            ..ImageConfig::default()
         },
     }
 }

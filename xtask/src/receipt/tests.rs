@@ -59,7 +59,7 @@ fn a_test_that_did_not_run_is_a_failure() {
         name: name.to_owned(),
     };
     let wanted = BTreeSet::from([expected("import", "numpy"), expected("import", "scipy")]);
-    let missing = missing(&wanted, &parse_results(RESULTS).unwrap());
+    let missing = missing(&wanted, &parse_results(RESULTS).unwrap(), "");
     let titles: Vec<String> = missing.iter().map(|it| it.title()).collect();
     assert_eq!(titles, ["hello: import scipy"]);
     assert!(missing.iter().all(|it| it.outcome == Outcome::Failed));

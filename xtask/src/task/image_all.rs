@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use serde::Serialize;
 
 use crate::{
@@ -17,44 +17,60 @@ use crate::{
     task::{
         Chosen, Desk,
         image_push::{self, Tested},
-        image_test, image_update,
+        image_test::{self, Asked},
+        image_update,
     },
     ui::{self, Colour},
 };
 
 /// What a run does, beside building what is not there.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Request {
     missing: Missing,
-    test: bool,
-    again: bool,
+    test: Option<Asked>,
     push: bool,
 }
 
 pub(crate) fn build(desk: &Desk<'_>, args: &ImageBuild) -> anyhow::Result<u8> {
     let missing = if args.refresh { Missing::Refresh } else { Missing::Build };
-    run(desk, &args.missions, Request { missing, test: false, again: false, push: false })
+    run(desk, &args.missions, &Request { missing, test: None, push: false })
 }
 
 pub(crate) fn test(desk: &Desk<'_>, args: &ImageTest) -> anyhow::Result<u8> {
-    let again = args.again;
-    run(desk, &args.missions, Request { missing: Missing::Refuse, test: true, again, push: false })
+    let asked = Asked::new(args).map_err(failure::request)?;
+    check_environments(desk, args, &asked).map_err(failure::request)?;
+    let missing = if args.dev { Missing::TakeNewest } else { Missing::Refuse };
+    run(desk, &args.missions, &Request { missing, test: Some(asked), push: false })
 }
 
 pub(crate) fn push(desk: &Desk<'_>, missions: &Missions) -> anyhow::Result<u8> {
-    run(desk, missions, Request { missing: Missing::Refuse, test: false, again: false, push: true })
+    run(desk, missions, &Request { missing: Missing::Refuse, test: None, push: true })
 }
 
 pub(crate) fn all(desk: &Desk<'_>, args: &ImageBuild) -> anyhow::Result<u8> {
     let missing = if args.refresh { Missing::Refresh } else { Missing::Build };
-    run(desk, &args.missions, Request { missing, test: true, again: args.again, push: true })
+    let test = Some(Asked::all(args.again));
+    run(desk, &args.missions, &Request { missing, test, push: true })
 }
 
-fn run(desk: &Desk<'_>, missions: &Missions, request: Request) -> anyhow::Result<u8> {
+/// Whether each environment that was named is one of a mission that was.
+fn check_environments(desk: &Desk<'_>, args: &ImageTest, asked: &Asked) -> anyhow::Result<()> {
+    let named = desk.named(&args.missions)?;
+    let known = || named.iter().flat_map(|it| it.mission.environments.iter().map(|it| &it.name));
+    for it in asked.environments().iter().filter(|it| *it != "base") {
+        if !known().any(|known| known == it) {
+            let names: Vec<&str> = known().map(String::as_str).collect();
+            bail!("--env {it}: there is no such environment; there are: {}", names.join(", "));
+        }
+    }
+    Ok(())
+}
+
+fn run(desk: &Desk<'_>, missions: &Missions, request: &Request) -> anyhow::Result<u8> {
     let named = desk.named(missions).map_err(failure::request)?;
     let engine = desk.engine(&named[0].config)?;
     let _lock = desk.lock()?;
-    if request.missing != Missing::Refuse && !desk.cli.dry_run {
+    if matches!(request.missing, Missing::Build | Missing::Refresh) && !desk.cli.dry_run {
         let missions: Vec<&Mission> = named.iter().map(|it| &it.mission).collect();
         image_update::write(&desk.repo, &image_update::updates(&desk.repo, &missions)?)?;
     }
@@ -62,8 +78,12 @@ fn run(desk: &Desk<'_>, missions: &Missions, request: Request) -> anyhow::Result
     let mut builds = Builds::new(&engine, request.missing)?;
     let mut rows = Vec::new();
     let images = build_all(&engine, &mut builds, &chosen, &mut rows)?;
-    if request.test {
-        test_all(&engine, &images, request.again, &mut rows)?;
+    if let Some(asked) = &request.test {
+        test_all(&engine, &images, asked, &mut rows)?;
+    }
+    if let Err(interrupted) = process::check_interrupted() {
+        summary(desk, rows)?;
+        return Err(interrupted);
     }
     if request.push && rows.iter().all(|it| it.error.is_none()) {
         push_all(&engine, &mut builds, &images, &mut rows)?;
@@ -121,14 +141,24 @@ fn build_all<'a>(
 fn test_all(
     engine: &Engine,
     images: &[Images<'_>],
-    again: bool,
+    asked: &Asked,
     rows: &mut [Row],
 ) -> anyhow::Result<()> {
     for it in images {
+        if process::check_interrupted().is_err() {
+            break; // what was tested so far is shown
+        }
+        let environments = it.chosen.mission.environments.iter().map(|it| &it.name);
+        let named = asked.environments();
+        if !named.is_empty()
+            && !environments.chain([&"base".to_owned()]).any(|it| named.contains(it))
+        {
+            continue;
+        }
         let name = &it.chosen.mission.name;
         let Some(row) = rows.iter_mut().find(|row| row.image == *name) else { continue };
-        match image_test::test(engine, it.chosen, it.mission(), again) {
-            Ok(Some((receipt, is_new))) => row.add_tests(&receipt, is_new),
+        match image_test::test(engine, it.chosen, it.mission(), asked) {
+            Ok(Some((receipt, is_new))) => row.add_tests(&receipt, is_new, asked.dev),
             Ok(None) => (),
             Err(err) => row.fail(err)?,
         }
@@ -227,24 +257,21 @@ impl Row {
         Ok(())
     }
 
-    fn add_tests(&mut self, receipt: &Receipt, is_new: bool) {
-        let failures: Vec<String> = receipt
-            .failures()
-            .map(|it| format!("{}\n{}", it.title(), process::last_lines(&it.message, 8)))
-            .collect();
+    fn add_tests(&mut self, receipt: &Receipt, is_new: bool, dev: bool) {
         let passed = receipt.tests.iter().filter(|it| it.outcome == Outcome::Passed).count();
-        (self.passed, self.failed) = (Some(passed), Some(failures.len()));
+        let failed = receipt.tests.len() - passed;
+        (self.passed, self.failed) = (Some(passed), Some(failed));
         if is_new {
             self.seconds += receipt.seconds;
         }
-        if !failures.is_empty() {
+        if failed > 0 {
             self.action = "failed";
-            self.error = Some(failures.join("\n"));
+            self.error = Some(image_test::failures(receipt, dev));
         }
     }
 }
 
-/// Prints the table, what failed, and gives the exit status.
+/// Prints what failed, the table, and gives the exit status.
 ///
 /// # Errors
 /// None that are expected: rows are plain data.
@@ -274,12 +301,12 @@ pub(crate) fn summary(desk: &Desk<'_>, rows: Vec<Row>) -> anyhow::Result<u8> {
     };
     let table: Vec<Vec<String>> = rows.iter().map(cells).collect();
     let heads = ["IMAGE", "ACTION", "TIME", "SIZE", "PASSED", "FAILED", "TAG"];
-    desk.ui.say(ui::table(&heads, &table).trim_end());
     for row in &rows {
         if let Some(error) = &row.error {
-            desk.ui.say(format!("\n{}: {error}", desk.ui.paint(Colour::Red, &row.image)));
+            desk.ui.say(format!("\n{}: {error}\n", desk.ui.paint(Colour::Red, &row.image)));
         }
     }
+    desk.ui.say(ui::table(&heads, &table).trim_end());
     let verdict = if ok {
         desk.ui.paint(Colour::Green, "done")
     } else {

@@ -1,58 +1,162 @@
-//! `image-test`: runs a mission's entry point for tests in a container and writes the receipt.
+//! `image-test`: runs a mission's entry point for tests in a container, and beside it the image as a
+//! hub starts it; writes the receipt.
+
+mod containers;
+mod summary;
 
 use std::{
-    path::Path,
+    collections::BTreeMap,
+    thread,
     time::{Instant, SystemTime},
 };
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use fs_err as fs;
 
 use crate::{
     build::Built,
-    config::{Config, Mode},
-    container::Container,
-    engine::{Engine, Log},
-    freeze,
+    cli,
+    config::Mode,
+    docker::LABEL_INPUTS,
+    engine::Engine,
+    failure, files, freeze, process,
     receipt::{self, Contents, Outcome, Receipt, Test},
+    selection::Selection,
     stored_receipt,
     task::Chosen,
     tests_of_mission,
 };
 
-/// The mission's entry point for tests, and where it leaves its results.
-const ENTRY: &str = "/opt/environments/test";
-const RESULTS: &str = "/tmp/test-results";
+pub(crate) use summary::failures;
 
-/// Tests `built`, unless it has a passing receipt, here or in the registry, and `again` is not asked for.
-/// Gives the receipt, and whether it was made just now. `None` in a dry run.
+/// The mission's entry point for tests.
+const ENTRY: &str = "/opt/environments/test";
+/// Tests the image as a hub starts it.
+const HUB: &str = "/opt/common-scripts/test-image";
+
+/// Which tests are asked for, and how they are run.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Asked {
+    /// Also of an image that has a passing receipt.
+    again: bool,
+    selection: Selection,
+    /// Only those that failed in the last receipt.
+    failed: bool,
+    jobs: Option<u16>,
+    timeout: Option<u32>,
+    /// With the tests and scripts of the working tree.
+    pub(crate) dev: bool,
+}
+
+impl Asked {
+    /// All tests, of images that have a passing receipt only if they are asked for `again`.
+    pub(crate) fn all(again: bool) -> Asked {
+        Asked { again, ..Asked::default() }
+    }
+
+    /// # Errors
+    /// A pattern that is none.
+    pub(crate) fn new(args: &cli::ImageTest) -> anyhow::Result<Asked> {
+        Ok(Asked {
+            again: args.again,
+            selection: Selection::new(args)?,
+            failed: args.failed,
+            jobs: args.jobs,
+            timeout: args.timeout,
+            dev: args.dev,
+        })
+    }
+
+    /// Whether its results say all about the image.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.selection.is_all() && !self.failed && !self.dev
+    }
+
+    /// The environments that were named.
+    pub(crate) fn environments(&self) -> &[String] {
+        &self.selection.environments
+    }
+
+    /// `None` when there is nothing to test again.
+    ///
+    /// # Errors
+    /// There is no receipt that says what failed.
+    fn selection(
+        &self,
+        mission: &str,
+        last: Option<&Receipt>,
+    ) -> anyhow::Result<Option<Selection>> {
+        if !self.failed {
+            return Ok(Some(self.selection.clone()));
+        }
+        let receipt = last.with_context(|| {
+            format!(
+                "{mission} has no receipt that says what failed; run image-test without --failed"
+            )
+        });
+        let receipt = receipt.map_err(failure::request)?;
+        let failed = receipt.failures().next().is_some();
+        Ok(failed.then(|| self.selection.among(receipt.failures())))
+    }
+}
+
+/// One mission's image and what is asked of it.
+struct Run<'a> {
+    engine: &'a Engine,
+    chosen: &'a Chosen,
+    built: &'a Built,
+    asked: &'a Asked,
+    selection: Selection,
+}
+
+/// Tests `built`, unless it has a passing receipt that suffices, here or in the registry. Gives the
+/// receipt, and whether it was made just now. A complete one is written. `None` in a dry run, and when nothing is to be tested.
+/// After an interruption it has the results so far, and is not complete.
 ///
 /// # Errors
-/// The container does not start, or leaves no results. Failed tests are no error, but in the receipt.
+/// A container cannot be made. Failed tests are no error, but in the receipt.
 pub(crate) fn test(
     engine: &Engine,
     chosen: &Chosen,
     built: &Built,
-    again: bool,
+    asked: &Asked,
 ) -> anyhow::Result<Option<(Receipt, bool)>> {
+    let mission = &chosen.mission.name;
     let old = stored_receipt::of_built(engine, &chosen.config, built)?;
-    if let Some(receipt) = old.as_ref().filter(|it| it.passed() && !again) {
+    let suffices = asked.is_complete() && !asked.again;
+    if let Some(receipt) = old.as_ref().filter(|it| it.passed() && suffices) {
         return Ok(Some((receipt.clone(), false)));
     }
+    let last = Receipt::last(&engine.repo, mission);
+    let Some(selection) = asked.selection(mission, last.as_ref())? else {
+        engine.ui.say(format!("{mission}: nothing failed last time"));
+        return Ok(None);
+    };
     let started = SystemTime::now();
     let clock = Instant::now();
-    let mut log = engine.log(&format!("image-test-{}", built.name))?;
-    log.step("starting the container");
-    let Some(tests) = run(engine, chosen, built, &mut log)? else { return Ok(None) };
+    let run = Run { engine, chosen, built, asked, selection };
+    run.make_ready(last.as_ref())?;
+    let (mut tests, contents) = run.all()?;
+    if engine.dry_run {
+        return Ok(None);
+    }
+    let interrupted = process::check_interrupted().is_err();
+    if tests.is_empty() && !interrupted {
+        let message = "no test is selected".to_owned();
+        tests.push(Test::of_mission(ENTRY, message));
+    }
     let receipt = Receipt {
         started: humantime::format_rfc3339_seconds(started).to_string(),
         seconds: clock.elapsed().as_secs_f64(),
-        complete: true,
+        complete: asked.is_complete() && !interrupted,
+        contents,
         tests,
         refrozen: old.map(|it| it.refrozen).unwrap_or_default(),
         ..untested(chosen, built)?
     };
-    receipt.write(&engine.repo)?;
+    if receipt.complete {
+        receipt.write(&engine.repo)?;
+    }
     Ok(Some((receipt, true)))
 }
 
@@ -66,68 +170,98 @@ pub(crate) fn untested(chosen: &Chosen, built: &Built) -> anyhow::Result<Receipt
         mission: chosen.mission.name.clone(),
         image: built.image.id.clone(),
         platform: chosen.platform.to_string(),
-        inputs: built.image.label(crate::docker::LABEL_INPUTS).unwrap_or_default().to_owned(),
+        inputs: built.image.label(LABEL_INPUTS).unwrap_or_default().to_owned(),
         frozen_specs: match chosen.config.mode {
             Mode::Frozen => freeze::digests(&chosen.mission)?,
-            Mode::Floating => std::collections::BTreeMap::new(),
+            Mode::Floating => BTreeMap::new(),
         },
         started: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
         seconds: 0.0,
         complete: false,
         contents: Contents::default(),
         tests: Vec::new(),
-        refrozen: std::collections::BTreeMap::new(),
+        refrozen: BTreeMap::new(),
         published: Vec::new(),
     })
 }
 
-/// All results there are, with a failure for whatever is missing. `None` in a dry run.
-fn run(
-    engine: &Engine,
-    chosen: &Chosen,
-    built: &Built,
-    log: &mut Log,
-) -> anyhow::Result<Option<Vec<Test>>> {
-    let name = &built.name;
-    let container = Container::new(engine, engine.target().join(format!("test/{name}.cid")))?;
-    let cmd = container.run("test").args(run_args(&chosen.config)).args([&built.reference, ENTRY]);
-    let status = engine.status(&cmd, log)?;
-    if engine.dry_run {
-        return Ok(None);
+impl Run<'_> {
+    /// Removes old results, and leaves the plan where the containers get it from.
+    fn make_ready(&self, last: Option<&Receipt>) -> anyhow::Result<()> {
+        let plan = self.selection.plan(self.asked.jobs, self.asked.timeout, last)?;
+        if self.engine.dry_run {
+            return Ok(());
+        }
+        if self.results().exists() {
+            fs::remove_dir_all(self.results())?;
+        }
+        files::write(&self.file("plan"), plan.as_bytes())?;
+        Ok(())
     }
-    // The copying starts the log's tail anew.
-    let said = log.failure(&cmd, status);
-    let results = engine.target().join("test").join(name);
-    if results.exists() {
-        fs::remove_dir_all(&results)?;
-    }
-    fs::create_dir_all(&results)?;
-    let copy = container.copy(&format!("{RESULTS}/."), &results);
-    copy.and_then(|it| engine.run(&it, log))
-        .with_context(|| format!("{ENTRY} left no results; {said}"))?;
-    let mut tests = receipt::parse_results(&read_results(&results)?)?;
-    tests.extend(receipt::missing(&tests_of_mission::expected(&chosen.mission)?, &tests));
-    if status != 0 && tests.iter().all(|it| it.outcome == Outcome::Passed) {
-        tests.push(Test::of_mission(ENTRY, said));
-    }
-    Ok(Some(tests))
-}
 
-/// The flags of `docker run` for tests.
-fn run_args(config: &Config) -> Vec<String> {
-    let env = format!("TEST_RESULTS={RESULTS}");
-    let mut args: Vec<String> =
-        ["--no-healthcheck", "--memory", &config.test_memory, "--env", &env]
-            .map(str::to_owned)
-            .into();
-    args.extend(config.run_pars.clone());
-    args
-}
-
-fn read_results(results: &Path) -> anyhow::Result<String> {
-    let path = results.join("results.jsonl");
-    if !path.exists() {
-        return Ok(String::new());
+    /// All tests, those of the mission and those of the image side by side, and what it consists of.
+    fn all(&self) -> anyhow::Result<(Vec<Test>, Contents)> {
+        let (own, hub) = if self.engine.dry_run {
+            (self.of_the_mission(), self.of_the_image())
+        } else {
+            thread::scope(|scope| {
+                let hub = scope.spawn(|| self.of_the_image());
+                let own = self.of_the_mission();
+                let hub = process::waiting(|| hub.join());
+                (own, hub.unwrap_or_else(|_| Err(anyhow!("a thread panicked"))))
+            })
+        };
+        let (mut tests, (more, contents)) = (own?, hub?);
+        tests.extend(more);
+        Ok((tests, contents))
     }
-    Ok(fs::read_to_string(path)?)
+
+    /// What the mission's entry point runs, with a failure for whatever is missing.
+    fn of_the_mission(&self) -> anyhow::Result<Vec<Test>> {
+        let mut log = self.engine.log(&format!("image-test-{}", self.built.name))?;
+        log.step("running the mission's tests");
+        let ran = self.in_the_mission_s_container(ENTRY, &mut log)?;
+        let mut tests = ran.tests;
+        let Some(status) = ran.status else { return Ok(tests) };
+        let expected = self.selection.of(tests_of_mission::expected(&self.chosen.mission)?);
+        let why = "environments/test has to run the standard tests too";
+        tests.extend(receipt::missing(&expected, &tests, why));
+        let passed = |it: &Test| it.outcome == Outcome::Passed;
+        if status != 0 && tests.iter().all(passed) || !ran.left && self.selection.is_all() {
+            tests.push(Test::of_mission(ENTRY, ran.said));
+        } else if status == 0 && self.selection.wants("", "mission", ENTRY) && tests.is_empty() {
+            let mut test = Test::of_mission(ENTRY, String::new());
+            test.outcome = Outcome::Passed;
+            tests.push(test);
+        }
+        Ok(tests)
+    }
+
+    /// What holds for every image, and as a hub starts it.
+    fn of_the_image(&self) -> anyhow::Result<(Vec<Test>, Contents)> {
+        let expected = self.selection.of(tests_of_mission::of_the_image(&self.chosen.mission));
+        if expected.is_empty() {
+            return Ok((Vec::new(), Contents::default()));
+        }
+        let mut log = self.engine.log(&format!("image-test-{}-hub", self.built.name))?;
+        log.step("starting the image as a hub does");
+        let (prepared, ran) = self.as_a_hub_does(HUB, &mut log)?;
+        let mut tests = prepared.tests;
+        tests.extend(ran.tests);
+        if prepared.status.is_none() || ran.status.is_none() {
+            return Ok((tests, Contents::default()));
+        }
+        let missing = receipt::missing(&expected, &tests, "test-image ended before it");
+        if !missing.is_empty() {
+            let said = if prepared.left { ran.said } else { prepared.said };
+            tests.push(Test::of_mission(HUB, said));
+            tests.extend(missing);
+        }
+        let contents = ran.results.join("image.json");
+        if !contents.is_file() {
+            return Ok((tests, Contents::default()));
+        }
+        let text = fs::read_to_string(&contents)?;
+        Ok((tests, serde_json::from_str(&text).context("image.json of the test results")?))
+    }
 }

@@ -60,7 +60,15 @@ impl Checkout {
     }
 
     pub(crate) fn write(&self, name: &str, text: &str) {
-        fs::write(self.path(name), text).unwrap();
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    pub(crate) fn script(&self, name: &str, text: &str) {
+        use std::os::unix::fs::PermissionsExt as _;
+        self.write(name, text);
+        fs::set_permissions(self.path(name), fs::Permissions::from_mode(0o755)).unwrap();
     }
 
     pub(crate) fn set(&mut self, name: &str, value: &str) {
@@ -111,6 +119,12 @@ impl Rows {
     pub(crate) fn text(&self, image: &str, field: &str) -> String {
         let row = self.0.iter().find(|it| it["image"] == image).expect("the image has a row");
         row[field].as_str().expect("a text").to_owned()
+    }
+
+    #[track_caller]
+    pub(crate) fn number(&self, image: &str, field: &str) -> u64 {
+        let row = self.0.iter().find(|it| it["image"] == image).expect("the image has a row");
+        row[field].as_u64().expect("a number")
     }
 
     #[track_caller]

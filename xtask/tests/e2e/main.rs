@@ -11,5 +11,6 @@ mod rebuild;
 mod missions;
 mod leaks;
 mod hub;
+mod mutations;
 mod clis;
 mod completion;

@@ -62,7 +62,16 @@ fn dry_run() {
         /bin/docker buildx build --builder default --load --provenance=false --sbom=false --progress plain --platform linux/amd64 --label science-platform.inputs=… --label 'science-platform.parent=<image-id>' --build-arg 'BASE_IMAGE=science-platform/common:…-<image-id>' --build-arg USE_FROZEN=1 --secret id=ca,src=/ca.crt --iidfile /root/target/xtask/build/hello.iid --file /root/target/xtask/build/hello.Dockerfile /root/target/xtask/build/hello
         /bin/docker image tag '<image-id>' 'science-platform/hello:…-<image-id>'
         /bin/docker image tag '<image-id>' science-platform/hello:latest
-        /bin/docker run --label science-platform.role=test --cidfile /root/target/xtask/test/hello.cid --no-healthcheck --memory 4g --env TEST_RESULTS=/tmp/test-results 'science-platform/hello:…-<image-id>' /opt/environments/test
+        /bin/docker create --label science-platform.role=test --cidfile /root/target/xtask/test/hello.test.cid --no-healthcheck --memory 4g --env TEST_RESULTS=/tmp/test-results --env TEST_PLAN=/tmp/test-plan.json 'science-platform/hello:…-<image-id>' /opt/environments/test
+        /bin/docker cp /root/target/xtask/test/hello.plan '<container-id>:/tmp/test-plan.json'
+        /bin/docker start --attach '<container-id>'
+        /bin/docker volume create --label science-platform.role=test
+        /bin/docker create --label science-platform.role=test-prepare --cidfile /root/target/xtask/test/hello.test-prepare.cid --no-healthcheck --memory 4g --env TEST_RESULTS=/tmp/test-results --env TEST_PLAN=/tmp/test-plan.json --user root --network none --entrypoint /opt/common-scripts/test-image --mount 'type=volume,source=<volume>,target=/mnt/home,volume-nocopy' 'science-platform/hello:…-<image-id>' --prepare /mnt/home
+        /bin/docker cp /root/target/xtask/test/hello.plan '<container-id>:/tmp/test-plan.json'
+        /bin/docker start --attach '<container-id>'
+        /bin/docker create --label science-platform.role=test-hub --cidfile /root/target/xtask/test/hello.test-hub.cid --no-healthcheck --memory 4g --env TEST_RESULTS=/tmp/test-results --env TEST_PLAN=/tmp/test-plan.json --user 4321:100 --network none --mount 'type=volume,source=<volume>,target=/home/jovyan,volume-nocopy' 'science-platform/hello:…-<image-id>' /opt/common-scripts/test-image
+        /bin/docker cp /root/target/xtask/test/hello.plan '<container-id>:/tmp/test-plan.json'
+        /bin/docker start --attach '<container-id>'
         /bin/docker buildx build --builder default --load --provenance=false --sbom=false --progress plain --platform linux/amd64 --label science-platform.inputs=… --label 'science-platform.parent=<image-id>' --build-arg 'ROOTFS=science-platform/rootfs:…-<image-id>' --secret id=ca,src=/ca.crt --iidfile /root/target/xtask/build/registry.iid --file /root/target/xtask/build/registry.Dockerfile /root/target/xtask/build/registry
         /bin/docker image tag '<image-id>' 'science-platform/registry:…-<image-id>'
         /bin/docker image tag '<image-id>' science-platform/registry:latest
@@ -94,7 +103,16 @@ fn dry_run_of_a_floating_build() {
         /bin/docker image tag '<image-id>' science-platform/hello:latest
         /bin/docker run --rm --network none --entrypoint /opt/common-scripts/env-export '<image-id>' hello > /root/missions/hello/environments/hello/hello-frozen.yml
         /bin/docker run --rm --network none --entrypoint dpkg-query '<image-id>' --show --showformat '${Package}=${Version}\n' > /root/missions/hello/packages-debian.txt
-        /bin/docker run --label science-platform.role=test --cidfile /root/target/xtask/test/hello.cid --no-healthcheck --memory 4g --env TEST_RESULTS=/tmp/test-results 'science-platform/hello:…-<image-id>' /opt/environments/test
+        /bin/docker create --label science-platform.role=test --cidfile /root/target/xtask/test/hello.test.cid --no-healthcheck --memory 4g --env TEST_RESULTS=/tmp/test-results --env TEST_PLAN=/tmp/test-plan.json 'science-platform/hello:…-<image-id>' /opt/environments/test
+        /bin/docker cp /root/target/xtask/test/hello.plan '<container-id>:/tmp/test-plan.json'
+        /bin/docker start --attach '<container-id>'
+        /bin/docker volume create --label science-platform.role=test
+        /bin/docker create --label science-platform.role=test-prepare --cidfile /root/target/xtask/test/hello.test-prepare.cid --no-healthcheck --memory 4g --env TEST_RESULTS=/tmp/test-results --env TEST_PLAN=/tmp/test-plan.json --user root --network none --entrypoint /opt/common-scripts/test-image --mount 'type=volume,source=<volume>,target=/mnt/home,volume-nocopy' 'science-platform/hello:…-<image-id>' --prepare /mnt/home
+        /bin/docker cp /root/target/xtask/test/hello.plan '<container-id>:/tmp/test-plan.json'
+        /bin/docker start --attach '<container-id>'
+        /bin/docker create --label science-platform.role=test-hub --cidfile /root/target/xtask/test/hello.test-hub.cid --no-healthcheck --memory 4g --env TEST_RESULTS=/tmp/test-results --env TEST_PLAN=/tmp/test-plan.json --user 4321:100 --network none --mount 'type=volume,source=<volume>,target=/home/jovyan,volume-nocopy' 'science-platform/hello:…-<image-id>' /opt/common-scripts/test-image
+        /bin/docker cp /root/target/xtask/test/hello.plan '<container-id>:/tmp/test-plan.json'
+        /bin/docker start --attach '<container-id>'
         /bin/docker buildx build --builder default --load --provenance=false --sbom=false --progress plain --platform linux/amd64 --label science-platform.inputs=… --label science-platform.parent=sha256:… --build-arg ROOTFS=science-platform/rootfs:…-… --secret id=ca,src=/ca.crt --iidfile /root/target/xtask/build/registry.iid --file /root/target/xtask/build/registry.Dockerfile /root/target/xtask/build/registry
         /bin/docker image tag '<image-id>' 'science-platform/registry:…-<image-id>'
         /bin/docker image tag '<image-id>' science-platform/registry:latest

@@ -183,7 +183,16 @@ impl Done {
 
     fn acts(&self) -> String {
         let acts = self.calls.iter().zip(&self.lines).filter(|(call, _)| call.acts());
-        acts.map(|(_, line)| format!("{line}\n")).collect()
+        let mut lines: Vec<&str> = acts.map(|(_, line)| line.as_str()).collect();
+        // An image's test containers run side by side: sorted, since their order is by chance.
+        let is_of_test = |it: &&str| {
+            let words = ["create ", "cp ", "start --attach ", "rm --force ", "volume "];
+            words.iter().any(|word| it.starts_with(word))
+        };
+        for part in lines.chunk_by_mut(|a, b| is_of_test(a) && is_of_test(b)) {
+            part.sort_unstable();
+        }
+        lines.iter().map(|it| format!("{it}\n")).collect()
     }
 
     #[track_caller]

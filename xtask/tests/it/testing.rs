@@ -34,7 +34,7 @@ fn every_failure_is_shown() {
     let done = checkout.run(&["--json", "image-all"]).status(1);
     let summary = done.json();
     let row = summary["images"].as_array().unwrap().last().unwrap().clone();
-    assert_eq!((row["passed"].as_u64(), row["failed"].as_u64()), (Some(0), Some(3)));
+    assert_eq!((row["passed"].as_u64(), row["failed"].as_u64()), (Some(9), Some(3)));
     done.says("import numpy").says("notebook plot.ipynb").says("consistency pip check");
 }
 
@@ -113,7 +113,7 @@ fn receipts() {
     checkout.run(&["image-all"]).status(0);
     let receipt = receipt(&checkout);
     assert_eq!(receipt["mission"], "hello");
-    assert_eq!(receipt["tests"].as_array().unwrap().len(), 3);
+    assert_eq!(receipt["tests"].as_array().unwrap().len(), 12);
     assert_eq!(receipt["published"].as_array().unwrap().len(), 1);
     assert!(receipt["frozen_specs"]["hello"].as_str().unwrap().len() == 64);
     assert_eq!(containers(&checkout), 0);
@@ -133,7 +133,11 @@ fn limits_and_parameters() {
     checkout.env("IMAGE_RUN_PARS", "--env 'GREETING=hello there'");
     checkout.env("TEST_MEMORY", "2g");
     let done = checkout.run(&["image-all"]).status(0).called("--memory 2g");
-    let test = done.calls.iter().find(|it| it.line().contains("role=test")).unwrap();
+    let test = done
+        .calls
+        .iter()
+        .find(|it| it.line().starts_with("create --label science-platform.role=test --"))
+        .unwrap();
     assert!(test.argv.contains(&"GREETING=hello there".to_owned()), "{:?}", test.argv);
 }
 

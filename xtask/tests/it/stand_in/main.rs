@@ -174,6 +174,9 @@ fn docker(store: &Store, kind: Kind, args: &[&str]) -> Result<u8> {
         }
         ["build", ..] => return refuse(1, "the --mount option requires BuildKit"),
         ["run", rest @ ..] => return run::run(store, rest),
+        ["create", rest @ ..] => run::create(store, rest)?,
+        ["start", "--attach", id] => return run::attach(store, id),
+        ["volume", rest @ ..] => run::volume(store, rest)?,
         ["image", rest @ ..] => image(store, rest)?,
         ["import", "--platform", "linux/amd64", changes @ .., "-"] => import(store, changes)?,
         ["cp", from, to] => run::copy(store, from, to)?,
@@ -182,9 +185,6 @@ fn docker(store: &Store, kind: Kind, args: &[&str]) -> Result<u8> {
         ["manifest", "inspect", "--verbose", rest @ ..] => registry::inspect(store, rest)?,
         ["pull", "--platform", "linux/amd64", reference] | ["pull", "--quiet", reference] => {
             registry::pull(store, reference)?;
-        }
-        ["create", "--label", label, "--cidfile", cidfile, image, "receipt.json"] => {
-            run::create(store, label, cidfile, image)?;
         }
         _ => return unknown(store, args),
     }

@@ -16,6 +16,11 @@ use crate::{Result, refuse};
 pub(crate) struct State {
     pub(crate) images: Vec<Image>,
     pub(crate) containers: Vec<Container>,
+    #[serde(default)]
+    pub(crate) volumes: Vec<String>,
+    /// What was copied into containers.
+    #[serde(default)]
+    pub(crate) sent: Vec<String>,
     /// By reference.
     pub(crate) registry: BTreeMap<String, Manifest>,
     /// How often something was made; stands for the time.
@@ -54,6 +59,8 @@ pub(crate) struct Container {
     /// The text of the image's `receipt.json`.
     #[serde(default)]
     pub(crate) receipt: Option<String>,
+    pub(crate) image: String,
+    pub(crate) command: Vec<String>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -161,7 +168,11 @@ impl Image {
             "RepoTags": self.tags,
             "Size": 123_000_000,
             "Created": format!("2026-01-01T00:00:00.{:09}Z", self.created),
-            "Config": { "Labels": self.labels },
+            "Config": {
+                "Labels": self.labels,
+                "Cmd": ["start-notebook.py"],
+                "Healthcheck": { "Test": ["CMD", "jupyter-healthcheck"] },
+            },
         })
     }
 }

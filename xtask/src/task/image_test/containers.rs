@@ -1,0 +1,207 @@
+//! The containers of a test: made, given the plan, started, and asked for what they left. Nothing of
+//! this machine is mounted, so the engine may be anywhere.
+
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+
+use crate::{
+    container::{Container, Volume},
+    engine::Log,
+    failure,
+    process::{self, cmd},
+    receipt::{self, Test},
+    task::image_test::Run,
+};
+
+/// Where in a container the plan and the results are.
+const PLAN: &str = "/tmp/test-plan.json";
+const RESULTS: &str = "/tmp/test-results";
+
+/// Where a hub mounts a user's volume, and where it is while it is prepared.
+const HOME: &str = "/home/jovyan";
+const PREPARED_HOME: &str = "/mnt/home";
+
+/// The ids of a hub's user: any, but with the group that all users have.
+const HUB_USER: &str = "4321:100";
+
+/// What a container did.
+pub(super) struct Ran {
+    pub(super) tests: Vec<Test>,
+    /// `None` when it was interrupted.
+    pub(super) status: Option<u8>,
+    /// Whether it left results.
+    pub(super) left: bool,
+    /// Its last words.
+    pub(super) said: String,
+    /// The folder with what it left.
+    pub(super) results: PathBuf,
+}
+
+impl Run<'_> {
+    /// A file of this run beside the results.
+    pub(super) fn file(&self, extension: &str) -> PathBuf {
+        let name = format!("{}.{extension}", self.built.name);
+        self.engine.target().join("test").join(name)
+    }
+
+    /// Results of a selection are not where those of all tests are.
+    pub(super) fn results(&self) -> PathBuf {
+        let dir = if self.asked.is_complete() { "test" } else { "test-selection" };
+        self.engine.target().join(dir).join(&self.built.name)
+    }
+
+    pub(super) fn in_the_mission_s_container(
+        &self,
+        command: &str,
+        log: &mut Log,
+    ) -> anyhow::Result<Ran> {
+        let mut args = Vec::new();
+        if self.asked.dev {
+            let environments = self.chosen.mission.environments.iter();
+            let tests = environments.map(|it| format!("/opt/environments/{}/tests", it.name));
+            args.extend(tests.flat_map(|it| volume("", &it)));
+        }
+        args.extend(self.chosen.config.run_pars.clone());
+        self.run("test", &args, &[command.to_owned()], self.results(), log)
+    }
+
+    /// First a container that tests the image's files and prepares a home, then the image as it is
+    /// started on a hub, with that home.
+    pub(super) fn as_a_hub_does(&self, script: &str, log: &mut Log) -> anyhow::Result<(Ran, Ran)> {
+        let home = Volume::new(self.engine, "test", self.file("volume"))?;
+        let mut args = vec!["--user", "root", "--network", "none", "--entrypoint", script];
+        let mount = volume(&home.name, PREPARED_HOME);
+        args.extend(mount.iter().map(String::as_str));
+        let command = ["--prepare".to_owned(), PREPARED_HOME.to_owned()];
+        let results = self.results();
+        let prepared =
+            self.run("test-prepare", &owned(&args), &command, results.join("image"), log)?;
+
+        let mut args = vec!["--user", HUB_USER, "--network", "none"];
+        let mount = volume(&home.name, HOME);
+        args.extend(mount.iter().map(String::as_str));
+        let mut command = vec![script.to_owned()];
+        if let Some(health) = self.built.image.health() {
+            command.extend(["--health".to_owned(), shell_words::join(health)]);
+        }
+        command.extend(self.built.image.config.cmd.clone().unwrap_or_default());
+        let ran = self.run("test-hub", &owned(&args), &command, results.join("hub"), log)?;
+        Ok((prepared, ran))
+    }
+
+    /// Runs `command` in a container; `args` are flags of `docker create`.
+    ///
+    /// # Errors
+    /// It cannot be made. That it does not start is told by what it gives.
+    fn run(
+        &self,
+        role: &str,
+        args: &[String],
+        command: &[String],
+        results: PathBuf,
+        log: &mut Log,
+    ) -> anyhow::Result<Ran> {
+        let container = Container::new(self.engine, self.file(&format!("{role}.cid")))?;
+        let memory = &self.chosen.config.test_memory;
+        let (told, plan) = (format!("TEST_RESULTS={RESULTS}"), format!("TEST_PLAN={PLAN}"));
+        let mut create = container.create(role).args([
+            "--no-healthcheck",
+            "--memory",
+            memory,
+            "--env",
+            &told,
+            "--env",
+            &plan,
+        ]);
+        if self.asked.dev {
+            create = create.args(volume("", "/opt/common-scripts"));
+        }
+        let create = create.args(args).args([&self.built.reference]).args(command);
+        self.engine.run(&create, log)?;
+        self.engine.run(&container.send(&self.file("plan"), PLAN)?, log)?;
+        self.send_working_tree(role, &container, log)?;
+        let start = container.start()?;
+        let status = match self.engine.status(&start, log) {
+            Err(err) if failure::status(&err) == 130 => None,
+            status => Some(status?),
+        };
+        let said = log.failure(&start, status.unwrap_or(130));
+        let (tests, left) = match self.engine.dry_run {
+            true => (Vec::new(), true),
+            false => collect(&container, &results)?,
+        };
+        let said = if left { said } else { format!("it left no results; {said}") };
+        Ok(Ran { tests, status, left, said, results })
+    }
+
+    /// For `--dev`: the tests and scripts as they are here, in place of the image's. They are sent,
+    /// not mounted, so that the engine may be elsewhere, tests can write beside themselves as they
+    /// can in the image, and nothing here changes.
+    fn send_working_tree(
+        &self,
+        role: &str,
+        container: &Container<'_>,
+        log: &mut Log,
+    ) -> anyhow::Result<()> {
+        if !self.asked.dev {
+            return Ok(());
+        }
+        let image = self.engine.repo.root.join("common/image");
+        self.send_folders(&image, &["common-scripts".to_owned()], "/opt", container, log)?;
+        if role != "test" {
+            return Ok(());
+        }
+        let mission = &self.chosen.mission;
+        let environments = mission.dir.join("environments");
+        let names = mission.environments.iter().map(|it| format!("{}/tests", it.name));
+        let names = names.chain(["test".to_owned()]).filter(|it| environments.join(it).exists());
+        let names: Vec<String> = names.collect();
+        self.send_folders(&environments, &names, "/opt/environments", container, log)
+    }
+
+    fn send_folders(
+        &self,
+        dir: &Path,
+        names: &[String],
+        to: &str,
+        container: &Container<'_>,
+        log: &mut Log,
+    ) -> anyhow::Result<()> {
+        // As the image has them: jovyan's, open to the group.
+        let mode = "ug+rwX,o+rX";
+        let from = cmd!(
+            dir,
+            "tar --create --owner=1000 --group=100 --mode={mode} --exclude=__pycache__ {names...}"
+        );
+        let to = container.unpack(to)?;
+        if self.engine.dry_run {
+            println!("{from} | {to}");
+            return Ok(());
+        }
+        log.line(&format!("$ {from} | {to}"));
+        process::pipe(&from, &to, &mut |line| log.line(line))?;
+        Ok(())
+    }
+}
+
+/// The flags that mount a volume, an empty one without a name, which goes with the container.
+fn volume(name: &str, to: &str) -> [String; 2] {
+    let source = if name.is_empty() { String::new() } else { format!("source={name},") };
+    ["--mount".to_owned(), format!("type=volume,{source}target={to},volume-nocopy")]
+}
+
+fn owned(args: &[&str]) -> Vec<String> {
+    args.iter().map(|&it| it.to_owned()).collect()
+}
+
+/// Copies what the container left to `results`, also after an interruption, and gives the tests, and
+/// whether there was anything.
+fn collect(container: &Container<'_>, results: &Path) -> anyhow::Result<(Vec<Test>, bool)> {
+    fs::create_dir_all(results)?;
+    let copy = container.copy(&format!("{RESULTS}/."), results)?;
+    let left = process::last_words(&copy)? == 0;
+    let path = results.join("results.jsonl");
+    let text = if path.is_file() { fs::read_to_string(path)? } else { String::new() };
+    Ok((receipt::parse_results(&text)?, left))
+}
