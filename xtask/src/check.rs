@@ -13,8 +13,14 @@ pub(crate) mod generated_dockerfile;
 pub(crate) mod script_strict;
 pub(crate) mod setup_env_untracked;
 pub(crate) mod dockerignore_literal;
+pub(crate) mod private_key;
+pub(crate) mod secret_plaintext;
+pub(crate) mod decrypted_copy;
 
-use std::{os::unix::fs::PermissionsExt as _, path::PathBuf};
+use std::{
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+};
 
 use fs_err as fs;
 
@@ -23,6 +29,7 @@ use crate::{
     process::{self, cmd},
     repo::{Mission, Repo},
     report::Finding,
+    secrets::plaintext::Named,
 };
 
 /// What the rules look at, read before any of them runs.
@@ -30,6 +37,8 @@ use crate::{
 pub(crate) struct Facts {
     /// What git tracks or would track: everything that is not ignored.
     pub(crate) files: Vec<File>,
+    /// What lies in clones of secrets repositories, ignored by their git or not.
+    pub(crate) secrets: Vec<File>,
     pub(crate) missions: Vec<MissionFacts>,
 }
 
@@ -77,6 +86,9 @@ pub(crate) const RULES: &[Rule] = &[
     script_strict::RULE,
     setup_env_untracked::RULE,
     dockerignore_literal::RULE,
+    private_key::RULE,
+    secret_plaintext::RULE,
+    decrypted_copy::RULE,
 ];
 
 /// The rules, as `check --help` lists them.
@@ -95,7 +107,8 @@ pub(crate) fn findings(facts: &Facts) -> Vec<Finding> {
 /// # Errors
 /// A file that cannot be read.
 pub(crate) fn refusals(repo: &Repo, mission: &Mission) -> anyhow::Result<Vec<Finding>> {
-    let facts = Facts { files: Vec::new(), missions: vec![MissionFacts::read(repo, mission)?] };
+    let missions = vec![MissionFacts::read(repo, mission)?];
+    let facts = Facts { missions, ..Facts::default() };
     Ok(found(&facts, |rule| rule.refuses))
 }
 
@@ -116,15 +129,21 @@ impl Facts {
         for name in process::read(&list)?.split_terminator('\0') {
             let path = repo.root.join(name);
             if path.is_file() {
-                let executable = fs::metadata(&path)?.permissions().mode() & 0o111 != 0;
-                let text = String::from_utf8(fs::read(&path)?).unwrap_or_default();
-                files.push(File { path: PathBuf::from(name), executable, text });
+                files.push(File::read(repo, &path)?);
             }
         }
         files.sort_by(|a, b| a.path.cmp(&b.path));
         files.dedup_by(|a, b| a.path == b.path);
         let missions = repo.missions.iter().map(|it| MissionFacts::read(repo, it));
-        Ok(Facts { files, missions: missions.collect::<anyhow::Result<_>>()? })
+        let mut secrets = Vec::new();
+        collect(repo, &repo.root.join("secrets"), &mut secrets)?;
+        Ok(Facts { files, secrets, missions: missions.collect::<anyhow::Result<_>>()? })
+    }
+
+    /// Paths and texts of this repository and of the secrets clones, for rules about secrets.
+    pub(crate) fn named(&self) -> Vec<Named<'_>> {
+        let files = self.files.iter().chain(&self.secrets);
+        files.map(|it| (it.path.as_path(), it.text.as_str())).collect()
     }
 
     /// The sources that are understood; what is wrong with the others is rule `dockerfile`'s.
@@ -144,6 +163,34 @@ impl Facts {
         };
         self.files.iter().filter(is_dockerfile).filter(move |it| !is_generated(it))
     }
+}
+
+impl File {
+    fn read(repo: &Repo, path: &Path) -> anyhow::Result<File> {
+        Ok(File {
+            path: repo.relative(path).to_owned(),
+            executable: fs::metadata(path)?.permissions().mode() & 0o111 != 0,
+            text: String::from_utf8(fs::read(path)?).unwrap_or_default(),
+        })
+    }
+}
+
+/// All files below `dir`, but git's own and clones that are being made.
+fn collect(repo: &Repo, dir: &Path, res: &mut Vec<File>) -> anyhow::Result<()> {
+    if !dir.is_dir() {
+        return Ok(());
+    }
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let is_hidden_folder = name == ".git" || name.to_string_lossy().starts_with(".clone-");
+        if entry.file_type()?.is_dir() && !is_hidden_folder {
+            collect(repo, &entry.path(), res)?;
+        } else if entry.file_type()?.is_file() {
+            res.push(File::read(repo, &entry.path())?);
+        }
+    }
+    Ok(())
 }
 
 impl MissionFacts {

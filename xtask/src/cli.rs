@@ -1,10 +1,15 @@
 //! The command line: one variant per task, in the order a release uses them. Doc comments are the help.
 
+mod secrets;
+
 use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
 use crate::task::completion::Shell;
+pub(crate) use secrets::{
+    SecretsCat, SecretsDiff, SecretsEdit, SecretsInit, SecretsOf, SecretsSet,
+};
 
 /// Builds, tests, freezes, pushes and deploys the images of this repository.
 #[derive(Debug, Parser)]
@@ -105,6 +110,53 @@ Examples:
     When(Package),
     /// What changed in a frozen spec
     Diff(Diff),
+    /// Clone the mission's secrets repository (SECRETS_REPO) to secrets/<mission>/
+    #[command(after_help = "\
+Examples:
+  cargo xtask secrets-clone              that of DEPLOYMENT_NAME
+  cargo xtask secrets-clone -m roman     that of another mission")]
+    SecretsClone(SecretsOf),
+    /// Write a new deployment's .sops.yaml and its first encrypted <ENVIRONMENT>.yaml
+    #[command(after_help = "\
+Examples:
+  cargo xtask secrets-init --age \"$(age-keygen -y ~/.config/sops/age/keys.txt)\"
+  cargo xtask secrets-init --kms arn:aws:kms:us-east-1:123456789012:key/… --age age1…
+  cargo xtask secrets-init --set ENVIRONMENT=prod     one more file, for whom .sops.yaml says")]
+    SecretsInit(SecretsInit),
+    /// Edit <ENVIRONMENT>.yaml in sops, and commit it when its content changed
+    #[command(after_help = "\
+Examples:
+  cargo xtask secrets-edit
+  cargo xtask secrets-edit prod.yaml
+  EDITOR='sed -i s/old/new/' cargo xtask secrets-edit </dev/null    nobody there")]
+    SecretsEdit(SecretsEdit),
+    /// Print a value, or all of them
+    #[command(after_help = "\
+Examples:
+  cargo xtask secrets-cat hub.cookieSecret
+  cargo xtask secrets-cat --json | jq keys
+  cargo xtask secrets-cat --at HEAD~1 proxy.secretToken     as it was a commit ago")]
+    SecretsCat(SecretsCat),
+    /// Set one value, which standard input gives, and commit
+    #[command(after_help = "\
+Examples:
+  openssl rand -hex 32 | cargo xtask secrets-set proxy.secretToken
+  cargo xtask secrets-set proxy.https.manual.key < tls.key
+  echo '[\"ann\", \"bob\"]' | cargo xtask secrets-set --as-json hub.config.Authenticator.admin_users
+A single line loses the newline at its end; a longer text stays as it is.")]
+    SecretsSet(SecretsSet),
+    /// Which keys changed between two commits; nothing is decrypted
+    #[command(after_help = "\
+Examples:
+  cargo xtask secrets-diff               what a push would change
+  cargo xtask secrets-diff HEAD~3 HEAD")]
+    SecretsDiff(SecretsDiff),
+    /// Whether the clone is there, ahead or behind, for whom its files are, and whether you can read them
+    #[command(after_help = "Example: cargo xtask secrets-status --json")]
+    SecretsStatus(SecretsOf),
+    /// Publish the secrets repository, if nothing in it is plain text and the remote has not moved on
+    #[command(after_help = "Example: cargo xtask -n secrets-push")]
+    SecretsPush(SecretsOf),
     /// Everything that can be checked without an engine; the pre-commit hook
     #[command(after_help = crate::check::help())]
     Check,

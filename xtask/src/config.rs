@@ -2,7 +2,7 @@
 
 use std::{fmt, path::PathBuf, str::FromStr};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 
 use crate::settings::Settings;
 
@@ -10,6 +10,8 @@ use crate::settings::Settings;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Config {
     pub(crate) mission: String,
+    /// `sandbox`, `dev` and so on.
+    pub(crate) environment: String,
     pub(crate) mode: Mode,
     pub(crate) base: Base,
     /// A pulled root file system for the embedded base, by digest.
@@ -29,6 +31,10 @@ pub(crate) struct Config {
     pub(crate) indexes: Indexes,
     /// As `docker run --memory` takes it.
     pub(crate) test_memory: String,
+    /// The URL of the mission's secrets repository.
+    pub(crate) secrets_repo: Option<String>,
+    /// The AWS role to reach it with.
+    pub(crate) secrets_role: Option<String>,
 }
 
 /// `USE_FROZEN`.
@@ -93,6 +99,7 @@ impl Config {
         let some = |name: &str| Some(text(name)).filter(|it| !it.is_empty());
         let config = Config {
             mission: typed(settings, "DEPLOYMENT_NAME", required)?,
+            environment: typed(settings, "ENVIRONMENT", environment)?,
             mode: typed(settings, "USE_FROZEN", Mode::from_str)?,
             base: typed(settings, "BASE_IMAGE", Base::from_str)?,
             debian_image: typed(settings, "DEBIAN_IMAGE", optional(by_digest))?,
@@ -122,8 +129,12 @@ impl Config {
                 debian: some("DEBIAN_MIRROR"),
             },
             test_memory: typed(settings, "TEST_MEMORY", required)?,
+            secrets_repo: some("SECRETS_REPO").map(repository).transpose().map_err(|err| {
+                // Without the value, which may hold the password.
+                anyhow!("SECRETS_REPO ({}): {err}", settings["SECRETS_REPO"].origin)
+            })?,
+            secrets_role: typed(settings, "SECRETS_ROLE_ARN", optional(role))?,
         };
-        typed(settings, "ENVIRONMENT", environment)?;
         config.check_base(settings)?;
         Ok(config)
     }
@@ -232,11 +243,34 @@ fn required(text: &str) -> anyhow::Result<String> {
     Ok(text.to_owned())
 }
 
-fn environment(text: &str) -> anyhow::Result<()> {
+fn environment(text: &str) -> anyhow::Result<String> {
     if !["sandbox", "dev", "test", "staging", "prod"].contains(&text) {
         bail!("it is sandbox, dev, test, staging or prod");
     }
-    Ok(())
+    Ok(text.to_owned())
+}
+
+/// A git URL. One with a password would show it in process lists and keep it in the clone.
+fn repository(url: String) -> anyhow::Result<String> {
+    let authority = url.split_once("://").map_or("", |(_, rest)| rest).split('/').next();
+    let user = authority.and_then(|it| it.rsplit_once('@')).map_or("", |(user, _)| user);
+    if user.contains(':') || TOKENS.iter().any(|it| user.starts_with(it)) {
+        bail!("the URL holds a password; leave it out, and let a git credential helper give it");
+    }
+    if url.starts_with('-') || url.contains(char::is_whitespace) {
+        bail!("it is a git URL, without spaces");
+    }
+    Ok(url)
+}
+
+/// How tokens begin that some hosts take in the place of a name.
+const TOKENS: &[&str] = &["ghp_", "gho_", "ghs_", "github_pat_", "glpat-"];
+
+fn role(text: &str) -> anyhow::Result<String> {
+    if !text.starts_with("arn:aws") || !text.contains(":role/") {
+        bail!("it is an AWS role, as in arn:aws:iam::<account>:role/<name>");
+    }
+    required(text)
 }
 
 /// A tag as docker takes it: <https://docs.docker.com/reference/cli/docker/image/tag/>.

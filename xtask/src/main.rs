@@ -25,6 +25,11 @@ mod build;
 mod freeze;
 mod registry;
 mod stored_receipt;
+mod secrets;
+mod git;
+mod sops;
+mod aws;
+mod private;
 mod container;
 mod engine;
 mod build_log;
@@ -42,7 +47,8 @@ use crate::cli::Cli;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    match process::handle_signals().and_then(|()| task::run(&cli)) {
+    let ready = process::handle_signals().and_then(|()| process::no_core_dumps());
+    match ready.and_then(|()| task::run(&cli)) {
         Ok(status) => ExitCode::from(status),
         Err(err) => {
             eprintln!("error: {err:#}");

@@ -3,11 +3,13 @@
 
 #![expect(clippy::disallowed_methods, reason = "this is the place for them")]
 
+mod unattended;
+
 use std::{
     cell::Cell,
     ffi::{OsStr, OsString},
     fmt,
-    io::{self, BufRead as _, BufReader, IsTerminal as _, Read},
+    io::{self, BufRead as _, BufReader, IsTerminal as _, Read, Write as _},
     os::unix::process::ExitStatusExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
@@ -22,12 +24,17 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use nix::{
-    sys::signal::{Signal, kill},
+    sys::{
+        resource::{Resource, getrlimit, setrlimit},
+        signal::{Signal, kill},
+    },
     unistd::Pid,
 };
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use crate::failure::{self, Failure};
+
+pub(crate) use unattended::{Ended, unattended};
 
 /// A program to start, with all that it depends on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +44,8 @@ pub(crate) struct Cmd {
     dir: PathBuf,
     env: Vec<(&'static str, String)>,
     secret_env: Vec<(&'static str, String)>,
+    without_env: Vec<&'static str>,
+    stdin: Option<String>,
 }
 
 /// `cmd!(dir, "docker push {image} {flags...}")`: xshell's syntax, split at compile time, so that
@@ -58,6 +67,8 @@ impl Cmd {
             dir: dir.to_owned(),
             env: Vec::new(),
             secret_env: Vec::new(),
+            without_env: Vec::new(),
+            stdin: None,
         }
     }
 
@@ -77,6 +88,18 @@ impl Cmd {
         self
     }
 
+    /// Keeps variables of this process from the child.
+    pub(crate) fn without_env(mut self, names: &[&'static str]) -> Cmd {
+        self.without_env.extend(names);
+        self
+    }
+
+    /// What the child reads from a pipe: the way for a value that nobody may see.
+    pub(crate) fn stdin(mut self, text: String) -> Cmd {
+        self.stdin = Some(text);
+        self
+    }
+
     /// The command line, without its middle when that is long; a log has the whole.
     pub(crate) fn in_short(&self) -> String {
         let text = self.to_string();
@@ -93,6 +116,7 @@ impl Cmd {
         }
         let mut command = Command::new(&self.program);
         let env = self.env.iter().chain(&self.secret_env);
+        self.without_env.iter().for_each(|it| _ = command.env_remove(it));
         command.args(&self.args).current_dir(&self.dir).envs(env.map(|(k, v)| (k, v)));
         Ok(command)
     }
@@ -108,7 +132,8 @@ impl fmt::Display for Cmd {
             write!(f, "{name}=… ")?;
         }
         write!(f, "{}", quoted(&self.program))?;
-        self.args.iter().try_for_each(|it| write!(f, " {}", quoted(it)))
+        self.args.iter().try_for_each(|it| write!(f, " {}", quoted(it)))?;
+        f.write_str(if self.stdin.is_some() { " < …" } else { "" })
     }
 }
 
@@ -136,17 +161,32 @@ pub(crate) struct Output {
 /// # Errors
 /// It is not on `PATH`, does not write UTF-8, or was interrupted.
 pub(crate) fn output(cmd: &Cmd) -> anyhow::Result<Output> {
+    let (status, stdout, stderr) = both(cmd)?;
+    let stdout =
+        String::from_utf8(stdout).ok().with_context(|| format!("`{cmd}` wrote no UTF-8"))?;
+    Ok(Output { status, stdout, stderr })
+}
+
+fn both(cmd: &Cmd) -> anyhow::Result<(u8, Vec<u8>, String)> {
     let mut stdout = Vec::new();
     let mut stderr = Vec::new();
     let status = run(cmd, Stdio::null(), &mut |stream, line| match stream {
         Stream::Stdout => stdout.extend_from_slice(line),
         Stream::Stderr => stderr.extend_from_slice(line),
     })?;
-    Ok(Output {
-        status,
-        stdout: String::from_utf8(stdout).with_context(|| format!("`{cmd}` wrote no UTF-8"))?,
-        stderr: String::from_utf8_lossy(&stderr).into_owned(),
-    })
+    Ok((status, stdout, String::from_utf8_lossy(&stderr).into_owned()))
+}
+
+/// Runs `cmd` and gives its standard output, which may be anything.
+///
+/// # Errors
+/// It is not on `PATH`, was interrupted, or ends with any status but 0.
+pub(crate) fn bytes(cmd: &Cmd) -> anyhow::Result<Vec<u8>> {
+    let (status, stdout, stderr) = both(cmd)?;
+    if status != 0 {
+        bail!("`{cmd}` failed with status {status}\n{}", last_lines(&stderr, 15));
+    }
+    Ok(stdout)
 }
 
 /// Runs `cmd` and gives its standard output.
@@ -238,9 +278,45 @@ pub(crate) fn attached(cmd: &Cmd) -> anyhow::Result<u8> {
     Ok(status.map_or(1, code))
 }
 
+/// Whether `PATH` has `program`.
+pub(crate) fn on_path(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|it| it.join(program).is_file())
+}
+
 /// Whether a person sits at both ends.
 pub(crate) fn at_a_terminal() -> bool {
     io::stdin().is_terminal() && io::stdout().is_terminal()
+}
+
+/// All of this process's standard input, which must be UTF-8.
+///
+/// # Errors
+/// It is not, or the run was interrupted while it waited.
+pub(crate) fn read_stdin() -> anyhow::Result<String> {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        let mut text = String::new();
+        let _ = sender.send(io::stdin().read_to_string(&mut text).map(|_| text));
+    });
+    loop {
+        match receiver.recv_timeout(Duration::from_millis(50)) {
+            Ok(text) => return text.context("cannot read standard input"),
+            Err(_) => check_interrupted()?,
+        }
+    }
+}
+
+/// From here on neither this process nor its children leave a core dump, which would hold secrets.
+/// One byte, not none: it is too short for a file, and the kernel hands a dump to no program at
+/// this limit, which it does at zero (core(5), and `RLIMIT_CORE` in its coredump.c).
+///
+/// # Errors
+/// The system refuses.
+pub(crate) fn no_core_dumps() -> anyhow::Result<()> {
+    let (_, hard) = getrlimit(Resource::RLIMIT_CORE)?;
+    let limit = hard.min(1);
+    setrlimit(Resource::RLIMIT_CORE, limit, limit).context("cannot switch core dumps off")
 }
 
 /// Set by the signal handler; whoever waits for a child looks at it.
@@ -299,6 +375,13 @@ enum Stream {
     Stderr,
 }
 
+/// Writes what `cmd` is to read. A child that does not want it all says why by its status.
+fn feed(child: &mut Child, cmd: &Cmd) {
+    if let (Some(mut pipe), Some(text)) = (child.stdin.take(), cmd.stdin.clone()) {
+        thread::spawn(move || pipe.write_all(text.as_bytes()));
+    }
+}
+
 fn run(cmd: &Cmd, stdin: Stdio, on_line: &mut dyn FnMut(Stream, &[u8])) -> anyhow::Result<u8> {
     waiting(|| run_uncounted(cmd, stdin, on_line))
 }
@@ -308,7 +391,9 @@ fn run_uncounted(
     stdin: Stdio,
     on_line: &mut dyn FnMut(Stream, &[u8]),
 ) -> anyhow::Result<u8> {
+    let stdin = if cmd.stdin.is_some() { Stdio::piped() } else { stdin };
     let mut child = spawn(cmd.command()?.stdin(stdin), cmd)?;
+    feed(&mut child, cmd);
     let (sender, receiver) = mpsc::channel();
     let stdout = child.stdout.take().context("a piped child has a standard output")?;
     let stderr = child.stderr.take().context("a piped child has a standard error")?;
@@ -338,7 +423,8 @@ fn spawn(command: &mut Command, cmd: &Cmd) -> anyhow::Result<Child> {
 fn not_started(cmd: &Cmd, err: io::Error) -> anyhow::Error {
     let program = cmd.program.to_string_lossy();
     if err.kind() == io::ErrorKind::NotFound {
-        return failure::machine("tools", format!("`{program}` is not on PATH"));
+        let finding = if ["sops", "aws"].contains(&&*program) { "secrets" } else { "tools" };
+        return failure::machine(finding, format!("`{program}` is not on PATH"));
     }
     anyhow::Error::new(err).context(format!("cannot start `{cmd}`"))
 }

@@ -17,6 +17,7 @@ mod freeze;
 mod why;
 mod when;
 mod diff;
+mod secrets;
 mod check;
 mod doctor;
 mod quickstart;
@@ -45,7 +46,7 @@ use crate::{
     engine::Engine,
     failure::{self, Failure},
     image::{self, MissionParts, Parts, Recipe},
-    process,
+    private, process,
     repo::{self, Mission, Repo},
     report,
     settings::Sources,
@@ -63,6 +64,7 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<u8> {
         Task::Complete(args) => return completion::candidates(args),
         _ => (),
     }
+    private::sweep()?;
     let desk = Desk::read(cli).map_err(failure::request)?;
     match &cli.task {
         Task::Quickstart => quickstart::run(&desk),
@@ -87,6 +89,14 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<u8> {
         Task::Why(args) => why::run(&desk, args),
         Task::When(args) => when::run(&desk, args),
         Task::Diff(args) => diff::run(&desk, args),
+        Task::SecretsClone(of) => secrets::clone::run(&desk, of.mission.as_deref()),
+        Task::SecretsInit(args) => secrets::init::run(&desk, args),
+        Task::SecretsEdit(args) => secrets::edit::run(&desk, args),
+        Task::SecretsCat(args) => secrets::cat::run(&desk, args),
+        Task::SecretsSet(args) => secrets::set::run(&desk, args),
+        Task::SecretsDiff(args) => secrets::diff::run(&desk, args),
+        Task::SecretsStatus(of) => secrets::status::run(&desk, of),
+        Task::SecretsPush(of) => secrets::push::run(&desk, of),
         Task::Check => check::run(&desk),
         Task::Config(missions) => config::run(&desk, missions),
         Task::List => list::run(&desk),
@@ -215,10 +225,22 @@ impl<'a> Desk<'a> {
     /// # Errors
     /// The target folder cannot be written.
     pub(crate) fn lock(&self) -> anyhow::Result<Option<File>> {
+        self.lock_named("lock")
+    }
+
+    /// Waits for other runs that write in secrets/; an open editor keeps no image from being built.
+    ///
+    /// # Errors
+    /// The target folder cannot be written.
+    pub(crate) fn lock_secrets(&self) -> anyhow::Result<Option<File>> {
+        self.lock_named("secrets.lock")
+    }
+
+    fn lock_named(&self, name: &str) -> anyhow::Result<Option<File>> {
         if self.cli.dry_run {
             return Ok(None);
         }
-        let path = self.repo.root.join("target/xtask/lock");
+        let path = self.repo.root.join("target/xtask").join(name);
         fs::create_dir_all(path.parent().context("a lock has a folder")?)?;
         let file = File::options().create(true).append(true).open(&path)?;
         if file.try_lock().is_err() {

@@ -9,6 +9,7 @@ use crate::{
 };
 
 mod missions;
+mod secrets;
 
 /// A file; one whose name begins with `+` is executable.
 fn file(&(name, text): &(&str, &str)) -> File {
@@ -25,7 +26,8 @@ fn check(rule: &Rule, facts: &Facts, expect: Expect) {
 
 #[track_caller]
 fn check_files(rule: &Rule, files: &[(&str, &str)], expect: Expect) {
-    check(rule, &Facts { files: files.iter().map(file).collect(), missions: Vec::new() }, expect);
+    let files = files.iter().map(file).collect();
+    check(rule, &Facts { files, ..Facts::default() }, expect);
 }
 
 /// The mission has the author's steps `runs` and files below `environments/`.
@@ -33,7 +35,7 @@ fn mission(runs: &str, files: &[(&str, &str)]) -> Facts {
     let sources = sources(&format!("ARG BASE_IMAGE=c\nFROM ${{BASE_IMAGE}}\n{runs}"), files);
     let dockerfile = generate(&sources).ok();
     let mission = MissionFacts { model: sources.model(), sources, dockerfile };
-    Facts { files: Vec::new(), missions: vec![mission] }
+    Facts { missions: vec![mission], ..Facts::default() }
 }
 
 #[track_caller]

@@ -12,7 +12,7 @@ use crate::{
     process::{Cmd, cmd},
     task::{
         Desk,
-        doctor::{self, Ask, Fix},
+        doctor::{self, About, Ask, Fix},
     },
     ui::{self, Colour},
 };
@@ -25,7 +25,7 @@ struct Step {
 
 pub(crate) fn run(desk: &Desk<'_>) -> anyhow::Result<u8> {
     let missions = Missions { all: true, ..Missions::default() };
-    let status = doctor::examine(desk, &missions, Ask::Network, Fix::Always)?;
+    let status = doctor::examine(desk, &missions, About::Images, Ask::Network, Fix::Always)?;
     if status != 0 {
         return Ok(status);
     }

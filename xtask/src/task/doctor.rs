@@ -1,6 +1,7 @@
 //! `doctor`: what this machine lacks for the main job, and the command that mends it.
 
 mod facts;
+mod secrets;
 mod findings;
 
 use std::io::{self, BufRead as _, IsTerminal as _};
@@ -26,6 +27,14 @@ pub(crate) enum Ask {
     MachineOnly,
 }
 
+/// What the findings are about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum About {
+    /// What images need: nobody is kept from building one by a lack of sops.
+    Images,
+    Everything,
+}
+
 /// Whether the commands that mend something are run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fix {
@@ -42,19 +51,20 @@ pub(crate) fn run(desk: &Desk<'_>, args: &cli::Doctor) -> anyhow::Result<u8> {
         (true, false) => Fix::Asked,
         (true, true) => Fix::Always,
     };
-    examine(desk, &args.missions, ask, fix)
+    examine(desk, &args.missions, About::Everything, ask, fix)
 }
 
 /// Reports, mends if that is asked for, and gives the exit status.
 pub(crate) fn examine(
     desk: &Desk<'_>,
     missions: &Missions,
+    about: About,
     ask: Ask,
     fix: Fix,
 ) -> anyhow::Result<u8> {
     let named = desk.named(missions).map_err(failure::request)?;
     let configs: Vec<Config> = named.into_iter().map(|it| it.config).collect();
-    let mut found = findings(&Facts::gather(desk, &configs, ask)?, &desk.repo.root);
+    let mut found = findings(&Facts::gather(desk, &configs, about, ask)?, &desk.repo.root);
     if fix != Fix::Never && found.iter().any(|it| !it.commands.is_empty()) {
         if !mend(desk, &found, fix)? {
             return Ok(3);
@@ -62,7 +72,7 @@ pub(crate) fn examine(
         if desk.cli.dry_run {
             return Ok(0);
         }
-        found = findings(&Facts::gather(desk, &configs, ask)?, &desk.repo.root);
+        found = findings(&Facts::gather(desk, &configs, about, ask)?, &desk.repo.root);
     }
     report(desk, &found)
 }

@@ -4,7 +4,7 @@ use crate::{
     cli::{ImageBuild, Missions},
     task::{
         Desk,
-        doctor::{self, Ask, Fix},
+        doctor::{self, About, Ask, Fix},
         image_all,
     },
 };
@@ -22,7 +22,7 @@ To make it yours, copy setup-env.template to setup-env: your registry, your base
 /// Gives the exit status of the first part that did not succeed.
 pub(crate) fn run(desk: &Desk<'_>) -> anyhow::Result<u8> {
     let missions = Missions { missions: vec![MISSION.to_owned()], ..Missions::default() };
-    let status = doctor::examine(desk, &missions, Ask::MachineOnly, Fix::Always)?;
+    let status = doctor::examine(desk, &missions, About::Images, Ask::MachineOnly, Fix::Always)?;
     if status != 0 {
         return Ok(status);
     }

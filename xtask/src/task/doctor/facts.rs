@@ -15,8 +15,14 @@ use crate::{
     config::{Base, Config, Registry},
     docker::{Docker, NAMESPACE},
     failure,
-    process::{self, cmd},
-    task::{Desk, doctor::Ask},
+    process::{self, cmd, on_path},
+    task::{
+        Desk,
+        doctor::{
+            About, Ask,
+            secrets::{self, Lack},
+        },
+    },
 };
 
 /// Programs that tasks start, which are packages of the same name in Debian.
@@ -49,6 +55,8 @@ pub(super) struct Facts {
     pub(super) answers: Vec<Answer>,
     /// Seconds that this machine's clock is ahead of theirs, or of the engine's.
     pub(super) clock: Option<i64>,
+    /// What the tasks about secrets lack, where there are secrets.
+    pub(super) secrets: Vec<Lack>,
 }
 
 /// What a host said, or why it said nothing.
@@ -79,7 +87,12 @@ const MISSION_SIZE: u64 = 2_500_000_000;
 impl Facts {
     /// # Errors
     /// A program fails that has to be there.
-    pub(super) fn gather(desk: &Desk<'_>, configs: &[Config], ask: Ask) -> anyhow::Result<Facts> {
+    pub(super) fn gather(
+        desk: &Desk<'_>,
+        configs: &[Config],
+        about: About,
+        ask: Ask,
+    ) -> anyhow::Result<Facts> {
         let config = configs.first().context("a task is about a mission")?;
         let docker = Docker::find(config.docker.as_deref(), &desk.repo.root);
         let text = |err: anyhow::Error| failure::text(&err);
@@ -103,6 +116,10 @@ impl Facts {
             Ask::MachineOnly => Reached::default(),
         };
         Ok(Facts {
+            secrets: match about {
+                About::Images => Vec::new(),
+                About::Everything => secrets::lacks(desk, configs),
+            },
             missing_tools: TOOLS.iter().filter(|it| !on_path(it)).copied().collect(),
             free: reachable.map(free_space).transpose()?.flatten(),
             needed: common + missing_missions * MISSION_SIZE,
@@ -121,11 +138,6 @@ impl Facts {
             buildkit,
         })
     }
-}
-
-pub(super) fn on_path(program: &str) -> bool {
-    let path = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&path).any(|it| it.join(program).is_file())
 }
 
 /// What says that there is an engine already, beside a docker CLI that finds none.

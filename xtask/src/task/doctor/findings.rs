@@ -4,13 +4,17 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::facts::{Answer, Facts, Problem};
+use super::{
+    facts::{Answer, Facts, Problem},
+    secrets::Lack,
+};
 use crate::process::{Cmd, cmd};
 
 /// Something that is not as the main job needs it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Finding {
-    /// `tools`, `engine`, `buildkit`, `rootfs`, `disk`, `registry`, `ca`, `proxy`, `network`, `clock`.
+    /// `tools`, `engine`, `buildkit`, `rootfs`, `disk`, `registry`, `ca`, `proxy`, `network`, `clock`,
+    /// `secrets`.
     pub(crate) name: &'static str,
     pub(crate) what: String,
     /// For a person.
@@ -62,6 +66,11 @@ pub(super) fn findings(facts: &Facts, root: &Path) -> Vec<Finding> {
             "set it: `timedatectl set-ntp true`; restart a docker that runs in a virtual machine";
         res.push(finding("clock", &what, fix, Vec::new()));
     }
+    let secrets = |it: &Lack| {
+        let commands = it.package.map(|it| apt(facts, root, &[it])).unwrap_or_default();
+        finding("secrets", &it.what, it.fix, commands)
+    };
+    res.extend(facts.secrets.iter().map(secrets));
     res
 }
 

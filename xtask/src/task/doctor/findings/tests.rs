@@ -2,6 +2,7 @@ use std::path::Path;
 
 use expect_test::{Expect, expect};
 
+use super::super::secrets::{Needs, missing_programs};
 use super::findings;
 use crate::task::doctor::facts::{Answer, Facts, Problem};
 
@@ -19,6 +20,7 @@ const GOOD: Facts = Facts {
     registry: None,
     answers: Vec::new(),
     clock: Some(2),
+    secrets: Vec::new(),
 };
 
 #[track_caller]
@@ -144,4 +146,25 @@ fn tools() {
             fix: install them
     "#]],
     );
+}
+
+#[test]
+fn where_there_are_secrets_it_says_how_to_get_the_tools() {
+    let needs = Needs { sops: true, age: true, aws: true };
+    let secrets = missing_programs(needs, |_| false);
+    check(
+        &Facts { secrets, ..GOOD },
+        expect![[r#"
+        secrets: sops is not on PATH, which encrypts the secrets
+            fix: download it from https://github.com/getsops/sops/releases and check its signature as described there
+        secrets: age-keygen is not on PATH, which makes keys for sops
+            fix: cargo xtask doctor --fix, which runs
+                apt-get update
+                DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends age
+        secrets: aws is not on PATH, which logs in to AWS
+            fix: install it: https://docs.aws.amazon.com/cli/latest/userguide/getting-started-install.html
+    "#]],
+    );
+    let needs = Needs { sops: true, ..Needs::default() };
+    assert_eq!(missing_programs(needs, |it| it == "sops"), []);
 }

@@ -1,0 +1,20 @@
+//! What a rule of a `.sops.yaml` is about is encrypted, every value of it. Looks into this repository
+//! and into the clones in secrets/.
+
+use crate::{
+    check::{Facts, Rule},
+    report::Finding,
+    secrets::plaintext,
+};
+
+pub(crate) const RULE: Rule = Rule {
+    name: "secret-plaintext",
+    about: "files that a .sops.yaml covers are encrypted",
+    refuses: false,
+    check,
+};
+
+pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
+    let mistakes = plaintext::not_encrypted(&facts.named()).into_iter();
+    mistakes.map(|it| it.finding(RULE.name)).collect()
+}

@@ -1,0 +1,306 @@
+//! git's command line, for repositories beside this one. Each command names its repository, keeps to
+//! it whatever a hook's environment says, and changes no configuration.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+
+use crate::{
+    aws::Credentials,
+    process::{self, Cmd, cmd},
+};
+
+/// What a hook sets and what would lead elsewhere (`git rev-parse --local-env-vars`), and keys that
+/// are sops' alone.
+const NOT_FOR_GIT: &[&str] = &[
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR",
+    "GIT_DIR",
+    "GIT_INDEX_FILE",
+    "GIT_NAMESPACE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_PREFIX",
+    "GIT_WORK_TREE",
+    "SOPS_AGE_KEY",
+];
+
+/// How to reach the remote.
+pub(crate) enum Access {
+    /// As the person's own git does: ssh, a file, a credential helper.
+    Own,
+    /// With an AWS role's credentials; `None` in a dry run.
+    Role(Option<Credentials>),
+}
+
+impl Access {
+    /// Configuration for one command. CodeCommit's helper is the `aws` command line:
+    /// <https://docs.aws.amazon.com/codecommit/latest/userguide/setting-up-https-unixes.html>
+    fn flags(&self, url: &str) -> &'static [&'static str] {
+        let host = url.split_once("://").map_or("", |(_, rest)| rest);
+        match self {
+            Access::Role(_) if host.starts_with("git-codecommit.") => &[
+                "-c",
+                "credential.helper=",
+                "-c",
+                "credential.helper=!aws codecommit credential-helper $@",
+                "-c",
+                "credential.UseHttpPath=true",
+            ],
+            _ => &[],
+        }
+    }
+
+    fn with(&self, cmd: Cmd) -> Cmd {
+        // Without a terminal git must not wait for a name or a password.
+        let prompt = if process::at_a_terminal() { "1" } else { "0" };
+        // `remedy` reads English.
+        let cmd = cmd.env("GIT_TERMINAL_PROMPT", prompt).env("LC_ALL", "C");
+        match self {
+            Access::Role(Some(it)) => it.to(cmd),
+            _ => cmd,
+        }
+    }
+}
+
+/// Clones `url` into the folder `into`, which exists and is empty.
+pub(crate) fn clone(dir: &Path, url: &str, into: &Path, access: &Access) -> Cmd {
+    let flags = access.flags(url);
+    let cmd = cmd!(dir, "git {flags...} clone --quiet --origin origin -- {url} {into}");
+    access.with(cmd.without_env(NOT_FOR_GIT))
+}
+
+pub(crate) fn fetch(dir: &Path, url: &str, access: &Access) -> Cmd {
+    let flags = access.flags(url);
+    let cmd = cmd!(dir, "git {flags...} fetch --quiet --prune --no-tags origin");
+    access.with(cmd.without_env(NOT_FOR_GIT))
+}
+
+/// Publishes one branch, if the remote can be moved forward to it.
+pub(crate) fn push(dir: &Path, url: &str, branch: &str, access: &Access) -> Cmd {
+    let flags = access.flags(url);
+    let refspec = format!("refs/heads/{branch}:refs/heads/{branch}");
+    let cmd = cmd!(
+        dir,
+        "git {flags...} push --quiet --no-follow-tags --recurse-submodules=no origin {refspec}"
+    );
+    access.with(cmd.without_env(NOT_FOR_GIT))
+}
+
+/// Commits `files` as they are in the working tree, and nothing else, whatever is staged.
+pub(crate) fn commit(dir: &Path, files: &[&Path], message: &str) -> [Cmd; 2] {
+    let add = cmd!(dir, "git --literal-pathspecs add -- {files...}");
+    let commit = cmd!(
+        dir,
+        "git --literal-pathspecs commit --quiet --only --message {message} -- {files...}"
+    );
+    [add.without_env(NOT_FOR_GIT), commit.without_env(NOT_FOR_GIT)]
+}
+
+/// Runs a command that talks to the remote.
+///
+/// # Errors
+/// It fails; the message says what it said and what helps.
+pub(crate) fn remote(cmd: &Cmd) -> anyhow::Result<()> {
+    let output = process::output(cmd)?;
+    if output.status == 0 {
+        return Ok(());
+    }
+    let said = process::last_lines(&output.stderr, 8);
+    bail!("`{cmd}` failed with status {}\n{said}\n    fix: {}", output.status, remedy(&said));
+}
+
+/// What helps against what git says of a remote.
+fn remedy(said: &str) -> &'static str {
+    let says = |parts: &[&str]| parts.iter().any(|it| said.contains(it));
+    if says(&["non-fast-forward", "fetch first", "cannot lock ref", "stale info"]) {
+        return "the remote has moved on meanwhile; run `cargo xtask secrets-push` again";
+    }
+    if says(&["resolve host", "Failed to connect", "refused", "timed out", "unreachable"]) {
+        return "look at the network and at the URL in SECRETS_REPO, then run it again";
+    }
+    if says(&["Authentication failed", "could not read Username", "Permission denied (", "401"]) {
+        return "log in: an ssh key, a git credential helper, or SECRETS_ROLE_ARN";
+    }
+    if says(&["403", "denied", "read-only", "not allowed", "unable to write"]) {
+        return "ask its owner for the right to write to SECRETS_REPO; nothing is lost, the commits are in the clone";
+    }
+    if says(&["not found", "does not exist", "does not appear to be a git repository"]) {
+        return "correct SECRETS_REPO in setup-env, or make an empty repository there";
+    }
+    "see what git says above"
+}
+
+/// The top of the working tree that `dir` is in.
+///
+/// # Errors
+/// There is no git.
+pub(crate) fn top(dir: &Path) -> anyhow::Result<Option<PathBuf>> {
+    Ok(ask(&cmd!(dir, "git rev-parse --show-toplevel"))?.map(PathBuf::from))
+}
+
+/// The branch that is checked out, be it without a commit; `None` when HEAD is detached.
+///
+/// # Errors
+/// There is no git.
+pub(crate) fn branch(dir: &Path) -> anyhow::Result<Option<String>> {
+    ask(&cmd!(dir, "git symbolic-ref --quiet --short HEAD"))
+}
+
+/// Where `origin` is.
+///
+/// # Errors
+/// There is no git.
+pub(crate) fn origin(dir: &Path) -> anyhow::Result<Option<String>> {
+    ask(&cmd!(dir, "git config --get remote.origin.url"))
+}
+
+/// The commit that `name` stands for, if there is one.
+///
+/// # Errors
+/// There is no git.
+pub(crate) fn revision(dir: &Path, name: &str) -> anyhow::Result<Option<String>> {
+    let name = format!("{name}^{{commit}}");
+    ask(&cmd!(dir, "git rev-parse --verify --quiet --end-of-options {name}"))
+}
+
+/// Whether git knows in whose name to commit.
+///
+/// # Errors
+/// There is no git.
+pub(crate) fn has_identity(dir: &Path) -> anyhow::Result<bool> {
+    let author = ask(&cmd!(dir, "git var GIT_AUTHOR_IDENT"))?;
+    Ok(author.is_some() && ask(&cmd!(dir, "git var GIT_COMMITTER_IDENT"))?.is_some())
+}
+
+/// Whether `file` is not as HEAD has it.
+///
+/// # Errors
+/// This is no repository.
+pub(crate) fn is_changed(dir: &Path, file: &Path) -> anyhow::Result<bool> {
+    let cmd = cmd!(
+        dir,
+        "git --literal-pathspecs status --porcelain --untracked-files=all --ignored -- {file}"
+    );
+    Ok(!process::read(&cmd.without_env(NOT_FOR_GIT))?.is_empty())
+}
+
+/// The commits that `to` has and `from` has not.
+///
+/// # Errors
+/// One of them is unknown.
+pub(crate) fn commits_since(
+    dir: &Path,
+    from: Option<&str>,
+    to: &str,
+) -> anyhow::Result<Vec<String>> {
+    let without = from.map(|it| format!("^{it}"));
+    lines(&cmd!(dir, "git rev-list {to} {without...}"))
+}
+
+/// The commits of HEAD that no branch of `origin` has.
+///
+/// # Errors
+/// There is no commit.
+pub(crate) fn outgoing(dir: &Path) -> anyhow::Result<Vec<String>> {
+    lines(&cmd!(dir, "git rev-list HEAD --not --remotes=origin"))
+}
+
+/// The commit that both come from.
+///
+/// # Errors
+/// There is no git.
+pub(crate) fn merge_base(dir: &Path, one: &str, other: &str) -> anyhow::Result<Option<String>> {
+    ask(&cmd!(dir, "git merge-base {one} {other}"))
+}
+
+/// The files of the working tree that git tracks.
+///
+/// # Errors
+/// This is no repository.
+pub(crate) fn files(dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let text = process::read(&cmd!(dir, "git ls-files -z").without_env(NOT_FOR_GIT))?;
+    Ok(text.split_terminator('\0').map(PathBuf::from).collect())
+}
+
+/// A file of a commit.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Entry {
+    pub(crate) path: PathBuf,
+    /// The object's name.
+    pub(crate) blob: String,
+}
+
+/// The files of a commit.
+///
+/// # Errors
+/// There is no such commit.
+pub(crate) fn tree(dir: &Path, revision: &str) -> anyhow::Result<Vec<Entry>> {
+    let list = cmd!(dir, "git ls-tree -r -z --full-tree --end-of-options {revision}");
+    let text = process::read(&list.without_env(NOT_FOR_GIT))?;
+    Ok(text.split_terminator('\0').filter_map(entry).collect())
+}
+
+/// `<mode> blob <name>\t<path>`: git-ls-tree(1). Submodules are commits.
+fn entry(line: &str) -> Option<Entry> {
+    let (head, path) = line.split_once('\t')?;
+    let blob = head.split_once(" blob ")?.1;
+    Some(Entry { path: PathBuf::from(path), blob: blob.to_owned() })
+}
+
+/// The text of an object; empty when it is not UTF-8.
+///
+/// # Errors
+/// There is no such object.
+pub(crate) fn blob(dir: &Path, name: &str) -> anyhow::Result<String> {
+    let cmd = cmd!(dir, "git cat-file blob {name}").without_env(NOT_FOR_GIT);
+    Ok(String::from_utf8(process::bytes(&cmd)?).unwrap_or_default())
+}
+
+/// The answer of a command, without the line's end; `None` when its status says that there is none.
+fn ask(cmd: &Cmd) -> anyhow::Result<Option<String>> {
+    let output = process::output(&cmd.clone().without_env(NOT_FOR_GIT))?;
+    let answer = output.stdout.trim_end_matches('\n').to_owned();
+    Ok((output.status == 0).then_some(answer))
+}
+
+fn lines(cmd: &Cmd) -> anyhow::Result<Vec<String>> {
+    let text = process::read(&cmd.clone().without_env(NOT_FOR_GIT)).context("git failed")?;
+    Ok(text.lines().map(str::to_owned).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_failure_of_a_remote_has_a_remedy() {
+        let cases = [
+            ("fatal: Could not resolve host: nowhere", "network"),
+            ("fatal: Authentication failed for 'https://host/'", "log in"),
+            ("error: The requested URL returned error: 403", "right to write"),
+            ("fatal: repository 'file:///x' does not exist", "SECRETS_REPO"),
+            ("! [rejected] main -> main (fetch first)", "again"),
+            ("something else", "above"),
+        ];
+        for (said, part) in cases {
+            assert!(remedy(said).contains(part), "{said}: {}", remedy(said));
+        }
+    }
+
+    #[test]
+    fn files_are_listed_and_submodules_are_not() {
+        let file = entry("100644 blob abc\tdir/a\tb").unwrap();
+        assert_eq!(file, Entry { path: "dir/a\tb".into(), blob: "abc".to_owned() });
+        assert_eq!(entry("160000 commit abc\tmodule"), None);
+    }
+
+    #[test]
+    fn only_codecommit_gets_the_helper_of_aws() {
+        let role = Access::Role(None);
+        let text = |url| fetch(Path::new("/"), url, &role).to_string();
+        let url = "https://git-codecommit.us-east-1.amazonaws.com/v1/repos/x";
+        assert!(text(url).contains("'credential.helper=!aws codecommit credential-helper $@'"));
+        assert!(!text("https://host/git-codecommit.x").contains("credential"));
+        assert!(Access::Own.flags(url).is_empty());
+    }
+}

@@ -1,0 +1,91 @@
+//! Programs that nobody watches: they have a time limit, and whatever they started ends with them.
+
+use std::{
+    ops::ControlFlow,
+    os::unix::process::CommandExt as _,
+    process::{Child, Stdio},
+    sync::mpsc::{self, RecvTimeoutError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context as _;
+use nix::{
+    sys::signal::{Signal, killpg},
+    unistd::Pid,
+};
+
+use super::{Cmd, Stream, check_interrupted, code, send_lines, spawn};
+
+/// How an unattended program ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// As a shell reports it.
+    Status(u8),
+    TimedOut,
+    /// The caller had seen enough.
+    Stopped,
+}
+
+/// Runs `cmd` with an empty standard input until it ends, `limit` is over, or `on_line`, which gets
+/// each line of both its streams, breaks. Then nothing of what it started is left.
+///
+/// # Errors
+/// It is not on `PATH`, or was interrupted.
+pub(crate) fn unattended(
+    cmd: &Cmd,
+    limit: Duration,
+    on_line: &mut dyn FnMut(&str) -> ControlFlow<()>,
+) -> anyhow::Result<Ended> {
+    let mut child = spawn(cmd.command()?.stdin(Stdio::null()).process_group(0), cmd)?;
+    let res = watch(&mut child, limit, on_line);
+    end_group(&mut child);
+    res
+}
+
+fn watch(
+    child: &mut Child,
+    limit: Duration,
+    on_line: &mut dyn FnMut(&str) -> ControlFlow<()>,
+) -> anyhow::Result<Ended> {
+    let deadline = Instant::now() + limit;
+    let (sender, receiver) = mpsc::channel();
+    let stdout = child.stdout.take().context("a piped child has a standard output")?;
+    let stderr = child.stderr.take().context("a piped child has a standard error")?;
+    let other = sender.clone();
+    thread::spawn(move || send_lines(stdout, Stream::Stdout, &sender));
+    thread::spawn(move || send_lines(stderr, Stream::Stderr, &other));
+    loop {
+        match receiver.recv_timeout(Duration::from_millis(50)) {
+            Ok((_, line)) if on_line(String::from_utf8_lossy(&line).trim_end()).is_break() => {
+                return Ok(Ended::Stopped);
+            }
+            Ok(_) => (),
+            Err(RecvTimeoutError::Disconnected) => return Ok(Ended::Status(code(child.wait()?))),
+            // Something that it started may still hold its streams.
+            Err(RecvTimeoutError::Timeout) => {
+                if let Some(status) = child.try_wait()? {
+                    return Ok(Ended::Status(code(status)));
+                }
+            }
+        }
+        check_interrupted()?;
+        if Instant::now() > deadline {
+            return Ok(Ended::TimedOut);
+        }
+    }
+}
+
+/// Asks the whole group to end, and makes it after two seconds.
+fn end_group(child: &mut Child) {
+    let group = Pid::from_raw(child.id().cast_signed());
+    let deadline = Instant::now() + Duration::from_secs(2);
+    let _ = killpg(group, Signal::SIGTERM);
+    // The group is there as long as one of its processes is.
+    while Instant::now() < deadline && killpg(group, None).is_ok() {
+        let _ = child.try_wait();
+        thread::sleep(Duration::from_millis(10));
+    }
+    let _ = killpg(group, Signal::SIGKILL);
+    let _ = child.wait();
+}

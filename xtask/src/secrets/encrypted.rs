@@ -1,0 +1,172 @@
+//! A file that sops encrypted, read without any key: which values it has, under which names, and
+//! for whom. The format: <https://getsops.io/docs/#sops-file-format>.
+
+use std::{collections::BTreeMap, path::Path};
+
+use anyhow::{Context as _, bail};
+use regex_lite::Regex;
+use serde::Deserialize as _;
+use serde_yaml::{Mapping, Value};
+
+use crate::secrets::{key::Key, recipients::Recipients};
+
+/// What a file holds, by key. A list is one value.
+#[derive(Debug, Default)]
+pub(crate) struct Encrypted {
+    pub(crate) values: BTreeMap<Key, Value>,
+    pub(crate) recipients: Recipients,
+    /// Values that are to be encrypted, and are not.
+    pub(crate) plain: Vec<Key>,
+}
+
+impl Encrypted {
+    /// Reads YAML or JSON. Messages hold no value.
+    ///
+    /// # Errors
+    /// It is neither, or sops did not encrypt it.
+    pub(crate) fn parse(text: &str) -> anyhow::Result<Encrypted> {
+        let mut res = Encrypted::default();
+        let mut metadata = None;
+        for document in documents(text)? {
+            let Value::Mapping(mut map) = document else { bail!("it holds no keys") };
+            metadata = map.remove("sops").or(metadata);
+            collect(&Key(Vec::new()), map, &mut res.values)?;
+        }
+        let metadata = metadata.filter(is_metadata).context("sops did not encrypt it")?;
+        res.recipients = Recipients::of_metadata(&metadata);
+        if let Some(partial) = Partial::new(&metadata)? {
+            let is_plain = |(key, value): &(&Key, &Value)| {
+                partial.encrypts(key) && !all_leaves(value, &is_cipher)
+            };
+            res.plain = res.values.iter().filter(is_plain).map(|(key, _)| key.clone()).collect();
+        }
+        Ok(res)
+    }
+
+    /// Whether `key` is a value, or a mapping with values.
+    pub(crate) fn has(&self, key: &Key) -> bool {
+        self.values.keys().any(|it| key.contains(it))
+    }
+}
+
+/// Whether sops encrypted this file, by its metadata and in the format that its name stands for.
+pub(crate) fn is_encrypted(path: &Path, text: &str) -> bool {
+    let extension = path.extension().map(|it| it.to_string_lossy().to_lowercase());
+    match extension.as_deref() {
+        Some("env") => text.lines().any(|it| it.starts_with("sops_mac=ENC[")),
+        Some("ini") => {
+            let mut rest = text.lines().skip_while(|it| it.trim() != "[sops]");
+            rest.any(|it| it.replace(' ', "").starts_with("mac=ENC["))
+        }
+        // What sops does not know is a JSON file with the whole as one value.
+        _ => documents(text)
+            .is_ok_and(|it| it.iter().any(|it| it.get("sops").is_some_and(is_metadata))),
+    }
+}
+
+/// For whom a file is encrypted; nobody, when it is not.
+pub(crate) fn recipients(text: &str) -> Recipients {
+    let documents = documents(text).unwrap_or_default();
+    let metadata = documents.iter().find_map(|it| it.get("sops"));
+    metadata.map(Recipients::of_metadata).unwrap_or_default()
+}
+
+/// The values of a plain YAML or JSON file, if it is one.
+pub(crate) fn plain_values(text: &str) -> Option<BTreeMap<Key, Value>> {
+    let mut res = BTreeMap::new();
+    for document in documents(text).ok()? {
+        let Value::Mapping(map) = document else { return None };
+        collect(&Key(Vec::new()), map, &mut res).ok()?;
+    }
+    Some(res)
+}
+
+fn documents(text: &str) -> anyhow::Result<Vec<Value>> {
+    // serde_yaml's messages may quote what they are about.
+    let read = |it| Value::deserialize(it).ok().context("it is neither YAML nor JSON");
+    serde_yaml::Deserializer::from_str(text).map(read).collect()
+}
+
+fn is_metadata(value: &Value) -> bool {
+    value.get("mac").is_some_and(is_cipher)
+}
+
+fn collect(at: &Key, map: Mapping, values: &mut BTreeMap<Key, Value>) -> anyhow::Result<()> {
+    for (name, value) in map {
+        let name = match name {
+            Value::String(it) => it,
+            Value::Number(it) => it.to_string(),
+            Value::Bool(it) => it.to_string(),
+            _ => bail!("a key below `{at}` is no name"),
+        };
+        match value {
+            Value::Mapping(map) if !map.is_empty() => collect(&at.child(&name), map, values)?,
+            value => _ = values.insert(at.child(&name), value),
+        }
+    }
+    Ok(())
+}
+
+fn all_leaves(value: &Value, test: &impl Fn(&Value) -> bool) -> bool {
+    match value {
+        Value::Sequence(items) => items.iter().all(|it| all_leaves(it, test)),
+        Value::Mapping(map) => map.values().all(|it| all_leaves(it, test)),
+        // sops leaves these as they are.
+        Value::Null => true,
+        Value::String(it) if it.is_empty() => true,
+        it => test(it),
+    }
+}
+
+/// The type that sops wrote beside a value, as in `type:str`.
+pub(crate) fn value_type(value: &Value) -> Option<&str> {
+    value.as_str()?.strip_suffix(']')?.rsplit_once(",type:").map(|(_, it)| it)
+}
+
+fn is_cipher(value: &Value) -> bool {
+    value.as_str().is_some_and(|it| it.starts_with("ENC[AES256_GCM,data:") && it.ends_with(']'))
+}
+
+/// Which values sops leaves in plain text: a choice that the file's metadata repeats.
+enum Partial {
+    UnencryptedSuffix(String),
+    EncryptedSuffix(String),
+    Unencrypted(Regex),
+    Encrypted(Regex),
+}
+
+impl Partial {
+    /// `None` when comments decide, which a parser does not see.
+    fn new(metadata: &Value) -> anyhow::Result<Option<Partial>> {
+        let text = |name: &str| metadata.get(name).and_then(Value::as_str).unwrap_or_default();
+        let set = |name: &str| Some(text(name)).filter(|it| !it.is_empty());
+        let regex = |it: &str| Regex::new(it).ok().with_context(|| format!("`{it}` is no pattern"));
+        if set("unencrypted_comment_regex").or(set("encrypted_comment_regex")).is_some() {
+            return Ok(None);
+        }
+        Ok(Some(if let Some(it) = set("encrypted_regex") {
+            Partial::Encrypted(regex(it)?)
+        } else if let Some(it) = set("unencrypted_regex") {
+            Partial::Unencrypted(regex(it)?)
+        } else if let Some(it) = set("encrypted_suffix") {
+            Partial::EncryptedSuffix(it.to_owned())
+        } else {
+            let suffix = set("unencrypted_suffix").unwrap_or("_unencrypted");
+            Partial::UnencryptedSuffix(suffix.to_owned())
+        }))
+    }
+
+    /// Each part of a key counts: what is in an unencrypted mapping is unencrypted.
+    fn encrypts(&self, key: &Key) -> bool {
+        let mut parts = key.0.iter();
+        match self {
+            Partial::UnencryptedSuffix(it) => !parts.any(|part| part.ends_with(it.as_str())),
+            Partial::EncryptedSuffix(it) => parts.any(|part| part.ends_with(it.as_str())),
+            Partial::Unencrypted(it) => !parts.any(|part| it.is_match(part)),
+            Partial::Encrypted(it) => parts.any(|part| it.is_match(part)),
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

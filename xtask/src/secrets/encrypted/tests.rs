@@ -1,0 +1,71 @@
+use super::*;
+
+/// A value as sops writes it.
+pub(crate) fn cipher(data: &str) -> String {
+    format!("ENC[AES256_GCM,data:{data},iv:x=,tag:y==,type:str]")
+}
+
+/// A file for the recipient `age1x`.
+pub(crate) fn file(lines: &str) -> String {
+    let mac = cipher("mac");
+    format!("{lines}\nsops:\n  age:\n    - recipient: age1x\n      enc: e\n  mac: {mac}\n")
+}
+
+fn keys(keys: &[Key]) -> Vec<String> {
+    keys.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn values_have_names() {
+    let (a, b) = (cipher("a"), cipher("b"));
+    let text = file(&format!(
+        "hub:\n  a.b: {a}\n  list:\n    - {b}\n  none: null\n  empty: ''\n1: {b}\nplain: text\nx_unencrypted:\n  y: z"
+    ));
+    let it = Encrypted::parse(&text).unwrap();
+    let names: Vec<Key> = it.values.keys().cloned().collect();
+    assert_eq!(
+        keys(&names),
+        ["1", r"hub.a\.b", "hub.empty", "hub.list", "hub.none", "plain", "x_unencrypted.y"]
+    );
+    assert_eq!(keys(&it.plain), ["plain"]);
+    assert_eq!(it.recipients.age, ["age1x"]);
+    assert!(it.has(&"hub".parse().unwrap()) && !it.has(&"hu".parse().unwrap()));
+    assert_eq!(value_type(&Value::from(a)), Some("str"));
+}
+
+#[test]
+fn metadata_says_what_stays_plain() {
+    let text = |rule: &str| file("a: x\nb_s: x") + "  " + rule + "\n";
+    let plain = |rule: &str| keys(&Encrypted::parse(&text(rule)).unwrap().plain);
+    assert_eq!(plain("encrypted_regex: ^a$"), ["a"]);
+    assert_eq!(plain("unencrypted_regex: ^a$"), ["b_s"]);
+    assert_eq!(plain("encrypted_suffix: _s"), ["b_s"]);
+    assert_eq!(plain("unencrypted_suffix: _s"), ["a"]);
+    assert_eq!(plain("encrypted_comment_regex: x"), [""; 0]);
+}
+
+#[test]
+fn what_is_wrong_is_said_without_the_value() {
+    for text in
+        ["canary", "- canary", "a: canary", "a: [canary", "sops: canary\n", "? [canary]\n: x"]
+    {
+        let err = format!("{:#}", Encrypted::parse(text).unwrap_err());
+        assert!(!err.contains("canary"), "{err}");
+    }
+}
+
+#[test]
+fn each_format_has_its_metadata() {
+    let is = |name: &str, text: &str| is_encrypted(Path::new(name), text);
+    let yaml = file("a: b");
+    assert!(is("x.yaml", &yaml) && is("x", &yaml));
+    assert!(is(
+        "x.json",
+        &format!("{{\"data\": \"x\", \"sops\": {{\"mac\": \"{}\"}}}}", cipher("m"))
+    ));
+    assert!(is("x.env", &format!("A=b\nsops_mac={}\n", cipher("m"))));
+    assert!(is("x.ini", &format!("[a]\nb = c\n[sops]\nmac = {}\n", cipher("m"))));
+    for name in ["x.yaml", "x.json", "x.env", "x.ini", "x.key"] {
+        assert!(!is(name, "a: b\nsops: text\n"), "{name}");
+    }
+}

@@ -1,0 +1,191 @@
+//! Mistakes in files of a repository with secrets: what is to be encrypted and is not, and copies of
+//! what is.
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
+
+use serde_yaml::Value;
+
+use crate::{
+    report::Finding,
+    secrets::{
+        encrypted::{self, Encrypted},
+        key::Key,
+        rules::{self, Rules},
+    },
+};
+
+/// Something that must not stay so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Mistake {
+    pub(crate) file: PathBuf,
+    pub(crate) what: String,
+    pub(crate) fix: String,
+}
+
+impl Mistake {
+    /// As a finding of the rule `rule`.
+    pub(crate) fn finding(self, rule: &'static str) -> Finding {
+        let Mistake { file, what, fix } = self;
+        Finding { file, line: None, rule, what, fix }
+    }
+}
+
+/// A file by its path and text.
+pub(crate) type Named<'a> = (&'a Path, &'a str);
+
+/// Covered files that are not encrypted, or not whole. The closest `.sops.yaml` upwards counts.
+pub(crate) fn not_encrypted(files: &[Named<'_>]) -> Vec<Mistake> {
+    let configs: Vec<(&Path, anyhow::Result<Rules>)> = files
+        .iter()
+        .filter(|(path, _)| path.file_name().is_some_and(|it| it == rules::FILE))
+        .filter_map(|(path, text)| Some((path.parent()?, Rules::parse(text))))
+        .collect();
+    let mut res = Vec::new();
+    for (dir, rules) in &configs {
+        if let Err(err) = rules {
+            let fix = "correct it; see docs/secrets.md for an example".to_owned();
+            res.push(Mistake { file: dir.join(rules::FILE), what: format!("{err:#}"), fix });
+        }
+    }
+    for (path, text) in files {
+        let above = configs.iter().filter(|(dir, _)| path.starts_with(dir));
+        let closest = above.max_by_key(|(dir, _)| dir.components().count());
+        if let Some((dir, Ok(rules))) = closest
+            && rules.covers(path.strip_prefix(dir).unwrap_or(path))
+            && let Some((what, fix)) = problem(path, text)
+        {
+            res.push(Mistake { file: path.to_path_buf(), what, fix });
+        }
+    }
+    res
+}
+
+/// What is wrong with a file that is to be encrypted.
+pub(crate) fn problem(path: &Path, text: &str) -> Option<(String, String)> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    if !encrypted::is_encrypted(path, text) {
+        let what = format!("a rule of {} says that it is encrypted, and it is not", rules::FILE);
+        return Some((what, format!("run `sops encrypt --in-place {name}` in its folder")));
+    }
+    let plain = Encrypted::parse(text).map(|it| it.plain).unwrap_or_default();
+    if plain.is_empty() {
+        return None;
+    }
+    let keys = plain.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let fix = "take it out and add it by `cargo xtask secrets-set`, which encrypts it";
+    Some((format!("it is encrypted, but not all of it: {keys}"), fix.to_owned()))
+}
+
+/// Plain files that are copies of encrypted ones: by their name, or by having exactly their keys.
+pub(crate) fn decrypted_copies(files: &[Named<'_>]) -> Vec<Mistake> {
+    let key_sets: Vec<(&Path, BTreeSet<Key>)> = files
+        .iter()
+        .filter_map(|(path, text)| Some((*path, encrypted_keys(path, text)?)))
+        .collect();
+    let mut res = Vec::new();
+    for (path, text) in files {
+        if encrypted::is_encrypted(path, text) {
+            continue;
+        }
+        let what = if says_decrypted(path) {
+            "its name says that it is decrypted".to_owned()
+        } else {
+            let keys = plain_keys(path, text);
+            let Some((of, _)) = key_sets.iter().find(|(_, it)| keys.as_ref() == Some(it)) else {
+                continue;
+            };
+            format!("it has the keys of {} in plain text", of.display())
+        };
+        let fix = "delete it; `cargo xtask secrets-cat` shows values without a file".to_owned();
+        res.push(Mistake { file: path.to_path_buf(), what, fix });
+    }
+    res
+}
+
+/// As `env.yaml.decrypted`, `dev.dec.yaml`. Programs and documents may have such names.
+fn says_decrypted(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    let mut parts = name.split('.').skip(1);
+    parts.any(|it| ["dec", "decrypted", "decoded", "plaintext"].contains(&it))
+}
+
+fn encrypted_keys(path: &Path, text: &str) -> Option<BTreeSet<Key>> {
+    if !encrypted::is_encrypted(path, text) {
+        return None;
+    }
+    let keys: BTreeSet<Key> = Encrypted::parse(text).ok()?.values.into_keys().collect();
+    (!keys.is_empty()).then_some(keys)
+}
+
+/// The keys of a plain YAML or JSON file in which some value is text or a number.
+fn plain_keys(path: &Path, text: &str) -> Option<BTreeSet<Key>> {
+    let extension = path.extension()?.to_string_lossy().to_lowercase();
+    if !["yaml", "yml", "json", "bak", "orig", "old", "tmp"].contains(&extension.as_str()) {
+        return None;
+    }
+    let values = encrypted::plain_values(text)?;
+    let has_value = |it: &Value| it.as_str().is_some_and(|it| !it.is_empty()) || it.is_number();
+    values.values().any(has_value).then(|| values.into_keys().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secrets::encrypted::tests::{cipher, file};
+
+    fn names(mistakes: &[Mistake]) -> Vec<String> {
+        mistakes.iter().map(|it| format!("{}: {}", it.file.display(), it.what)).collect()
+    }
+
+    const RULES: &str = "creation_rules:\n- path_regex: \\.yaml$\n  age: age1x\n";
+
+    #[test]
+    fn covered_files_are_encrypted_whole() {
+        let whole = file(&format!("a: {}", cipher("x")));
+        let part = file(&format!("a: {}\nb: plain", cipher("x")));
+        let files: Vec<(&Path, &str)> = [
+            ("s/.sops.yaml", RULES),
+            ("s/whole.yaml", &whole),
+            ("s/part.yaml", &part),
+            ("s/sub/plain.yaml", "a: b\n"),
+            ("s/README.md", "text"),
+            ("other/plain.yaml", "a: b\n"),
+            ("bad/.sops.yaml", "x"),
+        ]
+        .map(|(path, text)| (Path::new(path), text))
+        .to_vec();
+        assert_eq!(
+            names(&not_encrypted(&files)),
+            [
+                "bad/.sops.yaml: .sops.yaml: there is no list creation_rules",
+                "s/part.yaml: it is encrypted, but not all of it: b",
+                "s/sub/plain.yaml: a rule of .sops.yaml says that it is encrypted, and it is not",
+            ]
+        );
+    }
+
+    #[test]
+    fn copies_have_the_keys_or_the_name() {
+        let secret = file(&format!("a:\n  b: {}\nc: {}", cipher("x"), cipher("y")));
+        let files: Vec<(&Path, &str)> = [
+            ("dev.yaml", secret.as_str()),
+            ("copy.yaml", "c: 1\na: {b: two}\n"),
+            ("empty.yaml", "c: ''\na: {b: }\n"),
+            ("other.yaml", "a: {b: two}\n"),
+            ("env.yaml.decrypted", "text"),
+            ("decrypted-copy.md", "text"),
+        ]
+        .map(|(path, text)| (Path::new(path), text))
+        .to_vec();
+        assert_eq!(
+            names(&decrypted_copies(&files)),
+            [
+                "copy.yaml: it has the keys of dev.yaml in plain text",
+                "env.yaml.decrypted: its name says that it is decrypted",
+            ]
+        );
+    }
+}

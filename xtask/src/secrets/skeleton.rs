@@ -1,0 +1,42 @@
+//! The first secrets file of a deployment: docs/secrets.md explains its keys.
+
+use std::{fs::File, io::Read as _};
+
+use anyhow::Context as _;
+
+/// Helm values with a proxy token and a cookie secret of their own. 32 bytes each, as hexadecimal
+/// digits: <https://z2jh.jupyter.org/en/stable/resources/reference.html#proxy-secrettoken>
+///
+/// # Errors
+/// The system gives no random bytes.
+pub(crate) fn text() -> anyhow::Result<String> {
+    let (proxy_token, cookie_secret) = (random_hex()?, random_hex()?);
+    Ok(format!(
+        "# Helm values that nobody else may know. Add yours by `cargo xtask secrets-set KEY`, among them\n\
+         # hub.config.<Authenticator>.client_id and client_secret, and proxy.https.manual.key.\n\
+         proxy:\n    secretToken: {proxy_token}\n\
+         hub:\n    cookieSecret: {cookie_secret}\n"
+    ))
+}
+
+fn random_hex() -> anyhow::Result<String> {
+    let mut bytes = [0; 32];
+    File::open("/dev/urandom")
+        .and_then(|mut it| it.read_exact(&mut bytes))
+        .context("/dev/urandom gives no random bytes")?;
+    Ok(bytes.iter().map(|it| format!("{it:02x}")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_yaml::Value;
+
+    #[test]
+    fn values_are_random_text() {
+        let read = || serde_yaml::from_str::<Value>(&super::text().unwrap()).unwrap();
+        let (one, other) = (read(), read());
+        let values = [&one["proxy"]["secretToken"], &one["hub"]["cookieSecret"]];
+        assert!(values.iter().all(|it| it.as_str().unwrap().len() == 64));
+        assert!(values[0] != values[1] && *values[0] != other["proxy"]["secretToken"]);
+    }
+}

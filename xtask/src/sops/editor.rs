@@ -1,0 +1,112 @@
+//! Which editor sops opens, and how: with none of this person's keys in its environment, and leaving
+//! no copies behind.
+
+use anyhow::bail;
+
+/// The editor's command line, as a shell would split it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Editor(String);
+
+/// Editors that want a person.
+const INTERACTIVE: &[&str] = &[
+    "ed",
+    "emacs",
+    "emacsclient",
+    "helix",
+    "hx",
+    "joe",
+    "kak",
+    "mcedit",
+    "micro",
+    "nano",
+    "ne",
+    "neovim",
+    "nvim",
+    "pico",
+    "vi",
+    "view",
+    "vim",
+];
+
+/// What sops takes by itself, in its order.
+const DEFAULTS: &[&str] = &["vim", "nano", "vi"];
+
+/// What only sops needs; the editor is its child.
+const NOT_FOR_EDITORS: &[&str] =
+    &["SOPS_AGE_KEY", "SOPS_AGE_KEY_CMD", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
+
+/// vim keeps what was edited and deleted in several files of the home directory.
+const VIM: &str = "-n -i NONE -c 'set noundofile nobackup nowritebackup'";
+
+impl Editor {
+    /// `configured` is what `SOPS_EDITOR` or `EDITOR` say.
+    ///
+    /// # Errors
+    /// There is none, or nobody is there to use it.
+    pub(crate) fn new(
+        configured: Option<&str>,
+        attended: bool,
+        on_path: impl Fn(&str) -> bool,
+    ) -> anyhow::Result<Editor> {
+        let default = || DEFAULTS.iter().copied().find(|it| attended && on_path(it));
+        let Some(text) = configured.or_else(default) else {
+            bail!(
+                "there is no editor: set EDITOR to one{}",
+                if attended {
+                    ""
+                } else {
+                    " that is not interactive, since this is no terminal; or use `cargo xtask secrets-set KEY`"
+                }
+            );
+        };
+        let Ok(words) = shell_words::split(text) else {
+            bail!("EDITOR={text}: a quote is not closed");
+        };
+        let name = words.first().and_then(|it| it.rsplit('/').next()).unwrap_or_default();
+        if !attended && INTERACTIVE.contains(&name) {
+            bail!(
+                "EDITOR={text} is interactive, and this is no terminal: set EDITOR to a program that edits the file it is given, or use `cargo xtask secrets-set KEY`"
+            );
+        }
+        let text = match (name, words.first()) {
+            ("vim" | "nvim", Some(first)) => {
+                format!("{} {VIM} {}", shell_words::quote(first), shell_words::join(&words[1..]))
+            }
+            _ => text.to_owned(),
+        };
+        Ok(Editor(text.trim().to_owned()))
+    }
+
+    /// For `SOPS_EDITOR`.
+    pub(crate) fn command(&self) -> String {
+        let unset = NOT_FOR_EDITORS.iter().map(|it| format!("-u {it} ")).collect::<String>();
+        format!("env {unset}{}", self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(configured: Option<&str>, attended: bool) -> String {
+        match Editor::new(configured, attended, |it| it != "vim") {
+            Ok(it) => it.0,
+            Err(err) => format!("error: {err:#}"),
+        }
+    }
+
+    #[test]
+    fn nobody_waits_for_a_person_who_is_not_there() {
+        assert!(text(None, false).starts_with("error: there is no editor"));
+        assert!(text(Some("/usr/bin/vim -u x"), false).contains("is interactive"));
+        assert!(text(Some("'"), false).contains("quote"));
+        assert_eq!(text(Some("sed -i s/a/b/"), false), "sed -i s/a/b/");
+        assert_eq!(text(None, true), "nano");
+    }
+
+    #[test]
+    fn vim_leaves_nothing_behind() {
+        assert_eq!(text(Some("nvim"), true), format!("nvim {VIM}"));
+        assert_eq!(text(Some("vim -c 'set nu'"), true), format!("vim {VIM} -c 'set nu'"));
+    }
+}

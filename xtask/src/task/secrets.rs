@@ -1,0 +1,213 @@
+//! The mission's secrets repository, cloned to `secrets/<mission>/`: what all its tasks start from.
+
+pub(crate) mod clone;
+pub(crate) mod init;
+pub(crate) mod edit;
+pub(crate) mod set;
+pub(crate) mod cat;
+pub(crate) mod diff;
+pub(crate) mod status;
+pub(crate) mod push;
+mod change;
+
+use std::path::{Component, Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use fs_err as fs;
+
+use crate::{
+    aws,
+    cli::Missions,
+    config::Config,
+    git::{self, Access},
+    secrets::{encrypted::Encrypted, rules},
+    sops::Subject,
+    task::{Desk, Named},
+};
+
+/// A mission's secrets repository, whether it is cloned or not.
+pub(crate) struct Place {
+    pub(crate) config: Config,
+    /// Absolute.
+    pub(crate) dir: PathBuf,
+    /// As people write it: `secrets/<mission>`.
+    pub(crate) shown: PathBuf,
+}
+
+/// A file of the clone.
+pub(crate) struct Target {
+    /// Relative to the clone.
+    pub(crate) name: PathBuf,
+    /// As people write it.
+    pub(crate) shown: PathBuf,
+    pub(crate) path: PathBuf,
+    pub(crate) text: String,
+    pub(crate) encrypted: Encrypted,
+}
+
+impl Place {
+    /// `mission` or, without one, `DEPLOYMENT_NAME`.
+    ///
+    /// # Errors
+    /// An unknown mission, or a setting that is wrong.
+    pub(crate) fn new(desk: &Desk<'_>, mission: Option<&str>) -> anyhow::Result<Place> {
+        let missions = mission.iter().map(|&it| it.to_owned()).collect();
+        let mut named = desk.named(&Missions { missions, ..Missions::default() })?;
+        let Named { mission, config } = named.pop().context("a task is about a mission")?;
+        let shown = Path::new("secrets").join(&mission.name);
+        Ok(Place { config, dir: desk.repo.root.join(&shown), shown })
+    }
+
+    /// As [`Place::new`], for what needs the clone. Every later command runs in a folder that is
+    /// known to be the top of a repository of its own.
+    ///
+    /// # Errors
+    /// It is not there, or is something else.
+    pub(crate) fn cloned(desk: &Desk<'_>, mission: Option<&str>) -> anyhow::Result<Place> {
+        let place = Place::new(desk, mission)?;
+        let shown = place.shown.display();
+        if !place.dir.exists() {
+            bail!("there is no {shown}; `cargo xtask secrets-clone` makes it");
+        }
+        place.check_top()?;
+        if let (Some(wanted), Some(origin)) = (&place.config.secrets_repo, git::origin(&place.dir)?)
+            && *wanted != origin
+            && fs::canonicalize(desk.repo.root.join(wanted)).ok() != fs::canonicalize(&origin).ok()
+        {
+            bail!(
+                "{shown} is a clone of {origin}, and SECRETS_REPO is {wanted}; correct the setting, or move {shown} away and run `cargo xtask secrets-clone`"
+            );
+        }
+        Ok(place)
+    }
+
+    fn check_top(&self) -> anyhow::Result<()> {
+        let top = git::top(&self.dir)?.map(fs::canonicalize).transpose()?;
+        if top != Some(fs::canonicalize(&self.dir)?) {
+            bail!(
+                "{} is no git repository of its own; move it away and run `cargo xtask secrets-clone`",
+                self.shown.display()
+            );
+        }
+        Ok(())
+    }
+
+    /// `git -C secrets/<mission>`, for messages.
+    pub(crate) fn git(&self) -> String {
+        format!("git -C {}", self.shown.display())
+    }
+
+    /// The file's name in the clone: `given`, or that of the environment.
+    ///
+    /// # Errors
+    /// It is outside.
+    pub(crate) fn name(&self, given: Option<&Path>) -> anyhow::Result<PathBuf> {
+        let Some(given) = given else {
+            return Ok(PathBuf::from(format!("{}.yaml", self.config.environment)));
+        };
+        let given = given.strip_prefix(&self.shown).unwrap_or(given);
+        let is_inside = given.components().all(|it| matches!(it, Component::Normal(_)));
+        if !is_inside || given.as_os_str().is_empty() {
+            bail!("{}: give the file's name in {}", given.display(), self.shown.display());
+        }
+        Ok(given.to_owned())
+    }
+
+    /// Reads an encrypted file of the clone.
+    ///
+    /// # Errors
+    /// It is not there, empty, or not encrypted.
+    pub(crate) fn target(&self, given: Option<&Path>) -> anyhow::Result<Target> {
+        let name = self.name(given)?;
+        let path = self.dir.join(&name);
+        let shown = self.shown.join(&name);
+        if !path.is_file() {
+            bail!("there is no {}; {}", shown.display(), self.what_there_is()?);
+        }
+        let text = fs::read_to_string(&path)?;
+        let encrypted = self.parse(&shown, &text)?;
+        Ok(Target { name, shown, path, text, encrypted })
+    }
+
+    fn parse(&self, shown: &Path, text: &str) -> anyhow::Result<Encrypted> {
+        let name = shown.file_name().unwrap_or_default().to_string_lossy();
+        let git = self.git();
+        let restore = format!("`{git} restore -- {name}` takes back the last version");
+        if text.trim().is_empty() {
+            bail!("{} is empty; {restore}", shown.display());
+        }
+        let encrypted = Encrypted::parse(text).with_context(|| {
+            let encrypt = format!("`sops encrypt --in-place {name}` in its folder encrypts it");
+            format!("{} is damaged or not encrypted; {restore}, {encrypt}", shown.display())
+        })?;
+        if let [key, ..] = encrypted.plain.as_slice() {
+            bail!("{} is damaged: {key} is in plain text; {restore}", shown.display());
+        }
+        Ok(encrypted)
+    }
+
+    /// For somebody who named a file that is not there.
+    fn what_there_is(&self) -> anyhow::Result<String> {
+        let mut names: Vec<String> = fs::read_dir(&self.dir)?
+            .filter_map(|it| it.ok()?.file_name().into_string().ok())
+            .filter(|it| !it.starts_with('.') && it.ends_with(".yaml"))
+            .collect();
+        names.sort();
+        Ok(match names.as_slice() {
+            [] => "`cargo xtask secrets-init` makes it".to_owned(),
+            _ => format!(
+                "there is {}; `cargo xtask secrets-init` makes it for another ENVIRONMENT",
+                names.join(", ")
+            ),
+        })
+    }
+
+    /// Its `.sops.yaml`, if there is one.
+    pub(crate) fn rules_file(&self) -> Option<PathBuf> {
+        Some(self.dir.join(rules::FILE)).filter(|it| it.is_file())
+    }
+
+    /// The branch that is checked out.
+    ///
+    /// # Errors
+    /// HEAD is detached, where a commit would be lost, or a merge is under way.
+    pub(crate) fn branch(&self) -> anyhow::Result<String> {
+        let git = self.git();
+        if git::revision(&self.dir, "MERGE_HEAD")?.is_some() {
+            bail!(
+                "a merge is under way in {}; `{git} merge --abort` ends it",
+                self.shown.display()
+            );
+        }
+        git::branch(&self.dir)?.with_context(|| {
+            format!(
+                "no branch is checked out in {} (detached HEAD); `{git} switch <branch>` does it, and `{git} branch --all` lists them",
+                self.shown.display()
+            )
+        })
+    }
+
+    /// How to reach the remote; in a dry run nobody is asked.
+    ///
+    /// # Errors
+    /// AWS does not give the role.
+    pub(crate) fn access(&self, desk: &Desk<'_>) -> anyhow::Result<Access> {
+        let Some(role) = &self.config.secrets_role else { return Ok(Access::Own) };
+        if desk.cli.dry_run {
+            println!("{}", aws::assume_role(&desk.repo.root, role));
+            return Ok(Access::Role(None));
+        }
+        Ok(Access::Role(Some(aws::credentials(&desk.repo.root, role)?)))
+    }
+}
+
+impl Target {
+    pub(crate) fn subject(&self) -> Subject<'_> {
+        Subject { file: &self.shown, recipients: &self.encrypted.recipients }
+    }
+}
+
+/// `1 commit`, `2 commits`.
+pub(crate) fn counted(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}

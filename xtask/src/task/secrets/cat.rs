@@ -1,0 +1,88 @@
+//! `secrets-cat`: values on standard output, and nowhere else.
+
+use std::io::{self, IsTerminal as _, Write as _};
+
+use anyhow::Context as _;
+use serde_json::Value;
+
+use crate::{
+    cli,
+    failure::{self, Failure},
+    git,
+    repo::nearest,
+    secrets::{encrypted, key::Key},
+    sops,
+    task::{
+        Desk,
+        secrets::{Place, Target},
+    },
+};
+
+pub(crate) fn run(desk: &Desk<'_>, args: &cli::SecretsCat) -> anyhow::Result<u8> {
+    let place = Place::cloned(desk, args.of.mission.as_deref()).map_err(failure::request)?;
+    let target = target(&place, args).map_err(failure::request)?;
+    let key: Option<Key> =
+        args.key.as_deref().map(str::parse).transpose().map_err(failure::request)?;
+    if let Some(key) = &key {
+        check_key(&target, key)?;
+    }
+    sops::require()?;
+    let text = decrypted(desk, &place, &target, key.as_ref())?;
+    let mut stdout = io::stdout();
+    stdout.write_all(text.as_bytes())?;
+    // The exact value goes into a pipe; a person's prompt starts on a line of its own.
+    if stdout.is_terminal() && !text.ends_with('\n') {
+        writeln!(stdout)?;
+    }
+    stdout.flush().context("standard output was closed")?;
+    Ok(0)
+}
+
+/// The file as it is, or as `--at` had it.
+fn target(place: &Place, args: &cli::SecretsCat) -> anyhow::Result<Target> {
+    let Some(at) = &args.at else { return place.target(args.of.file.as_deref()) };
+    let name = place.name(args.of.file.as_deref())?;
+    let git = place.git();
+    let revision = git::revision(&place.dir, at)?.with_context(|| {
+        format!("there is no commit `{at}`; `{git} log --oneline --all` lists them")
+    })?;
+    let entry = git::tree(&place.dir, &revision)?.into_iter().find(|it| it.path == name);
+    let entry = entry.with_context(|| format!("{at} has no {}", name.display()))?;
+    let text = git::blob(&place.dir, &entry.blob)?;
+    let shown = place.shown.join(&name);
+    let encrypted = place.parse(&shown, &text)?;
+    Ok(Target { path: place.dir.join(&name), name, shown, text, encrypted })
+}
+
+fn check_key(target: &Target, key: &Key) -> anyhow::Result<()> {
+    if target.encrypted.has(key) {
+        return Ok(());
+    }
+    let names: Vec<String> = target.encrypted.values.keys().map(ToString::to_string).collect();
+    let hint = match nearest(&key.to_string(), names.iter().map(String::as_str)) {
+        Some(nearest) => format!("did you mean `{nearest}`?"),
+        None => format!("it has {}", names.join(", ")),
+    };
+    Err(Failure::Request(format!("{} has no key {key}; {hint}", target.shown.display())).into())
+}
+
+/// The value, or all values; as JSON if asked.
+fn decrypted(
+    desk: &Desk<'_>,
+    place: &Place,
+    target: &Target,
+    key: Option<&Key>,
+) -> anyhow::Result<String> {
+    let value = key.and_then(|it| target.encrypted.values.get(it));
+    let is_leaf = value.is_some_and(|it| !it.is_sequence() && !it.is_mapping());
+    let as_json = desk.cli.json;
+    let read =
+        |as_json| sops::decrypt(&place.dir, target.subject(), key, as_json, target.text.clone());
+    let text = read(as_json)?;
+    // sops prints a single text without quotes, whatever the format.
+    let is_text = value.is_some_and(|it| encrypted::value_type(it).is_none_or(|it| it == "str"));
+    if as_json && is_leaf && is_text && !value.is_some_and(serde_yaml::Value::is_null) {
+        return Ok(Value::from(text).to_string());
+    }
+    Ok(text)
+}

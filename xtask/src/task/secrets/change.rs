@@ -1,0 +1,148 @@
+//! Changing one encrypted file: on a copy in memory, then whole into the clone, then a commit of
+//! that file alone.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use fs_err as fs;
+
+use crate::{
+    failure, files, git,
+    private::Folder,
+    process::{self, Cmd},
+    secrets::{changes, encrypted::Encrypted},
+    sops::{self, Edited},
+    task::{
+        Desk,
+        secrets::{Place, Target},
+    },
+};
+
+/// A copy of a file, for sops to work on.
+pub(crate) struct Copy {
+    pub(crate) folder: Folder,
+    pub(crate) path: PathBuf,
+}
+
+/// Checks that a change could be committed, and reads the file.
+///
+/// # Errors
+/// Something is in the way; nothing was started then.
+pub(crate) fn prepare(place: &Place, file: Option<&Path>) -> anyhow::Result<Target> {
+    let target = place.target(file)?;
+    can_commit(place)?;
+    if git::is_changed(&place.dir, &target.name)? {
+        let (git, name) = (place.git(), target.name.display());
+        bail!(
+            "{} has changes that are not committed; `{git} commit -- {name}` commits them, `{git} restore --staged --worktree -- {name}` drops them",
+            target.shown.display()
+        );
+    }
+    Ok(target)
+}
+
+/// # Errors
+/// A commit would be lost, or is nobody's.
+pub(crate) fn can_commit(place: &Place) -> anyhow::Result<()> {
+    place.branch()?;
+    if !git::has_identity(&place.dir)? {
+        let git = place.git();
+        bail!(
+            "git does not know who you are; `{git} config user.name <name>` and `{git} config user.email <address>` tell it"
+        );
+    }
+    Ok(())
+}
+
+impl Copy {
+    /// # Errors
+    /// There is no room in memory.
+    pub(crate) fn new(target: &Target) -> anyhow::Result<Copy> {
+        let folder = Folder::new()?;
+        let name = target.name.file_name().context("a file has a name")?;
+        let path = folder.file(&name.to_string_lossy(), &target.text)?;
+        Ok(Copy { folder, path })
+    }
+
+    /// Takes what sops made of the copy into the clone and commits it. Says what happened.
+    ///
+    /// # Errors
+    /// The file was changed by somebody else meanwhile, or cannot be written or committed.
+    pub(crate) fn keep(
+        self,
+        desk: &Desk<'_>,
+        place: &Place,
+        target: &Target,
+    ) -> anyhow::Result<Edited> {
+        let shown = target.shown.display();
+        let text = fs::read_to_string(&self.path)?;
+        let new = Encrypted::parse(&text).context("sops wrote what cannot be read")?;
+        if text == target.text {
+            return Ok(unchanged(desk, target));
+        }
+        if let [key, ..] = new.plain.as_slice() {
+            bail!("sops left {key} in plain text; {shown} is as it was");
+        }
+        if fs::read_to_string(&target.path)? != target.text {
+            bail!(
+                "somebody else changed {shown} meanwhile; it is as they left it\n    fix: run it again"
+            );
+        }
+        files::write(&target.path, text.as_bytes()).with_context(|| {
+            format!(
+                "{shown} is as it was\n    fix: make room and see that the folder can be written"
+            )
+        })?;
+        let message = changes::message(&target.name, &target.encrypted, &new);
+        commit(place, &[&target.name], &message)?;
+        desk.ui.say(format!("committed: {}", message.trim_end()));
+        Ok(Edited::Changed)
+    }
+}
+
+/// Says that nothing was done.
+pub(crate) fn unchanged(desk: &Desk<'_>, target: &Target) -> Edited {
+    desk.ui.say(format!("{} has not changed; there is nothing to commit", target.shown.display()));
+    Edited::Unchanged
+}
+
+/// Commits `files`, which are encrypted, and nothing else.
+///
+/// # Errors
+/// git refuses; what was written stays, to be committed or dropped.
+pub(crate) fn commit(place: &Place, files: &[&Path], message: &str) -> anyhow::Result<()> {
+    let names = files.iter().map(|it| it.display().to_string()).collect::<Vec<_>>().join(" ");
+    let git = place.git();
+    for cmd in git::commit(&place.dir, files, message) {
+        process::read(&cmd).map_err(|err| match failure::status(&err) {
+            130 => err,
+            _ => err.context(format!(
+                "{names} in {} is changed and not committed; `{git} commit -- {names}` does it after mending this, `{git} restore --staged --worktree -- {names}` drops it",
+                place.shown.display()
+            )),
+        })?;
+    }
+    Ok(())
+}
+
+/// What a dry run prints after `cmd`, which is sops' on a copy.
+pub(crate) fn print(place: &Place, target: &Target, cmd: &Cmd) {
+    println!("{cmd}");
+    let names: [&Path; 1] = [&target.name];
+    git::commit(&place.dir, &names, "<changed keys>").iter().for_each(|it| println!("{it}"));
+}
+
+/// Where a dry run says the copy would be.
+pub(crate) fn imagined(target: &Target) -> (PathBuf, PathBuf) {
+    let folder = PathBuf::from("<private folder>");
+    let file = folder.join(target.name.file_name().unwrap_or_default());
+    (folder, file)
+}
+
+/// There is sops, and memory for its temporary files.
+///
+/// # Errors
+/// `doctor` finding `secrets`.
+pub(crate) fn require_tools(desk: &Desk<'_>) -> anyhow::Result<()> {
+    if desk.cli.dry_run { Ok(()) } else { sops::require() }
+}

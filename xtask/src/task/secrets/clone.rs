@@ -1,0 +1,75 @@
+//! `secrets-clone`: `SECRETS_REPO` to `secrets/<mission>/`, whole or not at all.
+
+use anyhow::Context as _;
+use fs_err as fs;
+
+use crate::{
+    failure::{self, Failure},
+    git,
+    secrets::rules,
+    task::{Desk, secrets::Place},
+};
+
+pub(crate) fn run(desk: &Desk<'_>, mission: Option<&str>) -> anyhow::Result<u8> {
+    let place = Place::new(desk, mission).map_err(failure::request)?;
+    let shown = place.shown.display();
+    let Some(url) = &place.config.secrets_repo else {
+        let text = "SECRETS_REPO is not set; write `export SECRETS_REPO=<git URL>` into setup-env";
+        return Err(Failure::Request(text.to_owned()).into());
+    };
+    let _lock = desk.lock_secrets()?;
+    if place.dir.exists() {
+        Place::cloned(desk, mission).map_err(failure::request)?;
+        desk.ui
+            .say(format!("{shown} is there already; `{} pull --ff-only` updates it", place.git()));
+        return Ok(0);
+    }
+    let access = place.access(desk)?;
+    let root = &desk.repo.root;
+    if desk.cli.dry_run {
+        println!("{}", git::clone(root, url, &place.shown, &access));
+        return Ok(0);
+    }
+    let parent = place.dir.parent().context("a clone has a folder")?;
+    fs::create_dir_all(parent)?;
+    remove_leftovers(parent)?;
+    // Removed on every way out; after the rename there is nothing to remove.
+    let staged = tempfile::Builder::new().prefix(PREFIX).tempdir_in(parent)?;
+    git::remote(&git::clone(root, url, staged.path(), &access))?;
+    fs::rename(staged.path(), &place.dir)?;
+    desk.ui.say(format!("{shown} is a clone of {url}"));
+    say_what_is_missing(desk, &place);
+    Ok(0)
+}
+
+const PREFIX: &str = ".clone-";
+
+/// What a killed run left; the lock says that there is no other.
+fn remove_leftovers(dir: &std::path::Path) -> anyhow::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(PREFIX) {
+            fs::remove_dir_all(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// The clone is as its owners made it; a new one is empty.
+fn say_what_is_missing(desk: &Desk<'_>, place: &Place) {
+    let file = format!("{}.yaml", place.config.environment);
+    let has = |name: &str| place.dir.join(name).is_file();
+    let text = match (has(rules::FILE), has(&file)) {
+        (true, true) => return,
+        (true, false) => format!("it has no {file}; `cargo xtask secrets-init` makes it"),
+        (false, true) => format!(
+            "it has no {}, so that nothing says who can read its files; see docs/secrets.md",
+            rules::FILE
+        ),
+        (false, false) => format!(
+            "it has no {} and no {file}; `cargo xtask secrets-init --age <public key>` (or --kms <ARN>) makes both",
+            rules::FILE
+        ),
+    };
+    desk.ui.say(text);
+}

@@ -1,0 +1,42 @@
+//! `secrets-edit`: opens a file in sops, and commits it when its content changed.
+
+use std::{env, time::Duration};
+
+use crate::{
+    cli, failure, process,
+    sops::{self, Edited, Editor},
+    task::{
+        Desk,
+        secrets::{
+            Place,
+            change::{self, Copy},
+        },
+    },
+};
+
+pub(crate) fn run(desk: &Desk<'_>, args: &cli::SecretsEdit) -> anyhow::Result<u8> {
+    let place = Place::cloned(desk, args.of.mission.as_deref()).map_err(failure::request)?;
+    let editor = editor().map_err(failure::request)?;
+    change::require_tools(desk)?;
+    let _lock = desk.lock_secrets()?;
+    let target = change::prepare(&place, args.file.as_deref()).map_err(failure::request)?;
+    let config = place.rules_file();
+    if desk.cli.dry_run {
+        let (folder, file) = change::imagined(&target);
+        change::print(&place, &target, &sops::edit_cmd(&folder, &file, config.as_deref(), &editor));
+        return Ok(0);
+    }
+    let copy = Copy::new(&target)?;
+    let cmd = sops::edit_cmd(copy.folder.path(), &copy.path, config.as_deref(), &editor);
+    match sops::edit(&cmd, Duration::from_secs(args.time_limit), target.subject())? {
+        Edited::Changed => copy.keep(desk, &place, &target)?,
+        Edited::Unchanged => change::unchanged(desk, &target),
+    };
+    Ok(0)
+}
+
+fn editor() -> anyhow::Result<Editor> {
+    let set = |name| env::var(name).ok().filter(|it| !it.trim().is_empty());
+    let configured = set("SOPS_EDITOR").or_else(|| set("EDITOR"));
+    Editor::new(configured.as_deref(), process::at_a_terminal(), process::on_path)
+}

@@ -1,0 +1,99 @@
+//! `secrets-init`: a new deployment's `.sops.yaml` and first encrypted file.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::bail;
+use fs_err as fs;
+
+use crate::{
+    cli, failure, files, git,
+    private::Folder,
+    secrets::{
+        encrypted::Encrypted,
+        recipients::Recipients,
+        rules::{self, Rules},
+        skeleton,
+    },
+    sops::{self, Subject},
+    task::{
+        Desk,
+        secrets::{Place, change, counted},
+    },
+};
+
+/// What is to be written.
+struct Plan {
+    /// The name of the encrypted file.
+    name: PathBuf,
+    /// As people write it.
+    shown: PathBuf,
+    /// The text of `.sops.yaml`.
+    rules: String,
+    recipients: Recipients,
+}
+
+pub(crate) fn run(desk: &Desk<'_>, args: &cli::SecretsInit) -> anyhow::Result<u8> {
+    let place = Place::cloned(desk, args.of.mission.as_deref()).map_err(failure::request)?;
+    change::require_tools(desk)?;
+    let _lock = desk.lock_secrets()?;
+    let plan = plan(&place, args).map_err(failure::request)?;
+    let files = [Path::new(rules::FILE), &plan.name];
+    let message = format!("Begin with {}", plan.name.display());
+    if desk.cli.dry_run {
+        let tmp = Path::new("<private folder>");
+        println!("{}", sops::encrypt_cmd(tmp, tmp, &plan.name, String::new()));
+        git::commit(&place.dir, &files, &message).iter().for_each(|it| println!("{it}"));
+        return Ok(0);
+    }
+    let text = encrypted(&plan)?;
+    let rules_path = place.dir.join(rules::FILE);
+    let path = place.dir.join(&plan.name);
+    files::write_all(&[(&rules_path, plan.rules.as_bytes()), (&path, text.as_bytes())])?;
+    change::commit(&place, &files, &message)?;
+    desk.ui.say(format!(
+        "committed: {} for {}; `cargo xtask secrets-edit` completes it, `cargo xtask secrets-push` publishes it",
+        plan.shown.display(),
+        counted(plan.recipients.all().count(), "recipient")
+    ));
+    Ok(0)
+}
+
+/// Decides what to write; nothing that is there is overwritten.
+fn plan(place: &Place, args: &cli::SecretsInit) -> anyhow::Result<Plan> {
+    let name = place.name(None)?;
+    let shown = place.shown.join(&name);
+    if place.dir.join(&name).exists() {
+        bail!("{} is there already; `cargo xtask secrets-edit` changes it", shown.display());
+    }
+    change::can_commit(place)?;
+    let given = Recipients::given(&args.age, &args.kms)?;
+    let rules = match (place.rules_file(), given.is_empty()) {
+        (None, true) => bail!(
+            "for whom? `--age <public key>` (`age-keygen -y FILE` prints yours) or `--kms <ARN>`, each as often as you like"
+        ),
+        (None, false) => rules::text(&given),
+        (Some(path), true) => fs::read_to_string(path)?,
+        (Some(_), false) => bail!(
+            "{}/{} says already for whom files are encrypted; leave --age and --kms out, or change it there (docs/secrets.md)",
+            place.shown.display(),
+            rules::FILE
+        ),
+    };
+    let Some(recipients) = Rules::parse(&rules)?.recipients(&name).cloned() else {
+        bail!("no rule of {} is about {}", rules::FILE, name.display());
+    };
+    Ok(Plan { name, shown, rules, recipients })
+}
+
+/// The skeleton, encrypted. Its plain text goes through a pipe alone.
+fn encrypted(plan: &Plan) -> anyhow::Result<String> {
+    let folder = Folder::new()?;
+    folder.file(rules::FILE, &plan.rules)?;
+    let tmp = folder.path();
+    let about = Subject { file: &plan.shown, recipients: &plan.recipients };
+    let text = sops::answer(&sops::encrypt_cmd(tmp, tmp, &plan.name, skeleton::text()?), about)?;
+    match Encrypted::parse(&text) {
+        Ok(it) if it.plain.is_empty() && !it.values.is_empty() => Ok(text),
+        _ => bail!("sops did not encrypt {}; nothing was written", plan.shown.display()),
+    }
+}

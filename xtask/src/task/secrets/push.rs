@@ -1,0 +1,76 @@
+//! `secrets-push`: publishes the secrets repository, forwards only, and never a plain text.
+
+mod outgoing;
+mod way_out;
+
+use anyhow::{Context as _, bail};
+
+use crate::{
+    cli,
+    failure::{self, Failure},
+    git,
+    task::{
+        Desk,
+        secrets::{Place, counted},
+    },
+};
+
+pub(crate) fn run(desk: &Desk<'_>, of: &cli::SecretsOf) -> anyhow::Result<u8> {
+    let place = Place::cloned(desk, of.mission.as_deref()).map_err(failure::request)?;
+    let branch = place.branch().map_err(failure::request)?;
+    let url = origin(&place).map_err(failure::request)?;
+    let _lock = desk.lock_secrets()?;
+    if git::revision(&place.dir, "HEAD")?.is_none() {
+        let text = format!(
+            "{} has no commit; `cargo xtask secrets-init` makes the first",
+            place.shown.display()
+        );
+        return Err(Failure::Request(text).into());
+    }
+    outgoing::check(&place)?;
+    let access = place.access(desk)?;
+    let fetch = git::fetch(&place.dir, &url, &access);
+    let push = git::push(&place.dir, &url, &branch, &access);
+    if desk.cli.dry_run {
+        println!("{fetch}\n{push}");
+        return Ok(0);
+    }
+    git::remote(&fetch)?;
+    // Again, since the remote may have lost what was not looked at before.
+    outgoing::check(&place)?;
+    let Some(ahead) = ahead(&place, &branch)? else {
+        desk.ui.say(format!("{} has nothing to push", place.shown.display()));
+        return Ok(0);
+    };
+    git::remote(&push)?;
+    let commits = counted(ahead, "commit");
+    desk.ui.say(format!("pushed {commits} of {} to {url}", place.shown.display()));
+    Ok(0)
+}
+
+fn origin(place: &Place) -> anyhow::Result<String> {
+    git::origin(&place.dir)?.with_context(|| {
+        format!(
+            "{} has no remote `origin`; `{} remote add origin <git URL>` adds it",
+            place.shown.display(),
+            place.git()
+        )
+    })
+}
+
+/// How many commits there are to push; `None` when there are none.
+///
+/// # Errors
+/// The remote has commits that the clone has not: with the way out.
+fn ahead(place: &Place, branch: &str) -> anyhow::Result<Option<usize>> {
+    let upstream = format!("refs/remotes/origin/{branch}");
+    if git::revision(&place.dir, &upstream)?.is_none() {
+        return Ok(Some(git::outgoing(&place.dir)?.len()));
+    }
+    let ours = git::commits_since(&place.dir, Some(&upstream), "HEAD")?;
+    let theirs = git::commits_since(&place.dir, Some("HEAD"), &upstream)?;
+    if !ours.is_empty() && !theirs.is_empty() {
+        bail!("{}", way_out::text(place, branch, theirs.len())?);
+    }
+    Ok(Some(ours.len()).filter(|it| *it > 0))
+}

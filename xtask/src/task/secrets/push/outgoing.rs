@@ -1,0 +1,86 @@
+//! What a push would publish: every file of HEAD, and of every commit that the remote has not. A
+//! plain text that a later commit encrypts would still be in the history.
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    failure::Failure,
+    git::{self, Entry},
+    secrets::{
+        plaintext, private_key,
+        rules::{self, Rules},
+    },
+    task::secrets::Place,
+};
+
+/// # Errors
+/// Something is there that must not be published, or nothing says what is to be encrypted.
+pub(crate) fn check(place: &Place) -> anyhow::Result<()> {
+    let head = git::tree(&place.dir, "HEAD")?;
+    let rules = rules(place, &head)?;
+    let mut problems = Vec::new();
+    let mut seen: BTreeSet<Entry> = BTreeSet::new();
+    for entry in head {
+        problems.extend(problem(place, &rules, &entry)?.map(|it| (None, entry.path.clone(), it)));
+        seen.insert(entry);
+    }
+    for commit in git::outgoing(&place.dir)? {
+        for entry in git::tree(&place.dir, &commit)? {
+            if seen.insert(entry.clone())
+                && let Some(it) = problem(place, &rules, &entry)?
+            {
+                problems.push((Some(commit.clone()), entry.path, it));
+            }
+        }
+    }
+    if problems.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::Request(text(place, &problems)).into())
+}
+
+fn rules(place: &Place, head: &[Entry]) -> anyhow::Result<Rules> {
+    let file = head.iter().find(|it| it.path == Path::new(rules::FILE));
+    let shown = place.shown.display();
+    let Some(file) = file else {
+        let text = format!(
+            "{shown} has no {} in its last commit, so that nothing says what is to be encrypted; commit one, as docs/secrets.md shows",
+            rules::FILE
+        );
+        return Err(Failure::Request(text).into());
+    };
+    Rules::parse(&git::blob(&place.dir, &file.blob)?)
+        .map_err(|err| Failure::Request(format!("{shown}: {err:#}")).into())
+}
+
+fn problem(place: &Place, rules: &Rules, entry: &Entry) -> anyhow::Result<Option<String>> {
+    let text = git::blob(&place.dir, &entry.blob)?;
+    if let Some(key) = private_key::find(&text).first() {
+        return Ok(Some(format!("line {} begins a {}", key.line, key.kind)));
+    }
+    let covered = rules.covers(&entry.path);
+    Ok(plaintext::problem(&entry.path, &text).filter(|_| covered).map(|(what, _)| what))
+}
+
+/// Every file, and what to do: in the last commit, or in an earlier one.
+fn text(place: &Place, problems: &[(Option<String>, PathBuf, String)]) -> String {
+    let (shown, git) = (place.shown.display(), place.git());
+    let mut res = format!("{shown} is not pushed: it would publish plain text");
+    for (commit, file, what) in problems {
+        let at = commit.as_ref().map(|it| format!(" in commit {}", &it[..it.len().min(12)]));
+        res += &format!("\n{shown}/{}{}: {what}", file.display(), at.unwrap_or_default());
+    }
+    res += "\n    fix: ";
+    res += &match problems.iter().all(|(commit, ..)| commit.is_none()) {
+        true => format!(
+            "encrypt it (`sops encrypt --in-place FILE` in {shown}) or remove it (`{git} rm FILE`), and commit that; "
+        ),
+        false => String::new(),
+    };
+    res + &format!(
+        "commits that are not pushed still hold it: `{git} reset --soft origin/HEAD` (or `{git} update-ref -d HEAD` before the first push) and one new commit leave it out"
+    )
+}

@@ -1,0 +1,96 @@
+//! `secrets-set`: one value, from standard input, and a commit.
+
+use std::io::{self, IsTerminal as _};
+
+use anyhow::{Context as _, bail};
+use serde_json::Value;
+
+use crate::{
+    cli, failure, process,
+    secrets::key::Key,
+    sops,
+    task::{
+        Desk,
+        secrets::{
+            Place, Target,
+            change::{self, Copy},
+        },
+    },
+};
+
+pub(crate) fn run(desk: &Desk<'_>, args: &cli::SecretsSet) -> anyhow::Result<u8> {
+    let place = Place::cloned(desk, args.of.mission.as_deref()).map_err(failure::request)?;
+    let key: Key = args.key.parse().map_err(failure::request)?;
+    change::require_tools(desk)?;
+    let _lock = desk.lock_secrets()?;
+    let target = change::prepare(&place, args.of.file.as_deref()).map_err(failure::request)?;
+    fits(&target, &key).map_err(failure::request)?;
+    let config = place.rules_file();
+    if desk.cli.dry_run {
+        let (folder, file) = change::imagined(&target);
+        let cmd = sops::set_cmd(&folder, &file, config.as_deref(), &key, String::new());
+        change::print(&place, &target, &cmd);
+        return Ok(0);
+    }
+    let value = value(args.as_json).map_err(failure::request)?;
+    let copy = Copy::new(&target)?;
+    let cmd =
+        sops::set_cmd(copy.folder.path(), &copy.path, config.as_deref(), &key, value.to_string());
+    sops::answer(&cmd, target.subject())?;
+    copy.keep(desk, &place, &target)?;
+    Ok(0)
+}
+
+/// sops would put a mapping in the place of a value without a word, or the other way round.
+fn fits(target: &Target, key: &Key) -> anyhow::Result<()> {
+    let names = target.encrypted.values.keys();
+    if let Some(other) =
+        names.clone().find(|it| *it != key && (it.contains(key) || key.contains(it)))
+    {
+        bail!(
+            "{}: {key} would replace {other}; `cargo xtask secrets-edit` can do that",
+            target.shown.display()
+        );
+    }
+    Ok(())
+}
+
+/// The value that standard input holds: text, or JSON.
+fn value(as_json: bool) -> anyhow::Result<Value> {
+    if io::stdin().is_terminal() {
+        bail!(
+            "the value is read from standard input: `cargo xtask secrets-set KEY < FILE`, or `(read -rs VALUE; printf %s \"$VALUE\") | cargo xtask secrets-set KEY` to type it unseen"
+        );
+    }
+    let text = process::read_stdin()?;
+    if as_json {
+        // Without serde's message, which may quote the value.
+        return serde_json::from_str(&text).ok().context("standard input holds no JSON value");
+    }
+    if text.is_empty() {
+        bail!("standard input is empty; give the value there");
+    }
+    Ok(Value::from(without_final_newline(&text)))
+}
+
+/// A single line loses its end, which `echo` adds; of a longer text it is a part.
+fn without_final_newline(text: &str) -> &str {
+    match text.strip_suffix('\n') {
+        Some(line) if !line.contains('\n') => line.strip_suffix('\r').unwrap_or(line),
+        _ => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_single_line_loses_its_end() {
+        for (text, value) in
+            [("a\n", "a"), ("a\r\n", "a"), ("a", "a"), ("a\n\n", "a\n\n"), ("a\nb\n", "a\nb\n")]
+        {
+            assert_eq!(without_final_newline(text), value);
+        }
+    }
+}
