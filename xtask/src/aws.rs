@@ -28,6 +28,7 @@ pub(crate) fn assume_role(dir: &Path, role: &str) -> Cmd {
         dir,
         "aws sts assume-role --role-arn {role} --role-session-name science-platform-secrets --output json"
     )
+    .without_env(&["SOPS_AGE_KEY"])
 }
 
 /// Takes `role`.

@@ -179,7 +179,7 @@ pub(crate) fn has_identity(dir: &Path) -> anyhow::Result<bool> {
 pub(crate) fn is_changed(dir: &Path, file: &Path) -> anyhow::Result<bool> {
     let cmd = cmd!(
         dir,
-        "git --literal-pathspecs status --porcelain --untracked-files=all --ignored -- {file}"
+        "git --no-optional-locks --literal-pathspecs status --porcelain --untracked-files=all --ignored -- {file}"
     );
     Ok(!process::read(&cmd.without_env(NOT_FOR_GIT))?.is_empty())
 }

@@ -44,30 +44,36 @@ fn prepared(cmd: Cmd, tmp: &Path) -> Cmd {
     cmd.env("TMPDIR", &tmp.display().to_string()).env("SOPS_DISABLE_VERSION_CHECK", "1")
 }
 
-/// Opens `file`, in the folder `tmp`, in an editor. `config` keeps the layout that a `.sops.yaml` asks for.
-pub(crate) fn edit_cmd(tmp: &Path, file: &Path, config: Option<&Path>, editor: &Editor) -> Cmd {
-    let cmd = prepared(cmd!(tmp, "sops edit {file}"), tmp).env("SOPS_EDITOR", &editor.command());
+/// With the `.sops.yaml` of the clone, which may ask for a layout; the copy is elsewhere.
+fn configured(cmd: Cmd, config: Option<&Path>) -> Cmd {
     match config {
         Some(it) => cmd.env("SOPS_CONFIG", &it.display().to_string()),
         None => cmd,
     }
 }
 
-/// Sets `key` in `file`, in the folder `tmp`, to the JSON text `value`, which goes through a pipe.
+/// Opens `file`, in the folder `tmp`, in an editor.
+pub(crate) fn edit_cmd(tmp: &Path, file: &Path, config: Option<&Path>, editor: &Editor) -> Cmd {
+    let cmd = prepared(cmd!(tmp, "sops edit {file}"), tmp).env("SOPS_EDITOR", &editor.command());
+    configured(cmd, config)
+}
+
+/// Sets `index` (see [`Key::index`]) in `file`, in the folder `tmp`, to the JSON text `value`, which
+/// goes through a pipe. A list cannot be set, but its items can, each at `<index>[n]`.
 pub(crate) fn set_cmd(
     tmp: &Path,
     file: &Path,
     config: Option<&Path>,
-    key: &Key,
+    index: &str,
     value: String,
 ) -> Cmd {
-    let index = key.index();
-    let cmd = prepared(cmd!(tmp, "sops set --idempotent --value-stdin {file} {index}"), tmp);
-    let cmd = cmd.stdin(value);
-    match config {
-        Some(it) => cmd.env("SOPS_CONFIG", &it.display().to_string()),
-        None => cmd,
-    }
+    let cmd = cmd!(tmp, "sops set --idempotent --value-stdin {file} {index}");
+    configured(prepared(cmd, tmp), config).stdin(value)
+}
+
+/// Removes what is at `index`.
+pub(crate) fn unset_cmd(tmp: &Path, file: &Path, config: Option<&Path>, index: &str) -> Cmd {
+    configured(prepared(cmd!(tmp, "sops unset {file} {index}"), tmp), config)
 }
 
 /// Encrypts `text` as the file `name` of the folder `dir`, whose `.sops.yaml` says for whom.

@@ -71,8 +71,7 @@ impl Place {
         }
         place.check_top()?;
         if let (Some(wanted), Some(origin)) = (&place.config.secrets_repo, git::origin(&place.dir)?)
-            && *wanted != origin
-            && fs::canonicalize(desk.repo.root.join(wanted)).ok() != fs::canonicalize(&origin).ok()
+            && !is_same_repository(&desk.repo.root, wanted, &origin)
         {
             bail!(
                 "{shown} is a clone of {origin}, and SECRETS_REPO is {wanted}; correct the setting, or move {shown} away and run `cargo xtask secrets-clone`"
@@ -205,6 +204,12 @@ impl Target {
     pub(crate) fn subject(&self) -> Subject<'_> {
         Subject { file: &self.shown, recipients: &self.encrypted.recipients }
     }
+}
+
+/// git makes a path absolute when it clones from it.
+fn is_same_repository(root: &Path, wanted: &str, origin: &str) -> bool {
+    let folder = |it: &str| fs::canonicalize(root.join(it)).ok();
+    wanted == origin || folder(wanted).is_some_and(|it| Some(it) == folder(origin))
 }
 
 /// `1 commit`, `2 commits`.

@@ -76,7 +76,11 @@ impl Copy {
     ) -> anyhow::Result<Edited> {
         let shown = target.shown.display();
         let text = fs::read_to_string(&self.path)?;
-        let new = Encrypted::parse(&text).context("sops wrote what cannot be read")?;
+        let Ok(new) = Encrypted::parse(&text) else {
+            bail!(
+                "what the editor saved is encrypted already; {shown} is as it was\n    fix: save plain values, sops encrypts them"
+            );
+        };
         if text == target.text {
             return Ok(unchanged(desk, target));
         }

@@ -1,12 +1,16 @@
 //! `secrets-set`: one value, from standard input, and a commit.
 
-use std::io::{self, IsTerminal as _};
+use std::{
+    io::{self, IsTerminal as _},
+    path::Path,
+};
 
 use anyhow::{Context as _, bail};
 use serde_json::Value;
 
 use crate::{
-    cli, failure, process,
+    cli, failure,
+    process::{self, Cmd},
     secrets::key::Key,
     sops,
     task::{
@@ -28,17 +32,38 @@ pub(crate) fn run(desk: &Desk<'_>, args: &cli::SecretsSet) -> anyhow::Result<u8>
     let config = place.rules_file();
     if desk.cli.dry_run {
         let (folder, file) = change::imagined(&target);
-        let cmd = sops::set_cmd(&folder, &file, config.as_deref(), &key, String::new());
+        let index = key.index();
+        let cmd = sops::set_cmd(&folder, &file, config.as_deref(), &index, String::new());
         change::print(&place, &target, &cmd);
         return Ok(0);
     }
     let value = value(args.as_json).map_err(failure::request)?;
     let copy = Copy::new(&target)?;
-    let cmd =
-        sops::set_cmd(copy.folder.path(), &copy.path, config.as_deref(), &key, value.to_string());
-    sops::answer(&cmd, target.subject())?;
+    for cmd in commands(&copy, config.as_deref(), &target, &key, &value) {
+        sops::answer(&cmd, target.subject())?;
+    }
     copy.keep(desk, &place, &target)?;
     Ok(0)
+}
+
+/// One command, or for a list one for each item of it.
+fn commands(
+    copy: &Copy,
+    config: Option<&Path>,
+    target: &Target,
+    key: &Key,
+    value: &Value,
+) -> Vec<Cmd> {
+    let tmp = copy.folder.path();
+    let set = |index: &str, value: &Value| {
+        sops::set_cmd(tmp, &copy.path, config, index, value.to_string())
+    };
+    let index = key.index();
+    let Value::Array(items) = value else { return vec![set(&index, value)] };
+    let is_there = target.encrypted.has(key);
+    let unset = is_there.then(|| sops::unset_cmd(tmp, &copy.path, config, &index));
+    let items = items.iter().enumerate().map(|(n, it)| set(&format!("{index}[{n}]"), it));
+    unset.into_iter().chain(items).collect()
 }
 
 /// sops would put a mapping in the place of a value without a word, or the other way round.
@@ -65,7 +90,12 @@ fn value(as_json: bool) -> anyhow::Result<Value> {
     let text = process::read_stdin()?;
     if as_json {
         // Without serde's message, which may quote the value.
-        return serde_json::from_str(&text).ok().context("standard input holds no JSON value");
+        let value = serde_json::from_str(&text).ok();
+        let value: Value = value.context("standard input holds no JSON value")?;
+        if value.as_array().is_some_and(|it| it.is_empty() || it.iter().any(Value::is_array)) {
+            bail!("sops sets no empty list, and no list in a list; `cargo xtask secrets-edit` can");
+        }
+        return Ok(value);
     }
     if text.is_empty() {
         bail!("standard input is empty; give the value there");

@@ -168,6 +168,9 @@ fn text(status: &Status) -> String {
         (Some(ahead), None) => format!(", {ahead} ahead; the remote cannot be reached"),
     };
     res += "\n";
+    if status.behind.is_some_and(|it| it > 0) && status.ahead == Some(0) {
+        res += &format!("    `git -C {clone} pull --ff-only` takes what is new\n");
+    }
     for it in &status.files {
         res += &format!(
             "{}: {}\n",

@@ -1,0 +1,98 @@
+//! What can go wrong, a row each. After every one of them no plain text is on a disk, nothing is
+//! committed or pushed that should not be, the exit status is right, and the message has a remedy.
+
+mod files;
+mod people;
+mod remotes;
+mod signals;
+
+use std::{
+    panic,
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+};
+
+use crate::{run::Done, scratch::Scratch};
+
+/// A fault.
+pub(crate) struct Fault {
+    name: &'static str,
+    /// Makes it.
+    prepare: fn(&mut Scratch),
+    act: fn(&mut Scratch) -> Done,
+    /// The exit status; `None` for a run that was killed.
+    status: Option<i32>,
+    /// Parts of the message: what happened, and what helps.
+    says: &'static [&'static str],
+    left: Left,
+}
+
+/// What is to be left in the clone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Left {
+    /// All is as it was.
+    AsItWas,
+    /// One commit more.
+    Commit,
+    /// The file, encrypted and not committed.
+    Uncommitted,
+}
+
+/// LESSONS plaintext-left, wrong-directory.
+#[test]
+fn plaintext_left() {
+    let faults: Vec<&Fault> = [files::FAULTS, people::FAULTS, remotes::FAULTS, signals::FAULTS]
+        .into_iter()
+        .flatten()
+        .collect();
+    assert!(faults.len() >= 20);
+    // Four at a time: most of each is waiting for processes.
+    let (next, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let work = || {
+        while let Some(fault) = faults.get(next.fetch_add(1, Ordering::SeqCst)) {
+            if panic::catch_unwind(|| check(fault)).is_err() {
+                failed.fetch_add(1, Ordering::SeqCst);
+            }
+        }
+    };
+    thread::scope(|scope| (0..4).for_each(|_| _ = scope.spawn(work)));
+    assert_eq!(failed.into_inner(), 0, "of {} faults failed", faults.len());
+}
+
+fn check(fault: &Fault) {
+    let name = fault.name;
+    let mut scratch = Scratch::new();
+    (fault.prepare)(&mut scratch);
+    let (commits, file) = (scratch.commits(), scratch.read("sandbox.yaml"));
+    let done = (fault.act)(&mut scratch);
+    let said = &done.stderr;
+    assert_eq!(done.code, fault.status, "{name}\n{said}");
+    for part in fault.says {
+        assert!(said.contains(part), "{name}: no `{part}` in:\n{said}");
+    }
+    scratch.assert_no_plaintext(name);
+    let new = scratch.commits();
+    assert_eq!(new[1], commits[1], "{name}: the remote has moved");
+    assert_eq!(new[0] != commits[0], fault.left == Left::Commit, "{name}: commits");
+    let is_same = scratch.read("sandbox.yaml") == file;
+    assert_eq!(is_same, fault.left == Left::AsItWas, "{name}: the file");
+}
+
+/// For a fault that needs no preparation.
+fn nothing(_: &mut Scratch) {}
+
+/// `secrets-edit` by an editor that would change the canary's key.
+fn edit(scratch: &mut Scratch) -> Done {
+    if !scratch.has("EDITOR") {
+        scratch.set("EDITOR", "sed -i s/hub:/hab:/");
+    }
+    scratch.run(&["secrets-edit"])
+}
+
+fn set(scratch: &mut Scratch) -> Done {
+    scratch.run_with(&["secrets-set", "hub.secret"], "another")
+}
+
+fn push(scratch: &mut Scratch) -> Done {
+    scratch.run(&["secrets-push"])
+}

@@ -1,0 +1,61 @@
+//! A run of `cargo xtask`, and how it ended.
+
+use std::process::Child;
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+
+use crate::scratch::{CANARY, EDITED};
+
+/// A run that has not ended.
+pub(crate) struct Running {
+    pub(crate) child: Child,
+}
+
+impl Running {
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.child.id().cast_signed()), signal).unwrap();
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub(crate) fn finish(self) -> Done {
+        let output = self.child.wait_with_output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        let done = Done {
+            code: output.status.code(),
+            stdout: text(output.stdout),
+            stderr: text(output.stderr),
+        };
+        assert!(!done.stderr.contains(CANARY), "it said a value:\n{}", done.stderr);
+        assert!(!done.stderr.contains(EDITED), "it said a value:\n{}", done.stderr);
+        done
+    }
+}
+
+/// What a run did.
+#[derive(Debug)]
+pub(crate) struct Done {
+    /// `None` when a signal ended it.
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Done {
+    #[track_caller]
+    pub(crate) fn status(self, status: i32) -> Done {
+        let Done { stdout, stderr, .. } = &self;
+        assert_eq!(self.code, Some(status), "--- stdout\n{stdout}--- stderr\n{stderr}");
+        self
+    }
+
+    /// Standard error has `part`.
+    #[track_caller]
+    pub(crate) fn says(self, part: &str) -> Done {
+        assert!(self.stderr.contains(part), "no `{part}` in:\n{}", self.stderr);
+        self
+    }
+}
