@@ -78,6 +78,9 @@ Examples:
   cargo xtask image-push --all --promote prod --from test      what is `test` everywhere is now `prod`
   cargo xtask image-push hello --promote prod --from sha256:…  back to an earlier image")]
     ImagePush(ImagePush),
+    /// Write an HTML page about images, their tests and their executed notebooks
+    #[command(after_help = "Example: cargo xtask report --all")]
+    Report(Report),
     /// Receipts of published images
     #[command(subcommand)]
     Receipt(ReceiptCommand),
@@ -294,6 +297,15 @@ pub(crate) struct ImagePush {
     pub(crate) from: Option<String>,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct Report {
+    #[command(flatten)]
+    pub(crate) missions: Missions,
+    /// Where to write the page, instead of target/xtask/report.html
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum ReceiptCommand {
     /// Verify the receipt that the registry has beside an image, and print it
@@ -449,6 +461,7 @@ impl Task {
             Task::ImageBuild(it) | Task::ImageAll(it) => Some(&it.missions),
             Task::ImageTest(it) => Some(&it.missions),
             Task::ImagePush(it) => Some(&it.missions),
+            Task::Report(it) => Some(&it.missions),
             Task::Explain(it) | Task::Config(it) => Some(it),
             _ => None,
         }

@@ -44,7 +44,8 @@ pub(crate) fn of_built(
     }
     match from_registry(engine, config, built) {
         Ok(None) => Ok(own),
-        Ok(Some(receipt)) => {
+        Ok(Some(mut receipt)) => {
+            receipt.refrozen.extend(own.map(|it| it.refrozen).unwrap_or_default());
             receipt.write(&engine.repo)?;
             Ok(Some(receipt))
         }

@@ -9,6 +9,7 @@ pub(crate) mod image_test;
 pub(crate) mod image_push;
 mod image_promote;
 mod receipt;
+pub(crate) mod report;
 mod image_all;
 mod image_exec;
 mod image_lab;
@@ -48,7 +49,6 @@ use crate::{
     image::{self, MissionParts, Parts, Recipe},
     private, process,
     repo::{self, Mission, Repo},
-    report,
     settings::Sources,
     ui::Ui,
 };
@@ -77,6 +77,7 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<u8> {
             Some(tag) => image_promote::run(&desk, args, tag),
             None => image_all::push(&desk, &args.missions),
         },
+        Task::Report(args) => report::run(&desk, args),
         Task::Receipt(command) => receipt::run(&desk, command),
         Task::ImageAll(args) => image_all::all(&desk, args),
         Task::ImageExec(args) => image_exec::run(&desk, args.mission.as_deref(), &args.command),
@@ -287,7 +288,7 @@ fn check_frozen(repo: &Repo, mission: &Mission) -> anyhow::Result<()> {
 fn mission_parts(repo: &Repo, mission: &Mission) -> anyhow::Result<MissionParts> {
     let refusals = check_rules::refusals(repo, mission)?;
     if !refusals.is_empty() {
-        let text = format!("{} is not built\n{}", mission.name, report::text(refusals));
+        let text = format!("{} is not built\n{}", mission.name, crate::report::text(refusals));
         return Err(Failure::Request(text).into());
     }
     let sources = dockerfile::Sources::read(repo, mission)?;

@@ -23,7 +23,7 @@ use crate::{
     receipt::{self, Contents, Outcome, Receipt, Test},
     selection::Selection,
     stored_receipt,
-    task::Chosen,
+    task::{Chosen, report},
     tests_of_mission,
 };
 
@@ -110,8 +110,9 @@ struct Run<'a> {
 }
 
 /// Tests `built`, unless it has a passing receipt that suffices, here or in the registry. Gives the
-/// receipt, and whether it was made just now. A complete one is written. `None` in a dry run, and when nothing is to be tested.
-/// After an interruption it has the results so far, and is not complete.
+/// receipt, and whether it was made just now. A complete one is written. `None` in a dry run, and
+/// when nothing is to be tested. After an interruption it has the results so far, and is not
+/// complete.
 ///
 /// # Errors
 /// A container cannot be made. Failed tests are no error, but in the receipt.
@@ -122,8 +123,11 @@ pub(crate) fn test(
     asked: &Asked,
 ) -> anyhow::Result<Option<(Receipt, bool)>> {
     let mission = &chosen.mission.name;
-    let old = stored_receipt::of_built(engine, &chosen.config, built)?;
     let suffices = asked.is_complete() && !asked.again;
+    let old = match suffices {
+        true => stored_receipt::of_built(engine, &chosen.config, built)?,
+        false => Receipt::read(&engine.repo, mission, &built.image.id)?,
+    };
     if let Some(receipt) = old.as_ref().filter(|it| it.passed() && suffices) {
         return Ok(Some((receipt.clone(), false)));
     }
@@ -154,6 +158,7 @@ pub(crate) fn test(
         refrozen: old.map(|it| it.refrozen).unwrap_or_default(),
         ..untested(chosen, built)?
     };
+    report::record(engine, &receipt)?;
     if receipt.complete {
         receipt.write(&engine.repo)?;
     }

@@ -15,7 +15,7 @@ pub(crate) struct Checkout {
     dir: tempfile::TempDir,
     /// Variables for the tool, such as settings.
     pub(crate) env: Vec<(String, String)>,
-    _alone: MutexGuard<'static, ()>,
+    _alone: Option<MutexGuard<'static, ()>>,
 }
 
 /// How a run of the tool ended.
@@ -30,6 +30,15 @@ static ALONE: Mutex<()> = Mutex::new(());
 impl Checkout {
     pub(crate) fn new() -> Checkout {
         let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        Checkout { _alone: Some(alone), ..Checkout::copied() }
+    }
+
+    /// Another one of the same test, with the same variables and no state, as on another machine.
+    pub(crate) fn beside(&self) -> Checkout {
+        Checkout { env: self.env.clone(), ..Checkout::copied() }
+    }
+
+    fn copied() -> Checkout {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
         let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let root = dir.path();
@@ -48,7 +57,7 @@ impl Checkout {
         git(root, &["add", "--all"]);
         let author = ["-c", "user.name=test", "-c", "user.email=test@example.org"];
         git(root, &[&author[..], &["commit", "--quiet", "--message", "all"]].concat());
-        Checkout { dir, env: Vec::new(), _alone: alone }
+        Checkout { dir, env: Vec::new(), _alone: None }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -71,6 +80,7 @@ impl Checkout {
         fs::set_permissions(self.path(name), fs::Permissions::from_mode(0o755)).unwrap();
     }
 
+    /// Sets a variable; the last value counts.
     pub(crate) fn set(&mut self, name: &str, value: &str) {
         self.env.push((name.to_owned(), value.to_owned()));
     }

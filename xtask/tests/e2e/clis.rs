@@ -63,7 +63,7 @@ fn run_with(checkout: &mut Checkout, cli: &Path) -> crate::checkout::Run {
 }
 
 /// Packages of both Debians, once for all runs in this target folder.
-fn fetch() -> PathBuf {
+pub(crate) fn fetch() -> PathBuf {
     let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("docker-clis");
     if !out.join("docker-buildx").exists() {
         fs::create_dir_all(&out).unwrap();

@@ -54,7 +54,7 @@ impl Drop for Container {
 
 /// A registry of the test's own.
 pub(crate) struct Registry {
-    _container: Container,
+    container: Container,
     /// `127.0.0.1:<port>`.
     pub(crate) host: String,
 }
@@ -69,7 +69,12 @@ impl Registry {
         let port = run(&mut docker(&["port", &container.id, "5000/tcp"]));
         let host = text(&port).trim().to_owned();
         checkout.set("REGISTRY", &host);
-        Registry { _container: container, host }
+        Registry { container, host }
+    }
+
+    /// The container's id.
+    pub(crate) fn id(&self) -> &str {
+        &self.container.id
     }
 
     /// The digest under a tag, if there is one.

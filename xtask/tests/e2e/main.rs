@@ -14,3 +14,6 @@ mod hub;
 mod mutations;
 mod clis;
 mod completion;
+mod tools;
+mod receipts;
+mod report;

@@ -1,0 +1,150 @@
+//! `report`: one page about missions' images and what was tested on them, with the executed
+//! notebooks. It reads the last test runs of this checkout, and needs no network.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
+
+use anyhow::bail;
+use fs_err as fs;
+
+use crate::{
+    build::{Builds, Missing},
+    cli,
+    docker::LABEL_INPUTS,
+    engine::Engine,
+    failure, files,
+    image::{Parent, Recipe},
+    junit,
+    page::{self, Image, Notebook, Page, Section},
+    receipt::Receipt,
+    task::{Chosen, Desk},
+};
+
+pub(crate) fn run(desk: &Desk<'_>, args: &cli::Report) -> anyhow::Result<u8> {
+    let named = desk.named(&args.missions).map_err(failure::request)?;
+    // It changes nothing but the page.
+    let engine = Engine { dry_run: false, ..desk.engine(&named[0].config)? };
+    let chosen = desk.choose(&engine, named)?;
+    let mut builds = Builds::new(&engine, Missing::Refuse)?;
+    let sections = chosen.iter().map(|it| section(&engine, &mut builds, it));
+    let page = Page {
+        made: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
+        missions: sections.collect::<anyhow::Result<_>>()?,
+    };
+    if page.missions.iter().all(|it| it.receipt.is_none()) {
+        bail!("nothing was tested yet; run `cargo xtask image-test`");
+    }
+    let path = args.output.clone().unwrap_or_else(|| engine.target().join("report.html"));
+    let path = std::path::absolute(path)?;
+    if desk.cli.dry_run {
+        println!("write {}", path.display());
+    } else {
+        files::write(&path, page::text(&page).as_bytes())?;
+        desk.ui.say(format!("written: {}", desk.repo.relative(&path).display()));
+    }
+    if desk.cli.json {
+        println!("{}", serde_json::json!({ "report": path }));
+    }
+    Ok(0)
+}
+
+/// What is known of a mission's current image; what is not is in the notes.
+fn section(engine: &Engine, builds: &mut Builds<'_>, chosen: &Chosen) -> anyhow::Result<Section> {
+    let mission = chosen.mission.name.clone();
+    let starts_from = starts_from(&chosen.chain);
+    let mut res = Section { mission, starts_from, ..Section::default() };
+    let chain = match builds.chain(&chosen.config, &chosen.chain) {
+        Ok(chain) => chain,
+        Err(err) if failure::status(&err) == 1 => {
+            res.notes.push(format!("There is no current image: {err:#}."));
+            return Ok(res);
+        }
+        Err(err) => return Err(err),
+    };
+    res.images = chain
+        .iter()
+        .map(|it| Image {
+            name: it.name.clone(),
+            id: it.image.id.clone(),
+            inputs: it.image.label(LABEL_INPUTS).unwrap_or_default().to_owned(),
+            size: it.image.size,
+        })
+        .collect();
+    let id = &chain[chain.len() - 1].image.id;
+    let last_run = last_run(engine, &res.mission).filter(|it| it.image == *id);
+    let receipt = Receipt::read(&engine.repo, &res.mission, id)?;
+    res.receipt = receipt.or_else(|| last_run.clone());
+    match &res.receipt {
+        None => res.notes.push("This image is not tested.".to_owned()),
+        Some(_) if last_run.is_none() => res.notes.push(NO_NOTEBOOKS.to_owned()),
+        Some(receipt) => res.notebooks = notebooks(engine, receipt, &mut res.notes)?,
+    }
+    Ok(res)
+}
+
+const NO_NOTEBOOKS: &str = "The tests did not run here, or another image was tested since: without \
+    executed notebooks. `cargo xtask image-test --again` makes them.";
+
+/// The remote image at the chain's start.
+fn starts_from(chain: &[Recipe]) -> Option<String> {
+    match &chain.first()?.parent {
+        Parent::Pulled(reference) => Some(reference.clone()),
+        _ => None,
+    }
+}
+
+/// The executed notebooks of the receipt's tests, as the last run left them.
+fn notebooks(
+    engine: &Engine,
+    receipt: &Receipt,
+    notes: &mut Vec<String>,
+) -> anyhow::Result<Vec<Notebook>> {
+    let dir = results(engine, &receipt.mission).join("notebooks");
+    let mut res = Vec::new();
+    for it in receipt.tests.iter().filter(|it| it.kind == "notebook") {
+        let (environment, name) = (it.environment.clone(), it.name.clone());
+        match read(&dir.join(&environment).join(name.trim_start_matches('/')))? {
+            Some(text) => res.push(Notebook { environment, name, text }),
+            None => notes.push(format!("{}: the last run left no executed notebook.", it.title())),
+        }
+    }
+    Ok(res)
+}
+
+/// Leaves what the last run of a mission's tests came to beside its executed notebooks: for CI
+/// servers, and for the report.
+///
+/// # Errors
+/// The target folder cannot be written.
+pub(crate) fn record(engine: &Engine, receipt: &Receipt) -> anyhow::Result<()> {
+    let dir = results(engine, &receipt.mission);
+    files::write(&dir.join("junit.xml"), junit::text(receipt).as_bytes())?;
+    files::write(&dir.join(RUN), receipt.to_json()?.as_bytes())?;
+    Ok(())
+}
+
+const RUN: &str = "receipt.json";
+
+/// What the last run came to, partial or not.
+fn last_run(engine: &Engine, mission: &str) -> Option<Receipt> {
+    let text = fs::read_to_string(results(engine, mission).join(RUN)).ok()?;
+    Receipt::parse(&text).ok()
+}
+
+fn results(engine: &Engine, mission: &str) -> PathBuf {
+    engine.target().join("test").join(mission)
+}
+
+/// The text of a file, if there is one.
+fn read(path: &Path) -> anyhow::Result<Option<String>> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
+        Err(err) if matches!(err.kind(), io::ErrorKind::NotFound | io::ErrorKind::IsADirectory) => {
+            Ok(None)
+        }
+        Err(err) => Err(err.into()),
+    }
+}

@@ -1,0 +1,141 @@
+//! Receipts that go from one machine to another through a registry.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::{
+    checkout::{Checkout, run, text},
+    clis,
+    containers::{Registry, docker},
+    tools,
+};
+
+const SCHEMA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/receipt.schema.json");
+const CORPUS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/receipts.json");
+
+/// Publishes `hello` from a checkout; gives it, the registry, and a checkout that knows nothing.
+fn published() -> (Checkout, Registry, Checkout) {
+    let mut here = Checkout::new();
+    let registry = Registry::start(&mut here);
+    here.rows(&["image-all", "hello"]);
+    let there = here.beside();
+    (here, registry, there)
+}
+
+/// The text of the one receipt that a checkout has.
+fn receipt(checkout: &Checkout) -> (String, String) {
+    let dir = checkout.path("target/xtask/receipts/hello");
+    let path = fs::read_dir(dir).unwrap().next().unwrap().unwrap().path();
+    (path.to_str().unwrap().to_owned(), fs::read_to_string(&path).unwrap())
+}
+
+fn forget(checkout: &Checkout) {
+    let _ = fs::remove_dir_all(checkout.path("target/xtask/receipts"));
+}
+
+/// The containers that ran tests, by the engine's events of the last hour.
+fn test_runs() -> usize {
+    let now = text(&run(std::process::Command::new("date").arg("+%s")));
+    let filters = ["--filter", "event=create", "--filter", "label=science-platform.role=test"];
+    let events = [&["events", "--since", "1h", "--until", now.trim()], &filters[..]].concat();
+    text(&run(&mut docker(&events))).lines().count()
+}
+
+#[test]
+fn honoured_on_another_machine() {
+    let (here, registry, there) = published();
+    let digest = registry.digest("hello:latest-sandbox").unwrap();
+    let image = format!("{}/hello@{digest}", registry.host);
+    let before = test_runs();
+    let shown = there.run(&["receipt", "show", &image, "--json"]);
+    assert_eq!(shown.status, Some(0));
+    assert_eq!(shown.stdout, receipt(&here).1);
+    let rows = there.rows(&["image-all", "hello"]);
+    assert!(rows.actions().iter().all(|it| *it == "unchanged"), "{:?}", rows.actions());
+    assert_eq!(test_runs(), before, "it was tested again");
+    assert_eq!(receipt(&there).1, receipt(&here).1);
+    tools::look("receipts.py", &[SCHEMA, CORPUS, &receipt(&here).0, &receipt(&there).0]);
+
+    let promoted = there.run(&["image-push", "hello", "--promote", "v1", "--from", &digest]);
+    assert_eq!(promoted.status, Some(0));
+    assert_eq!(registry.digest("hello:v1"), Some(digest));
+    assert_eq!(there.run(&["image-push", "common", "--promote", "v1"]).status, Some(2));
+}
+
+#[test]
+fn refused_on_another_machine() {
+    let (_here, registry, there) = published();
+    let digest = registry.digest("hello:latest-sandbox").unwrap();
+    let image = format!("{}/hello@{digest}", registry.host);
+    let stored = format!("{}/hello:{}.receipt", registry.host, digest.replace(':', "-"));
+    let whole = there.run(&["receipt", "show", &image, "--json"]).stdout;
+    let other = format!("sha256:{}", "f".repeat(64));
+    let with = |pointer: &str, to: Value| {
+        let mut receipt: Value = serde_json::from_str(&whole).unwrap();
+        *receipt.pointer_mut(pointer).unwrap() = to;
+        receipt.to_string()
+    };
+    let texts = [
+        (with("/image", other.clone().into()), "it is about another image"),
+        (with("/published/0/digest", other.into()), "it does not name this digest"),
+        (with("/platform", "linux/arm64".into()), "it is about linux/arm64"),
+        (with("/complete", false.into()), "it is partial"),
+        (with("/tests/0/outcome", "failed".into()), "its tests failed"),
+        (with("/tests/0/outcome", "fine".into()), "it is no receipt"),
+        (whole[..whole.len() / 2].to_owned(), "it is no receipt"),
+    ];
+    for (text, reason) in &texts {
+        store(&there, &stored, text);
+        forget(&there);
+        let shown = there.run(&["receipt", "show", &image]);
+        assert_eq!((shown.status, shown.stdout.as_str()), (Some(1), ""), "{reason}");
+        assert!(shown.stderr.contains(reason), "{reason}");
+        let pushed = there.run(&["image-push", "hello"]);
+        assert_eq!(pushed.status, Some(1), "{reason}");
+        assert!(pushed.stderr.contains("it is not tested"), "{reason}");
+        let promoted = there.run(&["image-push", "hello", "--promote", "v1"]);
+        assert_eq!(promoted.status, Some(1), "{reason}");
+    }
+    assert_eq!(registry.digest("hello:v1"), None);
+    // What is tested again replaces what did not count.
+    let before = test_runs();
+    there.rows(&["image-all", "hello"]);
+    assert!(test_runs() > before, "it was not tested again");
+    assert_eq!(there.run(&["receipt", "show", &image]).status, Some(0));
+}
+
+/// Stores `text` as the receipt, as somebody could who may write to the registry.
+fn store(checkout: &Checkout, stored: &str, text: &str) {
+    let dir = checkout.path("target/forged");
+    fs::create_dir_all(&dir).unwrap();
+    fs::write(dir.join("receipt.json"), text).unwrap();
+    fs::write(dir.join("Dockerfile"), "FROM scratch\nCOPY receipt.json /\n").unwrap();
+    run(&mut docker(&["build", "--quiet", "--tag", stored, dir.to_str().unwrap()]));
+    run(&mut docker(&["image", "push", "--quiet", stored]));
+}
+
+/// A registry that sends other bytes than those of the digest; each CLI notices.
+#[test]
+fn tampered_bytes() {
+    let (_here, registry, mut there) = published();
+    let digest = registry.digest("hello:latest-sandbox").unwrap();
+    let image = format!("{}/hello@{digest}", registry.host);
+    let hex = digest.trim_start_matches("sha256:");
+    let blobs = "/var/lib/registry/docker/registry/v2/blobs/sha256";
+    let edit =
+        format!("sed --in-place 's/\"size\": /\"size\":  /' {blobs}/{}/{hex}/data", &hex[..2]);
+    let clis = clis::fetch();
+    let clis = ["docker.io/usr/bin/docker", "docker-cli/usr/bin/docker"].map(|it| clis.join(it));
+    for cli in &clis {
+        there.set("DOCKER", cli.to_str().unwrap());
+        assert_eq!(there.run(&["receipt", "show", &image]).status, Some(0));
+    }
+    run(&mut docker(&["exec", "--user", "0", registry.id(), "sh", "-c", &edit]));
+    for cli in &clis {
+        there.set("DOCKER", cli.to_str().unwrap());
+        let shown = there.run(&["receipt", "show", &image]);
+        assert_eq!((shown.status, shown.stdout.as_str()), (Some(1), ""));
+        assert!(shown.stderr.contains("or not of this digest"), "{}", cli.display());
+    }
+}
