@@ -313,3 +313,6 @@ fn has_failed(section: &Section, notebook: &Notebook) -> bool {
 fn seconds(time: f64) -> String {
     format!("{time:.1} s")
 }
+
+#[cfg(test)]
+mod tests;

