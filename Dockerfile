@@ -40,18 +40,18 @@ RUN --mount=type=secret,id=ca,target=/etc/image-build/ca.crt,mode=0444 \
         --no-compile --require-hashes --requirement /mnt/uv.txt --target /mnt/uv \
     && install --mode=0755 /mnt/uv/bin/uv /usr/local/bin/uv
 
-RUN install --directory --owner=1000 --group=100 --mode=2775 /opt/environments
-
 # Server and kernels ignore a stale ~/.local; a mission that wants it sets these two otherwise.
 ENV PYTHONNOUSERSITE=1 JUPYTER_PREFER_ENV_PATH=1
 
-COPY --chmod=0755 common/image/common-env /opt/common-env
-COPY --chmod=0755 common/image/common-scripts /opt/common-scripts
-COPY --chmod=0644 common/image/etc/profile.d/environments.sh /etc/profile.d/
-COPY --chmod=0755 common/image/before-notebook.d/ /usr/local/bin/before-notebook.d/
-RUN /opt/conda/bin/python -m compileall -q /opt/common-scripts/platform_env
-
+# What changes often is one step, so one layer: some engines walk through the whole image for each.
 ARG BASE_DIGEST=unknown
-RUN echo "${BASE_DIGEST}" > /etc/image-build/base-digest
+RUN --mount=type=bind,source=common/image,target=/mnt \
+    install --directory --owner=1000 --group=100 --mode=2775 /opt/environments \
+    && cp -r /mnt/common-env /mnt/common-scripts /opt/ \
+    && chmod -R u=rwX,go=rX /opt/common-env /opt/common-scripts \
+    && install --mode=0644 /mnt/etc/profile.d/environments.sh /etc/profile.d/ \
+    && install -D --mode=0755 --target-directory=/usr/local/bin/before-notebook.d /mnt/before-notebook.d/* \
+    && /opt/conda/bin/python -m compileall -q /opt/common-scripts/platform_env \
+    && echo "${BASE_DIGEST}" > /etc/image-build/base-digest
 
 USER 1000
