@@ -158,7 +158,7 @@ pub(crate) fn test(
         refrozen: old.map(|it| it.refrozen).unwrap_or_default(),
         ..untested(chosen, built)?
     };
-    report::record(engine, &receipt)?;
+    report::record(&run.results(), &receipt)?;
     if receipt.complete {
         receipt.write(&engine.repo)?;
     }

@@ -114,13 +114,12 @@ fn notebooks(
     Ok(res)
 }
 
-/// Leaves what the last run of a mission's tests came to beside its executed notebooks: for CI
-/// servers, and for the report.
+/// Leaves what a run of a mission's tests came to in the folder of its results: for CI servers,
+/// and for the report.
 ///
 /// # Errors
 /// The target folder cannot be written.
-pub(crate) fn record(engine: &Engine, receipt: &Receipt) -> anyhow::Result<()> {
-    let dir = results(engine, &receipt.mission);
+pub(crate) fn record(dir: &Path, receipt: &Receipt) -> anyhow::Result<()> {
     files::write(&dir.join("junit.xml"), junit::text(receipt).as_bytes())?;
     files::write(&dir.join(RUN), receipt.to_json()?.as_bytes())?;
     Ok(())
@@ -128,12 +127,13 @@ pub(crate) fn record(engine: &Engine, receipt: &Receipt) -> anyhow::Result<()> {
 
 const RUN: &str = "receipt.json";
 
-/// What the last run came to, partial or not.
+/// What the last run of all tests came to, if only until it was interrupted.
 fn last_run(engine: &Engine, mission: &str) -> Option<Receipt> {
     let text = fs::read_to_string(results(engine, mission).join(RUN)).ok()?;
     Receipt::parse(&text).ok()
 }
 
+/// Where the last run of all tests of a mission left its results.
 fn results(engine: &Engine, mission: &str) -> PathBuf {
     engine.target().join("test").join(mission)
 }

@@ -69,7 +69,13 @@ impl Registry {
         let port = run(&mut docker(&["port", &container.id, "5000/tcp"]));
         let host = text(&port).trim().to_owned();
         checkout.set("REGISTRY", &host);
-        Registry { container, host }
+        let registry = Registry { container, host };
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while registry.get("").is_none() {
+            assert!(Instant::now() < deadline, "the registry does not answer");
+            thread::sleep(Duration::from_millis(200));
+        }
+        registry
     }
 
     /// The container's id.
@@ -88,12 +94,18 @@ impl Registry {
 
     /// All tags of a repository.
     pub(crate) fn tags(&self, repository: &str) -> Vec<String> {
-        let url = format!("http://{}/v2/{repository}/tags/list", self.host);
-        let get = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1]).read().decode())";
-        let output = Command::new("python3").args(["-c", get, &url]).output().unwrap();
-        let value: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        let answer = self.get(&format!("{repository}/tags/list")).unwrap_or_default();
+        let value: serde_json::Value = serde_json::from_str(&answer).unwrap_or_default();
         let tags = value["tags"].as_array().cloned().unwrap_or_default();
         tags.iter().map(|it| it.as_str().unwrap().to_owned()).collect()
+    }
+
+    /// What it answers about `path`, `None` if it does not.
+    fn get(&self, path: &str) -> Option<String> {
+        let url = format!("http://{}/v2/{path}", self.host);
+        let get = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1]).read().decode())";
+        let output = Command::new("python3").args(["-c", get, &url]).output().unwrap();
+        output.status.success().then(|| text(&output))
     }
 }
 

@@ -123,7 +123,7 @@ fn shown() {
     let checkout = published();
     let digest = digest(&checkout, "hello:latest-sandbox");
     let done = checkout.run(&["receipt", "show", &format!("quay.io/us/hello@{digest}")]).status(0);
-    assert!(done.stdout.contains("all 3 tests passed"), "{}", done.stdout);
+    assert!(done.stdout.contains("all 12 tests passed"), "{}", done.stdout);
     let done = run(&checkout, &["--json", "receipt", "show", &format!("hello@{digest}")]).status(0);
     assert_eq!(done.json()["published"][0]["digest"], digest.as_str());
     assert!(checkout.knows()["containers"].as_array().unwrap().is_empty());
@@ -255,7 +255,7 @@ fn results_for_ci_servers() {
     checkout.failing(&["numpy"]);
     run(&checkout, &["image-all"]).status(1);
     let junit = checkout.read("target/xtask/test/hello/junit.xml");
-    assert!(junit.contains("tests=\"3\" failures=\"1\""), "{junit}");
+    assert!(junit.contains("<testsuite name=\"hello.hello\" tests=\"5\" failures=\"1\""), "{junit}");
     assert!(junit.contains("message=\"numpy is broken\""), "{junit}");
 }
 

@@ -91,7 +91,9 @@ impl Store {
         let mut state = self.load()?;
         let res = change(&mut state)?;
         let text = serde_json::to_string_pretty(&state).unwrap_or_default();
-        fs::write(self.dir.join("state.json"), text)?;
+        // Tests read it without the lock.
+        fs::write(self.dir.join("state.json.new"), text)?;
+        fs::rename(self.dir.join("state.json.new"), self.dir.join("state.json"))?;
         Ok(res)
     }
 
