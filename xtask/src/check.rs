@@ -13,6 +13,7 @@ pub(crate) mod generated_dockerfile;
 pub(crate) mod script_strict;
 pub(crate) mod setup_env_untracked;
 pub(crate) mod dockerignore_literal;
+pub(crate) mod secret_in_layer;
 pub(crate) mod private_key;
 pub(crate) mod secret_plaintext;
 pub(crate) mod decrypted_copy;
@@ -86,6 +87,7 @@ pub(crate) const RULES: &[Rule] = &[
     script_strict::RULE,
     setup_env_untracked::RULE,
     dockerignore_literal::RULE,
+    secret_in_layer::RULE,
     private_key::RULE,
     secret_plaintext::RULE,
     decrypted_copy::RULE,

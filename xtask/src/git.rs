@@ -154,6 +154,14 @@ pub(crate) fn origin(dir: &Path) -> anyhow::Result<Option<String>> {
     ask(&cmd!(dir, "git config --get remote.origin.url"))
 }
 
+/// Where a push to `origin` goes, if that is another place.
+///
+/// # Errors
+/// There is no git.
+pub(crate) fn push_url(dir: &Path) -> anyhow::Result<Option<String>> {
+    ask(&cmd!(dir, "git config --get remote.origin.pushurl"))
+}
+
 /// The commit that `name` stands for, if there is one.
 ///
 /// # Errors

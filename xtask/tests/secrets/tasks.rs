@@ -75,12 +75,44 @@ fn values_keep_their_types() {
     assert_eq!(all["hub"]["secret"], CANARY);
 }
 
+/// For a person sops has the terminal, and says itself what it has to say.
+#[test]
+fn at_a_terminal() {
+    let mut scratch = Scratch::new();
+    let terminal = |scratch: &Scratch, wanted: i32| {
+        scratch.bash(&format!(
+            "script --quiet --return --command 'cargo xtask secrets-edit' /dev/null < /dev/null || test $? = {wanted}"
+        ))
+    };
+    scratch.set("EDITOR", "sed -i s/hub:/hab:/");
+    assert!(terminal(&scratch, 0).contains("committed: sandbox.yaml: change 4 keys"));
+    scratch.set("EDITOR", "false");
+    assert!(terminal(&scratch, 1).contains("the editor failed"));
+    // An editor of a person's, which is there and is told to keep nothing.
+    let vim = scratch.script("bin/vim", "printf '%s\n' \"$@\" > \"$HOME/arguments\"");
+    assert!(vim.ends_with("bin/vim"));
+    scratch.set("EDITOR", "vim");
+    assert!(terminal(&scratch, 0).contains("has not changed"));
+    let arguments = scratch.bash("cat ~/arguments");
+    assert!(arguments.starts_with("-n\n-i\nNONE\n-c\nset noundofile"), "{arguments}");
+    scratch.assert_no_plaintext("at a terminal");
+}
+
+/// LESSONS empty-secrets-deployed: what cannot be decrypted is no empty answer.
+#[test]
+fn empty_secrets_deployed() {
+    let scratch = Scratch::new();
+    scratch.bash("rm ~/.config/sops/age/keys.txt");
+    for args in [&["secrets-cat"][..], &["secrets-cat", "hub.secret"], &["secrets-cat", "--json"]] {
+        assert_eq!(scratch.run(args).status(1).stdout, "");
+    }
+}
+
 /// The rules look into the clone, at what its git ignores, too.
 #[test]
 fn check_looks_into_clones() {
     let scratch = Scratch::new();
-    let repository = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-    scratch.bash(&format!("cp -a {repository}/common {repository}/Dockerfile {repository}/.dockerignore . && git add --all"));
+    whole_checkout(&scratch);
     scratch.bash("rmdir missions/hello; rmdir missions");
     scratch.bash("cargo xtask check");
     scratch.bash("sops decrypt secrets/hello/sandbox.yaml > secrets/hello/copy.json; echo copy.json > secrets/hello/.gitignore");
@@ -98,16 +130,23 @@ fn check_looks_into_clones() {
     assert!(!found.contains(CANARY));
 }
 
+/// What tasks about images look at.
+fn whole_checkout(scratch: &Scratch) {
+    let repository = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    scratch.bash(&format!("cp -a {repository}/common {repository}/Dockerfile {repository}/.dockerignore .; git add --all"));
+}
+
 #[test]
 fn doctor_says_what_is_missing() {
     let mut scratch = Scratch::new();
+    whole_checkout(&scratch);
     let bin = scratch.path("tools").display().to_string();
     scratch.bash(&format!(
         "mkdir {bin}; for it in git bash env python3; do ln -s $(command -v $it) {bin}/; done"
     ));
     scratch.set("PATH", &bin);
     scratch.set("SECRETS_ROLE_ARN", "arn:aws:iam::123456789012:role/secrets");
-    let findings = json(&scratch.run(&["doctor", "--json"]).status(3).stdout);
+    let findings = json(&scratch.run(&["doctor", "--offline", "--json"]).status(3).stdout);
     let findings = findings.as_array().unwrap();
     let ours = findings.iter().filter(|it| it["name"] == "secrets");
     let what: Vec<&str> = ours.map(|it| it["what"].as_str().unwrap()).collect();

@@ -36,7 +36,7 @@ pub(crate) fn run(desk: &Desk<'_>, of: &cli::SecretsOf) -> anyhow::Result<u8> {
         return Ok(0);
     }
     git::remote(&fetch)?;
-    // Again, since the remote may have lost what was not looked at before.
+    // Again, since the remote may have lost commits, which then go out with ours.
     outgoing::check(&place)?;
     let Some(ahead) = ahead(&place, &branch)? else {
         desk.ui.say(format!("{} has nothing to push", place.shown.display()));
@@ -48,7 +48,15 @@ pub(crate) fn run(desk: &Desk<'_>, of: &cli::SecretsOf) -> anyhow::Result<u8> {
     Ok(0)
 }
 
+/// Where it is fetched from and pushed to.
 fn origin(place: &Place) -> anyhow::Result<String> {
+    if let Some(other) = git::push_url(&place.dir)? {
+        bail!(
+            "{} would be pushed to {other}; `{} config --unset-all remote.origin.pushurl` makes it go where it comes from",
+            place.shown.display(),
+            place.git()
+        );
+    }
     git::origin(&place.dir)?.with_context(|| {
         format!(
             "{} has no remote `origin`; `{} remote add origin <git URL>` adds it",

@@ -71,6 +71,17 @@ pub(crate) const FAULTS: &[Fault] = &[
         left: Left::AsItWas,
     },
     Fault {
+        name: "a push would go elsewhere",
+        prepare: |it| {
+            it.git_clone(&["config", "remote.origin.pushurl", "https://example.org/x.git"]);
+            set(it).status(0);
+        },
+        act: push,
+        status: Some(2),
+        says: &["would be pushed to https://example.org/x.git", "config --unset-all"],
+        left: Left::AsItWas,
+    },
+    Fault {
         name: "nothing to push",
         prepare: nothing,
         act: push,
