@@ -2,6 +2,7 @@
 //! figure: a slow machine is not a broken one.
 
 mod missions;
+mod notebooks;
 
 use std::{
     env,
@@ -57,6 +58,9 @@ pub(crate) fn run(desk: &Desk<'_>, args: &cli::Bench) -> anyhow::Result<u8> {
     res.extend(frozen_specs(desk, &exe)?);
     if args.missions {
         res.extend(missions::figures(desk, &exe)?);
+    }
+    if args.notebooks {
+        res.extend(notebooks::figures(&docker)?);
     }
     res.extend(sizes(&docker)?);
     print(desk, &res)
@@ -123,7 +127,7 @@ fn print(desk: &Desk<'_>, figures: &[Figure]) -> anyhow::Result<u8> {
         println!("{}", serde_json::to_string_pretty(figures)?);
         return Ok(0);
     }
-    let number = |it: f64, unit: &str| format!("{it:.*} {unit}", if unit == "s" { 2 } else { 0 });
+    let number = |it: f64, unit: &str| format!("{it:.*} {unit}", if unit == "MB" { 0 } else { 2 });
     let rows: Vec<Vec<String>> = figures
         .iter()
         .map(|it| {

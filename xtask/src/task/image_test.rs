@@ -216,7 +216,8 @@ impl Run<'_> {
                 (own, hub.unwrap_or_else(|_| Err(anyhow!("a thread panicked"))))
             })
         };
-        let (mut tests, (more, contents)) = (own?, hub?);
+        let mut tests = unless_interrupted(own)?;
+        let (more, contents) = unless_interrupted(hub)?;
         tests.extend(more);
         Ok((tests, contents))
     }
@@ -268,5 +269,13 @@ impl Run<'_> {
         }
         let text = fs::read_to_string(&contents)?;
         Ok((tests, serde_json::from_str(&text).context("image.json of the test results")?))
+    }
+}
+
+/// After an interruption what the other one did is kept.
+fn unless_interrupted<T: Default>(res: anyhow::Result<T>) -> anyhow::Result<T> {
+    match res {
+        Err(err) if failure::status(&err) == 130 => Ok(T::default()),
+        res => res,
     }
 }

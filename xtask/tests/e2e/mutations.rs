@@ -247,8 +247,8 @@ struct Missions {
 impl Missions {
     fn new() -> Missions {
         let mut checkout = Checkout::new();
-        // Where nothing listens: a push would fail, and say so.
-        checkout.set("REGISTRY", REGISTRY);
+        // Where nothing listens.
+        checkout.set("REGISTRY", "127.0.0.1:1");
         checkout.set("TEST_MEMORY", "1500m");
         let mut res = Missions { checkout, frozen: String::new() };
         res.add("good", "");
@@ -286,7 +286,8 @@ RUN /opt/common-scripts/install-common sky && /opt/common-scripts/env-update sky
     fn fails(&self, names: &[&str]) -> String {
         let run = self.checkout.run(&[&["image-all", "--frozen"], names].concat());
         assert_eq!(run.status, Some(1));
-        assert!(!run.stderr.contains(&format!("{REGISTRY}/")), "something was pushed");
+        let log = self.checkout.path("target/xtask/logs/image-push.log");
+        assert!(!log.exists(), "something was pushed");
         run.stderr
     }
 
@@ -299,8 +300,6 @@ RUN /opt/common-scripts/install-common sky && /opt/common-scripts/env-update sky
         serde_json::from_str(&text).unwrap()
     }
 }
-
-const REGISTRY: &str = "127.0.0.1:1";
 
 /// The tests of a receipt that ended so, as `environment kind name`.
 fn names(receipt: &Value, outcome: &str) -> BTreeSet<String> {

@@ -24,7 +24,7 @@ pub(crate) struct Checkout {
 }
 
 /// What the scratch checkout needs of the machine.
-const TOOLS: &[&str] = &["bash", "env", "git", "python3", "sh"];
+const TOOLS: &[&str] = &["bash", "env", "git", "python3", "sh", "tar"];
 
 /// What it has of this repository.
 const COPIED: &[&str] = &[

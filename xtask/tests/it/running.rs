@@ -26,6 +26,21 @@ fn interrupted_tests_leave_no_container() {
     }
 }
 
+/// LESSONS: timeout-loses-all.
+#[test]
+fn interrupted_tests_show_what_they_came_to() {
+    let checkout = slow("start --attach");
+    checkout.failing(&["numpy", "HOME"]);
+    let running = checkout.start(&["image-all"]);
+    running.wait_for_hold();
+    running.signal(Signal::SIGINT);
+    let done = running.finish().status(130).says("interrupted").never_called("push");
+    done.says("is broken").says("again: cargo xtask").never_says("it was not run");
+    assert!(!checkout.has("target/xtask/receipts/hello"));
+    assert_eq!(checkout.knows()["containers"], json!([]));
+    assert_eq!(checkout.knows()["volumes"], json!([]));
+}
+
 #[test]
 fn an_interrupted_build() {
     let mut checkout = slow("build/hello");

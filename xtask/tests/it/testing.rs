@@ -147,3 +147,107 @@ fn what_is_not_built_is_not_tested() {
     let done = checkout.run(&["image-test"]).did_nothing();
     done.status(1).says("it is not built").says("run `cargo xtask image-build`");
 }
+
+/// What the containers were told to run.
+fn plan(checkout: &Checkout) -> Value {
+    let sent = checkout.knows()["sent"].as_array().unwrap().clone();
+    serde_json::from_str(sent.last().unwrap().as_str().unwrap()).unwrap()
+}
+
+#[test]
+fn a_selection_is_told_and_leaves_the_receipt() {
+    let checkout = Checkout::new();
+    checkout.run(&["image-all"]).status(0);
+    let before = receipt(&checkout);
+    let args = ["--env", "hello", "--only", "num*", "--imports", "--jobs", "3", "--timeout", "5"];
+    let done = checkout.run(&[&["image-test"], args.as_slice()].concat()).status(0);
+    // None of the tests of the whole image is selected.
+    done.called("role=test ").never_called("role=test-hub");
+    let told = plan(&checkout);
+    assert_eq!((&told["environments"], &told["only"]), (&json!(["hello"]), &json!(["num*"])));
+    assert_eq!((&told["kinds"], &told["tests"]), (&json!(["import"]), &json!([])));
+    assert_eq!((&told["jobs"], &told["timeout"]), (&json!(3), &json!(5)));
+    assert_eq!(told["times"]["hello"]["plot.ipynb"], 0.5);
+    assert_eq!(receipt(&checkout), before);
+    checkout.run(&["image-test", "--only", "login"]).status(0).called("role=test-hub");
+
+    checkout.failing(&["numpy"]);
+    checkout.run(&["image-test", "--imports"]).status(1).says("numpy is broken");
+    assert_eq!(receipt(&checkout), before);
+    checkout.run(&["image-push"]).status(0);
+}
+
+#[test]
+fn what_failed_is_run_again() {
+    let checkout = Checkout::new();
+    checkout.run(&["image-build"]).status(0);
+    let done = checkout.run(&["image-test", "--failed"]).status(2).never_called("role=test");
+    done.says("hello has no receipt that says what failed");
+    checkout.failing(&["numpy", "login"]);
+    checkout.run(&["image-test"]).status(1);
+    checkout.failing(&[]);
+    checkout.run(&["image-test", "--failed"]).status(0).called("role=test-hub");
+    let tests = json!([["", "shell", "login"], ["hello", "import", "numpy"]]);
+    assert_eq!(plan(&checkout)["tests"], tests);
+    // They passed, but that is no receipt.
+    checkout.run(&["image-push"]).status(1).says("its tests failed");
+    checkout.run(&["image-test"]).status(0);
+    let done = checkout.run(&["image-test", "--failed"]).status(0).never_called("role=test");
+    done.says("hello: nothing failed last time");
+}
+
+#[test]
+fn wrong_selections() {
+    let checkout = Checkout::new();
+    checkout.run(&["image-build"]).status(0);
+    let done = checkout.run(&["image-test", "--env", "helo"]).status(2).did_nothing();
+    done.says("--env helo: there is no such environment; there are: hello");
+    checkout.run(&["image-test", "--only", "***"]).status(2).did_nothing();
+    checkout.run(&["image-test", "--jobs", "0"]).status(2).did_nothing();
+}
+
+#[test]
+fn tests_of_the_working_tree() {
+    let checkout = Checkout::new();
+    checkout.run(&["image-test", "--dev"]).status(1).says("there is no image of hello yet");
+    checkout.run(&["image-all"]).status(0);
+    let before = receipt(&checkout);
+    checkout.file("missions/hello/environments/hello/tests/plot.ipynb", "{ }\n");
+    checkout.run(&["image-test"]).status(1).says("it is not built (its inputs changed)");
+    let done =
+        checkout.run(&["image-test", "--dev"]).status(0).called("target=/opt/common-scripts");
+    done.called("target=/opt/environments/hello/tests").called(":/opt/environments");
+    assert_eq!(receipt(&checkout), before);
+    assert!(checkout.has("target/xtask/test-selection/hello/results.jsonl"));
+    checkout.failing(&["numpy"]);
+    let done = checkout.run(&["image-test", "--dev"]).status(1);
+    done.says("again: cargo xtask image-test hello --dev --env hello --only numpy");
+}
+
+#[test]
+fn failures_come_first_with_what_reproduces_them() {
+    let checkout = Checkout::new();
+    checkout.failing(&["numpy", "login"]);
+    let done = checkout.run(&["image-all"]).status(1);
+    let at = |part: &str| done.stderr.find(part).unwrap_or_else(|| panic!("no `{part}`"));
+    assert!(at("shell login\n    login is broken") < at("IMAGE "));
+    assert!(at("again: cargo xtask image-test hello --only login") < at("IMAGE "));
+    assert!(at("hello: import numpy\n    numpy is broken") < at("IMAGE "));
+}
+
+#[test]
+fn starts_not() {
+    let mut checkout = Checkout::new();
+    checkout.run(&["image-build"]).status(0);
+    checkout.failing(&["own command"]);
+    let done = checkout.run(&["image-test"]).status(1).says("server own command");
+    done.called("--user 4321:100 --network none").called("target=/home/jovyan,volume-nocopy");
+    // As if the entry point ended before anything of it ran.
+    checkout.failing(&[]);
+    checkout.fail("volume create", 1, "no space left on device\n");
+    checkout.run(&["image-test"]).status(1).says("no space left on device");
+    checkout.mend();
+    checkout.run(&["image-test"]).status(0);
+    assert_eq!(checkout.knows()["volumes"], json!([]));
+    assert_eq!(containers(&checkout), 0);
+}
