@@ -18,7 +18,7 @@ def main() -> None:
     loop = ["restart-loop"] if os.environ.get("RESTARTABLE") in ("yes", "1") else []
     extra = shlex.split(os.environ.get("NOTEBOOK_ARGS", ""))
     command = [*loop, "jupyter", frontend, *extra, *arguments]
-    print("start-notebook.py: running", shlex.join(command), file=sys.stderr, flush=True)
+    print("Executing the command:", shlex.join(command), file=sys.stderr, flush=True)
     os.execvp(command[0], command)
 
 

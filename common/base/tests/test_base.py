@@ -15,6 +15,8 @@ from pathlib import Path
 IMAGE = os.environ["BASE_IMAGE"]
 DOCKER = os.environ["DOCKER"]
 LIMIT_MB = 550
+# Seconds for a server to start beside the others.
+START_LIMIT = 120
 
 numbers = itertools.count()
 servers: dict[str, str] = {}
@@ -44,6 +46,21 @@ SERVERS = {
         "--env=NOTEBOOK_ARGS=list",
     ],
     "hub": ["--env=JUPYTERHUB_API_TOKEN=secret", "--env=NOTEBOOK_ARGS=--debug"],
+    "server": ["--env=DOCKER_STACKS_JUPYTER_CMD=server", "--env=RESTARTABLE=yes"],
+    "nbclassic": [
+        "--env=DOCKER_STACKS_JUPYTER_CMD=nbclassic",
+        "--env=JUPYTER_RUNTIME_DIR=/tmp/elsewhere",
+        "--env=HTTP_PROXY=http://127.0.0.1:9",
+        "--env=HTTPS_PROXY=http://127.0.0.1:9",
+    ],
+    "start.sh": [],
+    "group": ["--user=5000", "--group-add=users", "--env=JUPYTER_PORT=8171"],
+}
+
+# Started with a command in the place of start-notebook.py without arguments.
+COMMANDS = {
+    "https": ["start-notebook.sh", "--ServerApp.allow_password_change=False"],
+    "start.sh": ["start.sh", "jupyter", "lab", "--ServerApp.base_url=/x"],
 }
 
 
@@ -62,7 +79,8 @@ def setUpModule() -> None:
     unittest.addModuleCleanup(lambda: docker("rm", "--force", "--volumes", *servers.values()))
     for name, options in SERVERS.items():
         servers[name] = new_name()
-        started = docker("run", "--detach", "--name", servers[name], *options, IMAGE)
+        command = COMMANDS.get(name, [])
+        started = docker("run", "--detach", "--name", servers[name], *options, IMAGE, *command)
         assert started.returncode == 0, started.stderr
 
 
@@ -134,10 +152,10 @@ class ImageTest(unittest.TestCase):
         self.assertEqual(self.output("command -v uv gcc; :"), "")
 
     def test_python(self):
-        programs = "lab notebook nbconvert execute kernelspec"
+        programs = "lab notebook server nbclassic nbconvert execute kernelspec"
         programs = " ".join(f"jupyter-{it}" for it in programs.split())
         found = self.output(f"command -v {programs} jupyterhub-singleuser papermill pip")
-        self.assertEqual(found.count("/opt/conda/bin/"), 8)
+        self.assertEqual(found.count("/opt/conda/bin/"), 10)
         self.assertEqual(self.output("pip check"), "No broken requirements found.")
         version = "import sys; print(sys.prefix, *sys.version_info[:2])"
         self.assertEqual(self.output(f"python -c '{version}'"), "/opt/conda 3 13")
@@ -242,6 +260,15 @@ class RootTest(ContainerTest):
         options += ["--env=CHOWN_EXTRA_OPTS=-R"]
         self.assertEqual(self.output(script, *options).split(), ["2345", "2345", "2345"])
 
+    def test_mounted_folders_stay_as_they_are(self):
+        """A new account's home is a copy: what is mounted in jovyan's is not moved or removed."""
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder, "kept").write_text("as it was")
+            options = ["--user=root", "--workdir=/home", "--env=NB_USER=astro"]
+            options += ["--env=CHOWN_HOME=yes", f"--volume={folder}:/home/jovyan/data"]
+            self.assertEqual(self.output("cat /home/astro/data/kept", *options), "as it was")
+            self.assertEqual(Path(folder, "kept").read_text(), "as it was")
+
     def test_a_failing_chown_fails(self):
         options = ["--user=root", "--env=CHOWN_EXTRA=/nowhere"]
         self.assertIn("/nowhere", self.run_in("id", *options, status=1).stderr)
@@ -278,6 +305,10 @@ class UserTest(ContainerTest):
         script = f"id -u; id -g; touch ~/x /opt/conda/x; python -c '{name}'"
         self.assertEqual(self.output(script, "--user=4321:100"), "4321\n100\njovyan")
         self.assertEqual(self.output(script, "--user=4321", "--group-add=users"), "4321\n0\njovyan")
+
+    def test_umask_is_jupyter_s_alone(self):
+        """NB_UMASK changes what the server creates, not what hooks and other commands do."""
+        self.assertEqual(self.output("umask", "--env=NB_UMASK=007"), "0022")
 
     def test_home_that_is_not_writable(self):
         run = self.run_in("id", "--user=4321:4321")
@@ -381,14 +412,14 @@ class ServerTest(unittest.TestCase):
         return run.stdout + run.stderr
 
     def wait_for_log(self, name: str, text: str, count: int = 1) -> None:
-        end = time.monotonic() + 60
+        end = time.monotonic() + START_LIMIT
         while self.logs(name).count(text) < count:
             self.assertLess(time.monotonic(), end, self.logs(name))
             time.sleep(0.5)
 
     def healthy(self, name: str) -> str:
         """Wait until the server is healthy; return what its health check said last."""
-        end = time.monotonic() + 60
+        end = time.monotonic() + START_LIMIT
         while True:
             state = json.loads(docker("inspect", servers[name]).stdout)[0]["State"]
             if state["Health"]["Status"] == "healthy":
@@ -404,7 +435,21 @@ class ServerTest(unittest.TestCase):
 
     def test_plain(self):
         self.assertIn("http://127.0.0.1:8888/api", self.healthy("plain"))
-        self.assertIn("running jupyter lab\n", self.logs("plain"))
+        self.assertIn("Executing the command: jupyter lab\n", self.logs("plain"))
+
+    def test_healthy_under_every_command(self):
+        """Whatever starts the server, wherever it listens and keeps its files."""
+        answers = {
+            "server": "http://127.0.0.1:8888/api",
+            "nbclassic": "http://127.0.0.1:8888/api",
+            "start.sh": "http://127.0.0.1:8888/x/api",
+            "group": "http://127.0.0.1:8171/api",
+        }
+        for name, answer in answers.items():
+            self.assertIn(answer, self.healthy(name))
+        commands = {"server": "restart-loop jupyter server", "nbclassic": "jupyter nbclassic"}
+        for name, command in commands.items():
+            self.assertIn(f"Executing the command: {command}\n", self.logs(name))
 
     def test_empty_home_of_a_hub(self):
         for name in ("hub home", "own home"):
@@ -418,19 +463,21 @@ class ServerTest(unittest.TestCase):
 
     def test_nb_umask_and_command(self):
         self.healthy("root")
-        self.assertIn("running jupyter notebook\n", self.logs("root"))
+        self.assertIn("Executing the command: jupyter notebook\n", self.logs("root"))
         status = self.output("root", "cat /proc/$(pgrep --uid 2345 --oldest jupyter)/status")
         self.assertIn("Umask:\t0027", status)
         self.assertIn("Uid:\t2345\t2345\t2345\t2345", status)
 
     def test_restartable(self):
         self.wait_for_log("restarting", "starting again", 2)
+        run = docker("exec", servers["restarting"], "jupyter-healthcheck")
+        self.assertEqual((run.returncode, run.stdout), (1, "no server has been started\n"))
         start = time.monotonic()
         docker("stop", "--time=9", servers["restarting"])
         self.assertLess(time.monotonic() - start, 8, "the loop ignored SIGTERM")
 
     def test_hub(self):
-        self.wait_for_log("hub", "running jupyterhub-singleuser --debug\n")
+        self.wait_for_log("hub", "Executing the command: jupyterhub-singleuser --debug\n")
 
     def test_stopped_by_sigterm(self):
         self.healthy("plain")

@@ -3,6 +3,7 @@ its home directory that they need, since a hub's volume hides that."""
 
 import os
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,8 +21,9 @@ def test_files(plan: Plan, report: Report) -> None:
     places = {"HOME": home, "CONDA_DIR": paths.CONDA_DIR, "/opt/environments": paths.ENVIRONMENTS}
     for name, folder in places.items():
         if plan.wants("", "permissions", name):
-            closed = list(_closed_folders(folder))
-            report.add(Result("", "permissions", name, _message(closed)))
+            started = time.monotonic()
+            message = _message(list(_closed_folders(folder)))
+            report.add(Result("", "permissions", name, message, time.monotonic() - started))
     if plan.wants("", "home", "kernelspecs"):
         report.add(Result("", "home", "kernelspecs", _hidden_kernels(home)))
 
