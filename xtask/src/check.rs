@@ -13,13 +13,29 @@ pub(crate) mod generated_dockerfile;
 pub(crate) mod script_strict;
 pub(crate) mod setup_env_untracked;
 pub(crate) mod dockerignore_literal;
-pub(crate) mod secret_in_layer;
 pub(crate) mod private_key;
 pub(crate) mod secret_plaintext;
 pub(crate) mod decrypted_copy;
+pub(crate) mod flag_first;
+pub(crate) mod download_unchecked;
+pub(crate) mod secret_in_layer;
+pub(crate) mod notebook;
+pub(crate) mod notebook_valid;
+pub(crate) mod notebook_outputs;
+pub(crate) mod notebook_kernel;
+pub(crate) mod settings_template;
+pub(crate) mod file_kind;
+pub(crate) mod file_name;
+pub(crate) mod text_file;
+pub(crate) mod large_file;
+pub(crate) mod mission_name;
+pub(crate) mod switch;
+pub(crate) mod fix;
 
 use std::{
-    os::unix::fs::PermissionsExt as _,
+    collections::BTreeSet,
+    ffi::OsStr,
+    os::unix::{ffi::OsStrExt as _, fs::PermissionsExt as _},
     path::{Path, PathBuf},
 };
 
@@ -31,33 +47,40 @@ use crate::{
     repo::{Mission, Repo},
     report::Finding,
     secrets::plaintext::Named,
+    tree::{self, Content},
 };
 
 /// What the rules look at, read before any of them runs.
 #[derive(Debug, Default)]
 pub(crate) struct Facts {
-    /// What git tracks or would track: everything that is not ignored.
+    /// What git tracks or would track: everything that is not ignored. Sorted.
     pub(crate) files: Vec<File>,
     /// What lies in clones of secrets repositories, ignored by their git or not.
     pub(crate) secrets: Vec<File>,
     pub(crate) missions: Vec<MissionFacts>,
+    /// Folders whose names no mission or environment may have.
+    pub(crate) refused: Vec<Finding>,
 }
 
 /// A file of the checkout.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct File {
     /// Relative to the root.
     pub(crate) path: PathBuf,
     pub(crate) executable: bool,
-    /// Empty when it is not UTF-8.
+    pub(crate) is_link: bool,
+    pub(crate) size: u64,
+    /// Empty when [`File::unreadable`] says why, and for links.
     pub(crate) text: String,
+    /// See [`Content::unreadable`].
+    pub(crate) unreadable: Option<Finding>,
 }
 
 /// A mission; see [`Sources::custom`] for one that keeps a Dockerfile of its own.
 #[derive(Debug)]
 pub(crate) struct MissionFacts {
     pub(crate) sources: Sources,
-    /// The sources, understood, or why they are not; no findings for a Dockerfile of its own.
+    /// The sources, understood, or why they are not; for a Dockerfile of its own, what is wrong with it.
     pub(crate) model: Result<Model, Vec<Finding>>,
     /// The Dockerfile as it is; `None` when there is none.
     pub(crate) dockerfile: Option<String>,
@@ -87,10 +110,22 @@ pub(crate) const RULES: &[Rule] = &[
     script_strict::RULE,
     setup_env_untracked::RULE,
     dockerignore_literal::RULE,
-    secret_in_layer::RULE,
     private_key::RULE,
     secret_plaintext::RULE,
     decrypted_copy::RULE,
+    flag_first::RULE,
+    download_unchecked::RULE,
+    secret_in_layer::RULE,
+    notebook_valid::RULE,
+    notebook_outputs::RULE,
+    notebook_kernel::RULE,
+    settings_template::RULE,
+    mission_name::RULE,
+    file_name::RULE,
+    file_kind::RULE,
+    text_file::RULE,
+    large_file::RULE,
+    switch::RULE,
 ];
 
 /// The rules, as `check --help` lists them.
@@ -99,9 +134,11 @@ pub(crate) fn help() -> String {
     format!("Rules:\n{}", lines.collect::<Vec<_>>().join("\n"))
 }
 
-/// What all rules find, sorted.
+/// What all rules find and no file switches off, sorted.
 pub(crate) fn findings(facts: &Facts) -> Vec<Finding> {
-    found(facts, |_| true)
+    let mut res = switch::apply(facts, found(facts, |_| true));
+    res.sort();
+    res
 }
 
 /// Why `mission` must not be built.
@@ -128,18 +165,16 @@ impl Facts {
     pub(crate) fn read(repo: &Repo) -> anyhow::Result<Facts> {
         let list = cmd!(repo.root, "git ls-files -z --cached --others --exclude-standard");
         let mut files = Vec::new();
-        for name in process::read(&list)?.split_terminator('\0') {
-            let path = repo.root.join(name);
-            if path.is_file() {
-                files.push(File::read(repo, &path)?);
-            }
+        for name in process::bytes(&list)?.split(|it| *it == 0).filter(|it| !it.is_empty()) {
+            files.extend(File::read(&repo.root, Path::new(OsStr::from_bytes(name)))?);
         }
         files.sort_by(|a, b| a.path.cmp(&b.path));
         files.dedup_by(|a, b| a.path == b.path);
         let missions = repo.missions.iter().map(|it| MissionFacts::read(repo, it));
+        let missions = missions.collect::<anyhow::Result<_>>()?;
         let mut secrets = Vec::new();
         collect(repo, &repo.root.join("secrets"), &mut secrets)?;
-        Ok(Facts { files, secrets, missions: missions.collect::<anyhow::Result<_>>()? })
+        Ok(Facts { files, secrets, missions, refused: repo.refused.clone() })
     }
 
     /// Paths and texts of this repository and of the secrets clones, for rules about secrets.
@@ -153,27 +188,53 @@ impl Facts {
         self.missions.iter().filter_map(|it| Some((&it.sources, it.model.as_ref().ok()?)))
     }
 
+    /// Whether there is a file `path`, or a folder with files.
+    pub(crate) fn has(&self, path: &Path) -> bool {
+        let first = self.files.partition_point(|it| it.path.as_path() < path);
+        self.files.get(first).is_some_and(|it| it.path.starts_with(path))
+    }
+
     /// Dockerfiles and parts of them that people write.
     pub(crate) fn dockerfiles(&self) -> impl Iterator<Item = &File> {
         let is_dockerfile = |it: &&File| {
             let name = it.path.file_name().map_or("".into(), |it| it.to_string_lossy());
             name == "Dockerfile" || name.starts_with("Dockerfile.") && !name.ends_with("ignore")
         };
-        let is_generated = |file: &File| {
-            let mut missions = self.missions.iter().filter(|it| it.sources.custom.is_some());
-            missions.any(|it| it.sources.mission.join("Dockerfile") == file.path)
-        };
-        self.files.iter().filter(is_dockerfile).filter(move |it| !is_generated(it))
+        let generated = self.generated();
+        self.files.iter().filter(is_dockerfile).filter(move |it| !generated.contains(&it.path))
+    }
+
+    /// The Dockerfiles that nobody writes.
+    pub(crate) fn generated(&self) -> BTreeSet<PathBuf> {
+        let missions = self.missions.iter().map(|it| &it.sources);
+        let custom = missions.filter(|it| it.custom.is_some());
+        custom.map(|it| it.mission.join("Dockerfile")).collect()
     }
 }
 
 impl File {
-    fn read(repo: &Repo, path: &Path) -> anyhow::Result<File> {
-        Ok(File {
-            path: repo.relative(path).to_owned(),
-            executable: fs::metadata(path)?.permissions().mode() & 0o111 != 0,
-            text: String::from_utf8(fs::read(path)?).unwrap_or_default(),
-        })
+    /// Reads `path`, which is relative to `root`; `None` when git knows it and it is gone, and for a
+    /// repository of its own.
+    fn read(root: &Path, path: &Path) -> anyhow::Result<Option<File>> {
+        let Ok(metadata) = fs::symlink_metadata(root.join(path)) else { return Ok(None) };
+        if metadata.is_dir() {
+            return Ok(None);
+        }
+        let Content { size, text, is_link, unreadable } = Content::read(root, path)?;
+        let executable = metadata.is_file() && metadata.permissions().mode() & 0o111 != 0;
+        Ok(Some(File { path: path.to_owned(), executable, is_link, size, text, unreadable }))
+    }
+
+    /// Something is wrong with this file, as a whole or in a line.
+    pub(crate) fn finding(
+        &self,
+        rule: &'static str,
+        line: Option<usize>,
+        what: impl Into<String>,
+        fix: impl Into<String>,
+    ) -> Finding {
+        let file = tree::shown(&self.path);
+        Finding { file, line, rule, what: what.into(), fix: fix.into() }
     }
 }
 
@@ -189,19 +250,29 @@ fn collect(repo: &Repo, dir: &Path, res: &mut Vec<File>) -> anyhow::Result<()> {
         if entry.file_type()?.is_dir() && !is_hidden_folder {
             collect(repo, &entry.path(), res)?;
         } else if entry.file_type()?.is_file() {
-            res.push(File::read(repo, &entry.path())?);
+            res.extend(File::read(&repo.root, repo.relative(&entry.path()))?);
         }
     }
     Ok(())
 }
 
 impl MissionFacts {
+    /// Whether it keeps a Dockerfile of its own.
+    pub(crate) fn is_by_hand(&self) -> bool {
+        self.sources.custom.is_none() && self.dockerfile.is_some()
+    }
+
     fn read(repo: &Repo, mission: &Mission) -> anyhow::Result<MissionFacts> {
         let sources = Sources::read(repo, mission)?;
         let path = mission.dockerfile();
-        let dockerfile = if path.is_file() { Some(fs::read_to_string(path)?) } else { None };
+        let relative = repo.relative(&path);
+        let content = Content::follow(&repo.root, relative)?;
+        let dockerfile = path.is_file().then_some(content.text.clone());
         let model = match (&sources.custom, &dockerfile) {
-            (None, Some(_)) => Err(Vec::new()),
+            (None, Some(text)) => {
+                let own = content.unreadable.into_iter().chain(dockerfile::own(relative, text));
+                Err(sources.unreadable.iter().cloned().chain(own).collect())
+            }
             _ => sources.model(),
         };
         Ok(MissionFacts { sources, model, dockerfile })

@@ -162,7 +162,7 @@ Examples:
     SecretsPush(SecretsOf),
     /// Everything that can be checked without an engine; the pre-commit hook
     #[command(after_help = crate::check::help())]
-    Check,
+    Check(Check),
     /// Each setting, its value and where it came from
     Config(Missions),
     /// The missions and their environments
@@ -361,6 +361,16 @@ impl Freeze {
             _ => Some("USE_FROZEN=0"),
         }
     }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// Only what is found in these files or folders; none means all that git does not ignore
+    #[arg(value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Mend what needs no decision: outputs, line ends, modes, generated Dockerfiles
+    #[arg(long)]
+    pub(crate) fix: bool,
 }
 
 #[derive(Debug, Args)]

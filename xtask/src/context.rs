@@ -4,11 +4,13 @@
 use std::{
     collections::BTreeMap,
     os::unix::fs::PermissionsExt as _,
-    path::{Component, Path, PathBuf},
+    path::{Path, PathBuf},
 };
 
 use anyhow::{Context as _, bail};
 use fs_err as fs;
+
+use crate::tree::stays_inside;
 
 /// Files by their path in the context. Empty folders are left out, as in git.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -180,20 +182,6 @@ impl Filter {
         }
         Ok(res)
     }
-}
-
-/// Whether a link at `name` to `target` stays inside the folder that `name` is relative to.
-fn stays_inside(name: &Path, target: &Path) -> bool {
-    let mut depth = name.components().count() - 1;
-    for component in target.components() {
-        match component {
-            Component::CurDir => (),
-            Component::Normal(_) => depth += 1,
-            Component::ParentDir if depth > 0 => depth -= 1,
-            _ => return false,
-        }
-    }
-    true
 }
 
 /// As `create_dir_all`, with mode 0755 whatever the umask is.

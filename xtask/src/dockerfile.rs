@@ -18,7 +18,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::Context as _;
 use fs_err as fs;
 
 use crate::{
@@ -26,6 +25,7 @@ use crate::{
     repo::{Mission, Repo},
     report::Finding,
     specs,
+    tree::{self, Content},
 };
 
 /// Where the last steps of every mission's image are.
@@ -66,6 +66,8 @@ pub(crate) struct Sources {
     pub(crate) files: BTreeMap<PathBuf, String>,
     /// Files below `default-home-contents/`, relative to it.
     pub(crate) home: Vec<PathBuf>,
+    /// Why some of the texts are empty.
+    pub(crate) unreadable: Vec<Finding>,
 }
 
 /// The sources, understood.
@@ -79,30 +81,43 @@ pub(crate) struct Model {
 }
 
 impl Sources {
+    /// What is no text, is not there or leads out of the tree is kept as a finding.
+    ///
     /// # Errors
-    /// A file that cannot be read, or whose name is no UTF-8.
+    /// The disk or a file's permissions do not let it be read.
     pub(crate) fn read(repo: &Repo, mission: &Mission) -> anyhow::Result<Sources> {
-        let text = |path: &Path| -> anyhow::Result<Text> {
-            let text = fs::read_to_string(path)?;
-            Ok(Text { path: repo.relative(path).to_owned(), text })
+        let mut unreadable = Vec::new();
+        let mut content = |path: &Path, needs_text: bool| {
+            let content = Content::follow(&repo.root, repo.relative(path))?;
+            let is_text_needed = |it: &Finding| needs_text || it.rule == tree::KIND;
+            unreadable.extend(content.unreadable.filter(is_text_needed));
+            anyhow::Ok(content.text)
         };
+        let mut text = |path: &Path| -> anyhow::Result<Text> {
+            Ok(Text { path: repo.relative(path).to_owned(), text: content(path, true)? })
+        };
+        let custom = mission.custom().map(|it| text(&it)).transpose()?;
+        let trailer = text(&repo.root.join(TRAILER))?;
         let environments = mission.dir.join("environments");
         let home = mission.dir.join("default-home-contents");
         let mut files = BTreeMap::new();
         for path in walk(&environments, is_hidden)? {
-            path.to_str().with_context(|| format!("{}: the name is no UTF-8", path.display()))?;
-            let name = relative(&path, &environments);
-            let text = if is_list(&name) { fs::read(&path)? } else { Vec::new() };
-            // What is no UTF-8 is found by who reads it as a list, with its line.
-            files.insert(name, String::from_utf8_lossy(&text).into_owned());
+            if repo.is_refused(&path) {
+                continue;
+            }
+            let name = PathBuf::from(relative(&path, &environments).to_string_lossy().as_ref());
+            let text =
+                if is_list(&name) { content(&path, tree::is_text(&name))? } else { String::new() };
+            files.insert(name, text);
         }
         Ok(Sources {
             mission: repo.relative(&mission.dir).to_owned(),
-            custom: mission.custom().map(|it| text(&it)).transpose()?,
-            trailer: text(&repo.root.join(TRAILER))?,
+            custom,
+            trailer,
             environments: mission.environments.iter().map(|it| it.name.clone()).collect(),
             files,
             home: walk(&home, |_| false)?.iter().map(|it| relative(it, &home)).collect(),
+            unreadable,
         })
     }
 
@@ -110,6 +125,9 @@ impl Sources {
     /// All that no builder would read, or that the generator cannot follow.
     pub(crate) fn model(&self) -> Result<Model, Vec<Finding>> {
         let Some(custom) = &self.custom else { return Err(vec![self.lacks_custom()]) };
+        if !self.unreadable.is_empty() {
+            return Err(self.unreadable.clone());
+        }
         let custom = parse::parse(&custom.path, &custom.text);
         let trailer = parse::parse(&self.trailer.path, &self.trailer.text);
         let files = match (custom, trailer) {
@@ -144,6 +162,12 @@ impl Sources {
     /// All lists of packages, of both modes, relative to `environments/`.
     pub(crate) fn specs(&self) -> BTreeSet<PathBuf> {
         specs::all(&self.files)
+    }
+
+    /// Whether a file below `environments/` has a text that could not be read.
+    pub(crate) fn is_unreadable(&self, file: &Path) -> bool {
+        let path = self.path_of(file);
+        self.unreadable.iter().any(|it| it.file == path)
     }
 
     /// A file below `environments/`, relative to the root of the checkout.

@@ -3,7 +3,9 @@
 use std::{
     env,
     ffi::OsStr,
+    fs::Permissions,
     io::Write as _,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
 
@@ -42,18 +44,28 @@ pub(crate) fn write_all(files: &[(&Path, &[u8])]) -> anyhow::Result<Vec<PathBuf>
     Ok(res)
 }
 
-/// A temporary file beside `path`, removed unless it is renamed.
+/// Lets everybody execute `path` who may read it.
+///
+/// # Errors
+/// It is not ours.
+pub(crate) fn make_executable(path: &Path) -> anyhow::Result<()> {
+    let mode = fs::metadata(path)?.permissions().mode();
+    Ok(fs::set_permissions(path, Permissions::from_mode(mode | (mode & 0o444) >> 2))?)
+}
+
+/// A temporary file beside `path`, with its mode, removed unless it is renamed.
 fn stage(path: &Path, text: &[u8]) -> anyhow::Result<NamedTempFile> {
     let dir = path.parent().context("a file has a folder")?;
     let name = path.file_name().context("a file has a name")?.to_string_lossy();
     let prefix = format!(".{name}.");
     fs::create_dir_all(dir)?;
     remove_leftovers(dir, &prefix)?;
+    let mode = fs::metadata(path).map_or(0o644, |it| it.permissions().mode() & 0o777);
     fault("before-write");
     let mut file = tempfile::Builder::new()
         .prefix(&prefix)
         .suffix(SUFFIX)
-        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
+        .permissions(Permissions::from_mode(mode))
         .tempfile_in(dir)
         .with_context(|| format!("cannot write in {}", dir.display()))?;
     file.write_all(text).with_context(|| format!("cannot write {}", path.display()))?;

@@ -9,6 +9,7 @@ mod settings;
 mod config;
 mod repo;
 mod specs;
+mod tree;
 mod dockerfile;
 mod context;
 mod image;

@@ -6,6 +6,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use fs_err as fs;
 
+use crate::{
+    failure::Failure,
+    report::{self, Finding},
+    tree,
+};
+
 /// A checkout of this repository.
 #[derive(Debug, Clone)]
 pub(crate) struct Repo {
@@ -13,7 +19,12 @@ pub(crate) struct Repo {
     pub(crate) root: PathBuf,
     /// Sorted by name.
     pub(crate) missions: Vec<Mission>,
+    /// Folders that are left out, since neither docker nor conda would take their names.
+    pub(crate) refused: Vec<Finding>,
 }
+
+/// The rule about names of missions and environments.
+pub(crate) const RULE: &str = "mission-name";
 
 /// `missions/<name>/`: one image, one hub deployment.
 #[derive(Debug, Clone)]
@@ -37,13 +48,28 @@ impl Repo {
     /// Lists the missions below `root`.
     ///
     /// # Errors
-    /// A folder that cannot be read, or a name that docker or conda would not take.
+    /// A folder that cannot be read.
     pub(crate) fn read(root: &Path) -> anyhow::Result<Repo> {
-        let missions = folders(&root.join("missions"))?
-            .into_iter()
-            .map(|(name, dir)| Mission::read(name, dir))
-            .collect::<anyhow::Result<Vec<_>>>()?;
-        Ok(Repo { root: root.to_owned(), missions })
+        let mut refused = Vec::new();
+        let mut missions = Vec::new();
+        for (name, dir) in folders(root, "missions", bad_mission_name, &mut refused)? {
+            let inside = format!("missions/{name}/environments");
+            let environments = folders(root, &inside, bad_environment_name, &mut refused)?
+                .into_iter()
+                .map(|(name, dir)| Environment { name, dir })
+                .collect();
+            missions.push(Mission { name, dir, environments });
+        }
+        Ok(Repo { root: root.to_owned(), missions, refused })
+    }
+
+    /// # Errors
+    /// There is a folder whose name cannot be a mission's or an environment's: a wrong request.
+    pub(crate) fn check_names(&self) -> anyhow::Result<()> {
+        match self.refused.as_slice() {
+            [] => Ok(()),
+            refused => Err(Failure::Request(report::text(refused.to_vec())).into()),
+        }
     }
 
     /// # Errors
@@ -59,6 +85,12 @@ impl Repo {
         })
     }
 
+    /// Whether `path` is in a folder that is left out.
+    pub(crate) fn is_refused(&self, path: &Path) -> bool {
+        let path = self.relative(path);
+        self.refused.iter().any(|it| path.starts_with(&it.file))
+    }
+
     /// `path` as people write it: relative to the root.
     pub(crate) fn relative<'a>(&self, path: &'a Path) -> &'a Path {
         path.strip_prefix(&self.root).unwrap_or(path)
@@ -66,16 +98,6 @@ impl Repo {
 }
 
 impl Mission {
-    fn read(name: String, dir: PathBuf) -> anyhow::Result<Mission> {
-        check_mission_name(&name).with_context(|| dir.display().to_string())?;
-        let folders = folders(&dir.join("environments"))?;
-        for (name, dir) in &folders {
-            check_environment_name(name).with_context(|| dir.display().to_string())?;
-        }
-        let environments = folders.into_iter().map(|(name, dir)| Environment { name, dir });
-        Ok(Mission { name, dir, environments: environments.collect() })
-    }
-
     /// `None` for a mission that keeps a Dockerfile of its own.
     pub(crate) fn custom(&self) -> Option<PathBuf> {
         Some(self.dir.join("Dockerfile.custom")).filter(|it| it.is_file())
@@ -113,18 +135,31 @@ pub(crate) fn nearest<'a>(
         .map(|(_, it)| it)
 }
 
-/// Visible folders in `dir` with their names, sorted; nothing when `dir` does not exist.
-fn folders(dir: &Path) -> anyhow::Result<Vec<(String, PathBuf)>> {
-    if !dir.is_dir() {
+/// Visible folders in `dir` with their names, sorted; nothing when `dir` does not exist. What `bad`
+/// says of a name is added to `refused`.
+fn folders(
+    root: &Path,
+    dir: &str,
+    bad: fn(&str) -> Option<Bad>,
+    refused: &mut Vec<Finding>,
+) -> anyhow::Result<Vec<(String, PathBuf)>> {
+    if !root.join(dir).is_dir() {
         return Ok(Vec::new());
     }
     let mut res = Vec::new();
-    for entry in fs::read_dir(dir)? {
+    for entry in fs::read_dir(root.join(dir))? {
         let entry = entry?;
         let path = entry.path();
         let name = entry.file_name().to_string_lossy().into_owned();
-        if !name.starts_with('.') && path.is_dir() {
-            res.push((name, path));
+        if name.starts_with('.') || !path.is_dir() {
+            continue;
+        }
+        match bad(&name) {
+            None => res.push((name, path)),
+            Some(Bad { what, fix }) => {
+                let file = tree::shown(path.strip_prefix(root).unwrap_or(&path));
+                refused.push(Finding { file, line: None, rule: RULE, what, fix: fix.to_owned() });
+            }
         }
     }
     res.sort();
@@ -137,31 +172,44 @@ const IMAGES: &[&str] = &["rootfs", "base", "common", "registry"];
 /// The kernel of the base, whatever Jupyter calls it there.
 const BASE_KERNEL: &str = "python3";
 
+/// Why a name cannot be taken, and the remedy.
+struct Bad {
+    what: String,
+    fix: &'static str,
+}
+
 /// # Errors
 /// No mission can have this name.
 pub(crate) fn check_mission_name(name: &str) -> anyhow::Result<()> {
-    if IMAGES.contains(&name) {
-        bail!("`{name}` is an image that missions are built on; choose another name");
-    }
-    check_name(name)
+    bad_mission_name(name).map_or(Ok(()), |it| bail!("{}; {}", it.what, it.fix))
 }
 
 /// # Errors
 /// No environment can have this name.
 pub(crate) fn check_environment_name(name: &str) -> anyhow::Result<()> {
-    if name == BASE_KERNEL {
-        bail!("`{name}` is the kernel of the base; choose another name");
-    }
-    check_name(name)
+    bad_environment_name(name).map_or(Ok(()), |it| bail!("{}; {}", it.what, it.fix))
 }
 
-fn check_name(name: &str) -> anyhow::Result<()> {
-    if !is_name(name) {
-        bail!(
-            "`{name}` cannot name an image or an environment; use lower-case letters, digits, `-`, `_` and `.`"
-        );
+fn bad_mission_name(name: &str) -> Option<Bad> {
+    if IMAGES.contains(&name) {
+        let what = format!("`{name}` is an image that missions are built on");
+        return Some(Bad { what, fix: "choose another name" });
     }
-    Ok(())
+    bad_name(name)
+}
+
+fn bad_environment_name(name: &str) -> Option<Bad> {
+    if name == BASE_KERNEL {
+        let what = format!("`{name}` is the kernel of the base");
+        return Some(Bad { what, fix: "choose another name" });
+    }
+    bad_name(name)
+}
+
+fn bad_name(name: &str) -> Option<Bad> {
+    let what = format!("`{}` cannot name an image or an environment", name.escape_debug());
+    let fix = "use lower-case letters, digits, `-`, `_` and `.`";
+    (!is_name(name)).then_some(Bad { what, fix })
 }
 
 /// What docker takes as a repository's name and conda as an environment's.

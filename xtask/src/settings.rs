@@ -5,12 +5,12 @@
 use std::{collections::BTreeMap, path::Path};
 
 use anyhow::{Context as _, bail};
-use fs_err as fs;
 use serde::Serialize;
 
 use crate::{
     repo::nearest,
     setup_env::{self, Assigned, Scope, Vars},
+    tree,
 };
 
 /// Every setting, in the order of `setup-env.template`, which says what each means.
@@ -44,7 +44,7 @@ pub(crate) const NAMES: &[&str] = &[
 const LOWER_CASE_TOO: &[&str] = &["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"];
 
 const FILE: &str = "setup-env";
-const TEMPLATE: &str = "setup-env.template";
+pub(crate) const TEMPLATE: &str = "setup-env.template";
 
 /// One evaluated setting.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -75,11 +75,11 @@ impl Sources {
     /// # Errors
     /// A file cannot be read, or a flag is not `NAME=value` with a known name.
     pub(crate) fn read(root: &Path, set: &[String], environment: Vars) -> anyhow::Result<Sources> {
-        let file = root.join(FILE);
+        let has_file = root.join(FILE).exists();
         Ok(Sources {
             root: root.display().to_string(),
-            template: fs::read_to_string(root.join(TEMPLATE))?,
-            file: file.exists().then(|| fs::read_to_string(&file)).transpose()?,
+            template: tree::read_text(root, Path::new(TEMPLATE))?,
+            file: has_file.then(|| tree::read_text(root, Path::new(FILE))).transpose()?,
             environment,
             flags: set.iter().map(|it| flag(it)).collect::<anyhow::Result<_>>()?,
         })

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 
 /// Values by name.
 pub(crate) type Vars = BTreeMap<String, String>;
@@ -26,27 +26,45 @@ pub(crate) struct Scope<'a> {
     pub(crate) ambient: &'a Vars,
 }
 
+/// The first line that cannot be read, counted from 1, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Unreadable {
+    pub(crate) line: usize,
+    pub(crate) what: String,
+}
+
 /// Evaluates `text`, line by line.
 ///
 /// # Errors
 /// Anything outside the subset, with file, line and what to write instead.
 pub(crate) fn parse(text: &str, scope: &Scope<'_>) -> anyhow::Result<Assigned> {
-    let file = scope.file;
+    read(text, scope).map_err(|it| anyhow!("{}:{}: {}", scope.file, it.line, it.what))
+}
+
+/// As [`parse`].
+///
+/// # Errors
+/// As for [`parse`], without the file.
+pub(crate) fn read(text: &str, scope: &Scope<'_>) -> Result<Assigned, Unreadable> {
     if text.starts_with('\u{feff}') {
-        bail!("{file}:1: starts with a byte order mark; save the file as plain UTF-8");
+        let what = "starts with a byte order mark; save the file as plain UTF-8".to_owned();
+        return Err(Unreadable { line: 1, what });
     }
     let mut assigned = Assigned::new();
-    for (idx, line) in text.split('\n').enumerate() {
-        let line_no = idx + 1;
-        if line.ends_with('\r') {
-            bail!("{file}:{line_no}: the line ends in CR LF; save the file with LF line ends");
+    for (idx, text) in text.split('\n').enumerate() {
+        let line = idx + 1;
+        if text.ends_with('\r') {
+            let what = "the line ends in CR LF; save the file with LF line ends".to_owned();
+            return Err(Unreadable { line, what });
         }
-        let words = Line { rest: line, scope, assigned: &assigned }
-            .assignments()
-            .with_context(|| format!("{file}:{line_no}: cannot read `{}`", line.trim()))?;
+        let words = Line { rest: text, scope, assigned: &assigned }.assignments();
+        let words = words.map_err(|err| Unreadable {
+            line,
+            what: format!("cannot read `{}`: {err:#}", text.trim()),
+        })?;
         for (name, value) in words {
             if !scope.fixed.contains_key(&name) {
-                assigned.insert(name, (value, line_no));
+                assigned.insert(name, (value, line));
             }
         }
     }

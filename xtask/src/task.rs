@@ -98,7 +98,7 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<u8> {
         Task::SecretsDiff(args) => secrets::diff::run(&desk, args),
         Task::SecretsStatus(of) => secrets::status::run(&desk, of),
         Task::SecretsPush(of) => secrets::push::run(&desk, of),
-        Task::Check => check::run(&desk),
+        Task::Check(args) => check::run(&desk, args),
         Task::Config(missions) => config::run(&desk, missions),
         Task::List => list::run(&desk),
         Task::MissionNew(args) => mission_new::run(&desk, args),
@@ -156,8 +156,9 @@ impl<'a> Desk<'a> {
     /// The missions that `missions` asks for, each with its own settings.
     ///
     /// # Errors
-    /// An unknown mission, or a setting that is wrong.
+    /// An unknown mission, a name that cannot be one, or a setting that is wrong.
     pub(crate) fn named(&self, missions: &Missions) -> anyhow::Result<Vec<Named>> {
+        self.repo.check_names()?;
         let mut names = missions.missions.clone();
         if missions.all {
             names = self.repo.missions.iter().map(|it| it.name.clone()).collect();

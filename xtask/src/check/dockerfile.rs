@@ -1,8 +1,14 @@
 //! Dockerfiles use what every builder reads, and the generator can follow Dockerfile.custom.
 
+use std::path::Path;
+
 use crate::{
     check::{Facts, Rule},
-    dockerfile::parse::{self, parse},
+    dockerfile::{
+        parse::{self, parse},
+        refusals,
+        stages::Stages,
+    },
     report::Finding,
 };
 
@@ -12,6 +18,17 @@ pub(crate) const RULE: Rule = Rule {
     refuses: true,
     check,
 };
+
+/// What is wrong with the Dockerfile of a mission that keeps its own.
+pub(crate) fn own(path: &Path, text: &str) -> Vec<Finding> {
+    match parse(path, text) {
+        Ok(file) => {
+            let files = [file];
+            refusals::last_from(&files, &Stages::read(&files)).into_iter().collect()
+        }
+        Err(findings) => findings,
+    }
+}
 
 pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
     let by_hand = facts.dockerfiles().filter_map(|it| parse(&it.path, &it.text).err());

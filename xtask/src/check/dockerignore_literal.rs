@@ -1,6 +1,8 @@
 //! Build contexts are closed, and opened by literal names: with a pattern behind `!`, the builder of
 //! docker 20.10 sends an empty context and says nothing.
 
+use std::path::Path;
+
 use crate::{
     check::{Facts, File, Rule},
     report::Finding,
@@ -15,25 +17,67 @@ pub(crate) const RULE: Rule = Rule {
 
 pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
     let is_ignore = |it: &&File| it.path.to_string_lossy().ends_with(".dockerignore");
-    facts.files.iter().filter(is_ignore).flat_map(check_file).collect()
+    let files = facts.files.iter().filter(is_ignore).filter(|it| it.unreadable.is_none());
+    files.flat_map(|it| check_file(facts, it)).chain(missing(facts)).collect()
 }
 
-fn check_file(file: &File) -> Vec<Finding> {
-    let finding = |line: usize, what: String, fix: &str| {
-        let (file, fix) = (file.path.clone(), fix.to_owned());
-        Finding { file, line: Some(line), rule: RULE.name, what, fix }
-    };
-    let lines = file.text.lines().enumerate().map(|(at, line)| (at + 1, line.trim()));
+fn check_file(facts: &Facts, file: &File) -> Vec<Finding> {
+    let lines = file.text.trim_start_matches('\u{feff}').lines().enumerate();
+    let lines = lines.map(|(at, line)| (at + 1, line.trim()));
     let lines: Vec<_> = lines.filter(|(_, it)| !it.is_empty() && !it.starts_with('#')).collect();
     let first = lines.first().copied().unwrap_or((1, ""));
     let open = (first.1 != "*").then(|| {
-        let what = "the context is open: what is not named here is sent, too".to_owned();
-        finding(first.0, what, "start with a line `*`, then `!name` for what the build needs")
+        let what = "the context is open: what is not named here is sent, too";
+        let fix = "start with a line `*`, then `!name` for what the build needs";
+        file.finding(RULE.name, Some(first.0), what, fix)
     });
-    let is_pattern = |it: &str| it.starts_with('!') && it.contains(['*', '?', '[', '\\']);
-    let patterns = lines.iter().filter(|(_, it)| is_pattern(it)).map(|(line, text)| {
-        let what = format!("`{text}` gives an empty context with older builders");
-        finding(*line, what, "write the folder's name, or each file's")
+    let others = lines.iter().filter(|(_, it)| *it != "*").filter_map(|(line, text)| {
+        let (what, fix) = wrong(facts, file, text)?;
+        Some(file.finding(RULE.name, Some(*line), what, fix))
     });
-    open.into_iter().chain(patterns).collect()
+    open.into_iter().chain(others).collect()
+}
+
+/// What is wrong with a line, and the remedy.
+fn wrong(facts: &Facts, file: &File, text: &str) -> Option<(String, &'static str)> {
+    let is_pattern = |it: &str| it.contains(['*', '?', '[', '\\']);
+    let names = |it: &str| !it.is_empty() && !it.contains('/') && !is_pattern(it);
+    match text.strip_prefix('!') {
+        Some(name) if is_pattern(name) => {
+            let what = format!("`{text}` gives an empty context with older builders");
+            Some((what, "write the folder's name, or each file's"))
+        }
+        Some(name) if !is_there(facts, file, name) => {
+            Some((format!("git has nothing of that name: `{text}`"), "take the line out"))
+        }
+        Some(_) => None,
+        None if text.strip_prefix("**/").is_some_and(names) => None,
+        None => Some((
+            format!("`{text}` is not read here"),
+            "write `!name` for what is sent, `**/name` for what is left out of it",
+        )),
+    }
+}
+
+/// Whether the context has `name`. Of `x.dockerignore` it is not known where that is.
+fn is_there(facts: &Facts, file: &File, name: &str) -> bool {
+    let dir = file.path.parent().unwrap_or(Path::new(""));
+    let path = dir.join(name.trim_matches('/'));
+    let is_plain = file.path.file_name().is_some_and(|it| it == NAME);
+    !is_plain || facts.has(&path)
+}
+
+const NAME: &str = ".dockerignore";
+
+/// Missions without one.
+fn missing(facts: &Facts) -> impl Iterator<Item = Finding> {
+    let paths = facts.missions.iter().map(|it| it.sources.mission.join(NAME));
+    let missing = paths.filter(|it| !facts.has(it));
+    missing.map(|file| Finding {
+        file,
+        line: None,
+        rule: RULE.name,
+        what: "there is no such file, and the context of a mission is closed".to_owned(),
+        fix: "write the lines `*`, `!environments` and `!default-home-contents`".to_owned(),
+    })
 }

@@ -2,7 +2,7 @@
 //! commit, written as freezing writes it. Whether it is what the lists ask for: `freeze --check`.
 
 use crate::{
-    check::{Facts, Rule},
+    check::{Facts, Rule, text_file},
     frozen, specs,
 };
 
@@ -20,7 +20,10 @@ pub(crate) fn check(facts: &Facts) -> Vec<crate::report::Finding> {
         for env in sources.environments.iter().filter(|it| *it != specs::BASE) {
             let name = specs::frozen(env);
             if let Some(text) = sources.files.get(&name)
-                && let Err(problem) = frozen::canonical(&sources.path_of(&name), text, env)
+                // How lines end is `text-file`'s, and what is no text at all has none here.
+                && !sources.is_unreadable(&name)
+                && let Err(problem) =
+                    frozen::canonical(&sources.path_of(&name), &text_file::mended(text), env)
             {
                 res.push(problem.finding(RULE.name));
             }

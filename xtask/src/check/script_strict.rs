@@ -4,6 +4,7 @@
 use crate::{
     check::{Facts, File, Rule},
     report::Finding,
+    tree,
 };
 
 pub(crate) const RULE: Rule = Rule {
@@ -14,14 +15,47 @@ pub(crate) const RULE: Rule = Rule {
 };
 
 pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
-    facts.files.iter().flat_map(|it| [not_executable(it), not_strict(it)]).flatten().collect()
+    let checks = [not_executable, not_a_program, not_strict];
+    facts.files.iter().flat_map(|file| checks.map(|it| it(file))).flatten().collect()
 }
 
-fn not_executable(file: &File) -> Option<Finding> {
-    let path = file.path.display();
-    let fix = format!("run `chmod +x {path}`, or remove the line if others source the file");
-    let found = program(file).is_some() && !file.executable;
-    found.then(|| finding(file, "has a `#!` line and is not executable", fix))
+pub(crate) fn not_executable(file: &File) -> Option<Finding> {
+    let path = tree::shown(&file.path);
+    let path = path.display();
+    let has_program = program(file).is_some();
+    let (what, fix) = match has_program {
+        true => (
+            "has a `#!` line and is not executable",
+            ", or remove the line if others source the file",
+        ),
+        false => ("is not executable, and is started as a test", ""),
+    };
+    let found = (has_program || is_test(file)) && !file.executable;
+    found.then(|| finding(file, what, format!("run `chmod +x {path}`{fix}")))
+}
+
+fn not_a_program(file: &File) -> Option<Finding> {
+    let found = is_test(file) && program(file).is_none() && file.executable;
+    let fix = "begin it with `#!/bin/bash` or another program".to_owned();
+    found.then(|| finding(file, "is started as a test, and has no `#!` line", fix))
+}
+
+/// What images run: a mission's entry point for tests, or an environment's own.
+fn is_test(file: &File) -> bool {
+    let parts: Vec<_> = file.path.iter().collect();
+    let is_named = match parts[..] {
+        [missions, _, environments, test] => {
+            missions == "missions" && environments == "environments" && test == "test"
+        }
+        [missions, _, environments, _, tests, test] => {
+            missions == "missions"
+                && environments == "environments"
+                && tests == "tests"
+                && test == "test"
+        }
+        _ => false,
+    };
+    is_named && !file.is_link && file.unreadable.is_none()
 }
 
 fn not_strict(file: &File) -> Option<Finding> {

@@ -1,24 +1,19 @@
-//! LESSONS of earlier systems: secrets reached image layers as build arguments, which anybody can
-//! read who has the image (`docker history`).
+//! LESSONS of earlier systems: secrets reached image layers as build arguments. `docker history`
+//! shows each ARG, ENV, LABEL and RUN to whoever can pull the image.
 
 use crate::{
     check::{Facts, Rule},
     dockerfile::parse::{Dockerfile, Instruction, parse},
     report::Finding,
+    specs::problem::credentials,
 };
 
 pub(crate) const RULE: Rule = Rule {
     name: "secret-in-layer",
-    about: "no ARG or ENV is named like a secret",
+    about: "no ARG, ENV, LABEL or RUN of a Dockerfile holds a secret",
     refuses: false,
     check,
 };
-
-/// What names of secrets have in them, between underscores.
-const WORDS: &[&str] = &["CREDENTIALS", "PASSWD", "PASSWORD", "PASSPHRASE", "SECRET", "TOKEN"];
-
-/// As [`WORDS`], at the end.
-const ENDS: &[&str] = &["ACCESS_KEY", "API_KEY", "APIKEY", "AUTH_KEY", "PRIVATE_KEY"];
 
 pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
     let parsed = facts.dockerfiles().filter_map(|it| parse(&it.path, &it.text).ok());
@@ -26,36 +21,74 @@ pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
 }
 
 fn check_file(file: &Dockerfile) -> Vec<Finding> {
-    let found = file.instructions.iter().flat_map(|it| {
-        let names = names(it).into_iter().filter(|name| is_secret(name));
-        names.map(move |name| (it, name))
-    });
-    let finding = |(instruction, name): (&Instruction, String)| {
-        let what = format!("everybody who has the image can read `{name}`");
-        let fix = "give it to the step that needs it by `RUN --mount=type=secret,id=…`";
-        file.finding(RULE.name, (instruction, name.as_str()), what, fix)
-    };
-    found.map(finding).collect()
+    let mut res = Vec::new();
+    for instruction in &file.instructions {
+        let names = secret_names(instruction).into_iter().map(|name| {
+            (name.clone(), format!("{} {name} stays readable in the image", instruction.word))
+        });
+        let word = instruction.word.as_str();
+        let is_read = ["ARG", "ENV", "LABEL", "RUN"].contains(&word);
+        let values = instruction.args.split_whitespace().filter(|it| is_read && holds_secret(it));
+        let values = values.map(|it| {
+            // The value itself is not said: logs are read by others.
+            (it.to_owned(), format!("a password or token in {word} stays readable in the image"))
+        });
+        res.extend(names.chain(values).map(|(at, what)| {
+            let fix = "give it to one step, by `RUN --mount=type=secret,id=<name>`";
+            file.finding(RULE.name, (instruction, &at), what, fix)
+        }));
+    }
+    res
 }
 
-/// The variables that an instruction sets: `ENV A=b C=d`, or in the old form `ENV A b`.
-fn names(instruction: &Instruction) -> Vec<String> {
-    let mut words = instruction.args.split_whitespace();
+/// The variables of an ARG or ENV that are secrets by their names. An ARG gets its value later.
+fn secret_names(instruction: &Instruction) -> Vec<String> {
+    let words = shell_words::split(&instruction.args).unwrap_or_default();
+    let is_old_form = words.first().is_some_and(|it| !it.contains('='));
+    let pairs = words.iter().map(|it| it.split_once('=').unwrap_or((it, "")));
     match instruction.word.as_str() {
-        "ENV" if !instruction.args.split_whitespace().next().is_some_and(|it| it.contains('=')) => {
-            words.next().map(str::to_owned).into_iter().collect()
-        }
-        "ARG" | "ENV" => {
-            words.map(|it| it.split('=').next().unwrap_or_default().to_owned()).collect()
-        }
+        "ARG" => pairs.map(|(name, _)| name).filter(|it| is_secret_name(it)).collect(),
+        "ENV" if is_old_form => words.iter().take(1).map(String::as_str).collect(),
+        "ENV" => pairs.filter(|(_, value)| !value.is_empty()).map(|(name, _)| name).collect(),
         _ => Vec::new(),
     }
+    .into_iter()
+    .filter(|it| is_secret_name(it))
+    .map(str::to_owned)
+    .collect()
 }
 
-fn is_secret(name: &str) -> bool {
-    let name = name.to_uppercase();
-    let is_name = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    is_name
-        && (name.split('_').any(|it| WORDS.contains(&it))
-            || ENDS.iter().any(|it| name.ends_with(it)))
+/// Parts of names that are secrets, and last parts of names that only lead to one.
+const SECRET: [&str; 8] =
+    ["APIKEY", "CREDENTIAL", "CREDENTIALS", "PASSPHRASE", "PASSWD", "PASSWORD", "SECRET", "TOKEN"];
+const KEYS: [&str; 6] =
+    ["ACCESS_KEY", "API_KEY", "AUTH_KEY", "ENCRYPTION_KEY", "PRIVATE_KEY", "SIGNING_KEY"];
+const POINTERS: [&str; 8] = ["DIR", "FILE", "ID", "LENGTH", "NAME", "PATH", "TYPE", "URL"];
+
+fn is_secret_name(name: &str) -> bool {
+    let name = name.to_ascii_uppercase();
+    let is_pointer = name.rsplit('_').next().is_some_and(|it| POINTERS.contains(&it));
+    let is_secret =
+        name.split('_').any(|it| SECRET.contains(&it)) || KEYS.iter().any(|it| name.contains(it));
+    is_secret && !is_pointer
+}
+
+/// How tokens of well-known services begin.
+const TOKENS: [&str; 8] = ["AKIA", "ghp_", "gho_", "ghs_", "github_pat_", "glpat-", "hf_", "xoxb-"];
+
+/// Whether `word` has a token, or an address with a login that is written out.
+fn holds_secret(word: &str) -> bool {
+    let is_login = |(start, end): (usize, usize)| {
+        let scheme = &word[..start];
+        !word[start..end].contains('$')
+            && (scheme.ends_with("http://") || scheme.ends_with("https://"))
+    };
+    let is_token = |(at, prefix): (usize, &str)| {
+        let rest = word[at + prefix.len()..].bytes();
+        let length = rest.take_while(|it| it.is_ascii_alphanumeric() || *it == b'_').count();
+        let starts = !word[..at].ends_with(|c: char| c.is_ascii_alphanumeric());
+        starts && length >= 16
+    };
+    credentials(word).is_some_and(is_login)
+        || TOKENS.iter().flat_map(|it| word.match_indices(it)).any(is_token)
 }

@@ -27,7 +27,7 @@ pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
         // What a Dockerfile that is not understood would install is not known.
         match &mission.model {
             Ok(model) => drop(asked(&mission.sources, Some(model), &common, &mut problems)),
-            Err(found) if found.is_empty() => {
+            Err(_) if mission.is_by_hand() => {
                 drop(asked(&mission.sources, None, &common, &mut problems));
             }
             Err(_) => (),

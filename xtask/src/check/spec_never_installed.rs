@@ -28,7 +28,9 @@ fn check_mission(sources: &Sources, model: &Model) -> Vec<Finding> {
         .flatten()
         .collect();
     let lists = sources.specs().into_iter().filter(|it| specs::kind(it).is_some());
-    let unused = lists.filter(|it| !installed.contains(it));
+    // A frozen spec is its environment's, and not to be made is rule `environment-steps`'s.
+    let is_frozen = |it: &PathBuf| *it == specs::frozen(specs::environment(it));
+    let unused = lists.filter(|it| !installed.contains(it) && !is_frozen(it));
     unused
         .map(|it| {
             let env = specs::environment(&it);

@@ -10,11 +10,24 @@ use crate::{
 
 mod missions;
 mod secrets;
+mod dockerfiles;
+mod notebooks;
+mod files;
+mod switches;
 
 /// A file; one whose name begins with `+` is executable.
 fn file(&(name, text): &(&str, &str)) -> File {
     let path = name.trim_start_matches('+');
-    File { path: PathBuf::from(path), executable: path != name, text: text.to_owned() }
+    let path = PathBuf::from(path);
+    let size = text.len() as u64;
+    let executable = name.starts_with('+');
+    File { path, executable, size, text: text.to_owned(), ..File::default() }
+}
+
+fn facts(files: &[(&str, &str)]) -> Facts {
+    let mut files: Vec<File> = files.iter().map(file).collect();
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    Facts { files, ..Facts::default() }
 }
 
 #[track_caller]
@@ -26,8 +39,7 @@ fn check(rule: &Rule, facts: &Facts, expect: Expect) {
 
 #[track_caller]
 fn check_files(rule: &Rule, files: &[(&str, &str)], expect: Expect) {
-    let files = files.iter().map(file).collect();
-    check(rule, &Facts { files, ..Facts::default() }, expect);
+    check(rule, &facts(files), expect);
 }
 
 /// The mission has the author's steps `runs` and files below `environments/`.
@@ -116,6 +128,7 @@ fn scripts_are_executable_and_strict() {
         ("+b", "#!/usr/bin/env python3\n"),
         ("+c", "#! /bin/sh -x\nset -eu\n"),
         ("profile.d/d.sh", "export A=1\n"),
+        ("+missions/m/environments/e/tests/test", "#!/usr/bin/env python3\n"),
         ("e.rs", "#![allow(x)]\n"),
     ];
     check_files(rule, &silent, expect![[""]]);
@@ -123,19 +136,25 @@ fn scripts_are_executable_and_strict() {
         ("a", "#!/usr/bin/env bash\nset -e\n"),
         ("b", "#!/opt/conda/bin/python -Es\n"),
         ("+c", "#!/bin/sh\n"),
+        ("+missions/m/environments/e/tests/test", "pytest\n"),
+        ("missions/m/environments/test", "pytest\n"),
     ];
     check_files(
         rule,
         &loud,
         expect![[r#"
-        a:1: script-strict: goes on after a failure
-            fix: write `set -euo pipefail` as its first command
-        a:1: script-strict: has a `#!` line and is not executable
-            fix: run `chmod +x a`, or remove the line if others source the file
-        b:1: script-strict: has a `#!` line and is not executable
-            fix: run `chmod +x b`, or remove the line if others source the file
-        c:1: script-strict: goes on after a failure
-            fix: write `set -eu` as its first command"#]],
+            a:1: script-strict: goes on after a failure
+                fix: write `set -euo pipefail` as its first command
+            a:1: script-strict: has a `#!` line and is not executable
+                fix: run `chmod +x a`, or remove the line if others source the file
+            b:1: script-strict: has a `#!` line and is not executable
+                fix: run `chmod +x b`, or remove the line if others source the file
+            c:1: script-strict: goes on after a failure
+                fix: write `set -eu` as its first command
+            missions/m/environments/e/tests/test:1: script-strict: is started as a test, and has no `#!` line
+                fix: begin it with `#!/bin/bash` or another program
+            missions/m/environments/test:1: script-strict: is not executable, and is started as a test
+                fix: run `chmod +x missions/m/environments/test`"#]],
     );
 }
 
@@ -160,11 +179,11 @@ fn contexts_are_closed_and_opened_by_names() {
     let silent = "# Closed.\n*\n!a/b.txt\n**/__pycache__\n";
     check_files(
         rule,
-        &[(".dockerignore", silent), ("x/Dockerfile.dockerignore", silent)],
+        &[(".dockerignore", silent), ("a/b.txt", ""), ("x/Dockerfile.dockerignore", silent)],
         expect![[""]],
     );
     let loud = [
-        (".dockerignore", "*\n!a/*.pip\n!b[cd]\n"),
+        (".dockerignore", "*\n!a/*.pip\n!b[cd]\n!gone\na/x\n**/*.pyc\n"),
         ("x/.dockerignore", "!a\n"),
         ("y/.dockerignore", ""),
     ];
@@ -172,13 +191,21 @@ fn contexts_are_closed_and_opened_by_names() {
         rule,
         &loud,
         expect![[r#"
-        .dockerignore:2: dockerignore-literal: `!a/*.pip` gives an empty context with older builders
-            fix: write the folder's name, or each file's
-        .dockerignore:3: dockerignore-literal: `!b[cd]` gives an empty context with older builders
-            fix: write the folder's name, or each file's
-        x/.dockerignore:1: dockerignore-literal: the context is open: what is not named here is sent, too
-            fix: start with a line `*`, then `!name` for what the build needs
-        y/.dockerignore:1: dockerignore-literal: the context is open: what is not named here is sent, too
-            fix: start with a line `*`, then `!name` for what the build needs"#]],
+            .dockerignore:2: dockerignore-literal: `!a/*.pip` gives an empty context with older builders
+                fix: write the folder's name, or each file's
+            .dockerignore:3: dockerignore-literal: `!b[cd]` gives an empty context with older builders
+                fix: write the folder's name, or each file's
+            .dockerignore:4: dockerignore-literal: git has nothing of that name: `!gone`
+                fix: take the line out
+            .dockerignore:5: dockerignore-literal: `a/x` is not read here
+                fix: write `!name` for what is sent, `**/name` for what is left out of it
+            .dockerignore:6: dockerignore-literal: `**/*.pyc` is not read here
+                fix: write `!name` for what is sent, `**/name` for what is left out of it
+            x/.dockerignore:1: dockerignore-literal: git has nothing of that name: `!a`
+                fix: take the line out
+            x/.dockerignore:1: dockerignore-literal: the context is open: what is not named here is sent, too
+                fix: start with a line `*`, then `!name` for what the build needs
+            y/.dockerignore:1: dockerignore-literal: the context is open: what is not named here is sent, too
+                fix: start with a line `*`, then `!name` for what the build needs"#]],
     );
 }

@@ -4,7 +4,8 @@ use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
 use expect_test::{Expect, expect};
 
-use super::{Context, Filter, stays_inside};
+use super::{Context, Filter};
+use crate::tree::stays_inside;
 
 fn read(dir: &Path) -> Context {
     Context::read(dir, &dir.join(".dockerignore")).unwrap()

@@ -31,7 +31,8 @@ pub(crate) fn refusals(files: &[Dockerfile], stages: &Stages) -> Vec<Finding> {
     res
 }
 
-fn last_from(files: &[Dockerfile], stages: &Stages) -> Option<Finding> {
+/// Why the last stage is not the mission's image, on the common one.
+pub(crate) fn last_from(files: &[Dockerfile], stages: &Stages) -> Option<Finding> {
     let Some(stage) = stages.stages.last() else {
         let what = "there is no FROM".to_owned();
         let fix = "write `ARG BASE_IMAGE=science-platform/common:latest` and `FROM ${BASE_IMAGE}`";

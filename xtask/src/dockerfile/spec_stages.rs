@@ -18,7 +18,7 @@ use crate::{
         stages::Run,
     },
     report::Finding,
-    specs,
+    specs, tree,
 };
 
 /// The spec files that one RUN step sees, by mode and environment folder; a folder without files
@@ -266,23 +266,16 @@ fn copy(instruction: &str, mut words: Vec<String>, target: &str) -> String {
 /// Names in environment folders to which COPY gives a meaning; what is deeper in a folder is
 /// copied with it.
 pub(crate) fn bad_names(sources: &Sources) -> Vec<Finding> {
-    let special = |it: &&PathBuf| {
-        let parts = if specs::is_test(it) { 2 } else { usize::MAX };
-        let mut parts = it.components().take(parts);
-        parts.any(|it| {
-            it.as_os_str()
-                .to_string_lossy()
-                .contains(['*', '?', '[', ']', '\\', '$', '\'', '"', '`', '\n', '\t'])
-        })
+    let special = |it: &&Path| {
+        let name = it.file_name().unwrap_or_default().to_string_lossy();
+        name.contains(|c: char| c.is_control() || "*?[]\\$'\"`\u{fffd}".contains(c))
     };
-    let files = sources.files.keys().filter(special);
-    files
-        .map(|it| Finding {
-            file: sources.path_of(it),
-            line: None,
-            rule: RULE,
-            what: "the name has a character to which COPY gives a meaning".to_owned(),
-            fix: "rename it; letters, digits, `.`, `_`, `-`, `+` and spaces are fine".to_owned(),
-        })
-        .collect()
+    let mut res = BTreeSet::new();
+    for file in sources.files.keys() {
+        // `tests` is copied whole.
+        let copied = if specs::is_test(file) { file.components().count() - 2 } else { 0 };
+        let names = file.ancestors().skip(copied).filter(special);
+        res.extend(names.filter_map(|it| tree::bad_name(&sources.path_of(it))));
+    }
+    res.into_iter().collect()
 }

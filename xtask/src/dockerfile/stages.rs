@@ -67,6 +67,10 @@ impl Stages {
                 res.step(dockerfile, instruction, Place { file, instruction: at });
             }
         }
+        if res.stages.is_empty() {
+            // What stands before a FROM that is not there is no finding of its own.
+            res.findings.clear();
+        }
         res
     }
 

@@ -24,6 +24,7 @@ pub(crate) fn sources(custom: &str, files: &[(&str, &str)]) -> Sources {
         environments,
         files: files.iter().map(|(path, text)| (path.into(), (*text).to_owned())).collect(),
         home: Vec::new(),
+        unreadable: Vec::new(),
     }
 }
 

@@ -1,14 +1,44 @@
-//! `check`: what all rules find in this checkout.
+//! `check`: what all rules find in this checkout, and with `--fix` what is left of it.
+
+use std::{
+    collections::BTreeMap,
+    env,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, bail};
 
 use crate::{
-    check::{self, Facts},
-    failure, report,
+    check::{
+        self, Facts,
+        fix::{self, Change},
+    },
+    cli, failure, files,
+    repo::Repo,
+    report::{self, Finding},
+    specs,
     task::Desk,
 };
 
-pub(crate) fn run(desk: &Desk<'_>) -> anyhow::Result<u8> {
-    let facts = Facts::read(&desk.repo).map_err(failure::request)?;
-    let findings = check::findings(&facts);
+pub(crate) fn run(desk: &Desk<'_>, args: &cli::Check) -> anyhow::Result<u8> {
+    let _lock = if args.fix { desk.lock()? } else { None };
+    let mut facts = Facts::read(&desk.repo).map_err(failure::request)?;
+    let files = named(desk, &args.files, &facts).map_err(failure::request)?;
+    let mut findings = about(check::findings(&facts), &files);
+    // One change may call for another: a stripped notebook for its last line's end.
+    for _ in 0..PASSES {
+        let changes = if args.fix { changes(&facts, &findings) } else { BTreeMap::new() };
+        if changes.is_empty() {
+            break;
+        }
+        changes.values().for_each(|it| desk.ui.say(it.to_string()));
+        if desk.cli.dry_run {
+            break;
+        }
+        changes.values().try_for_each(|it| apply(&desk.repo, it))?;
+        facts = Facts::read(&desk.repo)?;
+        findings = about(check::findings(&facts), &files);
+    }
     let status = u8::from(!findings.is_empty());
     if desk.cli.json {
         println!("{}", serde_json::to_string_pretty(&findings)?);
@@ -16,4 +46,49 @@ pub(crate) fn run(desk: &Desk<'_>) -> anyhow::Result<u8> {
         println!("{}", report::text(findings));
     }
     Ok(status)
+}
+
+/// No file needs as many.
+const PASSES: usize = 5;
+
+/// One change of each file's text and of its mode, where there is one.
+fn changes(facts: &Facts, findings: &[Finding]) -> BTreeMap<(PathBuf, bool), Change> {
+    let changes = findings.iter().filter_map(|it| fix::change(facts, it));
+    let key = |it: &Change| (it.path().to_owned(), matches!(it, Change::Executable(_)));
+    changes.map(|it| (key(&it), it)).collect()
+}
+
+fn apply(repo: &Repo, change: &Change) -> anyhow::Result<()> {
+    match change {
+        Change::Text(path, text) => {
+            files::write(&repo.root.join(path), text.as_bytes())?;
+            Ok(())
+        }
+        Change::Executable(path) => files::make_executable(&repo.root.join(path)),
+    }
+}
+
+/// Files and folders as people name them, relative to the root.
+fn named(desk: &Desk<'_>, files: &[PathBuf], facts: &Facts) -> anyhow::Result<Vec<PathBuf>> {
+    let here = env::current_dir()?;
+    let here = here.strip_prefix(&desk.repo.root).unwrap_or(Path::new(""));
+    let name = |file: &PathBuf| {
+        let path =
+            file.strip_prefix(&desk.repo.root).map_or_else(|_| here.join(file), Path::to_owned);
+        let path = specs::normal(&path)
+            .with_context(|| format!("{}: this is not in the checkout", file.display()))?;
+        if !facts.has(&path) {
+            bail!("{}: git has no such file here, or ignores it", file.display());
+        }
+        Ok(path)
+    };
+    files.iter().map(name).collect()
+}
+
+/// The findings in `files`, or about a folder that holds one of them; all of them for no files.
+fn about(mut findings: Vec<Finding>, files: &[PathBuf]) -> Vec<Finding> {
+    let is_about =
+        |it: &Finding, file: &Path| it.file.starts_with(file) || file.starts_with(&it.file);
+    findings.retain(|it| files.is_empty() || files.iter().any(|file| is_about(it, file)));
+    findings
 }

@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use crate::{task::Desk, ui};
 
 pub(crate) fn run(desk: &Desk<'_>) -> anyhow::Result<u8> {
+    desk.repo.check_names()?;
     let names = |mission: &crate::repo::Mission| -> Vec<String> {
         mission.environments.iter().map(|it| it.name.clone()).collect()
     };

@@ -53,6 +53,10 @@ const ROOTFS: &str = "#!/bin/bash\nset -euo pipefail\necho \"a root file system,
 /// What a frozen spec of `hello` says before anything was frozen.
 pub(crate) const FROZEN: &str = "# frozen: 1\n# platform: linux/amd64\n# base: sha256:0\nname: hello\nchannels:\n  - conda-forge\ndependencies:\n  - python=3.13.5\n";
 
+/// A notebook without cells.
+pub(crate) const NOTEBOOK: &str = r#"{"cells": [], "metadata": {"kernelspec": {"name": "python3"}}, "nbformat": 4, "nbformat_minor": 5}
+"#;
+
 impl Checkout {
     /// One mission `hello`, a docker with buildx, and no other settings than the template's.
     pub(crate) fn new() -> Checkout {
@@ -87,6 +91,16 @@ impl Checkout {
         res
     }
 
+    /// Another one with the same files, and none of what happened in this one.
+    pub(crate) fn copy(&self) -> Checkout {
+        let dir = tempfile::Builder::new().prefix("checkout-").tempdir().unwrap();
+        for entry in fs::read_dir(self.dir()).unwrap() {
+            let entry = entry.unwrap();
+            copy(&entry.path(), &dir.path().join(entry.file_name()));
+        }
+        Checkout { dir, path: self.path.clone(), env: self.env.clone(), flaws: Vec::new() }
+    }
+
     fn context(&self, dir: &str, ignore: &str) {
         let text = self.read(ignore);
         for name in text.lines().filter_map(|it| it.strip_prefix('!')) {
@@ -118,7 +132,7 @@ impl Checkout {
         self.file(&format!("{env}/{name}.pip"), "numpy\n");
         self.file(&format!("{env}/{name}-frozen.yml"), &FROZEN.replace("hello", name));
         self.file(&format!("{env}/tests/imports"), "numpy\n");
-        self.file(&format!("{env}/tests/plot.ipynb"), "{}\n");
+        self.file(&format!("{env}/tests/plot.ipynb"), NOTEBOOK);
     }
 
     /// Makes it a git repository.
@@ -243,6 +257,21 @@ impl Checkout {
         Running { checkout: self, child, stderr, old_calls }
     }
 
+    /// The processor's seconds that a run took which ended with status 0, and its children.
+    #[track_caller]
+    pub(crate) fn seconds_of(&self, args: &[&str]) -> f64 {
+        let script = r#"TIMEFORMAT="%U %S"; time "$0" "$@""#;
+        let output = Command::new("bash")
+            .args(["-c", script, env!("CARGO_BIN_EXE_xtask")])
+            .args(args)
+            .current_dir(self.root())
+            .output()
+            .unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{stderr}");
+        stderr.split_whitespace().map(|it| it.parse::<f64>().unwrap()).sum()
+    }
+
     /// All calls so far.
     pub(crate) fn calls(&self) -> Vec<Call> {
         self.stand_in("calls").lines().map(|it| serde_json::from_str(it).unwrap()).collect()
@@ -271,6 +300,10 @@ fn interpreter(launcher: &Path) -> PathBuf {
 fn copy(from: &Path, to: &Path) {
     let name = from.file_name().unwrap().to_string_lossy().into_owned();
     if name == "__pycache__" || name == ".ruff_cache" {
+        return;
+    }
+    if from.is_symlink() {
+        symlink(fs::read_link(from).unwrap(), to).unwrap();
         return;
     }
     if !from.is_dir() {

@@ -11,6 +11,8 @@ mod machine;
 mod commands;
 mod missions;
 mod completing;
+mod corpus;
+mod checking;
 mod building;
 mod explaining;
 mod freezing;

@@ -124,6 +124,11 @@ pub(crate) struct Done {
 }
 
 impl Done {
+    /// `None` when a signal ended it.
+    pub(crate) fn code(&self) -> Option<i32> {
+        self.code
+    }
+
     #[track_caller]
     pub(crate) fn status(self, status: i32) -> Done {
         let Done { stdout, stderr, .. } = &self;

@@ -4,7 +4,7 @@ use expect_test::expect;
 
 use super::{check, check_files, file};
 use crate::{
-    check::{Facts, decrypted_copy, private_key, secret_in_layer, secret_plaintext},
+    check::{Facts, decrypted_copy, private_key, secret_plaintext},
     secrets::encrypted::tests as encrypted,
 };
 
@@ -68,26 +68,5 @@ fn plaintext_left() {
                 fix: delete it; `cargo xtask secrets-cat` shows values without a file
             values.yaml: decrypted-copy: it has the keys of secrets/m/dev.yaml in plain text
                 fix: delete it; `cargo xtask secrets-cat` shows values without a file"#]],
-    );
-}
-
-/// LESSONS secret-in-layer.
-#[test]
-fn secret_in_layer() {
-    let rule = &secret_in_layer::RULE;
-    let silent = "ARG BASE_IMAGE\nFROM a\nENV TOKENIZERS=1 KEY_FILE=/x A=PASSWORD\nRUN echo $TOKEN\nENV A TOKEN\n";
-    check_files(rule, &[("Dockerfile", silent)], expect![[""]]);
-    let loud =
-        "FROM a\nARG GITHUB_TOKEN\nENV A=b \\\n  aws_secret_access_key=x\nENV DB_PASSWORD x\n";
-    check_files(
-        rule,
-        &[("missions/m/Dockerfile.custom", loud)],
-        expect![[r#"
-        missions/m/Dockerfile.custom:2: secret-in-layer: everybody who has the image can read `GITHUB_TOKEN`
-            fix: give it to the step that needs it by `RUN --mount=type=secret,id=…`
-        missions/m/Dockerfile.custom:4: secret-in-layer: everybody who has the image can read `aws_secret_access_key`
-            fix: give it to the step that needs it by `RUN --mount=type=secret,id=…`
-        missions/m/Dockerfile.custom:5: secret-in-layer: everybody who has the image can read `DB_PASSWORD`
-            fix: give it to the step that needs it by `RUN --mount=type=secret,id=…`"#]],
     );
 }

@@ -88,8 +88,8 @@ fn refusals_of_environment_steps() {
                 fix: call it in a RUN of the image that it is for
             missions/m/environments/hello/hello.pip: dockerfile: `base` is updated in both modes, and this file is in one
                 fix: move it to base/
-            missions/m/environments/hello/wh$t.pip: dockerfile: the name has a character to which COPY gives a meaning
-                fix: rename it; letters, digits, `.`, `_`, `-`, `+` and spaces are fine
+            missions/m/environments/hello/wh$t.pip: file-name: the name has `$`, to which shells and COPY give a meaning
+                fix: rename it; letters, digits, `.`, `_`, `-`, `+`, `@`, `=` and `,` are fine
         "#]],
     );
     let files = [("hello/hello.yml", ""), ("hello/hello.pip", "a\n-r gone.txt\n-r ../../../x\n")];

@@ -19,7 +19,7 @@ fn repo() -> Repo {
         mission("roman", &["base", "common", "database-tools", "roman-cal"]),
         mission("tike", &["common", "py3.8-x", "tess"]),
     ];
-    Repo { root: PathBuf::from("/r"), missions }
+    Repo { root: PathBuf::from("/r"), missions, refused: Vec::new() }
 }
 
 #[track_caller]

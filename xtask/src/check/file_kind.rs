@@ -1,0 +1,20 @@
+//! Every file is a plain one, or a link that stays inside: docker does not follow others, and a
+//! clone has not what they lead to.
+
+use crate::{
+    check::{Facts, Rule},
+    report::Finding,
+    tree,
+};
+
+pub(crate) const RULE: Rule = Rule {
+    name: tree::KIND,
+    about: "files are plain files, or links that stay in their mission",
+    refuses: false,
+    check,
+};
+
+pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
+    let unreadable = facts.files.iter().filter_map(|it| it.unreadable.as_ref());
+    unreadable.filter(|it| it.rule == RULE.name).cloned().collect()
+}

@@ -1,0 +1,54 @@
+//! Names of files mean the same to shells, to COPY, to git and on file systems that do not tell
+//! capital letters from small ones.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    check::{Facts, Rule},
+    report::Finding,
+    tree,
+};
+
+pub(crate) const RULE: Rule = Rule {
+    name: tree::NAME,
+    about: "names of files are plain ASCII, and differ not in case alone",
+    refuses: false,
+    check,
+};
+
+pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
+    let mut seen = BTreeSet::new();
+    let mut by_lower_case: BTreeMap<PathBuf, &Path> = BTreeMap::new();
+    let mut res = Vec::new();
+    for file in &facts.files {
+        // From the top: a folder before what is in it.
+        let mut parts: Vec<&Path> = file.path.ancestors().collect();
+        parts.pop();
+        for path in parts.into_iter().rev() {
+            if !seen.insert(path) || facts.refused.iter().any(|it| it.file == tree::shown(path)) {
+                continue;
+            }
+            res.extend(tree::bad_name(path));
+            let lower_case = path.to_string_lossy().to_lowercase();
+            let first = *by_lower_case.entry(lower_case.into()).or_insert(path);
+            // Of two folders, the files in them are none of it.
+            if first.file_name() != path.file_name() {
+                res.push(same_but_for_case(first, path));
+            }
+        }
+    }
+    res
+}
+
+fn same_but_for_case(first: &Path, path: &Path) -> Finding {
+    Finding {
+        file: tree::shown(path),
+        line: None,
+        rule: RULE.name,
+        what: format!("differs from {} in case alone", tree::shown(first).display()),
+        fix: "rename one: some file systems take them for one file".to_owned(),
+    }
+}

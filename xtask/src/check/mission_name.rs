@@ -1,0 +1,18 @@
+//! Folders of missions and environments have names that docker and conda take.
+
+use crate::{
+    check::{Facts, Rule},
+    repo,
+    report::Finding,
+};
+
+pub(crate) const RULE: Rule = Rule {
+    name: repo::RULE,
+    about: "folders of missions and environments have names that docker and conda take",
+    refuses: true,
+    check,
+};
+
+pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
+    facts.refused.clone()
+}

@@ -1,0 +1,94 @@
+//! Reads notebooks so that each part knows its line, and can be replaced without touching the rest.
+//! The format: <https://nbformat.readthedocs.io/en/latest/format_description.html>.
+
+use std::collections::BTreeMap;
+
+use serde_json::value::RawValue;
+
+use crate::check::{Facts, File};
+
+/// The members of a JSON object, as they stand in the text.
+pub(crate) type Object<'a> = BTreeMap<String, &'a RawValue>;
+
+/// A notebook that is JSON at least.
+#[derive(Debug)]
+pub(crate) struct Notebook<'a> {
+    pub(crate) file: &'a File,
+    text: &'a str,
+    pub(crate) members: Object<'a>,
+}
+
+/// Line and reason.
+pub(crate) type Wrong = (usize, String);
+
+/// The notebooks that have a text.
+pub(crate) fn notebooks(
+    facts: &Facts,
+) -> impl Iterator<Item = (&File, Result<Notebook<'_>, Wrong>)> {
+    let is_notebook = |it: &&File| it.path.extension().is_some_and(|it| it == "ipynb");
+    let files =
+        facts.files.iter().filter(is_notebook).filter(|it| it.unreadable.is_none() && !it.is_link);
+    files.map(|it| (it, Notebook::read(it)))
+}
+
+/// Those that are JSON; the others are rule `notebook-valid`'s.
+pub(crate) fn readable(facts: &Facts) -> impl Iterator<Item = Notebook<'_>> {
+    notebooks(facts).filter_map(|(_, it)| it.ok())
+}
+
+impl<'a> Notebook<'a> {
+    /// # Errors
+    /// It is no JSON object.
+    pub(crate) fn read(file: &'a File) -> Result<Notebook<'a>, Wrong> {
+        // A byte order mark is rule `text-file`'s.
+        let text = file.text.trim_start_matches('\u{feff}');
+        match serde_json::from_str(text) {
+            Ok(members) => Ok(Notebook { file, text, members }),
+            Err(err) => Err((err.line().max(1), format!("this is no notebook: {err}"))),
+        }
+    }
+
+    /// The cells that are objects; none when there is no list of them.
+    pub(crate) fn cells(&self) -> Vec<Object<'a>> {
+        let cells = self.members.get("cells").and_then(|it| serde_json::from_str(it.get()).ok());
+        let cells: Vec<&RawValue> = cells.unwrap_or_default();
+        cells.into_iter().filter_map(object).collect()
+    }
+
+    /// The line that `value` begins on, counted from 1.
+    pub(crate) fn line(&self, value: &RawValue) -> usize {
+        self.text[..self.offset(value)].bytes().filter(|it| *it == b'\n').count() + 1
+    }
+
+    /// The text with other values in the place of some.
+    pub(crate) fn with(&self, mut values: Vec<(&RawValue, &str)>) -> String {
+        values.sort_by_key(|(it, _)| self.offset(it));
+        let mut res = String::new();
+        let mut at = 0;
+        for (old, new) in values {
+            res += &self.text[at..self.offset(old)];
+            res += new;
+            at = self.offset(old) + old.get().len();
+        }
+        res + &self.text[at..]
+    }
+
+    /// Where `value`, which is a part of the text, begins in it.
+    fn offset(&self, value: &RawValue) -> usize {
+        value.get().as_ptr() as usize - self.text.as_ptr() as usize
+    }
+}
+
+pub(crate) fn object(value: &RawValue) -> Option<Object<'_>> {
+    serde_json::from_str(value.get()).ok()
+}
+
+pub(crate) fn string(value: &RawValue) -> Option<String> {
+    serde_json::from_str(value.get()).ok()
+}
+
+/// `null`, or a list without an element.
+pub(crate) fn is_empty(value: &RawValue) -> bool {
+    let elements: Option<Vec<&RawValue>> = serde_json::from_str(value.get()).ok();
+    value.get() == "null" || elements.is_some_and(|it| it.is_empty())
+}

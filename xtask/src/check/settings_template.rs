@@ -1,0 +1,63 @@
+//! `setup-env.template` has a default for every setting, and nothing that bash would read otherwise.
+
+use crate::{
+    check::{Facts, File, Rule},
+    repo::nearest,
+    report::Finding,
+    settings::{NAMES, TEMPLATE},
+    setup_env::{self, Assigned, Scope, Unreadable, Vars},
+};
+
+pub(crate) const RULE: Rule = Rule {
+    name: "settings-template",
+    about: "setup-env.template can be read, and has every setting and no other",
+    refuses: false,
+    check,
+};
+
+pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
+    let template = facts.files.iter().find(|it| it.path.as_os_str() == TEMPLATE);
+    template.map_or(Vec::new(), check_file)
+}
+
+fn check_file(file: &File) -> Vec<Finding> {
+    // How lines end is rule `text-file`'s.
+    let text = super::text_file::mended(&file.text);
+    let (assigned, unreadable) = read(&text);
+    let unreadable = unreadable.into_iter().map(|it| {
+        let fix = "write `export NAME=value`; the head of the file says what else can be read";
+        file.finding(RULE.name, Some(it.line), it.what, fix)
+    });
+    let unknown = assigned.iter().filter(|(name, _)| !NAMES.contains(&name.as_str()));
+    let unknown = unknown.map(|(name, (_, line))| {
+        let fix = match nearest(name, NAMES.iter().copied()) {
+            Some(nearest) => format!("write `{nearest}`, or take the line out"),
+            None => "take the line out".to_owned(),
+        };
+        file.finding(RULE.name, Some(*line), format!("`{name}` is not a setting"), fix)
+    });
+    // A line that cannot be read may be the one.
+    let is_missing = |it: &&&str| !assigned.contains_key(**it) && !text.contains(&format!("{it}="));
+    let missing = NAMES.iter().filter(is_missing).map(|name| {
+        let fix = format!("write `export {name}=<default>`, and what it means");
+        file.finding(RULE.name, None, format!("`{name}` has no default"), fix)
+    });
+    unreadable.chain(unknown).chain(missing).collect()
+}
+
+/// What `text` assigns, and each line that cannot be read.
+fn read(text: &str) -> (Assigned, Vec<Unreadable>) {
+    let mut lines: Vec<&str> = text.split('\n').collect();
+    let mut unreadable = Vec::new();
+    let none = Vars::new();
+    let scope = Scope { file: TEMPLATE, root: "/", fixed: &none, ambient: &none };
+    loop {
+        match setup_env::read(&lines.join("\n"), &scope) {
+            Ok(assigned) => return (assigned, unreadable),
+            Err(wrong) => {
+                lines[wrong.line - 1] = "";
+                unreadable.push(wrong);
+            }
+        }
+    }
+}

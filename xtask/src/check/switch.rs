@@ -1,0 +1,130 @@
+//! Switches a rule off, in the file it is about, for a reason.
+//!
+//! In a file whose comments begin with `#`, on a line of its own:
+//! `# check: allow RULE -- REASON`. In a notebook, in its metadata:
+//! `"check": {"allow": {"RULE": "REASON"}}`. For any other file, say data, a text file beside it,
+//! named as it and `.check`, has the line. What guards a release cannot be switched off.
+
+use std::path::{Path, PathBuf};
+
+use crate::{
+    check::{
+        Facts, File, RULES, Rule,
+        notebook::{Notebook, object, readable, string},
+    },
+    repo::nearest,
+    report::Finding,
+    tree,
+};
+
+pub(crate) const RULE: Rule = Rule {
+    name: "switch",
+    about: "what switches a rule off names it, has a reason, and is needed",
+    refuses: false,
+    check,
+};
+
+/// One rule, switched off for one file.
+#[derive(Debug)]
+struct Switch<'a> {
+    file: &'a File,
+    line: usize,
+    rule: String,
+    reason: String,
+}
+
+pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
+    switches(facts).iter().filter_map(wrong).collect()
+}
+
+/// `findings` without those that are switched off, and with the switches that none needs.
+pub(crate) fn apply(facts: &Facts, mut findings: Vec<Finding>) -> Vec<Finding> {
+    let refusing = facts.missions.iter().filter_map(|it| it.model.as_ref().err()).flatten();
+    let refusing: Vec<Finding> = refusing.cloned().collect();
+    let mut needless = Vec::new();
+    for switch in switches(facts).iter().filter(|it| wrong(it).is_none()) {
+        let before = findings.len();
+        findings.retain(|it| {
+            it.rule != switch.rule || !switch.is_about(&it.file) || refusing.contains(it)
+        });
+        if findings.len() == before {
+            let what = format!("nothing here is against `{}`", switch.rule);
+            needless.push(switch.finding(what, "take the switch out"));
+        }
+    }
+    findings.extend(needless);
+    findings
+}
+
+fn switches(facts: &Facts) -> Vec<Switch<'_>> {
+    let generated = facts.generated();
+    // Where `#` begins no comment.
+    let has_comments = |it: &&File| {
+        let extension = it.path.extension().unwrap_or_default();
+        extension != "md"
+            && extension != "rs"
+            && extension != "ipynb"
+            && !generated.contains(&it.path)
+    };
+    let in_comments = facts.files.iter().filter(has_comments).flat_map(in_comments);
+    in_comments.chain(readable(facts).flat_map(|it| in_metadata(&it))).collect()
+}
+
+fn in_comments(file: &File) -> impl Iterator<Item = Switch<'_>> {
+    let lines = file.text.lines().enumerate();
+    lines.filter_map(move |(at, line)| {
+        let rest = line.strip_prefix('#')?.trim_start().strip_prefix("check:")?.trim_start();
+        let rest = rest.strip_prefix("allow")?;
+        let (rule, reason) = rest.split_once("--").unwrap_or((rest, ""));
+        let (rule, reason) = (rule.trim().to_owned(), reason.trim().to_owned());
+        Some(Switch { file, line: at + 1, rule, reason })
+    })
+}
+
+fn in_metadata<'a>(notebook: &Notebook<'a>) -> Vec<Switch<'a>> {
+    let member = |name: &'static str| move |it| object(it)?.get(name).copied();
+    let metadata = notebook.members.get("metadata").copied();
+    let allow = metadata.and_then(member("check")).and_then(member("allow")).and_then(object);
+    let switch = |(rule, reason)| {
+        let line = notebook.line(reason);
+        Switch { file: notebook.file, line, rule, reason: string(reason).unwrap_or_default() }
+    };
+    allow.unwrap_or_default().into_iter().map(switch).collect()
+}
+
+/// Why a switch switches nothing off.
+fn wrong(switch: &Switch<'_>) -> Option<Finding> {
+    let Switch { rule, reason, .. } = switch;
+    let names = RULES.iter().map(|it| it.name);
+    let (what, fix) = match RULES.iter().find(|it| it.name == rule) {
+        None => {
+            let fix = match nearest(rule, names) {
+                Some(nearest) => format!("did you mean `{nearest}`?"),
+                None => "write a name of `cargo xtask check --help`".to_owned(),
+            };
+            (format!("there is no rule `{}`", rule.escape_debug()), fix)
+        }
+        Some(it) if it.refuses || it.name == RULE.name => {
+            let what = format!("`{rule}` is never switched off");
+            (what, "take the switch out, and mend what it is about".to_owned())
+        }
+        Some(_) if reason.is_empty() => {
+            let fix = format!("write it behind the name: `check: allow {rule} -- <reason>`");
+            (format!("no reason is given why `{rule}` does not hold"), fix)
+        }
+        Some(_) => return None,
+    };
+    Some(switch.finding(what, fix))
+}
+
+impl Switch<'_> {
+    fn is_about(&self, file: &Path) -> bool {
+        let own = tree::shown(&self.file.path);
+        let neighbour = own.to_string_lossy().strip_suffix(".check").map(PathBuf::from);
+        own == file || neighbour.is_some_and(|it| it == file)
+    }
+
+    fn finding(&self, what: String, fix: impl Into<String>) -> Finding {
+        self.file.finding(RULE.name, Some(self.line), what, fix)
+    }
+}

@@ -1,0 +1,185 @@
+//! The rules about notebooks.
+
+use expect_test::{Expect, expect};
+
+use super::{check as check_facts, check_files, file, mission};
+use crate::check::{
+    self, Facts, Rule,
+    fix::{Change, change},
+};
+
+const GOOD: &str = r#"{
+ "cells": [
+  {"cell_type": "markdown", "id": "a", "metadata": {}, "source": "text"},
+  {
+   "cell_type": "code",
+   "execution_count": null,
+   "id": "b",
+   "metadata": {},
+   "outputs": [ ],
+   "source": ["a\n", "b"]
+  }
+ ],
+ "metadata": {
+  "kernelspec": {
+   "name": "hello"
+  }
+ },
+ "nbformat": 4,
+ "nbformat_minor": 5
+}
+"#;
+
+#[track_caller]
+fn check(rule: &Rule, old: &str, new: &str, expect: Expect) {
+    assert!(GOOD.contains(old), "{old}");
+    check_files(rule, &[("a.ipynb", &GOOD.replacen(old, new, 1))], expect);
+}
+
+#[test]
+fn notebooks_are_whole() {
+    let rule = &check::notebook_valid::RULE;
+    check(rule, "", "", expect![[""]]);
+    check(rule, "", "\u{feff}", expect![[""]]);
+    check(
+        rule,
+        r#""id": "a", "#,
+        "",
+        expect![[r#"
+        a.ipynb:3: notebook-valid: this cell has no `id`
+            fix: open and save it in JupyterLab, or restore it from git"#]],
+    );
+    check(
+        rule,
+        r#""nbformat": 4"#,
+        r#""nbformat": 3"#,
+        expect![[r#"
+        a.ipynb:18: notebook-valid: `nbformat` is not 4
+            fix: open and save it in JupyterLab, or restore it from git"#]],
+    );
+    check(
+        rule,
+        "{",
+        "<<<<<<< HEAD\n{",
+        expect![[r#"
+        a.ipynb:1: notebook-valid: this is no notebook: expected value at line 1 column 1
+            fix: open and save it in JupyterLab, or restore it from git"#]],
+    );
+    check(
+        rule,
+        "\"cells\"",
+        "\"worksheets\"",
+        expect![[r#"
+        a.ipynb:1: notebook-valid: there is no list `cells`
+            fix: open and save it in JupyterLab, or restore it from git"#]],
+    );
+    check(
+        rule,
+        "\"source\": [",
+        "\"input\": [",
+        expect![[r#"
+        a.ipynb:4: notebook-valid: `source` is no text
+            fix: open and save it in JupyterLab, or restore it from git"#]],
+    );
+    check(
+        rule,
+        r#""id": "b""#,
+        r#""id": "a""#,
+        expect![[r#"
+        a.ipynb:4: notebook-valid: an earlier cell has the id `a`
+            fix: open and save it in JupyterLab, or restore it from git"#]],
+    );
+    check(
+        rule,
+        r#""cell_type": "code""#,
+        r#""cell_type": "markdown""#,
+        expect![[r#"
+        a.ipynb:4: notebook-valid: a markdown cell has no outputs
+            fix: open and save it in JupyterLab, or restore it from git"#]],
+    );
+    check(
+        rule,
+        r#""cell_type": "markdown""#,
+        r#""cell_type": "code""#,
+        expect![[r#"
+        a.ipynb:3: notebook-valid: this code cell has no `execution_count`
+            fix: open and save it in JupyterLab, or restore it from git
+        a.ipynb:3: notebook-valid: this code cell has no list `outputs`
+            fix: open and save it in JupyterLab, or restore it from git"#]],
+    );
+    check_files(
+        rule,
+        &[("a.ipynb", ""), ("b.ipynb", "[]\n"), ("c.ipynb", "{}\n")],
+        expect![[r#"
+        a.ipynb:1: notebook-valid: this is no notebook: EOF while parsing a value at line 1 column 0
+            fix: open and save it in JupyterLab, or restore it from git
+        b.ipynb:1: notebook-valid: this is no notebook: invalid type: sequence, expected a map at line 1 column 0
+            fix: open and save it in JupyterLab, or restore it from git
+        c.ipynb:1: notebook-valid: `nbformat` is not 4
+            fix: open and save it in JupyterLab, or restore it from git"#]],
+    );
+}
+
+#[test]
+fn outputs_are_stripped_and_nothing_else_is_changed() {
+    let rule = &check::notebook_outputs::RULE;
+    check(rule, "", "", expect![[""]]);
+    let count = "\"execution_count\": 7";
+    check(
+        rule,
+        "\"execution_count\": null",
+        count,
+        expect![[r#"
+        a.ipynb:6: notebook-outputs: a cell was saved with its output
+            fix: run `cargo xtask check --fix`, or clear all outputs in JupyterLab"#]],
+    );
+    let output = "\"outputs\": [\n    {\"output_type\": \"stream\"}\n   ]";
+    let text = GOOD.replace("\"outputs\": [ ]", output).replace("\"execution_count\": null", count);
+    let facts = Facts { files: vec![file(&("a.ipynb", &text))], ..Facts::default() };
+    check_facts(
+        rule,
+        &facts,
+        expect![[r#"
+        a.ipynb:6: notebook-outputs: a cell was saved with its output
+            fix: run `cargo xtask check --fix`, or clear all outputs in JupyterLab"#]],
+    );
+    let change = change(&facts, &(rule.check)(&facts)[0]);
+    let good = GOOD.replace("[ ]", "[]");
+    assert_eq!(change, Some(Change::Text("a.ipynb".into(), good)));
+}
+
+#[test]
+fn kernels_exist() {
+    let rule = &check::notebook_kernel::RULE;
+    let files = [("hello/tests/imports", "numpy\n")];
+    let check = |name: &str, text: &str, expect| {
+        let mut facts = mission("RUN env-create hello\n", &files);
+        facts.files.push(file(&(name, text)));
+        check_facts(rule, &facts, expect);
+    };
+    let other = |name: &str| GOOD.replace("\"hello\"", name);
+    check("missions/m/a.ipynb", GOOD, expect![[""]]);
+    check("common/a.ipynb", &other("\"python3\""), expect![[""]]);
+    check("missions/unknown/a.ipynb", &other("\"x\""), expect![[""]]);
+    check(
+        "missions/m/a.ipynb",
+        &other("\"base\""),
+        expect![[r#"
+        missions/m/a.ipynb:15: notebook-kernel: there is no kernel `base`
+            fix: choose one of these in JupyterLab: hello, python3"#]],
+    );
+    check(
+        "missions/m/a.ipynb",
+        &GOOD.replace("\"name\"", "\"nom\""),
+        expect![[r#"
+        missions/m/a.ipynb:14: notebook-kernel: `metadata.kernelspec.name` names no kernel
+            fix: choose one of these in JupyterLab: hello, python3"#]],
+    );
+    check(
+        "docs/a.ipynb",
+        &GOOD.replace("\"kernelspec\"", "\"k\""),
+        expect![[r#"
+        docs/a.ipynb:13: notebook-kernel: `metadata.kernelspec.name` names no kernel
+            fix: choose one of these in JupyterLab: hello, python3"#]],
+    );
+}

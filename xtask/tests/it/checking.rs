@@ -1,0 +1,97 @@
+//! `check`: files by name, `--fix`, and how long it takes.
+
+use std::{fs, os::unix::fs::PermissionsExt as _};
+
+use expect_test::expect;
+
+use crate::checkout::Checkout;
+
+fn good() -> Checkout {
+    let checkout = Checkout::new();
+    checkout.git();
+    checkout.run(&["image-update"]).status(0);
+    checkout
+}
+
+#[test]
+fn files_by_name() {
+    let checkout = good();
+    checkout.file("common/my notes", "a\n");
+    checkout.file("common/a/it's", "a\n");
+    checkout.file("missions/hello/environments/hello/tests/imports", "# none\n");
+    let check = |args: &[&str]| {
+        let done = checkout.run(&[&["check"], args].concat());
+        done.stdout
+            .lines()
+            .filter(|it| !it.starts_with(' '))
+            .map(|it| format!("{it}\n"))
+            .collect::<String>()
+    };
+    // It runs in `common`.
+    expect![["
+        common/a/it's: file-name: the name has `'`, to which shells and COPY give a meaning
+        common/my notes: file-name: the name has a space
+        missions/hello/environments/hello/tests/imports: nothing-tested: the list is empty
+    "]]
+    .assert_eq(&check(&[]));
+    expect![["
+        common/my notes: file-name: the name has a space
+    "]]
+    .assert_eq(&check(&["my notes", "image/Dockerfile.trailer"]));
+    expect![["
+        common/a/it's: file-name: the name has `'`, to which shells and COPY give a meaning
+    "]]
+    .assert_eq(&check(&["a"]));
+    checkout.run(&["check", "image/Dockerfile.trailer", "../setup-env.template"]).status(0);
+    checkout.run(&["check", "gone"]).status(2).says("gone: git has no such file here");
+    checkout.run(&["check", "../../x"]).status(2).says("../../x: this is not in the checkout");
+}
+
+/// A finding about a folder belongs to each file in it.
+#[test]
+fn a_folder_of_a_file() {
+    let checkout = good();
+    checkout.remove("missions/hello/environments/hello/tests/imports");
+    checkout.remove("missions/hello/environments/hello/tests/plot.ipynb");
+    let done = checkout.run(&["--json", "check", "../missions/hello/environments/hello/hello.pip"]);
+    assert_eq!(done.status(1).json()[0]["rule"], "nothing-tested");
+}
+
+#[test]
+fn what_is_safe_is_mended() {
+    let checkout = good();
+    checkout.file("common/run", "#!/bin/sh\r\nset -eu\r\n");
+    checkout.file("common/my notes", "a\n");
+    let dry = checkout.run(&["-n", "check", "--fix"]).status(1).says("write common/run");
+    assert!(dry.stdout.contains("common/run:1: text-file"), "{}", dry.stdout);
+    assert_eq!(checkout.read("common/run"), "#!/bin/sh\r\nset -eu\r\n");
+    let done = checkout.run(&["check", "--fix"]).status(1);
+    let done = done.says("write common/run\n").says("chmod +x common/run\n");
+    assert!(done.stdout.starts_with("common/my notes: file-name"), "{}", done.stdout);
+    assert_eq!(checkout.read("common/run"), "#!/bin/sh\nset -eu\n");
+    let mode = fs::metadata(checkout.root().join("common/run")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o111, 0o111);
+}
+
+/// A script that is mended stays one.
+#[test]
+fn modes_are_kept() {
+    let checkout = good();
+    checkout.script("common/run", "#!/bin/sh\nset -eu");
+    checkout.run(&["check", "--fix"]).status(0);
+    let mode = fs::metadata(checkout.root().join("common/run")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o755);
+}
+
+/// Its own time is measured, since other tests run beside this one.
+#[test]
+fn a_thousand_missions() {
+    let checkout = Checkout::new();
+    for n in 1..1000 {
+        checkout.mission(&format!("mission-{n}"));
+    }
+    checkout.git();
+    checkout.run(&["image-update", "--all"]).status(0);
+    let seconds = checkout.seconds_of(&["check"]);
+    assert!(seconds < 3.0, "{seconds}");
+}
