@@ -307,10 +307,10 @@ pub(crate) fn summary(desk: &Desk<'_>, rows: Vec<Row>) -> anyhow::Result<u8> {
         }
     }
     desk.ui.say(ui::table(&heads, &table).trim_end());
-    let verdict = if ok {
-        desk.ui.paint(Colour::Green, "done")
-    } else {
-        desk.ui.paint(Colour::Red, "failed")
+    let verdict = match (process::check_interrupted(), ok) {
+        (Err(_), _) => desk.ui.paint(Colour::Red, "not all was tested"),
+        (_, true) => desk.ui.paint(Colour::Green, "done"),
+        (_, false) => desk.ui.paint(Colour::Red, "failed"),
     };
     desk.ui.say(verdict);
     Ok(u8::from(!ok))
