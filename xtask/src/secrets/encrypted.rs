@@ -64,6 +64,21 @@ pub(crate) fn is_encrypted(path: &Path, text: &str) -> bool {
     }
 }
 
+/// The names of values that are not encrypted in a `.env` or `.ini` file that sops wrote, whose
+/// own lines begin with `sops_` or follow `[sops]`.
+pub(crate) fn plain_lines(text: &str) -> Vec<String> {
+    let lines = text.lines().map(str::trim).take_while(|it| *it != "[sops]");
+    let values =
+        lines.filter(|it| !it.starts_with(['#', ';', '['])).filter_map(|it| it.split_once('='));
+    let is_plain = |(name, value): &(&str, &str)| {
+        !name.starts_with("sops_")
+            && !name.trim_end().ends_with("_unencrypted")
+            && !value.trim().is_empty()
+            && !value.trim_start().starts_with("ENC[AES256_GCM,data:")
+    };
+    values.filter(is_plain).map(|(name, _)| name.trim().to_owned()).collect()
+}
+
 /// For whom a file is encrypted; nobody, when it is not.
 pub(crate) fn recipients(text: &str) -> Recipients {
     let documents = documents(text).unwrap_or_default();

@@ -70,14 +70,21 @@ pub(crate) fn problem(path: &Path, text: &str) -> Option<(String, String)> {
         let what = format!("a rule of {} says that it is encrypted, and it is not", rules::FILE);
         return Some((what, format!("run `sops encrypt --in-place {name}` in its folder")));
     }
-    let plain = Encrypted::parse(text).map(|it| it.plain).unwrap_or_default();
+    let plain = match path.extension().and_then(|it| it.to_str()) {
+        Some("env" | "ini") => encrypted::plain_lines(text),
+        _ => match Encrypted::parse(text) {
+            Ok(it) => it.plain.iter().map(ToString::to_string).collect(),
+            Err(err) => return Some((format!("it is damaged: {err:#}"), RESTORE.to_owned())),
+        },
+    };
     if plain.is_empty() {
         return None;
     }
-    let keys = plain.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let fix = "take it out and add it by `cargo xtask secrets-set`, which encrypts it";
-    Some((format!("it is encrypted, but not all of it: {keys}"), fix.to_owned()))
+    Some((format!("it is encrypted, but not all of it: {}", plain.join(", ")), fix.to_owned()))
 }
+
+const RESTORE: &str = "take the last version that was whole: `git restore` in its folder";
 
 /// Plain files that are copies of encrypted ones: by their name, or by having exactly their keys.
 pub(crate) fn decrypted_copies(files: &[Named<'_>]) -> Vec<Mistake> {
@@ -145,11 +152,13 @@ mod tests {
     #[test]
     fn covered_files_are_encrypted_whole() {
         let whole = file(&format!("a: {}", cipher("x")));
+        let damaged = format!("{whole}  encrypted_regex: (\n");
         let part = file(&format!("a: {}\nb: plain", cipher("x")));
         let files: Vec<(&Path, &str)> = [
             ("s/.sops.yaml", RULES),
             ("s/whole.yaml", &whole),
             ("s/part.yaml", &part),
+            ("s/damaged.yaml", &damaged),
             ("s/sub/plain.yaml", "a: b\n"),
             ("s/README.md", "text"),
             ("other/plain.yaml", "a: b\n"),
@@ -162,6 +171,7 @@ mod tests {
             [
                 "bad/.sops.yaml: .sops.yaml: there is no list creation_rules",
                 "s/part.yaml: it is encrypted, but not all of it: b",
+                "s/damaged.yaml: it is damaged: `(` is no pattern",
                 "s/sub/plain.yaml: a rule of .sops.yaml says that it is encrypted, and it is not",
             ]
         );

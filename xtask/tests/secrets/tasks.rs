@@ -14,6 +14,10 @@ fn json(text: &str) -> Value {
 fn a_clone_is_as_its_owners_made_it() {
     let mut scratch = Scratch::empty();
     scratch.run(&["secrets-clone"]).status(2).says("SECRETS_REPO is not set");
+    scratch.set("SECRETS_REPO", "http://127.0.0.1:1/x.git");
+    scratch.run(&["secrets-clone"]).status(1).says("fix: look at the network");
+    assert!(!scratch.path("checkout/secrets").exists());
+    scratch.unset("SECRETS_REPO");
     scratch.git("", &["init", "--quiet", "--bare", "hello-x.git"]);
     // Expanded for each mission.
     scratch.write("checkout/setup-env", "export SECRETS_REPO=../${DEPLOYMENT_NAME}-x.git\n");
@@ -128,6 +132,32 @@ fn check_looks_into_clones() {
         assert!(found.contains(part), "no `{part}` in:\n{found}");
     }
     assert!(!found.contains(CANARY));
+}
+
+/// Files of each format that sops knows can be pushed, and one plain value among them cannot.
+#[test]
+fn formats() {
+    let scratch = Scratch::new();
+    let rules = scratch.read(".sops.yaml").replace(r"\.ya?ml$", r"\.(ya?ml|json|env|ini|key)$");
+    scratch.write_file(".sops.yaml", &rules);
+    let plain = [
+        ("a.env", "# x\nA=b\nC=\n"),
+        ("a.ini", "; x\n[s]\na = b\n"),
+        ("a.json", "{\"a\": [1, null]}"),
+        ("a.key", "text"),
+    ];
+    for (name, text) in plain {
+        scratch.write_file(name, text);
+        scratch.bash(&format!("cd secrets/hello; sops encrypt --in-place {name}; git add {name}"));
+    }
+    scratch.git_clone(&["commit", "--quiet", "--all", "--message", "formats"]);
+    scratch.run(&["secrets-push"]).status(0);
+    scratch
+        .bash("cd secrets/hello; echo B=plain >> a.env; git commit --quiet --all --message plain");
+    scratch
+        .run(&["secrets-push"])
+        .status(2)
+        .says("secrets/hello/a.env: it is encrypted, but not all of it: B");
 }
 
 /// What tasks about images look at.

@@ -69,3 +69,13 @@ fn each_format_has_its_metadata() {
         assert!(!is(name, "a: b\nsops: text\n"), "{name}");
     }
 }
+
+#[test]
+fn lines_that_are_plain() {
+    let (a, mac) = (cipher("a"), cipher("m"));
+    let env =
+        format!("# a=b\nA={a}\nB=plain\nC=\nD_unencrypted=x\nsops_version=3\nsops_mac={mac}\n");
+    assert_eq!(plain_lines(&env), ["B"]);
+    let ini = format!("; a = b\n[x]\na = {a}\nb = plain\n\n[sops]\nversion = 3\nmac = {mac}\n");
+    assert_eq!(plain_lines(&ini), ["b"]);
+}

@@ -35,8 +35,14 @@ pub(crate) fn run(desk: &Desk<'_>, mission: Option<&str>) -> anyhow::Result<u8> 
     remove_leftovers(parent)?;
     // Removed on every way out; after the rename there is nothing to remove.
     let staged = tempfile::Builder::new().prefix(PREFIX).tempdir_in(parent)?;
-    git::remote(&git::clone(root, url, staged.path(), &access))?;
-    fs::rename(staged.path(), &place.dir)?;
+    let cloned = git::remote(&git::clone(root, url, staged.path(), &access))
+        .and_then(|()| Ok(fs::rename(staged.path(), &place.dir)?));
+    drop(staged);
+    if cloned.is_err() {
+        // It stays where there are other clones.
+        let _ = fs::remove_dir(parent);
+    }
+    cloned?;
     desk.ui.say(format!("{shown} is a clone of {url}"));
     say_what_is_missing(desk, &place);
     Ok(0)
