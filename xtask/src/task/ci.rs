@@ -72,6 +72,8 @@ fn before_the_engine(desk: &Desk<'_>, engine: &Engine) -> anyhow::Result<Vec<Ste
                 cmd!(root, "{ruff} format --check"),
                 cmd!(root, "{hadolint} {dockerfiles...}"),
                 cmd!(root, "{pre_commit} run --all-files"),
+                cmd!(root, "cargo test --locked --test pre_commit")
+                    .env("PRE_COMMIT", &pre_commit.to_string_lossy()),
             ],
         ),
         step("secrets", secrets(desk, engine)?),
