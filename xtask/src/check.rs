@@ -194,6 +194,12 @@ impl Facts {
         self.files.get(first).is_some_and(|it| it.path.starts_with(path))
     }
 
+    /// The file `path`, if git has it.
+    pub(crate) fn file(&self, path: &Path) -> Option<&File> {
+        let at = self.files.binary_search_by(|it| it.path.as_path().cmp(path));
+        at.ok().map(|it| &self.files[it])
+    }
+
     /// Dockerfiles and parts of them that people write.
     pub(crate) fn dockerfiles(&self) -> impl Iterator<Item = &File> {
         let is_dockerfile = |it: &&File| {

@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context as _, bail};
 use fs_err as fs;
 
-use crate::tree::stays_inside;
+use crate::tree::{read_text, stays_inside};
 
 /// Files by their path in the context. Empty folders are left out, as in git.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -44,7 +44,7 @@ impl Context {
     /// a name in it does not exist; a symbolic link leads out of the context.
     pub(crate) fn read(dir: &Path, ignore: &Path) -> anyhow::Result<Context> {
         let path = ignore;
-        let text = fs::read_to_string(path)?;
+        let text = read_text(Path::new(""), path)?;
         let filter = Filter::parse(&text).with_context(|| path.display().to_string())?;
         let mut res = Context::default();
         for name in &filter.included {

@@ -106,8 +106,12 @@ impl Sources {
                 continue;
             }
             let name = PathBuf::from(relative(&path, &environments).to_string_lossy().as_ref());
-            let text =
-                if is_list(&name) { content(&path, tree::is_text(&name))? } else { String::new() };
+            // A floating build writes frozen specs anew, whatever is in them.
+            let is_frozen = name == specs::frozen(specs::environment(&name));
+            let text = match is_list(&name) {
+                true => content(&path, tree::is_text(&name) && !is_frozen)?,
+                false => String::new(),
+            };
             files.insert(name, text);
         }
         Ok(Sources {

@@ -154,7 +154,8 @@ fn folders(
         if name.starts_with('.') || !path.is_dir() {
             continue;
         }
-        match bad(&name) {
+        let is_link = entry.file_type()?.is_symlink();
+        match is_link.then(|| bad_link(&name)).or_else(|| bad(&name)) {
             None => res.push((name, path)),
             Some(Bad { what, fix }) => {
                 let file = tree::shown(path.strip_prefix(root).unwrap_or(&path));
@@ -204,6 +205,13 @@ fn bad_environment_name(name: &str) -> Option<Bad> {
         return Some(Bad { what, fix: "choose another name" });
     }
     bad_name(name)
+}
+
+/// What a link leads to may be outside, and docker would not follow it.
+fn bad_link(name: &str) -> Bad {
+    let what =
+        format!("`{}` is a link, and missions and environments are folders", name.escape_debug());
+    Bad { what, fix: "copy the folder to this place" }
 }
 
 fn bad_name(name: &str) -> Option<Bad> {

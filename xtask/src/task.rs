@@ -46,10 +46,12 @@ use crate::{
     dockerfile,
     engine::Engine,
     failure::{self, Failure},
+    frozen,
     image::{self, MissionParts, Parts, Recipe},
     private, process,
     repo::{self, Mission, Repo},
     settings::Sources,
+    tree,
     ui::Ui,
 };
 
@@ -273,17 +275,21 @@ pub(crate) fn read_parts(repo: &Repo) -> anyhow::Result<Parts> {
     })
 }
 
-/// A frozen build needs what a floating one writes.
+/// A frozen build needs what a floating one writes, whole.
 fn check_frozen(repo: &Repo, mission: &Mission) -> anyhow::Result<()> {
-    let mut environments = crate::freeze::environments(mission).into_iter();
-    match environments.find(|it| !it.frozen_spec().is_file()) {
-        None => Ok(()),
-        Some(it) => bail!(
-            "{}: there is no such file; `cargo xtask image-build {} --floating` writes it",
-            repo.relative(&it.frozen_spec()).display(),
-            mission.name
-        ),
+    for it in crate::freeze::environments(mission) {
+        let path = it.frozen_spec();
+        let file = repo.relative(&path);
+        if !path.is_file() {
+            bail!(
+                "{}: there is no such file; `cargo xtask image-build {} --floating` writes it",
+                file.display(),
+                mission.name
+            );
+        }
+        frozen::canonical(file, &tree::read_text(&repo.root, file)?, &it.name)?;
     }
+    Ok(())
 }
 
 fn mission_parts(repo: &Repo, mission: &Mission) -> anyhow::Result<MissionParts> {

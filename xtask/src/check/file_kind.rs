@@ -16,5 +16,6 @@ pub(crate) const RULE: Rule = Rule {
 
 pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
     let unreadable = facts.files.iter().filter_map(|it| it.unreadable.as_ref());
-    unreadable.filter(|it| it.rule == RULE.name).cloned().collect()
+    let is_known = |it: &Finding| facts.refused.iter().any(|known| known.file == it.file);
+    unreadable.filter(|it| it.rule == RULE.name && !is_known(it)).cloned().collect()
 }

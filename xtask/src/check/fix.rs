@@ -56,7 +56,7 @@ pub(crate) fn change(facts: &Facts, finding: &Finding) -> Option<Change> {
 }
 
 fn file<'a>(facts: &'a Facts, finding: &Finding) -> Option<&'a File> {
-    facts.files.iter().find(|it| it.path == finding.file && it.unreadable.is_none())
+    facts.file(&finding.file).filter(|it| it.unreadable.is_none())
 }
 
 fn text(facts: &Facts, finding: &Finding) -> Option<Change> {

@@ -20,8 +20,8 @@ pub(crate) fn check(facts: &Facts) -> Vec<crate::report::Finding> {
         for env in sources.environments.iter().filter(|it| *it != specs::BASE) {
             let name = specs::frozen(env);
             if let Some(text) = sources.files.get(&name)
-                // How lines end is `text-file`'s, and what is no text at all has none here.
-                && !sources.is_unreadable(&name)
+                // How lines end is rule `text-file`'s, and so is what is no text at all.
+                && facts.file(&sources.path_of(&name)).is_none_or(|it| it.unreadable.is_none())
                 && let Err(problem) =
                     frozen::canonical(&sources.path_of(&name), &text_file::mended(text), env)
             {

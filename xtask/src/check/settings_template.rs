@@ -1,5 +1,7 @@
 //! `setup-env.template` has a default for every setting, and nothing that bash would read otherwise.
 
+use std::path::Path;
+
 use crate::{
     check::{Facts, File, Rule},
     repo::nearest,
@@ -16,8 +18,7 @@ pub(crate) const RULE: Rule = Rule {
 };
 
 pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
-    let template = facts.files.iter().find(|it| it.path.as_os_str() == TEMPLATE);
-    template.map_or(Vec::new(), check_file)
+    facts.file(Path::new(TEMPLATE)).map_or(Vec::new(), check_file)
 }
 
 fn check_file(file: &File) -> Vec<Finding> {

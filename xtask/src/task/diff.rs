@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
-use fs_err as fs;
 use serde::Serialize;
 
 use crate::{
@@ -20,6 +19,7 @@ use crate::{
         Desk,
         freeze::{find, title},
     },
+    tree,
 };
 
 /// What `--json` prints.
@@ -102,7 +102,7 @@ fn since(
     let name = desk.repo.relative(&path).to_owned();
     let since = commit(desk, revision)?;
     let old = at(desk, &since, &name)?;
-    let new = if path.is_file() { Some(fs::read_to_string(&path)?) } else { None };
+    let new = path.is_file().then(|| tree::read_text(&desk.repo.root, &name)).transpose()?;
     if old.is_none() && new.is_none() {
         let title = title(mission, environment);
         let name = name.display();

@@ -22,7 +22,7 @@ pub(crate) fn run(desk: &Desk<'_>, args: &cli::ImageUpdate) -> anyhow::Result<u8
     let _lock = if args.check { None } else { desk.lock()? };
     let named = desk.named(&args.missions).map_err(failure::request)?;
     let missions: Vec<&Mission> = named.iter().map(|it| &it.mission).collect();
-    let mut updates = updates(&desk.repo, &missions)?;
+    let mut updates = updates(&desk.repo, &missions).map_err(failure::request)?;
     updates.retain(Update::differs);
     if desk.cli.json {
         let paths: Vec<&PathBuf> = updates.iter().map(|it| &it.path).collect();
@@ -117,8 +117,9 @@ pub(crate) fn write(repo: &Repo, updates: &[Update]) -> anyhow::Result<()> {
 }
 
 fn read(path: &Path) -> anyhow::Result<Option<String>> {
-    match fs::read_to_string(path) {
-        Ok(text) => Ok(Some(text)),
+    match fs::read(path) {
+        // What is no UTF-8 differs, and is written anew.
+        Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
         Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(err) => Err(err.into()),
     }

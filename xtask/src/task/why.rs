@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use anyhow::{Context as _, bail};
-use fs_err as fs;
 use serde::Serialize;
 
 use crate::{
@@ -17,6 +16,7 @@ use crate::{
         Desk, Named,
         freeze::{Lists, title},
     },
+    tree,
 };
 
 /// What `--json` prints of an environment that has the package.
@@ -70,8 +70,8 @@ fn frozen_specs(desk: &Desk<'_>, mission: &Mission) -> anyhow::Result<Vec<(Strin
     for environment in freeze::environments(mission) {
         let path = environment.frozen_spec();
         if path.is_file() {
-            let text = fs::read_to_string(&path)?;
-            let frozen = frozen::parse(desk.repo.relative(&path), &text)?;
+            let path = desk.repo.relative(&path);
+            let frozen = frozen::parse(path, &tree::read_text(&desk.repo.root, path)?)?;
             res.push((title(mission, environment), frozen));
         }
     }

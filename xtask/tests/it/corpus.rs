@@ -93,9 +93,10 @@ impl Tree {
                 expect("kept", format!("{}", files(&checkout) == before), "true".to_owned());
             }
         }
-        if self.refused.is_some() {
+        if let Some(refused) = &self.refused {
             let before = files(&checkout);
-            let done = checkout.run(&["image-build", "--floating"]);
+            let mode = if refused.ends_with("--frozen") { "--frozen" } else { "--floating" };
+            let done = checkout.run(&["image-build", mode]);
             expect("image-build", said(&done, self), "2".to_owned());
             let acts = done.calls.iter().filter(|it| it.acts()).count();
             expect("calls that change something", acts.to_string(), "0".to_owned());

@@ -55,6 +55,38 @@ fn unknown_missions() {
     done.says("no mission `another` under missions/; there are: hello").did_nothing();
 }
 
+/// Names that a shell, docker or a path would read otherwise.
+#[test]
+fn strange_names() {
+    let checkout = Checkout::new();
+    for name in
+        ["../hello", "he llo", "$HOME", "'", "h\u{e9}llo", "/etc", "", "hello/../hello", "a\nb"]
+    {
+        for task in
+            ["image-update", "image-build", "image-test", "image-push", "explain", "image-sh"]
+        {
+            checkout.run(&[task, name]).status(2).says("no mission").did_nothing();
+        }
+        checkout.run(&["diff", name]).status(2).did_nothing();
+        checkout.run(&["freeze", name]).status(2).did_nothing();
+        checkout.run(&["check", name]).status(2).did_nothing();
+    }
+    checkout.run(&["image-build", "-x"]).status(2).did_nothing();
+}
+
+#[test]
+fn a_frozen_spec_that_is_binary() {
+    let checkout = Checkout::new();
+    let path = "missions/hello/environments/hello/hello-frozen.yml";
+    checkout.file(path, "# frozen: 1\n\0\n");
+    for args in [&["why", "numpy"][..], &["diff", "hello", "--since", "HEAD"], &["image-build"]] {
+        checkout.run(args).status(2).did_nothing();
+    }
+    checkout.run(&["why", "numpy"]).status(2).says(&format!("{path}:2: text-file"));
+    checkout.run(&["image-build"]).status(2).says(&format!("{path}:2: text-file"));
+    checkout.run(&["freeze", "--check"]).status(1).did_nothing();
+}
+
 #[test]
 fn unknown_tasks() {
     let done = Checkout::new().run(&["image-al"]).status(2);
