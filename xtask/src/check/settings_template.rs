@@ -50,8 +50,9 @@ fn check_file(file: &File) -> Vec<Finding> {
 fn read(text: &str) -> (Assigned, Vec<Unreadable>) {
     let mut lines: Vec<&str> = text.split('\n').collect();
     let mut unreadable = Vec::new();
-    let none = Vars::new();
-    let scope = Scope { file: TEMPLATE, root: "/", fixed: &none, ambient: &none };
+    // What every shell has.
+    let ambient = Vars::from([("HOME".to_owned(), "/".to_owned())]);
+    let scope = Scope { file: TEMPLATE, root: "/", fixed: &Vars::new(), ambient: &ambient };
     loop {
         match setup_env::read(&lines.join("\n"), &scope) {
             Ok(assigned) => return (assigned, unreadable),

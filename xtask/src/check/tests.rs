@@ -14,6 +14,7 @@ mod dockerfiles;
 mod notebooks;
 mod files;
 mod switches;
+mod mutations;
 
 /// A file; one whose name begins with `+` is executable.
 fn file(&(name, text): &(&str, &str)) -> File {

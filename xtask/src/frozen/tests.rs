@@ -6,7 +6,7 @@ use super::{Frozen, canonical, changes, parse};
 use crate::repo::Repo;
 
 mod malformed;
-mod property;
+pub(crate) mod property;
 mod satisfies;
 
 /// The example of DESIGN.md, with whole digests.

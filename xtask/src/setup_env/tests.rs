@@ -59,6 +59,16 @@ fn sourced_by_bash(fixed: &Vars, text: &str) -> Vars {
         .collect()
 }
 
+/// What `check` accepts as a template is one that people can source.
+#[test]
+fn the_template_of_this_repository() {
+    let text = include_str!("../../../setup-env.template");
+    let (fixed, ambient) = (Vars::new(), Vars::new());
+    let scope = Scope { file: "setup-env.template", root: "/", fixed: &fixed, ambient: &ambient };
+    let ours = parse(text, &scope).unwrap().into_iter().map(|(name, (value, _))| (name, value));
+    assert_eq!(ours.collect::<Vars>(), sourced_by_bash(&fixed, text));
+}
+
 #[test]
 fn comments_and_quotes() {
     check(

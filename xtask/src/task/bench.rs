@@ -53,6 +53,7 @@ pub(crate) fn run(desk: &Desk<'_>, args: &cli::Bench) -> anyhow::Result<u8> {
     process::read(&test)?;
     res.push(seconds("cargo test, once built", time(&test)?, 20.0));
     res.push(seconds("cargo xtask --help", median(&cmd!(desk.repo.root, "{exe} --help"))?, 0.15));
+    res.push(seconds("check", median(&cmd!(desk.repo.root, "{exe} check"))?, 1.0));
     process::read(&image_all)?;
     res.push(seconds("image-all, nothing changed", median(&image_all)?, 0.5));
     res.extend(frozen_specs(desk, &exe)?);
