@@ -437,6 +437,9 @@ pub(crate) struct ImageExec {
     /// The mission; DEPLOYMENT_NAME when not given
     #[arg(short, long)]
     pub(crate) mission: Option<String>,
+    /// With the scripts and environments of the working tree in place of the image's
+    #[arg(long)]
+    pub(crate) dev: bool,
     /// The command and its arguments, passed on untouched
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
     pub(crate) command: Vec<OsString>,
@@ -446,6 +449,9 @@ pub(crate) struct ImageExec {
 pub(crate) struct ImageSh {
     /// The mission; DEPLOYMENT_NAME when not given
     pub(crate) mission: Option<String>,
+    /// With the scripts and environments of the working tree in place of the image's
+    #[arg(long)]
+    pub(crate) dev: bool,
 }
 
 #[derive(Debug, Args)]
@@ -455,6 +461,9 @@ pub(crate) struct ImageLab {
     /// A folder of this machine as the home, in place of a docker volume
     #[arg(long, value_name = "DIR")]
     pub(crate) home: Option<PathBuf>,
+    /// With the scripts and environments of the working tree in place of the image's
+    #[arg(long)]
+    pub(crate) dev: bool,
 }
 
 impl Task {

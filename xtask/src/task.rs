@@ -82,9 +82,11 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<u8> {
         Task::Report(args) => report::run(&desk, args),
         Task::Receipt(command) => receipt::run(&desk, command),
         Task::ImageAll(args) => image_all::all(&desk, args),
-        Task::ImageExec(args) => image_exec::run(&desk, args.mission.as_deref(), &args.command),
+        Task::ImageExec(args) => {
+            image_exec::run(&desk, args.mission.as_deref(), args.dev, &args.command)
+        }
         Task::ImageSh(args) => {
-            image_exec::run(&desk, args.mission.as_deref(), &["bash".into(), "-l".into()])
+            image_exec::run(&desk, args.mission.as_deref(), args.dev, &["bash".into(), "-l".into()])
         }
         Task::ImageLab(args) => image_lab::run(&desk, args),
         Task::Explain(missions) => explain::run(&desk, missions),

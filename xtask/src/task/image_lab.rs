@@ -27,15 +27,19 @@ const START: Duration = Duration::from_secs(120);
 
 /// Runs until the server ends; an interruption is the usual end.
 pub(crate) fn run(desk: &Desk<'_>, args: &cli::ImageLab) -> anyhow::Result<u8> {
-    let Ready { engine, chosen, built } = image_exec::ready(desk, args.mission.as_deref())?;
-    let home = home(&built.name, args.home.as_deref()).map_err(failure::request)?;
+    let Ready { engine, chosen, built } =
+        image_exec::ready(desk, args.mission.as_deref(), args.dev)?;
+    let mut flags = home(&built.name, args.home.as_deref()).map_err(failure::request)?;
+    if args.dev {
+        flags.extend(image_exec::working_tree(&engine.repo.root, &chosen.mission));
+    }
     let cidfile = engine.target().join(format!("lab/{}-{}.cid", built.name, std::process::id()));
     let container = Container::new(&engine, cidfile)?;
     let token = token()?;
     let cmd = container
         .run("lab")
         .args(["--detach", "--publish", "127.0.0.1::8888", "--env", "JUPYTER_TOKEN"])
-        .args(home)
+        .args(flags)
         .args(&chosen.config.run_pars)
         .args([&built.reference])
         .secret_env("JUPYTER_TOKEN", &token);

@@ -67,3 +67,22 @@ fn a_lab_on_a_port_of_docker_s_choice() {
     }
     checkout.run(&["image-lab", "--home", "no-such-folder"]).status(2).says("no-such-folder");
 }
+
+#[test]
+fn the_working_tree_in_place_of_the_image_s() {
+    let checkout = built();
+    // Another image would be built from this; `--dev` takes the one that is there.
+    checkout.file("missions/hello/environments/hello/tests/imports", "numpy\nscipy\n");
+    checkout.run(&["image-exec", "true"]).status(2).says("it is not built");
+    for task in
+        [&["image-exec", "--dev", "true"][..], &["image-sh", "--dev"], &["image-lab", "--dev"]]
+    {
+        let done = checkout.run(&[&["--dry-run"], task].concat()).status(0).did_nothing();
+        for part in [
+            "/missions/hello/environments,target=/opt/environments ",
+            "/common/image/common-scripts,target=/opt/common-scripts,readonly ",
+        ] {
+            assert!(done.stdout.contains(part), "{}", done.stdout);
+        }
+    }
+}
