@@ -67,7 +67,9 @@ pub(crate) fn run(
     let Ready { engine, chosen, built } = ready(desk, mission, dev)?;
     let cidfile = engine.target().join(format!("exec/{}-{}.cid", built.name, std::process::id()));
     let container = Container::new(&engine, cidfile)?;
-    let mut cmd = container.run("exec").args(["--interactive"]);
+    // The start script's words are for those who wait for a server.
+    let quiet = "JUPYTER_DOCKER_STACKS_QUIET=1";
+    let mut cmd = container.run("exec").args(["--interactive", "--env", quiet]);
     if process::at_a_terminal() {
         cmd = cmd.args(["--tty"]);
     }
