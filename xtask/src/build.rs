@@ -150,7 +150,7 @@ impl<'a> Builds<'a> {
         if present.is_none() || (self.missing == Missing::Refresh && !remote.contains('@')) {
             let mut log = self.engine.log("pull")?;
             let platform = recipe.platform.to_string();
-            self.engine.run(&docker.cmd(["pull", "--platform", &platform, remote]), &mut log)?;
+            self.engine.talk(&docker.cmd(["pull", "--platform", &platform, remote]), &mut log)?;
         }
         let id = match docker.image(remote)? {
             Some(image) => image.id,

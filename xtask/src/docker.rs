@@ -7,12 +7,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use serde::Deserialize;
 
 use crate::{
     config::Platform,
     failure::{self, Failure},
+    patience::{self, Failed, patience},
     process::{self, Cmd, Output, cmd},
 };
 
@@ -207,7 +208,20 @@ impl Docker {
         }
         // Up to 20.10 the command counts as experimental.
         let cmd = cmd.args([reference]).env("DOCKER_CLI_EXPERIMENTAL", "enabled");
-        read_remote(reference, process::output(&cmd)?)
+        let answer = patience::attempts(|| {
+            Ok(match process::output_within(&cmd, patience())? {
+                Some(output) => {
+                    read_remote(reference, output).map_err(|err| Failed::Said(format!("{err:#}")))
+                }
+                None => Err(Failed::Hangs),
+            })
+        })?;
+        answer.map_err(|failed| match failed {
+            Failed::Said(text) => anyhow!(text),
+            Failed::Hangs => {
+                anyhow!("cannot ask for {reference}: no answer for {} s", patience().as_secs())
+            }
+        })
     }
 
     /// A CLI that can build: this one, or, if no setting named it, the first on `PATH` that can.

@@ -8,12 +8,13 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use fs_err as fs;
 
 use crate::{
     build_log,
     docker::Docker,
+    patience::{self, Failed, patience},
     process::{self, Cmd},
     repo::Repo,
     ui::{Progress, Ui},
@@ -87,6 +88,37 @@ impl Engine {
         log.line(&format!("$ {cmd}"));
         log.tail.clear();
         process::lines(cmd, &mut |line| log.line(line))
+    }
+}
+
+impl Engine {
+    /// Runs `cmd`, which talks to a registry: again when that may help, and not for ever. Prints it
+    /// in a dry run.
+    ///
+    /// # Errors
+    /// The last attempt failed, or showed no progress for a minute.
+    pub(crate) fn talk(&self, cmd: &Cmd, log: &mut Log) -> anyhow::Result<()> {
+        if self.dry_run {
+            println!("{cmd}");
+            return Ok(());
+        }
+        let failed = patience::attempts(|| {
+            log.line(&format!("$ {cmd}"));
+            log.tail.clear();
+            let status = process::watched(cmd, patience(), &mut |line| log.line(line))?;
+            Ok(match status {
+                Some(0) => Ok(()),
+                Some(status) => Err(Failed::Said(log.failure(cmd, status))),
+                None => Err(Failed::Hangs),
+            })
+        })?;
+        failed.map_err(|failed| match failed {
+            Failed::Said(text) => anyhow!(text),
+            Failed::Hangs => {
+                let (cmd, seconds) = (cmd.in_short(), patience().as_secs());
+                anyhow!("`{cmd}` showed no progress for {seconds} s, and was ended; is the registry there?")
+            }
+        })
     }
 }
 

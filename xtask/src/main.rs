@@ -39,6 +39,7 @@ mod engine;
 mod build_log;
 mod docker;
 mod files;
+mod patience;
 mod process;
 mod ui;
 mod failure;

@@ -4,6 +4,7 @@
 #![expect(clippy::disallowed_methods, reason = "this is the place for them")]
 
 mod unattended;
+mod watched;
 
 use std::{
     cell::Cell,
@@ -35,6 +36,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use crate::failure::{self, Failure};
 
 pub(crate) use unattended::{Ended, unattended};
+pub(crate) use watched::watched;
 
 /// A program to start, with all that it depends on.
 #[derive(Clone, PartialEq, Eq)]
@@ -172,6 +174,22 @@ pub(crate) fn output(cmd: &Cmd) -> anyhow::Result<Output> {
     let stdout =
         String::from_utf8(stdout).ok().with_context(|| format!("`{cmd}` wrote no UTF-8"))?;
     Ok(Output { status, stdout, stderr })
+}
+
+/// As [`output`]; `None` when it has not ended within `limit`, and was ended.
+///
+/// # Errors
+/// As for [`output`].
+pub(crate) fn output_within(cmd: &Cmd, limit: Duration) -> anyhow::Result<Option<Output>> {
+    let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+    let mut on_line = |stream, line: &[u8]| match stream {
+        Stream::Stdout => stdout.extend_from_slice(line),
+        Stream::Stderr => stderr.extend_from_slice(line),
+    };
+    let deadline = Instant::now() + limit;
+    let status = waiting(|| run_until(cmd, Stdio::null(), Some(deadline), &mut on_line))?;
+    let text = |it: Vec<u8>| String::from_utf8_lossy(&it).into_owned();
+    Ok(status.map(|status| Output { status, stdout: text(stdout), stderr: text(stderr) }))
 }
 
 fn both(cmd: &Cmd) -> anyhow::Result<(u8, Vec<u8>, String)> {
@@ -390,14 +408,17 @@ fn feed(child: &mut Child, cmd: &Cmd) {
 }
 
 fn run(cmd: &Cmd, stdin: Stdio, on_line: &mut dyn FnMut(Stream, &[u8])) -> anyhow::Result<u8> {
-    waiting(|| run_uncounted(cmd, stdin, on_line))
+    let status = waiting(|| run_until(cmd, stdin, None, on_line))?;
+    status.context("a program without a time limit ends")
 }
 
-fn run_uncounted(
+/// `None` when it had not ended at `deadline`.
+fn run_until(
     cmd: &Cmd,
     stdin: Stdio,
+    deadline: Option<Instant>,
     on_line: &mut dyn FnMut(Stream, &[u8]),
-) -> anyhow::Result<u8> {
+) -> anyhow::Result<Option<u8>> {
     let stdin = if cmd.stdin.is_some() { Stdio::piped() } else { stdin };
     let mut child = spawn(cmd.command()?.stdin(stdin), cmd)?;
     feed(&mut child, cmd);
@@ -414,11 +435,15 @@ fn run_uncounted(
             Err(mpsc::RecvTimeoutError::Timeout) => (),
         }
         check_interrupted().inspect_err(|_| _ = stop(&mut child))?;
+        if deadline.is_some_and(|it| Instant::now() > it) {
+            stop(&mut child);
+            return Ok(None);
+        }
     }
     let status = code(child.wait()?);
     // Ctrl-C in a terminal reaches the child as well: what it says of that is no failure of its own.
     check_interrupted()?;
-    Ok(status)
+    Ok(Some(status))
 }
 
 fn spawn(command: &mut Command, cmd: &Cmd) -> anyhow::Result<Child> {

@@ -159,7 +159,7 @@ pub(crate) fn store(
     }
     let builder = docker.builder(config.docker.as_deref())?;
     engine.run(&builder.cmd().args(["--quiet", "--tag", stored]).args([dir]), log)?;
-    engine.run(&docker.cmd(["image", "push", stored]), log)?;
+    engine.talk(&docker.cmd(["image", "push", stored]), log)?;
     engine.run(&docker.cmd(["image", "rm", stored]), log)
 }
 

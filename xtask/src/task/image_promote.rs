@@ -127,7 +127,7 @@ fn source(engine: &Engine, it: &Move, log: &mut Log) -> anyhow::Result<String> {
     let image = format!("{}@{}", it.repository, it.digest);
     if docker.image(&image)?.is_none() {
         log.step(&format!("fetching {image}"));
-        engine.run(&docker.cmd(["pull", "--quiet", &image]), log)?;
+        engine.talk(&docker.cmd(["pull", "--quiet", &image]), log)?;
     }
     Ok(image)
 }

@@ -103,7 +103,7 @@ impl Push<'_> {
             |reference, digest| Landed { reference, digest, source: built.reference.clone() };
         if engine.dry_run && reference.contains('<') {
             engine.run(&docker.cmd(["image", "tag", &built.reference, &reference]), log)?;
-            engine.run(&docker.cmd(["image", "push", &reference]), log)?;
+            engine.talk(&docker.cmd(["image", "push", &reference]), log)?;
             return Ok(landed(reference, "<digest>".to_owned()));
         }
         if let Some(remote) = host.remote(docker, &reference)? {
@@ -117,7 +117,7 @@ impl Push<'_> {
         }
         log.step(&format!("pushing {reference}"));
         engine.run(&docker.cmd(["image", "tag", &built.reference, &reference]), log)?;
-        engine.run(&docker.cmd(["image", "push", &reference]), log)?;
+        engine.talk(&docker.cmd(["image", "push", &reference]), log)?;
         if engine.dry_run {
             return Ok(landed(reference, "<digest>".to_owned()));
         }
@@ -184,7 +184,7 @@ pub(crate) fn move_tag(
     }
     log.step(&format!("moving {tag}"));
     engine.run(&docker.cmd(["image", "tag", source, tag]), log)?;
-    engine.run(&docker.cmd(["image", "push", tag]), log)?;
+    engine.talk(&docker.cmd(["image", "push", tag]), log)?;
     if !engine.dry_run && !is_there(host.remote(docker, tag)?) {
         bail!("{tag} was pushed, but is not {digest} afterwards");
     }

@@ -19,6 +19,7 @@ mod freezing;
 mod frozen_specs;
 mod testing;
 mod publishing;
+mod registries;
 mod receipts;
 mod containers;
 mod running;

@@ -58,6 +58,8 @@ struct Flaw {
     stderr: String,
     #[serde(default)]
     after: bool,
+    /// How often; always without it.
+    times: Option<usize>,
     /// Wait, after the work, until there is a file `go`.
     #[serde(default)]
     hold: bool,
@@ -94,7 +96,8 @@ fn main() -> ExitCode {
 fn answer(store: &Store, argv: &[String]) -> Result<u8> {
     record(store, argv)?;
     let line = argv[1..].join(" ");
-    let flaw = flaws(store)?.into_iter().find(|it| line.contains(&it.on));
+    let is_due = |it: &Flaw| it.times.is_none_or(|times| calls_with(store, &it.on) <= times);
+    let flaw = flaws(store)?.into_iter().find(|it| line.contains(&it.on) && is_due(it));
     if let Some(flaw) = &flaw {
         print!("{}", flaw.stdout);
         eprint!("{}", flaw.stderr);
@@ -143,6 +146,17 @@ fn record(store: &Store, argv: &[String]) -> Result {
 fn flaws(store: &Store) -> Result<Vec<Flaw>> {
     let text = fs::read_to_string(store.dir.join("flaws.json")).unwrap_or("[]".to_owned());
     serde_json::from_str(&text).or_else(|err| refuse(125, format!("flaws.json: {err}")))
+}
+
+/// How many calls there were with `part` in their command lines, this one included.
+fn calls_with(store: &Store, part: &str) -> usize {
+    let calls = fs::read_to_string(store.dir.join("calls")).unwrap_or_default();
+    let lines = calls.lines().filter_map(|it| serde_json::from_str::<serde_json::Value>(it).ok());
+    let words = |it: &serde_json::Value| {
+        let argv = it["argv"].as_array().cloned().unwrap_or_default();
+        argv.iter().filter_map(|it| it.as_str()).collect::<Vec<_>>().join(" ")
+    };
+    lines.filter(|it| words(it).contains(part)).count()
 }
 
 fn kind(program: &Path) -> Result<Kind> {

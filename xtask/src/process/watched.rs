@@ -1,0 +1,123 @@
+//! Programs that show progress to a terminal alone: they get one that nobody sees, so that what hangs
+//! can be told from what takes long.
+
+use std::{
+    fs::File,
+    io::Read as _,
+    os::fd::OwnedFd,
+    process::{Child, Stdio},
+    sync::mpsc::{self, RecvTimeoutError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context as _;
+use nix::pty::{Winsize, openpty};
+
+use super::{Cmd, check_interrupted, code, not_started, stop, waiting};
+
+/// Wide enough for a line of progress.
+const SIZE: Winsize = Winsize { ws_row: 50, ws_col: 200, ws_xpixel: 0, ws_ypixel: 0 };
+
+/// Runs `cmd` until it ends, and gives its status; `None` when it showed nothing new for as long as
+/// `patience`, and was ended. `on_line` gets what it showed, but for bars of progress.
+///
+/// # Errors
+/// It is not on `PATH`, or was interrupted.
+pub(crate) fn watched(
+    cmd: &Cmd,
+    patience: Duration,
+    on_line: &mut dyn FnMut(&str),
+) -> anyhow::Result<Option<u8>> {
+    check_interrupted()?;
+    let pty = openpty(&SIZE, None).context("cannot open a terminal")?;
+    let mut command = cmd.command()?;
+    command.stdin(Stdio::null()).stdout(pty.slave.try_clone()?).stderr(pty.slave);
+    let mut child = command.spawn().map_err(|err| not_started(cmd, err))?;
+    // It holds the other end, whose closing tells that the child has ended.
+    drop(command);
+    waiting(|| watch(&mut child, pty.master, patience, on_line))
+}
+
+fn watch(
+    child: &mut Child,
+    terminal: OwnedFd,
+    patience: Duration,
+    on_line: &mut dyn FnMut(&str),
+) -> anyhow::Result<Option<u8>> {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || send_chunks(File::from(terminal), &sender));
+    let mut lines = Lines::default();
+    let mut last = Instant::now();
+    loop {
+        match receiver.recv_timeout(Duration::from_millis(100)) {
+            Ok(chunk) => {
+                last = Instant::now();
+                lines.add(&chunk, on_line);
+            }
+            Err(RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Timeout) if last.elapsed() > patience => {
+                stop(child);
+                return Ok(None);
+            }
+            Err(RecvTimeoutError::Timeout) => (),
+        }
+        check_interrupted().inspect_err(|_| _ = stop(child))?;
+    }
+    lines.add(b"\n", on_line);
+    let status = code(child.wait()?);
+    check_interrupted()?;
+    Ok(Some(status))
+}
+
+/// Until the other end is closed, which reads as an error.
+fn send_chunks(mut terminal: File, sender: &mpsc::Sender<Vec<u8>>) {
+    let mut chunk = vec![0; 4096];
+    while let Ok(n) = terminal.read(&mut chunk) {
+        if n == 0 || sender.send(chunk[..n].to_vec()).is_err() {
+            return;
+        }
+    }
+}
+
+/// From what moves on a terminal to lines of text.
+#[derive(Default)]
+struct Lines {
+    begun: String,
+    last: String,
+}
+
+impl Lines {
+    fn add(&mut self, chunk: &[u8], on_line: &mut dyn FnMut(&str)) {
+        self.begun += &String::from_utf8_lossy(chunk);
+        while let Some(end) = self.begun.find(['\n', '\r']) {
+            let line: String = self.begun.drain(..=end).collect();
+            let line = plain(line.trim_end());
+            let is_bar = line.contains("[=") || line.contains("[>");
+            if !line.is_empty() && !is_bar && line != self.last {
+                on_line(&line);
+                self.last = line;
+            }
+        }
+    }
+}
+
+/// Without control sequences: ECMA-48, 5.4.
+fn plain(text: &str) -> String {
+    let mut parts = text.split("\x1b[");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |res, part| {
+        let end = part.find(|c: char| ('@'..='~').contains(&c));
+        res + end.map_or("", |it| &part[it + 1..])
+    })
+}
+
+#[test]
+fn lines_of_a_terminal() {
+    let mut seen = Vec::new();
+    let mut lines = Lines::default();
+    let shown = "\x1b[1A\x1b[2K\rab12: Pushing [==>  ] 1MB/3MB\r\x1b[1B\x1b[1A\x1b[2K\rab12: Pu";
+    lines.add(shown.as_bytes(), &mut |it| seen.push(it.to_owned()));
+    lines.add(b"shed \r\x1b[1Blatest: digest: sha256:12\r\n", &mut |it| seen.push(it.to_owned()));
+    assert_eq!(seen, ["ab12: Pushed", "latest: digest: sha256:12"]);
+}

@@ -1,0 +1,66 @@
+//! Registries that are busy, down or silent.
+
+use serde_json::json;
+
+use crate::{checkout::Checkout, run::Done};
+
+const PUSH: &str = "image push quay.io/us/hello:latest-sandbox";
+const ASK: &str = "manifest inspect";
+
+fn checkout() -> Checkout {
+    let mut checkout = Checkout::new();
+    checkout.env("REGISTRY", "quay.io/us");
+    checkout.env("XTASK_PATIENCE", "1500");
+    checkout.run(&["image-build"]).status(0);
+    checkout.run(&["image-test"]).status(0);
+    checkout
+}
+
+fn attempts(done: &Done, part: &str) -> usize {
+    done.calls.iter().filter(|it| it.line().contains(part)).count()
+}
+
+#[test]
+fn a_registry_that_is_busy_is_asked_again() {
+    for (said, on) in [
+        ("received unexpected HTTP status: 503 Service Unavailable\n", PUSH),
+        ("toomanyrequests: 429 Too Many Requests\n", ASK),
+    ] {
+        let mut checkout = checkout();
+        checkout.flaw(json!({ "on": on, "status": 1, "stderr": said, "times": 2 }));
+        checkout.run(&["image-push"]).status(0);
+    }
+}
+
+#[test]
+fn but_not_for_ever() {
+    let mut checkout = checkout();
+    checkout.fail(PUSH, 1, "received unexpected HTTP status: 500 Internal Server Error\n");
+    let done = checkout.run(&["image-push"]).status(1);
+    assert_eq!(attempts(&done, PUSH), 3);
+    done.says("500 Internal Server Error");
+}
+
+#[test]
+fn a_refusal_stands() {
+    for said in ["401 Unauthorized", "403 Forbidden", "404 page not found"] {
+        let mut checkout = checkout();
+        checkout.fail(PUSH, 1, &format!("received unexpected HTTP status: {said}\n"));
+        let done = checkout.run(&["image-push"]).status(1);
+        assert_eq!(attempts(&done, PUSH), 1);
+        done.says(said);
+    }
+}
+
+#[test]
+fn a_registry_that_hangs() {
+    // The first question is answered: there is no such image yet.
+    for (on, expected) in [(PUSH, 3), (ASK, 4)] {
+        let mut checkout = checkout();
+        checkout.env("XTASK_PATIENCE", "300");
+        checkout.flaw(json!({ "on": on, "hold": true }));
+        let done = checkout.run(&["image-push"]).status(1);
+        assert_eq!(attempts(&done, on), expected);
+        done.says("quay.io/us/");
+    }
+}
