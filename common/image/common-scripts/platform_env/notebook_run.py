@@ -29,6 +29,10 @@ _SOURCE_LINES = 10
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
+# The schema is compiled once, for all processes that are forked from this one.
+nbformat.validate(nbformat.v4.new_notebook())
+
+
 def run_in_child(notebook: Notebook, limit: float, outbox: Connection) -> None:
     """Run the notebook; send the kernel's process id, then the message, '' when it passed."""
     os.setsid()  # Ctrl-C is for the process that started this one: it decides
@@ -77,6 +81,8 @@ class _Run:
             self._document,
             km=self._manager,
             timeout_func=self._remaining,
+            # What a kernel started ends with it: its process group is killed.
+            shutdown_kernel="immediate",
             startup_timeout=max(1, min(_START_LIMIT, int(limit))),
             on_notebook_start=self._kernel_started,
             on_notebook_error=self._kernel_lost,
