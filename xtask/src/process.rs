@@ -422,12 +422,7 @@ fn run_until(
     let stdin = if cmd.stdin.is_some() { Stdio::piped() } else { stdin };
     let mut child = spawn(cmd.command()?.stdin(stdin), cmd)?;
     feed(&mut child, cmd);
-    let (sender, receiver) = mpsc::channel();
-    let stdout = child.stdout.take().context("a piped child has a standard output")?;
-    let stderr = child.stderr.take().context("a piped child has a standard error")?;
-    let other = sender.clone();
-    thread::spawn(move || send_lines(stdout, Stream::Stdout, &sender));
-    thread::spawn(move || send_lines(stderr, Stream::Stderr, &other));
+    let receiver = listen(&mut child)?;
     loop {
         match receiver.recv_timeout(Duration::from_millis(100)) {
             Ok((stream, line)) => on_line(stream, &line),
@@ -474,6 +469,17 @@ fn stop(child: &mut Child) -> u8 {
     }
     let _ = child.kill();
     child.wait().map_or(137, code)
+}
+
+/// Sends each line of both streams of a child until it has closed them.
+fn listen(child: &mut Child) -> anyhow::Result<mpsc::Receiver<(Stream, Vec<u8>)>> {
+    let (sender, receiver) = mpsc::channel();
+    let stdout = child.stdout.take().context("a piped child has a standard output")?;
+    let stderr = child.stderr.take().context("a piped child has a standard error")?;
+    let other = sender.clone();
+    thread::spawn(move || send_lines(stdout, Stream::Stdout, &sender));
+    thread::spawn(move || send_lines(stderr, Stream::Stderr, &other));
+    Ok(receiver)
 }
 
 fn send_lines(stream: impl Read, kind: Stream, sender: &mpsc::Sender<(Stream, Vec<u8>)>) {

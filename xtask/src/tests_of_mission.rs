@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, path::Path};
 use fs_err as fs;
 
 use crate::{
-    receipt::Expected,
+    receipt::{self, Expected, Receipt, Test},
     repo::{Environment, Mission},
 };
 
@@ -19,6 +19,17 @@ pub(crate) fn expected(mission: &Mission) -> anyhow::Result<BTreeSet<Expected>> 
         add(environment, &mut res)?;
     }
     Ok(res)
+}
+
+/// What a receipt of `mission` lacks to vouch for its image: a failure for each test that has to be
+/// in it. A receipt that another version of this tool made may know fewer tests.
+///
+/// # Errors
+/// A folder or list cannot be read.
+pub(crate) fn lacking(mission: &Mission, receipt: &Receipt) -> anyhow::Result<Vec<Test>> {
+    let mut all = expected(mission)?;
+    all.extend(of_the_image(mission));
+    Ok(receipt::missing(&all, &receipt.tests, "the receipt does not know it"))
 }
 
 /// What is tested of every image as a whole, and as a hub starts it; by `test-image`.

@@ -4,18 +4,17 @@ use std::{
     ops::ControlFlow,
     os::unix::process::CommandExt as _,
     process::{Child, Stdio},
-    sync::mpsc::{self, RecvTimeoutError},
+    sync::mpsc::RecvTimeoutError,
     thread,
     time::{Duration, Instant},
 };
 
-use anyhow::Context as _;
 use nix::{
     sys::signal::{Signal, killpg},
     unistd::Pid,
 };
 
-use super::{Cmd, Stream, check_interrupted, code, send_lines, spawn};
+use super::{Cmd, check_interrupted, code, listen, spawn};
 
 /// How an unattended program ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,12 +48,7 @@ fn watch(
     on_line: &mut dyn FnMut(&str) -> ControlFlow<()>,
 ) -> anyhow::Result<Ended> {
     let deadline = Instant::now() + limit;
-    let (sender, receiver) = mpsc::channel();
-    let stdout = child.stdout.take().context("a piped child has a standard output")?;
-    let stderr = child.stderr.take().context("a piped child has a standard error")?;
-    let other = sender.clone();
-    thread::spawn(move || send_lines(stdout, Stream::Stdout, &sender));
-    thread::spawn(move || send_lines(stderr, Stream::Stderr, &other));
+    let receiver = listen(child)?;
     loop {
         match receiver.recv_timeout(Duration::from_millis(50)) {
             Ok((_, line)) if on_line(String::from_utf8_lossy(&line).trim_end()).is_break() => {

@@ -14,7 +14,7 @@ use crate::{
     receipt::Receipt,
     registry,
     task::{Chosen, Desk},
-    ui,
+    tests_of_mission, ui,
 };
 
 /// One thing that a run would do, or leave.
@@ -118,10 +118,16 @@ fn test(
         Some(image) => Receipt::read(&engine.repo, name, &image.id)?,
         None => None,
     };
+    let lacking = match &receipt {
+        Some(receipt) => tests_of_mission::lacking(&chosen.mission, receipt)?,
+        None => Vec::new(),
+    };
     let because = match (&image, &receipt) {
         (None, _) => "the image is built anew".to_owned(),
-        (_, Some(receipt)) if receipt.passed() => format!("it passed at {}", receipt.started),
-        (_, Some(receipt)) if receipt.complete => {
+        (_, Some(receipt)) if receipt.passed() && lacking.is_empty() => {
+            format!("it passed at {}", receipt.started)
+        }
+        (_, Some(receipt)) if receipt.complete && !receipt.passed() => {
             let titles: Vec<String> = receipt.failures().map(|it| it.title()).collect();
             format!("it failed: {}", titles.join(", "))
         }
@@ -130,7 +136,7 @@ fn test(
     let row = Row {
         image: name.clone(),
         work: "test",
-        due: !receipt.as_ref().is_some_and(Receipt::passed),
+        due: !receipt.as_ref().is_some_and(Receipt::passed) || !lacking.is_empty(),
         because,
         seconds: receipt.as_ref().map(|it| it.seconds).filter(|it| *it > 0.0),
     };

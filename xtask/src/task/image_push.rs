@@ -12,6 +12,7 @@ use crate::{
     registry::{self, Host},
     stored_receipt,
     task::Chosen,
+    tests_of_mission,
 };
 
 /// A mission's image, what it was built on, and the proof that it was tested.
@@ -67,7 +68,16 @@ pub(crate) fn push(
 fn receipt(engine: &Engine, tested: &Tested<'_>) -> anyhow::Result<Option<Receipt>> {
     let name = &tested.mission.name;
     match stored_receipt::of_built(engine, &tested.chosen.config, tested.mission)? {
-        Some(receipt) if receipt.passed() => Ok(Some(receipt)),
+        Some(receipt) if receipt.passed() => {
+            let lacking = tests_of_mission::lacking(&tested.chosen.mission, &receipt)?;
+            if let Some(first) = lacking.first() {
+                let title = first.title();
+                bail!(
+                    "{name}: its receipt lacks tests ({title}); run `cargo xtask image-test {name}`"
+                );
+            }
+            Ok(Some(receipt))
+        }
         _ if engine.dry_run => Ok(None),
         Some(receipt) if !receipt.tests.is_empty() => {
             let titles: Vec<String> = receipt.failures().map(|it| it.title()).collect();

@@ -272,3 +272,17 @@ fn a_report_without_notebooks() {
     let page = checkout.read("target/xtask/report.html");
     assert!(page.contains("without executed notebooks"), "{page}");
 }
+
+/// One that claims to be complete, as a version of this tool made it that tested less.
+#[test]
+fn one_that_lacks_tests_vouches_for_nothing() {
+    let checkout = published();
+    tamper(&checkout, |text| {
+        let mut receipt: Value = serde_json::from_str(text).unwrap();
+        receipt["tests"].as_array_mut().unwrap().retain(|it| it["kind"] != "kernel");
+        receipt.to_string()
+    });
+    run(&checkout, &["image-push"]).status(1).says("its receipt lacks tests").never_called("push");
+    run(&checkout, &["image-test"]).status(0).called("role=test");
+    run(&checkout, &["image-push"]).status(0);
+}
