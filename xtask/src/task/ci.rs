@@ -57,7 +57,11 @@ fn before_the_engine(desk: &Desk<'_>, engine: &Engine) -> anyhow::Result<Vec<Ste
         step("unit and command tests", vec![cmd!(root, "cargo test --locked")]),
         step(
             "check",
-            vec![cmd!(root, "{exe} check"), cmd!(root, "{exe} image-update --all --check")],
+            vec![
+                cmd!(root, "{exe} check"),
+                cmd!(root, "{exe} image-update --all --check"),
+                cmd!(root, "{exe} freeze --check --all"),
+            ],
         ),
         step(
             "linters",
