@@ -8,3 +8,16 @@ pub(crate) mod recipients;
 pub(crate) mod skeleton;
 pub(crate) mod plaintext;
 pub(crate) mod private_key;
+
+use anyhow::anyhow;
+
+/// A new secret: 32 random bytes, as hexadecimal digits.
+///
+/// # Errors
+/// The system gives no random bytes.
+pub(crate) fn random_hex() -> anyhow::Result<String> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes)
+        .map_err(|err| anyhow!("the system gives no random bytes: {err}"))?;
+    Ok(bytes.iter().map(|it| format!("{it:02x}")).collect())
+}

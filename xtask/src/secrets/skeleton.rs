@@ -1,8 +1,6 @@
 //! The first secrets file of a deployment: docs/secrets.md explains its keys.
 
-use std::{fs::File, io::Read as _};
-
-use anyhow::Context as _;
+use crate::secrets::random_hex;
 
 /// Helm values with a proxy token and a cookie secret of their own. 32 bytes each, as hexadecimal
 /// digits: <https://z2jh.jupyter.org/en/stable/resources/reference.html#proxy-secrettoken>
@@ -17,14 +15,6 @@ pub(crate) fn text() -> anyhow::Result<String> {
          proxy:\n    secretToken: {proxy_token}\n\
          hub:\n    cookieSecret: {cookie_secret}\n"
     ))
-}
-
-fn random_hex() -> anyhow::Result<String> {
-    let mut bytes = [0; 32];
-    File::open("/dev/urandom")
-        .and_then(|mut it| it.read_exact(&mut bytes))
-        .context("/dev/urandom gives no random bytes")?;
-    Ok(bytes.iter().map(|it| format!("{it:02x}")).collect())
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, bail};
 use fs_err as fs;
 
 use crate::{
@@ -16,6 +16,7 @@ use crate::{
     engine::Engine,
     failure,
     process::{self, Cmd},
+    secrets::random_hex,
     task::{
         Desk,
         image_exec::{self, Ready},
@@ -35,7 +36,7 @@ pub(crate) fn run(desk: &Desk<'_>, args: &cli::ImageLab) -> anyhow::Result<u8> {
     }
     let cidfile = engine.target().join(format!("lab/{}-{}.cid", built.name, std::process::id()));
     let container = Container::new(&engine, cidfile)?;
-    let token = token()?;
+    let token = random_hex()?;
     let cmd = container
         .run("lab")
         .args(["--detach", "--publish", "127.0.0.1::8888", "--env", "JUPYTER_TOKEN"])
@@ -84,13 +85,6 @@ fn home(mission: &str, dir: Option<&Path>) -> anyhow::Result<Vec<String>> {
         res.extend(["--user".to_owned(), format!("{uid}:100")]);
     }
     Ok(res)
-}
-
-/// A password for this server alone, in hex.
-fn token() -> anyhow::Result<String> {
-    let mut bytes = [0; 24];
-    getrandom::fill(&mut bytes).map_err(|err| anyhow!("no random bytes: {err}"))?;
-    Ok(bytes.iter().map(|it| format!("{it:02x}")).collect())
 }
 
 /// Waits until the server answers, which the image's own health check tells.
