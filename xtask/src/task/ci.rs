@@ -1,6 +1,6 @@
 //! `ci`: every check and test of this repository. All steps run, whatever fails; each has a log.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
@@ -54,7 +54,7 @@ fn before_the_engine(desk: &Desk<'_>, engine: &Engine) -> anyhow::Result<Vec<Ste
     Ok(vec![
         step("rustfmt", vec![cmd!(root, "cargo fmt --all --check")]),
         step("clippy", vec![cmd!(root, "cargo clippy --all-targets --locked -- --deny warnings")]),
-        step("unit and command tests", vec![cmd!(root, "cargo test --locked")]),
+        step("unit and command tests", vec![cargo_test(root, &[])]),
         step(
             "check",
             vec![
@@ -76,12 +76,17 @@ fn before_the_engine(desk: &Desk<'_>, engine: &Engine) -> anyhow::Result<Vec<Ste
                 cmd!(root, "{ruff} format --check"),
                 cmd!(root, "{hadolint} {dockerfiles...}"),
                 cmd!(root, "{pre_commit} run --all-files"),
-                cmd!(root, "cargo test --locked --test pre_commit")
+                cargo_test(root, &["--test", "pre_commit"])
                     .env("PRE_COMMIT", &pre_commit.to_string_lossy()),
             ],
         ),
         step("secrets", secrets(desk, engine)?),
     ])
+}
+
+/// Tests whose last lines, which are what `ci` shows of a failure, are messages and no backtraces.
+fn cargo_test(root: &Path, args: &[&str]) -> Cmd {
+    cmd!(root, "cargo test --locked {args...}").env("RUST_BACKTRACE", "0")
 }
 
 /// The tasks about secrets with real tools: sops, aws and what stands for AWS come from PyPI.
@@ -96,7 +101,7 @@ fn secrets(desk: &Desk<'_>, engine: &Engine) -> anyhow::Result<Vec<Cmd>> {
     Ok(vec![
         cmd!(root, "python3 -m venv {tools}"),
         cmd!(root, "{python} -m pip install --quiet --require-hashes --requirement {requirements}"),
-        cmd!(root, "cargo test --locked --test secrets").env("PATH", &path),
+        cargo_test(root, &["--test", "secrets"]).env("PATH", &path),
     ])
 }
 
@@ -116,7 +121,7 @@ fn with_the_engine(desk: &Desk<'_>, builder: &Builder) -> anyhow::Result<Vec<Ste
             name: "script tests",
             cmds: vec![cmd!(root, "common/image/tests/run").env("DOCKER", docker)],
         },
-        Step { name: "end to end", cmds: vec![cmd!(root, "cargo test --locked --test e2e")] },
+        Step { name: "end to end", cmds: vec![cargo_test(root, &["--test", "e2e"])] },
     ])
 }
 

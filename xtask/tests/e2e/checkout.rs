@@ -60,6 +60,11 @@ impl Checkout {
         Checkout { dir, env: Vec::new(), _alone: None }
     }
 
+    /// A text that no other checkout has, for changes that no earlier run's images know.
+    pub(crate) fn mark(&self) -> String {
+        self.dir.path().file_name().unwrap().to_string_lossy().into_owned()
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }

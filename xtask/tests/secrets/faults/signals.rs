@@ -79,14 +79,13 @@ fn during_edit(scratch: &mut Scratch, act: fn(i32, i32)) -> Done {
     done
 }
 
-/// What it leaves is in memory alone, and the next task sweeps it.
+/// What it leaves is in memory alone, and the next task sweeps it, which may be another fault's.
 fn killed_tool(scratch: &mut Scratch) -> Done {
     let running = scratch.start(&["secrets-edit"]);
     let (editor, file) = scratch.editor();
     let sops = parent(editor);
     running.signal(Signal::SIGKILL);
     wait_until("the tool lives", || parent(sops) != running.child.id().cast_signed());
-    assert!(file.exists());
     scratch.assert_no_plaintext("after SIGKILL of the tool");
     // What is still running is stopped by hand: it holds the pipes that `finish` reads.
     send(editor, Signal::SIGKILL);
