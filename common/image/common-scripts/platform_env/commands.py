@@ -40,6 +40,9 @@ class Command:
         self._process: subprocess.Popen[bytes] | None = None
         self._not_started = ""
 
+    def prepare(self) -> None:
+        pass
+
     def start(self) -> None:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 -- until the job's result is known
         try:

@@ -1,11 +1,13 @@
 """Each notebook as a job with its own process and kernel.
 
-The process is forked from this one, which imports nbclient once, when the first notebook starts:
-that import is much of what a short notebook costs. Whatever happens to a process or its kernel is
-one notebook's failure.
+The process is forked from this one, which imports nbclient once, for the first notebook: that
+import is a good part of what a short notebook costs. Whatever happens to a process or its kernel
+is one notebook's failure.
 """
 
+import contextlib
 import multiprocessing
+import sys
 from multiprocessing.context import ForkProcess
 
 from platform_env.commands import describe_status, kill_group
@@ -34,16 +36,26 @@ class NotebookJob:
             self._message = str(error)
         self.limit = self._own_limit + _GRACE
 
-    def start(self) -> None:
+    def prepare(self) -> None:
+        """Start the process, and it the kernel."""
         if self._message is not None:
             return
-        from platform_env import notebook_run  # takes a second
+        # Of nbformat's imports this one takes as long as all others: a grammar of addresses is
+        # compiled, which no schema of notebooks uses. It is optional.
+        sys.modules["rfc3987_syntax"] = None
+        from platform_env import notebook_run
 
-        self._inbox, outbox = _FORK.Pipe(duplex=False)
-        arguments = (self.notebook, self._own_limit, outbox)
+        self._pipe, other_end = _FORK.Pipe()
+        arguments = (self.notebook, self._own_limit, other_end)
         self._process = _FORK.Process(target=notebook_run.run_in_child, args=arguments)
         self._process.start()
-        outbox.close()
+        other_end.close()
+
+    def start(self) -> None:
+        """Let it run the cells."""
+        if self._process is not None:
+            with contextlib.suppress(BrokenPipeError):  # it has failed already
+                self._pipe.send("start")
 
     def ended(self) -> bool:
         if self._process is None:
@@ -66,7 +78,7 @@ class NotebookJob:
     def _outcome(self, late: bool) -> str:
         """The message, also where the process could not send one; its pipe is not needed more."""
         if self._process is not None:
-            self._inbox.close()
+            self._pipe.close()
         if late:
             return f"still running {_GRACE:g} s after its {self._own_limit:g} s: killed"
         if self._message is None:
@@ -76,9 +88,9 @@ class NotebookJob:
     def _listen(self) -> None:
         """Take in what the process has told so far."""
         try:
-            while self._inbox.poll():
-                told = self._inbox.recv()
+            while self._pipe.poll():
+                told = self._pipe.recv()
                 self._kernel = told.get("kernel", self._kernel)
                 self._message = told.get("message", self._message)
-        except EOFError:
+        except (EOFError, ConnectionResetError):  # reset: it ended before it was to start
             return

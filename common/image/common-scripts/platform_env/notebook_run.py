@@ -33,20 +33,23 @@ _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 nbformat.validate(nbformat.v4.new_notebook())
 
 
-def run_in_child(notebook: Notebook, limit: float, outbox: Connection) -> None:
-    """Run the notebook; send the kernel's process id, then the message, '' when it passed."""
+def run_in_child(notebook: Notebook, limit: float, pipe: Connection) -> None:
+    """Run the notebook; send the kernel's process id, then the message, '' when it passed.
+
+    The cells, and the time that they have, wait for a word from the other end.
+    """
     os.setsid()  # Ctrl-C is for the process that started this one: it decides
     yield_memory(os.getpid(), RUNNER)
     with tempfile.TemporaryFile() as log, tempfile.TemporaryDirectory() as sockets:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
         try:
-            message = _Run(notebook, limit, Path(sockets), outbox).execute()
+            message = _Run(notebook, limit, Path(sockets), pipe).execute()
         except RuntimeError as error:  # nbclient's, when a kernel dies or does not start
             message = f"{error}{_kernel_log(log)}"
         except BaseException:
             message = tail(traceback.format_exc())
-        outbox.send({"message": message})
+        pipe.send({"message": message})
 
 
 def _kernel_log(log: IO[bytes]) -> str:
@@ -59,11 +62,10 @@ def _kernel_log(log: IO[bytes]) -> str:
 class _Run:
     """One execution: where it is, and how its kernel ended."""
 
-    def __init__(self, notebook: Notebook, limit: float, sockets: Path, outbox: Connection) -> None:
+    def __init__(self, notebook: Notebook, limit: float, sockets: Path, pipe: Connection) -> None:
         self._notebook = notebook
         self._limit = limit
-        self._deadline = time.monotonic() + limit
-        self._outbox = outbox
+        self._pipe = pipe
         self._document = nbformat.read(notebook.path, as_version=4)
         self._cell: Any = None
         self._kernel_status: int | None = None
@@ -112,7 +114,9 @@ class _Run:
     def _kernel_started(self, **_: Any) -> None:
         pid = self._manager.provisioner.pid
         yield_memory(pid, KERNEL)
-        self._outbox.send({"kernel": pid})
+        self._pipe.send({"kernel": pid})
+        self._pipe.recv()
+        self._deadline = time.monotonic() + self._limit
 
     async def _kernel_lost(self, **_: Any) -> None:
         self._kernel_status = await self._manager.provisioner.poll()

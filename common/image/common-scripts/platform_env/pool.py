@@ -13,12 +13,15 @@ PAUSE = 0.02
 
 
 class Job(Protocol):
-    """Something that runs by itself once it was started."""
+    """Something that runs by itself once it was started; what goes wrong is told by `result`."""
 
     limit: float
 
+    def prepare(self) -> None:
+        """Let it do what it can before its turn, such as start a kernel."""
+
     def start(self) -> None:
-        """Start it; what goes wrong here is told by `result`."""
+        """Start it; its time begins."""
 
     def ended(self) -> bool:
         """Whether it is over."""
@@ -36,20 +39,27 @@ def cores() -> int:
 
 
 def run_all(jobs: Iterable[Job], width: int) -> Iterator[Result]:
-    """Run all jobs, `width` at a time, and give each result as soon as it is there."""
+    """Run all jobs, `width` at a time, and give each result as soon as it is there.
+
+    As many more are prepared meanwhile: starting kernels is more waiting than work.
+    """
     waiting = deque(jobs)
+    ready: deque[Job] = deque()
     running: dict[Job, float] = {}
     try:
-        while waiting or running:
-            while waiting and len(running) < width:
-                job = waiting.popleft()
-                running[job] = time.monotonic()
+        while waiting or ready or running:
+            while ready and len(running) < width:
+                job = ready.popleft()
                 job.start()
                 running[job] = time.monotonic()
+            if waiting and len(ready) < width:
+                ready.append(waiting.popleft())
+                ready[-1].prepare()
+                continue
             yield from _ended(running)
             time.sleep(PAUSE)
     finally:
-        for job in running:
+        for job in (*ready, *running):
             job.kill()
 
 
