@@ -8,6 +8,7 @@ use std::{
     },
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::LazyLock,
 };
 
 use serde_json::{Value, json};
@@ -23,8 +24,11 @@ pub(crate) struct Checkout {
     flaws: Vec<Value>,
 }
 
-/// What the scratch checkout needs of the machine.
-const TOOLS: &[&str] = &["bash", "env", "git", "python3", "sh", "tar"];
+/// What the scratch checkout needs of the machine, by name; looked for once, since launchers take
+/// their time.
+static TOOLS: LazyLock<Vec<(&str, PathBuf)>> = LazyLock::new(|| {
+    ["bash", "env", "git", "python3", "sh", "tar"].map(|it| (it, find(it))).to_vec()
+});
 
 /// What it has of this repository.
 const COPIED: &[&str] = &[
@@ -73,8 +77,8 @@ impl Checkout {
         res.script("common/base/rootfs", ROOTFS);
         res.file("../ca.crt", "a certificate");
         let tools = res.dir.path().join("tools");
-        for name in TOOLS {
-            symlink(find(name), tools.join(name)).unwrap();
+        for (name, path) in &*TOOLS {
+            symlink(path, tools.join(name)).unwrap();
         }
         res.docker("bin", "buildx");
         res.mission("hello");
