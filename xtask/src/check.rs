@@ -42,7 +42,10 @@ use std::{
 use fs_err as fs;
 
 use crate::{
-    dockerfile::{Model, Sources},
+    dockerfile::{
+        Model, Sources,
+        parse::{Dockerfile, parse},
+    },
     process::{self, cmd},
     repo::{Mission, Repo},
     report::Finding,
@@ -208,6 +211,12 @@ impl Facts {
         };
         let generated = self.generated();
         self.files.iter().filter(is_dockerfile).filter(move |it| !generated.contains(&it.path))
+    }
+
+    /// What `check` finds in those that can be read; the rule `dockerfile` tells of others.
+    pub(crate) fn of_dockerfiles(&self, check: fn(&Dockerfile) -> Vec<Finding>) -> Vec<Finding> {
+        let parsed = self.dockerfiles().filter_map(|it| parse(&it.path, &it.text).ok());
+        parsed.flat_map(|it| check(&it)).collect()
     }
 
     /// The Dockerfiles that nobody writes.

@@ -5,7 +5,7 @@ use crate::{
     check::{Facts, Rule},
     dockerfile::{
         calls,
-        parse::{Dockerfile, Instruction, exec_form, parse},
+        parse::{Dockerfile, Instruction},
         shell::{self, Command},
     },
     report::Finding,
@@ -19,8 +19,7 @@ pub(crate) const RULE: Rule = Rule {
 };
 
 pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
-    let parsed = facts.dockerfiles().filter_map(|it| parse(&it.path, &it.text).ok());
-    parsed.flat_map(|it| check_file(&it)).collect()
+    facts.of_dockerfiles(check_file)
 }
 
 fn check_file(file: &Dockerfile) -> Vec<Finding> {
@@ -50,12 +49,7 @@ fn added(instruction: &Instruction) -> Option<String> {
 
 /// The first program of a RUN that downloads something which no later one checks.
 fn unchecked(instruction: &Instruction) -> Option<String> {
-    let words = exec_form(&instruction.args);
-    let line = match &words {
-        Some(words) => calls::shell_line(words).unwrap_or_default(),
-        None => &instruction.args,
-    };
-    let commands = shell::commands(line).ok()?;
+    let commands = shell::commands(&calls::line_of_run(instruction)).ok()?;
     let last_check = commands.iter().rposition(checks).unwrap_or(0);
     commands[last_check..].iter().find_map(|it| downloads(it).map(str::to_owned))
 }

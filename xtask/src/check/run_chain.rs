@@ -5,7 +5,7 @@ use crate::{
     check::{Facts, Rule},
     dockerfile::{
         calls,
-        parse::{Dockerfile, exec_form, parse},
+        parse::{Dockerfile, exec_form},
         shell::{self, Command, Operator},
     },
     report::Finding,
@@ -19,8 +19,7 @@ pub(crate) const RULE: Rule = Rule {
 };
 
 pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
-    let parsed = facts.dockerfiles().filter_map(|it| parse(&it.path, &it.text).ok());
-    parsed.flat_map(|it| check_file(&it)).collect()
+    facts.of_dockerfiles(check_file)
 }
 
 fn check_file(file: &Dockerfile) -> Vec<Finding> {
@@ -33,12 +32,8 @@ fn check_file(file: &Dockerfile) -> Vec<Finding> {
             "FROM" => shell_stops = false,
             "SHELL" => shell_stops = words_stop,
             "RUN" => {
-                let line = match &words {
-                    Some(words) => calls::shell_line(words).unwrap_or_default(),
-                    None => &instruction.args,
-                };
                 let stops = if words.is_some() { words_stop } else { shell_stops };
-                res.extend(hidden(line, stops).map(|(word, what)| {
+                res.extend(hidden(&calls::line_of_run(instruction), stops).map(|(word, what)| {
                     let fix = "join with `&&`, or begin with `set -e;`";
                     file.finding(RULE.name, (instruction, &word), what, fix)
                 }));

@@ -3,7 +3,7 @@
 
 use crate::{
     check::{Facts, Rule},
-    dockerfile::parse::{Dockerfile, Instruction, parse},
+    dockerfile::parse::{Dockerfile, Instruction},
     report::Finding,
     specs::problem::credentials,
 };
@@ -16,8 +16,7 @@ pub(crate) const RULE: Rule = Rule {
 };
 
 pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
-    let parsed = facts.dockerfiles().filter_map(|it| parse(&it.path, &it.text).ok());
-    parsed.flat_map(|it| check_file(&it)).collect()
+    facts.of_dockerfiles(check_file)
 }
 
 fn check_file(file: &Dockerfile) -> Vec<Finding> {

@@ -1,10 +1,13 @@
 //! Finds the calls of environment scripts in a RUN: they decide which spec files the step sees.
 
-use std::path::{Path, PathBuf};
+use std::{
+    borrow::Cow,
+    path::{Path, PathBuf},
+};
 
 use crate::{
     dockerfile::{
-        parse::exec_form,
+        parse::{Instruction, exec_form},
         shell::{self, Command},
     },
     specs,
@@ -139,8 +142,16 @@ fn calls_of_command(words: &[String]) -> Result<Vec<Call>, Unclear> {
     }
 }
 
+/// The shell line of a RUN in either form; empty for a program that is no shell.
+pub(crate) fn line_of_run(run: &Instruction) -> Cow<'_, str> {
+    match exec_form(&run.args) {
+        Some(words) => shell_line(&words).unwrap_or_default().to_owned().into(),
+        None => run.args.as_str().into(),
+    }
+}
+
 /// The line that `bash -ec LINE` runs.
-pub(crate) fn shell_line(args: &[String]) -> Option<&str> {
+fn shell_line(args: &[String]) -> Option<&str> {
     let is_c = |it: &String| it.starts_with('-') && !it.starts_with("--") && it.ends_with('c');
     args.get(args.iter().position(is_c)? + 1).map(String::as_str)
 }
