@@ -14,6 +14,7 @@ use fs_err as fs;
 use crate::{
     build_log,
     docker::Docker,
+    failure,
     patience::{self, Failed, patience},
     process::{self, Cmd},
     repo::Repo,
@@ -158,6 +159,7 @@ impl Log {
         let path: &Path = &self.path;
         let log = format!("log: {}", path.display());
         let how = if status == 0 { "ended" } else { "failed" };
-        format!("`{}` {how} with status {status}\n{said}\n{log}", cmd.in_short())
+        let fix = failure::remedy(&self.tail).map_or(String::new(), |it| format!("\nfix: {it}"));
+        format!("`{}` {how} with status {status}\n{said}\n{log}{fix}", cmd.in_short())
     }
 }

@@ -1,14 +1,14 @@
 //! The exit status of a run, carried by the error that ended it.
 
-use std::fmt;
+use std::{fmt, io};
 
 /// A failure that is not simply failed work.
 #[derive(Debug)]
 pub(crate) enum Failure {
     /// The request or a file is wrong, and nothing was started.
     Request(String),
-    /// This machine lacks something: the `doctor` finding, and what happened.
-    Machine { finding: &'static str, text: String },
+    /// This machine lacks something: what happened, and what helps.
+    Machine { text: String, fix: String },
     /// A signal ended the run.
     Interrupted,
 }
@@ -19,9 +19,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Failure::Request(text) => f.write_str(text),
-            Failure::Machine { finding, text } => {
-                write!(f, "{text}\n    fix: see `{finding}` in `cargo xtask doctor`")
-            }
+            Failure::Machine { text, fix } => write!(f, "{text}\n    fix: {fix}"),
             Failure::Interrupted => f.write_str("interrupted"),
         }
     }
@@ -37,7 +35,38 @@ pub(crate) fn request(err: anyhow::Error) -> anyhow::Error {
 
 /// This machine lacks what `finding` of `doctor` is about.
 pub(crate) fn machine(finding: &'static str, text: impl Into<String>) -> anyhow::Error {
-    Failure::Machine { finding, text: text.into() }.into()
+    Failure::Machine { text: text.into(), fix: see(finding) }.into()
+}
+
+/// An error of a system call that says what this machine lacks; any other as it is.
+pub(crate) fn of_machine(err: anyhow::Error) -> anyhow::Error {
+    let kinds = err.chain().filter_map(|it| it.downcast_ref::<io::Error>()).map(io::Error::kind);
+    let fix = kinds.into_iter().find_map(|it| match it {
+        io::ErrorKind::ReadOnlyFilesystem => Some("run it in a clone that can be written to"),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Some("make room on that disk"),
+        _ => None,
+    });
+    match fix {
+        Some(fix) => Failure::Machine { text: format!("{err:#}"), fix: fix.to_owned() }.into(),
+        None => err,
+    }
+}
+
+/// The remedy for a failed command whose output says that the engine lacks something.
+pub(crate) fn remedy(output: &[String]) -> Option<String> {
+    let lacks = |(said, _): &&(&str, &str)| output.iter().any(|it| it.contains(said));
+    ENGINE_LACKS.iter().find(lacks).map(|(_, finding)| see(finding))
+}
+
+/// What docker says, and the finding of `doctor` about it.
+const ENGINE_LACKS: [(&str, &str); 3] = [
+    ("no space left on device", "disk"),
+    ("Cannot connect to the Docker daemon", "engine"),
+    ("error during connect", "engine"),
+];
+
+fn see(finding: &str) -> String {
+    format!("see `{finding}` in `cargo xtask doctor`")
 }
 
 /// What happened, without the pointer to `doctor`.

@@ -53,7 +53,7 @@ use crate::cli::Cli;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let ready = process::handle_signals().and_then(|()| process::no_core_dumps());
-    match ready.and_then(|()| task::run(&cli)) {
+    match ready.and_then(|()| task::run(&cli)).map_err(failure::of_machine) {
         Ok(status) => ExitCode::from(status),
         Err(err) => {
             eprintln!("error: {err:#}");

@@ -167,6 +167,18 @@ fn first_bad_stops() {
 }
 
 #[test]
+fn what_the_engine_lacks() {
+    let check = |on: &str, said: &str, finding: &str| {
+        let mut checkout = Checkout::new();
+        checkout.fail(on, 1, said);
+        let done = checkout.run(&["image-all"]).status(1);
+        done.says(&format!("fix: see `{finding}` in `cargo xtask doctor`"));
+    };
+    check("build/hello", "#9 ERROR: write /layer: no space left on device\n", "disk");
+    check("image push", "Cannot connect to the Docker daemon at unix:///run/x\n", "engine");
+}
+
+#[test]
 fn a_pulled_base() {
     let mut checkout = Checkout::new();
     let digest = "b".repeat(64);
