@@ -249,6 +249,7 @@ impl Row {
 
     /// Notes a failure of the work; a wrong request, a lacking machine and an interruption end the run.
     fn fail(&mut self, err: anyhow::Error) -> anyhow::Result<()> {
+        let err = failure::of_machine(err);
         if failure::status(&err) != 1 {
             return Err(err);
         }
