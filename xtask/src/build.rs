@@ -10,7 +10,7 @@ use anyhow::{Context as _, anyhow, bail};
 
 use crate::{
     build_settings::BuildSettings,
-    config::Config,
+    config::{Config, Mode},
     docker::{Builder, Image, ImageConfig, LABEL_INPUTS, LABEL_PARENT, NAMESPACE},
     engine::{Engine, Log},
     failure, files,
@@ -122,7 +122,7 @@ impl<'a> Builds<'a> {
         let (image, reason) = match found {
             Ok(image) => (image.clone(), None),
             Err(reason) if self.missing == Missing::Refuse => {
-                bail!("it is not built ({}); run `cargo xtask image-build`", reason.text())
+                bail!("it is not built ({}); {}", reason.text(), what_builds(config, recipe))
             }
             Err(reason) => {
                 let step = Step { config, chain, recipe, parent: &parent, refresh };
@@ -319,6 +319,15 @@ impl Place {
             dockerfile: dir.join(format!("{name}.Dockerfile")),
             id: dir.join(format!("{name}.iid")),
         }
+    }
+}
+
+/// Who has just built the floating image may look for that one.
+fn what_builds(config: &Config, recipe: &Recipe) -> String {
+    let build = format!("run `cargo xtask image-build {}`", config.mission);
+    match recipe.mode {
+        Some(Mode::Frozen) => build + ", or take the floating image by `--set USE_FROZEN=0`",
+        _ => build,
     }
 }
 

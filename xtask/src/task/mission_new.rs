@@ -31,15 +31,25 @@ pub(crate) fn run(desk: &Desk<'_>, args: &cli::MissionNew) -> anyhow::Result<u8>
     let repo = Repo::read(&desk.repo.root)?;
     let updates = image_update::updates(&repo, &[repo.mission(&args.name)?])?;
     image_update::write(&repo, &updates)?;
-    desk.ui.say(format!(
-        "
-Next:
-  cargo xtask image-all {name} --floating     solves its lists, builds, tests and freezes it, and pushes it
-  missions/{name}/environments/{env}/{env}.pip  its packages; docs/environments.md says more",
-        name = args.name,
-        env = envs[0]
-    ));
+    desk.ui.say(next(&args.name, &envs[0]));
     Ok(0)
+}
+
+/// What a person does now, with the paths and commands as they are needed.
+fn next(name: &str, env: &str) -> String {
+    let dir = format!("missions/{name}/environments/{env}");
+    let rows = [
+        (format!("{dir}/{env}.pip"), "its packages, one per line"),
+        (format!("{dir}/tests/imports"), "what each is imported as: that is tested"),
+        (format!("{dir}/tests/"), "notebooks here are tested, too: all cells have to run"),
+        (
+            format!("cargo xtask image-all {name} --floating"),
+            "solves the lists, builds, tests, freezes and pushes",
+        ),
+    ];
+    let width = rows.iter().map(|it| it.0.len()).max().unwrap_or_default();
+    let rows = rows.map(|(it, what)| format!("  {it:width$}  {what}\n"));
+    format!("\nNext:\n{}docs/missions.md says how to go on from there.", rows.concat())
 }
 
 /// # Errors
@@ -114,13 +124,13 @@ fn yml(env: &str) -> String {
 }
 
 const PIP: &str = "\
-# One package per line, as pip writes requirements.
+# One package per line, as pip writes requirements. What it is imported as goes into tests/imports.
 numpy
 matplotlib
 ";
 
 const IMPORTS: &str = "\
-# What users import, one per line.
+# What users import, one per line: a package that is not imported here is installed, but not tried.
 numpy
 matplotlib.pyplot
 ";

@@ -13,10 +13,9 @@ const MISSION: &str = "hello";
 
 const NEXT: &str = "
 Next:
-  cargo xtask image-sh hello      look around in the image
-  cargo xtask list                the missions there are
-  cargo xtask --help              all tasks
-  README.md, docs/               what to do each day, and how it works
+  cargo xtask image-lab hello         the image in a browser, until Ctrl-C
+  cargo xtask mission-new euclid      begins a mission of your own, under any name, and says how to go on
+  cargo xtask --help                  all tasks; docs/missions.md and README.md say what to do each day
 To make it yours, copy setup-env.template to setup-env: your registry, your base image.";
 
 /// Gives the exit status of the first part that did not succeed.

@@ -110,7 +110,7 @@ fn quickstart() {
     checkout.run(&["quickstart"]).status(3).says("rootfs: mmdebstrap").did_nothing();
     checkout.script("../tools/mmdebstrap", "#!/bin/bash\n");
     let done = checkout.run(&["quickstart"]).status(0).called("image push");
-    done.says("nothing is missing").says("cargo xtask image-sh hello");
+    done.says("nothing is missing").says("cargo xtask image-lab hello").says("mission-new");
     checkout.run(&["quickstart"]).status(0).did_nothing();
 }
 

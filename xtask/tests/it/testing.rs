@@ -145,7 +145,7 @@ fn limits_and_parameters() {
 fn what_is_not_built_is_not_tested() {
     let checkout = Checkout::new();
     let done = checkout.run(&["image-test"]).did_nothing();
-    done.status(1).says("it is not built").says("run `cargo xtask image-build`");
+    done.status(1).says("it is not built").says("run `cargo xtask image-build hello`");
 }
 
 /// What the containers were told to run.
