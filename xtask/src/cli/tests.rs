@@ -1,4 +1,4 @@
-use clap::{Command, CommandFactory as _, Parser as _};
+use clap::{Command, CommandFactory as _};
 use expect_test::expect_file;
 
 use super::Cli;
@@ -45,42 +45,4 @@ fn without_common_flags(help: &str) -> String {
     let (before, rest) = help.split_once("For every task:\n").unwrap();
     let after = rest.split_once("\n\n").map_or("", |it| it.1);
     if after.is_empty() { before.trim_end().to_owned() } else { before.to_owned() + after }
-}
-
-/// The commands that a text tells people to run, one per line after four spaces or in backquotes.
-fn commands(text: &str) -> Vec<Vec<String>> {
-    let blocks = text.lines().filter_map(|it| it.strip_prefix("    cargo xtask "));
-    let quoted =
-        text.split('`').skip(1).step_by(2).filter_map(|it| it.strip_prefix("cargo xtask "));
-    let words = |it: &str| {
-        let it = it.split("  ").next().unwrap_or_default();
-        let it = it.split(" #").next().unwrap_or_default();
-        shell_words::split(it).unwrap()
-    };
-    blocks.chain(quoted).map(words).collect()
-}
-
-/// What documents say of the command line is a command line.
-#[test]
-fn docs_name_tasks_and_flags_that_exist() {
-    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-    let docs = std::fs::read_dir(format!("{root}/docs")).unwrap();
-    let mut files: Vec<_> = docs.map(|it| it.unwrap().path()).collect();
-    files.push(format!("{root}/README.md").into());
-    for file in files.iter().filter(|it| it.extension().is_some_and(|it| it == "md")) {
-        if file.ends_with("tasks.md") {
-            continue;
-        }
-        for command in commands(&std::fs::read_to_string(file).unwrap()) {
-            if command.iter().any(|it| it.contains(['<', '…']) || it == "TASK" || it == "--help")
-            {
-                continue;
-            }
-            let name = command.join(" ");
-            let args = ["cargo xtask".to_owned()].into_iter().chain(command);
-            if let Err(err) = Cli::try_parse_from(args) {
-                panic!("{}: `cargo xtask {name}`: {err}", file.display());
-            }
-        }
-    }
 }

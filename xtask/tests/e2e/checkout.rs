@@ -65,6 +65,12 @@ impl Checkout {
         self.dir.path().file_name().unwrap().to_string_lossy().into_owned()
     }
 
+    /// Makes all files as they were committed, but for those that git ignores.
+    pub(crate) fn reset(&self) {
+        git(self.dir.path(), &["reset", "--quiet", "--hard"]);
+        git(self.dir.path(), &["clean", "--quiet", "--force", "-d"]);
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }

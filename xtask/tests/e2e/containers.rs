@@ -112,12 +112,20 @@ impl Registry {
 impl Drop for Registry {
     /// The registry's names on the engine mean nothing without it.
     fn drop(&mut self) {
-        let reference = format!("reference={}/*", self.host);
-        let format = "{{.Repository}}:{{.Tag}}";
-        let list = docker(&["image", "ls", "--filter", &reference, "--format", format]).output();
-        for name in list.iter().map(text).collect::<String>().lines() {
-            let _ = docker(&["image", "rm", name]).output();
-        }
+        forget_all(&format!("{}/*", self.host));
+    }
+}
+
+/// Removes all images of a mission from the engine.
+pub(crate) fn forget(mission: &str) {
+    forget_all(&format!("*/{mission}"));
+}
+
+fn forget_all(reference: &str) {
+    let (filter, format) = (format!("reference={reference}"), "{{.Repository}}:{{.Tag}}");
+    let list = docker(&["image", "ls", "--filter", &filter, "--format", format]).output();
+    for name in list.iter().map(text).collect::<String>().lines() {
+        let _ = docker(&["image", "rm", name]).output();
     }
 }
 

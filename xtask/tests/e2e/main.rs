@@ -4,6 +4,8 @@
 
 #![expect(clippy::disallowed_methods, reason = "tests start programs and write files")]
 
+#[path = "../documents.rs"]
+mod documents;
 mod checkout;
 mod containers;
 mod publish;
@@ -17,3 +19,4 @@ mod completion;
 mod tools;
 mod receipts;
 mod report;
+mod docs;

@@ -18,6 +18,8 @@ use crate::run::{Call, Done, Running};
 /// Removed when dropped.
 pub(crate) struct Checkout {
     dir: tempfile::TempDir,
+    /// Where the tool is started.
+    start_in: &'static str,
     /// Folders of `PATH`.
     path: Vec<&'static str>,
     env: Vec<(&'static str, String)>,
@@ -52,7 +54,7 @@ const CONTEXTS: &[(&str, &str)] = &[
 ];
 
 /// Stands for the script that calls mmdebstrap.
-const ROOTFS: &str = "#!/bin/bash\nset -euo pipefail\necho \"a root file system, $*\"\n";
+pub(crate) const ROOTFS: &str = "#!/bin/bash\nset -euo pipefail\necho \"a root file system, $*\"\n";
 
 /// What a frozen spec of `hello` says before anything was frozen.
 pub(crate) const FROZEN: &str = "# frozen: 1\n# platform: linux/amd64\n# base: sha256:0\nname: hello\nchannels:\n  - conda-forge\ndependencies:\n  - python=3.13.5\n";
@@ -66,7 +68,9 @@ impl Checkout {
     pub(crate) fn new() -> Checkout {
         // Not below this repository, which would be found in the place of a broken checkout.
         let dir = tempfile::Builder::new().prefix("checkout-").tempdir().unwrap();
-        let res = Checkout { dir, path: vec!["bin", "tools"], env: Vec::new(), flaws: Vec::new() };
+        let path = vec!["bin", "tools"];
+        let (env, flaws) = (Vec::new(), Vec::new());
+        let res = Checkout { dir, start_in: "common", path, env, flaws };
         for name in ["root", "state", "home", "tools"] {
             fs::create_dir(res.dir.path().join(name)).unwrap();
         }
@@ -95,6 +99,30 @@ impl Checkout {
         res
     }
 
+    /// With all files of this repository, and a few commits; the tool is started at its top.
+    pub(crate) fn clone_of_this_repository() -> Checkout {
+        let res = Checkout { start_in: "", ..Checkout::new() };
+        fs::remove_dir_all(res.root()).unwrap();
+        let list = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"];
+        for name in git(repository(), &list).split_terminator('\0') {
+            let to = res.root().join(name);
+            fs::create_dir_all(to.parent().unwrap()).unwrap();
+            copy(&repository().join(name), &to);
+        }
+        git(&res.root(), &["init", "--quiet"]);
+        git(&res.root(), &["add", "--all"]);
+        for message in ["0", "1", "2", "3", "4", "5"] {
+            git(&res.root(), &["commit", "--quiet", "--allow-empty", "--message", message]);
+        }
+        res
+    }
+
+    /// Makes all files as they were committed, but for those that git ignores.
+    pub(crate) fn reset(&self) {
+        git(&self.root(), &["reset", "--quiet", "--hard"]);
+        git(&self.root(), &["clean", "--quiet", "--force", "-d"]);
+    }
+
     /// Another one with the same files, and none of what happened in this one.
     pub(crate) fn copy(&self) -> Checkout {
         let dir = tempfile::Builder::new().prefix("checkout-").tempdir().unwrap();
@@ -102,7 +130,8 @@ impl Checkout {
             let entry = entry.unwrap();
             copy(&entry.path(), &dir.path().join(entry.file_name()));
         }
-        Checkout { dir, path: self.path.clone(), env: self.env.clone(), flaws: Vec::new() }
+        let (path, env) = (self.path.clone(), self.env.clone());
+        Checkout { dir, start_in: self.start_in, path, env, flaws: Vec::new() }
     }
 
     fn context(&self, dir: &str, ignore: &str) {
@@ -245,7 +274,7 @@ impl Checkout {
         let stderr = tempfile::NamedTempFile::new_in(dir).unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_xtask"))
             .args(args)
-            .current_dir(self.root().join("common"))
+            .current_dir(self.root().join(self.start_in))
             .env_clear()
             .env("PATH", path)
             .env("HOME", dir.join("home"))
@@ -284,6 +313,13 @@ impl Checkout {
 
 fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+fn git(dir: &Path, args: &[&str]) -> String {
+    let author = ["-c", "user.name=test", "-c", "user.email=test@example.org"];
+    let output = Command::new("git").args(author).args(args).current_dir(dir).output().unwrap();
+    assert!(output.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
 }
 
 fn find(program: &str) -> PathBuf {

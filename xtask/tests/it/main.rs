@@ -3,6 +3,8 @@
 
 #![expect(clippy::disallowed_methods, reason = "tests start programs and write files")]
 
+#[path = "../documents.rs"]
+mod documents;
 mod checkout;
 mod run;
 mod docs;

@@ -1,0 +1,136 @@
+//! The commands that the documents tell people to run, and which test runs each.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// What is done with a command of the documents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Class {
+    /// Needs no engine: the command tests run it.
+    Here,
+    /// The end-to-end tests run it; the command tests print what it would run.
+    Engine,
+    /// Likewise, but it goes on from what the one before it made: the command tests only read it.
+    Afterwards,
+    /// Takes too long, or waits for a person: the command tests print what it would run.
+    Dry,
+    /// Asks hosts, needs what only its reader has, or runs all tests itself: it has to be a command
+    /// line, and no more.
+    Read,
+}
+
+/// The first entry counts that a command begins with.
+pub(crate) const CLASSES: &[(&str, Class)] = &[
+    ("-n ", Class::Dry),
+    ("check", Class::Here),
+    ("completion", Class::Here),
+    ("config", Class::Here),
+    ("diff", Class::Here),
+    ("explain", Class::Here),
+    ("freeze --check", Class::Here),
+    ("image-update", Class::Here),
+    ("list", Class::Here),
+    ("mission-new", Class::Here),
+    ("when", Class::Here),
+    ("why", Class::Here),
+    ("freeze roman", Class::Dry),
+    ("image-lab roman --home", Class::Read),
+    ("image-test roman", Class::Dry),
+    ("freeze", Class::Engine),
+    ("image-all euclid --floating", Class::Engine),
+    ("image-all euclid", Class::Afterwards),
+    ("image-all hello", Class::Engine),
+    ("image-test", Class::Engine),
+    ("quickstart", Class::Engine),
+    ("image-all", Class::Dry),
+    ("image-build", Class::Dry),
+    ("image-lab", Class::Dry),
+    ("image-push", Class::Dry),
+    ("image-sh", Class::Dry),
+    ("report", Class::Dry),
+    ("bench", Class::Read),
+    ("ci", Class::Read),
+    ("doctor", Class::Read),
+    ("receipt show", Class::Read),
+    // The tests of secrets run those of docs/secrets.md.
+    ("secrets-", Class::Read),
+];
+
+/// A command of a document.
+#[derive(Debug)]
+pub(crate) struct Command {
+    /// File and line.
+    pub(crate) place: String,
+    /// What follows `cargo xtask`.
+    pub(crate) words: Vec<String>,
+    /// Those of one group follow each other in one clone.
+    pub(crate) group: usize,
+}
+
+impl Command {
+    /// What is to be done with it.
+    #[track_caller]
+    pub(crate) fn class(&self) -> Class {
+        let line = self.words.join(" ");
+        let is_form = line.contains(['<', '…']);
+        if is_form || line.ends_with("--help") {
+            return Class::Read;
+        }
+        let found = CLASSES.iter().find(|it| line.starts_with(it.0));
+        found.unwrap_or_else(|| panic!("{}: `{line}` has no class", self.place)).1
+    }
+}
+
+/// The README, and all that `docs/` has.
+pub(crate) fn files() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let docs = fs::read_dir(root.join("docs")).unwrap().map(|it| it.unwrap().path());
+    let docs = docs.filter(|it| it.extension().is_some_and(|it| it == "md"));
+    let mut res: Vec<PathBuf> = docs.chain([root.join("README.md")]).collect();
+    res.sort();
+    res
+}
+
+/// All commands: lines of blocks, and what stands in backquotes. A heading begins a group, and so
+/// does `mission-new`, which wants a name that is not taken.
+pub(crate) fn commands() -> Vec<Command> {
+    let mut res = Vec::new();
+    let mut group = 0;
+    for file in files() {
+        let text = fs::read_to_string(&file).unwrap();
+        let mut in_fence = false;
+        for (idx, line) in text.lines().enumerate() {
+            let place = format!("{}:{}", file.display(), idx + 1);
+            let mut add = |text: &str, group| {
+                let words = words(text.strip_prefix("cargo xtask ")?);
+                res.push(Command { place: place.clone(), words, group });
+                Some(())
+            };
+            if line.starts_with("```") {
+                in_fence = !in_fence;
+                continue;
+            }
+            if in_fence || line.starts_with("    ") {
+                group += usize::from(line.contains("cargo xtask mission-new"));
+                add(line.trim_start(), group);
+                continue;
+            }
+            assert!(line.matches('`').count() % 2 == 0, "{place}: a quote spans lines");
+            group += usize::from(line.starts_with('#'));
+            for quoted in line.split('`').skip(1).step_by(2) {
+                group += 2;
+                add(quoted, group - 1);
+            }
+        }
+    }
+    res
+}
+
+/// The words of a command; remarks follow after two spaces or `#`, and pipes are the shell's.
+pub(crate) fn words(text: &str) -> Vec<String> {
+    let ends = ["  ", " #", " | ", " < "];
+    let end = ends.iter().filter_map(|it| text.find(it)).min().unwrap_or(text.len());
+    shell_words::split(&text[..end]).unwrap()
+}
