@@ -1,6 +1,6 @@
 //! What the documents point at is there, and their commands are what they seem.
 
-use std::fs;
+use std::{fs, path::Path};
 
 use crate::{
     checkout::{Checkout, ROOTFS},
@@ -38,6 +38,42 @@ fn links_lead_somewhere() {
         }
     }
     assert!(seen > 2, "the documents have links");
+}
+
+/// The lines of our programs that are no comments.
+fn lines_of_programs() -> Vec<String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut folders = vec![root.join("xtask/src"), root.join("common/image/common-scripts")];
+    let mut res = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for path in fs::read_dir(folder).unwrap().map(|it| it.unwrap().path()) {
+            if path.is_dir() {
+                folders.push(path);
+            } else if let Ok(text) = fs::read_to_string(path) {
+                let lines = text.lines().filter(|it| !it.trim_start().starts_with(['/', '#']));
+                res.extend(lines.map(str::to_owned));
+            }
+        }
+    }
+    res
+}
+
+/// Whether `line` has the parts of `message` between its `…`, one after the other.
+fn prints(line: &str, message: &str) -> bool {
+    let parts = message.split('…').map(str::trim);
+    let rest = parts.into_iter().try_fold(line, |rest, part| Some(rest.split_once(part)?.1));
+    rest.is_some()
+}
+
+#[test]
+fn messages_of_troubleshooting_are_printed() {
+    let text = include_str!("../../../docs/troubleshooting.md");
+    let messages: Vec<_> = text.lines().filter_map(|it| it.strip_prefix("### ")).collect();
+    let programs = lines_of_programs();
+    let is_printed = |it: &str| programs.iter().any(|line| prints(line, it));
+    let unknown: Vec<_> = messages.iter().filter(|it| !is_printed(it)).collect();
+    assert!(unknown.is_empty(), "nothing says {unknown:#?}");
+    assert!(messages.len() > 20, "{}", messages.len());
 }
 
 /// On an engine that has all images, and a registry that has them, too. What needs these is not
