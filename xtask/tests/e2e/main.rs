@@ -20,3 +20,4 @@ mod tools;
 mod receipts;
 mod report;
 mod docs;
+mod first_hour;
