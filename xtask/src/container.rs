@@ -5,14 +5,16 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 
 use crate::{
-    docker::{Docker, LABEL_ROLE},
+    docker::{Docker, LABEL_ROLE, NAMESPACE},
     engine::Engine,
     files,
     process::{self, Cmd},
+    secrets::random_hex,
 };
 
 /// The file docker writes the container's id to; dropping this kills and removes the container.
-/// (Ending the CLI alone leaves the container running.)
+/// (Ending the CLI alone leaves the container running, and ending it before it has written the id
+/// leaves one that nobody knows of.)
 pub(crate) struct Container<'a> {
     docker: &'a Docker,
     dry_run: bool,
@@ -44,7 +46,8 @@ impl<'a> Container<'a> {
     fn guarded(&self, command: &str, role: &str) -> Cmd {
         let label = format!("{LABEL_ROLE}={role}");
         let cidfile = self.cidfile.clone().into_os_string();
-        self.docker.cmd([command, "--label", &label]).args(["--cidfile".into(), cidfile])
+        let cmd = self.docker.cmd([command, "--label", &label]);
+        cmd.args(["--cidfile".into(), cidfile]).makes(&self.cidfile)
     }
 
     /// Starts what was created; its output and status are the command's.
@@ -107,19 +110,21 @@ impl<'a> Volume<'a> {
     /// The engine refuses.
     pub(crate) fn new(engine: &'a Engine, role: &str, file: PathBuf) -> anyhow::Result<Volume<'a>> {
         let label = format!("{LABEL_ROLE}={role}");
-        let create = engine.docker.cmd(["volume", "create", "--label", &label]);
         let mut res =
             Volume { docker: &engine.docker, dry_run: engine.dry_run, file, name: String::new() };
+        let create = |name: &str| engine.docker.cmd(["volume", "create", "--label", &label, name]);
         if res.dry_run {
-            println!("{create}");
             "<volume>".clone_into(&mut res.name);
+            println!("{}", create(&res.name));
             return Ok(res);
         }
         // What a killed run may have left.
         res.name = fs::read_to_string(&res.file).unwrap_or_default();
         res.remove();
-        process::read(&create)?.trim().clone_into(&mut res.name);
+        // Known before it is there, so that one whose making is interrupted goes, too.
+        res.name = format!("{NAMESPACE}-{role}-{}", random_hex()?);
         files::write(&res.file, res.name.as_bytes())?;
+        process::read(&create(&res.name))?;
         Ok(res)
     }
 

@@ -11,12 +11,14 @@ use anyhow::anyhow;
 use fs_err as fs;
 
 use crate::{
+    container::Container,
     docker::Image,
     engine::Engine,
     files,
     frozen::{self, Frozen, changes},
     process::{self, Cmd},
     repo::{Environment, Mission},
+    secrets::random_hex,
     specs::{self, problem::Problem},
 };
 
@@ -33,8 +35,8 @@ pub(crate) fn freeze(
     if marker(engine, mission, image).exists() {
         return Ok(Vec::new());
     }
-    let mut questions = questions(engine, image, &environments(mission));
-    questions.push(debian(engine, mission, image));
+    let mut questions = questions(engine, image, &environments(mission))?;
+    questions.push(debian(engine, mission, image)?);
     let changed = write(&ask(engine, mission, questions)?)?;
     mark(engine, mission, image)?;
     Ok(changed)
@@ -78,41 +80,77 @@ impl Export {
 }
 
 /// A command whose output is what a file has to say.
-pub(crate) struct Question {
+pub(crate) struct Question<'a> {
     pub(crate) cmd: Cmd,
+    /// What it runs in.
+    container: Container<'a>,
     pub(crate) path: PathBuf,
     /// `None` for the list of Debian packages.
     environment: Option<String>,
 }
 
+impl<'a> Question<'a> {
+    /// Past the entry point, whose messages are for people; without a network, which it must not
+    /// need. A program that heeds no signal does not keep docker's CLI from ending.
+    fn new(
+        engine: &'a Engine,
+        image: &Image,
+        command: &[&str],
+        path: PathBuf,
+        environment: Option<&str>,
+    ) -> anyhow::Result<Question<'a>> {
+        // Others may ask the same at the same time.
+        let cidfile = engine.target().join(format!("freeze/{}.cid", random_hex()?));
+        let container = Container::new(engine, cidfile)?;
+        let flags = ["--sig-proxy=false", "--network", "none", "--entrypoint", command[0]];
+        let cmd = container.run("freeze").args(flags).args([&image.id]).args(&command[1..]);
+        Ok(Question { cmd, container, path, environment: environment.map(str::to_owned) })
+    }
+
+    /// Answers it; nothing of the container is left.
+    fn ask(self) -> anyhow::Result<Answer> {
+        let Question { cmd, container, path, environment } = self;
+        let text = process::read(&cmd);
+        drop(container);
+        Ok(Answer { cmd, text: text?, path, environment })
+    }
+}
+
+/// What a command printed.
+struct Answer {
+    cmd: Cmd,
+    text: String,
+    path: PathBuf,
+    environment: Option<String>,
+}
+
 /// What to ask `image` about `environments`.
-pub(crate) fn questions(
-    engine: &Engine,
+///
+/// # Errors
+/// The target folder cannot be written.
+pub(crate) fn questions<'a>(
+    engine: &'a Engine,
     image: &Image,
     environments: &[&Environment],
-) -> Vec<Question> {
-    let question = |it: &&Environment| Question {
-        cmd: command(engine, image, "/opt/common-scripts/env-export").args([&it.name]),
-        path: it.frozen_spec(),
-        environment: Some(it.name.clone()),
+) -> anyhow::Result<Vec<Question<'a>>> {
+    let question = |it: &&Environment| {
+        let command = ["/opt/common-scripts/env-export", &it.name];
+        Question::new(engine, image, &command, it.frozen_spec(), Some(&it.name))
     };
     environments.iter().map(question).collect()
 }
 
 /// What to ask `image` about its Debian packages, which are recorded and not pinned.
-pub(crate) fn debian(engine: &Engine, mission: &Mission, image: &Image) -> Question {
-    let args = ["--show", "--showformat", "${Package}=${Version}\\n"];
-    Question {
-        cmd: command(engine, image, "dpkg-query").args(args),
-        path: mission.dir.join("packages-debian.txt"),
-        environment: None,
-    }
-}
-
-/// Past the entry point, whose messages are for people; without a network, which it must not need.
-fn command(engine: &Engine, image: &Image, program: &str) -> Cmd {
-    let flags = ["run", "--rm", "--network", "none", "--entrypoint", program, &image.id];
-    engine.docker.cmd(flags)
+///
+/// # Errors
+/// The target folder cannot be written.
+pub(crate) fn debian<'a>(
+    engine: &'a Engine,
+    mission: &Mission,
+    image: &Image,
+) -> anyhow::Result<Question<'a>> {
+    let command = ["dpkg-query", "--show", "--showformat", "${Package}=${Version}\\n"];
+    Question::new(engine, image, &command, mission.dir.join("packages-debian.txt"), None)
 }
 
 /// The answers to `questions` about `mission`. In a dry run prints these, and gives none.
@@ -122,7 +160,7 @@ fn command(engine: &Engine, image: &Image, program: &str) -> Cmd {
 pub(crate) fn ask(
     engine: &Engine,
     mission: &Mission,
-    questions: Vec<Question>,
+    questions: Vec<Question<'_>>,
 ) -> anyhow::Result<Vec<Export>> {
     if engine.dry_run {
         questions.iter().for_each(|it| println!("{} > {}", it.cmd, it.path.display()));
@@ -133,16 +171,15 @@ pub(crate) fn ask(
         progress.step(&engine.repo.relative(&it.path).display().to_string());
     }
     // Starting a container takes longer than what runs in it.
-    let texts: Vec<anyhow::Result<String>> = thread::scope(|scope| {
-        let read = |it: &'_ Question| process::read(&it.cmd);
-        let running: Vec<_> = questions.iter().map(|it| scope.spawn(move || read(it))).collect();
+    let answers: Vec<anyhow::Result<Answer>> = thread::scope(|scope| {
+        let running: Vec<_> = questions.into_iter().map(|it| scope.spawn(|| it.ask())).collect();
         let join = |it: thread::ScopedJoinHandle<'_, _>| {
             it.join().unwrap_or_else(|_| Err(anyhow!("a thread panicked")))
         };
         running.into_iter().map(join).collect()
     });
-    let answer = |(Question { cmd, path, environment }, text): (Question, _)| {
-        let new: String = text?;
+    let export = |answer: anyhow::Result<Answer>| {
+        let Answer { cmd, text: new, path, environment } = answer?;
         let parse = |name: String| {
             frozen::canonical(&path, &new, &name).map_err(|Problem { line, what, .. }| {
                 anyhow!("`{cmd}` printed no frozen spec: line {line}: {what}")
@@ -151,7 +188,7 @@ pub(crate) fn ask(
         let frozen = environment.map(parse).transpose()?;
         Ok(Export { frozen, old: old(&path)?, path, new })
     };
-    questions.into_iter().zip(texts).map(answer).collect()
+    answers.into_iter().map(export).collect()
 }
 
 /// The text of a file, if there is one. One that is no text is as good as none: it is replaced.

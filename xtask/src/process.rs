@@ -11,7 +11,7 @@ use std::{
     ffi::{OsStr, OsString},
     fmt,
     io::{self, BufRead as _, BufReader, IsTerminal as _, Read, Write as _},
-    os::unix::process::ExitStatusExt as _,
+    os::unix::process::{CommandExt as _, ExitStatusExt as _},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::{
@@ -48,6 +48,7 @@ pub(crate) struct Cmd {
     secret_env: Vec<(&'static str, String)>,
     without_env: Vec<&'static str>,
     stdin: Option<String>,
+    makes: Option<PathBuf>,
 }
 
 /// `cmd!(dir, "docker push {image} {flags...}")`: xshell's syntax, split at compile time, so that
@@ -71,6 +72,7 @@ impl Cmd {
             secret_env: Vec::new(),
             without_env: Vec::new(),
             stdin: None,
+            makes: None,
         }
     }
 
@@ -100,6 +102,19 @@ impl Cmd {
     pub(crate) fn stdin(mut self, text: String) -> Cmd {
         self.stdin = Some(text);
         self
+    }
+
+    /// For a command that makes something and then writes its name to `file`: an interruption waits
+    /// for that, and a Ctrl-C in a terminal does not reach the command unless it is attached.
+    pub(crate) fn makes(mut self, file: &Path) -> Cmd {
+        self.makes = Some(file.to_owned());
+        self
+    }
+
+    /// Whether what it makes has no name yet.
+    fn is_making(&self) -> bool {
+        let has_name = |it: &PathBuf| it.metadata().is_ok_and(|it| it.len() > 0);
+        self.makes.as_ref().is_some_and(|it| !has_name(it))
     }
 
     /// The command line, without its middle when that is long; a log has the whole.
@@ -295,8 +310,9 @@ pub(crate) fn last_words(cmd: &Cmd) -> anyhow::Result<u8> {
 pub(crate) fn attached(cmd: &Cmd) -> anyhow::Result<u8> {
     let mut child = cmd.command()?.spawn().map_err(|err| not_started(cmd, err))?;
     let mut status = child.try_wait()?;
+    let mut interruption = Interruption::default();
     while status.is_none() {
-        check_interrupted().inspect_err(|_| _ = stop(&mut child))?;
+        interruption.check(cmd).inspect_err(|_| _ = stop(&mut child))?;
         thread::sleep(Duration::from_millis(20));
         status = child.try_wait()?;
     }
@@ -371,6 +387,23 @@ pub(crate) fn check_interrupted() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// How long an interruption waits for a command that makes something.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// When the run was interrupted, as its wait for one command saw it.
+#[derive(Default)]
+struct Interruption(Option<Instant>);
+
+impl Interruption {
+    /// As [`check_interrupted`], but not while `cmd` makes something.
+    fn check(&mut self, cmd: &Cmd) -> anyhow::Result<()> {
+        check_interrupted().or_else(|err| {
+            let since = self.0.get_or_insert_with(Instant::now);
+            if cmd.is_making() && since.elapsed() < GRACE { Ok(()) } else { Err(err) }
+        })
+    }
+}
+
 thread_local! {
     static WAITED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
 }
@@ -423,13 +456,14 @@ fn run_until(
     let mut child = spawn(cmd.command()?.stdin(stdin), cmd)?;
     feed(&mut child, cmd);
     let receiver = listen(&mut child)?;
+    let mut interruption = Interruption::default();
     loop {
         match receiver.recv_timeout(Duration::from_millis(100)) {
             Ok((stream, line)) => on_line(stream, &line),
             Err(mpsc::RecvTimeoutError::Disconnected) => break,
             Err(mpsc::RecvTimeoutError::Timeout) => (),
         }
-        check_interrupted().inspect_err(|_| _ = stop(&mut child))?;
+        interruption.check(cmd).inspect_err(|_| _ = stop(&mut child))?;
         if deadline.is_some_and(|it| Instant::now() > it) {
             stop(&mut child);
             return Ok(None);
@@ -443,6 +477,9 @@ fn run_until(
 
 fn spawn(command: &mut Command, cmd: &Cmd) -> anyhow::Result<Child> {
     check_interrupted()?;
+    if cmd.makes.is_some() {
+        command.process_group(0);
+    }
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     child.map_err(|err| not_started(cmd, err))
 }

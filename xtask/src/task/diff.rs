@@ -81,7 +81,7 @@ fn of_image(
     let mut builds = Builds::new(&engine, Missing::Refuse)?;
     let chain = builds.chain(&chosen[0].config, &chosen[0].chain)?;
     let image = &chain.last().context("a chain has an image")?.image;
-    let questions = freeze::questions(&engine, image, &[environment]);
+    let questions = freeze::questions(&engine, image, &[environment])?;
     let exports = freeze::ask(&engine, mission, questions)?;
     Ok(exports.first().map(|it| Answer {
         mission: mission.name.clone(),

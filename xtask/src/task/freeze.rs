@@ -57,8 +57,8 @@ fn write(
     let mut all = Vec::new();
     for it in chosen {
         let built = image(builds, it)?;
-        let mut questions = freeze::questions(engine, &built.image, &selected.of(&it.mission));
-        questions.push(freeze::debian(engine, &it.mission, &built.image));
+        let mut questions = freeze::questions(engine, &built.image, &selected.of(&it.mission))?;
+        questions.push(freeze::debian(engine, &it.mission, &built.image)?);
         all.push((&it.mission, built, freeze::ask(engine, &it.mission, questions)?));
     }
     if desk.cli.dry_run {

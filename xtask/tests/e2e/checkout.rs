@@ -54,10 +54,21 @@ impl Checkout {
             }
         }
         git(root, &["init", "--quiet"]);
-        git(root, &["add", "--all"]);
+        let res = Checkout { dir, env: Vec::new(), _alone: None };
+        res.commit();
+        res
+    }
+
+    /// Commits all that there is.
+    pub(crate) fn commit(&self) {
+        self.git(&["add", "--all"]);
         let author = ["-c", "user.name=test", "-c", "user.email=test@example.org"];
-        git(root, &[&author[..], &["commit", "--quiet", "--message", "all"]].concat());
-        Checkout { dir, env: Vec::new(), _alone: None }
+        self.git(&[&author[..], &["commit", "--quiet", "--message", "all"]].concat());
+    }
+
+    /// What git says.
+    pub(crate) fn git(&self, args: &[&str]) -> String {
+        text(&git(self.dir.path(), args))
     }
 
     /// A text that no other checkout has, for changes that no earlier run's images know.
@@ -96,14 +107,17 @@ impl Checkout {
         self.env.push((name.to_owned(), value.to_owned()));
     }
 
+    /// `cargo xtask` with `args`, not started yet.
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        let env = self.env.iter().map(|(name, value)| (name, value));
+        command.args(args).current_dir(self.dir.path()).envs(env);
+        command
+    }
+
     /// Runs `cargo xtask` with `args`, whatever comes of it.
     pub(crate) fn run(&self, args: &[&str]) -> Run {
-        let output = Command::new(env!("CARGO_BIN_EXE_xtask"))
-            .args(args)
-            .current_dir(self.dir.path())
-            .envs(self.env.iter().map(|(name, value)| (name, value)))
-            .output()
-            .unwrap();
+        let output = self.command(args).output().unwrap();
         let run = Run {
             status: output.status.code(),
             stdout: text(&output),

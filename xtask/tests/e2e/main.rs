@@ -7,6 +7,7 @@
 #[path = "../documents.rs"]
 mod documents;
 mod checkout;
+mod running;
 mod containers;
 mod publish;
 mod rebuild;
@@ -21,3 +22,4 @@ mod receipts;
 mod report;
 mod docs;
 mod first_hour;
+mod interrupt;

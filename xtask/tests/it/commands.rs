@@ -65,7 +65,7 @@ fn dry_run() {
         /bin/docker create --label science-platform.role=test --cidfile /root/target/xtask/test/hello.test.cid --no-healthcheck --memory 4g --env TEST_RESULTS=/tmp/test-results --env TEST_PLAN=/tmp/test-plan.json 'science-platform/hello:…-<image-id>' /opt/environments/test
         /bin/docker cp /root/target/xtask/test/hello.plan '<container-id>:/tmp/test-plan.json'
         /bin/docker start --attach '<container-id>'
-        /bin/docker volume create --label science-platform.role=test
+        /bin/docker volume create --label science-platform.role=test '<volume>'
         /bin/docker create --label science-platform.role=test-prepare --cidfile /root/target/xtask/test/hello.test-prepare.cid --no-healthcheck --memory 4g --env TEST_RESULTS=/tmp/test-results --env TEST_PLAN=/tmp/test-plan.json --user root --network none --entrypoint /opt/common-scripts/test-image --mount 'type=volume,source=<volume>,target=/mnt/home,volume-nocopy' 'science-platform/hello:…-<image-id>' --prepare /mnt/home
         /bin/docker cp /root/target/xtask/test/hello.plan '<container-id>:/tmp/test-plan.json'
         /bin/docker start --attach '<container-id>'
@@ -101,12 +101,12 @@ fn dry_run_of_a_floating_build() {
         /bin/docker buildx build --builder default --load --provenance=false --sbom=false --progress plain --platform linux/amd64 --label science-platform.inputs=… --label science-platform.parent=sha256:… --build-arg BASE_IMAGE=science-platform/common:…-… --build-arg USE_FROZEN=0 --secret id=ca,src=/ca.crt --iidfile /root/target/xtask/build/hello.iid --file /root/target/xtask/build/hello.Dockerfile /root/target/xtask/build/hello
         /bin/docker image tag '<image-id>' 'science-platform/hello:…-<image-id>'
         /bin/docker image tag '<image-id>' science-platform/hello:latest
-        /bin/docker run --rm --network none --entrypoint /opt/common-scripts/env-export '<image-id>' hello > /root/missions/hello/environments/hello/hello-frozen.yml
-        /bin/docker run --rm --network none --entrypoint dpkg-query '<image-id>' --show --showformat '${Package}=${Version}\n' > /root/missions/hello/packages-debian.txt
+        /bin/docker run --label science-platform.role=freeze --cidfile /root/target/xtask/freeze/….cid --sig-proxy=false --network none --entrypoint /opt/common-scripts/env-export '<image-id>' hello > /root/missions/hello/environments/hello/hello-frozen.yml
+        /bin/docker run --label science-platform.role=freeze --cidfile /root/target/xtask/freeze/….cid --sig-proxy=false --network none --entrypoint dpkg-query '<image-id>' --show --showformat '${Package}=${Version}\n' > /root/missions/hello/packages-debian.txt
         /bin/docker create --label science-platform.role=test --cidfile /root/target/xtask/test/hello.test.cid --no-healthcheck --memory 4g --env TEST_RESULTS=/tmp/test-results --env TEST_PLAN=/tmp/test-plan.json 'science-platform/hello:…-<image-id>' /opt/environments/test
         /bin/docker cp /root/target/xtask/test/hello.plan '<container-id>:/tmp/test-plan.json'
         /bin/docker start --attach '<container-id>'
-        /bin/docker volume create --label science-platform.role=test
+        /bin/docker volume create --label science-platform.role=test '<volume>'
         /bin/docker create --label science-platform.role=test-prepare --cidfile /root/target/xtask/test/hello.test-prepare.cid --no-healthcheck --memory 4g --env TEST_RESULTS=/tmp/test-results --env TEST_PLAN=/tmp/test-plan.json --user root --network none --entrypoint /opt/common-scripts/test-image --mount 'type=volume,source=<volume>,target=/mnt/home,volume-nocopy' 'science-platform/hello:…-<image-id>' --prepare /mnt/home
         /bin/docker cp /root/target/xtask/test/hello.plan '<container-id>:/tmp/test-plan.json'
         /bin/docker start --attach '<container-id>'

@@ -62,7 +62,7 @@ pub(super) fn run(
     let mut rows = Vec::new();
     for it in chosen {
         let built = image(builds, it)?;
-        let questions = freeze::questions(engine, &built.image, &selected.of(&it.mission));
+        let questions = freeze::questions(engine, &built.image, &selected.of(&it.mission))?;
         if engine.dry_run {
             questions.iter().for_each(|it| println!("{} | cmp - {}", it.cmd, it.path.display()));
             continue;

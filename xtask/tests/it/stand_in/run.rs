@@ -135,7 +135,7 @@ fn parse<'a>(args: &[&'a str]) -> Option<Run<'a>> {
     let mut args = args.iter().copied();
     loop {
         match args.next()? {
-            "--no-healthcheck" | "--interactive" => (),
+            "--no-healthcheck" | "--interactive" | "--sig-proxy=false" => (),
             "--rm" => res.rm = true,
             "--detach" => res.detach = true,
             "--label" => res.labels.push(args.next()?.to_owned()),
@@ -248,14 +248,12 @@ fn send(store: &Store, from: &str, path: &str) -> Result {
 
 pub(crate) fn volume(store: &Store, args: &[&str]) -> Result {
     match args {
-        ["create", "--label", _] => {
-            let name = store.change(|state| {
-                let name = state.new_id();
-                state.volumes.push(name.clone());
-                Ok(name)
-            })?;
+        ["create", "--label", _, name] => {
             println!("{name}");
-            Ok(())
+            store.change(|state| {
+                state.volumes.push((*name).to_owned());
+                Ok(())
+            })
         }
         ["rm", "--force", name] => store.change(|state| {
             state.volumes.retain(|it| it != name);

@@ -1,0 +1,205 @@
+//! SIGINT at many moments of `image-all`: status 130, nothing of the run is left, no tracked file is
+//! changed, and the next run succeeds.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant, SystemTime},
+};
+
+use nix::sys::signal::killpg;
+
+use crate::{
+    checkout::{Checkout, run, text},
+    containers::{Registry, docker},
+    running::{Running, Whom},
+};
+
+/// What a run says when a part of it begins.
+const STAGES: [&str; 4] = ["image-build-", "freeze-", "image-test-", "image-push: "];
+
+/// The parts of a round in which it is interrupted; tests take longest, so there twice.
+const ROUND: [usize; 5] = [0, 1, 2, 2, 3];
+const ROUNDS: usize = 4;
+
+#[test]
+fn interrupted_at_any_moment() {
+    let mut checkout = Checkout::new();
+    let _registry = Registry::start(&mut checkout);
+    let mission = Mission::new(&checkout);
+    let volumes = volumes();
+    let stages = mission.measure();
+    let mut count = [0; STAGES.len()];
+    for _ in 0..ROUNDS {
+        mission.change();
+        for stage in ROUND {
+            let parts = ROUNDS * ROUND.iter().filter(|it| **it == stage).count();
+            let parts = u32::try_from(parts).unwrap();
+            let mut delay = stages[stage] * (2 * count[stage] + 1) / (2 * parts);
+            count[stage] += 1;
+            let whom = if count[stage] % 2 == 0 { Whom::Group } else { Whom::Tool };
+            // A run goes on where the last one was interrupted; one that was faster than expected
+            // leaves nothing to go on with.
+            while !mission.interrupt(STAGES[stage], delay, whom) {
+                delay /= 2;
+                mission.change();
+            }
+        }
+        assert_eq!(checkout.run(&mission.args()).status, Some(0), "the next run does not succeed");
+    }
+    mission.assert_nothing_is_left();
+    let gone = || self::volumes().iter().all(|it| volumes.contains(it));
+    // Those of others that use the engine go, too, sooner or later.
+    wait_until(Duration::from_secs(120), "volumes are left", gone);
+}
+
+/// A small mission of a name that no other run has.
+struct Mission<'a> {
+    checkout: &'a Checkout,
+    name: String,
+}
+
+impl<'a> Mission<'a> {
+    fn new(checkout: &'a Checkout) -> Mission<'a> {
+        let name = format!("interrupted-{}", std::process::id());
+        assert_eq!(checkout.run(&["mission-new", &name]).status, Some(0));
+        let environment = format!("missions/{name}/environments/{name}");
+        checkout.write(&format!("{environment}/{name}.pip"), "humanize==4.15.0\n");
+        checkout.write(&format!("{environment}/tests/imports"), "humanize\n");
+        for it in ["tests/notebooks", "tests/spectrum.ipynb"] {
+            fs::remove_file(checkout.path(&format!("{environment}/{it}"))).unwrap();
+        }
+        Mission { checkout, name }
+    }
+
+    /// Solved, tested and pushed: all parts of a run.
+    fn args(&self) -> [&str; 3] {
+        ["image-all", &self.name, "--floating"]
+    }
+
+    /// Makes the last step of the image another one, with a layer that takes some time to push.
+    fn change(&self) {
+        let file = format!("missions/{}/Dockerfile.custom", self.name);
+        let text = self.checkout.read(&file);
+        let kept = text.lines().filter(|it| !it.contains("urandom"));
+        let kept: String = kept.map(|it| format!("{it}\n")).collect();
+        let now = humantime::format_rfc3339_nanos(SystemTime::now());
+        let step = format!("RUN : {now}; head -c 20M /dev/urandom > /tmp/random\n");
+        self.checkout.write(&file, &(kept + &step));
+        assert_eq!(self.checkout.run(&["image-update", &self.name]).status, Some(0));
+        self.checkout.commit();
+    }
+
+    /// How long each stage takes.
+    fn measure(&self) -> [Duration; STAGES.len()] {
+        // What is made only once, such as the layers of the common image in the registry.
+        assert_eq!(self.checkout.run(&self.args()).status, Some(0));
+        self.change();
+        let running = Running::start(self.checkout, &self.args());
+        let begin = |it: &&str| {
+            running.wait_for(it).unwrap();
+            Instant::now()
+        };
+        let mut begins: Vec<Instant> = STAGES.iter().map(begin).collect();
+        assert_eq!(running.finish(), Some(0));
+        begins.push(Instant::now());
+        let res = std::array::from_fn(|idx| begins[idx + 1] - begins[idx]);
+        eprintln!("{STAGES:?} take {res:?}");
+        res
+    }
+
+    /// Interrupts a run, and sees what it leaves. Says whether it was still running.
+    fn interrupt(&self, stage: &str, delay: Duration, whom: Whom) -> bool {
+        let mut running = Running::start(self.checkout, &self.args());
+        let begins = running.wait_for(stage).is_some();
+        thread::sleep(if begins { delay } else { Duration::ZERO });
+        let is_late = !begins || running.has_ended();
+        eprintln!("SIGINT to the {whom:?}, {delay:?} after {stage}");
+        running.interrupt(whom);
+        let (started, group) = (Instant::now(), running.group());
+        let status = running.finish();
+        eprintln!("it took {:?} to end", started.elapsed());
+        assert_eq!(status, Some(if is_late { 0 } else { 130 }));
+        assert!(started.elapsed() < Duration::from_secs(15), "it took {:?}", started.elapsed());
+        assert!(killpg(group, None).is_err(), "programs that it started still run");
+        self.assert_nothing_is_left();
+        !is_late
+    }
+
+    fn assert_nothing_is_left(&self) {
+        assert_eq!(self.containers(), Vec::<String>::new());
+        assert_eq!(self.checkout.git(&["status", "--porcelain"]), "");
+        let target = self.checkout.path("target/xtask");
+        let lock = File::options().append(true).open(target.join("lock")).unwrap();
+        lock.try_lock().expect("the lock is free");
+        files(&target).iter().for_each(|it| assert_whole(it));
+    }
+
+    /// Those of any image of the mission.
+    fn containers(&self) -> Vec<String> {
+        let reference = format!("reference=*/{}", self.name);
+        let list = ["image", "ls", "--quiet", "--no-trunc", "--filter", &reference];
+        let images = text(&run(&mut docker(&list)));
+        assert!(!images.is_empty(), "the mission has no image");
+        let filters =
+            images.lines().flat_map(|it| ["--filter".to_owned(), format!("ancestor={it}")]);
+        let list = docker(&["ps", "--all", "--format", "{{.ID}} {{.Image}} {{.Command}}"])
+            .args(filters.collect::<Vec<_>>())
+            .output();
+        text(&list.unwrap()).lines().map(str::to_owned).collect()
+    }
+}
+
+impl Drop for Mission<'_> {
+    fn drop(&mut self) {
+        let reference = format!("reference=science-platform/{}", self.name);
+        let format = "{{.Repository}}:{{.Tag}}";
+        let list = docker(&["image", "ls", "--filter", &reference, "--format", format]).output();
+        for name in list.iter().map(text).collect::<String>().lines() {
+            let _ = docker(&["image", "rm", name]).output();
+        }
+    }
+}
+
+/// All files below `dir`, but for build contexts, which are written anew each time.
+fn files(dir: &Path) -> Vec<PathBuf> {
+    let mut res = Vec::new();
+    for entry in fs::read_dir(dir).unwrap().map(Result::unwrap) {
+        match entry.file_type().unwrap().is_dir() {
+            true if entry.file_name() == "build" => (),
+            true => res.extend(files(&entry.path())),
+            false => res.push(entry.path()),
+        }
+    }
+    res
+}
+
+/// Whether a file is what its name says, and nothing that was to be removed.
+#[track_caller]
+fn assert_whole(path: &Path) {
+    let extension = path.extension().unwrap_or_default().to_str().unwrap();
+    assert!(!["cid", "volume", "new"].contains(&extension), "{} is left", path.display());
+    let is_json = |it: &str| serde_json::from_str::<serde_json::Value>(it).is_ok();
+    let whole = match extension {
+        "json" | "ipynb" => is_json(&fs::read_to_string(path).unwrap()),
+        "jsonl" => fs::read_to_string(path).unwrap().lines().all(is_json),
+        _ => true,
+    };
+    assert!(whole, "{} is half written", path.display());
+}
+
+/// Volumes for tests, whoever made them.
+fn volumes() -> Vec<String> {
+    let list = ["volume", "ls", "--quiet", "--filter", "label=science-platform.role=test"];
+    text(&run(&mut docker(&list))).lines().map(str::to_owned).collect()
+}
+
+#[track_caller]
+fn wait_until(limit: Duration, what: &str, is_so: impl Fn() -> bool) {
+    let deadline = Instant::now() + limit;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "{what}");
+        thread::sleep(Duration::from_millis(500));
+    }
+}

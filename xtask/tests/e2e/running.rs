@@ -1,0 +1,88 @@
+//! A run of the tool that has not ended.
+
+use std::{
+    io::{BufRead as _, BufReader, Read},
+    os::unix::process::CommandExt as _,
+    process::{Child, Stdio},
+    sync::mpsc::{self, Receiver, Sender},
+    thread,
+};
+
+use nix::{
+    sys::signal::{Signal, kill, killpg},
+    unistd::Pid,
+};
+
+use crate::checkout::Checkout;
+
+/// In a process group of its own, as a shell starts it.
+pub(crate) struct Running {
+    tool: Child,
+    lines: Receiver<String>,
+}
+
+/// Whom a signal is sent to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Whom {
+    /// As `kill` does.
+    Tool,
+    /// As a terminal does for Ctrl-C.
+    Group,
+}
+
+impl Running {
+    pub(crate) fn start(checkout: &Checkout, args: &[&str]) -> Running {
+        eprintln!("$ cargo xtask {}", args.join(" "));
+        let mut command = checkout.command(args);
+        command.process_group(0).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut tool = command.spawn().unwrap();
+        let (sender, lines) = mpsc::channel();
+        send_lines(tool.stdout.take().unwrap(), sender.clone());
+        send_lines(tool.stderr.take().unwrap(), sender);
+        Running { tool, lines }
+    }
+
+    /// Waits for a line that begins with `start`, and gives it; `None` when it ends before.
+    pub(crate) fn wait_for(&self, start: &str) -> Option<String> {
+        self.lines.iter().find(|it| it.starts_with(start))
+    }
+
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.tool.try_wait().unwrap().is_some()
+    }
+
+    pub(crate) fn group(&self) -> Pid {
+        Pid::from_raw(self.tool.id().cast_signed())
+    }
+
+    pub(crate) fn interrupt(&self, whom: Whom) {
+        let _ = match whom {
+            Whom::Tool => kill(self.group(), Signal::SIGINT),
+            Whom::Group => killpg(self.group(), Signal::SIGINT),
+        };
+    }
+
+    pub(crate) fn finish(mut self) -> Option<i32> {
+        self.tool.wait().unwrap().code()
+    }
+}
+
+/// A test that failed leaves nothing that runs.
+impl Drop for Running {
+    fn drop(&mut self) {
+        if !self.has_ended() {
+            self.interrupt(Whom::Group);
+            let _ = self.tool.wait();
+        }
+    }
+}
+
+/// Those of a stream, which are shown, too.
+fn send_lines(stream: impl Read + Send + 'static, sender: Sender<String>) {
+    thread::spawn(move || {
+        BufReader::new(stream).lines().map_while(Result::ok).for_each(|it| {
+            eprintln!("{it}");
+            let _ = sender.send(it);
+        });
+    });
+}
