@@ -8,32 +8,12 @@ many there have to be. With SCREENSHOTS, a folder, pictures of the page are left
 """
 
 import json
-import shutil
 import sys
 from importlib.resources import files
 from pathlib import Path
 
-from selenium import webdriver
-from selenium.webdriver.chrome.options import Options
-from selenium.webdriver.chrome.service import Service
+from browser import start
 from selenium.webdriver.common.by import By
-
-
-def start():
-    options = Options()
-    # Not the sandbox, which root cannot have; what is opened is a file of ours.
-    for flag in ("headless=new", "no-sandbox", "disable-dev-shm-usage", "window-size=1280,900"):
-        options.add_argument(f"--{flag}")
-    options.binary_location = program("chromium")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    return webdriver.Chrome(options=options, service=Service(program("chromedriver")))
-
-
-def program(name):
-    path = shutil.which(name)
-    if path is None:
-        sys.exit(f"{name} is not on PATH: it is a package chromium or chromium-driver")
-    return path
 
 
 def requests(browser):
@@ -128,7 +108,7 @@ def look(browser, report, notebooks, pictures, folder):
 
 
 def main(report, notebooks, pictures, folder=None):
-    browser = start()
+    browser = start("window-size=1280,900")
     try:
         wrong = list(look(browser, report, int(notebooks), int(pictures), folder))
     finally:

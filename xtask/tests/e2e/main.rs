@@ -23,3 +23,4 @@ mod report;
 mod docs;
 mod first_hour;
 mod interrupt;
+mod lab;
