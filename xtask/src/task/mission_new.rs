@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
+use fs_err as fs;
 use serde_json::{Value, json};
 
 use crate::{
@@ -25,14 +26,19 @@ pub(crate) fn run(desk: &Desk<'_>, args: &cli::MissionNew) -> anyhow::Result<u8>
     if desk.cli.dry_run {
         return Ok(0);
     }
+    // Half a mission would stop all other tasks.
+    write(desk, &args.name, &files).inspect_err(|_| _ = fs::remove_dir_all(&dir))?;
+    desk.ui.say(next(&args.name, &envs[0]));
+    Ok(0)
+}
+
+fn write(desk: &Desk<'_>, name: &str, files: &[(PathBuf, String)]) -> anyhow::Result<()> {
     let all: Vec<(&Path, &[u8])> =
         files.iter().map(|(path, text)| (path.as_path(), text.as_bytes())).collect();
     files::write_all(&all)?;
     let repo = Repo::read(&desk.repo.root)?;
-    let updates = image_update::updates(&repo, &[repo.mission(&args.name)?])?;
-    image_update::write(&repo, &updates)?;
-    desk.ui.say(next(&args.name, &envs[0]));
-    Ok(0)
+    let updates = image_update::updates(&repo, &[repo.mission(name)?])?;
+    image_update::write(&repo, &updates)
 }
 
 /// What a person does now, with the paths and commands as they are needed.
