@@ -335,10 +335,25 @@ pub(crate) fn at_a_terminal() -> bool {
 /// # Errors
 /// It is not, or the run was interrupted while it waited.
 pub(crate) fn read_stdin() -> anyhow::Result<String> {
+    from_stdin(|text| io::stdin().read_to_string(text))
+}
+
+/// A line of this process's standard input, with its end.
+///
+/// # Errors
+/// As for [`read_stdin`].
+pub(crate) fn read_line() -> anyhow::Result<String> {
+    from_stdin(|text| io::stdin().read_line(text))
+}
+
+/// A signal does not end a read, so another thread reads.
+fn from_stdin(
+    read: impl FnOnce(&mut String) -> io::Result<usize> + Send + 'static,
+) -> anyhow::Result<String> {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         let mut text = String::new();
-        let _ = sender.send(io::stdin().read_to_string(&mut text).map(|_| text));
+        let _ = sender.send(read(&mut text).map(|_| text));
     });
     loop {
         match receiver.recv_timeout(Duration::from_millis(50)) {

@@ -4,14 +4,20 @@ mod facts;
 mod secrets;
 mod findings;
 
-use std::io::{self, BufRead as _, IsTerminal as _};
+use std::{
+    io::{self, IsTerminal as _},
+    thread,
+    time::{Duration, Instant},
+};
 
 use anyhow::Context as _;
 
 use crate::{
     cli::{self, Missions},
     config::Config,
-    failure, process,
+    docker::Docker,
+    failure,
+    process::{self, Cmd},
     task::Desk,
     ui::Colour,
 };
@@ -44,6 +50,9 @@ pub(crate) enum Fix {
     Always,
 }
 
+/// How long a docker that was started may take to answer.
+const START: Duration = Duration::from_secs(15);
+
 pub(crate) fn run(desk: &Desk<'_>, args: &cli::Doctor) -> anyhow::Result<u8> {
     let ask = if args.offline { Ask::MachineOnly } else { Ask::Network };
     let fix = match (args.fix, args.yes) {
@@ -64,16 +73,28 @@ pub(crate) fn examine(
 ) -> anyhow::Result<u8> {
     let named = desk.named(missions).map_err(failure::request)?;
     let configs: Vec<Config> = named.into_iter().map(|it| it.config).collect();
-    let mut found = findings(&Facts::gather(desk, &configs, about, ask)?, &desk.repo.root);
-    if fix != Fix::Never && found.iter().any(|it| !it.commands.is_empty()) {
-        if !mend(desk, &found, fix)? {
+    let look = || -> anyhow::Result<Vec<Finding>> {
+        Ok(findings(&Facts::gather(desk, &configs, about, ask)?, &desk.repo.root))
+    };
+    let mut found = look()?;
+    let mut ran = Vec::new();
+    // What one mends may show another: a CLI, that it cannot build.
+    let mut commands = commands(&found, &ran);
+    while fix != Fix::Never && !commands.is_empty() {
+        if !mend(desk, &found, &commands, fix)? {
             return Ok(3);
         }
         if desk.cli.dry_run {
             return Ok(0);
         }
-        found = findings(&Facts::gather(desk, &configs, about, ask)?, &desk.repo.root);
+        if commands.contains(&findings::start(&desk.repo.root)) {
+            wait_for_engine(desk, &configs[0])?;
+        }
+        ran.append(&mut commands);
+        found = look()?;
+        commands = self::commands(&found, &ran);
     }
+    found.iter_mut().for_each(|it| it.note(&ran));
     report(desk, &found)
 }
 
@@ -91,34 +112,59 @@ fn report(desk: &Desk<'_>, found: &[Finding]) -> anyhow::Result<u8> {
     Ok(if found.is_empty() { 0 } else { 3 })
 }
 
-/// Prints the commands of all findings and runs them, if that is wanted; says whether it was.
+/// The commands of all findings, each once, but for those that were run.
+fn commands(found: &[Finding], ran: &[Cmd]) -> Vec<Cmd> {
+    let mut res: Vec<Cmd> = Vec::new();
+    for it in found.iter().flat_map(|it| &it.commands) {
+        if !res.contains(it) && !ran.contains(it) {
+            res.push(it.clone());
+        }
+    }
+    res
+}
+
+/// Prints `commands` and runs them, if that is wanted; says whether it was. One that fails does not
+/// keep others from being run: its finding stays, so the status is 3.
 ///
 /// # Errors
-/// One of them fails; the finding then stays, so the status is 3.
-fn mend(desk: &Desk<'_>, found: &[Finding], fix: Fix) -> anyhow::Result<bool> {
-    let commands = || found.iter().flat_map(|it| &it.commands);
+/// One of them cannot be started, or the run was interrupted.
+fn mend(desk: &Desk<'_>, found: &[Finding], commands: &[Cmd], fix: Fix) -> anyhow::Result<bool> {
     for it in found {
         desk.ui.say(format!("{}: {}", it.name, it.what));
     }
-    commands().for_each(|it| desk.ui.say(format!("$ {it}")));
+    commands.iter().for_each(|it| desk.ui.say(format!("$ {it}")));
     if desk.cli.dry_run {
         return Ok(true);
     }
     if fix == Fix::Asked && !agrees(desk)? {
         return Ok(false);
     }
-    for it in commands() {
+    for it in commands {
         desk.ui.say(format!("running {it}"));
+        let mut said = Vec::new();
         let status = process::lines(it, &mut |line| {
             if desk.ui.verbose {
                 desk.ui.say(line);
             }
+            said.push(line.to_owned());
         })?;
         if status != 0 {
-            return Err(failure::machine("tools", format!("`{it}` failed with status {status}")));
+            let said = process::last_lines(&said.join("\n"), 15);
+            desk.ui.say(format!("`{it}` failed with status {status}\n{said}"));
         }
     }
     Ok(true)
+}
+
+/// An engine that was just started may take a while to answer.
+fn wait_for_engine(desk: &Desk<'_>, config: &Config) -> anyhow::Result<()> {
+    let Ok(docker) = Docker::find(config.docker.as_deref(), &desk.repo.root) else { return Ok(()) };
+    let deadline = Instant::now() + START;
+    while docker.engine_platform().is_err() && Instant::now() < deadline {
+        process::check_interrupted()?;
+        thread::sleep(Duration::from_millis(200));
+    }
+    Ok(())
 }
 
 /// Whether the person at the terminal wants the commands to be run.
@@ -128,7 +174,5 @@ fn agrees(desk: &Desk<'_>) -> anyhow::Result<bool> {
         return Ok(false);
     }
     desk.ui.say("run them? [y/N]");
-    let mut line = String::new();
-    io::stdin().lock().read_line(&mut line)?;
-    Ok(matches!(line.trim(), "y" | "Y" | "yes"))
+    Ok(matches!(process::read_line()?.trim(), "y" | "Y" | "yes"))
 }

@@ -24,3 +24,4 @@ mod docs;
 mod first_hour;
 mod interrupt;
 mod lab;
+mod doctor;

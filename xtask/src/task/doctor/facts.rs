@@ -44,9 +44,13 @@ pub(super) struct Facts {
     pub(super) free: Option<u64>,
     /// Bytes that the images which are not there yet will take, with the builder's cache.
     pub(super) needed: u64,
-    /// Root on Debian or Ubuntu: packages can be installed.
+    /// Debian, Ubuntu, or what is made from them.
     pub(super) has_apt: bool,
+    /// Whether packages can be installed and services started.
+    pub(super) is_root: bool,
     pub(super) has_docker: bool,
+    /// The distribution's own package, with which its other packages fit.
+    pub(super) is_docker_io: bool,
     /// What names an engine or is one: then installing or starting another is no help.
     pub(super) other_engine: Option<&'static str>,
     /// Why images cannot be published, if that is so.
@@ -125,8 +129,10 @@ impl Facts {
             needed: common + missing_missions * MISSION_SIZE,
             needs_rootfs: is_local && !has("rootfs"),
             has_mmdebstrap: on_path("mmdebstrap"),
-            has_apt: on_path("apt-get") && nix::unistd::geteuid().is_root(),
+            has_apt: on_path("apt-get"),
+            is_root: nix::unistd::geteuid().is_root(),
             has_docker: docker.is_ok(),
+            is_docker_io: Path::new("/var/lib/dpkg/info/docker.io.list").is_file(),
             other_engine: other_engine(docker.as_ref().ok()),
             registry: match (ask, reachable) {
                 (Ask::Network, Some(docker)) => registry(docker, &config.registry),

@@ -24,6 +24,20 @@ pub(crate) struct Finding {
     pub(super) commands: Vec<Cmd>,
 }
 
+impl Finding {
+    /// Does not ask for what was run already and did not help.
+    pub(super) fn note(&mut self, ran: &[Cmd]) {
+        if self.commands.is_empty() || self.commands.iter().any(|it| !ran.contains(it)) {
+            return;
+        }
+        self.fix = match self.name {
+            "engine" => "docker was told to start, and no engine answers: see what was said above, /var/log/docker.log, or `journalctl --unit docker`",
+            _ => "its commands were run, and did not help",
+        }
+        .to_owned();
+    }
+}
+
 /// Seconds by which clocks may differ: certificates and package lists are valid for days.
 const SKEW: i64 = 300;
 
@@ -33,18 +47,20 @@ pub(super) fn findings(facts: &Facts, root: &Path) -> Vec<Finding> {
     if !facts.missing_tools.is_empty() {
         let what = format!("not on PATH: {}", facts.missing_tools.join(", "));
         let commands = apt(facts, root, &facts.missing_tools);
-        res.push(finding("tools", &what, "install them", commands));
+        res.push(finding(facts, "tools", &what, "install them", commands));
     }
     res.extend(facts.engine.as_ref().map(|what| engine(facts, root, what)));
     if let Some(what) = &facts.buildkit {
         let fix = "install the buildx plugin: https://docs.docker.com/build/install-buildx/";
-        res.push(finding("buildkit", what, fix, Vec::new()));
+        let packages = || apt(facts, root, &["docker-buildx"]);
+        let commands = facts.is_docker_io.then(packages).unwrap_or_default();
+        res.push(finding(facts, "buildkit", what, fix, commands));
     }
     if facts.needs_rootfs && !facts.has_mmdebstrap {
         let what = "mmdebstrap is not on PATH; it makes the embedded base's root file system";
         let fix = "install mmdebstrap, or set DEBIAN_IMAGE=debian:trixie-slim@sha256:<digest> (`docker pull debian:trixie-slim` prints the digest)";
         let packages = ["mmdebstrap", "debian-archive-keyring"];
-        res.push(finding("rootfs", what, fix, apt(facts, root, &packages)));
+        res.push(finding(facts, "rootfs", what, fix, apt(facts, root, &packages)));
     }
     if let Some(free) = facts.free.filter(|it| *it < facts.needed) {
         let (free, needed) = (free / 1_000_000, facts.needed / 1_000_000);
@@ -52,23 +68,23 @@ pub(super) fn findings(facts: &Facts, root: &Path) -> Vec<Finding> {
             "docker has {free} MB of free disk space; the images that are not there yet, and what builds keep, take about {needed}"
         );
         let fix = "make room, for example with `docker system prune`";
-        res.push(finding("disk", &what, fix, Vec::new()));
+        res.push(finding(facts, "disk", &what, fix, Vec::new()));
     }
     if let Some(what) = &facts.registry {
         let fix = "`docker login` to it, or correct REGISTRY";
-        res.push(finding("registry", what, fix, Vec::new()));
+        res.push(finding(facts, "registry", what, fix, Vec::new()));
     }
-    res.extend(facts.answers.iter().filter_map(unreachable));
+    res.extend(facts.answers.iter().filter_map(|it| unreachable(facts, it)));
     if let Some(ahead) = facts.clock.filter(|it| it.abs() > SKEW) {
         let (word, by) = if ahead > 0 { ("ahead", ahead) } else { ("behind", -ahead) };
         let what = format!("this machine's clock is {by} s {word} of others': certificates fail");
         let fix =
             "set it: `timedatectl set-ntp true`; restart a docker that runs in a virtual machine";
-        res.push(finding("clock", &what, fix, Vec::new()));
+        res.push(finding(facts, "clock", &what, fix, Vec::new()));
     }
     let secrets = |it: &Lack| {
         let commands = it.package.map(|it| apt(facts, root, &[it])).unwrap_or_default();
-        finding("secrets", &it.what, it.fix, commands)
+        finding(facts, "secrets", &it.what, it.fix, commands)
     };
     res.extend(facts.secrets.iter().map(secrets));
     res
@@ -76,21 +92,33 @@ pub(super) fn findings(facts: &Facts, root: &Path) -> Vec<Finding> {
 
 fn engine(facts: &Facts, root: &Path, what: &str) -> Finding {
     let mut commands = Vec::new();
-    if facts.other_engine.is_none() && facts.has_apt {
+    // Docker's CLI says so of an engine that runs.
+    let is_closed = what.contains("permission denied");
+    if facts.other_engine.is_none() && facts.has_apt && !is_closed {
         if !facts.has_docker {
-            commands = apt(facts, root, &["docker.io"]);
+            // With what it recommends: the CLI and buildx are packages of their own in Debian 13.
+            commands = install(root, cmd!(root, "apt-get install --yes --no-remove docker.io"));
         }
-        commands.push(cmd!(root, "service docker start"));
+        commands.push(start(root));
     }
     let fix = match facts.other_engine {
         Some("podman") => "install docker beside podman, whose build cache misses changes of mounted files: https://docs.docker.com/engine/install/".to_owned(),
+        Some(name) if !facts.has_docker => format!(
+            "install docker's CLI, to talk to the engine that {name} names: the packages docker-ce-cli and docker-buildx-plugin of https://docs.docker.com/engine/install/"
+        ),
         Some(name) => format!("start the engine that {name} names, or unset it"),
+        None if is_closed => "let root add you to the group docker, whose members can do all that root can, and log in again: `usermod --append --groups docker <you>`".to_owned(),
         None => "install and start docker: https://docs.docker.com/engine/install/".to_owned(),
     };
-    finding("engine", what, &fix, commands)
+    finding(facts, "engine", what, &fix, commands)
 }
 
-fn unreachable(answer: &Answer) -> Option<Finding> {
+/// Starts the engine, whatever starts services on this machine.
+pub(super) fn start(root: &Path) -> Cmd {
+    cmd!(root, "service docker start")
+}
+
+fn unreachable(facts: &Facts, answer: &Answer) -> Option<Finding> {
     let Answer { setting, url, problem } = answer;
     let (name, text, fix) = match problem.as_ref()? {
         Problem::Tls(text) => (
@@ -111,23 +139,44 @@ fn unreachable(answer: &Answer) -> Option<Finding> {
             ("network", format!("status {status}"), format!("correct {setting}"))
         }
     };
-    Some(finding(name, &format!("{url} does not answer as it should: {text}"), &fix, Vec::new()))
+    Some(finding(
+        facts,
+        name,
+        &format!("{url} does not answer as it should: {text}"),
+        &fix,
+        Vec::new(),
+    ))
 }
 
 fn apt(facts: &Facts, root: &Path, packages: &[&str]) -> Vec<Cmd> {
     if !facts.has_apt {
         return Vec::new();
     }
-    let install = cmd!(root, "apt-get install --yes --no-install-recommends {packages...}");
+    let flags = ["--yes", "--no-remove", "--no-install-recommends"];
+    install(root, cmd!(root, "apt-get install {flags...} {packages...}"))
+}
+
+fn install(root: &Path, install: Cmd) -> Vec<Cmd> {
     vec![cmd!(root, "apt-get update"), install.env("DEBIAN_FRONTEND", "noninteractive")]
 }
 
-fn finding(name: &'static str, what: &str, fix: &str, commands: Vec<Cmd>) -> Finding {
+/// Only root can run commands that install or start something; others are told to.
+fn finding(
+    facts: &Facts,
+    name: &'static str,
+    what: &str,
+    fix: &str,
+    mut commands: Vec<Cmd>,
+) -> Finding {
     let printed = commands.iter().map(|it| format!("\n        {it}")).collect::<String>();
-    let fix = match commands.is_empty() {
-        true => fix.to_owned(),
-        false => format!("cargo xtask doctor --fix, which runs{printed}"),
+    let fix = match (commands.is_empty(), facts.is_root) {
+        (true, _) => fix.to_owned(),
+        (false, true) => format!("cargo xtask doctor --fix, which runs{printed}"),
+        (false, false) => format!("run as root{printed}"),
     };
+    if !facts.is_root {
+        commands.clear();
+    }
     Finding { name, what: what.to_owned(), fix, commands }
 }
 

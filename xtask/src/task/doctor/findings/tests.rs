@@ -15,7 +15,9 @@ const GOOD: Facts = Facts {
     free: Some(100_000_000_000),
     needed: 6_000_000_000,
     has_apt: true,
+    is_root: true,
     has_docker: true,
+    is_docker_io: false,
     other_engine: None,
     registry: None,
     answers: Vec::new(),
@@ -44,15 +46,65 @@ fn a_fresh_debian_gets_commands() {
     check(
         &facts,
         expect![[r#"
+            engine: there is no docker CLI on PATH
+                fix: cargo xtask doctor --fix, which runs
+                    apt-get update
+                    DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-remove docker.io
+                    service docker start
+            rootfs: mmdebstrap is not on PATH; it makes the embedded base's root file system
+                fix: cargo xtask doctor --fix, which runs
+                    apt-get update
+                    DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-remove --no-install-recommends mmdebstrap debian-archive-keyring
+        "#]],
+    );
+}
+
+#[test]
+fn others_than_root_are_told_what_root_has_to_run() {
+    let engine = Some("there is no docker CLI on PATH".to_owned());
+    let facts = Facts { missing_tools: vec!["git"], is_root: false, ..GOOD };
+    assert!(findings(&facts, Path::new("/")).iter().all(|it| it.commands.is_empty()));
+    check(
+        &Facts { engine, has_docker: false, ..facts },
+        expect![[r#"
+        tools: not on PATH: git
+            fix: run as root
+                apt-get update
+                DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-remove --no-install-recommends git
         engine: there is no docker CLI on PATH
-            fix: cargo xtask doctor --fix, which runs
+            fix: run as root
                 apt-get update
-                DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends docker.io
+                DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-remove docker.io
                 service docker start
-        rootfs: mmdebstrap is not on PATH; it makes the embedded base's root file system
+    "#]],
+    );
+    let engine = Some("no docker engine answers: permission denied while trying".to_owned());
+    check(
+        &Facts { engine, is_root: false, ..GOOD },
+        expect![[r#"
+        engine: no docker engine answers: permission denied while trying
+            fix: let root add you to the group docker, whose members can do all that root can, and log in again: `usermod --append --groups docker <you>`
+    "#]],
+    );
+}
+
+#[test]
+fn buildx_for_the_distribution_s_docker() {
+    let buildkit = || Some("/usr/bin/docker has neither".to_owned());
+    check(
+        &Facts { buildkit: buildkit(), is_docker_io: true, ..GOOD },
+        expect![[r#"
+        buildkit: /usr/bin/docker has neither
             fix: cargo xtask doctor --fix, which runs
                 apt-get update
-                DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends mmdebstrap debian-archive-keyring
+                DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-remove --no-install-recommends docker-buildx
+    "#]],
+    );
+    check(
+        &Facts { buildkit: buildkit(), ..GOOD },
+        expect![[r#"
+        buildkit: /usr/bin/docker has neither
+            fix: install the buildx plugin: https://docs.docker.com/build/install-buildx/
     "#]],
     );
 }
@@ -91,6 +143,15 @@ fn an_engine_that_was_named_is_not_replaced() {
             engine: no docker engine answers
                 fix: start the engine that DOCKER_HOST names, or unset it
         "#]],
+    );
+    let named = Some("DOCKER_HOST");
+    let facts = Facts { engine: engine.clone(), other_engine: named, has_docker: false, ..GOOD };
+    check(
+        &facts,
+        expect![[r#"
+        engine: no docker engine answers
+            fix: install docker's CLI, to talk to the engine that DOCKER_HOST names: the packages docker-ce-cli and docker-buildx-plugin of https://docs.docker.com/engine/install/
+    "#]],
     );
     check(
         &Facts { engine, other_engine: Some("podman"), has_docker: false, ..GOOD },
@@ -155,15 +216,15 @@ fn where_there_are_secrets_it_says_how_to_get_the_tools() {
     check(
         &Facts { secrets, ..GOOD },
         expect![[r#"
-        secrets: sops is not on PATH, which encrypts the secrets
-            fix: download it from https://github.com/getsops/sops/releases and check its signature as described there
-        secrets: age-keygen is not on PATH, which makes keys for sops
-            fix: cargo xtask doctor --fix, which runs
-                apt-get update
-                DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends age
-        secrets: aws is not on PATH, which logs in to AWS
-            fix: install it: https://docs.aws.amazon.com/cli/latest/userguide/getting-started-install.html
-    "#]],
+            secrets: sops is not on PATH, which encrypts the secrets
+                fix: download it from https://github.com/getsops/sops/releases and check its signature as described there
+            secrets: age-keygen is not on PATH, which makes keys for sops
+                fix: cargo xtask doctor --fix, which runs
+                    apt-get update
+                    DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-remove --no-install-recommends age
+            secrets: aws is not on PATH, which logs in to AWS
+                fix: install it: https://docs.aws.amazon.com/cli/latest/userguide/getting-started-install.html
+        "#]],
     );
     let needs = Needs { sops: true, ..Needs::default() };
     assert_eq!(missing_programs(needs, |it| it == "sops"), []);
