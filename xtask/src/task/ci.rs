@@ -53,7 +53,13 @@ fn before_the_engine(desk: &Desk<'_>, engine: &Engine) -> anyhow::Result<Vec<Ste
     let step = |name, cmds: Vec<Cmd>| Step { name, cmds };
     Ok(vec![
         step("rustfmt", vec![cmd!(root, "cargo fmt --all --check")]),
-        step("clippy", vec![cmd!(root, "cargo clippy --all-targets --locked -- --deny warnings")]),
+        step(
+            "clippy",
+            vec![cmd!(
+                root,
+                "cargo clippy --all-targets --test e2e --test secrets --test pre_commit --locked -- --deny warnings"
+            )],
+        ),
         step("unit and command tests", vec![cargo_test(root, &[])]),
         step(
             "check",
