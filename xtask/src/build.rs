@@ -326,7 +326,7 @@ impl Place {
 fn what_builds(config: &Config, recipe: &Recipe) -> String {
     let build = format!("run `cargo xtask image-build {}`", config.mission);
     match recipe.mode {
-        Some(Mode::Frozen) => build + ", or take the floating image by `--set USE_FROZEN=0`",
+        Some(Mode::Frozen) => build + ", or take the floating image by `--floating`",
         _ => build,
     }
 }

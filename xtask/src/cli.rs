@@ -197,6 +197,13 @@ pub(crate) struct Missions {
     /// Every mission
     #[arg(long, conflicts_with = "missions")]
     pub(crate) all: bool,
+    #[command(flatten)]
+    pub(crate) mode: Mode,
+}
+
+/// Which of a mission's two images.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub(crate) struct Mode {
     /// As --set USE_FROZEN=1: install exactly the frozen specs
     #[arg(long, conflicts_with = "floating")]
     pub(crate) frozen: bool,
@@ -205,9 +212,9 @@ pub(crate) struct Missions {
     pub(crate) floating: bool,
 }
 
-impl Missions {
+impl Mode {
     /// The setting that `--frozen` or `--floating` stands for, as `--set` takes it.
-    pub(crate) fn mode(&self) -> Option<&'static str> {
+    fn setting(self) -> Option<&'static str> {
         match (self.frozen, self.floating) {
             (true, _) => Some("USE_FROZEN=1"),
             (_, true) => Some("USE_FROZEN=0"),
@@ -437,6 +444,8 @@ pub(crate) struct ImageExec {
     /// The mission; DEPLOYMENT_NAME when not given
     #[arg(short, long)]
     pub(crate) mission: Option<String>,
+    #[command(flatten)]
+    pub(crate) mode: Mode,
     /// With the scripts and environments of the working tree in place of the image's
     #[arg(long)]
     pub(crate) dev: bool,
@@ -449,6 +458,8 @@ pub(crate) struct ImageExec {
 pub(crate) struct ImageSh {
     /// The mission; DEPLOYMENT_NAME when not given
     pub(crate) mission: Option<String>,
+    #[command(flatten)]
+    pub(crate) mode: Mode,
     /// With the scripts and environments of the working tree in place of the image's
     #[arg(long)]
     pub(crate) dev: bool,
@@ -461,6 +472,8 @@ pub(crate) struct ImageLab {
     /// A folder of this machine as the home, in place of a docker volume
     #[arg(long, value_name = "DIR")]
     pub(crate) home: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) mode: Mode,
     /// With the scripts and environments of the working tree in place of the image's
     #[arg(long)]
     pub(crate) dev: bool,
@@ -471,7 +484,10 @@ impl Task {
     pub(crate) fn mode(&self) -> Option<&'static str> {
         match self {
             Task::Freeze(args) => args.mode(),
-            _ => self.missions().and_then(Missions::mode),
+            Task::ImageExec(it) => it.mode.setting(),
+            Task::ImageSh(it) => it.mode.setting(),
+            Task::ImageLab(it) => it.mode.setting(),
+            _ => self.missions().and_then(|it| it.mode.setting()),
         }
     }
 
