@@ -2,6 +2,7 @@
 
 import os
 import stat
+import time
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -132,9 +133,17 @@ def close(state: Record) -> None:
     share(paths.prefix(state.environment))
 
 
+# Folders in which nothing was made or renamed since are as an earlier step left them: looking at
+# each file in them would take longer than all the rest of a small update. Clocks of file systems
+# may lag behind by some milliseconds.
+_STARTED = time.time() - 1
+
+
 def share(prefix: Path) -> None:
     """Let the group write what this process could not create so: files out of a shared cache."""
     for folder, names, files in os.walk(prefix):
+        if os.stat(folder).st_mtime < _STARTED:  # noqa: PTH116 - as below
+            continue
         for name in [*names, *files]:
             path = os.path.join(folder, name)  # noqa: PTH118 - tens of thousands of them
             status = os.lstat(path)
