@@ -42,7 +42,7 @@ impl Folder {
                 .prefix(PREFIX)
                 .permissions(PermissionsExt::from_mode(0o700))
                 .tempdir_in(MEMORY)
-                .with_context(|| format!("cannot make a folder in {MEMORY}; make room there"))?;
+                .with_context(|| format!("cannot make a folder in {MEMORY}"))?;
             let owner = File::open(dir.path());
             // Another run's sweep may have come between.
             if let Ok(owner) = owner
@@ -65,8 +65,7 @@ impl Folder {
     pub(crate) fn file(&self, name: &str, text: &str) -> anyhow::Result<PathBuf> {
         let path = self.path().join(name);
         let mut file = File::options().write(true).create_new(true).mode(0o600).open(&path)?;
-        file.write_all(text.as_bytes())
-            .with_context(|| format!("cannot write in {MEMORY}; make room there"))?;
+        file.write_all(text.as_bytes()).with_context(|| format!("cannot write in {MEMORY}"))?;
         Ok(path)
     }
 }

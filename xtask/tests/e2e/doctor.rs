@@ -92,10 +92,10 @@ fn without_apt_it_says_what_to_do() {
 }
 
 /// A container with the tool and a checkout that cannot be changed.
-struct Machine(Container);
+pub(crate) struct Machine(Container);
 
 impl Machine {
-    fn start(checkout: &Checkout, image: &str) -> Machine {
+    pub(crate) fn start(checkout: &Checkout, image: &str) -> Machine {
         let name = image.replace(['/', ':'], "-");
         // Packages are fetched once for all runs in this target folder.
         let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("apt").join(name);
@@ -105,12 +105,13 @@ impl Machine {
         let checkout = mount(&checkout.path(""), "/checkout:ro");
         let cache = mount(&cache, "/var/cache/apt/archives");
         let volumes = ["--volume", &tool, "--volume", &checkout, "--volume", &cache];
+        let small = ["--tmpfs", "/small:size=8m"];
         let rest = ["--workdir", "/checkout", image, "sleep", "900"];
-        Machine(Container::start(&[&volumes[..], &rest].concat()))
+        Machine(Container::start(&[&volumes[..], &small, &rest].concat()))
     }
 
     /// Runs a command, whatever comes of it.
-    fn exec(&self, user: &str, env: &[&str], command: &[&str]) -> Run {
+    pub(crate) fn exec(&self, user: &str, env: &[&str], command: &[&str]) -> Run {
         let mut exec = docker(&["exec", "--user", user]);
         env.iter().for_each(|it| _ = exec.args(["--env", it]));
         let output = exec.arg(&self.0.id).args(command).output().unwrap();
@@ -121,7 +122,7 @@ impl Machine {
     }
 
     #[track_caller]
-    fn script(&self, script: &str) {
+    pub(crate) fn script(&self, script: &str) {
         let run = self.exec("root", &[], &["bash", "-ec", script]);
         assert_eq!(run.status, Some(0), "{script}");
     }

@@ -25,3 +25,4 @@ mod first_hour;
 mod interrupt;
 mod lab;
 mod doctor;
+mod disks;

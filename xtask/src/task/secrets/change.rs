@@ -92,11 +92,8 @@ impl Copy {
                 "somebody else changed {shown} meanwhile; it is as they left it\n    fix: run it again"
             );
         }
-        files::write(&target.path, text.as_bytes()).with_context(|| {
-            format!(
-                "{shown} is as it was\n    fix: make room and see that the folder can be written"
-            )
-        })?;
+        files::write(&target.path, text.as_bytes())
+            .with_context(|| format!("{shown} is as it was"))?;
         let message = changes::message(&target.name, &target.encrypted, &new);
         commit(place, &[&target.name], &message)?;
         desk.ui.say(format!("committed: {}", message.trim_end()));

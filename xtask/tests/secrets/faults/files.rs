@@ -149,7 +149,7 @@ pub(crate) const FAULTS: &[Fault] = &[
             it.set("EDITOR", "sed -i s/hub:/hab:/");
             it.run_in_mounts(&small_disk(it), &["secrets-edit"])
         },
-        status: Some(1),
+        status: Some(3),
         says: &["sandbox.yaml is as it was", "fix: make room"],
         left: Left::AsItWas,
     },
@@ -162,7 +162,7 @@ pub(crate) const FAULTS: &[Fault] = &[
                 "mount -t tmpfs -o size=4k tmpfs /dev/shm; head -c 4096 /dev/zero > /dev/shm/x";
             it.run_in_mounts(mount, &["secrets-edit"])
         },
-        status: Some(1),
+        status: Some(3),
         says: &["/dev/shm", "make room"],
         left: Left::AsItWas,
     },
@@ -187,7 +187,7 @@ pub(crate) const FAULTS: &[Fault] = &[
             let mount = format!("mount --bind {dir} {dir}; mount -o remount,bind,ro {dir}");
             it.run_in_mounts(&mount, &["secrets-edit"])
         },
-        status: Some(1),
+        status: Some(3),
         says: &["sandbox.yaml is as it was", "can be written"],
         left: Left::AsItWas,
     },
