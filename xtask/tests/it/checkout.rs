@@ -170,7 +170,7 @@ impl Checkout {
 
     /// Makes it a git repository.
     pub(crate) fn git(&self) {
-        let init = ["init", "--quiet"];
+        let init = ["init", "--quiet", "--template="];
         let status = Command::new("git").args(init).current_dir(self.root()).status();
         assert!(status.unwrap().success());
     }
