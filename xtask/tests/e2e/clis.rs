@@ -45,7 +45,7 @@ fn each_docker_cli_builds_tests_and_pushes() {
 /// A change of the mission's last steps, then all of `image-all`, twice.
 fn main_job(checkout: &mut Checkout, cli: &Path, expected: &str) {
     let name = "missions/hello/environments/hello/kernel.name";
-    checkout.write(name, &format!("Hello, {expected}\n"));
+    checkout.write(name, &format!("Hello, {expected}{}\n", checkout.mark()));
     checkout.set("DOCKER", cli.to_str().unwrap());
     let rows = checkout.rows(&["image-all", "hello"]);
     assert_eq!(rows.action("hello"), "built");
