@@ -15,8 +15,9 @@ use crate::{
 
 pub(crate) fn run(desk: &Desk<'_>, args: &cli::MissionNew) -> anyhow::Result<u8> {
     let envs = if args.envs.is_empty() { vec![args.name.clone()] } else { args.envs.clone() };
-    check(&desk.repo, &args.name, &envs).map_err(failure::request)?;
+    // Before the look at what is there: what another run makes meanwhile is not this one's to remove.
     let _lock = desk.lock()?;
+    check(&desk.repo, &args.name, &envs).map_err(failure::request)?;
     let dir = desk.repo.root.join("missions").join(&args.name);
     let files: Vec<(PathBuf, String)> =
         texts(&args.name, &envs)?.into_iter().map(|(path, text)| (dir.join(path), text)).collect();

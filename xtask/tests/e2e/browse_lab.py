@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from browser import start
+from browser import start, told
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -72,12 +72,7 @@ def main(address, notebook, folder, *expected):
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     browser = start("window-size=1280,2400")
-    try:
-        wrong = list(look(browser, address, notebook, folder, expected))
-    finally:
-        browser.quit()
-    print("\n".join(wrong))
-    return 1 if wrong else 0
+    return told(browser, lambda it: look(it, address, notebook, folder, expected))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import sys
 from importlib.resources import files
 from pathlib import Path
 
-from browser import start
+from browser import start, told
 from selenium.webdriver.common.by import By
 
 
@@ -109,12 +109,7 @@ def look(browser, report, notebooks, pictures, folder):
 
 def main(report, notebooks, pictures, folder=None):
     browser = start("window-size=1280,900")
-    try:
-        wrong = list(look(browser, report, int(notebooks), int(pictures), folder))
-    finally:
-        browser.quit()
-    print("\n".join(wrong))
-    return 1 if wrong else 0
+    return told(browser, lambda it: look(it, report, int(notebooks), int(pictures), folder))
 
 
 if __name__ == "__main__":

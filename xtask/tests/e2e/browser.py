@@ -18,6 +18,16 @@ def start(*flags):
     return webdriver.Chrome(options=options, service=Service(program("chromedriver")))
 
 
+def told(browser, look):
+    """Let `look` look, print what it finds wrong, close the browser, and give the exit status."""
+    try:
+        wrong = list(look(browser))
+    finally:
+        browser.quit()
+    print("\n".join(wrong))
+    return 1 if wrong else 0
+
+
 def program(name):
     path = shutil.which(name)
     if path is None:

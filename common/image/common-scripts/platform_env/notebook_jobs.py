@@ -8,6 +8,7 @@ is one notebook's failure.
 import contextlib
 import multiprocessing
 import sys
+import time
 from multiprocessing.context import ForkProcess
 
 from platform_env.commands import describe_status, kill_group
@@ -55,7 +56,7 @@ class NotebookJob:
         """Let it run the cells."""
         if self._process is not None:
             with contextlib.suppress(BrokenPipeError):  # it has failed already
-                self._pipe.send("start")
+                self._pipe.send(time.monotonic())
 
     def ended(self) -> bool:
         if self._process is None:

@@ -36,7 +36,7 @@ nbformat.validate(nbformat.v4.new_notebook())
 def run_in_child(notebook: Notebook, limit: float, pipe: Connection) -> None:
     """Run the notebook; send the kernel's process id, then the message, '' when it passed.
 
-    The cells, and the time that they have, wait for a word from the other end.
+    The cells wait until the other end says when the notebook's time began (`time.monotonic`).
     """
     os.setsid()  # Ctrl-C is for the process that started this one: it decides
     yield_memory(os.getpid(), RUNNER)
@@ -115,8 +115,7 @@ class _Run:
         pid = self._manager.provisioner.pid
         yield_memory(pid, KERNEL)
         self._pipe.send({"kernel": pid})
-        self._pipe.recv()
-        self._deadline = time.monotonic() + self._limit
+        self._deadline = self._pipe.recv() + self._limit
 
     async def _kernel_lost(self, **_: Any) -> None:
         self._kernel_status = await self._manager.provisioner.poll()

@@ -49,7 +49,9 @@ def run_all(jobs: Iterable[Job], width: int) -> Iterator[Result]:
     try:
         while waiting or ready or running:
             while ready and len(running) < width:
-                job = ready.popleft()
+                job = ready[0]
+                running[job] = time.monotonic()
+                ready.popleft()
                 job.start()
                 running[job] = time.monotonic()
             if waiting and len(ready) < width:
