@@ -152,6 +152,15 @@ impl Docker {
         output.stdout.trim().parse().context("the docker engine's platform")
     }
 
+    /// How the engine keeps layers: `overlay2`, `fuse-overlayfs`, …
+    ///
+    /// # Errors
+    /// The engine does not answer.
+    pub(crate) fn storage_driver(&self) -> anyhow::Result<String> {
+        let driver = process::read(&self.cmd(["info", "--format", "{{.Driver}}"]))?;
+        Ok(driver.trim().to_owned())
+    }
+
     /// Our images on the engine.
     ///
     /// # Errors

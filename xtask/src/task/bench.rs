@@ -64,6 +64,8 @@ pub(crate) fn run(desk: &Desk<'_>, args: &cli::Bench) -> anyhow::Result<u8> {
         res.extend(notebooks::figures(&docker)?);
     }
     res.extend(sizes(&docker)?);
+    // Builds are as quick as it is.
+    desk.ui.say(format!("docker's storage driver: {}", docker.storage_driver()?));
     print(desk, &res)
 }
 

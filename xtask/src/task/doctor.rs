@@ -23,7 +23,7 @@ use crate::{
 };
 
 use facts::Facts;
-use findings::{Finding, findings};
+use findings::{Finding, advice, findings};
 
 /// How far the questions go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,10 +73,11 @@ pub(crate) fn examine(
 ) -> anyhow::Result<u8> {
     let named = desk.named(missions).map_err(failure::request)?;
     let configs: Vec<Config> = named.into_iter().map(|it| it.config).collect();
-    let look = || -> anyhow::Result<Vec<Finding>> {
-        Ok(findings(&Facts::gather(desk, &configs, about, ask)?, &desk.repo.root))
+    let look = || -> anyhow::Result<(Vec<Finding>, Option<String>)> {
+        let facts = Facts::gather(desk, &configs, about, ask)?;
+        Ok((findings(&facts, &desk.repo.root), advice(&facts)))
     };
-    let mut found = look()?;
+    let (mut found, mut note) = look()?;
     let mut ran = Vec::new();
     // What one mends may show another: a CLI, that it cannot build.
     let mut commands = commands(&found, &ran);
@@ -91,10 +92,11 @@ pub(crate) fn examine(
             wait_for_engine(desk, &configs[0])?;
         }
         ran.append(&mut commands);
-        found = look()?;
+        (found, note) = look()?;
         commands = self::commands(&found, &ran);
     }
     found.iter_mut().for_each(|it| it.note(&ran));
+    note.iter().for_each(|it| desk.ui.say(it));
     report(desk, &found)
 }
 

@@ -44,6 +44,8 @@ pub(super) struct Facts {
     pub(super) free: Option<u64>,
     /// Bytes that the images which are not there yet will take, with the builder's cache.
     pub(super) needed: u64,
+    /// How docker keeps layers; '' when no engine answers.
+    pub(super) storage_driver: String,
     /// Debian, Ubuntu, or what is made from them.
     pub(super) has_apt: bool,
     /// Whether packages can be installed and services started.
@@ -127,6 +129,7 @@ impl Facts {
             missing_tools: TOOLS.iter().filter(|it| !on_path(it)).copied().collect(),
             free: reachable.map(free_space).transpose()?.flatten(),
             needed: common + missing_missions * MISSION_SIZE,
+            storage_driver: reachable.map(Docker::storage_driver).transpose()?.unwrap_or_default(),
             needs_rootfs: is_local && !has("rootfs"),
             has_mmdebstrap: on_path("mmdebstrap"),
             has_apt: on_path("apt-get"),

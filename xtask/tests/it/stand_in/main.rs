@@ -3,7 +3,8 @@
 //!
 //! The folder named by `STAND_IN` holds what the engine and the registry know (`state.json`), the
 //! calls (`calls`), what shall go wrong (`flaws.json`, `failing`), and the refused command lines
-//! (`unknown`). A file `<program>.kind` beside the program says how it builds.
+//! (`unknown`). A file `<program>.kind` beside the program says how it builds, the variable
+//! `STAND_IN_DRIVER` how it keeps layers.
 
 #![expect(clippy::disallowed_methods, reason = "a test's program, not a part of the product")]
 
@@ -179,6 +180,9 @@ fn docker(store: &Store, kind: Kind, args: &[&str]) -> Result<u8> {
         ["context", "show"] => println!("default"),
         ["version", "--format", "{{.Server.Os}}/{{.Server.Arch}}"] => println!("linux/amd64"),
         ["info", "--format", "{{.DockerRootDir}}"] => println!("/on/another/machine"),
+        ["info", "--format", "{{.Driver}}"] => {
+            println!("{}", env::var("STAND_IN_DRIVER").unwrap_or_else(|_| "overlay2".to_owned()));
+        }
         ["info", "--format", "{{.SystemTime}}"] => {
             println!("{}", humantime::format_rfc3339_nanos(std::time::SystemTime::now()));
         }

@@ -14,6 +14,7 @@ const GOOD: Facts = Facts {
     has_mmdebstrap: true,
     free: Some(100_000_000_000),
     needed: 6_000_000_000,
+    storage_driver: String::new(),
     has_apt: true,
     is_root: true,
     has_docker: true,
