@@ -16,6 +16,13 @@ use nix::{
 
 use super::{Cmd, check_interrupted, code, listen, spawn};
 
+/// How often a program that says nothing is looked at.
+const POLL: Duration = Duration::from_millis(50);
+
+/// How long its last words may take after its end: on a busy machine they are still on their way, and
+/// something that it started may hold its streams open for ever.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
 /// How an unattended program ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ended {
@@ -49,19 +56,18 @@ fn watch(
 ) -> anyhow::Result<Ended> {
     let deadline = Instant::now() + limit;
     let receiver = listen(child)?;
+    let mut ended = None;
     loop {
-        match receiver.recv_timeout(Duration::from_millis(50)) {
+        match receiver.recv_timeout(if ended.is_some() { LAST_WORDS } else { POLL }) {
             Ok((_, line)) if on_line(String::from_utf8_lossy(&line).trim_end()).is_break() => {
                 return Ok(Ended::Stopped);
             }
             Ok(_) => (),
             Err(RecvTimeoutError::Disconnected) => return Ok(Ended::Status(code(child.wait()?))),
-            // Something that it started may still hold its streams.
-            Err(RecvTimeoutError::Timeout) => {
-                if let Some(status) = child.try_wait()? {
-                    return Ok(Ended::Status(code(status)));
-                }
-            }
+            Err(RecvTimeoutError::Timeout) => match ended {
+                Some(status) => return Ok(Ended::Status(code(status))),
+                None => ended = child.try_wait()?,
+            },
         }
         check_interrupted()?;
         if Instant::now() > deadline {
@@ -82,4 +88,16 @@ fn end_group(child: &mut Child) {
     }
     let _ = killpg(group, Signal::SIGKILL);
     let _ = child.wait();
+}
+
+#[test]
+fn last_words_may_come_after_the_end() {
+    let cmd =
+        super::cmd!(std::path::Path::new("/"), "bash -c").args(["(sleep 0.2; echo last) & exit 7"]);
+    let mut said = Vec::new();
+    let ended = unattended(&cmd, Duration::from_secs(10), &mut |line| {
+        said.push(line.to_owned());
+        ControlFlow::Continue(())
+    });
+    assert_eq!((ended.unwrap(), said), (Ended::Status(7), vec!["last".to_owned()]));
 }
