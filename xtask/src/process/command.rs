@@ -1,0 +1,143 @@
+//! A program to start, as data, and how it is printed.
+
+use std::{
+    ffi::{OsStr, OsString},
+    fmt,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::bail;
+
+/// A program to start, with all that it depends on.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Cmd {
+    pub(super) program: OsString,
+    args: Vec<OsString>,
+    pub(super) dir: PathBuf,
+    env: Vec<(&'static str, String)>,
+    secret_env: Vec<(&'static str, String)>,
+    without_env: Vec<&'static str>,
+    pub(super) stdin: Option<String>,
+    pub(super) makes: Option<PathBuf>,
+}
+
+/// `cmd!(dir, "docker push {image} {flags...}")`: xshell's syntax, split at compile time, so that
+/// a value with a space or a quote stays one argument.
+macro_rules! cmd {
+    ($dir:expr, $text:literal) => {{
+        let sh = ::xshell::Shell::new().expect("there is a current directory");
+        $crate::process::Cmd::from_xshell(::xshell::cmd!(sh, $text), $dir.as_ref())
+    }};
+}
+pub(crate) use cmd;
+
+impl Cmd {
+    pub(crate) fn from_xshell(cmd: xshell::Cmd<'_>, dir: &Path) -> Cmd {
+        let command = Command::from(cmd);
+        Cmd {
+            program: command.get_program().to_owned(),
+            args: command.get_args().map(ToOwned::to_owned).collect(),
+            dir: dir.to_owned(),
+            env: Vec::new(),
+            secret_env: Vec::new(),
+            without_env: Vec::new(),
+            stdin: None,
+            makes: None,
+        }
+    }
+
+    pub(crate) fn args(mut self, args: impl IntoIterator<Item = impl Into<OsString>>) -> Cmd {
+        self.args.extend(args.into_iter().map(Into::into));
+        self
+    }
+
+    pub(crate) fn env(mut self, name: &'static str, value: &str) -> Cmd {
+        self.env.push((name, value.to_owned()));
+        self
+    }
+
+    /// For a value that nobody may read in a log or a process list.
+    pub(crate) fn secret_env(mut self, name: &'static str, value: &str) -> Cmd {
+        self.secret_env.push((name, value.to_owned()));
+        self
+    }
+
+    /// Keeps variables of this process from the child.
+    pub(crate) fn without_env(mut self, names: &[&'static str]) -> Cmd {
+        self.without_env.extend(names);
+        self
+    }
+
+    /// What the child reads from a pipe: the way for a value that nobody may see.
+    pub(crate) fn stdin(mut self, text: String) -> Cmd {
+        self.stdin = Some(text);
+        self
+    }
+
+    /// For a command that makes something and then writes its name to `file`: an interruption waits
+    /// for that, and a Ctrl-C in a terminal does not reach the command unless it is attached.
+    pub(crate) fn makes(mut self, file: &Path) -> Cmd {
+        self.makes = Some(file.to_owned());
+        self
+    }
+
+    /// Whether what it makes has no name yet.
+    pub(super) fn is_making(&self) -> bool {
+        let has_name = |it: &PathBuf| it.metadata().is_ok_and(|it| it.len() > 0);
+        self.makes.as_ref().is_some_and(|it| !has_name(it))
+    }
+
+    /// The command line, without its middle when that is long; a log has the whole.
+    pub(crate) fn in_short(&self) -> String {
+        let text = self.to_string();
+        let (start, end) = (text.chars().take(60), text.chars().count());
+        if end <= 160 {
+            return text;
+        }
+        start.chain(" … ".chars()).chain(text.chars().skip(end - 60)).collect()
+    }
+
+    pub(super) fn command(&self) -> anyhow::Result<Command> {
+        if !self.dir.is_dir() {
+            bail!("`{self}` is to run in {}, which is not a folder", self.dir.display());
+        }
+        let mut command = Command::new(&self.program);
+        let env = self.env.iter().chain(&self.secret_env);
+        self.without_env.iter().for_each(|it| _ = command.env_remove(it));
+        command.args(&self.args).current_dir(&self.dir).envs(env.map(|(k, v)| (k, v)));
+        Ok(command)
+    }
+}
+
+/// As for [`fmt::Display`]: no value gets into a message this way either.
+impl fmt::Debug for Cmd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{self}`")
+    }
+}
+
+/// Prints what one could paste into a shell; secret values stand as `…`.
+impl fmt::Display for Cmd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, value) in &self.env {
+            write!(f, "{name}={} ", quoted(OsStr::new(value)))?;
+        }
+        for (name, _) in &self.secret_env {
+            write!(f, "{name}=… ")?;
+        }
+        write!(f, "{}", quoted(&self.program))?;
+        self.args.iter().try_for_each(|it| write!(f, " {}", quoted(it)))?;
+        f.write_str(if self.stdin.is_some() { " < …" } else { "" })
+    }
+}
+
+/// `arg` as a shell reads it back.
+pub(crate) fn quoted(arg: &OsStr) -> String {
+    let arg = arg.to_string_lossy();
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./:=@%+,".contains(c);
+    if !arg.is_empty() && arg.chars().all(is_plain) {
+        return arg.into_owned();
+    }
+    format!("'{}'", arg.replace('\'', r"'\''"))
+}
