@@ -24,7 +24,8 @@ fn quickstart_then_nothing_to_do() {
 
 /// The engine's events of the last hour that made a container.
 fn containers_ever_made() -> usize {
-    let now = text(&run(std::process::Command::new("date").arg("+%s")));
+    // Not in whole seconds: what was made in this one would be missing.
+    let now = text(&run(std::process::Command::new("date").arg("+%s.%N")));
     let events = ["events", "--since", "1h", "--until", now.trim(), "--filter", "event=create"];
     text(&run(&mut docker(&events))).lines().count()
 }
