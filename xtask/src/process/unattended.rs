@@ -54,24 +54,27 @@ fn watch(
     limit: Duration,
     on_line: &mut dyn FnMut(&str) -> ControlFlow<()>,
 ) -> anyhow::Result<Ended> {
-    let deadline = Instant::now() + limit;
+    let mut deadline = Instant::now() + limit;
     let receiver = listen(child)?;
     let mut ended = None;
     loop {
-        match receiver.recv_timeout(if ended.is_some() { LAST_WORDS } else { POLL }) {
+        match receiver.recv_timeout(POLL) {
             Ok((_, line)) if on_line(String::from_utf8_lossy(&line).trim_end()).is_break() => {
                 return Ok(Ended::Stopped);
             }
             Ok(_) => (),
             Err(RecvTimeoutError::Disconnected) => return Ok(Ended::Status(code(child.wait()?))),
-            Err(RecvTimeoutError::Timeout) => match ended {
-                Some(status) => return Ok(Ended::Status(code(status))),
-                None => ended = child.try_wait()?,
-            },
+            Err(RecvTimeoutError::Timeout) if ended.is_none() => {
+                ended = child.try_wait()?;
+                if ended.is_some() {
+                    deadline = Instant::now() + LAST_WORDS;
+                }
+            }
+            Err(RecvTimeoutError::Timeout) => (),
         }
         check_interrupted()?;
         if Instant::now() > deadline {
-            return Ok(Ended::TimedOut);
+            return Ok(ended.map_or(Ended::TimedOut, |it| Ended::Status(code(it))));
         }
     }
 }
@@ -90,14 +93,29 @@ fn end_group(child: &mut Child) {
     let _ = child.wait();
 }
 
-#[test]
-fn last_words_may_come_after_the_end() {
-    let cmd =
-        super::cmd!(std::path::Path::new("/"), "bash -c").args(["(sleep 0.2; echo last) & exit 7"]);
-    let mut said = Vec::new();
-    let ended = unattended(&cmd, Duration::from_secs(10), &mut |line| {
-        said.push(line.to_owned());
-        ControlFlow::Continue(())
-    });
-    assert_eq!((ended.unwrap(), said), (Ended::Status(7), vec!["last".to_owned()]));
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::process::cmd;
+
+    #[track_caller]
+    fn check(script: &str, status: u8, last: &str) {
+        let cmd = cmd!("/", "bash -c {script}");
+        let mut said = String::new();
+        let ended = unattended(&cmd, Duration::from_secs(10), &mut |line| {
+            line.clone_into(&mut said);
+            ControlFlow::Continue(())
+        });
+        assert_eq!((ended.unwrap(), said.as_str()), (Ended::Status(status), last));
+    }
+
+    #[test]
+    fn last_words_may_come_after_the_end() {
+        check("(sleep 0.2; echo last) & exit 7", 7, "last");
+    }
+
+    #[test]
+    fn what_it_leaves_behind_is_not_waited_for() {
+        check("(while sleep 0.1; do echo more; done) & exit 7", 7, "more");
+    }
 }

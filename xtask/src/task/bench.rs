@@ -64,7 +64,7 @@ pub(crate) fn run(desk: &Desk<'_>, args: &cli::Bench) -> anyhow::Result<u8> {
         res.extend(notebooks::figures(&docker)?);
     }
     res.extend(sizes(&docker)?);
-    // Builds are as quick as it is.
+    // What builds take depends on it.
     desk.ui.say(format!("docker's storage driver: {}", docker.storage_driver()?));
     print(desk, &res)
 }
