@@ -11,6 +11,7 @@ from platform_env.yml import SpecError
 
 HASH = "a" * 64
 COMMIT = "b" * 40
+CONDA = f"numpy=2.0=h1_0[subdir=linux-64,fn=numpy-2.0-h1_0.conda,sha256={HASH}]"
 HEAD = f"# frozen: 1\n# platform: linux/amd64\n# base: sha256:{HASH}\n"
 BODY = "name: x\nchannels:\n  - conda-forge\ndependencies:\n  - python=3.13.5\n"
 
@@ -204,6 +205,8 @@ class FrozenTest(unittest.TestCase):
             (HEAD + BODY.replace("  - python=3.13.5\n", ""), 4, "which python"),
             (HEAD + BODY + "  - numpy=2.0=h1_0\n", 9, "not pinned to one package file"),
             (HEAD + BODY + "  - numpy=2.0\n", 9, "not pinned to one package file"),
+            (HEAD + "# missing: a b\n" + BODY, 4, "not a conda package name"),
+            (HEAD + BODY + f"  - {CONDA}\n  - {CONDA}\n", 10, "line 9 too"),
             (
                 self.pip(f"a==1 --hash=sha256:{HASH}", f"A==1 --hash=sha256:{HASH}"),
                 11,
@@ -243,6 +246,25 @@ class FrozenTest(unittest.TestCase):
             ],
         )
 
+    def test_comments_of_conda_lines(self) -> None:
+        """Defect 7: a conda line tells what needs it and what it provides, as pip lines do."""
+        comment = "  # via a.yml, otherpkg; provides numpy-core==2.0.post1, x==1"
+        lines = [
+            f"{CONDA}{comment}",
+            f"{CONDA.replace('numpy', 'z')}  # provides y==1",
+            f"python=3.13.5=h0_0[subdir=linux-64,fn=p.conda,sha256={HASH}]",
+        ]
+        head = HEAD + "# missing: libwhy\n# missing: zlib-why\n"
+        body = BODY.partition("  - python")[0]
+        text = head + body + "".join(f"  - {line}\n" for line in (lines[0], lines[2], lines[1]))
+        spec = self.parse(text)
+        self.assertEqual(spec.missing, ["libwhy", "zlib-why"])
+        self.assertEqual(spec.conda[0].via, ["a.yml", "otherpkg"])
+        self.assertEqual(spec.conda[0].provides, ["numpy-core==2.0.post1", "x==1"])
+        self.assertEqual((spec.conda[1].via, spec.conda[1].provides), ([], []))
+        self.assertEqual((spec.conda[2].via, spec.conda[2].provides), ([], ["y==1"]))
+        self.assertEqual(frozen.render(spec), text)
+
 
 def _any_frozen(rng: random.Random) -> frozen.Frozen:
     def digest(length: int = 64) -> str:
@@ -269,6 +291,8 @@ def _any_frozen(rng: random.Random) -> frozen.Frozen:
             f"{name}-1.2.conda",
             digest(),
             rng.choice(["", "bioconda"]),
+            rng.sample(["a", "b", "x.conda"], rng.randrange(3)),
+            rng.sample(["p==1!2.0+l", "q-r==1.0.post1"], rng.randrange(3)),
         )
 
     spec = frozen.Frozen("linux/amd64", f"sha256:{digest()}", "x", ["conda-forge"])
@@ -276,6 +300,7 @@ def _any_frozen(rng: random.Random) -> frozen.Frozen:
         spec.python = "3.13.5"
     else:
         spec.conda = [conda_pin("python"), *map(conda_pin, names(rng.randrange(5)))]
+        spec.missing = names(rng.randrange(3))
     spec.pip = [pin(name, vcs=True) for name in names(rng.randrange(9))]
     spec.build = [frozen.Pin(name, "1", digest()) for name in names(rng.randrange(3))]
     return spec

@@ -2,8 +2,10 @@
 
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from packaging.utils import canonicalize_name
 
@@ -62,6 +64,9 @@ class CondaPin:
     fn: str
     sha256: str
     channel: str = ""  # only when it is not the first of the list
+    via: list[str] = field(default_factory=list)
+    provides: list[str] = field(default_factory=list)  # Python distributions, as name==version
+    line: int = 0
 
     @property
     def text(self) -> str:
@@ -70,6 +75,9 @@ class CondaPin:
             f"{channel}{self.name}={self.version}={self.build}"
             f"[subdir={self.subdir},fn={self.fn},sha256={self.sha256}]"
         )
+
+
+AnyPin = TypeVar("AnyPin", Pin, CondaPin)
 
 
 @dataclass
@@ -84,6 +92,7 @@ class Frozen:
     conda: list[CondaPin] = field(default_factory=list)
     pip: list[Pin] = field(default_factory=list)
     build: list[Pin] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)  # conda packages that may be missing
 
 
 def this_platform() -> str:
@@ -95,12 +104,13 @@ def render(frozen: Frozen) -> str:
     """The text: fixed order, normalised names, LF."""
     lines = ["# frozen: 1", f"# platform: {frozen.platform}", f"# base: {frozen.base}"]
     lines += [f"# build: {pin.requirement}" for pin in _sorted(frozen.build)]
+    lines += [f"# missing: {name}" for name in sorted(frozen.missing)]
     lines += [f"name: {frozen.name}", "channels:"]
     lines += [f"  - {channel}" for channel in frozen.channels]
     lines += ["dependencies:"]
     if frozen.python:
         lines += [f"  - python={frozen.python}"]
-    lines += [f"  - {pin.text}" for pin in sorted(frozen.conda, key=lambda pin: pin.name)]
+    lines += [f"  - {pin.text}{_comment(pin)}" for pin in _sorted(frozen.conda)]
     if frozen.pip:
         lines += ["  - pip:", *_pip_lines(frozen.pip)]
     return "\n".join(lines) + "\n"
@@ -111,42 +121,53 @@ def _pip_lines(pins: list[Pin]) -> list[str]:
     vcs = [pin for pin in _sorted(pins) if pin.is_vcs]
     lines = ["    - --no-require-hashes"] if vcs else []
     for pin in [*hashed, *vcs]:
-        via = f"  # via {', '.join(sorted(pin.via))}" if pin.via else ""
-        lines.append(f"    - {pin.requirement}{via}")
+        lines.append(f"    - {pin.requirement}{_comment(pin)}")
     return lines
 
 
-def _sorted(pins: list[Pin]) -> list[Pin]:
+def _comment(pin: Pin | CondaPin) -> str:
+    """Returns the comment of a line: what needs the package, and what else it provides."""
+    provides = pin.provides if isinstance(pin, CondaPin) else []
+    parts = {"via": pin.via, "provides": provides}
+    texts = [f"{key} {', '.join(sorted(words))}" for key, words in parts.items() if words]
+    return f"  # {'; '.join(texts)}" if texts else ""
+
+
+def _sorted(pins: list[AnyPin]) -> list[AnyPin]:
     return sorted(pins, key=lambda pin: pin.name)
 
 
 def parse(path: Path, text: str) -> Frozen:
     """Read a frozen spec; SpecError says what in it is not frozen."""
     document = yml.parse(path, text)
-    platform, base, build = _header(path, document.comments)
+    values, build, missing = _header(path, document.comments)
     if document.name is None:
         raise SpecError(path, 1, "the line `name:` is missing", _FREEZE)
     if not document.channels:
         raise SpecError(path, document.name.line, "the list `channels:` is missing", _FREEZE)
     channels = [item.text for item in document.channels]
-    frozen = Frozen(platform, base, document.name.text, channels, build=build)
+    frozen = Frozen(values["platform"], values["base"], document.name.text, channels)
+    frozen.build, frozen.missing = build, missing
     for item in document.conda:
         _take_conda(path, item, frozen)
     if not frozen.python and not any(pin.name == "python" for pin in frozen.conda):
         raise SpecError(path, document.name.line, "no line says which python", _FREEZE)
     frozen.pip = _pip_pins(path, document.pip)
-    _refuse_twins(path, frozen.pip)
-    _refuse_twins(path, frozen.build)
+    for pins in (frozen.conda, frozen.pip, frozen.build):
+        _refuse_twins(path, pins)
     return frozen
 
 
-def _header(path: Path, comments: list[yml.Item]) -> tuple[str, str, list[Pin]]:
+def _header(path: Path, comments: list[yml.Item]) -> tuple[dict[str, str], list[Pin], list[str]]:
     values: dict[str, str] = {}
     build: list[Pin] = []
+    missing: list[str] = []
     for item in comments:
         key, _, value = item.text.partition(": ")
         if key == "build":
             build.append(_hashed_pin(path, yml.Item(value, item.line)))
+        elif key == "missing":
+            missing.append(_conda_name(path, yml.Item(value, item.line)))
         elif key in ("frozen", "platform", "base"):
             values[key] = value
     if values.get("frozen") != "1":
@@ -154,15 +175,20 @@ def _header(path: Path, comments: list[yml.Item]) -> tuple[str, str, list[Pin]]:
     for key in ("platform", "base"):
         if not values.get(key):
             raise SpecError(path, 1, f"the line `# {key}:` is missing", _FREEZE)
-    return values["platform"], values["base"], build
+    return values, build, missing
+
+
+def _conda_name(path: Path, item: yml.Item) -> str:
+    if not re.fullmatch(r"[\w.-]+", item.text):
+        raise SpecError(path, item.line, f"`{item.text}` is not a conda package name", _FREEZE)
+    return item.text
 
 
 def _take_conda(path: Path, item: yml.Item, frozen: Frozen) -> None:
     if found := re.fullmatch(r"python=(\d+\.\d+\.\d+\w*)", item.text):
         frozen.python = found[1]
     elif found := _CONDA.fullmatch(item.text):
-        fields = found.groupdict(default="")
-        frozen.conda.append(CondaPin(**fields))
+        frozen.conda.append(_with_place(CondaPin(**found.groupdict(default="")), item))
     else:
         raise SpecError(
             path, item.line, f"`{item.text}` is not pinned to one package file", _FREEZE
@@ -209,14 +235,23 @@ def _vcs_pin(path: Path, item: yml.Item) -> Pin:
     return _with_place(Pin(**fields, is_source=True), item)
 
 
-def _with_place(pin: Pin, item: yml.Item) -> Pin:
+def _with_place(pin: AnyPin, item: yml.Item) -> AnyPin:
+    """Returns the pin with its line, and with what its comment tells."""
     pin.line = item.line
-    if item.comment.startswith("via "):
-        pin.via = [name.strip() for name in item.comment.removeprefix("via ").split(",")]
+    for part in item.comment.split("; "):
+        key, _, words = part.partition(" ")
+        if key == "via":
+            pin.via = _words(words)
+        elif key == "provides" and isinstance(pin, CondaPin):
+            pin.provides = _words(words)
     return pin
 
 
-def _refuse_twins(path: Path, pins: list[Pin]) -> None:
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _refuse_twins(path: Path, pins: Sequence[Pin | CondaPin]) -> None:
     seen: dict[str, int] = {}
     for pin in pins:
         if pin.name in seen:
