@@ -5,6 +5,7 @@ import re
 import tempfile
 import time
 import traceback
+from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import IO, Any
@@ -67,7 +68,7 @@ class _Run:
         self._limit = limit
         self._pipe = pipe
         self._document = nbformat.read(notebook.path, as_version=4)
-        self._cell: Any = None
+        self._executed: list[Any] = []  # the cells that were run, in order
         self._kernel_status: int | None = None
         # A kernelspec in the home would be found first, and a hub's users would not have it.
         specs = KernelSpecManager(kernel_dirs=[str(kernels.folder())], ensure_native_kernel=False)
@@ -97,7 +98,9 @@ class _Run:
         try:
             self._client.execute(cwd=str(self._notebook.path.parent), cleanup_kc=True)
         except CellExecutionError:
-            return self._failed_cell(self._traceback())
+            cell = self._executed[-1]
+            # A line magic may leave its reason on stderr alone.
+            return self._failed_last(_traceback(cell) or _stderr(cell))
         except CellTimeoutError:
             return self._failed_by("Timeout", f"not done after {self._limit:g} s: stopped")
         except DeadKernelError as error:
@@ -105,7 +108,21 @@ class _Run:
             raise RuntimeError(self._failed_by("DeadKernel", reason)) from error
         finally:
             self._keep()
-        return ""
+        return "\n".join(self._hidden_failures())
+
+    def _hidden_failures(self) -> Iterator[str]:
+        """Signs of failure for which nbclient does not stop."""
+        if not self._executed:
+            yield "no cell ran: add a code cell that is not skipped, or remove the notebook"
+        for number, cell in enumerate(self._executed, start=1):
+            may_raise = "raises-exception" in cell.metadata.get("tags", ())
+            traceback = _traceback(cell)
+            if traceback and not may_raise:
+                # IPython replies `ok` to a `%run` whose script raised.
+                yield _failed_cell(cell, number, traceback)
+            elif may_raise and not traceback:
+                reason = "did not raise: remove its tag raises-exception, or correct the cell"
+                yield _failed_cell(cell, number, reason)
 
     def _remaining(self, _cell: Any) -> float:
         """The seconds left for the notebook (nbclient reads 0 as no limit)."""
@@ -121,30 +138,22 @@ class _Run:
         self._kernel_status = await self._manager.provisioner.poll()
 
     def _cell_started(self, cell: Any, **_: Any) -> None:
-        self._cell = cell
+        self._executed.append(cell)
 
     def _end_of_kernel(self) -> str:
         status = self._kernel_status
         return "" if status is None else f": {describe_status(status)}"
 
-    def _traceback(self) -> str:
-        errors = [output for output in self._cell.outputs if output.output_type == "error"]
-        return _COLOURS.sub("", "\n".join(errors[-1].traceback)) if errors else ""
-
     def _failed_by(self, name: str, reason: str) -> str:
         """Mark the cell as failed for those who open the notebook, too."""
-        if self._cell is None:
+        if not self._executed:
             return reason
         mark = nbformat.v4.new_output("error", ename=name, evalue=reason, traceback=[reason])
-        self._cell.outputs.append(mark)
-        return self._failed_cell(reason)
+        self._executed[-1].outputs.append(mark)
+        return self._failed_last(reason)
 
-    def _failed_cell(self, reason: str) -> str:
-        source = self._cell.source.strip().splitlines()
-        shown = [f"    {line}" for line in source[:_SOURCE_LINES]]
-        if len(source) > _SOURCE_LINES:
-            shown.append("    ...")
-        return "\n".join([f"in cell [{self._client.code_cells_executed}]:", *shown, tail(reason)])
+    def _failed_last(self, reason: str) -> str:
+        return _failed_cell(self._executed[-1], len(self._executed), reason)
 
     def _keep(self) -> None:
         target = self._notebook.executed()
@@ -154,3 +163,27 @@ class _Run:
         new = target.with_name(f".{target.name}.new")
         nbformat.write(self._document, new)
         new.replace(target)
+
+
+def _traceback(cell: Any) -> str:
+    """The last error output of a cell; '' when it has none."""
+    errors = [output for output in cell.outputs if output.output_type == "error"]
+    if not errors:
+        return ""
+    last = errors[-1]
+    return _COLOURS.sub("", "\n".join(last.traceback)) or f"{last.ename}: {last.evalue}"
+
+
+def _stderr(cell: Any) -> str:
+    """Returns what a cell wrote to stderr."""
+    is_stderr = [it.text for it in cell.outputs if it.get("name") == "stderr"]
+    return _COLOURS.sub("", "".join(is_stderr))
+
+
+def _failed_cell(cell: Any, number: int, reason: str) -> str:
+    """Returns the start of a cell's source, and the end of the reason."""
+    source = cell.source.strip().splitlines()
+    shown = [f"    {line}" for line in source[:_SOURCE_LINES]]
+    if len(source) > _SOURCE_LINES:
+        shown.append("    ...")
+    return "\n".join([f"in cell [{number}]:", *shown, tail(reason)])
