@@ -10,13 +10,21 @@ use crate::process;
 /// How long a registry may show no progress.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How long the first pause between two attempts is; later ones are longer.
+const PAUSE: Duration = Duration::from_secs(3);
+
 /// How often it is asked before it is given up.
 const ATTEMPTS: u32 = 3;
 
 /// [`PATIENCE`], or what a test makes of it: `XTASK_PATIENCE=300`, in milliseconds.
 pub(crate) fn patience() -> Duration {
-    let millis = env::var("XTASK_PATIENCE").ok().and_then(|it| it.parse().ok());
-    millis.map_or(PATIENCE, Duration::from_millis)
+    millis("XTASK_PATIENCE").unwrap_or(PATIENCE)
+}
+
+/// Returns what a test sets in the environment, in milliseconds.
+fn millis(name: &str) -> Option<Duration> {
+    let millis = env::var(name).ok()?.parse().ok()?;
+    Some(Duration::from_millis(millis))
 }
 
 /// How an attempt ended that did not succeed.
@@ -38,15 +46,16 @@ pub(crate) fn attempts<T>(
     let mut made = 1;
     loop {
         match attempt()? {
-            Err(failed) if made < ATTEMPTS && failed.may_pass() => pause(patience() * made / 20)?,
+            Err(failed) if made < ATTEMPTS && failed.may_pass() => pause(made)?,
             res => return Ok(res),
         }
         made += 1;
     }
 }
 
-fn pause(time: Duration) -> anyhow::Result<()> {
-    let end = Instant::now() + time;
+/// Waits after the attempt with this number.
+fn pause(made: u32) -> anyhow::Result<()> {
+    let end = Instant::now() + millis("XTASK_PAUSE").unwrap_or(PAUSE) * made;
     while Instant::now() < end {
         process::check_interrupted()?;
         thread::sleep(Duration::from_millis(20));

@@ -43,8 +43,17 @@ pub(crate) fn unattended(
     limit: Duration,
     on_line: &mut dyn FnMut(&str) -> ControlFlow<()>,
 ) -> anyhow::Result<Ended> {
+    listened(cmd, limit, LAST_WORDS, on_line)
+}
+
+fn listened(
+    cmd: &Cmd,
+    limit: Duration,
+    last_words: Duration,
+    on_line: &mut dyn FnMut(&str) -> ControlFlow<()>,
+) -> anyhow::Result<Ended> {
     let mut child = spawn(cmd.command()?.stdin(Stdio::null()).process_group(0), cmd)?;
-    let res = watch(&mut child, limit, on_line);
+    let res = watch(&mut child, limit, last_words, on_line);
     end_group(&mut child);
     res
 }
@@ -52,6 +61,7 @@ pub(crate) fn unattended(
 fn watch(
     child: &mut Child,
     limit: Duration,
+    last_words: Duration,
     on_line: &mut dyn FnMut(&str) -> ControlFlow<()>,
 ) -> anyhow::Result<Ended> {
     let mut deadline = Instant::now() + limit;
@@ -67,7 +77,7 @@ fn watch(
             Err(RecvTimeoutError::Timeout) if ended.is_none() => {
                 ended = child.try_wait()?;
                 if ended.is_some() {
-                    deadline = Instant::now() + LAST_WORDS;
+                    deadline = Instant::now() + last_words;
                 }
             }
             Err(RecvTimeoutError::Timeout) => (),
@@ -98,24 +108,29 @@ mod tests {
     use super::*;
     use crate::process::cmd;
 
-    #[track_caller]
-    fn check(script: &str, status: u8, last: &str) {
+    /// More than any machine takes for these scripts.
+    const LONG: Duration = Duration::from_secs(600);
+
+    /// Runs `script`, and returns how it ended and its last line.
+    fn run(script: &str, last_words: Duration) -> (Ended, String) {
         let cmd = cmd!("/", "bash -c {script}");
         let mut said = String::new();
-        let ended = unattended(&cmd, Duration::from_secs(10), &mut |line| {
+        let ended = listened(&cmd, LONG, last_words, &mut |line| {
             line.clone_into(&mut said);
             ControlFlow::Continue(())
         });
-        assert_eq!((ended.unwrap(), said.as_str()), (Ended::Status(status), last));
+        (ended.unwrap(), said)
     }
 
     #[test]
     fn last_words_may_come_after_the_end() {
-        check("(sleep 0.2; echo last) & exit 7", 7, "last");
+        let (ended, said) = run("(sleep 0.2; echo last) & exit 7", LONG);
+        assert_eq!((ended, said.as_str()), (Ended::Status(7), "last"));
     }
 
     #[test]
     fn what_it_leaves_behind_is_not_waited_for() {
-        check("(while sleep 0.1; do echo more; done) & exit 7", 7, "more");
+        let (ended, _) = run("(while sleep 0.1; do echo more; done) & exit 7", LAST_WORDS);
+        assert_eq!(ended, Ended::Status(7));
     }
 }

@@ -1,6 +1,7 @@
 //! `bench`: times what has a budget, and prints the figures beside it. Nothing here fails on a
 //! figure: a slow machine is not a broken one.
 
+mod many;
 mod missions;
 mod notebooks;
 
@@ -54,6 +55,9 @@ pub(crate) fn run(desk: &Desk<'_>, args: &cli::Bench) -> anyhow::Result<u8> {
     res.push(seconds("cargo test, once built", time(&test)?, 20.0));
     res.push(seconds("cargo xtask --help", median(&cmd!(desk.repo.root, "{exe} --help"))?, 0.15));
     res.push(seconds("check", median(&cmd!(desk.repo.root, "{exe} check"))?, 1.0));
+    let formatted = cmd!(desk.repo.root, "cargo fmt --check");
+    res.push(seconds("rustfmt, as the hook runs it", median(&formatted)?, 1.0));
+    res.push(many::figure(desk, &exe)?);
     process::read(&image_all)?;
     res.push(seconds("image-all, nothing changed", median(&image_all)?, 0.5));
     res.extend(frozen_specs(desk, &exe)?);
@@ -93,6 +97,13 @@ fn forget(desk: &Desk<'_>, docker: &Docker) -> anyhow::Result<()> {
     desk.ui.say("removing our images and the builder's cache");
     process::read(&docker.cmd(["image", "rm", "--force", "--no-prune"]).args(ids))?;
     process::read(&docker.cmd(["builder", "prune", "--all", "--force"]))?;
+    Ok(())
+}
+
+/// Clones this repository to `root`.
+fn clone(desk: &Desk<'_>, root: &Path) -> anyhow::Result<()> {
+    let source = &desk.repo.root;
+    process::read(&cmd!(source, "git clone --quiet {source} {root}"))?;
     Ok(())
 }
 

@@ -23,7 +23,7 @@ const FISH: &str = "source /completion.fish; complete --do-complete 'cargo xtask
 fn zsh_and_fish_ask_as_bash_does() {
     let checkout = Checkout::new();
     let container =
-        Container::start(&["--entrypoint", "sleep", "science-platform/rootfs:latest", "600"]);
+        Container::start(&["--entrypoint", "sleep", "science-platform/rootfs:latest", "1d"]);
     let install =
         "apt-get update -qq && apt-get install -qq --yes --no-install-recommends zsh fish";
     exec(&container, &["bash", "-c", install]);

@@ -32,7 +32,7 @@ impl Container {
     /// Waits until its health check passes.
     #[track_caller]
     pub(crate) fn wait_until_healthy(&self) {
-        let deadline = Instant::now() + Duration::from_secs(120);
+        let deadline = Instant::now() + Duration::from_secs(600);
         let format = "{{.State.Health.Status}}";
         while Instant::now() < deadline {
             let status = run(&mut docker(&["inspect", "--format", format, &self.id]));
@@ -42,7 +42,7 @@ impl Container {
             thread::sleep(Duration::from_millis(500));
         }
         let logs = run(&mut docker(&["logs", &self.id]));
-        panic!("not healthy after two minutes: {}", String::from_utf8_lossy(&logs.stderr));
+        panic!("not healthy after ten minutes: {}", String::from_utf8_lossy(&logs.stderr));
     }
 }
 
@@ -70,7 +70,7 @@ impl Registry {
         let host = text(&port).trim().to_owned();
         checkout.set("REGISTRY", &host);
         let registry = Registry { container, host };
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_secs(600);
         while registry.get("").is_none() {
             assert!(Instant::now() < deadline, "the registry does not answer");
             thread::sleep(Duration::from_millis(200));

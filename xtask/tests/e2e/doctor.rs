@@ -57,7 +57,7 @@ fn fresh(machine: &Machine) {
     let asked = machine.doctor("root", &[], &["--fix"]);
     asked.says("service docker start").says("so say `--yes`").never_says("running");
     assert_eq!(asked.0.status, Some(3));
-    let interrupted = machine.exec("root", &[], &["timeout", "30", "python3", "-c", CTRL_C]);
+    let interrupted = machine.exec("root", &[], &["timeout", "600", "python3", "-c", CTRL_C]);
     assert_eq!(interrupted.status, Some(130));
 
     let elsewhere = ["DOCKER_HOST=tcp://127.0.0.1:1"];
@@ -106,7 +106,7 @@ impl Machine {
         let cache = mount(&cache, "/var/cache/apt/archives");
         let volumes = ["--volume", &tool, "--volume", &checkout, "--volume", &cache];
         let small = ["--tmpfs", "/small:size=8m"];
-        let rest = ["--workdir", "/checkout", image, "sleep", "900"];
+        let rest = ["--workdir", "/checkout", image, "sleep", "1d"];
         Machine(Container::start(&[&volumes[..], &small, &rest].concat()))
     }
 

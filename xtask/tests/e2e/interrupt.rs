@@ -36,22 +36,25 @@ fn interrupted_at_any_moment() {
         for stage in ROUND {
             let parts = ROUNDS * ROUND.iter().filter(|it| **it == stage).count();
             let parts = u32::try_from(parts).unwrap();
-            let mut delay = stages[stage] * (2 * count[stage] + 1) / (2 * parts);
+            let delay = stages[stage] * (2 * count[stage] + 1) / (2 * parts);
             count[stage] += 1;
             let whom = if count[stage] % 2 == 0 { Whom::Group } else { Whom::Tool };
             // A run goes on where the last one was interrupted; one that was faster than expected
             // leaves nothing to go on with.
-            while !mission.interrupt(STAGES[stage], delay, whom) {
-                delay /= 2;
-                mission.change();
-            }
+            let caught = (0..8).any(|it| {
+                if it > 0 {
+                    mission.change();
+                }
+                mission.interrupt(STAGES[stage], delay / (1 << it), whom)
+            });
+            assert!(caught, "no run was interrupted in {}", STAGES[stage]);
         }
         assert_eq!(checkout.run(&mission.args()).status, Some(0), "the next run does not succeed");
     }
     mission.assert_nothing_is_left();
     let gone = || self::volumes().iter().all(|it| volumes.contains(it));
     // Those of others that use the engine go, too, sooner or later.
-    wait_until(Duration::from_secs(120), "volumes are left", gone);
+    wait_until(Duration::from_secs(600), "volumes are left", gone);
 }
 
 /// A small mission of a name that no other run has.
@@ -109,22 +112,20 @@ impl<'a> Mission<'a> {
         res
     }
 
-    /// Interrupts a run, and sees what it leaves. Says whether it was still running.
+    /// Interrupts a run, and sees what it leaves. Returns whether it was still running.
     fn interrupt(&self, stage: &str, delay: Duration, whom: Whom) -> bool {
-        let mut running = Running::start(self.checkout, &self.args());
+        let running = Running::start(self.checkout, &self.args());
         let begins = running.wait_for(stage).is_some();
         thread::sleep(if begins { delay } else { Duration::ZERO });
-        let is_late = !begins || running.has_ended();
         eprintln!("SIGINT to the {whom:?}, {delay:?} after {stage}");
         running.interrupt(whom);
         let (started, group) = (Instant::now(), running.group());
         let status = running.finish();
-        eprintln!("it took {:?} to end", started.elapsed());
-        assert_eq!(status, Some(if is_late { 0 } else { 130 }));
-        assert!(started.elapsed() < Duration::from_secs(15), "it took {:?}", started.elapsed());
+        eprintln!("it took {:?} to end, with {status:?}", started.elapsed());
+        assert!([Some(0), Some(130)].contains(&status), "{status:?}");
         assert!(killpg(group, None).is_err(), "programs that it started still run");
         self.assert_nothing_is_left();
-        !is_late
+        status == Some(130)
     }
 
     fn assert_nothing_is_left(&self) {

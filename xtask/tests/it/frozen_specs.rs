@@ -1,6 +1,6 @@
 //! The tasks about frozen specs: `freeze`, `why`, `when` and `diff`.
 
-use std::{fs, process::Command, thread, time::Duration};
+use std::{fs, process::Command};
 
 use expect_test::expect;
 use nix::sys::signal::Signal;
@@ -185,17 +185,15 @@ fn killed_at_a_fault_point() {
 }
 
 #[test]
-fn killed_at_any_time() {
-    let checkout = built();
-    for round in 0..12 {
-        checkout.file(SPEC, FROZEN);
-        let running = checkout.start(&["freeze"]);
-        thread::sleep(Duration::from_millis(20 * round));
-        running.signal(Signal::SIGKILL);
-        running.finish();
-        let text = checkout.read(SPEC);
-        assert!(text == FROZEN || text.ends_with("\n") && text.contains("numpy==2.2.0"), "{text}");
-    }
+fn killed_while_the_image_exports() {
+    let mut checkout = built();
+    checkout.flaw(json!({ "on": "env-export", "hold": true }));
+    let mut running = checkout.start(&["freeze"]);
+    running.wait_for_hold();
+    running.signal(Signal::SIGKILL);
+    checkout.state("go", "");
+    running.finish().killed();
+    assert_eq!(checkout.read(SPEC), FROZEN);
 }
 
 /// Without an engine.

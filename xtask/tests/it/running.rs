@@ -16,7 +16,7 @@ fn slow(on: &str) -> Checkout {
 fn interrupted_tests_leave_no_container() {
     for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
         let checkout = slow("role=test");
-        let running = checkout.start(&["image-all"]);
+        let mut running = checkout.start(&["image-all"]);
         running.wait_for_hold();
         running.signal(signal);
         let done = running.finish().status(130).says("interrupted").never_called("push");
@@ -31,7 +31,7 @@ fn interrupted_tests_leave_no_container() {
 fn interrupted_tests_show_what_they_came_to() {
     let checkout = slow("start --attach");
     checkout.failing(&["numpy", "HOME"]);
-    let running = checkout.start(&["image-all"]);
+    let mut running = checkout.start(&["image-all"]);
     running.wait_for_hold();
     running.signal(Signal::SIGINT);
     let done = running.finish().status(130).says("interrupted").never_called("push");
@@ -47,7 +47,7 @@ fn interrupted_tests_show_what_they_came_to() {
 #[test]
 fn an_interrupted_build() {
     let mut checkout = slow("build/hello");
-    let running = checkout.start(&["image-all"]);
+    let mut running = checkout.start(&["image-all"]);
     running.wait_for_hold();
     running.signal(Signal::SIGTERM);
     running.finish().status(130).never_called("role=test");
@@ -59,7 +59,7 @@ fn an_interrupted_build() {
 fn ctrl_c_in_a_terminal_is_no_failed_build() {
     for on in ["build/hello", "role=test", "image push"] {
         let checkout = slow(on);
-        let running = checkout.start(&["image-all"]);
+        let mut running = checkout.start(&["image-all"]);
         running.wait_for_hold();
         running.ctrl_c();
         running.finish().status(130).says("interrupted");
@@ -71,7 +71,7 @@ fn an_interrupted_freeze() {
     let mut checkout = slow("env-export");
     let spec = "missions/hello/environments/hello/hello-frozen.yml";
     let before = checkout.read(spec);
-    let running = checkout.start(&["image-build", "--floating"]);
+    let mut running = checkout.start(&["image-build", "--floating"]);
     running.wait_for_hold();
     running.signal(Signal::SIGTERM);
     running.finish().status(130);
@@ -83,7 +83,7 @@ fn an_interrupted_freeze() {
 #[test]
 fn an_interrupted_push_moves_no_tag() {
     let checkout = slow("image push quay.io/us/hello");
-    let running = checkout.start(&["--set", "REGISTRY=quay.io/us", "image-all"]);
+    let mut running = checkout.start(&["--set", "REGISTRY=quay.io/us", "image-all"]);
     running.wait_for_hold();
     running.signal(Signal::SIGINT);
     running.finish().status(130);
@@ -94,7 +94,7 @@ fn an_interrupted_push_moves_no_tag() {
 fn an_interrupted_command() {
     let checkout = slow("role=exec");
     checkout.run(&["image-build"]).status(0);
-    let running = checkout.start(&["image-exec", "sleep", "60"]);
+    let mut running = checkout.start(&["image-exec", "sleep", "60"]);
     running.wait_for_hold();
     running.signal(Signal::SIGTERM);
     running.finish().status(130).called("rm --force --volumes …");
@@ -104,9 +104,9 @@ fn an_interrupted_command() {
 #[test]
 fn two_runs_at_once() {
     let checkout = slow("build/hello");
-    let first = checkout.start(&["image-build"]);
+    let mut first = checkout.start(&["image-build"]);
     first.wait_for_hold();
-    let second = checkout.start(&["image-build"]);
+    let mut second = checkout.start(&["image-build"]);
     second.wait_for("waiting for another `cargo xtask`");
     // Those that only read do not wait.
     checkout.run(&["list"]).status(0).never_says("waiting");
@@ -118,9 +118,9 @@ fn two_runs_at_once() {
 #[test]
 fn interrupted_while_it_waits() {
     let checkout = slow("build/hello");
-    let first = checkout.start(&["image-build"]);
+    let mut first = checkout.start(&["image-build"]);
     first.wait_for_hold();
-    let second = checkout.start(&["image-build"]);
+    let mut second = checkout.start(&["image-build"]);
     second.wait_for("waiting for another `cargo xtask`");
     second.signal(Signal::SIGINT);
     second.finish().status(130);

@@ -47,16 +47,23 @@ fn commands(refused: &Done) -> String {
 #[test]
 fn two_in_one_checkout() {
     let mut scratch = Scratch::new();
-    let first = scratch.path("state/first");
+    let (open, go) = (scratch.path("state/open"), scratch.path("state/go"));
     let editor = scratch.script(
         "bin/slow",
-        &format!("touch {}\nsleep 0.5\necho 'a: b' >> \"$1\"", first.display()),
+        &format!(
+            "touch {}\nuntil [ -e {} ]; do sleep 0.05; done\necho 'a: b' >> \"$1\"",
+            open.display(),
+            go.display()
+        ),
     );
     scratch.set("EDITOR", &editor);
-    let running = scratch.start(&["secrets-edit"]);
-    crate::scratch::wait_until("no editor was started", || fs::exists(&first).unwrap());
-    scratch.run_with(&["secrets-set", "c"], "d").status(0).says("waiting for another");
-    running.finish().status(0);
+    let first = scratch.start(&["secrets-edit"]);
+    crate::scratch::wait_until("no editor was started", || fs::exists(&open).unwrap());
+    let mut second = scratch.start_with(&["secrets-set", "c"], "d");
+    second.wait_for("waiting for another");
+    fs::write(&go, "").unwrap();
+    second.finish().status(0);
+    first.finish().status(0);
     let log = scratch.git_clone(&["log", "--format=%s", "-2"]);
     assert_eq!(log, "sandbox.yaml: add c\nsandbox.yaml: add a\n");
 }

@@ -1,6 +1,6 @@
 //! A run of `cargo xtask`, and how it ended.
 
-use std::process::Child;
+use std::{io::Read as _, process::Child};
 
 use nix::{
     sys::signal::{Signal, kill},
@@ -12,9 +12,26 @@ use crate::scratch::{CANARY, EDITED};
 /// A run that has not ended.
 pub(crate) struct Running {
     pub(crate) child: Child,
+    /// The beginning of standard error, as far as a test has waited for it.
+    heard: Vec<u8>,
 }
 
 impl Running {
+    pub(crate) fn new(child: Child) -> Running {
+        Running { child, heard: Vec::new() }
+    }
+
+    /// Waits until standard error has `part`.
+    #[track_caller]
+    pub(crate) fn wait_for(&mut self, part: &str) {
+        let stderr = self.child.stderr.as_mut().unwrap();
+        let mut byte = [0];
+        while !self.heard.ends_with(part.as_bytes()) {
+            assert_eq!(stderr.read(&mut byte).unwrap(), 1, "never said {part}");
+            self.heard.extend(byte);
+        }
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         kill(Pid::from_raw(self.child.id().cast_signed()), signal).unwrap();
     }
@@ -27,7 +44,7 @@ impl Running {
         let done = Done {
             code: output.status.code(),
             stdout: text(output.stdout),
-            stderr: text(output.stderr),
+            stderr: text([self.heard, output.stderr].concat()),
         };
         assert!(!done.stderr.contains(CANARY), "it said a value:\n{}", done.stderr);
         assert!(!done.stderr.contains(EDITED), "it said a value:\n{}", done.stderr);

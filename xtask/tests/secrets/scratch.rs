@@ -187,8 +187,7 @@ impl Scratch {
     /// Runs `cargo xtask` with `stdin` on its standard input.
     #[track_caller]
     pub(crate) fn run_with(&self, args: &[&str], stdin: &str) -> Done {
-        let mut command = self.command(env!("CARGO_BIN_EXE_xtask"));
-        self.spawn(command.args(args), stdin).finish()
+        self.start_with(args, stdin).finish()
     }
 
     /// Runs `cargo xtask` in mounts of its own, which `prepare` makes: a script.
@@ -203,8 +202,13 @@ impl Scratch {
 
     /// Starts `cargo xtask`.
     pub(crate) fn start(&self, args: &[&str]) -> Running {
+        self.start_with(args, "")
+    }
+
+    /// Starts `cargo xtask` with `stdin` on its standard input.
+    pub(crate) fn start_with(&self, args: &[&str], stdin: &str) -> Running {
         let mut command = self.command(env!("CARGO_BIN_EXE_xtask"));
-        self.spawn(command.args(args), "")
+        self.spawn(command.args(args), stdin)
     }
 
     fn spawn(&self, command: &mut Command, stdin: &str) -> Running {
@@ -214,7 +218,7 @@ impl Scratch {
         let file = fs::File::open(&input).unwrap();
         fs::remove_file(&input).unwrap();
         command.stdin(file).stdout(Stdio::piped()).stderr(Stdio::piped());
-        Running { child: command.spawn().unwrap() }
+        Running::new(command.spawn().unwrap())
     }
 
     /// An editor that adds a canary to the file, says so, and waits to be killed.
@@ -223,7 +227,7 @@ impl Scratch {
         let editor = self.script(
             "bin/waiting",
             &format!(
-                "end=31aa\necho \"more: canary-edited-$end\" >> \"$1\"\necho \"$$ $1\" > {0}.new\nmv {0}.new {0}\nexec sleep 30",
+                "end=31aa\necho \"more: canary-edited-$end\" >> \"$1\"\necho \"$$ $1\" > {0}.new\nmv {0}.new {0}\nexec sleep 600",
                 pid.display()
             ),
         );
@@ -297,9 +301,10 @@ fn search(dir: &Path, depth: usize, since: SystemTime, found: &mut Vec<PathBuf>)
     }
 }
 
+/// Waits for something that happens soon, or, on a busy machine, after minutes.
 #[track_caller]
 pub(crate) fn wait_until(what: &str, done: impl Fn() -> bool) {
-    let deadline = SystemTime::now() + Duration::from_secs(20);
+    let deadline = SystemTime::now() + Duration::from_secs(600);
     while !done() {
         assert!(SystemTime::now() < deadline, "{what}");
         std::thread::sleep(Duration::from_millis(5));

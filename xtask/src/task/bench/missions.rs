@@ -5,7 +5,7 @@ use std::{path::Path, time::Instant};
 
 use fs_err as fs;
 
-use super::{Figure, seconds, time};
+use super::{Figure, clone, seconds, time};
 use crate::{
     files,
     process::{self, cmd},
@@ -20,8 +20,7 @@ const ADDED: &str = "\nhumanize\n";
 pub(super) fn figures(desk: &Desk<'_>, exe: &Path) -> anyhow::Result<Vec<Figure>> {
     let dir = tempfile::tempdir()?;
     let root = &dir.path().join("clone");
-    let source = &desk.repo.root;
-    process::read(&cmd!(source, "git clone --quiet {source} {root}"))?;
+    clone(desk, root)?;
     desk.ui.say("building roman, floating and frozen, in a clone");
     Ok(vec![one_package_added(root, exe)?, frozen_from_a_warm_cache(root, exe)?])
 }

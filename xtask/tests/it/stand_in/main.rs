@@ -115,14 +115,16 @@ fn answer(store: &Store, argv: &[String]) -> Result<u8> {
     Ok(status)
 }
 
-/// Waits, but not for ever: a test that forgets to go on must not leave a process.
+/// Waits for the test, but not for ever: one that was killed must not leave a process.
 fn hold(store: &Store, flaw: &Flaw) -> Result {
     if !flaw.hold {
         return Ok(());
     }
-    fs::write(store.dir.join("holds"), "")?;
+    let holds = store.dir.join("holds");
+    fs::write(&holds, "")?;
     let mut rounds = 0;
-    while !store.dir.join("go").exists() && rounds < 2000 {
+    // A test that has ended removes the folder.
+    while holds.exists() && !store.dir.join("go").exists() && rounds < 60_000 {
         thread::sleep(Duration::from_millis(10));
         rounds += 1;
     }

@@ -147,7 +147,7 @@ fn interrupted_clone(scratch: &mut Scratch, signal: Signal) -> Done {
     let url = scratch.setting("SECRETS_REPO");
     scratch.set("SECRETS_REPO", &format!("http://127.0.0.1:{port}/x.git"));
     let running = scratch.start(&["secrets-clone", "--mission", "other"]);
-    waits.recv_timeout(Duration::from_secs(20)).expect("a clone was begun");
+    waits.recv_timeout(Duration::from_secs(600)).expect("a clone was begun");
     running.signal(signal);
     let done = running.finish();
     if signal != Signal::SIGKILL {

@@ -1,0 +1,34 @@
+//! `check` of a thousand missions, in a clone of this repository.
+
+use std::path::Path;
+
+use fs_err as fs;
+
+use super::{Figure, clone, median, seconds};
+use crate::{
+    files,
+    process::{self, cmd},
+    task::Desk,
+};
+
+pub(super) fn figure(desk: &Desk<'_>, exe: &Path) -> anyhow::Result<Figure> {
+    let dir = tempfile::tempdir()?;
+    let root = &dir.path().join("clone");
+    clone(desk, root)?;
+    for n in 0..1000 {
+        mission(&root.join(format!("missions/mission-{n}")))?;
+    }
+    process::read(&cmd!(root, "{exe} image-update --all"))?;
+    Ok(seconds("check of a thousand missions", median(&cmd!(root, "{exe} check"))?, 3.0))
+}
+
+/// Writes the smallest mission that passes.
+fn mission(dir: &Path) -> anyhow::Result<()> {
+    let environment = dir.join("environments/sky");
+    fs::create_dir_all(environment.join("tests"))?;
+    let steps = "RUN env-create sky && env-update sky /opt/environments/sky/sky.pip\n";
+    files::write(&dir.join("Dockerfile.custom"), steps.as_bytes())?;
+    files::write(&environment.join("sky.pip"), b"humanize\n")?;
+    files::write(&environment.join("tests/imports"), b"humanize\n")?;
+    Ok(())
+}
