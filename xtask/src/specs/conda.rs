@@ -33,22 +33,32 @@ enum Op {
 }
 
 impl MatchSpec {
-    /// Reads a line without comments.
+    /// Reads a line without comments. Versions that cannot be read here are left to conda.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// What certainly is wrong: no name, an open bracket, or a part of pip's.
     pub(crate) fn parse(line: &str) -> Result<MatchSpec, String> {
-        let wrong = || format!("`{line}` is not a conda package spec");
-        let text = line.rsplit_once("::").map_or(line, |(_, it)| it);
-        let is_part = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
-        let (name, rest) = text.split_at(text.find(|c| !is_part(c)).unwrap_or(text.len()));
-        if name.is_empty() || name.starts_with(['.', '-']) {
-            return Err(wrong());
+        let wrong = |why: &str| Err(format!("`{line}` is not a conda package spec: {why}"));
+        let (outer, brackets) = line.split_at(line.find('[').unwrap_or(line.len()));
+        if !brackets.is_empty() && !brackets.ends_with(']') {
+            return wrong("a `[` is not closed");
         }
-        if rest.starts_with(|c: char| !" =<>!~[".contains(c)) || rest.trim() == "=" {
-            return Err(wrong());
+        let text = outer.rsplit_once("::").map_or(outer, |(_, it)| it).trim();
+        let (name, rest) = text.split_at(text.find(is_after_name).unwrap_or(text.len()));
+        let (name, rest) = match (name, field(brackets, "name")) {
+            ("" | "*", Some(name)) => (name, rest),
+            _ => (name, rest.trim()),
+        };
+        if rest.contains(['@', ';']) || rest.contains("--") {
+            return wrong("a hash, URL or marker of pip");
         }
-        let versions = versions(rest.trim()).map_err(|()| wrong())?;
+        if !is_name(name) {
+            return wrong("expected a name of letters, digits, `_`, `.` and `-`");
+        }
+        if !rest.is_empty() && rest != "=" && rest.chars().all(|it| "=<>!~".contains(it)) {
+            return wrong("missing version");
+        }
+        let versions = versions(field(brackets, "version").unwrap_or(rest));
         Ok(MatchSpec { name: name.to_lowercase(), versions })
     }
 
@@ -61,23 +71,46 @@ impl MatchSpec {
     }
 }
 
-type Versions = Option<Vec<Vec<Condition>>>;
+fn is_after_name(c: char) -> bool {
+    " =<>!~;@^(".contains(c)
+}
 
-/// What stands behind the name: `=1.2`, `=1.2=build`, ` 1.2 build`, `>=1,<2|3.*`, `[version='>=1']`.
-fn versions(text: &str) -> Result<Versions, ()> {
-    if let Some(brackets) = text.strip_prefix('[') {
-        let inner = brackets.strip_suffix(']').ok_or(())?;
-        let value = inner.split("version=").nth(1).map(|it| it.trim_matches(['\'', '"']));
-        // More than one field: conda's business.
-        return match value.filter(|it| !it.contains(['\'', '"'])) {
-            Some(value) if !inner.contains("build") => alternatives(value),
-            _ => Ok(None),
+fn is_name(text: &str) -> bool {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
+    !text.is_empty() && !text.starts_with(['.', '-']) && text.chars().all(is_part)
+}
+
+/// The value of `key` in `[key=value,key='value']`.
+fn field<'a>(brackets: &'a str, key: &str) -> Option<&'a str> {
+    let mut rest = brackets.strip_prefix('[')?;
+    while let Some((name, value)) = rest.split_once('=') {
+        let quote = value.chars().next().filter(|it| "'\"".contains(*it));
+        let (value, after) = match quote {
+            Some(quote) => value[1..].split_once(quote)?,
+            None => value.split_at(value.find([',', ' ', ']'])?),
         };
+        if name.trim_matches([',', ' ']) == key {
+            return Some(value);
+        }
+        rest = after;
     }
-    if text.contains(['[', '(']) || text.starts_with('^') {
-        return Ok(None);
+    None
+}
+
+/// What stands behind the name: `=1.2`, `=1.2=build`, ` 1.2 build`, `>=1,<2|3.*`, `=*=build`.
+/// `None` for what only conda can read.
+fn versions(text: &str) -> Option<Vec<Vec<Condition>>> {
+    let text: String = without_build(text).chars().filter(|it| *it != ' ').collect();
+    if text.is_empty() || text == "=" {
+        return Some(vec![Vec::new()]);
     }
-    alternatives(without_build(text))
+    let all = |it: &str| it.split(',').filter(|it| !is_any(it)).map(condition).collect();
+    text.split('|').map(all).collect()
+}
+
+/// `*`, `=*`, `==*`.
+fn is_any(text: &str) -> bool {
+    text.trim_start_matches('=') == "*"
 }
 
 /// `=1.2` of `=1.2=py313_0`, and `>=1.2` of `>=1.2 py313_0`.
@@ -95,15 +128,6 @@ fn is_build(text: &str) -> bool {
     !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "_.*".contains(c))
 }
 
-fn alternatives(text: &str) -> Result<Versions, ()> {
-    let text: String = text.chars().filter(|it| *it != ' ').collect();
-    if text.is_empty() || text == "*" {
-        return Ok(Some(vec![Vec::new()]));
-    }
-    let all = |it: &str| it.split(',').map(condition).collect::<Result<Vec<_>, ()>>();
-    text.split('|').map(all).collect::<Result<Vec<_>, ()>>().map(Some)
-}
-
 /// The longer ones first.
 const OPS: [(&str, Op); 8] = [
     ("==", Op::Equal),
@@ -116,7 +140,7 @@ const OPS: [(&str, Op); 8] = [
     ("=", Op::Prefix),
 ];
 
-fn condition(text: &str) -> Result<Condition, ()> {
+fn condition(text: &str) -> Option<Condition> {
     // A version alone is exact for conda behind a space, and a prefix for the embedded base.
     let (op, text) = OPS
         .iter()
@@ -128,8 +152,7 @@ fn condition(text: &str) -> Result<Condition, ()> {
         (Op::NotEqual, true) => Op::NotPrefix,
         (op, _) => op,
     };
-    let version = Version::parse(plain.unwrap_or(text)).ok_or(())?;
-    Ok(Condition { op, version })
+    Some(Condition { op, version: Version::parse(plain.unwrap_or(text))? })
 }
 
 impl Condition {

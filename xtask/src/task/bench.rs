@@ -37,6 +37,11 @@ pub(crate) fn run(desk: &Desk<'_>, args: &cli::Bench) -> anyhow::Result<u8> {
     let exe = env::current_exe()?;
     let docker = Docker::find(None, &desk.repo.root)?;
     let image_all = cmd!(desk.repo.root, "{exe} image-all hello --json");
+    if desk.cli.dry_run {
+        let forgets = if args.cold { forgets(&docker)? } else { Vec::new() };
+        forgets.iter().chain([&image_all]).for_each(|it| println!("{it}"));
+        return Ok(0);
+    }
     let mut res = Vec::new();
     if args.cold {
         forget(desk, &docker)?;
@@ -93,11 +98,17 @@ fn frozen_specs(desk: &Desk<'_>, exe: &Path) -> anyhow::Result<Vec<Figure>> {
 
 /// Empties the builder's cache and removes our images.
 fn forget(desk: &Desk<'_>, docker: &Docker) -> anyhow::Result<()> {
-    let ids = docker.images()?.into_iter().map(|it| it.id);
     desk.ui.say("removing our images and the builder's cache");
-    process::read(&docker.cmd(["image", "rm", "--force", "--no-prune"]).args(ids))?;
-    process::read(&docker.cmd(["builder", "prune", "--all", "--force"]))?;
-    Ok(())
+    forgets(docker)?.iter().try_for_each(|it| process::read(it).map(drop))
+}
+
+/// The commands of [`forget`].
+fn forgets(docker: &Docker) -> anyhow::Result<Vec<Cmd>> {
+    let ids: Vec<String> = docker.images()?.into_iter().map(|it| it.id).collect();
+    let images = docker.cmd(["image", "rm", "--force", "--no-prune"]).args(&ids);
+    let cache = docker.cmd(["builder", "prune", "--all", "--force"]);
+    // `image rm` without an image is an error.
+    Ok(if ids.is_empty() { vec![cache] } else { vec![images, cache] })
 }
 
 /// Clones this repository to `root`.

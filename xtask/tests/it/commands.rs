@@ -148,3 +148,14 @@ fn missions_that_ship() {
     checkout.run(&["image-update", "--all", "--check"]).status(0);
     checkout.run(&["-n", "image-all", "--all"]).status(0).did_nothing();
 }
+
+/// A dry run of `bench --cold` removed all images and the builder's cache.
+#[test]
+fn dry_run_of_a_cold_bench() {
+    let checkout = Checkout::new();
+    checkout.run(&["image-build"]).status(0);
+    let done = checkout.run(&["-n", "bench", "--cold"]).status(0).did_nothing();
+    for command in ["image rm --force", "builder prune --all --force", "image-all hello"] {
+        assert!(done.stdout.contains(command), "{}", done.stdout);
+    }
+}

@@ -66,16 +66,76 @@ fn specs_take_versions() {
         ("numpy~=1.2.3", "1.2.9", true),
         ("numpy~=1.2.3", "1.3.0", false),
         ("numpy[version='>=2,<3']", "1.9", false),
-        ("numpy[version='>=2', build=x]", "1.9", true),
+        ("numpy[version='>=2', build=x]", "1.9", false),
         ("conda-forge::numpy=2", "2.5.5", true),
         ("https://example.org/c::numpy=2", "1.0", false),
         ("numpy ^1", "3", true),
         ("openssl>=1.1.1a", "1.1.1w", true),
         ("tzdata>=2026a", "2026b", true),
         ("tzdata=2026a", "2026b", false),
+        ("numpy=", "1.2", true),
+        ("numpy=1.2[md5=0123]", "1.3", false),
+        ("numpy[build=x, version = 2.*]", "2.1", true),
+        ("*[name=numpy, version='>=2']", "1.9", false),
     ] {
         let parsed = MatchSpec::parse(spec).unwrap();
         assert_eq!(parsed.takes(version), expected, "{spec} {version}");
     }
     assert_eq!(MatchSpec::parse("conda-forge::NumPy=2").unwrap().name, "numpy");
+}
+
+/// Issue 10, defect 13: match specs with any version and a build are valid.
+#[test]
+fn what_only_conda_can_judge_is_not_refused() {
+    for (spec, name, version, expected) in [
+        ("blas=*=openblas", "blas", "2.1", true),
+        ("jaxlib=*=*cuda*", "jaxlib", "0.5", true),
+        ("numpy=*", "numpy", "2", true),
+        ("numpy==*", "numpy", "2", true),
+        ("_openmp_mutex=*=*_llvm", "_openmp_mutex", "4.5", true),
+        ("hdf5=1.14.*=nompi*", "hdf5", "1.14.3", true),
+        ("hdf5=1.14.*=nompi*", "hdf5", "1.12", false),
+        ("hdf5 * nompi_*", "hdf5", "1.12", true),
+        ("conda-forge/linux-64::NumPy=2", "numpy", "1.9", false),
+        ("https://example.org/c/linux-64::numpy 2.*", "numpy", "2.5", true),
+        ("defaults/*::numpy", "numpy", "1", true),
+        ("numpy[md5=0123456789abcdef]", "numpy", "1", true),
+        ("*[name=numpy]", "numpy", "1", true),
+        ("conda-forge::*[name='NumPy']", "numpy", "1", true),
+        ("numpy[channel='https://example.org/a::b']", "numpy", "1", true),
+        ("numpy 1.1_", "numpy", "3", true),
+        ("numpy ^1", "numpy", "3", true),
+        ("numpy=1.2=py313_0=x=y", "numpy", "3", true),
+        ("numpy (>=1|<0.5),!=1.3", "numpy", "3", true),
+        ("__glibc>=2.17", "__glibc", "2.36", true),
+        ("numpy if python>=3", "numpy", "3", true),
+    ] {
+        let parsed = MatchSpec::parse(spec).unwrap_or_else(|err| panic!("{err}"));
+        assert_eq!((parsed.name.as_str(), parsed.takes(version)), (name, expected), "{spec}");
+    }
+}
+
+#[test]
+fn what_is_certainly_wrong_is_refused() {
+    for spec in [
+        ">=2",
+        "::",
+        "conda-forge::",
+        "conda-forge::>=2",
+        "*",
+        "*[version=2]",
+        "-e",
+        "--hash=sha256:0123",
+        "numpy --hash=sha256:0123",
+        "numpy @ git+https://example.org/numpy",
+        "numpy@1.2",
+        "numpy; python_version > '3'",
+        "numpy>=1; python_version > '3'",
+        "numpy[version='>=1'",
+        "numpy,scipy",
+        "numpy ==",
+        "https://example.org/linux-64/numpy-2.5-0.conda",
+    ] {
+        assert!(MatchSpec::parse(spec).is_err(), "{spec}");
+    }
 }

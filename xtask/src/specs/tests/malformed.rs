@@ -58,9 +58,10 @@ const CASES: &[(&str, &str)] = &[
     ("a.pip", "-r a.pip\n"),
     ("a.conda", "numpy\n>=2\n"),
     ("a.conda", "numpy ==\n"),
-    ("a.conda", "numpy=1.2=py313_0=x=y\n"),
+    ("a.conda", "numpy --hash=sha256:0123\n"),
+    ("a.conda", "numpy @ git+https://example.org/numpy\n"),
     ("a.conda", "numpy[version='>=1'\n"),
-    ("a.conda", "numpy=a$b\n"),
+    ("a.conda", "nu$py\n"),
     ("a.conda", "numpy,scipy\n"),
     ("a.yml", "dependencies:\n  - numpy\n - scipy\n"),
     ("a.yml", "dependencies:\n  - numpy: 2\n"),
@@ -140,12 +141,13 @@ fn malformed_lists() {
         envs/a.pip:1: `scipy >= x` is not a requirement: expected version to start with a number, but no leading ASCII digits were found
         envs/loop.txt:2: `loop.txt` includes itself
         envs/a.pip:1: `a.pip` includes itself
-        envs/a.conda:2: `>=2` is not a conda package spec
-        envs/a.conda:1: `numpy ==` is not a conda package spec
-        envs/a.conda:1: `numpy=1.2=py313_0=x=y` is not a conda package spec
-        envs/a.conda:1: `numpy[version='>=1'` is not a conda package spec
-        envs/a.conda:1: `numpy=a$b` is not a conda package spec
-        envs/a.conda:1: `numpy,scipy` is not a conda package spec
+        envs/a.conda:2: `>=2` is not a conda package spec: expected a name of letters, digits, `_`, `.` and `-`
+        envs/a.conda:1: `numpy ==` is not a conda package spec: missing version
+        envs/a.conda:1: `numpy --hash=sha256:0123` is not a conda package spec: a hash, URL or marker of pip
+        envs/a.conda:1: `numpy @ git+https://example.org/numpy` is not a conda package spec: a hash, URL or marker of pip
+        envs/a.conda:1: `numpy[version='>=1'` is not a conda package spec: a `[` is not closed
+        envs/a.conda:1: `nu$py` is not a conda package spec: expected a name of letters, digits, `_`, `.` and `-`
+        envs/a.conda:1: `numpy,scipy` is not a conda package spec: expected a name of letters, digits, `_`, `.` and `-`
         envs/a.yml:3: this entry is indented differently from those above it
         envs/a.yml:2: cannot read `numpy: 2`
         envs/a.yml:2: cannot read `&a numpy`
