@@ -4,12 +4,14 @@
 
 mod parse;
 mod write;
+pub(crate) mod package;
 pub(crate) mod changes;
 pub(crate) mod satisfies;
 
 use std::{fmt, path::Path};
 
-pub(crate) use parse::{package, parse};
+pub(crate) use package::Package;
+pub(crate) use parse::{parse, version_in};
 
 use crate::{config::Platform, specs::problem::Problem};
 
@@ -28,6 +30,8 @@ pub(crate) struct Frozen {
     pub(crate) pip: Vec<Pin>,
     /// Build requirements of what has no wheel.
     pub(crate) build: Vec<Pin>,
+    /// Conda packages that others depend on and that the floating build lacked already.
+    pub(crate) missing: Vec<String>,
 }
 
 /// One Python distribution.
@@ -61,6 +65,10 @@ pub(crate) struct CondaPin {
     pub(crate) subdir: String,
     pub(crate) file: String,
     pub(crate) sha256: String,
+    /// Packages that depend on it, lists that ask for it, and the environment it was cloned from.
+    pub(crate) via: Vec<String>,
+    /// Its Python distributions of another name or version, as `name==version`.
+    pub(crate) provides: Vec<String>,
     /// Where it was read, counted from 1.
     pub(crate) line: usize,
 }

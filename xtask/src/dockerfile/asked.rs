@@ -2,7 +2,7 @@
 //! the order in which they are installed.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
 
@@ -58,8 +58,10 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn call(&mut self, call: &Call) {
         if call.script == Script::Clone {
-            let copy = call.from.as_ref().and_then(|it| self.res.get(it)).cloned();
-            self.add(&call.env, copy.unwrap_or_default());
+            let from = call.from.as_deref().unwrap_or(specs::BASE);
+            let mut copy = self.res.get(from).cloned().unwrap_or_default();
+            copy.cloned.insert(from.to_owned());
+            self.add(&call.env, copy);
         }
         if call.script == Script::InstallCommon {
             for list in common_lists(self.common.files) {
@@ -92,6 +94,10 @@ impl Reader<'_> {
         for list in lists.iter().filter(is_first) {
             self.list(specs::environment(list), self.own, list);
         }
+        // Which ones are cloned is not known.
+        let environments = self.res.keys().cloned().chain([specs::BASE.to_owned()]);
+        let environments: BTreeSet<String> = environments.collect();
+        self.res.values_mut().for_each(|it| it.cloned.clone_from(&environments));
     }
 
     fn list(&mut self, env: &str, texts: Texts<'_>, list: &Path) {

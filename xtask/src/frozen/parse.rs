@@ -39,25 +39,26 @@ pub(crate) fn parse(file: &Path, text: &str) -> Result<Frozen, Problem> {
         conda,
         pip: reader.pins(pip)?,
         build: reader.pins(&header.build)?,
+        missing: header.missing,
     })
 }
 
-/// Name and version of one line of a list of packages, however it is indented.
-pub(crate) fn package(line: &str) -> Option<(String, String)> {
+/// Returns the version that one line of a list of packages has of `name`, however it is indented.
+pub(crate) fn version_in(line: &str, name: &str) -> Option<String> {
     let text = line.trim().strip_prefix("- ")?;
-    let text = text.split("  # ").next()?.to_owned();
-    if let Some(version) = python_line(&text) {
-        return Some(("python".to_owned(), version.to_owned()));
+    let (text, comment) = text.split_once("  # ").unwrap_or((text, ""));
+    if let Some(version) = python_line(text) {
+        return (name == "python").then(|| version.to_owned());
     }
-    let item = Item { text, comment: String::new(), line: 1 };
+    let item = Item { text: text.to_owned(), comment: comment.to_owned(), line: 1 };
     if let Some(pin) = conda_pin(&item) {
-        return Some((normalised(&pin.name), pin.version));
+        return pin.version_of(name).map(str::to_owned);
     }
-    let (name, source) = match item.text.split_once(" @ ") {
-        Some((name, url)) => (name, git(url).ok()?),
-        None => index(&item.text).ok()?,
+    let (found, source) = match text.split_once(" @ ") {
+        Some((found, url)) => (found, git(url).ok()?),
+        None => index(text).ok()?,
     };
-    Some((normalised(name), source.to_string()))
+    (normalised(found) == name).then(|| source.to_string())
 }
 
 struct Reader<'a> {
@@ -69,6 +70,7 @@ struct Header {
     platform: Platform,
     base: String,
     build: Vec<Item>,
+    missing: Vec<String>,
 }
 
 impl Reader<'_> {
@@ -78,10 +80,15 @@ impl Reader<'_> {
 
     fn header(&self, comments: &[Item]) -> Result<Header, Problem> {
         let mut values: BTreeMap<&str, (usize, &str)> = BTreeMap::new();
-        let mut build = Vec::new();
+        let (mut build, mut missing) = (Vec::new(), Vec::new());
         for item in comments {
             match item.text.split_once(": ") {
                 Some(("build", text)) => build.push(Item { text: text.to_owned(), ..item.clone() }),
+                Some(("missing", name)) if is_word(name) => missing.push(name.to_owned()),
+                Some(("missing", name)) => {
+                    let what = format!("`{name}` is not a conda package name");
+                    return Err(self.wrong(item.line, what));
+                }
                 Some((key @ ("frozen" | "platform" | "base"), value)) => {
                     if let Some((line, _)) = values.insert(key, (item.line, value)) {
                         let what = format!("`# {key}:` stands in line {line} too");
@@ -109,7 +116,7 @@ impl Reader<'_> {
         let (line, platform) = value("platform")?;
         let platform = Platform::from_str(platform)
             .map_err(|_| self.wrong(line, format!("`{platform}` is no platform of ours")))?;
-        Ok(Header { platform, base: value("base")?.1.to_owned(), build })
+        Ok(Header { platform, base: value("base")?.1.to_owned(), build, missing })
     }
 
     fn conda(&self, items: &[Item]) -> Result<(Option<String>, Vec<CondaPin>), Problem> {
@@ -171,12 +178,31 @@ impl Reader<'_> {
         if !is_name(name) {
             return Err(self.wrong(item.line, format!("`{name}` is no package's name")));
         }
-        let via = match item.comment.strip_prefix("via ") {
-            Some(names) => names.split(',').map(|it| it.trim().to_owned()).collect(),
-            None => Vec::new(),
-        };
+        let Told { via, .. } = told(&item.comment);
         Ok(Pin { name: normalised(name), source, via, line: item.line })
     }
+}
+
+/// What the comment of a line tells.
+#[derive(Default)]
+struct Told {
+    via: Vec<String>,
+    provides: Vec<String>,
+}
+
+/// Reads `via a, b; provides c==1`.
+fn told(comment: &str) -> Told {
+    let mut res = Told::default();
+    for part in comment.split("; ") {
+        let (key, words) = part.split_once(' ').unwrap_or((part, ""));
+        let words = words.split(',').map(str::trim).filter(|it| !it.is_empty());
+        match key {
+            "via" => res.via = words.map(str::to_owned).collect(),
+            "provides" => res.provides = words.map(str::to_owned).collect(),
+            _ => (),
+        }
+    }
+    res
 }
 
 /// The version in `python=3.13.5`.
@@ -206,9 +232,6 @@ fn conda_pin(item: &Item) -> Option<CondaPin> {
     let fields = fields.strip_suffix(']')?.strip_prefix("subdir=")?;
     let (subdir, fields) = fields.split_once(",fn=")?;
     let (file, sha256) = fields.split_once(",sha256=")?;
-    let is_word = |it: &str| {
-        !it.is_empty() && it.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c))
-    };
     let is_channel = |it: &String| {
         !it.is_empty() && it.chars().all(|c| c.is_ascii_alphanumeric() || "_./:-".contains(c))
     };
@@ -219,6 +242,7 @@ fn conda_pin(item: &Item) -> Option<CondaPin> {
         && is_word(subdir)
         && [version, build, file].into_iter().all(is_field)
         && is_sha256(sha256);
+    let Told { via, provides } = told(&item.comment);
     fits.then(|| CondaPin {
         channel,
         name: name.to_owned(),
@@ -227,6 +251,8 @@ fn conda_pin(item: &Item) -> Option<CondaPin> {
         subdir: subdir.to_owned(),
         file: file.to_owned(),
         sha256: sha256.to_owned(),
+        via,
+        provides,
         line: item.line,
     })
 }
@@ -266,6 +292,10 @@ fn git(text: &str) -> Result<Source, String> {
     }
     check_url(url).map_err(|(what, _)| what)?;
     Ok(Source::Git { url: url.to_owned(), commit: commit.to_owned(), subdirectory })
+}
+
+fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c))
 }
 
 fn is_name(text: &str) -> bool {

@@ -5,6 +5,7 @@ use expect_test::{Expect, expect};
 use super::{Frozen, canonical, changes, parse};
 use crate::repo::Repo;
 
+mod cases;
 mod malformed;
 pub(crate) mod property;
 mod satisfies;
@@ -155,6 +156,10 @@ fn changes_are_told() {
     .assert_eq(&changes::markdown(&changes));
     expect![[r#"[{"name":"(base)","kind":"changed","old":"sha256:05d7c61d175b","new":"sha256:15d7c61d175b"},{"name":"humanize","kind":"downgraded","old":"4.10.0","new":"4.9.0"}]"#]].assert_eq(&serde_json::to_string(&changes[..2]).unwrap());
     assert_eq!(changes::changes(Some(&old), Some(&old)), []);
+    let commented = GOOD.replace("3820]\n", "3820]  # via a.yml; provides a==1\n");
+    let commented = parse(Path::new("new.yml"), &commented).unwrap();
+    assert_ne!(commented, old);
+    assert_eq!(changes::changes(Some(&old), Some(&commented)), []);
     let gone = changes::changes(Some(&old), None);
     expect![[r#"
         changes

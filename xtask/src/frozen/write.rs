@@ -10,6 +10,9 @@ impl fmt::Display for Frozen {
         for pin in sorted(&self.build) {
             writeln!(f, "# build: {}", pin.requirement())?;
         }
+        for name in in_order(&self.missing) {
+            writeln!(f, "# missing: {name}")?;
+        }
         writeln!(f, "name: {}\nchannels:", self.name)?;
         for channel in &self.channels {
             writeln!(f, "  - {channel}")?;
@@ -21,7 +24,7 @@ impl fmt::Display for Frozen {
         let mut conda: Vec<&CondaPin> = self.conda.iter().collect();
         conda.sort_by_key(|it| &it.name);
         for pin in conda {
-            writeln!(f, "  - {pin}")?;
+            writeln!(f, "  - {pin}{}", comment(&pin.via, &pin.provides))?;
         }
         self.write_pip(f)
     }
@@ -39,13 +42,7 @@ impl Frozen {
             writeln!(f, "    - --no-require-hashes")?;
         }
         for pin in hashed.into_iter().chain(git) {
-            write!(f, "    - {}", pin.requirement())?;
-            let mut via = pin.via.clone();
-            via.sort();
-            match via.is_empty() {
-                true => writeln!(f)?,
-                false => writeln!(f, "  # via {}", via.join(", "))?,
-            }
+            writeln!(f, "    - {}{}", pin.requirement(), comment(&pin.via, &[]))?;
         }
         Ok(())
     }
@@ -68,6 +65,7 @@ impl Pin {
 }
 
 impl fmt::Display for CondaPin {
+    /// Without its comment.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(channel) = &self.channel {
             write!(f, "{channel}::")?;
@@ -75,6 +73,21 @@ impl fmt::Display for CondaPin {
         let CondaPin { name, version, build, subdir, file, sha256, .. } = self;
         write!(f, "{name}={version}={build}[subdir={subdir},fn={file},sha256={sha256}]")
     }
+}
+
+/// Returns `  # via a, b; provides c==1`, or nothing.
+fn comment(via: &[String], provides: &[String]) -> String {
+    let parts = [("via", via), ("provides", provides)];
+    let parts = parts.iter().filter(|(_, words)| !words.is_empty());
+    let parts: Vec<String> =
+        parts.map(|(key, words)| format!("{key} {}", in_order(words).join(", "))).collect();
+    if parts.is_empty() { String::new() } else { format!("  # {}", parts.join("; ")) }
+}
+
+fn in_order(words: &[String]) -> Vec<&str> {
+    let mut res: Vec<&str> = words.iter().map(String::as_str).collect();
+    res.sort_unstable();
+    res
 }
 
 fn sorted(pins: &[Pin]) -> Vec<&Pin> {

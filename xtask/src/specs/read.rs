@@ -2,7 +2,7 @@
 //! The same as `platform_env/specs.py` reads in images, whose refusals come at the end of a build.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
 
@@ -41,9 +41,16 @@ pub(crate) struct Spec {
     pub(crate) pip: Vec<Asked<Requirement>>,
     /// Of `-c` files: they limit versions, and ask for nothing.
     pub(crate) constraints: Vec<Asked<Requirement>>,
+    /// The environments that this one was cloned from, directly or not.
+    pub(crate) cloned: BTreeSet<String>,
 }
 
 impl<T> Asked<T> {
+    /// Returns `file:line: text`.
+    pub(crate) fn shown(&self) -> String {
+        format!("{}:{}: {}", self.file.display(), self.line, self.text)
+    }
+
     /// The list's name, as `# via` comments give it.
     pub(crate) fn origin(&self) -> String {
         self.file.file_name().unwrap_or_default().to_string_lossy().into_owned()
@@ -55,6 +62,7 @@ impl Spec {
         self.conda.extend(other.conda);
         self.pip.extend(other.pip);
         self.constraints.extend(other.constraints);
+        self.cloned.extend(other.cloned);
     }
 }
 

@@ -102,7 +102,7 @@ fn version(path: &Path, package: &str) -> anyhow::Result<Option<String>> {
         return Ok(None);
     }
     let text = fs::read_to_string(path)?;
-    Ok(text.lines().filter_map(frozen::package).find(|(name, _)| name == package).map(|it| it.1))
+    Ok(text.lines().find_map(|it| frozen::version_in(it, package)))
 }
 
 /// The patches of all commits that changed the files, newest first. What a user's configuration
@@ -169,9 +169,7 @@ impl Open<'_> {
             Some(b'+') => &mut self.new,
             _ => return,
         };
-        if let Some((name, version)) = frozen::package(&line[1..])
-            && name == package
-        {
+        if let Some(version) = frozen::version_in(&line[1..], package) {
             *side = Some(version);
         }
     }

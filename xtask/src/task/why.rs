@@ -1,7 +1,7 @@
 //! `why`: which lines bring a package in, and through which other packages: from the `via` comments
 //! of the frozen specs and the floating lists.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use anyhow::{Context as _, bail};
 use serde::Serialize;
@@ -9,9 +9,13 @@ use serde::Serialize;
 use crate::{
     cli::{self, Missions},
     failure, freeze,
-    frozen::{self, Frozen},
+    frozen::{self, Frozen, Package},
     repo::{self, Mission},
-    specs::{read::Spec, requirement::normalised},
+    specs::{
+        conda::MatchSpec,
+        read::{Asked, Spec},
+        requirement::normalised,
+    },
     task::{
         Desk, Named,
         freeze::{Lists, title},
@@ -24,20 +28,25 @@ use crate::{
 struct Answer {
     mission: String,
     environment: String,
+    /// As the frozen spec names it.
+    package: String,
     version: String,
-    /// Shortest first.
+    /// Python distributions of a conda package under other names or versions, as `name==version`.
+    provides: Vec<String>,
+    /// Shortest first. Empty for what the base brings.
     chains: Vec<Chain>,
 }
 
-/// How one list brings the package in.
+/// How one list, or the environment that was cloned, brings the package in.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 struct Chain {
     /// From the package that the list asks for to the one in question.
     packages: Vec<String>,
-    /// The list's name.
-    list: String,
+    /// The list's name; `None` for what was cloned.
+    list: Option<String>,
     /// `file:line: text`, if it still asks for it.
     line: Option<String>,
+    cloned_from: Option<String>,
 }
 
 pub(crate) fn run(desk: &Desk<'_>, args: &cli::Package) -> anyhow::Result<u8> {
@@ -82,88 +91,132 @@ fn of_mission(desk: &Desk<'_>, named: &Named, package: &str) -> anyhow::Result<V
     let mut res = Vec::new();
     let mut lists = None;
     for (_, frozen) in frozen_specs(desk, &named.mission)? {
-        let Some(version) = version(&frozen, package) else { continue };
+        if !has(&frozen, package) {
+            continue;
+        }
         if lists.is_none() {
             lists = Some(Lists::read(&desk.repo, named)?);
         }
         let none = Spec::default();
         let asked = lists.as_ref().and_then(|it| it.asked.get(&frozen.name)).unwrap_or(&none);
-        res.push(Answer {
-            mission: named.mission.name.clone(),
-            chains: chains(&frozen, asked, package),
-            environment: frozen.name,
-            version,
-        });
+        res.extend(answers(&named.mission.name, &frozen, asked, package));
     }
     Ok(res)
 }
 
-/// The version of `package`, or the start of its commit.
-fn version(frozen: &Frozen, package: &str) -> Option<String> {
-    let pip = frozen.pip.iter().find(|it| it.name == package).map(|it| it.source.to_string());
-    let conda = || {
-        let found = frozen.conda.iter().find(|it| normalised(&it.name) == package);
-        found.map(|it| it.version.clone())
-    };
-    let python = || frozen.python.clone().filter(|_| package == "python");
-    pip.or_else(conda).or_else(python)
+fn has(frozen: &Frozen, package: &str) -> bool {
+    !frozen.named(package).is_empty() || (package == "python" && frozen.python.is_some())
 }
 
-/// For each line that brings `package` in, the shortest chain from it.
-fn chains(frozen: &Frozen, asked: &Spec, package: &str) -> Vec<Chain> {
-    let via: BTreeMap<&str, &[String]> =
-        frozen.pip.iter().map(|it| (it.name.as_str(), it.via.as_slice())).collect();
-    let mut seen = vec![package.to_owned()];
-    let mut queue = VecDeque::from([vec![package.to_owned()]]);
+/// Returns an answer for each package of the normalised name.
+fn answers(mission: &str, frozen: &Frozen, asked: &Spec, package: &str) -> Vec<Answer> {
+    let answer = |name: &str, version: String, provides: &[String], chains: Vec<Chain>| Answer {
+        mission: mission.to_owned(),
+        environment: frozen.name.clone(),
+        package: name.to_owned(),
+        version,
+        provides: provides.to_vec(),
+        chains,
+    };
+    if let Some(version) = frozen.python.as_ref().filter(|_| package == "python") {
+        return vec![answer(package, version.clone(), &[], lines_of(asked, package))];
+    }
+    let answer = |it: Package<'_>| {
+        let provides = match it {
+            Package::Conda(pin) => pin.provides.as_slice(),
+            Package::Pip(_) => &[],
+        };
+        answer(it.name(), it.to_string(), provides, chains(frozen, asked, it))
+    };
+    frozen.named(package).into_iter().map(answer).collect()
+}
+
+/// Returns the shortest chain from each line, or cloned environment, that brings `package` in.
+fn chains(frozen: &Frozen, asked: &Spec, package: Package<'_>) -> Vec<Chain> {
+    let by_name = frozen.by_name();
+    let mut seen = vec![package];
+    let mut queue = VecDeque::from([vec![package]]);
     let mut res = Vec::new();
     while let Some(packages) = queue.pop_front() {
-        let of_first = via.get(packages[0].as_str()).copied().unwrap_or_default();
-        for name in of_first {
-            if !via.contains_key(name.as_str()) {
-                let line = line(asked, &packages[0], name);
-                res.push(Chain { packages: packages.clone(), list: name.clone(), line });
-            } else if !seen.contains(name) {
-                seen.push(name.clone());
-                let start = vec![name.clone()];
-                queue.push_back([start, packages.clone()].concat());
+        for name in packages[0].via() {
+            let Some(parents) = by_name.get(&normalised(name)) else {
+                res.push(chain(asked, &packages, name));
+                continue;
+            };
+            for parent in parents.iter().filter(|it| !seen.contains(it)).collect::<Vec<_>>() {
+                seen.push(*parent);
+                queue.push_back([vec![*parent], packages.clone()].concat());
             }
         }
     }
-    // Conda packages have no comments: only a line of their own is known.
-    if !via.contains_key(package) {
-        for it in asked.conda.iter().filter(|it| normalised(&it.what.name) == package) {
-            let line = Some(format!("{}:{}: {}", it.file.display(), it.line, it.text));
-            res.push(Chain { packages: vec![package.to_owned()], list: it.origin(), line });
-        }
+    // Frozen specs of earlier versions have no comments on conda lines.
+    if package.via().is_empty() {
+        res.extend(lines_of(asked, &normalised(package.name())));
     }
     res
 }
 
-/// The line of `list` that asks for `package`.
-fn line(asked: &Spec, package: &str, list: &str) -> Option<String> {
-    let pip = asked.pip.iter().filter(|it| it.what.name == package && it.origin() == list);
-    let pip = pip.map(|it| format!("{}:{}: {}", it.file.display(), it.line, it.text));
-    let conda = asked.conda.iter();
-    let conda = conda.filter(|it| normalised(&it.what.name) == package && it.origin() == list);
-    let conda = conda.map(|it| format!("{}:{}: {}", it.file.display(), it.line, it.text));
-    pip.chain(conda).next()
+/// Returns the chain that begins with `origin`: a list, or a cloned environment.
+fn chain(asked: &Spec, packages: &[Package<'_>], origin: &str) -> Chain {
+    let names = packages.iter().map(|it| it.name().to_owned()).collect();
+    if asked.cloned.contains(origin) {
+        let cloned_from = Some(origin.to_owned());
+        return Chain { packages: names, list: None, line: None, cloned_from };
+    }
+    let pip = asked.pip.iter().filter(|it| it.origin() == origin);
+    let mut pip = pip.filter(|it| packages[0].is_named(&it.what.name)).map(Asked::shown);
+    let conda = asked.conda.iter().filter(|it| it.origin() == origin);
+    let mut conda =
+        conda.filter(|it| packages[0].is_named(&normalised(&it.what.name))).map(Asked::shown);
+    let line = pip.next().or_else(|| conda.next());
+    Chain { packages: names, list: Some(origin.to_owned()), line, cloned_from: None }
+}
+
+/// Returns a chain for each conda line that asks for the normalised `package` by its name.
+fn lines_of(asked: &Spec, package: &str) -> Vec<Chain> {
+    let lines = asked.conda.iter().filter(|it| normalised(&it.what.name) == package);
+    let chain = |it: &Asked<MatchSpec>| Chain {
+        packages: vec![package.to_owned()],
+        list: Some(it.origin()),
+        line: Some(it.shown()),
+        cloned_from: None,
+    };
+    lines.map(chain).collect()
 }
 
 fn text(answer: &Answer) -> String {
-    let Answer { mission, environment, version, chains } = answer;
-    let package = chains.first().and_then(|it| it.packages.last());
-    let package = package.map_or("", String::as_str);
-    let mut res = format!("{mission}/{environment}: {package} {version}\n");
-    for Chain { packages, list, line } in chains {
-        let gone = || format!("{list}: {}, which it asks for no more", packages[0]);
-        let line = line.clone().unwrap_or_else(gone);
-        let through = match packages.as_slice() {
-            [_] => String::new(),
-            packages => format!(" → {}", packages[1..].join(" → ")),
-        };
-        res += &format!("  {line}{through}\n");
+    let Answer { mission, environment, package, version, provides, chains } = answer;
+    let provides = match provides.is_empty() {
+        true => String::new(),
+        false => format!(" (provides {})", provides.join(", ")),
+    };
+    let mut res = format!("{mission}/{environment}: {package} {version}{provides}\n");
+    for chain in chains {
+        res += &format!("  {}{}\n", chain.origin(), chain.through());
+    }
+    if chains.is_empty() {
+        res += "  no list asks for it: creating the environment brought it\n";
     }
     res
+}
+
+impl Chain {
+    fn origin(&self) -> String {
+        match (&self.line, &self.list, &self.cloned_from) {
+            (Some(line), _, _) => line.clone(),
+            (None, Some(list), _) => {
+                format!("{list}: {} (no longer required there)", self.packages[0])
+            }
+            (None, None, from) => {
+                let from = from.as_deref().unwrap_or_default();
+                format!("cloned from {from}: {}", self.packages[0])
+            }
+        }
+    }
+
+    fn through(&self) -> String {
+        self.packages[1..].iter().map(|it| format!(" → {it}")).collect()
+    }
 }
 
 /// What to say of a package that no frozen spec has.
@@ -173,10 +226,10 @@ fn absent(desk: &Desk<'_>, named: &[Named], package: &str) -> anyhow::Result<Str
     let (mut elsewhere, mut names) = (Vec::new(), Vec::new());
     for mission in &desk.repo.missions {
         for (title, frozen) in frozen_specs(desk, mission)? {
-            if version(&frozen, package).is_some() {
+            if has(&frozen, package) {
                 elsewhere.push(title);
             } else if searched.contains(&mission.name.as_str()) {
-                names.extend(frozen.pip.iter().map(|it| it.name.clone()));
+                names.extend(frozen.packages().flat_map(|it| it.names()));
             }
         }
     }

@@ -288,7 +288,7 @@ fn history_of_a_package() {
     checkout.run(&["why", "numpy"]).status(0).printed(&expect![[r#"
         hello/hello: numpy 2.5.1
           missions/hello/environments/hello/hello.pip:1: numpy
-          hello.pip: scipy, which it asks for no more → numpy
+          hello.pip: scipy (no longer required there) → numpy
     "#]]);
     checkout.run(&["why", "nunpy"]).status(1).says("did you mean `numpy`?");
 }

@@ -76,6 +76,8 @@ impl Random {
             file: format!("{name}-{version}-{build}.{}", self.pick(&["conda", "tar.bz2"])),
             subdir: self.pick(&["linux-64", "noarch", "linux-aarch64"]).to_owned(),
             sha256: self.hex(64),
+            via: self.list(3, |it| it.words("_")),
+            provides: self.list(3, |it| format!("{}=={}", it.words("-"), it.version())),
             line: 0,
             name,
             version,
@@ -96,6 +98,7 @@ impl Random {
             conda: Vec::new(),
             pip: self.list(20, Random::pin),
             build,
+            missing: self.list(3, |it| it.words("_")),
         };
         if self.one_in(2) {
             res.python = None;
@@ -124,7 +127,12 @@ fn normal(frozen: &Frozen) -> Frozen {
         pin.via.sort();
         pin.line = 0;
     }
-    res.conda.iter_mut().for_each(|it| it.line = 0);
+    for pin in &mut res.conda {
+        pin.via.sort();
+        pin.provides.sort();
+        pin.line = 0;
+    }
+    res.missing.sort();
     res
 }
 

@@ -27,6 +27,7 @@ fn found(frozen: &str, files: &[(&str, &str)]) -> String {
         asked.extend(read(texts, Path::new("a.yml"), &mut problems));
     }
     assert_eq!(problems, []);
+    asked.cloned.insert("base".to_owned());
     let frozen = parse(Path::new("f.yml"), frozen).unwrap();
     let text = report::text(findings("rule", (Path::new("f.yml"), "m/e"), &frozen, &asked));
     text.lines().filter(|it| !it.contains("  fix: ")).collect::<Vec<_>>().join("\n")
@@ -124,7 +125,51 @@ fn conda_lines_count() {
 fn what_nobody_asks_for_any_more_is_named() {
     let frozen = GOOD.replace("# via romancal", "# via roman-cal.pip, romancal");
     expect![[r#"
-        f.yml:12: rule: `humanize` is here since roman-cal.pip asked for it, which it does not
-        f.yml:14: rule: `somepkg` is here since roman-cal.pip asked for it, which it does not"#]]
+        f.yml:12: rule: `humanize` was frozen because roman-cal.pip required it, but roman-cal.pip no longer does
+        f.yml:14: rule: `somepkg` was frozen because roman-cal.pip required it, but roman-cal.pip no longer does"#]]
     .assert_eq(&found(&frozen, &[("roman-cal.pip", "romancal\n")]));
+}
+
+/// A frozen spec of a conda base: `hdf5` by a clone, the others by lists.
+const CONDA: &str = "\
+# frozen: 1
+# platform: linux/amd64
+# base: sha256:0
+name: e
+channels:
+  - conda-forge
+dependencies:
+  - graphviz=12.0=0[subdir=linux-64,fn=a.conda,sha256=H]  # via roman-cal.pip
+  - hdf5=1.14=0[subdir=linux-64,fn=a.conda,sha256=H]  # via base, py-opencv
+  - py-opencv=4.10=0[subdir=linux-64,fn=a.conda,sha256=H]  # via astropy, opencv-python-user; provides opencv-python==4.10.0.84
+  - python=3.13.5=0[subdir=linux-64,fn=a.conda,sha256=H]  # via a.yml
+  - python-graphviz=0.20=0[subdir=noarch,fn=a.conda,sha256=H]  # via roman-cal.pip; provides graphviz==0.20.3
+  - pip:
+    - astropy==7.0 --hash=sha256:H  # via roman-cal.pip
+    - opencv-python-user==1.0 --hash=sha256:H  # via opencv-python, roman-cal.pip
+";
+
+#[test]
+fn conda_packages_provide_distributions() {
+    let check = |lines: &str, expect: Expect| {
+        let frozen = CONDA.replace("=H", &format!("={}", "0".repeat(64)));
+        let frozen = frozen.replace(":H", &format!(":{}", "0".repeat(64)));
+        let list = format!("astropy\nopencv-python-user\n{lines}");
+        let yml = "dependencies:\n- python=3.13\n";
+        expect.assert_eq(&found(&frozen, &[("roman-cal.pip", &list), ("a.yml", yml)]));
+    };
+    check("opencv-python==4.10.0.84\ngraphviz<1\n", expect![[""]]);
+    check(
+        "opencv-python>=4.11\ngraphviz>1\nopencv-python-headless\n",
+        expect![[r#"
+        envs/roman-cal.pip:3: rule: `opencv-python>=4.11`: frozen is 4.10.0.84
+        envs/roman-cal.pip:4: rule: `graphviz>1`: frozen is 0.20.3
+        envs/roman-cal.pip:5: rule: `opencv-python-headless`: the frozen spec does not have it"#]],
+    );
+    check(
+        "",
+        expect![[r#"
+        f.yml:8: rule: `graphviz` was frozen because roman-cal.pip required it, but roman-cal.pip no longer does
+        f.yml:12: rule: `python-graphviz` was frozen because roman-cal.pip required it, but roman-cal.pip no longer does"#]],
+    );
 }

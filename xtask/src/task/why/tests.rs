@@ -5,7 +5,7 @@ use std::{
 
 use expect_test::{Expect, expect};
 
-use super::{Answer, chains, text, version};
+use super::{answers, text};
 use crate::{
     frozen::parse,
     specs::read::{Texts, read},
@@ -27,22 +27,44 @@ dependencies:
     - d==4 --hash=sha256:H  # via e.pip
 ";
 
+/// The same on a conda base.
+const CONDA: &str = "\
+# frozen: 1
+# platform: linux/amd64
+# base: sha256:0
+name: e
+channels:
+  - conda-forge
+dependencies:
+  - libopencv=4.10=0[subdir=linux-64,fn=a.conda,sha256=H]  # via py-opencv
+  - mystery=1=0[subdir=linux-64,fn=a.conda,sha256=H]
+  - old_lib=1=0[subdir=linux-64,fn=a.conda,sha256=H]  # via base
+  - py-opencv=4.10=0[subdir=linux-64,fn=a.conda,sha256=H]  # via d, e.yml; provides opencv-python==4.10.0.84, opencv-python-headless==4.10.0.84
+  - pyqt=5.15=0[subdir=linux-64,fn=a.conda,sha256=H]  # via old_lib; provides pyqt5==5.15.10
+  - python=3.13.5=0[subdir=linux-64,fn=a.conda,sha256=H]  # via e.yml
+  - pip:
+    - d==4 --hash=sha256:H  # via e.pip
+";
+
 fn check(package: &str, expect: Expect) {
-    let frozen = FROZEN.replace(":H", &format!(":{}", "0".repeat(64)));
+    check_in(FROZEN, package, expect);
+}
+
+#[track_caller]
+fn check_in(frozen: &str, package: &str, expect: Expect) {
+    let frozen = frozen.replace("256=H", "256:H").replace(":H", &format!(":{}", "0".repeat(64)));
+    let frozen = frozen.replace(",sha256:", ",sha256=");
     let frozen = parse(Path::new("f.yml"), &frozen).unwrap();
-    let lists = [("e.pip", "b\n\nd>=4\n"), ("e.yml", "dependencies:\n- python=3.13\n")];
+    let lists =
+        [("e.pip", "b\n\nd>=4\n"), ("e.yml", "dependencies:\n- python=3.13\n- Py-OpenCV>=4\n")];
     let files: BTreeMap<PathBuf, String> =
         lists.iter().map(|(name, text)| (name.into(), (*text).to_owned())).collect();
     let texts = Texts { dir: Path::new("envs"), files: &files };
     let mut asked = read(texts, Path::new("e.pip"), &mut Vec::new());
     asked.extend(read(texts, Path::new("e.yml"), &mut Vec::new()));
-    let answer = Answer {
-        mission: "m".to_owned(),
-        environment: "e".to_owned(),
-        version: version(&frozen, package).unwrap(),
-        chains: chains(&frozen, &asked, package),
-    };
-    expect.assert_eq(&text(&answer));
+    asked.cloned.insert("base".to_owned());
+    let answers = answers("m", &frozen, &asked, package);
+    expect.assert_eq(&answers.iter().map(text).collect::<String>());
 }
 
 /// Packages may need each other.
@@ -53,7 +75,7 @@ fn each_list_has_its_shortest_chain() {
         expect![[r#"
             m/e: a 1
               envs/e.pip:1: b → a
-              old.pip: c, which it asks for no more → a
+              old.pip: c (no longer required there) → a
               envs/e.pip:3: d>=4 → c → a
         "#]],
     );
@@ -62,6 +84,65 @@ fn each_list_has_its_shortest_chain() {
         expect![[r#"
         m/e: d 4
           envs/e.pip:3: d>=4
+    "#]],
+    );
+    check(
+        "python",
+        expect![[r#"
+        m/e: python 3.13.5
+          envs/e.yml:2: python=3.13
+    "#]],
+    );
+}
+
+/// Issue 10, defect 7: neither name nor reason of a conda package that a dependency brought was
+/// printed, and no conda package was found by the name of its Python distribution.
+#[test]
+fn conda_packages_have_names_and_reasons() {
+    let check = |package: &str, expect: Expect| check_in(CONDA, package, expect);
+    check(
+        "libopencv",
+        expect![[r#"
+        m/e: libopencv 4.10
+          envs/e.yml:3: Py-OpenCV>=4 → libopencv
+          envs/e.pip:3: d>=4 → py-opencv → libopencv
+    "#]],
+    );
+    check(
+        "opencv-python",
+        expect![[r#"
+        m/e: py-opencv 4.10 (provides opencv-python==4.10.0.84, opencv-python-headless==4.10.0.84)
+          envs/e.yml:3: Py-OpenCV>=4
+          envs/e.pip:3: d>=4 → py-opencv
+    "#]],
+    );
+    check(
+        "py-opencv",
+        expect![[r#"
+        m/e: py-opencv 4.10 (provides opencv-python==4.10.0.84, opencv-python-headless==4.10.0.84)
+          envs/e.yml:3: Py-OpenCV>=4
+          envs/e.pip:3: d>=4 → py-opencv
+    "#]],
+    );
+    check(
+        "pyqt5",
+        expect![[r#"
+        m/e: pyqt 5.15 (provides pyqt5==5.15.10)
+          cloned from base: old_lib → pyqt
+    "#]],
+    );
+    check(
+        "old-lib",
+        expect![[r#"
+        m/e: old_lib 1
+          cloned from base: old_lib
+    "#]],
+    );
+    check(
+        "mystery",
+        expect![[r#"
+        m/e: mystery 1
+          no list asks for it: creating the environment brought it
     "#]],
     );
     check(
