@@ -205,6 +205,8 @@ class FrozenTest(unittest.TestCase):
             (HEAD + BODY.replace("  - python=3.13.5\n", ""), 4, "which python"),
             (HEAD + BODY + "  - numpy=2.0=h1_0\n", 9, "not pinned to one package file"),
             (HEAD + BODY + "  - numpy=2.0\n", 9, "not pinned to one package file"),
+            (HEAD + BODY.replace("conda-forge", "https://h/t/x/c"), 6, "CONDA_CHANNEL_ALIAS"),
+            (HEAD + BODY + f"  - https://u:p@h/c::{CONDA}\n", 9, "CONDA_CHANNEL_ALIAS"),
             (HEAD + "# missing: a b\n" + BODY, 4, "not a conda package name"),
             (HEAD + BODY + f"  - {CONDA}\n  - {CONDA}\n", 10, "line 9 too"),
             (

@@ -1,39 +1,67 @@
-"""The only module that knows conda's command line, and what its metadata files hold.
+"""The only module that knows conda's command line.
 
 conda asks questions that an empty stdin answers with "no", and then exits 0 (see `conda create`):
 hence -y everywhere, a look beforehand, and a look at the result.
 """
 
 import json
+import os
 import re
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from . import paths
+from . import conda_errors, conda_meta, paths
 from .frozen import CondaPin
 from .paths import Failed
 from .specs import Line
 
 _PUBLIC = "https://conda.anaconda.org"
+_SOLVE = (
+    "change these lines so that they hold together, correct the name, "
+    "or add the channel that has the package"
+)
+_EXACT = "restore these lines, or freeze the environment again"
+
+# What an interpreter imports or an activated environment leaves behind; conda itself is Python, and
+# its bin/conda starts without -E and -s. All that configures conda stays.
+_STATE = re.compile(
+    r"PYTHON(PATH|HOME|STARTUP|USERBASE|INSPECT|OPTIMIZE|SAFEPATH|WARNINGS)|VIRTUAL_ENV"
+    r"|CONDA_(PREFIX.*|SHLVL|DEFAULT_ENV|PROMPT_MODIFIER|DRY_RUN|DOWNLOAD_ONLY|ONLY_DEPS|NO_DEPS)"
+)
 
 
-def _conda(*arguments: str | Path) -> None:
-    command = [paths.CONDA_DIR / "bin" / "conda", *arguments]
+def environment(variables: Mapping[str, str]) -> dict[str, str]:
+    """Returns the process environment for conda: nothing but the image decides what it imports."""
+    kept = {name: value for name, value in variables.items() if not _STATE.fullmatch(name)}
+    return {**kept, "PYTHONNOUSERSITE": "1"}
+
+
+def _program() -> Path:
+    return paths.CONDA_DIR / "bin" / "conda"
+
+
+def _conda(*arguments: str | Path, lines: Sequence[Line], remedy: str) -> None:
+    """Runs conda; what it prints before an error is passed on at once, the error when it ends."""
     paths.say("conda " + " ".join(str(argument) for argument in arguments))
     output = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    with subprocess.Popen(command, text=True, **output) as process:
-        for line in process.stdout or ():
-            paths.say(_without_credentials(line.rstrip("\n")))
+    command, env = [_program(), *arguments], environment(os.environ)
+    held: list[str] = []
+    with subprocess.Popen(command, env=env, text=True, errors="replace", **output) as process:
+        for raw in process.stdout or ():
+            line = conda_errors.without_credentials(raw.rstrip("\n"))
+            if held or conda_errors.begins(line):
+                held.append(line)
+            else:
+                paths.say(line)
+    message = conda_errors.once(held)
     if process.returncode:
-        raise Failed(f"conda ended with status {process.returncode}: its messages stand above")
-
-
-def _without_credentials(text: str) -> str:
-    """The text without what URLs in it hold: conda itself prints the channels whole."""
-    text = re.sub(r"://[^/@\s]*@", "://", text)
-    return re.sub(r"(://\S*?)/t/[^/\s]+", r"\1", text)
+        message = message or "its messages are above"
+        message = f"conda failed with status {process.returncode}: {message}"
+        raise Failed(conda_errors.explain(message, lines, remedy))
+    if message:
+        paths.say(message)
 
 
 def _expect(environment: str) -> None:
@@ -44,19 +72,6 @@ def _expect(environment: str) -> None:
         )
 
 
-def create_default(environment: str) -> None:
-    """An environment with the base's Python and pip."""
-    minor = re.search(r"python(\d+\.\d+)$", str(_base_site().parent))
-    wanted = f"python={minor[1]}" if minor else "python"
-    _conda("create", "-y", "-n", environment, "--no-default-packages", wanted, "pip")
-    _expect(environment)
-
-
-def _base_site() -> Path:
-    found = sorted((paths.CONDA_DIR / "lib").glob("python3.*/site-packages"))
-    return found[-1] if found else paths.CONDA_DIR / "lib"
-
-
 def create(environment: str, channels: Sequence[str], lines: Sequence[Line]) -> None:
     """An environment from the conda part of a .yml; uv installs the rest."""
     with tempfile.TemporaryDirectory() as folder:
@@ -65,7 +80,8 @@ def create(environment: str, channels: Sequence[str], lines: Sequence[Line]) -> 
         text += ["channels:", *(f"  - {json.dumps(name)}" for name in channels)] if channels else []
         text += ["dependencies:", *(f"  - {json.dumps(line.text)}" for line in lines)]
         file.write_text("\n".join([*text, ""]), encoding="utf-8")
-        _conda("env", "create", "-y", "-n", environment, "--no-default-packages", "-f", file)
+        command = ["env", "create", "-y", "-n", environment, "--no-default-packages", "-f", file]
+        _conda(*command, lines=lines, remedy=_SOLVE)
     _expect(environment)
 
 
@@ -75,34 +91,34 @@ def install(environment: str, channels: Sequence[str], lines: Sequence[Line]) ->
         file = Path(folder, "requirements.txt")
         file.write_text("".join(f"{line.text}\n" for line in lines), encoding="utf-8")
         flags = [part for name in channels for part in ("-c", name)]
-        _conda("install", "-y", "-n", environment, *flags, "--file", file)
+        command = ["install", "-y", "-n", environment, *flags, "--file", file]
+        _conda(*command, lines=lines, remedy=_SOLVE)
     _expect(environment)
 
 
-def clone(source: str, environment: str) -> None:
-    _conda("create", "-y", "-n", environment, "--clone", source)
-    _expect(environment)
-
-
-def create_exact(environment: str, channels: Sequence[str], pins: Sequence[CondaPin]) -> None:
+def create_exact(
+    environment: str, channels: Sequence[str], pins: Sequence[CondaPin], file: Path | str
+) -> None:
     """An environment from package files alone: nothing is solved, each hash is checked."""
     places = Places()
+    lines = [Line(str(file), pin.line, pin.text) for pin in pins]
     with tempfile.TemporaryDirectory() as folder:
         # conda knows what kind of list it is by this name.
-        file = Path(folder, "explicit.txt")
+        explicit = Path(folder, "explicit.txt")
         urls = [
             f"{places.url(pin.channel or channels[0])}/{pin.subdir}/{pin.fn}#sha256:{pin.sha256}"
             for pin in pins
         ]
-        file.write_text("\n".join(["@EXPLICIT", *urls, ""]), encoding="utf-8")
-        _conda("create", "-y", "-n", environment, "--no-default-packages", "--file", file)
+        explicit.write_text("\n".join(["@EXPLICIT", *urls, ""]), encoding="utf-8")
+        command = ["create", "-y", "-n", environment, "--no-default-packages", "--file", explicit]
+        _conda(*command, lines=lines, remedy=_EXACT)
     _expect(environment)
     _compare(environment, pins)
 
 
 def _compare(environment: str, pins: Sequence[CondaPin]) -> None:
     """Name the pins that are not what conda installed: it looks at URL and hash alone."""
-    made = {record["name"]: record for record in packages(paths.prefix(environment))}
+    made = {record["name"]: record for record in conda_meta.packages(paths.prefix(environment))}
     found = []
     for pin in pins:
         record = made.get(pin.name, {})
@@ -118,9 +134,8 @@ class Places:
     """Where channels are: mirrors of a channel are conda's settings, not the spec's."""
 
     def __init__(self) -> None:
-        program = paths.CONDA_DIR / "bin" / "conda"
-        names = ("channel_alias", "custom_channels")
-        result = paths.run([program, "config", "--show", *names, "--json"], capture=True)
+        command = [_program(), "config", "--show", "channel_alias", "custom_channels", "--json"]
+        result = paths.run(command, env=environment(os.environ), capture=True)
         try:
             data = json.loads(result.stdout)
             self._alias: dict = data["channel_alias"]
@@ -140,7 +155,7 @@ class Places:
 
     def name(self, url: str) -> str:
         """The name under which the settings know a channel, or its URL without credentials."""
-        bare = _without_credentials(url.rstrip("/"))
+        bare = conda_errors.without_credentials(url.rstrip("/"))
         for name, place in self._custom.items():
             if bare == f"{place['scheme']}://{place['location']}/{name}":
                 return name
@@ -150,43 +165,41 @@ class Places:
         return bare
 
 
-def packages(prefix: Path) -> list[dict]:
-    """What conda installed: the content of conda-meta, by name."""
-    records = [
-        json.loads(file.read_text(encoding="utf-8"))
-        for file in sorted((prefix / "conda-meta").glob("*.json"))
-    ]
-    return sorted(records, key=lambda record: record["name"])
-
-
 def pins(prefix: Path, channels: Sequence[str]) -> tuple[list[str], list[CondaPin]]:
     """The channels, and one pin for each package that conda installed."""
-    records = packages(prefix)
+    records = conda_meta.packages(prefix)
     places = Places()
     used = [_channel(record, places) for record in records]
+    _refuse_unpinnable(records, used)
     # Channels that only dependencies came from are listed too: the frozen spec needs them.
-    names = [name for name in channels if name in used]
+    wanted = [places.name(channel) if "://" in channel else channel for channel in channels]
+    names = list(dict.fromkeys(name for name in wanted if name in used))
     names += sorted({name for name in used if name not in names})
     names = names or ["conda-forge"]
+    found = [
+        CondaPin(
+            record["name"],
+            record["version"],
+            record.get("build") or record.get("build_string", ""),
+            record.get("subdir") or "noarch",
+            record["fn"],
+            record["sha256"],
+            "" if channel == names[0] else channel,
+        )
+        for record, channel in zip(records, used, strict=True)
+    ]
+    return names, found
+
+
+def _refuse_unpinnable(records: Sequence[dict], used: Sequence[str]) -> None:
     found = []
     for record, channel in zip(records, used, strict=True):
-        if not record.get("sha256"):
-            raise Failed(
-                f"conda recorded no sha256 for {record['name']} {record['version']}: "
-                "it was installed from a file or by an old conda, install it from a channel"
-            )
-        found.append(
-            CondaPin(
-                record["name"],
-                record["version"],
-                record.get("build") or record.get("build_string", ""),
-                record.get("subdir") or "noarch",
-                record["fn"],
-                record["sha256"],
-                "" if channel == names[0] else channel,
-            )
-        )
-    return names, found
+        lacks = "sha256" if not record.get("sha256") else "channel"
+        if lacks == "sha256" or channel in ("", "<unknown>"):
+            found.append(f"  {record['name']} {record['version']}: conda recorded no {lacks}")
+    if found:
+        remedy = "install these packages from a channel: a file or an old conda leaves no such data"
+        raise Failed("\n".join(["these packages cannot be pinned:", *found, remedy]))
 
 
 def _channel(record: dict, places: Places) -> str:

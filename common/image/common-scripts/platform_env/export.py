@@ -1,6 +1,6 @@
 """The frozen spec of an installed environment, from its record and conda's metadata; offline."""
 
-from . import conda, frozen, installed, paths, record
+from . import conda, conda_meta, frozen, installed, origins, paths, record
 from .frozen import Frozen
 from .paths import Failed, Wrong
 from .record import Record
@@ -21,6 +21,8 @@ def export(environment: str) -> str:
     spec = Frozen(frozen.this_platform(), _base_digest(), environment, state.channels)
     if paths.is_conda_base():
         spec.channels, spec.conda = conda.pins(prefix, state.channels)
+        spec.missing = state.missing
+        origins.describe(state, spec.conda)
     else:
         spec.channels = spec.channels or ["conda-forge"]
         spec.python = installed.full_python_version(prefix)
@@ -53,6 +55,9 @@ def _compare(state: Record) -> None:
             )
         elif not pin.is_vcs and entry.version != pin.version:
             found.append(f"{name} was recorded as {pin.version}, and {entry.version} is installed")
+    records = conda_meta.packages(prefix)
+    for name, users in conda_meta.missing(records, state.unpatched, state.missing).items():
+        found.append(f"{name} is required by {', '.join(users)} and is not installed")
     for name, entry in present.items():
         if name not in state.packages and name not in owned:
             found.append(f"{name} {entry.version} is installed and was not recorded")

@@ -20,7 +20,7 @@ _VCS = re.compile(
     r"(?:#subdirectory=(?P<subdirectory>\S+))?"
 )
 _CONDA = re.compile(
-    r"(?:(?P<channel>[\w./:-]+)::)?(?P<name>[\w.-]+)=(?P<version>[^=\[\]]+)=(?P<build>[^=\[\]]+)"
+    r"(?:(?P<channel>[^\s\[\]]+)::)?(?P<name>[\w.-]+)=(?P<version>[^=\[\]]+)=(?P<build>[^=\[\]]+)"
     r"\[subdir=(?P<subdir>[\w-]+),fn=(?P<fn>[^,\]]+),sha256=(?P<sha256>[0-9a-f]{64})\]"
 )
 
@@ -145,6 +145,8 @@ def parse(path: Path, text: str) -> Frozen:
         raise SpecError(path, 1, "the line `name:` is missing", _FREEZE)
     if not document.channels:
         raise SpecError(path, document.name.line, "the list `channels:` is missing", _FREEZE)
+    for item in [*document.channels, *document.conda]:
+        specs.check_channel(specs.Line(str(path), item.line, item.text))
     channels = [item.text for item in document.channels]
     frozen = Frozen(values["platform"], values["base"], document.name.text, channels)
     frozen.build, frozen.missing = build, missing

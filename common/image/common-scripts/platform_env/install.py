@@ -1,10 +1,9 @@
 """Creating and updating environments from floating specs, on either base."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
-from . import conda, embedded, installed, paths, record, settle, specs, uv
-from .paths import Failed, Wrong
+from . import conda, embedded, installed, origins, paths, record, settle, specs, uv
+from .paths import Failed
 from .record import Record
 from .specs import Line, Spec
 
@@ -15,47 +14,39 @@ def create(environment: str, spec: Spec | None) -> None:
         state = Record(environment)
         if spec is None:
             spec = Spec("env-create", "")
-        if not paths.is_conda_base():
+        if paths.is_conda_base():
+            spec.conda = _with_pip(spec.conda or [_default_python()])
+            conda.create(environment, spec.channels, spec.conda)
+            origins.note_missing(state)
+        else:
             embedded.adopt(spec)
             if not any(line.name == "pip" for line in spec.pip):
                 spec.pip.append(Line("env-create", 1, "pip"))
             uv.venv(paths.prefix(environment))
-        elif spec.conda:
-            conda.create(environment, spec.channels, _with_pip(spec.conda))
-        else:
-            conda.create_default(environment)
         state.add_spec(spec)
         settle.settle(state)
 
 
-def clone(source: str, environment: str) -> None:
-    """Make an environment that holds what another one holds."""
-    if not paths.exists(source):
-        raise Wrong(f"there is no environment {source} to clone: create it first")
-    with paths.new(environment):
-        state = replace(record.load(source), environment=environment)
-        if paths.is_conda_base():
-            conda.clone(source, environment)
-        else:
-            uv.venv(paths.prefix(environment))
-            settle.install_pins(state, list(state.packages.values()))
-        if unrecorded := _unrecorded(source, state):
-            state.add_spec(unrecorded)
-            settle.settle(state)
-        else:
-            settle.check_consistency(state)
-            settle.close(state)
+def _default_python() -> Line:
+    return Line("env-create", 1, f"python={installed.python_version(paths.prefix('base'))}")
+
+
+def _with_pip(lines: Sequence[Line]) -> list[Line]:
+    if any(specs.conda_name(line) == "pip" for line in lines):
+        return list(lines)
+    return [*lines, Line("env-create", 1, "pip")]
 
 
 def update(environment: str, given: Sequence[Spec]) -> None:
-    """Install specs: conda packages first, in order, then all pip lines together."""
+    """Install specs: conda packages first, in one solve, then all pip lines together."""
     state = record.load(environment)
     for spec in given:
         if not paths.is_conda_base():
             embedded.adopt(spec)
         state.add_spec(spec)
-        if spec.conda and paths.is_conda_base():
-            conda.install(environment, state.channels, state.conda_lines)
+    if paths.is_conda_base() and any(spec.conda for spec in given):
+        conda.install(environment, state.channels, state.conda_lines)
+        origins.note_missing(state)
     settle.settle(state)
 
 
@@ -91,18 +82,3 @@ def _refuse_conda_owned(lines: Sequence[Line], owned: dict[str, str]) -> None:
                 f"`{line.text}` would overwrite conda's {owned[line.name]}",
                 "take the line out, or let conda install that version",
             )
-
-
-def _with_pip(lines: Sequence[Line]) -> list[Line]:
-    if any(specs.conda_name(line) == "pip" for line in lines):
-        return list(lines)
-    return [*lines, Line("env-create", 1, "pip")]
-
-
-def _unrecorded(environment: str, state: Record) -> Spec | None:
-    """What an environment holds without a record (base, above all), as requirement lines."""
-    prefix = paths.prefix(environment)
-    known = {*state.packages, *installed.conda_owned(prefix)}
-    found = [entry for name, entry in sorted(installed.scan(prefix).items()) if name not in known]
-    lines = [Line(environment, 1, f"{entry.name}=={entry.version}") for entry in found]
-    return Spec(environment, "", pip=lines) if lines else None

@@ -9,7 +9,7 @@ from . import paths
 from .frozen import Pin
 from .specs import Line, Spec
 
-_VERSION = 1
+_VERSION = 2
 
 
 @dataclass
@@ -23,10 +23,25 @@ class Record:
     channels: list[str] = field(default_factory=list)
     packages: dict[str, Pin] = field(default_factory=dict)
     build: dict[str, Pin] = field(default_factory=dict)
+    # The environments that this one was cloned from, the nearest last.
+    cloned: list[str] = field(default_factory=list)
+    # Conda packages that may be missing, and by file what only a package's own metadata requires.
+    missing: list[str] = field(default_factory=list)
+    unpatched: dict[str, list[str]] = field(default_factory=dict)
+    # Only in an environment made from a frozen spec: what needs each conda package.
+    conda_via: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def pip_lines(self) -> list[Line]:
         return [line for spec in self.specs for line in spec.pip]
+
+    @property
+    def extras(self) -> dict[str, set[str]]:
+        """The extras that lines ask for, by package."""
+        found: dict[str, set[str]] = {}
+        for line in self.pip_lines:
+            found.setdefault(line.name, set()).update(line.requirement.extras)
+        return found
 
     @property
     def constraints(self) -> list[Line]:
@@ -55,7 +70,7 @@ def load(environment: str) -> Record:
         data = json.loads(file.read_text(encoding="utf-8"))
         return _decode(environment, data)
     except (ValueError, TypeError, KeyError) as error:
-        problem = f"{file}:1: this record cannot be read ({error}): create {environment} again"
+        problem = f"{file}:1: cannot read the record ({error}): create {environment} again"
         raise paths.Failed(problem) from error
 
 
@@ -71,14 +86,14 @@ def save(record: Record) -> None:
 
 def _decode(environment: str, data: dict) -> Record:
     if data["version"] != _VERSION:
-        raise ValueError(f"its version is {data['version']}, not {_VERSION}")
+        raise ValueError(f"expected version {_VERSION}, found {data['version']}")
+    plain = ("requested", "channels", "cloned", "missing", "unpatched", "conda_via")
     return Record(
         environment=environment,
         specs=[_spec(spec) for spec in data["specs"]],
-        requested=data["requested"],
-        channels=data["channels"],
         packages={name: Pin(**pin) for name, pin in data["packages"].items()},
         build={name: Pin(**pin) for name, pin in data["build"].items()},
+        **{key: data[key] for key in plain},
     )
 
 
@@ -92,6 +107,8 @@ def requests(record: Record, installed: dict, environment: dict) -> dict[str, li
     found = {name: list(origins) for name, origins in record.requested.items()}
     for line in record.pip_lines:
         marker = line.requirement.marker
-        if line.name in installed and (marker is None or marker.evaluate(environment)):
+        if line.name not in installed or line.file in record.cloned:
+            continue
+        if marker is None or marker.evaluate(environment):
             found.setdefault(line.name, []).append(line.origin)
     return found

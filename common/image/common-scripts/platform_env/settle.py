@@ -118,7 +118,11 @@ def finish(state: Record) -> None:
     needed_by = installed.requirers(present, extras, environment)
     for name, pin in state.packages.items():
         # A frozen spec doesn't tell the extras: what only an extra needs keeps its comment.
-        pin.via = sorted({*needed_by.get(name, ()), *requests.get(name, ())}) or pin.via
+        pin.via = (
+            sorted({*needed_by.get(name, ()), *requests.get(name, ())})
+            or pin.via
+            or state.cloned[-1:]
+        )
     check_consistency(state)
     close(state)
 

@@ -14,7 +14,11 @@ from .yml import SpecError
 _HASH = re.compile(r"\s--hash[= ](\S+)")
 _COMMENT = re.compile(r"(^|\s+)#.*$")
 _CREDENTIALS = re.compile(r"://[^/@\s]*@")
-_CONDA_NAME = re.compile(r"(?:[\w./:-]+::)?([A-Za-z0-9_][A-Za-z0-9_.-]*)\s*(.*)")
+# As conda reads channels: user and password before the host, or a token after `/t/`.
+_CHANNEL_CREDENTIALS = re.compile(r"(?:://|[^/\s]:)[^/\s]*@\S|(?:^|/)t/[^/\s]")
+# What only pip reads in a line: a hash, a URL, a marker.
+_PIP_SYNTAX = re.compile(r"\s--|\s@\s|;(?!\s*if\b)")
+_CONDA_NAME = re.compile(r"(?:\S*::)?([A-Za-z0-9_*][A-Za-z0-9_.*-]*)\s*(.*)")
 _INDEX_OPTIONS = ("-i", "--index-url", "--extra-index-url", "-f", "--find-links", "--no-index")
 
 
@@ -98,7 +102,10 @@ def read(path: Path) -> Spec:
 
 def _read_yml(path: Path, text: str, spec: Spec) -> None:
     document = yml.parse(path, text)
-    spec.channels = [item.text for item in document.channels]
+    for item in document.channels:
+        check_channel(Line(str(path), item.line, item.text))
+    # conda takes `nodefaults` for a channel's name; the defaults are not used here anyway.
+    spec.channels = [item.text for item in document.channels if item.text != "nodefaults"]
     spec.conda = [conda_line(Line(str(path), item.line, item.text)) for item in document.conda]
     for item in document.pip:
         _take_pip(path, Line(str(path), item.line, item.text), spec, (path,))
@@ -202,11 +209,22 @@ def check_url(line: Line, url: str) -> None:
         )
 
 
-def conda_line(line: Line) -> Line:
-    """The line itself, when it looks like a conda package spec."""
-    if not _CONDA_NAME.fullmatch(line.text):
+def check_channel(line: Line) -> None:
+    """Refuses a channel with a password or a token, which would stay in the image."""
+    if _CHANNEL_CREDENTIALS.search(line.text):
         raise line.error(
-            f"`{line.text}` is not a conda package spec", "write name, or name=version"
+            "a channel URL with credentials, which would stay in the image",
+            "name the channel without them, and set CONDA_CHANNEL_ALIAS in setup-env",
+        )
+
+
+def conda_line(line: Line) -> Line:
+    """Returns the line itself; what only conda can judge is left to conda."""
+    check_channel(line)
+    if not _CONDA_NAME.fullmatch(line.text) or _PIP_SYNTAX.search(line.text):
+        raise line.error(
+            f"`{line.text}` is not a conda package spec",
+            "write name or name=version, or move the line into a .pip list",
         )
     return line
 

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from . import builds, conda, frozen, installed, paths, settle, uv
+from . import builds, conda, conda_meta, frozen, installed, paths, settle, uv
 from .frozen import Frozen
-from .paths import Wrong
+from .paths import Failed, Wrong
 from .record import Record
 
 
@@ -17,16 +17,18 @@ def create_frozen(environment: str) -> None:
         raise Wrong(f"{path}:1: cannot read it ({error}): freeze {environment} first") from error
     spec = frozen.parse(path, text)
     _check_frozen(path, spec, environment)
+    _refuse_misnamed(path, spec)
     with paths.new(environment):
         prefix = paths.prefix(environment)
         if paths.is_conda_base():
-            conda.create_exact(environment, spec.channels, spec.conda)
+            conda.create_exact(environment, spec.channels, spec.conda, path)
         else:
             uv.venv(prefix)
+        state = _frozen_record(environment, spec)
+        _refuse_missing(path, spec, state)
         hashed = [pin for pin in spec.pip if not pin.is_vcs]
         for pin in builds.sources_among(prefix, hashed, spec.build):
             pin.is_source = True
-        state = _frozen_record(environment, spec)
         settle.install_pins(state, spec.pip)
         _keep_extras(state)
         settle.check_consistency(state)
@@ -37,12 +39,40 @@ def _frozen_record(environment: str, spec: Frozen) -> Record:
     state = Record(environment, channels=spec.channels)
     state.packages = {pin.name: pin for pin in spec.pip}
     state.build = {pin.name: pin for pin in spec.build}
+    state.missing = spec.missing
+    state.conda_via = {pin.name: pin.via for pin in spec.conda if pin.via}
     known = {*state.packages, *(pin.name for pin in spec.conda)}
     for pin in spec.pip:
         origins = [name for name in pin.via if name not in known]
         if origins:
             state.requested[pin.name] = origins
     return state
+
+
+def _refuse_missing(path: Path, spec: Frozen, state: Record) -> None:
+    """Fails when a package requires one that is neither frozen nor allowed to be missing."""
+    records = conda_meta.packages(paths.prefix(state.environment))
+    state.unpatched = conda_meta.unpatched(records)
+    lines = {pin.name: pin.line for pin in spec.conda}
+    found = [
+        f"{path}:{lines.get(user, 1)}: {user} requires {name}, which is missing"
+        for name, users in conda_meta.missing(records, state.unpatched, spec.missing).items()
+        for user in users
+    ]
+    if found:
+        raise Failed("\n".join([*found, f"freeze {state.environment} again"]))
+
+
+def _refuse_misnamed(path: Path, spec: Frozen) -> None:
+    """Fails when version or build of a line are not those of its file, which alone is installed."""
+    found = [
+        f"{path}:{pin.line}: `{pin.name}={pin.version}={pin.build}` is not the file {pin.fn}"
+        for pin in spec.conda
+        if pin.fn.endswith((".conda", ".tar.bz2"))
+        and not pin.fn.startswith(f"{pin.name}-{pin.version}-{pin.build}.")
+    ]
+    if found:
+        raise Wrong("\n".join([*found, f"restore the lines, or freeze {spec.name} again"]))
 
 
 def _keep_extras(state: Record) -> None:

@@ -1,0 +1,47 @@
+"""What conda prints when it fails: each message once, with the spec lines that it names."""
+
+import itertools
+import re
+from collections.abc import Sequence
+
+from .specs import Line, conda_name
+
+# An error begins with the name of its class; a report of an unexpected one with a ruler.
+_BEGINNING = re.compile(r"(?=\w*[a-z][A-Z])(?!\w*Warning)[A-Z]\w+:|# >>>>>|Traceback ")
+_FOLDERS = re.compile(r"\w+://\S*/")
+_WORD = re.compile(r"[A-Za-z0-9_][\w.-]*")
+_ARCHIVE = re.compile(r"(.+)-[^-]*\d[^-]*-[^-]+")
+
+
+def without_credentials(text: str) -> str:
+    """Returns the text without passwords and tokens in URLs: conda prints channels whole."""
+    text = re.sub(r"://[^/@\s]*@", "://", text)
+    return re.sub(r"(://\S*?)/t/[^/\s]+", r"\1", text)
+
+
+def begins(line: str) -> bool:
+    """Whether an error begins in that line of conda's output."""
+    return bool(_BEGINNING.match(line))
+
+
+def once(lines: Sequence[str]) -> str:
+    """Returns each paragraph once: conda repeats some for every attempt and package."""
+    text = "\n".join(line for line, _ in itertools.groupby(lines))
+    unique: dict[str, str] = {}
+    for paragraph in re.split(r"\n\s*\n", text):
+        unique.setdefault(paragraph.strip(), paragraph.strip("\n"))
+    return "\n\n".join(text for key, text in unique.items() if key)
+
+
+def about(message: str, lines: Sequence[Line]) -> list[Line]:
+    """Returns the lines about packages that a message names."""
+    words = {word.rstrip(".-").lower() for word in _WORD.findall(_FOLDERS.sub(" ", message))}
+    words |= {found[1] for word in words if (found := _ARCHIVE.fullmatch(word))}
+    named = [line for line in lines if conda_name(line) in words]
+    return named or (list(lines) if "Unsatisfiable" in message else [])
+
+
+def explain(message: str, lines: Sequence[Line], remedy: str) -> str:
+    """Returns a message, the spec lines about the packages that it names, and what to do."""
+    guilty = [f"  {line.where}: {line.text}" for line in about(message, lines)]
+    return "\n".join([message, "the lines about them:", *guilty, remedy] if guilty else [message])

@@ -1,0 +1,56 @@
+"""What needs each package of an environment, what is missing, and what conda packages provide."""
+
+from collections.abc import Collection, Mapping
+
+from packaging.utils import canonicalize_name
+
+from . import conda_meta, installed, paths
+from .frozen import CondaPin
+from .installed import Distribution
+from .record import Record
+from .specs import conda_name
+
+
+def conda_names(owned: Mapping[str, str]) -> dict[str, str]:
+    """Returns the conda package of each distribution that conda owns."""
+    return {name: package.rsplit("-", 2)[0] for name, package in owned.items()}
+
+
+def note_missing(state: Record) -> None:
+    """Records what conda's packages lack, while the package cache still has their metadata."""
+    records = conda_meta.packages(paths.prefix(state.environment))
+    known = {**state.unpatched, **conda_meta.unpatched(records)}
+    files = {record["fn"] for record in records}
+    state.unpatched = {file: names for file, names in known.items() if file in files}
+    state.missing = sorted(conda_meta.missing(records, state.unpatched))
+
+
+def describe(state: Record, pins: Collection[CondaPin]) -> None:
+    """Adds to conda's pins what needs them, and what they provide under another name."""
+    prefix = paths.prefix(state.environment)
+    records = conda_meta.packages(prefix)
+    present = installed.scan(prefix)
+    packages = conda_names(installed.conda_owned(prefix))
+    environment = installed.marker_environment(prefix)
+    needed_by = installed.requirers(present, state.extras, environment)
+    for pin in pins:
+        provided = [present[it] for it in packages if packages[it] == pin.name and it in present]
+        users = {user for entry in provided for user in needed_by[entry.name]}
+        users = users & state.packages.keys() | _requests(state, pin.name)
+        users |= {
+            record["name"]
+            for record in records
+            if pin.name in conda_meta.needs(record, state.unpatched)
+        }
+        pin.via = sorted(users - {pin.name}) or state.cloned[-1:]
+        pin.provides = [text for entry in provided if (text := _other_name(pin, entry))]
+
+
+def _requests(state: Record, name: str) -> set[str]:
+    lines = {line.origin for line in state.conda_lines if conda_name(line) == name}
+    return lines | {*state.conda_via.get(name, ())}
+
+
+def _other_name(pin: CondaPin, entry: Distribution) -> str:
+    same = (canonicalize_name(pin.name), pin.version) == (entry.name, entry.version)
+    return "" if same else f"{entry.name}=={entry.version}"
