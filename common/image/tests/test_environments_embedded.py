@@ -227,7 +227,7 @@ class RequestTest(EmbeddedTest):
         self.assertIn("without a Python in it", said)
         self.run_script("env-update", "husk", self.write("x.pip", "six"), status=2)
         self.assertIn(
-            "there is no environment", self.run_script("env-clone", "none", "x", status=2)
+            "environment none does not exist", self.run_script("env-clone", "none", "x", status=2)
         )
 
     def test_missing_spec(self) -> None:

@@ -28,8 +28,9 @@ def clone(source: str, environment: str) -> None:
         if unrecorded:
             state.add_spec(unrecorded)
             settle.settle(state)
-        else:
-            settle.finish(state)
+        else:  # each package keeps what its comment tells
+            settle.check_consistency(state)
+            settle.close(state)
 
 
 def _clone_conda(source: str, state: Record) -> None:
