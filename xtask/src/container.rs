@@ -10,6 +10,7 @@ use crate::{
     files,
     process::{self, Cmd},
     secrets::random_hex,
+    unpack::{Limits, unpack},
 };
 
 /// The file docker writes the container's id to; dropping this kills and removes the container.
@@ -72,10 +73,20 @@ impl<'a> Container<'a> {
         Ok(fs::read_to_string(&self.cidfile)?.trim().to_owned())
     }
 
-    /// Copies `path` out of the container, which may have ended, to the folder `to`.
-    pub(crate) fn copy(&self, path: &str, to: &Path) -> anyhow::Result<Cmd> {
+    /// Unpacks `path` of the container, which may have ended, into the new folder `to`. Returns the
+    /// status of the copy and what was left out, a line each.
+    ///
+    /// # Errors
+    /// The tar stream is damaged or exceeds `limits`, or `to` cannot be written.
+    pub(crate) fn copy(
+        &self,
+        path: &str,
+        to: &Path,
+        limits: Limits,
+    ) -> anyhow::Result<(u8, Vec<String>)> {
         let from = format!("{}:{path}", self.id()?);
-        Ok(self.docker.cmd(["cp", &from]).args([to]))
+        let copy = self.docker.cmd(["cp", &from, "-"]);
+        process::last_stream(&copy, |stream| unpack(stream, to, limits))
     }
 
     fn remove(&self) {

@@ -4,7 +4,7 @@ use std::{
     env,
     ffi::OsStr,
     fs::Permissions,
-    io::Write as _,
+    io::{self, Read, Write as _},
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
@@ -42,6 +42,16 @@ pub(crate) fn write_all(files: &[(&Path, &[u8])]) -> anyhow::Result<Vec<PathBuf>
         res.push(path);
     }
     Ok(res)
+}
+
+/// Copies `from` to the new file `path`, which is readable by all.
+///
+/// # Errors
+/// `path` exists already, also as a link, or cannot be written.
+pub(crate) fn create(path: &Path, from: &mut dyn Read) -> anyhow::Result<()> {
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).open(path)?;
+    io::copy(from, &mut file).with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(())
 }
 
 /// Lets everybody execute `path` who may read it.

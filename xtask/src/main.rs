@@ -35,6 +35,7 @@ mod sops;
 mod aws;
 mod private;
 mod container;
+mod unpack;
 mod engine;
 mod build_log;
 mod docker;

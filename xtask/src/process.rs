@@ -170,6 +170,25 @@ pub(crate) fn last_words(cmd: &Cmd) -> anyhow::Result<u8> {
     Ok(code(cmd.command()?.stdin(null()).stdout(null()).stderr(null()).status()?))
 }
 
+/// As [`last_words`], but hands the standard output of `cmd` to `take`. Returns the status and what
+/// `take` made of it; `cmd` is ended when `take` fails.
+///
+/// # Errors
+/// It cannot be started, or `take` fails.
+pub(crate) fn last_stream<T>(
+    cmd: &Cmd,
+    take: impl FnOnce(&mut dyn Read) -> anyhow::Result<T>,
+) -> anyhow::Result<(u8, T)> {
+    let mut command = cmd.command()?;
+    let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn().map_err(|err| not_started(cmd, err))?;
+    let mut stdout = child.stdout.take().context("a piped child has a standard output")?;
+    let taken = take(&mut stdout).inspect_err(|_| _ = child.kill());
+    drop(stdout);
+    let status = code(child.wait()?);
+    Ok((status, taken?))
+}
+
 /// Hands the terminal to `cmd` and gives its status.
 ///
 /// # Errors

@@ -195,12 +195,14 @@ fn dir(repo: &Repo, mission: &str) -> PathBuf {
 /// Reads what the test scripts wrote: one JSON object per line.
 ///
 /// # Errors
-/// A line that is none.
+/// A line is not a test in the form that receipts have.
 pub(crate) fn parse_results(text: &str) -> anyhow::Result<Vec<Test>> {
     let lines = text.lines().enumerate().filter(|(_, it)| !it.trim().is_empty());
     lines
         .map(|(idx, line)| {
-            serde_json::from_str(line).with_context(|| format!("results.jsonl:{}: {line}", idx + 1))
+            let test = serde_json::from_str(line).map_err(anyhow::Error::from);
+            let test = test.and_then(|test: Test| form::test(&test).map(|()| test));
+            test.with_context(|| format!("results.jsonl:{}: {line}", idx + 1))
         })
         .collect()
 }

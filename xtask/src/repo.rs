@@ -221,7 +221,7 @@ fn bad_name(name: &str) -> Option<Bad> {
 }
 
 /// What docker takes as a repository's name and conda as an environment's.
-fn is_name(name: &str) -> bool {
+pub(crate) fn is_name(name: &str) -> bool {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     name.starts_with(plain)
         && name.ends_with(plain)

@@ -17,15 +17,19 @@ use crate::{
     config::Config,
     container::Container,
     context::{Context, Entry},
-    docker::{NAMESPACE, Remote},
+    docker::{LABEL_INPUTS, NAMESPACE, Remote},
     engine::{Engine, Log},
     failure, image, process,
     receipt::Receipt,
     registry::{self, Host},
+    unpack::Limits,
 };
 
 /// Where the receipt lies in the image that carries it.
 const FILE: &str = "receipt.json";
+
+/// A receipt has a line or two for each test and package.
+const LIMITS: Limits = Limits { bytes: 64_000_000, entries: 1 };
 
 /// The receipt of `built`: the one that was made here, or else the one that the registry has.
 /// That one is kept here from then on. In a dry run no registry is asked.
@@ -71,7 +75,13 @@ fn from_registry(
     if remote.config != built.image.id || host.remote(docker, &stored)?.is_none() {
         return Ok(None);
     }
-    vouching(engine, &repository, &remote.digest).map(Some)
+    let receipt = vouching(engine, &repository, &remote.digest)?;
+    let inputs = built.image.label(LABEL_INPUTS).unwrap_or_default();
+    ensure!(
+        receipt.inputs == inputs,
+        "{stored} does not count: it names other inputs than the image"
+    );
+    Ok(Some(receipt))
 }
 
 /// The name that a registry has `built` under: its immutable tag.
@@ -96,16 +106,19 @@ pub(crate) fn vouching(engine: &Engine, repository: &str, digest: &str) -> anyho
     }
     let text = read(engine, &stored)?;
     let receipt = Receipt::parse(&text).with_context(|| format!("{stored}: it is no receipt"))?;
-    check(&receipt, digest, &remote).with_context(|| format!("{stored} does not count"))?;
+    let mission = repository.rsplit('/').next().unwrap_or_default();
+    check(&receipt, mission, digest, &remote)
+        .with_context(|| format!("{stored} does not count"))?;
     Ok(receipt)
 }
 
-/// Whether `receipt` vouches for `image`, whose manifest has this `digest`.
+/// Checks that `receipt` certifies `image` of `mission`, whose manifest has this `digest`.
 ///
 /// # Errors
 /// The first reason why it does not.
-fn check(receipt: &Receipt, digest: &str, image: &Remote) -> anyhow::Result<()> {
+fn check(receipt: &Receipt, mission: &str, digest: &str, image: &Remote) -> anyhow::Result<()> {
     let Receipt { image: tested, platform, .. } = receipt;
+    ensure!(receipt.mission == mission, "it is about the mission {}", receipt.mission);
     ensure!(*tested == image.config, "it is about another image ({tested})");
     ensure!(*platform == image.platform, "it is about {platform}, the image {}", image.platform);
     let names_it = receipt.published.iter().any(|it| it.digest == digest);
@@ -124,19 +137,18 @@ fn read(engine: &Engine, stored: &str) -> anyhow::Result<String> {
     process::read(&docker.cmd(["pull", "--quiet", stored]))?;
     let copied = copy(engine, stored, dir.path());
     process::read(&docker.cmd(["image", "rm", stored]))?;
-    copied.with_context(|| format!("{stored}: it is no receipt"))?;
-    let file = dir.path().join(FILE);
-    // A link would lead out of the image.
-    ensure!(fs::symlink_metadata(&file)?.is_file(), "{stored}: {FILE} is no file");
-    Ok(fs::read_to_string(file)?)
+    copied.with_context(|| format!("{stored}: not a receipt"))
 }
 
-/// Copies the file out of a container that is never started, but has to name a command.
-fn copy(engine: &Engine, stored: &str, to: &Path) -> anyhow::Result<()> {
-    let container = Container::new(engine, to.join("cid"))?;
+/// Reads the file from a container that is never started, but has to name a command.
+fn copy(engine: &Engine, stored: &str, dir: &Path) -> anyhow::Result<String> {
+    let container = Container::new(engine, dir.join("cid"))?;
     process::read(&container.create("receipt").args([stored, FILE]))?;
-    process::read(&container.copy(&format!("/{FILE}"), to)?)?;
-    Ok(())
+    let to = dir.join("receipt");
+    container.copy(&format!("/{FILE}"), &to, LIMITS)?;
+    let file = to.join(FILE);
+    ensure!(file.is_file(), "{FILE} is missing, or not a regular file");
+    Ok(fs::read_to_string(file)?)
 }
 
 /// Stores `receipt` as an image of one file, which any docker can push and pull. `None` stands for

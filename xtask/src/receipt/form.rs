@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, str::FromStr as _};
 use anyhow::bail;
 
 use super::{Receipt, Test};
-use crate::config::Platform;
+use crate::{config::Platform, repo::is_name};
 
 /// The version of the format that is read and written here.
 const VERSION: u32 = 1;
@@ -19,7 +19,7 @@ pub(super) fn check(receipt: &Receipt) -> anyhow::Result<()> {
     if receipt.receipt != VERSION {
         bail!("receipt: its format is {}, and not {VERSION}", receipt.receipt);
     }
-    field("mission", mission, "a name", |it| !it.is_empty())?;
+    field("mission", mission, "the name of a mission", is_name)?;
     field("image", image, "sha256:<64 hex digits>", is_digest)?;
     field("platform", platform, "a platform of ours", |it| Platform::from_str(it).is_ok())?;
     field("inputs", inputs, "64 hex digits", is_hex)?;
@@ -35,7 +35,13 @@ pub(super) fn check(receipt: &Receipt) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn test(test: &Test) -> anyhow::Result<()> {
+/// What the schema asks for of one test. Names of missions and environments become parts of paths.
+///
+/// # Errors
+/// As for [`check`].
+pub(super) fn test(test: &Test) -> anyhow::Result<()> {
+    let is_environment = |it: &str| it.is_empty() || is_name(it);
+    field("tests: environment", &test.environment, "the name of an environment", is_environment)?;
     field("tests: kind", &test.kind, "a name", |it| !it.is_empty())?;
     field("tests: name", &test.name, "a name", |it| !it.is_empty())?;
     time("tests: seconds", test.seconds)

@@ -23,14 +23,14 @@ fn refused(change: impl Fn(&mut Receipt, &mut Remote), reason: &str) {
     let (mut receipt, mut image) = whole();
     let digest = image.digest.clone();
     change(&mut receipt, &mut image);
-    let err = check(&receipt, &digest, &image).unwrap_err();
+    let err = check(&receipt, "hello", &digest, &image).unwrap_err();
     assert!(format!("{err:#}").starts_with(reason), "{err:#}");
 }
 
 #[test]
 fn one_that_vouches() {
     let (receipt, image) = whole();
-    check(&receipt, &image.digest, &image).unwrap();
+    check(&receipt, "hello", &image.digest, &image).unwrap();
 }
 
 #[test]
@@ -38,6 +38,7 @@ fn one_of_another_image() {
     refused(|it, _| it.image = format!("sha256:{}", "e".repeat(64)), "it is about another image");
     refused(|_, it| it.config = format!("sha256:{}", "e".repeat(64)), "it is about another image");
     refused(|_, it| it.platform = "linux/arm64".to_owned(), "it is about linux/amd64, the image");
+    refused(|it, _| it.mission = "roman".to_owned(), "it is about the mission roman");
     refused(|it, _| it.published.clear(), "it does not name this digest");
 }
 

@@ -254,17 +254,18 @@ impl Run<'_> {
         let mut log = self.engine.log(&format!("image-test-{}-hub", self.built.name))?;
         log.step("starting the image as a hub does");
         let (prepared, ran) = self.as_a_hub_does(HUB, &mut log)?;
-        let mut tests = prepared.tests;
-        tests.extend(ran.tests);
+        let mut tests = prepared.tests.clone();
+        tests.extend(ran.tests.clone());
         if prepared.status.is_none() || ran.status.is_none() {
             return Ok((tests, Contents::default()));
         }
         let missing = receipt::missing(&expected, &tests, "test-image ended before it");
-        if !missing.is_empty() {
-            let said = if prepared.left { ran.said } else { prepared.said };
-            tests.push(Test::of_mission(HUB, said));
-            tests.extend(missing);
+        let unexplained = [&prepared, &ran].into_iter().find(|it| it.failed_beside_its_tests());
+        let lacking = if prepared.left { &ran } else { &prepared };
+        if let Some(it) = unexplained.or((!missing.is_empty()).then_some(lacking)) {
+            tests.push(Test::of_mission(HUB, it.said.clone()));
         }
+        tests.extend(missing);
         let contents = ran.results.join("image.json");
         if !contents.is_file() {
             return Ok((tests, Contents::default()));

@@ -23,9 +23,9 @@ fn a_first_run() {
         cp /root/target/xtask/test/hello.plan …:/tmp/test-plan.json
         cp /root/target/xtask/test/hello.plan …:/tmp/test-plan.json
         cp /root/target/xtask/test/hello.plan …:/tmp/test-plan.json
-        cp …:/tmp/test-results/. /root/target/xtask/test/hello
-        cp …:/tmp/test-results/. /root/target/xtask/test/hello/hub
-        cp …:/tmp/test-results/. /root/target/xtask/test/hello/image
+        cp …:/tmp/test-results/. -
+        cp …:/tmp/test-results/. -
+        cp …:/tmp/test-results/. -
         create --label science-platform.role=test --cidfile /root/target/xtask/test/hello.test.cid --no-healthcheck --memory 4g --env TEST_RESULTS=/tmp/test-results --env TEST_PLAN=/tmp/test-plan.json science-platform/hello:…-… /opt/environments/test
         create --label science-platform.role=test-hub --cidfile /root/target/xtask/test/hello.test-hub.cid --no-healthcheck --memory 4g --env TEST_RESULTS=/tmp/test-results --env TEST_PLAN=/tmp/test-plan.json --user 4321:100 --network none --mount type=volume,source=science-platform-test-…,target=/home/jovyan,volume-nocopy science-platform/hello:…-… /opt/common-scripts/test-image --health jupyter-healthcheck start-notebook.py
         create --label science-platform.role=test-prepare --cidfile /root/target/xtask/test/hello.test-prepare.cid --no-healthcheck --memory 4g --env TEST_RESULTS=/tmp/test-results --env TEST_PLAN=/tmp/test-plan.json --user root --network none --entrypoint /opt/common-scripts/test-image --mount type=volume,source=science-platform-test-…,target=/mnt/home,volume-nocopy science-platform/hello:…-… --prepare /mnt/home

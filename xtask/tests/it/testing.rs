@@ -67,6 +67,14 @@ fn a_status_without_a_failure_is_one() {
 }
 
 #[test]
+fn a_status_after_complete_results_is_a_failure() {
+    let checkout = Checkout::new();
+    checkout.failing(&["killed"]);
+    let done = checkout.run(&["image-all"]).status(1).never_called("push");
+    done.says("failed with status 137");
+}
+
+#[test]
 fn nothing_tested_in_the_container() {
     let checkout = Checkout::new();
     checkout.failing(&["/opt/environments/test"]);

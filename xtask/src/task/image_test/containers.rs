@@ -10,8 +10,9 @@ use crate::{
     engine::Log,
     failure,
     process::{self, cmd},
-    receipt::{self, Test},
+    receipt::{self, Outcome, Test},
     task::image_test::Run,
+    unpack::Limits,
 };
 
 /// Where in a container the plan and the results are.
@@ -38,6 +39,13 @@ pub(super) struct Ran {
     pub(super) results: PathBuf,
 }
 
+impl Ran {
+    /// Whether it ended as after a failure, but no test of it failed: it was killed, or lies.
+    pub(super) fn failed_beside_its_tests(&self) -> bool {
+        self.status != Some(0) && self.tests.iter().all(|it| it.outcome == Outcome::Passed)
+    }
+}
+
 impl Run<'_> {
     /// A file of this run beside the results.
     pub(super) fn file(&self, extension: &str) -> PathBuf {
@@ -49,6 +57,11 @@ impl Run<'_> {
     pub(super) fn results(&self) -> PathBuf {
         let dir = if self.asked.is_complete() { "test" } else { "test-selection" };
         self.engine.target().join(dir).join(&self.built.name)
+    }
+
+    /// Each container has a folder of its own: none can name another one's results.
+    fn beside_results(&self, part: &str) -> PathBuf {
+        self.results().with_file_name(format!("{}.{part}", self.built.name))
     }
 
     pub(super) fn in_the_mission_s_container(
@@ -74,9 +87,8 @@ impl Run<'_> {
         let mount = volume(&home.name, PREPARED_HOME);
         args.extend(mount.iter().map(String::as_str));
         let command = ["--prepare".to_owned(), PREPARED_HOME.to_owned()];
-        let results = self.results();
         let prepared =
-            self.run("test-prepare", &owned(&args), &command, results.join("image"), log)?;
+            self.run("test-prepare", &owned(&args), &command, self.beside_results("image"), log)?;
 
         let mut args = vec!["--user", HUB_USER, "--network", "none"];
         let mount = volume(&home.name, HOME);
@@ -86,7 +98,7 @@ impl Run<'_> {
             command.extend(["--health".to_owned(), shell_words::join(health)]);
         }
         command.extend(self.built.image.config.cmd.clone().unwrap_or_default());
-        let ran = self.run("test-hub", &owned(&args), &command, results.join("hub"), log)?;
+        let ran = self.run("test-hub", &owned(&args), &command, self.beside_results("hub"), log)?;
         Ok((prepared, ran))
     }
 
@@ -129,7 +141,7 @@ impl Run<'_> {
         let said = log.failure(&start, status.unwrap_or(130));
         let (tests, left) = match self.engine.dry_run {
             true => (Vec::new(), true),
-            false => collect(&container, &results)?,
+            false => collect(&container, &results, log)?,
         };
         let said = if left { said } else { format!("it left no results; {said}") };
         Ok(Ran { tests, status, left, said, results })
@@ -195,13 +207,28 @@ fn owned(args: &[&str]) -> Vec<String> {
     args.iter().map(|&it| it.to_owned()).collect()
 }
 
-/// Copies what the container left to `results`, also after an interruption, and gives the tests, and
-/// whether there was anything.
-fn collect(container: &Container<'_>, results: &Path) -> anyhow::Result<(Vec<Test>, bool)> {
-    fs::create_dir_all(results)?;
-    let copy = container.copy(&format!("{RESULTS}/."), results)?;
-    let left = process::last_words(&copy)? == 0;
+/// What the results of one container may take: executed notebooks hold figures.
+const LIMITS: Limits = Limits { bytes: 2_000_000_000, entries: 100_000 };
+
+/// Takes what the container left into the new folder `results`, also after an interruption. Returns
+/// the tests, and whether there was anything. Results that cannot be taken whole are a failure.
+fn collect(
+    container: &Container<'_>,
+    results: &Path,
+    log: &mut Log,
+) -> anyhow::Result<(Vec<Test>, bool)> {
+    let left_out = match container.copy(&format!("{RESULTS}/."), results, LIMITS) {
+        Ok((0, left_out)) => left_out,
+        Ok(_) => return Ok((Vec::new(), false)),
+        Err(err) => return Ok((vec![not_taken(&err)], true)),
+    };
+    left_out.iter().for_each(|it| log.line(&format!("left out of the results: {it}")));
     let path = results.join("results.jsonl");
     let text = if path.is_file() { fs::read_to_string(path)? } else { String::new() };
-    Ok((receipt::parse_results(&text)?, left))
+    Ok((receipt::parse_results(&text).unwrap_or_else(|err| vec![not_taken(&err)]), true))
+}
+
+/// The failure of results that are not as the scripts write them.
+fn not_taken(err: &anyhow::Error) -> Test {
+    Test::of_mission(RESULTS, format!("the test results cannot be read: {err:#}"))
 }
