@@ -4,9 +4,9 @@ mod secrets;
 
 use std::{ffi::OsString, path::PathBuf};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::task::completion::Shell;
+use crate::task::{ci::steps::Step, completion::Shell};
 pub(crate) use secrets::{
     SecretsCat, SecretsDiff, SecretsEdit, SecretsInit, SecretsOf, SecretsSet,
 };
@@ -185,7 +185,14 @@ Examples:
     /// Time what has a budget
     Bench(Bench),
     /// Every check and test of this repository
-    Ci,
+    ///
+    /// As root on Linux, on an engine of its own: a dockerd in a network namespace, which is removed
+    /// at the end. Where that is not possible, on this machine's engine, after a line that says why.
+    #[command(after_help = "\
+Examples:
+  cargo xtask ci --keep                  leaves images and builder's cache to the next run with --keep
+  cargo xtask ci --only 'script tests'   a part, which proves only a part")]
+    Ci(Ci),
 }
 
 /// Which missions a task is about.
@@ -437,6 +444,36 @@ pub(crate) struct Bench {
     /// Also what takes minutes: notebooks tested, beside papermill called once for each
     #[arg(long)]
     pub(crate) notebooks: bool,
+    /// Also all of `ci` in a clone of this repository, on a private engine that is empty
+    #[arg(long)]
+    pub(crate) ci: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Ci {
+    /// Where images are built and tested; a private engine where that is possible, by default
+    #[arg(long, value_name = "ENGINE")]
+    pub(crate) engine: Option<EngineOfCi>,
+    /// Keep the private engine's data in target/xtask/engine/, and use those of the last such run
+    #[arg(long)]
+    pub(crate) keep: bool,
+    /// Run only this step; may be given more than once
+    #[arg(long, value_name = "STEP")]
+    pub(crate) only: Vec<Step>,
+}
+
+impl Ci {
+    pub(crate) fn wants_private(&self) -> bool {
+        self.engine == Some(EngineOfCi::Private)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum EngineOfCi {
+    /// One that this run starts and removes; status 3 where that is not possible
+    Private,
+    /// The one that the environment names
+    Default,
 }
 
 #[derive(Debug, Args)]

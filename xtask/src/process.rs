@@ -3,6 +3,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "this is the place for them")]
 
+mod background;
 mod command;
 mod unattended;
 mod watched;
@@ -34,6 +35,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use crate::failure::{self, Failure};
 
+pub(crate) use background::{Background, background};
 pub(crate) use command::{Cmd, cmd, quoted};
 pub(crate) use unattended::{Ended, unattended};
 pub(crate) use watched::watched;
@@ -167,7 +169,10 @@ pub(crate) fn pipe(from: &Cmd, to: &Cmd, on_line: &mut dyn FnMut(&str)) -> anyho
 /// It cannot be started.
 pub(crate) fn last_words(cmd: &Cmd) -> anyhow::Result<u8> {
     let null = || Stdio::null();
-    Ok(code(cmd.command()?.stdin(null()).stdout(null()).stderr(null()).status()?))
+    let mut command = cmd.command()?;
+    // Out of reach of another Ctrl-C.
+    command.stdin(null()).stdout(null()).stderr(null()).process_group(0);
+    Ok(code(command.status()?))
 }
 
 /// As [`last_words`], but hands the standard output of `cmd` to `take`. Returns the status and what
@@ -194,11 +199,19 @@ pub(crate) fn last_stream<T>(
 /// # Errors
 /// It is not on `PATH`, or was interrupted.
 pub(crate) fn attached(cmd: &Cmd) -> anyhow::Result<u8> {
+    attached_within(cmd, STOP)
+}
+
+/// As [`attached`]; after an interruption `cmd` has `limit` to end by itself.
+///
+/// # Errors
+/// As for [`attached`].
+pub(crate) fn attached_within(cmd: &Cmd, limit: Duration) -> anyhow::Result<u8> {
     let mut child = cmd.command()?.spawn().map_err(|err| not_started(cmd, err))?;
     let mut status = child.try_wait()?;
     let mut interruption = Interruption::default();
     while status.is_none() {
-        interruption.check(cmd).inspect_err(|_| _ = stop(&mut child))?;
+        interruption.check(cmd).inspect_err(|_| _ = stop_within(&mut child, limit))?;
         thread::sleep(Duration::from_millis(20));
         status = child.try_wait()?;
     }
@@ -394,11 +407,18 @@ fn not_started(cmd: &Cmd, err: io::Error) -> anyhow::Error {
     anyhow::Error::new(err).context(format!("cannot start `{cmd}`"))
 }
 
-/// Asks the child to end, and makes it after five seconds.
+/// How long a child that was asked to end may take.
+const STOP: Duration = Duration::from_secs(5);
+
+/// Asks the child to end, and kills it after [`STOP`].
 fn stop(child: &mut Child) -> u8 {
+    stop_within(child, STOP)
+}
+
+fn stop_within(child: &mut Child, limit: Duration) -> u8 {
     let pid = i32::try_from(child.id()).map(Pid::from_raw);
     let _ = pid.map(|pid| kill(pid, Signal::SIGTERM));
-    let deadline = Instant::now() + Duration::from_secs(5);
+    let deadline = Instant::now() + limit;
     while Instant::now() < deadline {
         if let Ok(Some(status)) = child.try_wait() {
             return code(status);

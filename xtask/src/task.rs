@@ -24,7 +24,7 @@ mod doctor;
 mod quickstart;
 pub(crate) mod completion;
 mod bench;
-mod ci;
+pub(crate) mod ci;
 
 use std::{
     env,
@@ -108,7 +108,7 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<u8> {
         Task::MissionNew(args) => mission_new::run(&desk, args),
         Task::Completion { .. } | Task::Complete(_) => Ok(0),
         Task::Bench(args) => bench::run(&desk, args),
-        Task::Ci => ci::run(&desk),
+        Task::Ci(args) => ci::run(&desk, args),
     }
 }
 

@@ -52,6 +52,12 @@ impl Cmd {
         self
     }
 
+    /// Makes this command the last arguments of `wrapper`, such as `nsenter`.
+    pub(crate) fn after(self, wrapper: Cmd) -> Cmd {
+        let args = [wrapper.args, vec![self.program], self.args].concat();
+        Cmd { program: wrapper.program, args, ..self }
+    }
+
     pub(crate) fn env(mut self, name: &'static str, value: &str) -> Cmd {
         self.env.push((name, value.to_owned()));
         self

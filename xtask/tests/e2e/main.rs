@@ -26,3 +26,4 @@ mod interrupt;
 mod lab;
 mod doctor;
 mod disks;
+mod private_engine;

@@ -11,6 +11,7 @@ mod docs;
 mod requests;
 mod machine;
 mod commands;
+mod ci;
 mod missions;
 mod completing;
 mod corpus;

@@ -1,0 +1,26 @@
+//! All of `ci`, as on a machine that has never run it: in a clone, on an engine without images.
+
+use std::path::Path;
+
+use fs_err as fs;
+
+use super::{Figure, seconds, time};
+use crate::{
+    process::{self, cmd},
+    task::Desk,
+};
+
+/// # Errors
+/// A step fails, or this machine cannot start a private engine.
+pub(super) fn figure(desk: &Desk<'_>, exe: &Path) -> anyhow::Result<Figure> {
+    let source = &desk.repo.root;
+    // On this checkout's disk: the engine's images lie in the clone.
+    let target = source.join("target/xtask");
+    fs::create_dir_all(&target)?;
+    let dir = tempfile::tempdir_in(target)?;
+    let root = &dir.path().join("clone");
+    process::read(&cmd!(source, "git clone --quiet {source} {root}"))?;
+    desk.ui.say("running ci in a clone");
+    let ci = cmd!(root, "{exe} ci --engine private");
+    Ok(seconds("ci, from an empty engine", time(&ci)?, 1800.0))
+}

@@ -1,0 +1,44 @@
+//! Makes a plan's network, and undoes what was made of it.
+
+use anyhow::bail;
+
+use super::plan::{self, Step};
+use crate::{
+    engine::Log,
+    process::{self, Cmd},
+};
+
+/// Runs the steps in order. Where one fails, all that were begun are undone.
+///
+/// # Errors
+/// A step fails, or the run was interrupted.
+pub(super) fn set_up(steps: &[Step], log: &mut Log) -> anyhow::Result<()> {
+    for (done, step) in steps.iter().enumerate() {
+        if let Err(err) = run(&step.run, log) {
+            // The failed step, too: an interruption may have come late.
+            take_down(&steps[..=done]);
+            return Err(err);
+        }
+    }
+    Ok(())
+}
+
+fn run(cmd: &Cmd, log: &mut Log) -> anyhow::Result<()> {
+    log.line(&format!("$ {cmd}"));
+    let output = process::output(cmd)?;
+    if output.status != 0 {
+        let said = process::last_lines(&output.stderr, 1);
+        bail!("`{cmd}` failed with status {}: {said}", output.status);
+    }
+    Ok(())
+}
+
+/// Undoes the steps, last first, and returns what failed.
+pub(super) fn take_down(steps: &[Step]) -> Vec<String> {
+    let undo = |cmd: Cmd| match process::last_words(&cmd) {
+        Ok(0) => None,
+        Ok(status) => Some(format!("`{cmd}` failed with status {status}")),
+        Err(err) => Some(format!("{err:#}")),
+    };
+    plan::undo(steps).into_iter().filter_map(undo).collect()
+}

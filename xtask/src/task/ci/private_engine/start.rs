@@ -1,0 +1,214 @@
+//! The start of a private engine and its end: what was made is removed, however far it came.
+
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, bail};
+use fs_err as fs;
+
+use super::{
+    daemons::Daemons,
+    leftovers, loopback, machine, network, overlay,
+    plan::{self, Plan, Programs, Step},
+};
+use crate::{
+    engine::{Engine, Log},
+    patience::patience,
+    process::{self, cmd},
+};
+
+pub(super) const OVERLAY2: &str = "overlay2";
+
+/// Where an engine keeps its things.
+pub(super) struct Place {
+    run: PathBuf,
+    root: PathBuf,
+    /// Whether this machine forwards packets: `1`.
+    forwarding: PathBuf,
+    /// Whether the data stay for the next run, and those of the last one are used.
+    keep: bool,
+}
+
+/// An engine that answers.
+pub(super) struct Started {
+    pub(super) plan: Plan,
+    /// How it keeps layers.
+    pub(super) driver: String,
+    made: Made,
+}
+
+/// What has to be removed.
+struct Made {
+    plan: Plan,
+    network: Vec<Step>,
+    daemons: Daemons,
+    keep: bool,
+    all: PathBuf,
+    /// Locked as long as this run lives.
+    _own: File,
+}
+
+impl Place {
+    /// `run`: for sockets; `root`: the checkout.
+    pub(super) fn new(run: &Path, root: &Path, keep: bool) -> Place {
+        let (run, root) = (run.to_owned(), root.to_owned());
+        Place { run, root, forwarding: PathBuf::from(plan::FORWARDING), keep }
+    }
+
+    /// With another file that tells whether this machine forwards packets.
+    #[cfg(test)]
+    pub(super) fn forwarding(self, forwarding: PathBuf) -> Place {
+        Place { forwarding, ..self }
+    }
+
+    /// # Errors
+    /// This machine has no default route, or no free network.
+    pub(super) fn plan(&self, programs: &Programs) -> anyhow::Result<Plan> {
+        let ip = &programs.ip;
+        let default = process::read(&cmd!("/", "{ip} -4 route show default"))?;
+        let link = plan::default_link(&default).context("no IPv4 default route")?;
+        let shown = process::read(&cmd!("/", "{ip} -o link show dev {link}"))?;
+        let routes = process::read(&cmd!("/", "{ip} -4 route show table all"))?;
+        let resolv_conf = fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+        let taken = format!("{routes}\n{}", loopback::servers(&resolv_conf).join("\n"));
+        let forward = fs::read_to_string(&self.forwarding).unwrap_or_default();
+        let id = plan::id(&self.root);
+        Ok(Plan {
+            run: self.run.join(&id),
+            data: self.root.join("target/xtask/engine/data"),
+            block: plan::free_block(&id, &taken).context("no free network in 10.0.0.0/8")?,
+            mtu: plan::mtu(&shown).with_context(|| format!("no MTU of {link}"))?,
+            must_forward: forward.trim() == "0",
+            outside: machine::own_namespace(),
+            id,
+        })
+    }
+}
+
+/// Starts an engine; after a failure nothing of it is left.
+///
+/// # Errors
+/// Something cannot be made, or the run was interrupted.
+pub(super) fn start(
+    place: &Place,
+    programs: &Programs,
+    engine: &Engine,
+) -> anyhow::Result<Started> {
+    let mut log = engine.log("ci-engine")?;
+    let mut made = make(place, programs, engine, &mut log)?;
+    match run(&mut made, programs, engine, &mut log) {
+        Ok(driver) => Ok(Started { plan: made.plan.clone(), driver, made }),
+        Err(err) => {
+            made.remove(engine);
+            Err(err)
+        }
+    }
+}
+
+/// The network, when no run of this checkout has one.
+fn make(
+    place: &Place,
+    programs: &Programs,
+    engine: &Engine,
+    log: &mut Log,
+) -> anyhow::Result<Made> {
+    log.step("looking for what killed runs left");
+    let dir = place.run.join(plan::id(&place.root));
+    let [all, own] = leftovers::claim(&place.run, &dir, programs, engine.ui)?;
+    let plan = place.plan(programs)?;
+    leftovers::record(&plan)?;
+    log.step("making a network");
+    let network = plan.network(programs);
+    network::set_up(&network, log).inspect_err(|_| _ = fs::remove_dir_all(&dir))?;
+    if plan.must_forward {
+        engine.ui.say("net.ipv4.ip_forward: set to 1, and left so");
+    }
+    drop(all);
+    let (keep, all) = (place.keep, place.run.clone());
+    Ok(Made { plan, network, daemons: Daemons::default(), keep, all, _own: own })
+}
+
+/// The daemons. Returns how they keep layers.
+fn run(
+    made: &mut Made,
+    programs: &Programs,
+    engine: &Engine,
+    log: &mut Log,
+) -> anyhow::Result<String> {
+    let plan = &made.plan;
+    if !made.keep {
+        log.step("removing the last run's images");
+        remove_data(&plan.data)?;
+    }
+    let driver = overlay::probe(&plan.data).map(|()| OVERLAY2);
+    if let Err(err) = &driver {
+        log.line(&format!("no {OVERLAY2}: {err:#}"));
+    }
+    for (path, text) in plan.files() {
+        crate::files::write(&path, text.as_bytes())?;
+    }
+    log.step("starting dockerd");
+    made.daemons.start(plan, programs, driver.ok(), &engine.target().join("logs"))?;
+    let host = plan.host();
+    made.daemons.wait(&engine.docker, &host, patience())?;
+    let info = engine.docker.cmd(["info", "--format", "{{.Driver}}"]).env("DOCKER_HOST", &host);
+    let driver = process::read(&info)?.trim().to_owned();
+    if driver == "vfs" {
+        bail!(
+            "{}: dockerd's only storage driver there is vfs, which copies whole images",
+            plan.data.display()
+        );
+    }
+    Ok(driver)
+}
+
+impl Started {
+    /// Removes the engine.
+    ///
+    /// # Errors
+    /// A daemon had ended before.
+    pub(super) fn stop(mut self, engine: &Engine) -> anyhow::Result<()> {
+        let survived = self.made.daemons.survived();
+        self.made.remove(engine);
+        survived
+    }
+}
+
+impl Made {
+    /// Removes all of it, and says what cannot be removed.
+    fn remove(&mut self, engine: &Engine) {
+        let progress = engine.ui.progress("ci-engine");
+        progress.step("stopping dockerd");
+        self.daemons.stop();
+        let ended = leftovers::end(&self.plan);
+        let mut left = network::take_down(&self.network);
+        progress.step("removing its images");
+        let removed =
+            ended.and_then(|()| if self.keep { Ok(()) } else { remove_data(&self.plan.data) });
+        left.extend(removed.err().map(|it| format!("{it:#}")));
+        // What is left is found by its record.
+        if left.is_empty() {
+            left.extend(self.remove_dir().err().map(|it| format!("{it:#}")));
+        }
+        drop(progress);
+        left.iter()
+            .for_each(|it| engine.ui.say(format!("warning: the engine is not removed: {it}")));
+    }
+
+    /// The sign of this engine goes last.
+    fn remove_dir(&self) -> anyhow::Result<()> {
+        let _all = leftovers::lock_all(&self.all)?;
+        Ok(fs::remove_dir_all(&self.plan.run)?)
+    }
+}
+
+/// Nothing below it is another file system's.
+fn remove_data(data: &Path) -> anyhow::Result<()> {
+    machine::unmount(data)?;
+    if data.is_dir() {
+        fs::remove_dir_all(data)?;
+    }
+    Ok(())
+}

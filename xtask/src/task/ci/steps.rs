@@ -1,0 +1,151 @@
+//! The steps of `ci` and their commands.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context as _;
+use clap::ValueEnum;
+
+use crate::{
+    check::{self, File},
+    docker::NAMESPACE,
+    engine::Engine,
+    process::{Cmd, cmd},
+    task::Desk,
+};
+
+/// A part of `ci`, in the order in which they run: what needs no engine comes and fails first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub(crate) enum Step {
+    #[value(name = "rustfmt")]
+    Rustfmt,
+    #[value(name = "clippy")]
+    Clippy,
+    #[value(name = "unit and command tests")]
+    CargoTest,
+    #[value(name = "check")]
+    Check,
+    #[value(name = "linters")]
+    Linters,
+    #[value(name = "secrets")]
+    Secrets,
+    #[value(name = "quickstart")]
+    Quickstart,
+    #[value(name = "base image tests")]
+    BaseTests,
+    #[value(name = "script tests")]
+    ScriptTests,
+    #[value(name = "end to end")]
+    EndToEnd,
+}
+
+impl Step {
+    /// As in the table and for `--only`.
+    pub(crate) fn name(self) -> String {
+        let value = self.to_possible_value().expect("no step is left out");
+        value.get_name().to_owned()
+    }
+
+    pub(super) fn needs_engine(self) -> bool {
+        self >= Step::Quickstart
+    }
+
+    /// # Errors
+    /// A folder of the checkout cannot be read.
+    pub(super) fn cmds(self, desk: &Desk<'_>, engine: &Engine) -> anyhow::Result<Vec<Cmd>> {
+        let root = &desk.repo.root;
+        let exe = env::current_exe()?;
+        let docker = engine.docker.program.to_str().context("the docker CLI's path is UTF-8")?;
+        Ok(match self {
+            Step::Rustfmt => vec![cmd!(root, "cargo fmt --all --check")],
+            Step::Clippy => vec![cmd!(
+                root,
+                "cargo clippy --all-targets --test e2e --test secrets --test pre_commit --locked -- --deny warnings"
+            )],
+            Step::CargoTest => vec![cargo_test(root, &[])],
+            Step::Check => vec![
+                cmd!(root, "{exe} check"),
+                cmd!(root, "{exe} image-update --all --check"),
+                cmd!(root, "{exe} freeze --check --all"),
+            ],
+            Step::Linters => linters(desk, engine)?,
+            Step::Secrets => secrets(desk, engine)?,
+            Step::Quickstart => vec![cmd!(root, "{exe} quickstart")],
+            Step::BaseTests => vec![
+                cmd!(root, "python3 -m unittest discover --start-directory common/base/tests")
+                    .env("BASE_IMAGE", &format!("{NAMESPACE}/base:latest"))
+                    .env("DOCKER", docker),
+            ],
+            Step::ScriptTests => {
+                vec![cmd!(root, "common/image/tests/run").env("DOCKER", docker)]
+            }
+            Step::EndToEnd => vec![cargo_test(root, &["--test", "e2e"])],
+        })
+    }
+}
+
+/// Tests whose last lines, which are what `ci` shows of a failure, are messages and no backtraces.
+fn cargo_test(root: &Path, args: &[&str]) -> Cmd {
+    cmd!(root, "cargo test --locked {args...}").env("RUST_BACKTRACE", "0")
+}
+
+fn linters(desk: &Desk<'_>, engine: &Engine) -> anyhow::Result<Vec<Cmd>> {
+    let root = &desk.repo.root;
+    let tools = engine.target().join("tools");
+    let bin = tools.join("bin");
+    let (python, ruff) = (bin.join("python"), bin.join("ruff"));
+    let (shellcheck, hadolint) = (bin.join("shellcheck"), bin.join("hadolint"));
+    let pre_commit = bin.join("pre-commit");
+    let requirements = "xtask/tools.txt";
+    let Scripts { shell, dockerfiles } = scripts(desk)?;
+    Ok(vec![
+        cmd!(root, "python3 -m venv --clear {tools}"),
+        cmd!(root, "{python} -m pip install --quiet --require-hashes --requirement {requirements}"),
+        cmd!(root, "{shellcheck} {shell...}"),
+        cmd!(root, "{ruff} check"),
+        cmd!(root, "{ruff} format --check"),
+        cmd!(root, "{hadolint} {dockerfiles...}"),
+        cmd!(root, "{pre_commit} run --all-files"),
+        cargo_test(root, &["--test", "pre_commit"])
+            .env("PRE_COMMIT", &pre_commit.to_string_lossy()),
+    ])
+}
+
+/// The tasks about secrets with real tools: sops, aws and what stands for AWS come from PyPI.
+fn secrets(desk: &Desk<'_>, engine: &Engine) -> anyhow::Result<Vec<Cmd>> {
+    let root = &desk.repo.root;
+    let tools = engine.target().join("tools-secrets");
+    let bin = tools.join("bin");
+    let python = bin.join("python");
+    let requirements = "xtask/tools-secrets.txt";
+    let path = env::var("PATH").context("PATH is not set")?;
+    let path = format!("{}:{path}", bin.display());
+    Ok(vec![
+        cmd!(root, "python3 -m venv {tools}"),
+        cmd!(root, "{python} -m pip install --quiet --require-hashes --requirement {requirements}"),
+        cargo_test(root, &["--test", "secrets"]).env("PATH", &path),
+    ])
+}
+
+/// Files for the linters.
+struct Scripts {
+    shell: Vec<PathBuf>,
+    dockerfiles: Vec<PathBuf>,
+}
+
+fn scripts(desk: &Desk<'_>) -> anyhow::Result<Scripts> {
+    let facts = check::Facts::read(&desk.repo)?;
+    let is_shell = |it: &&File| {
+        it.path.extension().is_some_and(|it| it == "sh")
+            || it.text.lines().next().is_some_and(|it| it.starts_with("#!") && it.ends_with("sh"))
+    };
+    // A mission's parts are no Dockerfiles yet: what is generated from them is.
+    let is_dockerfile = |it: &&File| it.path.file_name().is_some_and(|it| it == "Dockerfile");
+    let paths = |files: Vec<&File>| files.iter().map(|it| it.path.clone()).collect();
+    Ok(Scripts {
+        shell: paths(facts.files.iter().filter(is_shell).collect()),
+        dockerfiles: paths(facts.files.iter().filter(is_dockerfile).collect()),
+    })
+}

@@ -1,0 +1,77 @@
+//! `ci` where it can have no engine of its own, and a part of it.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::TcpListener,
+    thread,
+};
+
+use expect_test::expect;
+
+use crate::checkout::Checkout;
+
+const STEP: &str = "common/image/tests/run";
+const ONLY: &[&str] = &["ci", "--only", "script tests"];
+
+/// No private engine is started, whoever runs this: what leads to loopback would not be found there.
+fn checkout() -> Checkout {
+    let mut checkout = Checkout::new();
+    checkout.script("../tools/mmdebstrap", "#!/bin/bash\n");
+    checkout.script(STEP, "#!/bin/bash\necho the tests, \"$DOCKER\"\n");
+    let host = host();
+    checkout.env("PIP_INDEX_URL", &format!("{host}/simple"));
+    checkout.env("DEBIAN_MIRROR", &format!("{host}/debian"));
+    checkout
+}
+
+/// A package index and a mirror that have everything, as far as `doctor` can see.
+fn host() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n");
+        }
+    });
+    format!("http://{address}")
+}
+
+#[test]
+fn the_default_engine_and_why() {
+    let checkout = checkout();
+    let done =
+        checkout.run(ONLY).status(0).says("engine: this machine's default; no private one: ");
+    assert!(done.stdout.contains("1 passed, 0 failed\na part only: "), "{}", done.stdout);
+    let log = checkout.read("target/xtask/logs/ci-script-tests.log");
+    assert!(log.contains("the tests, "), "{log}");
+}
+
+#[test]
+fn a_step_that_fails() {
+    let checkout = checkout();
+    checkout.script(STEP, "#!/bin/bash\necho why\nexit 7\n");
+    let done = checkout.run(&[ONLY, &["--engine", "default"]].concat()).status(1);
+    done.says("failed with status 7").says("why").never_says("engine: ");
+}
+
+#[test]
+fn no_private_engine() {
+    let done = checkout().run(&[ONLY, &["--engine", "private"]].concat()).status(3).did_nothing();
+    done.says("no private engine: ").says("fix: ").says("--engine default");
+}
+
+#[test]
+fn a_dry_run() {
+    let checkout = checkout();
+    let done = checkout.run(&[&["-n"], ONLY].concat()).status(0).did_nothing();
+    done.printed(&expect![[r#"
+        DOCKER=/bin/docker common/image/tests/run
+    "#]]);
+    assert!(!checkout.has("target/xtask/logs/ci-script-tests.log"));
+}
+
+#[test]
+fn an_unknown_step() {
+    checkout().run(&["ci", "--only", "scripts"]).status(2).says("script tests");
+}
