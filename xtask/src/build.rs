@@ -1,6 +1,7 @@
 //! Builds the images of a chain that are not there yet, each on the one before.
 
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
     path::PathBuf,
     time::{Duration, Instant},
@@ -14,7 +15,7 @@ use crate::{
     docker::{Builder, Image, ImageConfig, LABEL_INPUTS, LABEL_PARENT, NAMESPACE},
     engine::{Engine, Log},
     failure, files,
-    image::{self, Make, Parent, Reason, Recipe},
+    image::{self, Make, Parent, Pulled, Reason, Recipe},
     made::Made,
     process::{self, cmd},
 };
@@ -35,7 +36,7 @@ pub(crate) struct Built {
 pub(crate) struct Builds<'a> {
     engine: &'a Engine,
     images: Vec<Image>,
-    /// By inputs digest: chains of several missions begin alike.
+    /// By [`key`]: chains of several missions begin alike.
     done: BTreeMap<String, Built>,
     builder: Option<Builder>,
     missing: Missing,
@@ -78,18 +79,44 @@ impl<'a> Builds<'a> {
         if self.missing == Missing::TakeNewest {
             return Ok(vec![self.newest(chain)?]);
         }
+        let chain: &[Recipe] = &self.on_base(chain)?;
         let mut res: Vec<Built> = Vec::new();
         for recipe in chain {
-            let built = match self.done.get(&recipe.inputs) {
+            let key = key(chain, recipe);
+            let built = match self.done.get(&key) {
                 Some(built) => built.clone(),
                 None => self
                     .one(config, chain, recipe, res.last())
                     .with_context(|| format!("image {}", recipe.name))?,
             };
-            self.done.insert(recipe.inputs.clone(), built.clone());
+            self.done.insert(key, built.clone());
             res.push(built);
         }
         Ok(res)
+    }
+
+    /// Returns `chain` with the digest of the remote image that it starts from, which is pulled if it
+    /// is not there. A dry run, or a run that builds nothing, may not learn it.
+    fn on_base<'c>(&self, chain: &'c [Recipe]) -> anyhow::Result<Cow<'c, [Recipe]>> {
+        let Some(pulled) = image::pulled(chain) else { return Ok(Cow::Borrowed(chain)) };
+        let reference = &pulled.reference;
+        let docker = &self.engine.docker;
+        let is_tag = !reference.contains('@');
+        let refreshes = self.missing == Missing::Refresh && is_tag;
+        // What a tag names now need not be what was built on.
+        let may_pull = self.missing != Missing::Refuse || !is_tag;
+        let mut present = docker.image(reference)?;
+        if may_pull && (present.is_none() || refreshes) {
+            let mut log = self.engine.log("pull")?;
+            let platform = chain[0].platform.to_string();
+            self.engine
+                .talk(&docker.cmd(["pull", "--platform", &platform, reference]), &mut log)?;
+            present = docker.image(reference)?;
+            if present.is_none() && !self.engine.dry_run {
+                bail!("{reference} was pulled, but is not on the engine");
+            }
+        }
+        Ok(image::on_base(chain, present.as_ref()))
     }
 
     /// The newest image of the mission at the end of `chain`.
@@ -134,30 +161,21 @@ impl<'a> Builds<'a> {
         Ok(Built { name, image, reference, reason, time: started.elapsed() })
     }
 
-    /// The image that `recipe` is built on; a pulled one is fetched if it is not there.
+    /// The image that `recipe` is built on.
     fn parent(&self, recipe: &Recipe, previous: Option<&Built>) -> anyhow::Result<ParentImage> {
-        let remote = match &recipe.parent {
-            Parent::None => return Ok(ParentImage::default()),
+        Ok(match &recipe.parent {
+            Parent::None => ParentImage::default(),
             Parent::Previous => {
                 let built = previous.context("a chain starts with an image of its own")?;
                 let reference = built.reference.clone();
-                return Ok(ParentImage { id: built.image.id.clone(), reference });
+                ParentImage { id: built.image.id.clone(), reference }
             }
-            Parent::Pulled(remote) => remote,
-        };
-        let docker = &self.engine.docker;
-        let present = docker.image(remote)?;
-        if present.is_none() || (self.missing == Missing::Refresh && !remote.contains('@')) {
-            let mut log = self.engine.log("pull")?;
-            let platform = recipe.platform.to_string();
-            self.engine.talk(&docker.cmd(["pull", "--platform", &platform, remote]), &mut log)?;
-        }
-        let id = match docker.image(remote)? {
-            Some(image) => image.id,
-            None if self.engine.dry_run => UNKNOWN_ID.to_owned(),
-            None => bail!("{remote} was pulled, but is not on the engine"),
-        };
-        Ok(ParentImage { id, reference: remote.clone() })
+            Parent::Pulled(Pulled { reference, .. }) => {
+                let present = self.engine.docker.image(reference)?;
+                let id = present.map_or(UNKNOWN_ID.to_owned(), |it| it.id);
+                ParentImage { id, reference: reference.clone() }
+            }
+        })
     }
 
     fn make(&mut self, step: &Step<'_>, reason: Reason) -> anyhow::Result<Image> {
@@ -251,12 +269,8 @@ impl<'a> Builds<'a> {
         Ok(match step.recipe.name.as_str() {
             "base" | "registry" => vec![("ROOTFS", parent)],
             "common" => {
-                let digest = match image::base_digest(step.chain) {
-                    Some(digest) => Some(digest),
-                    None if self.engine.dry_run => None,
-                    None => self.repo_digest(&parent)?,
-                };
-                let digest = digest.unwrap_or_else(|| "unknown".to_owned());
+                let digest = image::base_digest(step.chain);
+                let digest = digest.unwrap_or_else(|| "<digest>".to_owned());
                 vec![("BASE_IMAGE", parent), ("BASE_DIGEST", digest)]
             }
             _ => {
@@ -266,20 +280,19 @@ impl<'a> Builds<'a> {
         })
     }
 
-    /// The registry's digest of a pulled image.
-    fn repo_digest(&self, reference: &str) -> anyhow::Result<Option<String>> {
-        let format = "{{range .RepoDigests}}{{println .}}{{end}}";
-        let cmd = self.engine.docker.cmd(["image", "inspect", "--format", format, reference]);
-        let text = process::read(&cmd)?;
-        Ok(text.lines().find_map(|it| Some(it.split_once('@')?.1.to_owned())))
-    }
-
     fn builder(&mut self, config: &Config) -> anyhow::Result<Builder> {
         if self.builder.is_none() {
             self.builder = Some(self.engine.docker.builder(config.docker.as_deref())?);
         }
         self.builder.clone().context("a builder was just found")
     }
+}
+
+/// Returns what the image of `recipe` is known by within a run.
+fn key(chain: &[Recipe], recipe: &Recipe) -> String {
+    let unknown = recipe.inputs == image::UNKNOWN_INPUTS;
+    let base = image::pulled(chain).filter(|_| unknown).map_or("", |it| &it.reference);
+    format!("{} {} {base}", recipe.name, recipe.inputs)
 }
 
 fn import_failed(err: anyhow::Error, log: &Log) -> anyhow::Error {
@@ -343,6 +356,7 @@ fn unknown_image() -> Image {
     Image {
         id: UNKNOWN_ID.to_owned(),
         repo_tags: None,
+        repo_digests: None,
         size: 0,
         created: String::new(),
         config: ImageConfig::default(),

@@ -4,7 +4,7 @@ use std::{fmt, path::PathBuf, str::FromStr};
 
 use anyhow::{Context as _, anyhow, bail};
 
-use crate::settings::Settings;
+use crate::settings::{Setting, Settings};
 
 /// What the settings mean, in types. Built by [`Config::new`] alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,8 +14,10 @@ pub(crate) struct Config {
     pub(crate) environment: String,
     pub(crate) mode: Mode,
     pub(crate) base: Base,
-    /// A pulled root file system for the embedded base, by digest.
+    /// A pulled root file system for the embedded base.
     pub(crate) debian_image: Option<String>,
+    /// What a frozen build refuses.
+    pub(crate) unpinned: Option<Unpinned>,
     pub(crate) registry: Registry,
     pub(crate) image_tag: String,
     pub(crate) common_tag: String,
@@ -97,12 +99,13 @@ impl Config {
     pub(crate) fn new(settings: &Settings) -> anyhow::Result<Config> {
         let text = |name: &str| settings[name].value.clone();
         let some = |name: &str| Some(text(name)).filter(|it| !it.is_empty());
-        let config = Config {
+        Ok(Config {
             mission: typed(settings, "DEPLOYMENT_NAME", required)?,
             environment: typed(settings, "ENVIRONMENT", environment)?,
             mode: typed(settings, "USE_FROZEN", Mode::from_str)?,
             base: typed(settings, "BASE_IMAGE", Base::from_str)?,
-            debian_image: typed(settings, "DEBIAN_IMAGE", optional(by_digest))?,
+            debian_image: typed(settings, "DEBIAN_IMAGE", optional(image))?,
+            unpinned: unpinned(settings),
             registry: typed(settings, "REGISTRY", Registry::from_str)?,
             image_tag: typed(settings, "IMAGE_TAG", tag)?,
             common_tag: typed(settings, "COMMON_TAG", tag)?,
@@ -134,22 +137,29 @@ impl Config {
                 anyhow!("SECRETS_REPO ({}): {err}", settings["SECRETS_REPO"].origin)
             })?,
             secrets_role: typed(settings, "SECRETS_ROLE_ARN", optional(role))?,
-        };
-        config.check_base(settings)?;
-        Ok(config)
+        })
     }
+}
 
-    /// LESSONS of earlier systems: a frozen image on a floating base was not frozen at all.
-    fn check_base(&self, settings: &Settings) -> anyhow::Result<()> {
-        let Base::Remote(reference) = &self.base else { return Ok(()) };
-        if self.mode == Mode::Frozen && by_digest(reference).is_err() {
-            bail!(
-                "BASE_IMAGE={reference} ({}): a frozen build needs the base by digest; write {reference}@sha256:<digest>, or set USE_FROZEN=0",
-                settings["BASE_IMAGE"].origin
-            );
-        }
-        Ok(())
-    }
+/// Returns the setting that names the image below all others, if it does so by a tag, which may move.
+/// LESSONS of earlier systems: a frozen image on a floating base was not frozen at all.
+fn unpinned(settings: &Settings) -> Option<Unpinned> {
+    let setting = match settings["BASE_IMAGE"].value.as_str() {
+        "local" => "DEBIAN_IMAGE",
+        _ => "BASE_IMAGE",
+    };
+    let Setting { value, origin } = &settings[setting];
+    let is_tag = !value.is_empty() && !value.contains('@');
+    is_tag.then(|| Unpinned { setting, reference: value.clone(), origin: origin.clone() })
+}
+
+/// A setting with an image that is named by a tag.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Unpinned {
+    pub(crate) setting: &'static str,
+    pub(crate) reference: String,
+    /// Where the setting comes from.
+    pub(crate) origin: String,
 }
 
 impl Mode {
@@ -180,7 +190,7 @@ impl FromStr for Base {
     fn from_str(text: &str) -> anyhow::Result<Base> {
         match required(text)?.as_str() {
             "local" => Ok(Base::Embedded),
-            _ => Ok(Base::Remote(text.to_owned())),
+            _ => Ok(Base::Remote(image(text)?)),
         }
     }
 }
@@ -285,14 +295,16 @@ fn tag(text: &str) -> anyhow::Result<String> {
     Ok(text.to_owned())
 }
 
-/// A reference that names exactly one image.
-fn by_digest(text: &str) -> anyhow::Result<String> {
-    let digest = text.rsplit_once("@sha256:").map(|(_, hex)| hex);
-    let is_hex = |hex: &str| hex.len() == 64 && hex.bytes().all(|it| it.is_ascii_hexdigit());
-    if !digest.is_some_and(is_hex) {
-        bail!("it needs a digest, as in debian:trixie-slim@sha256:<64 hex digits>");
+/// An image reference; its digest, if it has one, is whole.
+fn image(text: &str) -> anyhow::Result<String> {
+    let is_digest = |it: &str| {
+        let hex = it.strip_prefix("sha256:").unwrap_or_default();
+        hex.len() == 64 && hex.bytes().all(|it| it.is_ascii_hexdigit())
+    };
+    if text.split_once('@').is_some_and(|(_, it)| !is_digest(it)) {
+        bail!("expected a digest after `@`, as in debian:trixie-slim@sha256:<64 hex digits>");
     }
-    Ok(text.to_owned())
+    required(text)
 }
 
 #[cfg(test)]

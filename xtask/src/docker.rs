@@ -58,6 +58,9 @@ pub(crate) struct Image {
     pub(crate) id: String,
     #[serde(default)]
     pub(crate) repo_tags: Option<Vec<String>>,
+    /// Under which repositories and digests registries have it.
+    #[serde(default)]
+    pub(crate) repo_digests: Option<Vec<String>>,
     /// Bytes.
     pub(crate) size: u64,
     /// RFC 3339.
@@ -89,6 +92,15 @@ impl Image {
         self.config.labels.as_ref()?.get(name).map(String::as_str)
     }
 
+    /// Returns the digest by which the registry of `reference` has it.
+    pub(crate) fn repo_digest(&self, reference: &str) -> Option<&str> {
+        let known: Vec<(&str, &str)> =
+            self.repo_digests.iter().flatten().filter_map(|it| it.split_once('@')).collect();
+        let repository = familiar(repository(reference));
+        let same = known.iter().find(|(name, _)| familiar(name) == repository);
+        same.or(known.first()).map(|(_, digest)| *digest)
+    }
+
     /// The image's health check as an argument array; `None` without one.
     pub(crate) fn health(&self) -> Option<Vec<String>> {
         let test = self.config.healthcheck.as_ref()?.test.as_ref()?;
@@ -100,6 +112,19 @@ impl Image {
             _ => None,
         }
     }
+}
+
+/// Returns a reference without tag and digest.
+fn repository(reference: &str) -> &str {
+    let name = reference.split('@').next().unwrap_or_default();
+    let path = name.rfind('/').map_or(0, |at| at + 1);
+    name[path..].rfind(':').map_or(name, |at| &name[..path + at])
+}
+
+/// Returns a repository as docker prints it.
+fn familiar(repository: &str) -> &str {
+    let short = repository.strip_prefix("docker.io/").unwrap_or(repository);
+    short.strip_prefix("library/").unwrap_or(short)
 }
 
 /// A manifest in a registry.

@@ -1,6 +1,7 @@
 //! What each image is made from, and whether one on the engine is that image already. Pure.
 
 use std::{
+    borrow::Cow,
     collections::BTreeSet,
     path::{Path, PathBuf},
 };
@@ -42,8 +43,23 @@ pub(crate) enum Parent {
     None,
     /// The recipe before it in the same chain.
     Previous,
-    /// An image of others, by reference.
-    Pulled(String),
+    Pulled(Pulled),
+}
+
+/// An image of others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Pulled {
+    pub(crate) reference: String,
+    /// Of its manifest, or the id of one that was built on this machine; `None` for a tag until the
+    /// engine was asked.
+    pub(crate) digest: Option<String>,
+}
+
+impl Pulled {
+    fn new(reference: &str) -> Pulled {
+        let digest = reference.split_once('@').map(|(_, it)| it.to_owned());
+        Pulled { reference: reference.to_owned(), digest }
+    }
 }
 
 /// The text files that recipes are made of, as read from the working tree.
@@ -68,7 +84,7 @@ pub(crate) struct MissionParts {
 /// The recipes up to the embedded base or the reference of a remote one.
 fn base_chain(config: &Config, platform: Platform, parts: &Parts) -> (Vec<Recipe>, Parent) {
     match &config.base {
-        Base::Remote(reference) => (Vec::new(), Parent::Pulled(reference.clone())),
+        Base::Remote(reference) => (Vec::new(), Parent::Pulled(Pulled::new(reference))),
         Base::Embedded => {
             let (mut chain, parent) = rootfs_chain(config, platform, parts);
             chain.push(recipe("base", &parts.base, parent, platform, None, chain.last()));
@@ -80,7 +96,7 @@ fn base_chain(config: &Config, platform: Platform, parts: &Parts) -> (Vec<Recipe
 /// The recipes of the root file system or the reference of a pulled one.
 fn rootfs_chain(config: &Config, platform: Platform, parts: &Parts) -> (Vec<Recipe>, Parent) {
     if let Some(reference) = &config.debian_image {
-        return (Vec::new(), Parent::Pulled(reference.clone()));
+        return (Vec::new(), Parent::Pulled(Pulled::new(reference)));
     }
     let rootfs = (String::new(), parts.rootfs.clone());
     let mut rootfs = recipe("rootfs", &rootfs, Parent::None, platform, None, None);
@@ -135,35 +151,85 @@ fn recipe(
     mode: Option<Mode>,
     previous: Option<&Recipe>,
 ) -> Recipe {
-    let parent_inputs = match &parent {
-        Parent::None => "",
-        Parent::Previous => previous.map_or("", |it| it.inputs.as_str()),
-        Parent::Pulled(reference) => reference,
-    };
-    let mut hasher = blake3::Hasher::new();
-    let mode_flag = mode.map_or("", Mode::flag);
-    for field in ["inputs 1", dockerfile, parent_inputs, mode_flag, &platform.to_string()] {
-        hasher.update(&(field.len() as u64).to_le_bytes());
-        hasher.update(field.as_bytes());
-    }
-    context.hash(&mut hasher);
-    Recipe {
+    let mut res = Recipe {
         name: name.to_owned(),
         make: Make::Build(dockerfile.clone()),
         parent,
         platform,
         mode,
         context: context.clone(),
-        inputs: hasher.finalize().to_hex().to_string(),
+        inputs: String::new(),
+    };
+    res.inputs = res.digest(previous);
+    res
+}
+
+/// Inputs digest of what is built on a remote image that is not on the engine.
+pub(crate) const UNKNOWN_INPUTS: &str = "<inputs>";
+
+impl Recipe {
+    /// Returns the digest over all of it, and its parent's. How a remote image is named is no part
+    /// of it: a tag and the digest behind it give the same.
+    fn digest(&self, previous: Option<&Recipe>) -> String {
+        let parent = match &self.parent {
+            Parent::None => "",
+            Parent::Previous => previous.map_or("", |it| it.inputs.as_str()),
+            Parent::Pulled(pulled) => pulled.digest.as_deref().unwrap_or(UNKNOWN_INPUTS),
+        };
+        if parent == UNKNOWN_INPUTS {
+            return parent.to_owned();
+        }
+        let dockerfile = match &self.make {
+            Make::Import => "",
+            Make::Build(text) => text,
+        };
+        let mut hasher = blake3::Hasher::new();
+        let mode = self.mode.map_or("", Mode::flag);
+        for field in ["inputs 1", dockerfile, parent, mode, &self.platform.to_string()] {
+            hasher.update(&(field.len() as u64).to_le_bytes());
+            hasher.update(field.as_bytes());
+        }
+        self.context.hash(&mut hasher);
+        hasher.finalize().to_hex().to_string()
     }
 }
 
+/// Returns the remote image that `chain` starts from.
+pub(crate) fn pulled(chain: &[Recipe]) -> Option<&Pulled> {
+    match &chain.first()?.parent {
+        Parent::Pulled(pulled) => Some(pulled),
+        _ => None,
+    }
+}
+
+/// Returns `chain` with the digest of `base`, the remote image that it starts from.
+pub(crate) fn on_base<'a>(chain: &'a [Recipe], base: Option<&Image>) -> Cow<'a, [Recipe]> {
+    match (pulled(chain), base) {
+        (Some(Pulled { reference, digest: None }), Some(image)) => {
+            Cow::Owned(with_digest(chain, image.repo_digest(reference).unwrap_or(&image.id)))
+        }
+        _ => Cow::Borrowed(chain),
+    }
+}
+
+fn with_digest(chain: &[Recipe], digest: &str) -> Vec<Recipe> {
+    let mut res: Vec<Recipe> = Vec::new();
+    for mut recipe in chain.iter().cloned() {
+        if let Parent::Pulled(pulled) = &mut recipe.parent {
+            pulled.digest = Some(digest.to_owned());
+        }
+        recipe.inputs = recipe.digest(res.last());
+        res.push(recipe);
+    }
+    res
+}
+
 /// What a frozen spec names the base by: a remote one's digest, the embedded one's recipe.
-/// `None` for a remote base that is named by a tag.
+/// `None` for a remote base that is named by a tag, until the engine was asked.
 pub(crate) fn base_digest(chain: &[Recipe]) -> Option<String> {
     let common = chain.iter().find(|it| it.name == "common")?;
     match &common.parent {
-        Parent::Pulled(reference) => reference.split_once('@').map(|(_, it)| it.to_owned()),
+        Parent::Pulled(pulled) => pulled.digest.clone(),
         _ => chain.iter().find(|it| it.name == "base").map(|it| {
             let hex =
                 Sha256::digest(&it.inputs).iter().map(|it| format!("{it:02x}")).collect::<String>();

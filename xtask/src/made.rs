@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     config::Mode,
     files,
-    image::{Make, Parent, Recipe},
+    image::{Make, Parent, Pulled, Recipe},
     repo::Repo,
 };
 
@@ -71,8 +71,8 @@ fn parts(recipe: &Recipe) -> BTreeMap<String, String> {
     if let Make::Build(dockerfile) = &recipe.make {
         res.insert("its Dockerfile".to_owned(), digest(dockerfile));
     }
-    if let Parent::Pulled(reference) = &recipe.parent {
-        res.insert("BASE_IMAGE".to_owned(), digest(reference));
+    if let Parent::Pulled(Pulled { reference, digest: known }) = &recipe.parent {
+        res.insert("BASE_IMAGE".to_owned(), digest(known.as_ref().unwrap_or(reference)));
     }
     res.insert("PLATFORM".to_owned(), recipe.platform.to_string());
     res

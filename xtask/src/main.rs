@@ -13,6 +13,7 @@ mod tree;
 mod dockerfile;
 mod context;
 mod image;
+mod pinning;
 mod made;
 mod tests_of_mission;
 mod frozen;

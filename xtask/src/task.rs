@@ -48,7 +48,7 @@ use crate::{
     failure::{self, Failure},
     frozen,
     image::{self, MissionParts, Parts, Recipe},
-    private, process,
+    pinning, private, process,
     repo::{self, Mission, Repo},
     settings::Sources,
     tree,
@@ -194,6 +194,18 @@ impl<'a> Desk<'a> {
             ui: self.ui,
             dry_run: self.cli.dry_run,
         })
+    }
+
+    /// Refuses frozen builds on a tag; a dry run only says so.
+    ///
+    /// # Errors
+    /// A base is not named by digest.
+    pub(crate) fn require_digests(&self, engine: &Engine, named: &[Named]) -> anyhow::Result<()> {
+        match pinning::require(&engine.docker, named.iter().map(|it| &it.config)) {
+            Err(refusal) if self.cli.dry_run => self.ui.say(format!("warning: {refusal}")),
+            res => res.map_err(failure::request)?,
+        }
+        Ok(())
     }
 
     /// Reads all that the images of the missions are made from.

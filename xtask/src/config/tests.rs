@@ -29,13 +29,15 @@ fn string_flag() {
 
 #[test]
 fn frozen_floats() {
-    check(
-        &["BASE_IMAGE=quay.io/jupyter/scipy-notebook:2026-11-01"],
-        expect![
-            "BASE_IMAGE=quay.io/jupyter/scipy-notebook:2026-11-01 (--set): a frozen build needs the base by digest; write quay.io/jupyter/scipy-notebook:2026-11-01@sha256:<digest>, or set USE_FROZEN=0"
-        ],
-    );
-    check(&["BASE_IMAGE=quay.io/jupyter/scipy-notebook:2026-11-01", "USE_FROZEN=0"], expect![[""]]);
+    let unpinned = |set: &[&str]| {
+        config(set).unwrap().unpinned.map(|it| format!("{}={}", it.setting, it.reference))
+    };
+    let digest = format!("@sha256:{}", "a".repeat(64));
+    assert_eq!(unpinned(&[]), None);
+    assert_eq!(unpinned(&["BASE_IMAGE=x:1"]).as_deref(), Some("BASE_IMAGE=x:1"));
+    assert_eq!(unpinned(&[&format!("BASE_IMAGE=x:1{digest}")]), None);
+    assert_eq!(unpinned(&["DEBIAN_IMAGE=d:13"]).as_deref(), Some("DEBIAN_IMAGE=d:13"));
+    assert_eq!(unpinned(&[&format!("BASE_IMAGE=x{digest}"), "DEBIAN_IMAGE=d:13"]), None);
 }
 
 #[test]
@@ -55,9 +57,9 @@ fn wrong_values() {
     );
     check(&["IMAGE_RUN_PARS='a"], expect!["IMAGE_RUN_PARS='a (--set): missing closing quote"]);
     check(
-        &["DEBIAN_IMAGE=debian:13"],
+        &["DEBIAN_IMAGE=debian@sha256:13"],
         expect![
-            "DEBIAN_IMAGE=debian:13 (--set): it needs a digest, as in debian:trixie-slim@sha256:<64 hex digits>"
+            "DEBIAN_IMAGE=debian@sha256:13 (--set): expected a digest after `@`, as in debian:trixie-slim@sha256:<64 hex digits>"
         ],
     );
     check(

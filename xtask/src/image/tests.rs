@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use super::{Parent, Reason, Recipe, find, tag};
+use super::{Parent, Pulled, Reason, Recipe, UNKNOWN_INPUTS, base_digest, find, on_base, tag};
 use crate::{
     config::Platform,
     context::{Context, Entry},
@@ -19,6 +19,7 @@ fn image(id: &str, inputs: &str, parent: &str) -> Image {
     Image {
         id: format!("sha256:{id}"),
         repo_tags: Some(vec![format!("science-platform/hello:{}", tag(inputs, id))]),
+        repo_digests: None,
         size: 0,
         created: "2026-11-22T10:00:00Z".to_owned(),
         config: ImageConfig {
@@ -59,4 +60,31 @@ fn the_inputs_digest_depends_on_the_context() {
 #[test]
 fn the_immutable_tag_has_both_identities() {
     assert_eq!(tag("0123456789abcdef", "sha256:fedcba9876543210"), "0123456789ab-fedcba987654");
+}
+
+/// Issue 10, defect 8: the reference's text was digested.
+#[test]
+fn a_remote_base_counts_by_its_digest() {
+    let digest = format!("sha256:{}", "a".repeat(64));
+    let chain = |reference: &str| {
+        let parts = ("FROM x".to_owned(), Context { entries: BTreeMap::new() });
+        let parent = Parent::Pulled(Pulled::new(reference));
+        let common = super::recipe("common", &parts, parent, Platform::Amd64, None, None);
+        let own = Parent::Previous;
+        let hello = super::recipe("hello", &parts, own, Platform::Amd64, None, Some(&common));
+        vec![common, hello]
+    };
+    let inputs = |chain: &[Recipe]| chain.iter().map(|it| it.inputs.clone()).collect::<Vec<_>>();
+    let mut base = image("c", "", "");
+    base.repo_digests = Some(vec![format!("other@sha256:1"), format!("debian@{digest}")]);
+    for tag in ["debian:13", "docker.io/library/debian:13", "docker.io/debian"] {
+        let by_tag = chain(tag);
+        assert_eq!(inputs(&by_tag), [UNKNOWN_INPUTS; 2]);
+        let known = on_base(&by_tag, Some(&base));
+        assert_eq!(inputs(&known), inputs(&chain(&format!("{tag}@{digest}"))));
+        assert_eq!(base_digest(&known), Some(digest.clone()));
+    }
+    base.repo_digests = None;
+    let known = on_base(&chain("mine"), Some(&base)).into_owned();
+    assert_eq!(base_digest(&known), Some(base.id));
 }

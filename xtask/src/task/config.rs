@@ -1,25 +1,31 @@
 //! `config`: each setting, its value and where it came from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context as _;
 
 use crate::{
     cli::Missions,
-    config::Config,
-    failure,
+    docker::Docker,
+    failure, pinning,
     settings::{NAMES, Setting},
     task::Desk,
     ui,
 };
 
 pub(crate) fn run(desk: &Desk<'_>, missions: &Missions) -> anyhow::Result<u8> {
-    let mut by_mission = BTreeMap::new();
+    let (mut by_mission, mut unpinned) = (BTreeMap::new(), BTreeSet::new());
     for it in desk.named(missions).map_err(failure::request)? {
         let (mut settings, _) = desk.sources.evaluate(Some(&it.mission.name))?;
-        Config::new(&settings).map_err(failure::request)?;
+        unpinned.extend(it.config.unpinned.map(|found| (found, it.config.docker)));
         settings.values_mut().for_each(|it| it.value = without_password(&it.value));
         by_mission.insert(it.mission.name, settings);
+    }
+    for (it, docker) in &unpinned {
+        let docker = Docker::find(docker.as_deref(), &desk.repo.root).ok();
+        let what =
+            format!("{}={} is not by digest, which frozen builds need", it.setting, it.reference);
+        desk.ui.say(format!("{what}\n{}", pinning::hint(docker.as_ref(), it)));
     }
     if desk.cli.json {
         println!(

@@ -11,6 +11,7 @@ use crate::{
     failure,
     image::{self, Parent, Reason, Recipe},
     made::Made,
+    pinning,
     receipt::Receipt,
     registry,
     task::{Chosen, Desk},
@@ -36,6 +37,9 @@ pub(crate) fn run(desk: &Desk<'_>, missions: &Missions) -> anyhow::Result<u8> {
     let chosen = desk.choose(&engine, named)?;
     let images = engine.docker.images()?;
     let mut rows: Vec<Row> = Vec::new();
+    for unpinned in pinning::refused(chosen.iter().map(|it| &it.config)) {
+        desk.ui.say(pinning::refusal(Some(&engine.docker), &unpinned));
+    }
     for it in &chosen {
         for row in of_mission(&engine, it, &images)? {
             if !rows.iter().any(|known| (&known.image, known.work) == (&row.image, row.work)) {
@@ -50,7 +54,11 @@ fn of_mission(engine: &Engine, chosen: &Chosen, images: &[Image]) -> anyhow::Res
     let mut res = Vec::new();
     // The id of the image below, while nothing has to be built.
     let mut below = Some(String::new());
-    for recipe in &chosen.chain {
+    let base = match image::pulled(&chosen.chain) {
+        Some(pulled) => engine.docker.image(&pulled.reference)?,
+        None => None,
+    };
+    for recipe in image::on_base(&chosen.chain, base.as_ref()).iter() {
         let (row, image) = build(engine, recipe, below.as_deref(), images)?;
         res.push(row);
         below = image.map(|it| it.id.clone());
@@ -72,7 +80,7 @@ fn build<'a>(
     images: &'a [Image],
 ) -> anyhow::Result<(Row, Option<&'a Image>)> {
     let parent = match (&recipe.parent, below) {
-        (Parent::Pulled(remote), _) => engine.docker.image(remote)?.map(|it| it.id),
+        (Parent::Pulled(pulled), _) => engine.docker.image(&pulled.reference)?.map(|it| it.id),
         (_, below) => below.map(str::to_owned),
     };
     let last = Made::read(&engine.repo, recipe)?;

@@ -35,6 +35,7 @@ pub(crate) fn run(desk: &Desk<'_>, args: &cli::Freeze) -> anyhow::Result<u8> {
     if args.verify {
         verify::require_frozen(desk, &selected, &named).map_err(failure::request)?;
     }
+    desk.require_digests(&engine, &named)?;
     let chosen = choose(desk, &engine, named)?;
     let missing = if args.refresh { Missing::Refresh } else { Missing::Build };
     let mut builds = Builds::new(&engine, missing)?;

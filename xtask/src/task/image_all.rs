@@ -70,7 +70,11 @@ fn run(desk: &Desk<'_>, missions: &Missions, request: &Request) -> anyhow::Resul
     let named = desk.named(missions).map_err(failure::request)?;
     let engine = desk.engine(&named[0].config)?;
     let _lock = desk.lock()?;
-    if matches!(request.missing, Missing::Build | Missing::Refresh) && !desk.cli.dry_run {
+    let builds = matches!(request.missing, Missing::Build | Missing::Refresh);
+    if builds {
+        desk.require_digests(&engine, &named)?;
+    }
+    if builds && !desk.cli.dry_run {
         let missions: Vec<&Mission> = named.iter().map(|it| &it.mission).collect();
         image_update::write(&desk.repo, &image_update::updates(&desk.repo, &missions)?)?;
     }

@@ -16,7 +16,7 @@ use crate::{
     docker::LABEL_INPUTS,
     engine::Engine,
     failure, files,
-    image::{Parent, Recipe},
+    image::{self, Recipe},
     junit,
     page::{self, Image, Notebook, Page, Section},
     receipt::Receipt,
@@ -90,10 +90,7 @@ const NO_NOTEBOOKS: &str = "The tests did not run here, or another image was tes
 
 /// The remote image at the chain's start.
 fn starts_from(chain: &[Recipe]) -> Option<String> {
-    match &chain.first()?.parent {
-        Parent::Pulled(reference) => Some(reference.clone()),
-        _ => None,
-    }
+    image::pulled(chain).map(|it| it.reference.clone())
 }
 
 /// The executed notebooks of the receipt's tests, as the last run left them.

@@ -195,6 +195,46 @@ fn a_pulled_base() {
     checkout.run(&["image-build"]).status(1).says("not found");
 }
 
+/// Issue 10, defect 8: naming the digest of the base that was there built everything again.
+#[test]
+fn a_base_by_tag_and_then_by_digest() {
+    let mut checkout = Checkout::new();
+    let (tag, digest) = ("quay.io/jupyter/base:2026", format!("sha256:{}", "b".repeat(64)));
+    checkout.state("state.json", &format!(
+        r#"{{"images":[],"containers":[],"clock":0,"registry":{{"{tag}":{{"digest":"{digest}","config":"sha256:{}"}}}}}}"#,
+        "c".repeat(64),
+    ));
+    checkout.env("BASE_IMAGE", tag);
+    let done = checkout.run(&["image-build", "--floating"]).status(0);
+    done.called(&format!("pull --platform linux/amd64 {tag}")).called("BASE_DIGEST=sha256:…");
+    checkout.run(&["image-build", "--floating"]).status(0).did_nothing();
+    let fix = format!("    fix: BASE_IMAGE={tag}@sha256:…\n");
+    checkout.run(&["config"]).status(0).says(&fix);
+    checkout.run(&["image-build"]).status(2).did_nothing().says(&fix);
+    checkout.env("BASE_IMAGE", &format!("{tag}@{digest}"));
+    checkout.run(&["image-build", "--floating"]).status(0).did_nothing();
+    let done = checkout.run(&["--json", "explain", "--floating"]).status(0);
+    assert_eq!(done.json()[0]["because"], "nothing changed");
+    checkout.run(&["config"]).status(0).never_says("by digest");
+    let done = checkout.run(&["image-build"]).status(0);
+    done.called("build/hello").never_called("build/common");
+}
+
+/// What was built on this machine has no digest but its id.
+#[test]
+fn a_base_that_no_registry_has() {
+    let mut checkout = Checkout::new();
+    let id = format!("sha256:{}", "c".repeat(64));
+    checkout.state("state.json", &format!(
+        r#"{{"images":[{{"id":"{id}","tags":["mine:1"],"repo_digest":null,"labels":{{}},"created":0,"tests":[]}}],"containers":[],"clock":0,"registry":{{}}}}"#
+    ));
+    checkout.env("BASE_IMAGE", "mine:1");
+    let done = checkout.run(&["image-build", "--floating"]).status(0).never_called("pull");
+    let common = done.calls.iter().find(|it| it.line().contains("BASE_DIGEST=")).unwrap();
+    assert!(common.line().contains(&format!("BASE_DIGEST={id}")));
+    checkout.run(&["config"]).status(0).says("push it to a registry");
+}
+
 #[test]
 fn images_are_named_after_what_they_are() {
     let checkout = Checkout::new();

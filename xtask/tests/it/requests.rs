@@ -132,10 +132,54 @@ fn shell_code_in_setup_env() {
 fn frozen_floats() {
     let checkout = Checkout::new();
     let base = "BASE_IMAGE=quay.io/jupyter/scipy-notebook:latest";
-    let done = checkout.run(&["--set", base, "image-all"]).status(2).did_nothing();
-    done.says("a frozen build needs the base by digest");
+    for task in ["image-build", "image-all", "freeze --verify"] {
+        let args = [&["--set", base], task.split(' ').collect::<Vec<_>>().as_slice()].concat();
+        let done = checkout.run(&args).status(2).did_nothing();
+        let done = done.says("a frozen build needs the base").says(&format!("{base} (--set)"));
+        done.says("docker pull quay.io/jupyter/scipy-notebook:latest");
+    }
     let done = checkout.run(&["--set", "DEBIAN_IMAGE=debian:trixie-slim", "image-all"]).status(2);
-    done.says("DEBIAN_IMAGE=debian:trixie-slim (--set): it needs a digest").did_nothing();
+    done.says("DEBIAN_IMAGE=debian:trixie-slim (--set): a frozen build needs").did_nothing();
+    let done = checkout.run(&["--set", "BASE_IMAGE=a@sha256:12", "config"]).status(2);
+    done.says("expected a digest after `@`");
+    let done = checkout.run(&["-n", "--set", base, "image-build"]).status(0).did_nothing();
+    let done = done.says("warning: BASE_IMAGE=").says("a frozen build needs the base by digest");
+    assert!(done.stdout.contains("science-platform.inputs=<inputs>"), "{}", done.stdout);
+    assert!(done.stdout.contains("BASE_DIGEST=<digest>"), "{}", done.stdout);
+}
+
+/// Issue 10, defect 8: tasks that build nothing were refused, too.
+#[test]
+fn a_base_by_tag_refuses_builds_only() {
+    for setting in ["BASE_IMAGE=quay.io/jupyter/base:2026", "DEBIAN_IMAGE=debian:trixie-slim"] {
+        let mut checkout = Checkout::new();
+        checkout.git();
+        checkout.run(&["image-update"]).status(0);
+        for task in ["config", "list", "check", "explain", "why python"] {
+            let args: Vec<&str> = task.split(' ').collect();
+            checkout.run(&[&["--set", setting], args.as_slice()].concat()).did_nothing().status(0);
+        }
+        let done = checkout.run(&["--set", setting, "explain"]).status(0);
+        done.says("a frozen build needs the base by digest");
+        for task in [
+            "freeze --check",
+            "diff hello",
+            "when python",
+            "report",
+            "image-test",
+            "image-exec true",
+        ] {
+            let args: Vec<&str> = task.split(' ').collect();
+            let done = checkout.run(&[&["--set", setting], args.as_slice()].concat());
+            done.did_nothing().never_says("by digest");
+        }
+        // Without an engine, and without docker.
+        checkout.fail("image inspect", 1, "Cannot connect to the Docker daemon");
+        let done = checkout.run(&["--set", setting, "config"]).status(0);
+        done.says("docker image inspect --format '{{index .RepoDigests 0}}' ");
+        checkout.path(&["tools"]);
+        checkout.run(&["--set", setting, "config"]).status(0).says("    fix: add the digest");
+    }
 }
 
 #[test]

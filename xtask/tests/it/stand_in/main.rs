@@ -234,11 +234,6 @@ fn image(store: &Store, args: &[&str]) -> Result {
             });
             ours.for_each(|id| println!("{id}"));
         }
-        ["inspect", "--format", "{{range .RepoDigests}}{{println .}}{{end}}", name] => {
-            let state = store.read()?;
-            let image = state.image(name)?;
-            println!("{}", image.repo_digest.as_deref().unwrap_or_default());
-        }
         ["inspect", names @ ..] => inspect(&store.read()?, names)?,
         ["tag", name, tag] => store.change(|state| state.tag(name, tag))?,
         ["rm", tag] => store.change(|state| {

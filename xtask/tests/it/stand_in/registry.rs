@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::{
     Result, refuse,
-    state::{Image, Manifest, State, Store, sha256},
+    state::{Image, Manifest, State, Store, sha256, without_tag},
     unknown,
 };
 
@@ -52,12 +52,13 @@ pub(crate) fn pull(store: &Store, reference: &str) -> Result {
         let Some(manifest) = find(state, reference).cloned() else {
             return refuse(1, format!("Error response from daemon: {reference}: not found"));
         };
-        let repository = reference.split('@').next().unwrap_or_default();
+        let by_digest =
+            format!("{}@{}", reference.split('@').next().unwrap_or_default(), manifest.digest);
         state.clock += 1;
         state.images.push(Image {
             id: manifest.config,
             tags: vec![reference.to_owned()],
-            repo_digest: Some(format!("{repository}@{}", manifest.digest)),
+            repo_digest: Some(without_tag(&by_digest)),
             labels: std::collections::BTreeMap::new(),
             created: state.clock,
             tests: Vec::new(),
@@ -70,6 +71,7 @@ pub(crate) fn pull(store: &Store, reference: &str) -> Result {
 /// By tag, or by digest among those of a repository.
 fn find<'a>(state: &'a State, reference: &str) -> Option<&'a Manifest> {
     let named = state.registry.get(reference);
+    let reference = without_tag(reference);
     let (repository, digest) = reference.split_once('@').unwrap_or_default();
     let is_it = |name: &str, it: &Manifest| {
         name.starts_with(&format!("{repository}:")) && it.digest == digest

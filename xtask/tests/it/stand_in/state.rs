@@ -117,7 +117,7 @@ impl State {
         let is_it = |it: &&Image| {
             it.id == name
                 || it.tags.iter().any(|tag| tag == name)
-                || it.repo_digest.as_deref() == Some(name)
+                || it.repo_digest.as_deref() == Some(&without_tag(name))
         };
         match self.images.iter().find(is_it) {
             Some(image) => Ok(image),
@@ -168,6 +168,7 @@ impl Image {
         json!({
             "Id": self.id,
             "RepoTags": self.tags,
+            "RepoDigests": self.repo_digest.iter().collect::<Vec<_>>(),
             "Size": 123_000_000,
             "Created": format!("2026-01-01T00:00:00.{:09}Z", self.created),
             "Config": {
@@ -177,6 +178,14 @@ impl Image {
             },
         })
     }
+}
+
+/// `repository@digest` of `repository:tag@digest`.
+pub(crate) fn without_tag(reference: &str) -> String {
+    let (name, digest) = reference.split_once('@').unwrap_or_default();
+    let path = name.rfind('/').unwrap_or_default();
+    let end = name[path..].find(':').map_or(name.len(), |at| path + at);
+    format!("{}@{digest}", &name[..end])
 }
 
 pub(crate) fn sha256(bytes: &[u8]) -> String {
