@@ -22,7 +22,8 @@ class Server:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         (folder / "packages").mkdir(parents=True)
-        handler = partial(_Handler, directory=str(folder))
+        self.requests: list[str] = []
+        handler = partial(_Handler, directory=str(folder), requests=self.requests)
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
@@ -105,7 +106,12 @@ def _source_files(name: str, version: str) -> dict[str, str]:
 
 
 class _Handler(http.server.SimpleHTTPRequestHandler):
+    def __init__(self, *arguments: object, requests: list[str], **more: object) -> None:
+        self._requests = requests
+        super().__init__(*arguments, **more)
+
     def do_GET(self) -> None:
+        self._requests.append(self.path)
         if not self.path.startswith("/simple/"):
             super().do_GET()
             return

@@ -1,17 +1,18 @@
 """The standard tests of environments: all of them run, whatever fails, and share the cores."""
 
 import os
+import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from platform_env import imports, kernels, notebooks, paths
+from platform_env import imports, kernels, notebooks
 from platform_env.commands import Command
 from platform_env.lists import Entry, read_list
 from platform_env.notebook_jobs import NotebookJob
 from platform_env.plan import Plan
 from platform_env.pool import Job, run_all
-from platform_env.results import Report, Result
+from platform_env.results import SCRIPTS, Report, Result
 
 # Seconds for `tests/test`, which may be a whole test suite.
 SCRIPT_LIMIT = 3600.0
@@ -136,7 +137,7 @@ def _notebook_jobs(environment: str, found: Sequence[Path], plan: Plan) -> list[
 
 
 def _consistency_jobs(environment: str, plan: Plan) -> Iterator[Job]:
-    """Whether the packages' requirements are met."""
+    """Yields the job that looks whether the packages fit together; notes are for builds."""
     if not plan.wants(environment, "consistency", "pip check"):
         return
 
@@ -144,9 +145,9 @@ def _consistency_jobs(environment: str, plan: Plan) -> Iterator[Job]:
         return Result(environment, "consistency", "pip check", message, seconds)
 
     yield Command(
-        ["uv", "pip", "check", "--no-cache", "--python", paths.python(environment)],
+        [sys.executable, "-EsB", "-m", "platform_env.consistency", environment],
         env=os.environ,
-        cwd=Path("/"),
+        cwd=SCRIPTS,
         limit=CONSISTENCY_LIMIT,
         describe=describe,
     )

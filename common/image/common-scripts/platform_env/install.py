@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from . import conda, embedded, installed, origins, paths, record, settle, specs, uv
-from .paths import Failed
 from .record import Record
 from .specs import Line, Spec
 
@@ -48,37 +47,3 @@ def update(environment: str, given: Sequence[Spec]) -> None:
         conda.install(environment, state.channels, state.conda_lines)
         origins.note_missing(state)
     settle.settle(state)
-
-
-def update_base(given: Sequence[Spec]) -> None:
-    """Install a hashed list into the base: exactly its lines, in both modes."""
-    lines = [line for spec in given for line in spec.pip]
-    for line in [line for spec in given for line in [*spec.conda, *spec.constraints]]:
-        raise line.error("only pinned and hashed pip lines go into base", "write a .pip list")
-    for line in lines:
-        pinned = [item for item in line.requirement.specifier if item.operator == "=="]
-        if not pinned or not line.hashes:
-            raise line.error(
-                f"`{line.text}` is not pinned and hashed: base is installed from hashed lists only",
-                "write name==version --hash=sha256:…, dependencies included "
-                "(`uv pip compile --generate-hashes` makes such a list)",
-            )
-    prefix = paths.prefix("base")
-    python = prefix / "bin" / "python"
-    _refuse_conda_owned(lines, installed.conda_owned(prefix))
-    known = uv.check(python)
-    again = [part for line in lines for part in ("--reinstall-package", line.name)]
-    texts = [line.text for line in lines]
-    uv.install(python, texts, "--require-hashes", "--no-build", "--compile-bytecode", *again)
-    if found := [problem for problem in uv.check(python) if problem not in known]:
-        raise Failed("base is inconsistent now:\n" + "\n".join(found))
-    settle.share(prefix)
-
-
-def _refuse_conda_owned(lines: Sequence[Line], owned: dict[str, str]) -> None:
-    for line in lines:
-        if line.name in owned:
-            raise line.error(
-                f"`{line.text}` would overwrite conda's {owned[line.name]}",
-                "take the line out, or let conda install that version",
-            )

@@ -1,28 +1,81 @@
-"""The Python distributions in an environment, as their metadata tells, and who needs whom."""
+"""The Python distributions in an environment: their metadata, their owners, their requirers."""
 
+import functools
 import json
 import re
 import sysconfig
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from email.message import Message
+from email.parser import HeaderParser
 from importlib import metadata
 from pathlib import Path
 
 from packaging.markers import default_environment
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
 
-from . import paths
+from . import conda_meta, paths
 from .paths import Failed
 
 
-@dataclass
+@dataclass(frozen=True)
+class CondaPackage:
+    """One package that conda installed."""
+
+    name: str
+    version: str
+    build: str
+
+    def __str__(self) -> str:
+        return f"{self.name}-{self.version}-{self.build}"
+
+
+@dataclass(frozen=True)
 class Distribution:
-    """One installed distribution."""
+    """One installed distribution; the version is as written, which may be invalid."""
 
     name: str
     version: str
     requires: list[str] = field(default_factory=list)
     commit: str = ""
+    python: str = ""  # Requires-Python
+    owner: CondaPackage | None = None
+
+    @property
+    def pep440(self) -> Version:
+        """The version to compare with."""
+        return pep440(self.version, *([self.owner.version] if self.owner else []))
+
+    @property
+    def requirements(self) -> list[Requirement]:
+        """The requirements that can be parsed."""
+        return [it for it in map(_parsed, self.requires) if it]
+
+    @property
+    def unreadable(self) -> list[str]:
+        """The requirements that cannot be parsed, which old packages have."""
+        return [text for text in self.requires if not _parsed(text)]
+
+
+@functools.cache
+def _parsed(text: str) -> Requirement | None:
+    try:
+        return Requirement(text)
+    except InvalidRequirement:
+        return None
+
+
+def pep440(*texts: str) -> Version:
+    """Returns the first valid version; without one, the digits that the last text starts with."""
+    for text in texts:
+        try:
+            return Version(text)
+        except InvalidVersion:
+            continue
+    digits = re.match(r"\d+(\.\d+)*", texts[-1])
+    return Version(digits[0] if digits else "0")
 
 
 def site_packages(prefix: Path) -> Path:
@@ -48,33 +101,130 @@ def full_python_version(prefix: Path) -> str:
     return result.stdout.strip()
 
 
+class _Info(metadata.Distribution):
+    """A `.dist-info` or `.egg-info` folder, or an `.egg-info` file, in any encoding."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def read_text(self, filename: str) -> str | None:
+        try:
+            return (self._path / filename).read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return None
+
+    def locate_file(self, path: str) -> Path:
+        return self._path.parent / path
+
+    def message(self) -> Message | None:
+        text = self.read_text("METADATA") or self.read_text("PKG-INFO") or self.read_text("")
+        return HeaderParser().parsestr(text.partition("\n\n")[0]) if text else None
+
+
+def distributions(prefix: Path) -> list[Distribution]:
+    """Returns all distributions of an environment: a name may occur twice, conda's comes last."""
+    claims = _claims(prefix)
+    found = [
+        _distribution(path, path.stat().st_mtime_ns, claims.get(path.name))
+        for path in _infos(prefix)
+    ]
+    return sorted((it for it in found if it), key=lambda it: it.owner is not None)
+
+
+def _infos(prefix: Path) -> list[Path]:
+    site = site_packages(prefix)
+    return sorted([*site.glob("*.dist-info"), *site.glob("*.egg-info")])
+
+
+def invalid_infos(prefix: Path) -> list[Path]:
+    """Returns the metadata whose name or version is invalid, as some old conda packages have."""
+    return [path for path in _infos(prefix) if not _is_valid(path)]
+
+
+def _is_valid(info: Path) -> bool:
+    name, *more = info.stem.split("-", 1 if info.suffix == ".dist-info" else -1)
+    if not more and info.suffix == ".egg-info" and (message := _Info(info).message()):
+        more = [message.get("Version", "")]
+    try:
+        for version in more[:1]:
+            Version(version)
+    except InvalidVersion:
+        return False
+    return bool(re.match(r"[A-Za-z0-9~]", name))
+
+
+@functools.cache
+def _distribution(path: Path, _changed: int, owner: CondaPackage | None) -> Distribution | None:
+    """Returns the distribution of a metadata folder; None for what an uninstallation left."""
+    info = _Info(path)
+    message = info.message()
+    name = canonicalize_name(message.get("Name", "")) if message else ""
+    if not message or not name:
+        return None
+    requires = message.get_all("Requires-Dist") or []
+    if path.suffix == ".egg-info":
+        requires = info.requires or []
+    return Distribution(
+        name,
+        message.get("Version", "").strip(),
+        [" ".join(text.split()) for text in requires],
+        _commit(info),
+        message.get("Requires-Python", ""),
+        owner,
+    )
+
+
+def _commit(info: metadata.Distribution) -> str:
+    text = info.read_text("direct_url.json")
+    try:
+        return json.loads(text).get("vcs_info", {}).get("commit_id", "") if text else ""
+    except (ValueError, AttributeError):
+        return ""
+
+
 def scan(prefix: Path) -> dict[str, Distribution]:
-    """All distributions of an environment, by their normalised names."""
-    found: dict[str, Distribution] = {}
-    for entry in metadata.distributions(path=[str(site_packages(prefix))]):
-        name = canonicalize_name(entry.metadata["Name"] or "")
-        if not name:
-            continue
-        requires = list(entry.requires or ())
-        found[name] = Distribution(name, entry.version, requires, _commit(entry))
+    """Returns the distributions of an environment by their normalised names."""
+    return {entry.name: entry for entry in distributions(prefix)}
+
+
+def by_conda(prefix: Path) -> dict[str, Distribution]:
+    """Returns the distributions that conda packages brought, by normalised name.
+
+    A package may own several, under names unlike its own. One whose metadata was removed since has
+    the name of its folder and the version of its package.
+    """
+    claims = _claims(prefix)
+    if not claims:
+        return {}
+    found = {it.name: it for it in distributions(prefix) if it.owner}
+    for info, package in claims.items():
+        name = canonicalize_name(info.partition("-")[0].removesuffix(".egg"))
+        if not (site_packages(prefix) / info).exists() and name not in found:
+            found[name] = Distribution(name, package.version, owner=package)
     return found
 
 
-def _commit(entry: metadata.Distribution) -> str:
-    text = entry.read_text("direct_url.json")
-    return json.loads(text).get("vcs_info", {}).get("commit_id", "") if text else ""
+def conda_owned(prefix: Path) -> dict[str, CondaPackage]:
+    """Returns the conda packages that own distributions, by the distribution's normalised name."""
+    return {name: entry.owner for name, entry in by_conda(prefix).items() if entry.owner}
 
 
-def conda_owned(prefix: Path) -> dict[str, str]:
-    """The distributions that conda packages brought: normalised name to `name-version-build`."""
-    owned: dict[str, str] = {}
-    for file in sorted((prefix / "conda-meta").glob("*.json")):
-        data = json.loads(file.read_text(encoding="utf-8"))
-        for entry in data.get("files", ()):
-            if found := re.search(r"site-packages/([^/]+)\.(dist|egg)-info(/|$)", entry):
-                name = re.split(r"-\d", found[1])[0]
-                owned[canonicalize_name(name)] = file.stem
-    return owned
+def _claims(prefix: Path) -> dict[str, CondaPackage]:
+    """Returns the metadata folders in site-packages that conda packages list as theirs."""
+    folder = prefix / "conda-meta"
+    return _read_claims(prefix, folder.stat().st_mtime_ns) if folder.is_dir() else {}
+
+
+@functools.cache  # some hundred files with long lists; conda changes the folder with them
+def _read_claims(prefix: Path, _changed: int) -> dict[str, CondaPackage]:
+    claims = {}
+    info = re.compile(r"lib/python3[^/]*/site-packages/([^/]+\.(?:dist|egg)-info)(?:/|$)")
+    for record in conda_meta.packages(prefix):
+        build = record.get("build") or record.get("build_string", "")
+        package = CondaPackage(record["name"], record["version"], build)
+        found = filter(None, map(info.match, record.get("files") or ()))
+        claims |= {match[1]: package for match in found}
+    return claims
 
 
 def marker_environment(prefix: Path) -> dict[str, str]:
@@ -94,14 +244,14 @@ def requirers(
 ) -> dict[str, set[str]]:
     """For each distribution, the names of those that require it, extras taken into account."""
     active = {name: set(extras.get(name, ())) for name in distributions}
-    parsed = {name: _requirements(entry) for name, entry in distributions.items()}
+    parsed = {name: entry.requirements for name, entry in distributions.items()}
     needed_by: dict[str, set[str]] = {name: set() for name in distributions}
     queue = list(distributions)
     while queue:
         name = queue.pop()
         for requirement in parsed[name]:
             target = canonicalize_name(requirement.name)
-            if target not in distributions or not _applies(requirement, active[name], environment):
+            if target not in distributions or not applies(requirement, active[name], environment):
                 continue
             if target != name:
                 needed_by[target].add(name)
@@ -111,17 +261,8 @@ def requirers(
     return needed_by
 
 
-def _requirements(entry: Distribution) -> list[Requirement]:
-    found = []
-    for text in entry.requires:
-        try:
-            found.append(Requirement(text))
-        except InvalidRequirement:
-            paths.say(f"note: {entry.name} {entry.version} has an unreadable requirement `{text}`")
-    return found
-
-
-def _applies(requirement: Requirement, extras: set[str], environment: dict[str, str]) -> bool:
+def applies(requirement: Requirement, extras: Iterable[str], environment: dict[str, str]) -> bool:
+    """Returns whether a requirement's marker holds, with any of the extras or without one."""
     if requirement.marker is None:
         return True
     return any(

@@ -1,6 +1,6 @@
 """What needs each package of an environment, what is missing, and what conda packages provide."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 
 from packaging.utils import canonicalize_name
 
@@ -9,11 +9,6 @@ from .frozen import CondaPin
 from .installed import Distribution
 from .record import Record
 from .specs import conda_name
-
-
-def conda_names(owned: Mapping[str, str]) -> dict[str, str]:
-    """Returns the conda package of each distribution that conda owns."""
-    return {name: package.rsplit("-", 2)[0] for name, package in owned.items()}
 
 
 def note_missing(state: Record) -> None:
@@ -30,7 +25,7 @@ def describe(state: Record, pins: Collection[CondaPin]) -> None:
     prefix = paths.prefix(state.environment)
     records = conda_meta.packages(prefix)
     present = installed.scan(prefix)
-    packages = conda_names(installed.conda_owned(prefix))
+    packages = {name: package.name for name, package in installed.conda_owned(prefix).items()}
     environment = installed.marker_environment(prefix)
     needed_by = installed.requirers(present, state.extras, environment)
     for pin in pins:

@@ -1,6 +1,7 @@
 """From requirement lines to pins: one artefact for each package, chosen for this machine."""
 
 import re
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -8,10 +9,11 @@ from urllib.parse import unquote, urlsplit
 from packaging import tags
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
-from . import installed, uv
+from . import installed, stubs, uv
 from .frozen import Pin
 from .paths import Failed
 from .specs import Line
+from .stubs import Stub
 
 
 class ConflictError(Failed):
@@ -24,33 +26,47 @@ def resolve(
     constraints: Sequence[Line],
     preferences: dict[str, str],
     only_wheels: bool = False,
+    by_conda: Sequence[Stub] = (),
 ) -> tuple[dict[str, Pin], dict[str, str]]:
-    """Pins for the lines and all that they need, and where each artefact comes from."""
-    try:
-        packages = uv.compile(
-            prefix / "bin" / "python",
-            [re.sub(r"\s--hash[= ]\S+", "", line.text) for line in lines],
-            [line.text for line in constraints],
-            preferences,
-            ["--only-binary", ":all:"] if only_wheels else [],
-        )
-    except uv.UvError as error:
-        raise ConflictError(_blame(str(error), [*lines, *constraints])) from error
+    """Returns pins for the lines and what conda doesn't bring for them, and where each is from."""
+    flags = ["--only-binary", ":all:"] if only_wheels else []
+    packages = _compile(prefix, lines, constraints, preferences, flags, by_conda)
     ranks = _tag_ranks(prefix)
     allowed = {line.name: line.hashes for line in lines if line.hashes}
     pins, urls = {}, {}
-    for package in packages:
-        name = canonicalize_name(package["name"])
-        pins[name], urls[name] = _choose(package, ranks, allowed.get(name, []))
+    for name in sorted(packages.keys() - {stub.name for stub in by_conda}):
+        pins[name], urls[name] = _choose(packages[name], ranks, allowed.get(name, []))
     return pins, urls
 
 
-def _blame(message: str, lines: Sequence[Line]) -> str:
-    """uv's explanation, and the spec lines about the packages that it names."""
+def _compile(
+    prefix: Path,
+    lines: Sequence[Line],
+    constraints: Sequence[Line],
+    preferences: dict[str, str],
+    flags: Sequence[str],
+    by_conda: Sequence[Stub],
+) -> dict[str, dict]:
+    """Returns what uv chose, by name."""
+    wanted = [re.sub(r"\s--hash[= ]\S+", "", line.text) for line in lines]
+    with tempfile.TemporaryDirectory(prefix="by-conda-") as folder:
+        limits = [line.text for line in constraints]
+        limits += [stub.write(Path(folder)) for stub in by_conda]
+        try:
+            packages = uv.compile(prefix / "bin" / "python", wanted, limits, preferences, flags)
+        except uv.UvError as error:
+            message = stubs.hide(str(error), Path(folder))
+            raise ConflictError(_blame(message, [*lines, *constraints], by_conda)) from error
+    return {canonicalize_name(package["name"]): package for package in packages}
+
+
+def _blame(message: str, lines: Sequence[Line], by_conda: Sequence[Stub]) -> str:
+    """Returns uv's explanation, and the lines about the packages that it names."""
     words = {
         canonicalize_name(word) for word in re.findall(r"[A-Za-z0-9][\w.-]*[A-Za-z0-9]", message)
     }
     guilty = [f"  {line.where}: {line.text}" for line in lines if line.name in words]
+    guilty += [f"  {stub.text}" for stub in by_conda if stub.name in words]
     about = ["the lines about them:", *guilty] if guilty else []
     advice = "change one of the lines so that they can hold together, or correct the name"
     return "\n".join([message, *about, advice])

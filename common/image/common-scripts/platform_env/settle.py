@@ -7,37 +7,76 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from . import builds, installed, paths, record, resolve, uv
+from . import builds, conda_meta, consistency, installed, paths, record, resolve, specs, stubs, uv
 from .frozen import Pin
+from .installed import CondaPackage
 from .paths import Failed
 from .record import Record
 from .specs import Line
+from .stubs import Stub
 
 
 def settle(state: Record) -> None:
     """Resolve all lines of the environment together and install what differs."""
     prefix = paths.prefix(state.environment)
-    owned = installed.conda_owned(prefix)
-    present = installed.scan(prefix)
-    clash = sorted(name for name in owned if name in state.packages)
-    if clash:
-        raise Failed(
-            f"conda installed {owned[clash[0]]} over the pip package {clash[0]} "
-            f"{state.packages[clash[0]].version}: put that conda line into the first spec"
-        )
+    by_conda = stubs.of(prefix)
+    _refuse_overwritten(state, by_conda)
     lines = [*_requested_lines(state), *state.pip_lines]
     if not lines:
         finish(state)
         return
-    limits = [
-        Line(f"conda package {owned[name]}", 1, f"{name}=={present[name].version}")
-        for name in owned
-        if name in present
-    ]
-    preferences = {name: entry.version for name, entry in present.items()}
-    pins, urls = resolve.resolve(prefix, lines, [*state.constraints, *limits], preferences)
-    pins = {name: pin for name, pin in pins.items() if name not in owned}
-    _apply(state, pins, urls)
+    _refuse_artefacts(lines, by_conda, installed.marker_environment(prefix))
+    owned = {stub.name for stub in by_conda}
+    present = installed.scan(prefix)
+    preferences = {name: str(entry.pep440) for name, entry in present.items() if name not in owned}
+    _apply(
+        state, *resolve.resolve(prefix, lines, state.constraints, preferences, by_conda=by_conda)
+    )
+
+
+def _refuse_overwritten(state: Record, by_conda: Sequence[Stub]) -> None:
+    """Fails when conda has installed what was there from pip, and names the conda lines."""
+    found = [stub for stub in by_conda if stub.name in state.packages]
+    if not found:
+        return
+    lines = _lines_that_bring({stub.package.name for stub in found}, state)
+    raise Failed(
+        "\n".join(
+            f"conda installed {stub.package} over the pip package {stub.name} "
+            f"{state.packages[stub.name].version}"
+            for stub in found
+        )
+        + "".join(f"\n  {line.where}: {line.text}" for line in lines)
+        + "\nfix: move these conda lines into the spec of env-create, before the pip package"
+    )
+
+
+def _lines_that_bring(names: set[str], state: Record) -> list[Line]:
+    """Returns the conda lines about packages; if there are none, about what depends on them."""
+    depends = {
+        record["name"]: conda_meta.needs(record)
+        for record in conda_meta.packages(paths.prefix(state.environment))
+    }
+    lines: list[Line] = []
+    found = set(names)
+    while not lines:
+        lines = [line for line in state.conda_lines if specs.conda_name(line) in found]
+        more = {name for name, needed in depends.items() if needed & found} - found
+        if not more:
+            break
+        found |= more
+    return lines
+
+
+def _refuse_artefacts(
+    lines: Sequence[Line], by_conda: Sequence[Stub], environment: dict[str, str]
+) -> None:
+    if found := stubs.refusals(lines, by_conda, environment):
+        raise resolve.ConflictError(
+            "these lines require certain files of what conda installed; expected versions:\n"
+            + "\n".join(found)
+            + "\nfix: remove URL and hashes from the lines, or the packages from the conda lines"
+        )
 
 
 def _requested_lines(state: Record) -> list[Line]:
@@ -116,20 +155,22 @@ def finish(state: Record) -> None:
     for line in state.pip_lines:
         extras.setdefault(line.name, set()).update(line.requirement.extras)
     needed_by = installed.requirers(present, extras, environment)
+    owned = installed.conda_owned(prefix)
     for name, pin in state.packages.items():
+        requirers = {_reader_name(it, owned) for it in needed_by.get(name, ())}
         # A frozen spec doesn't tell the extras: what only an extra needs keeps its comment.
-        pin.via = (
-            sorted({*needed_by.get(name, ()), *requests.get(name, ())})
-            or pin.via
-            or state.cloned[-1:]
-        )
+        pin.via = sorted({*requirers, *requests.get(name, ())}) or pin.via or state.cloned[-1:]
     check_consistency(state)
     close(state)
 
 
+def _reader_name(distribution: str, owned: dict[str, CondaPackage]) -> str:
+    """Returns the name under which a reader of the specs knows a distribution."""
+    return owned[distribution].name if distribution in owned else distribution
+
+
 def check_consistency(state: Record) -> None:
-    if found := uv.check(paths.python(state.environment)):
-        raise Failed(f"{state.environment} is inconsistent:\n" + "\n".join(found))
+    consistency.require(state.environment)
 
 
 def close(state: Record) -> None:

@@ -6,10 +6,11 @@ import re
 import shutil
 import tempfile
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-from . import paths
+from . import installed, paths
 from .paths import Failed
 
 # uv's settings that say where packages come from and how to reach them. All others are dropped:
@@ -138,23 +139,29 @@ def install(python: Path, requirements: Sequence[str], *flags: str | Path) -> No
         wanted = Path(folder, "requirements.txt")
         wanted.write_text("\n".join([*requirements, ""]), encoding="utf-8")
         command = ["pip", "install", "--no-deps", "--break-system-packages", "--python", python]
-        _run([*command, *flags, "--requirements", wanted])
+        with _invalid_put_aside(python):
+            _run([*command, *flags, "--requirements", wanted])
 
 
 def uninstall(python: Path, names: Sequence[str]) -> None:
     if names:
-        _run(["pip", "uninstall", "--break-system-packages", "--python", python, *names])
+        with _invalid_put_aside(python):
+            _run(["pip", "uninstall", "--break-system-packages", "--python", python, *names])
 
 
-def check(python: Path) -> list[str]:
-    """What `pip check` would say: one line per conflict, none when all is consistent.
-
-    uv also complains of metadata without a WHEEL file, which some conda packages don't have.
-    """
-    try:
-        _run(["pip", "check", "--python", python], quiet=True)
-    except UvError as error:
-        noise = re.compile(r"Using Python |Checked \d|Found \d|.*unable to read `WHEEL` file")
-        lines = [line.strip() for line in str(error).splitlines()]
-        return [line for line in lines if line and not noise.match(line)]
-    return []
+@contextmanager
+def _invalid_put_aside(python: Path) -> Iterator[None]:
+    """Hides metadata with an invalid name or version, beside which uv installs nothing."""
+    prefix = python.parent.parent
+    infos = installed.invalid_infos(prefix)
+    if not infos:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="aside-", dir=prefix) as aside:
+        for info in infos:
+            shutil.move(info, aside)
+        try:
+            yield
+        finally:
+            for info in infos:
+                shutil.move(Path(aside, info.name), info)

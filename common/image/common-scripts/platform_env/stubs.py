@@ -1,0 +1,94 @@
+"""What the resolver is told of conda's packages: their names, their versions and their extras.
+
+Each distribution that conda brought becomes a project folder with static metadata, and its URL a
+constraint: uv then asks no index for that name. Requirements other than those of extras are left
+out, since conda's packages come with their dependencies, under names and versions of conda's own.
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+from . import installed
+from .installed import CondaPackage, Distribution
+from .specs import Line
+
+
+@dataclass(frozen=True)
+class Stub:
+    """A distribution that conda brought, with what its extras require there."""
+
+    name: str
+    version: str
+    package: CondaPackage
+    extras: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """The line that describes it among those of a conflict."""
+        return f"conda package {self.package}: {self.name}=={self.version}"
+
+    def write(self, folder: Path) -> str:
+        """Writes the project and returns the constraint that leads to it."""
+        project = folder / self.name
+        project.mkdir()
+        text = ["[project]", f'name = "{self.name}"', f'version = "{self.version}"']
+        text += ["[project.optional-dependencies]"] if self.extras else []
+        text += [f"{json.dumps(name)} = {json.dumps(it)}" for name, it in self.extras.items()]
+        (project / "pyproject.toml").write_text("\n".join([*text, ""]), encoding="utf-8")
+        return f"{self.name} @ {project.as_uri()}"
+
+
+def of(prefix: Path) -> list[Stub]:
+    """Returns the stubs of all distributions that conda brought to an environment."""
+    found = installed.by_conda(prefix)
+    environment = installed.marker_environment(prefix) if found else {}
+    return [
+        Stub(name, str(entry.pep440), entry.owner, _extras(entry, environment))
+        for name, entry in sorted(found.items())
+        if entry.owner
+    ]
+
+
+def _extras(entry: Distribution, environment: dict[str, str]) -> dict[str, list[str]]:
+    """Returns what each extra adds on this Python and platform."""
+    extras: dict[str, list[str]] = {}
+    for requirement in entry.requirements:
+        if installed.applies(requirement, (), environment) or not _is_known_to_uv(requirement):
+            continue
+        for extra in re.findall(r"extra == [\"']([^\"']+)", str(requirement.marker)):
+            if installed.applies(requirement, [extra], environment):
+                extras.setdefault(extra, []).append(_without_marker(requirement))
+    return extras
+
+
+def _without_marker(requirement: Requirement) -> str:
+    bare = Requirement(str(requirement))
+    bare.marker = None
+    return str(bare)
+
+
+def _is_known_to_uv(requirement: Requirement) -> bool:
+    """Returns whether uv can parse it: `===` may name any text as a version."""
+    return all(item.operator != "===" for item in requirement.specifier)
+
+
+def refusals(lines: Sequence[Line], stubs: Sequence[Stub], environment: dict) -> list[str]:
+    """Returns what is wrong with lines that ask for one artefact of what conda brought."""
+    known = {stub.name: stub for stub in stubs}
+    return [
+        f"  {line.where}: {line.text}\n  {known[line.name].text}"
+        for line in lines
+        if line.name in known
+        and (line.requirement.url or line.hashes)
+        and installed.applies(line.requirement, (), environment)
+    ]
+
+
+def hide(text: str, folder: Path) -> str:
+    """Returns the text without the URLs of the stubs in a folder."""
+    return re.sub(rf"(?:file:)?\S*/{re.escape(folder.name)}/([\w.-]+)", r"conda's \1", text)
