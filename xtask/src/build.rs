@@ -18,6 +18,7 @@ use crate::{
     image::{self, Make, Parent, Pulled, Reason, Recipe},
     made::Made,
     process::{self, cmd},
+    redact::redact,
 };
 
 /// An image that is now on the engine.
@@ -220,10 +221,10 @@ impl<'a> Builds<'a> {
         let to =
             self.engine.docker.cmd(["import", "--platform", &platform]).args(changes).args(["-"]);
         if self.engine.dry_run {
-            println!("{from} | {to}");
+            println!("{}", redact(&format!("{from} | {to}")));
             return Ok(UNKNOWN_ID.to_owned());
         }
-        log.line(&format!("$ {from} | {to}"));
+        log.line(&redact(&format!("$ {from} | {to}")));
         match process::pipe(&from, &to, &mut |line| log.line(line)) {
             Ok(id) => Ok(id.trim().to_owned()),
             Err(err) => Err(import_failed(err, log)),

@@ -4,7 +4,10 @@ use std::{fmt, path::PathBuf, str::FromStr};
 
 use anyhow::{Context as _, anyhow, bail};
 
-use crate::settings::{Setting, Settings};
+use crate::{
+    redact::{TOKENS, redact},
+    settings::{Setting, Settings},
+};
 
 /// What the settings mean, in types. Built by [`Config::new`] alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -237,7 +240,8 @@ fn typed<T>(
     parse: impl Fn(&str) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
     let setting = &settings[name];
-    parse(&setting.value).with_context(|| format!("{name}={} ({})", setting.value, setting.origin))
+    let shown = || format!("{name}={} ({})", redact(&setting.value), setting.origin);
+    parse(&setting.value).with_context(shown)
 }
 
 fn optional<T>(
@@ -272,9 +276,6 @@ fn repository(url: String) -> anyhow::Result<String> {
     }
     Ok(url)
 }
-
-/// How tokens begin that some hosts take in the place of a name.
-const TOKENS: &[&str] = &["ghp_", "gho_", "ghs_", "github_pat_", "glpat-"];
 
 fn role(text: &str) -> anyhow::Result<String> {
     if !text.starts_with("arn:aws") || !text.contains(":role/") {

@@ -4,6 +4,7 @@
 //! decisions (pure) -> docker, git and the rest -> outcome -> terminal, JSON, receipt.
 
 mod cli;
+mod redact;
 mod setup_env;
 mod settings;
 mod config;

@@ -8,6 +8,7 @@ use anyhow::{Context as _, bail};
 use serde::Serialize;
 
 use crate::{
+    redact::redact,
     repo::nearest,
     setup_env::{self, Assigned, Scope, Vars},
     tree,
@@ -193,8 +194,9 @@ fn unknown_name(name: &str, line: usize) -> Option<String> {
 
 /// `NAME=value` of `--set`.
 fn flag(text: &str) -> anyhow::Result<(String, String)> {
-    let (name, value) =
-        text.split_once('=').with_context(|| format!("--set {text}: expected NAME=value"))?;
+    let (name, value) = text
+        .split_once('=')
+        .with_context(|| format!("--set {}: expected NAME=value", redact(text)))?;
     if !NAMES.contains(&name) {
         let hint = nearest(name, NAMES.iter().copied())
             .map_or_else(String::new, |it| format!("; did you mean `{it}`?"));

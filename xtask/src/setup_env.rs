@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context as _, anyhow, bail};
 
+use crate::redact::redact;
+
 /// Values by name.
 pub(crate) type Vars = BTreeMap<String, String>;
 
@@ -60,7 +62,7 @@ pub(crate) fn read(text: &str, scope: &Scope<'_>) -> Result<Assigned, Unreadable
         let words = Line { rest: text, scope, assigned: &assigned }.assignments();
         let words = words.map_err(|err| Unreadable {
             line,
-            what: format!("cannot read `{}`: {err:#}", text.trim()),
+            what: format!("cannot read `{}`: {err:#}", redact(text.trim())),
         })?;
         for (name, value) in words {
             if !scope.fixed.contains_key(&name) {

@@ -4,8 +4,8 @@
 use crate::{
     check::{Facts, Rule},
     dockerfile::parse::{Dockerfile, Instruction},
+    redact::{tokens, userinfos},
     report::Finding,
-    specs::problem::credentials,
 };
 
 pub(crate) const RULE: Rule = Rule {
@@ -72,22 +72,12 @@ fn is_secret_name(name: &str) -> bool {
     is_secret && !is_pointer
 }
 
-/// How tokens of well-known services begin.
-const TOKENS: [&str; 8] = ["AKIA", "ghp_", "gho_", "ghs_", "github_pat_", "glpat-", "hf_", "xoxb-"];
-
 /// Whether `word` has a token, or an address with a login that is written out.
 fn holds_secret(word: &str) -> bool {
-    let is_login = |(start, end): (usize, usize)| {
-        let scheme = &word[..start];
-        !word[start..end].contains('$')
+    let is_login = |it: &std::ops::Range<usize>| {
+        let scheme = &word[..it.start];
+        !word[it.clone()].contains('$')
             && (scheme.ends_with("http://") || scheme.ends_with("https://"))
     };
-    let is_token = |(at, prefix): (usize, &str)| {
-        let rest = word[at + prefix.len()..].bytes();
-        let length = rest.take_while(|it| it.is_ascii_alphanumeric() || *it == b'_').count();
-        let starts = !word[..at].ends_with(|c: char| c.is_ascii_alphanumeric());
-        starts && length >= 16
-    };
-    credentials(word).is_some_and(is_login)
-        || TOKENS.iter().flat_map(|it| word.match_indices(it)).any(is_token)
+    userinfos(word).iter().any(is_login) || !tokens(word).is_empty()
 }

@@ -5,8 +5,9 @@ use std::{collections::BTreeMap, path::Path, str::FromStr as _};
 use crate::{
     config::Platform,
     frozen::{CondaPin, FREEZE, Frozen, Pin, Source},
+    redact::{self, redact},
     specs::{
-        problem::{Problem, without_credentials},
+        problem::Problem,
         requirement::{check_url, is_lower_hex, normalised},
         yml::{self, Item},
     },
@@ -23,6 +24,9 @@ pub(crate) fn parse(file: &Path, text: &str) -> Result<Frozen, Problem> {
     };
     if document.channels.is_empty() {
         return Err(reader.wrong(name.line, "the list `channels:` is missing"));
+    }
+    if let Some(item) = document.channels.iter().find(|it| redact::in_channel(&it.text)) {
+        return Err(reader.wrong(item.line, "a channel URL with credentials"));
     }
     let (python, conda) = reader.conda(&document.conda)?;
     if python.is_none() && !conda.iter().any(|it| it.name == "python") {
@@ -131,7 +135,8 @@ impl Reader<'_> {
                 }
                 None => {
                     let pin = conda_pin(item).ok_or_else(|| {
-                        let what = format!("`{}` is not pinned to one package file", item.text);
+                        let text = redact(&item.text);
+                        let what = format!("`{text}` is not pinned to one package file");
                         self.wrong(item.line, what)
                     })?;
                     pins.push(pin);
@@ -241,6 +246,7 @@ fn conda_pin(item: &Item) -> Option<CondaPin> {
         && is_word(name)
         && is_word(subdir)
         && [version, build, file].into_iter().all(is_field)
+        && !channel.iter().any(|it| redact::in_channel(it))
         && is_sha256(sha256);
     let Told { via, provides } = told(&item.comment);
     fits.then(|| CondaPin {
@@ -259,7 +265,7 @@ fn conda_pin(item: &Item) -> Option<CondaPin> {
 
 /// `name==version --hash=sha256:…`.
 fn index(text: &str) -> Result<(&str, Source), String> {
-    let not_pinned = || format!("`{}` is not pinned to one version", without_credentials(text));
+    let not_pinned = || format!("`{}` is not pinned to one version", redact(text));
     let (name, rest) = text.split_once("==").ok_or_else(not_pinned)?;
     let end = rest.find(|c: char| c.is_whitespace() || c == ';').unwrap_or(rest.len());
     let (version, rest) = rest.split_at(end);
@@ -277,7 +283,7 @@ fn index(text: &str) -> Result<(&str, Source), String> {
 /// `git+https://…@<40 hex digits>#subdirectory=…`.
 fn git(text: &str) -> Result<Source, String> {
     let wrong = || {
-        let text = without_credentials(text);
+        let text = redact(text);
         format!("`{text}` does not end with a full commit (40 hex digits)")
     };
     let (text, subdirectory) = match text.split_once("#subdirectory=") {

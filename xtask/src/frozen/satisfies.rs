@@ -58,6 +58,10 @@ fn distribution<'a>(frozen: &'a Frozen, name: &str) -> Option<Package<'a>> {
 
 /// Returns why a conda line is not satisfied.
 fn conda_refusal(frozen: &Frozen, spec: &MatchSpec) -> Option<String> {
+    // Only conda knows which packages a pattern matches.
+    if spec.name.contains('*') {
+        return None;
+    }
     let name = normalised(&spec.name);
     let conda = frozen.conda.iter().find(|it| normalised(&it.name) == name);
     let python = || frozen.python.clone().filter(|_| name == "python");

@@ -3,6 +3,8 @@
 //! the order of versions is that of conda's `VersionOrder`. Our own, since `rattler_conda_types`
 //! brings some two hundred crates.
 
+use crate::redact::redact;
+
 /// What a line about a conda package asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct MatchSpec {
@@ -38,7 +40,8 @@ impl MatchSpec {
     /// # Errors
     /// What certainly is wrong: no name, an open bracket, or a part of pip's.
     pub(crate) fn parse(line: &str) -> Result<MatchSpec, String> {
-        let wrong = |why: &str| Err(format!("`{line}` is not a conda package spec: {why}"));
+        let wrong =
+            |why: &str| Err(format!("`{}` is not a conda package spec: {why}", redact(line)));
         let (outer, brackets) = line.split_at(line.find('[').unwrap_or(line.len()));
         if !brackets.is_empty() && !brackets.ends_with(']') {
             return wrong("a `[` is not closed");
@@ -49,7 +52,8 @@ impl MatchSpec {
             ("" | "*", Some(name)) => (name, rest),
             _ => (name, rest.trim()),
         };
-        if rest.contains(['@', ';']) || rest.contains("--") {
+        let condition = rest.split_once(';').is_some_and(|it| !it.1.trim().starts_with("if "));
+        if rest.contains('@') || rest.contains("--") || condition {
             return wrong("a hash, URL or marker of pip");
         }
         if !is_name(name) {
@@ -76,7 +80,7 @@ fn is_after_name(c: char) -> bool {
 }
 
 fn is_name(text: &str) -> bool {
-    let is_part = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
+    let is_part = |c: char| c.is_ascii_alphanumeric() || "_.-*".contains(c);
     !text.is_empty() && !text.starts_with(['.', '-']) && text.chars().all(is_part)
 }
 

@@ -44,22 +44,3 @@ impl fmt::Display for Problem {
         write!(f, "{}:{line}: {what}\n    fix: {fix}", file.display())
     }
 }
-
-/// `text` without what stands between `://` and `@`, which may be a password. A user's name alone
-/// is none, as in `git+ssh://git@host/…`.
-pub(crate) fn without_credentials(text: &str) -> String {
-    match credentials(text) {
-        Some((start, end)) => format!("{}…{}", &text[..start], &text[end..]),
-        None => text.to_owned(),
-    }
-}
-
-/// Where in `text` the credentials of a URL stand.
-pub(crate) fn credentials(text: &str) -> Option<(usize, usize)> {
-    let start = text.find("://")? + 3;
-    let rest = &text[start..];
-    let host_end = rest.find(|c: char| c == '/' || c.is_whitespace()).unwrap_or(rest.len());
-    let at = rest[..host_end].rfind('@')?;
-    let is_login = text[..start].ends_with("git+ssh://") && &rest[..at] == "git";
-    (!is_login).then_some((start, start + at))
-}

@@ -6,12 +6,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::specs::{
-    self, Kind,
-    conda::MatchSpec,
-    problem::Problem,
-    requirement::{self, Requirement},
-    yml,
+use crate::{
+    redact,
+    specs::{
+        self, Kind,
+        conda::MatchSpec,
+        problem::Problem,
+        requirement::{self, Requirement},
+        yml,
+    },
 };
 
 /// Where the texts of lists are taken from.
@@ -113,6 +116,9 @@ impl Reader<'_> {
             Ok(document) => document,
             Err(problem) => return self.problems.push(problem),
         };
+        for item in document.channels.iter().filter(|it| redact::in_channel(&it.text)) {
+            self.problems.push(channel_problem(file, item.line));
+        }
         for item in &document.conda {
             self.conda(file, item.line, &item.text);
         }
@@ -124,6 +130,9 @@ impl Reader<'_> {
 
     fn conda(&mut self, file: &Path, line: usize, text: &str) {
         match MatchSpec::parse(text) {
+            Ok(_) if redact::in_channel(text) => {
+                self.problems.push(channel_problem(file, line));
+            }
             Ok(what) => {
                 self.spec.conda.push(Asked { file: file.into(), line, text: text.into(), what });
             }
@@ -196,6 +205,13 @@ impl Reader<'_> {
         self.pip(&name, text, &parents);
         Ok(())
     }
+}
+
+/// A password or token in a channel. Without the value: logs are read by others.
+fn channel_problem(file: &Path, line: usize) -> Problem {
+    let what = "a channel URL with credentials, which would stay in the image";
+    let fix = "name the channel without them, and set CONDA_CHANNEL_ALIAS in setup-env";
+    Problem::new(file, line, what, fix)
 }
 
 /// A `#` starts a comment at the start of a line and after a blank.

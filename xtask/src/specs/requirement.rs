@@ -6,9 +6,9 @@ use std::str::FromStr as _;
 
 use pep440_rs::VersionSpecifiers;
 
-use crate::specs::{
-    marker::Marker,
-    problem::{credentials, without_credentials},
+use crate::{
+    redact::{redact, userinfos},
+    specs::marker::Marker,
 };
 
 /// What a line asks for.
@@ -52,12 +52,12 @@ pub(crate) fn normalised(name: &str) -> String {
 /// What is wrong with it; no passwords are shown.
 pub(crate) fn parse(line: &str) -> Result<Requirement, Wrong> {
     if has_no_name(line) {
-        let what = format!("`{}` has no name", without_credentials(line));
+        let what = format!("`{}` has no name", redact(line));
         return Err((what, "write `name @ git+https://…`, or ask for a version".to_owned()));
     }
     let (text, hashes) = split_hashes(line);
     let mut res = dependency(text.trim()).map_err(|(why, fix)| {
-        let line = without_credentials(line);
+        let line = redact(line);
         (format!("`{line}` is not a requirement: {why}"), fix)
     })?;
     if let Wants::Git(url) = &res.wants {
@@ -106,8 +106,8 @@ fn split_hashes(line: &str) -> (String, Vec<String>) {
 /// # Errors
 /// Another URL.
 pub(crate) fn check_url(url: &str) -> Result<(), Wrong> {
-    if credentials(url).is_some() {
-        let what = format!("`{}` holds credentials", without_credentials(url));
+    if !userinfos(url).is_empty() {
+        let what = format!("`{}` holds credentials", redact(url));
         return Err((what, "take them out and configure git's credentials instead".to_owned()));
     }
     let kinds = ["git+https://", "git+http://", "git+ssh://", "git+file://"];

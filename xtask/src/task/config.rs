@@ -8,6 +8,7 @@ use crate::{
     cli::Missions,
     docker::Docker,
     failure, pinning,
+    redact::redact,
     settings::{NAMES, Setting},
     task::Desk,
     ui,
@@ -18,7 +19,7 @@ pub(crate) fn run(desk: &Desk<'_>, missions: &Missions) -> anyhow::Result<u8> {
     for it in desk.named(missions).map_err(failure::request)? {
         let (mut settings, _) = desk.sources.evaluate(Some(&it.mission.name))?;
         unpinned.extend(it.config.unpinned.map(|found| (found, it.config.docker)));
-        settings.values_mut().for_each(|it| it.value = without_password(&it.value));
+        settings.values_mut().for_each(|it| it.value = redact(&it.value));
         by_mission.insert(it.mission.name, settings);
     }
     for (it, docker) in &unpinned {
@@ -43,21 +44,4 @@ pub(crate) fn run(desk: &Desk<'_>, missions: &Missions) -> anyhow::Result<u8> {
         print!("{}", ui::table(&["SETTING", "VALUE", "FROM"], &rows));
     }
     Ok(0)
-}
-
-/// Hides what stands between `://` and `@`.
-fn without_password(value: &str) -> String {
-    let Some((scheme, rest)) = value.split_once("://") else { return value.to_owned() };
-    let host_end = rest.find('/').unwrap_or(rest.len());
-    match rest[..host_end].rfind('@') {
-        Some(at) => format!("{scheme}://…{}", &rest[at..]),
-        None => value.to_owned(),
-    }
-}
-
-#[test]
-fn passwords_are_hidden() {
-    assert_eq!(without_password("https://me:secret@host/x@y"), "https://…@host/x@y");
-    assert_eq!(without_password("https://host/x@y"), "https://host/x@y");
-    assert_eq!(without_password("plain"), "plain");
 }

@@ -182,6 +182,25 @@ fn a_base_by_tag_refuses_builds_only() {
     }
 }
 
+/// The second index, a proxy without a scheme, and a refused value were printed whole.
+#[test]
+fn no_password_is_printed() {
+    let mut checkout = Checkout::new();
+    let indexes = "https://a:s3cret@x.example.org/simple https://b:s3cret@y.example.org/simple";
+    checkout.env("PIP_EXTRA_INDEX_URL", indexes);
+    checkout.env("HTTP_PROXY", "me:s3cret@proxy:3128");
+    checkout.env("CONDA_CHANNEL_ALIAS", "https://conda.example.org/t/s3cret");
+    let done = checkout.run(&["config"]).status(0).never_says("s3cret");
+    assert!(!done.stdout.contains("s3cret"), "{}", done.stdout);
+    assert!(done.stdout.contains("https://…@x.example.org/simple https://…@y.example.org/simple"));
+    assert!(done.stdout.contains("…@proxy:3128") && done.stdout.contains("/t/…"));
+    let registry = "REGISTRY=https://me:s3cret@quay.io";
+    checkout.run(&["--set", registry, "config"]).status(2).never_says("s3cret");
+    checkout.run(&["--set", &registry.replace('=', ":"), "config"]).status(2).never_says("s3cret");
+    checkout.file("setup-env", &format!("export REGISTRY=$(x) {}\n", registry));
+    checkout.run(&["config"]).status(2).says("setup-env:1").never_says("s3cret");
+}
+
 #[test]
 fn settings_and_where_they_come_from() {
     let mut checkout = Checkout::new();

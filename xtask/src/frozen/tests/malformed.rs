@@ -30,6 +30,8 @@ const CASES: &[(&str, &str)] = &[
     ("channels:\n", "channels: conda-forge\n"),
     ("channels:\n", "channels\n"),
     ("  - conda-forge", "\t- conda-forge"),
+    ("  - conda-forge", "  - https://me:secret@example.org/c"),
+    ("  - python=3", "  - https://example.org/t/secret/c::python=3"),
     ("  - conda-forge", "  - {a: b}"),
     ("name: roman-cal", "name: roman-cal\nprefix: /opt/conda"),
     ("name: roman-cal", "name: roman-cal\nvariables:"),
@@ -99,6 +101,8 @@ fn malformed_frozen_specs() {
         f.yml:6: this key has a list
         f.yml:6: cannot read `channels`
         f.yml:7: a tab in the indentation
+        f.yml:7: a channel URL with credentials
+        f.yml:9: `https://example.org/t/…/c::python=3.13.5=h0123456_0[subdir=linux-64,fn=python-3.13.5-h0123456_0.conda,sha256=05d7c61d175b607b5505cc9573f931c8608476e2911057019f90f5731a2a3820]` is not pinned to one package file
         f.yml:7: cannot read `{a: b}`
         f.yml:6: unknown key `prefix`
         f.yml:6: unknown key `variables`

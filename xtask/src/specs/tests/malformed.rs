@@ -63,6 +63,11 @@ const CASES: &[(&str, &str)] = &[
     ("a.conda", "numpy[version='>=1'\n"),
     ("a.conda", "nu$py\n"),
     ("a.conda", "numpy,scipy\n"),
+    ("a.conda", "https://me:secret@example.org/c::numpy\n"),
+    ("a.conda", "numpy[channel='https://example.org/t/secret/c']\n"),
+    ("a.conda", "numpy @ git+https://me:secret@example.org/numpy\n"),
+    ("a.yml", "channels:\n  - https://me:secret@example.org/c\n"),
+    ("a.yml", "channels:\n  - https://example.org/t/secret/c\n"),
     ("a.yml", "dependencies:\n  - numpy\n - scipy\n"),
     ("a.yml", "dependencies:\n  - numpy: 2\n"),
     ("a.yml", "dependencies:\n  - &a numpy\n"),
@@ -148,6 +153,11 @@ fn malformed_lists() {
         envs/a.conda:1: `numpy[version='>=1'` is not a conda package spec: a `[` is not closed
         envs/a.conda:1: `nu$py` is not a conda package spec: expected a name of letters, digits, `_`, `.` and `-`
         envs/a.conda:1: `numpy,scipy` is not a conda package spec: expected a name of letters, digits, `_`, `.` and `-`
+        envs/a.conda:1: a channel URL with credentials, which would stay in the image
+        envs/a.conda:1: a channel URL with credentials, which would stay in the image
+        envs/a.conda:1: `numpy @ git+https://…@example.org/numpy` is not a conda package spec: a hash, URL or marker of pip
+        envs/a.yml:2: a channel URL with credentials, which would stay in the image
+        envs/a.yml:2: a channel URL with credentials, which would stay in the image
         envs/a.yml:3: this entry is indented differently from those above it
         envs/a.yml:2: cannot read `numpy: 2`
         envs/a.yml:2: cannot read `&a numpy`

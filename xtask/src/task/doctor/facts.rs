@@ -16,6 +16,7 @@ use crate::{
     docker::{Docker, NAMESPACE},
     failure,
     process::{self, cmd, on_path},
+    redact,
     task::{
         Desk,
         doctor::{
@@ -255,11 +256,11 @@ impl Line {
 /// The settings that lead to a host, and a URL there.
 fn hosts(desk: &Desk<'_>, config: &Config) -> anyhow::Result<Vec<(&'static str, String)>> {
     let index = config.indexes.pip.as_deref().unwrap_or("https://pypi.org/simple");
-    let index = format!("{}/pip/", without_credentials(index).trim_end_matches('/'));
+    let index = format!("{}/pip/", redact::without_login(index).trim_end_matches('/'));
     let mut res = vec![("PIP_INDEX_URL", index)];
     if config.base == Base::Embedded {
         let mirror = match &config.indexes.debian {
-            Some(mirror) => without_credentials(mirror),
+            Some(mirror) => redact::without_login(mirror),
             None => default_mirror(&desk.repo.root)?,
         };
         let release = format!("{}/dists/trixie/InRelease", mirror.trim_end_matches('/'));
@@ -274,18 +275,4 @@ fn default_mirror(root: &Path) -> anyhow::Result<String> {
     let text = fs::read_to_string(&path)?;
     let uri = text.lines().find_map(|it| it.strip_prefix("URIs: "));
     Ok(uri.with_context(|| format!("{}: no line `URIs: `", path.display()))?.trim().to_owned())
-}
-
-/// `https://me:secret@host/path` as `https://host/path`.
-fn without_credentials(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
-    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
-    let host = host.rsplit_once('@').map_or(host, |it| it.1);
-    format!("{scheme}://{host}/{path}")
-}
-
-#[test]
-fn credentials_are_not_sent() {
-    assert_eq!(without_credentials("https://me:a@b@host/simple"), "https://host/simple");
-    assert_eq!(without_credentials("http://host:80/a@b"), "http://host:80/a@b");
 }
