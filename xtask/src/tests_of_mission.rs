@@ -1,12 +1,18 @@
 //! Which tests a mission's folder asks for, so that one which did not run is noticed.
 
-use std::{collections::BTreeSet, path::Path};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use fs_err as fs;
+use glob::{MatchOptions, Pattern};
 
 use crate::{
+    dockerfile::calls::ENVIRONMENTS,
     receipt::{self, Expected, Receipt, Test},
     repo::{Environment, Mission},
+    specs,
 };
 
 /// What a complete receipt of `mission` has.
@@ -15,10 +21,54 @@ use crate::{
 /// A folder or list cannot be read.
 pub(crate) fn expected(mission: &Mission) -> anyhow::Result<BTreeSet<Expected>> {
     let mut res = BTreeSet::new();
+    let files = notebooks_in_image(mission)?;
     for environment in &mission.environments {
-        add(environment, &mut res)?;
+        add(environment, &files, &mut res)?;
     }
     Ok(res)
+}
+
+/// Where a mission's `default-home-contents` is in its image.
+pub(crate) const HOME: &str = "/opt/default-home-contents";
+
+/// Returns where the image has the notebooks of the mission's folder.
+fn notebooks_in_image(mission: &Mission) -> anyhow::Result<Vec<PathBuf>> {
+    let mut res = Vec::new();
+    for (folder, place) in [("environments", ENVIRONMENTS), ("default-home-contents", HOME)] {
+        let found = notebooks(&mission.dir.join(folder))?;
+        res.extend(found.into_iter().map(|it| Path::new(place).join(it)));
+    }
+    Ok(res)
+}
+
+/// Returns which of `files`, as the image has them, an entry of a `tests/notebooks` in `folder`
+/// names: a path or a glob. `None` for what only the image knows, as the common image's notebooks.
+pub(crate) fn named<'a>(
+    folder: &Path,
+    entry: &str,
+    files: &'a [PathBuf],
+) -> Option<Vec<&'a PathBuf>> {
+    let pattern = folder.join(entry);
+    let Some(pattern) = specs::normal(pattern.strip_prefix("/").unwrap_or(&pattern)) else {
+        return Some(Vec::new());
+    };
+    let pattern = Path::new("/").join(pattern);
+    if !pattern.starts_with(ENVIRONMENTS) && !pattern.starts_with(HOME) {
+        return None;
+    }
+    let exact: Vec<&PathBuf> = files.iter().filter(|it| **it == pattern).collect();
+    if !exact.is_empty() {
+        return Some(exact);
+    }
+    let options = MatchOptions {
+        require_literal_separator: true,
+        require_literal_leading_dot: true,
+        ..MatchOptions::default()
+    };
+    let Ok(glob) = Pattern::new(&pattern.to_string_lossy()) else { return Some(Vec::new()) };
+    let is_notebook = |it: &&PathBuf| it.extension().is_some_and(|it| it == "ipynb");
+    let found = files.iter().filter(is_notebook);
+    Some(found.filter(|it| glob.matches_path_with(it, options)).collect())
 }
 
 /// What a receipt of `mission` lacks to vouch for its image: a failure for each test that has to be
@@ -58,7 +108,12 @@ pub(crate) fn of_the_image(mission: &Mission) -> BTreeSet<Expected> {
     res
 }
 
-fn add(environment: &Environment, res: &mut BTreeSet<Expected>) -> anyhow::Result<()> {
+/// `files` are the notebooks of the mission in its image.
+fn add(
+    environment: &Environment,
+    files: &[PathBuf],
+    res: &mut BTreeSet<Expected>,
+) -> anyhow::Result<()> {
     let mut expect = |kind, name: &str| {
         let environment = environment.name.clone();
         res.insert(Expected { environment, kind, name: name.to_owned() });
@@ -76,6 +131,17 @@ fn add(environment: &Environment, res: &mut BTreeSet<Expected>) -> anyhow::Resul
     for notebook in notebooks(&tests)? {
         expect("notebook", &notebook);
     }
+    let list = tests.join("notebooks");
+    if list.is_file() {
+        let folder = Path::new(ENVIRONMENTS).join(&environment.name).join("tests");
+        for entry in entries(&fs::read_to_string(list)?) {
+            for file in named(&folder, entry, files).unwrap_or_default() {
+                // A notebook of the environment's own tests goes by its path there.
+                let name = file.strip_prefix(&folder).unwrap_or(file);
+                expect("notebook", &name.to_string_lossy());
+            }
+        }
+    }
     Ok(())
 }
 
@@ -91,10 +157,10 @@ fn without_comment(line: &str) -> &str {
     line[..end].trim()
 }
 
-/// All notebooks below `tests`, as paths relative to it.
-fn notebooks(tests: &Path) -> anyhow::Result<Vec<String>> {
+/// All notebooks below a folder, as paths relative to it.
+fn notebooks(root: &Path) -> anyhow::Result<Vec<String>> {
     let mut res = Vec::new();
-    let mut folders = vec![tests.to_owned()];
+    let mut folders = vec![root.to_owned()];
     while let Some(folder) = folders.pop() {
         if !folder.is_dir() {
             continue;
@@ -104,7 +170,7 @@ fn notebooks(tests: &Path) -> anyhow::Result<Vec<String>> {
             if path.is_dir() && !path.ends_with(".ipynb_checkpoints") {
                 folders.push(path);
             } else if path.extension().is_some_and(|it| it == "ipynb")
-                && let Ok(name) = path.strip_prefix(tests)
+                && let Ok(name) = path.strip_prefix(root)
             {
                 res.push(name.to_string_lossy().into_owned());
             }

@@ -3,14 +3,11 @@
 
 use std::path::{Path, PathBuf};
 
-use glob::{MatchOptions, Pattern};
-
 use crate::{
     check::{Facts, Rule},
     dockerfile::{Sources, calls::ENVIRONMENTS},
     report::Finding,
-    specs,
-    tests_of_mission::entries,
+    tests_of_mission::{HOME, entries, named},
 };
 
 pub(crate) const RULE: Rule = Rule {
@@ -19,9 +16,6 @@ pub(crate) const RULE: Rule = Rule {
     refuses: true,
     check,
 };
-
-/// Where `default-home-contents` is in the image.
-const HOME: &str = "/opt/default-home-contents";
 
 pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
     facts.missions.iter().flat_map(|it| check_mission(&it.sources)).collect()
@@ -36,8 +30,9 @@ fn check_mission(sources: &Sources) -> Vec<Finding> {
         let list = Path::new(env).join("tests/notebooks");
         let text = sources.files.get(&list).map_or("", String::as_str);
         let folder = Path::new(ENVIRONMENTS).join(env).join("tests");
+        let matches_nothing = |it: &str| named(&folder, it, &files).is_some_and(|it| it.is_empty());
         for (at, line) in text.lines().enumerate() {
-            for entry in entries(line).filter(|it| !matches(&folder.join(it), &files)) {
+            for entry in entries(line).filter(|it| matches_nothing(it)) {
                 res.push(Finding {
                     file: sources.path_of(&list),
                     line: Some(at + 1),
@@ -50,20 +45,4 @@ fn check_mission(sources: &Sources) -> Vec<Finding> {
         }
     }
     res
-}
-
-/// What the image has of its own, such as the common image's notebooks, is taken as there.
-fn matches(pattern: &Path, files: &[PathBuf]) -> bool {
-    let Some(pattern) = specs::normal(pattern.strip_prefix("/").unwrap_or(pattern)) else {
-        return false;
-    };
-    let pattern = Path::new("/").join(pattern);
-    if !pattern.starts_with(ENVIRONMENTS) && !pattern.starts_with(HOME) {
-        return true;
-    }
-    let options = MatchOptions { require_literal_separator: true, ..MatchOptions::default() };
-    let Ok(glob) = Pattern::new(&pattern.to_string_lossy()) else { return false };
-    let is_notebook = |it: &&PathBuf| it.extension().is_some_and(|it| it == "ipynb");
-    files.contains(&pattern)
-        || files.iter().filter(is_notebook).any(|it| glob.matches_path_with(it, options))
 }

@@ -259,3 +259,21 @@ fn starts_not() {
     assert_eq!(checkout.knows()["volumes"], json!([]));
     assert_eq!(containers(&checkout), 0);
 }
+
+/// Notebooks that a list names did not have to run: a mission's own test script could skip them.
+#[test]
+fn notebooks_of_a_list_have_to_run() {
+    let checkout = Checkout::new();
+    let list = "../tests/a.ipynb\n/opt/default-home-contents/x/*.ipynb  # why\n/elsewhere.ipynb\n";
+    checkout.file("missions/hello/environments/hello/tests/notebooks", list);
+    checkout.file("missions/hello/.dockerignore", "*\n!environments\n!default-home-contents\n");
+    for name in
+        ["environments/hello/tests/a", "default-home-contents/x/b", "default-home-contents/c"]
+    {
+        checkout.file(&format!("missions/hello/{name}.ipynb"), "{}");
+    }
+    let done = checkout.run(&["image-all"]).status(1);
+    let done =
+        done.says("hello: notebook /opt/default-home-contents/x/b.ipynb\n    it was not run");
+    done.never_says("a.ipynb").never_says("c.ipynb").never_says("elsewhere");
+}

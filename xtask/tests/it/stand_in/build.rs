@@ -148,6 +148,18 @@ fn tests_in(context: &Path, path: &Path) -> Vec<Test> {
             let imports = text.lines().map(|it| test("import", it));
             [test("consistency", "pip check")].into_iter().chain(imports).collect()
         }
+        // Of lists it knows the line that new missions have.
+        ["notebooks"] => {
+            let text = fs::read_to_string(context.join(path)).unwrap_or_default();
+            let home = fs::read_dir(context.join("default-home-contents")).ok();
+            let home = home.filter(|_| text.contains("/opt/default-home-contents/*.ipynb"));
+            let names = home.into_iter().flatten().flatten().map(|it| it.file_name());
+            let names = names.filter_map(|it| it.into_string().ok());
+            let notebooks = names.filter(|it| it.ends_with(".ipynb"));
+            notebooks
+                .map(|it| test("notebook", &format!("/opt/default-home-contents/{it}")))
+                .collect()
+        }
         [.., last] if last.ends_with(".ipynb") => vec![test("notebook", &rest.join("/"))],
         _ => Vec::new(),
     }
