@@ -1,6 +1,10 @@
 //! What differs between two frozen specs of an environment, and how it is told.
 
-use std::{cmp::Ordering, collections::BTreeMap, str::FromStr as _};
+use std::{
+    cmp::Ordering,
+    collections::{BTreeMap, BTreeSet},
+    str::FromStr as _,
+};
 
 use serde::Serialize;
 
@@ -51,7 +55,7 @@ type Entry = (String, String);
 /// All that differs, by name. `None` is an environment without a frozen spec.
 pub(crate) fn changes(old: Option<&Frozen>, new: Option<&Frozen>) -> Vec<Change> {
     let (old, new) = (old.map(entries).unwrap_or_default(), new.map(entries).unwrap_or_default());
-    let names: std::collections::BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
     let change = |name: &String| {
         let (old, new) = (old.get(name), new.get(name));
         (old != new).then(|| Change {
@@ -73,8 +77,11 @@ fn entries(frozen: &Frozen) -> BTreeMap<String, Entry> {
     if let Some(version) = &frozen.python {
         res.insert("python".to_owned(), (version.clone(), version.clone()));
     }
+    let pip: BTreeSet<&str> = frozen.pip.iter().map(|it| it.name.as_str()).collect();
     for pin in &frozen.conda {
-        res.insert(pin.name.clone(), (pin.version.clone(), pin.to_string()));
+        // Two packages can have one name: PyPI's `graphviz` calls the programs of conda's.
+        let note = if pip.contains(pin.name.as_str()) { " (conda)" } else { "" };
+        res.insert(format!("{}{note}", pin.name), (pin.version.clone(), pin.to_string()));
     }
     let of_build = frozen.build.iter().map(|it| (format!("{} (build)", it.name), it));
     for (name, pin) in frozen.pip.iter().map(|it| (it.name.clone(), it)).chain(of_build) {

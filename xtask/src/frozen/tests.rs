@@ -173,3 +173,16 @@ fn changes_are_told() {
     "#]]
     .assert_eq(&format!("changes\n{}", changes::text(&gone)));
 }
+
+/// The distribution hid the conda package.
+#[test]
+fn changes_of_two_packages_with_one_name() {
+    let python = "  - python=3.13.5=h0123456_0[subdir=linux-64,fn=python-3.13.5-h0123456_0.conda,";
+    let conda = python.replace("python", "humanize").replace("3.13.5", "1");
+    let hash = "sha256=05d7c61d175b607b5505cc9573f931c8608476e2911057019f90f5731a2a3820]\n";
+    let old = GOOD.replace(python, &format!("{conda}{hash}{python}"));
+    let new = parse(Path::new("new.yml"), &old.replace("humanize=1", "humanize=2")).unwrap();
+    let old = parse(Path::new("old.yml"), &old).unwrap();
+    let changes = changes::changes(Some(&old), Some(&new));
+    assert_eq!(changes::text(&changes), "  humanize (conda) 1 → 2\n");
+}
