@@ -168,8 +168,8 @@ fn recipe(
 pub(crate) const UNKNOWN_INPUTS: &str = "<inputs>";
 
 impl Recipe {
-    /// Returns the digest over all of it, and its parent's. How a remote image is named is no part
-    /// of it: a tag and the digest behind it give the same.
+    /// Returns the digest over all of it, and its parent's. How a remote image is named does not
+    /// count: a tag and the digest behind it give the same.
     fn digest(&self, previous: Option<&Recipe>) -> String {
         let parent = match &self.parent {
             Parent::None => "",

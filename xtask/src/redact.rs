@@ -33,7 +33,7 @@ pub(crate) fn in_channel(text: &str) -> bool {
     redact(text) != text || text.split_whitespace().any(has_token)
 }
 
-/// Returns where in `text` the users and passwords of URLs are. A user's name alone is none, as in
+/// Returns where in `text` the users and passwords of URLs are. A user's name alone is not one, as in
 /// `git+ssh://git@host/…`.
 pub(crate) fn userinfos(text: &str) -> Vec<Range<usize>> {
     let urls = text.match_indices("://").map(|(at, it)| at + it.len());
