@@ -11,7 +11,7 @@ RUN --mount=type=bind,source=common/base/build-config,target=/mnt \
     && install --mode=0644 /etc/ssl/certs/ca-certificates.crt /etc/image-build/ca.crt
 
 # For build steps only: nothing of this is in the image's run-time environment.
-ARG SSL_CERT_FILE=/etc/image-build/ca.crt PIP_CERT=/etc/image-build/ca.crt REQUESTS_CA_BUNDLE=/etc/image-build/ca.crt CURL_CA_BUNDLE=/etc/image-build/ca.crt GIT_SSL_CAINFO=/etc/image-build/ca.crt NODE_EXTRA_CA_CERTS=/etc/image-build/ca.crt CONDA_SSL_VERIFY=/etc/image-build/ca.crt APT_CONFIG=/etc/image-build/apt.conf WGETRC=/etc/image-build/wgetrc PIP_CONFIG_FILE=/etc/image-build/pip.conf UV_CONFIG_FILE=/etc/image-build/uv.toml CONDARC=/etc/image-build/condarc PIP_CACHE_DIR=/var/cache/image-build/pip UV_CACHE_DIR=/var/cache/image-build/uv CONDA_PKGS_DIRS=/var/cache/image-build/conda UV_LINK_MODE=copy
+ARG SSL_CERT_FILE=/etc/image-build/ca.crt PIP_CERT=/etc/image-build/ca.crt REQUESTS_CA_BUNDLE=/etc/image-build/ca.crt CURL_CA_BUNDLE=/etc/image-build/ca.crt GIT_SSL_CAINFO=/etc/image-build/ca.crt NODE_EXTRA_CA_CERTS=/etc/image-build/ca.crt CONDA_SSL_VERIFY=/etc/image-build/ca.crt APT_CONFIG=/etc/image-build/apt.conf WGETRC=/etc/image-build/wgetrc PIP_CONFIG_FILE=/etc/image-build/pip.conf UV_CONFIG_FILE=/etc/image-build/uv.toml CONDARC=/etc/image-build/condarc PIP_CACHE_DIR=/var/cache/image-build/pip UV_CACHE_DIR=/var/cache/image-build/uv CONDA_PKGS_DIRS=/var/cache/image-build/conda UV_LINK_MODE=copy PYTHONDONTWRITEBYTECODE=1
 
 # The embedded base has the distribution's Python, whose headers a compiler needs; conda's brings them.
 # docker-clean would empty the mounted package cache after each step. Left out are 100 MB that only
@@ -52,6 +52,7 @@ RUN --mount=type=bind,source=common/image,target=/mnt \
     && install --mode=0644 /mnt/etc/profile.d/environments.sh /etc/profile.d/ \
     && install -D --mode=0755 --target-directory=/usr/local/bin/before-notebook.d /mnt/before-notebook.d/* \
     && /opt/conda/bin/python -m compileall -q /opt/common-scripts/platform_env \
+    && /opt/common-scripts/login-setup \
     && echo "${BASE_DIGEST}" > /etc/image-build/base-digest
 
 USER 1000

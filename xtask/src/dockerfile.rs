@@ -33,6 +33,9 @@ pub(crate) const TRAILER: &str = "common/image/Dockerfile.trailer";
 
 /// The variables that build steps see and images do not keep: certificates, package indexes and
 /// caches. One ARG instruction, since BuildKit's cache knows steps by their whole environment.
+///
+/// Without `PYTHONDONTWRITEBYTECODE`, root's steps leave `__pycache__` folders that are closed to the
+/// group in a base that has no bytecode. What pip, uv and conda compile of a package is not affected.
 pub(crate) const BUILD_ARGS: &str = "\
 ARG SSL_CERT_FILE=/etc/image-build/ca.crt PIP_CERT=/etc/image-build/ca.crt \
 REQUESTS_CA_BUNDLE=/etc/image-build/ca.crt CURL_CA_BUNDLE=/etc/image-build/ca.crt \
@@ -41,7 +44,8 @@ CONDA_SSL_VERIFY=/etc/image-build/ca.crt APT_CONFIG=/etc/image-build/apt.conf \
 WGETRC=/etc/image-build/wgetrc PIP_CONFIG_FILE=/etc/image-build/pip.conf \
 UV_CONFIG_FILE=/etc/image-build/uv.toml CONDARC=/etc/image-build/condarc \
 PIP_CACHE_DIR=/var/cache/image-build/pip UV_CACHE_DIR=/var/cache/image-build/uv \
-CONDA_PKGS_DIRS=/var/cache/image-build/conda UV_LINK_MODE=copy";
+CONDA_PKGS_DIRS=/var/cache/image-build/conda UV_LINK_MODE=copy \
+PYTHONDONTWRITEBYTECODE=1";
 
 /// A file and what it says.
 #[derive(Debug, Clone, PartialEq, Eq)]

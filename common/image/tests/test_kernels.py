@@ -176,9 +176,30 @@ class OnConda(unittest.TestCase):
         self.assertEqual(variables["PROJ_DATA"], f"{self.prefix}/share/proj")
         self.assertEqual(variables["CONDA_PREFIX"], str(self.prefix))
         self.assertEqual(variables["CONDA_EXE"], f"{conda}/bin/conda")
-        self.assertEqual(variables["PATH"], f"{self.prefix}/bin:{conda}/condabin:${{PATH}}")
+        self.assertEqual(variables["PATH"], f"{conda}/condabin:{self.prefix}/bin:${{PATH}}")
         self.assertNotIn("VIRTUAL_ENV", variables)
         self.assertNotIn("PS1", variables)
+
+    def test_conda_in_a_notebook_is_the_bases(self):
+        """The rest is the environment's, which may hold a conda of its own."""
+        for folder in (self.made.conda / "condabin", self.prefix / "bin"):
+            for name in ("conda", "pip"):
+                self.write(folder / name, f"#!/bin/sh\necho {folder}\n")
+                (folder / name).chmod(0o755)
+        (self.made.conda / "condabin/pip").unlink()
+        self.made.run("kernel-setup")
+        path = self.made.root / "commands.ipynb"
+        cells = [
+            f"[found] = !{name}\nassert found == '{folder}', found"
+            for name, folder in (
+                ("conda", self.made.conda / "condabin"),
+                ("pip", self.prefix / "bin"),
+                ("command -v python", self.prefix / "bin/python"),
+            )
+        ]
+        path.write_text(notebook(*cells))
+        done = self.made.run("test-notebooks", "sky", path)
+        self.assertEqual(done.status, 0, done.stdout)
 
     def test_failing_activation_is_told(self):
         (self.prefix / "conda-meta/history").unlink()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, "/opt/common-scripts")
 
-from platform_env import hub_stand_in, image_files, login_shell
+from platform_env import hub_stand_in, image_files
 from platform_env.plan import Plan
 from platform_env.results import Report
 from platform_env.servers import Server
@@ -69,13 +69,6 @@ class Servers(unittest.TestCase):
         with hub_stand_in.running() as variables:
             command = ["jupyterhub-singleuser"]
             self.assertEqual(self.problem(command, ["jupyter-healthcheck"], variables), "")
-
-
-class LoginShell(unittest.TestCase):
-    def test_tools_are_found(self):
-        report = Report()
-        login_shell.test_login_shell(Plan(), report)
-        self.assertEqual(report.results[0].message, "")
 
 
 if __name__ == "__main__":

@@ -198,8 +198,9 @@ USER 1000
         &["sky consistency pip check"],
     ),
     (
+        // With the user's own packages, in login shells too.
         "bad-status",
-        "",
+        "ENV PYTHONNOUSERSITE=\"\"\n",
         "/opt/common-scripts/test-environments && exit 7",
         &[" mission /opt/environments/test"],
     ),

@@ -40,7 +40,8 @@ def activation(environment: str) -> dict[str, str]:
     """The variables that a kernel of the environment starts with, as templates."""
     with tempfile.TemporaryDirectory() as home:
         before = {"PATH": _PATH, "HOME": home, "CONDA_DIR": str(paths.CONDA_DIR)}
-        before["LANG"] = "C.UTF-8"
+        # Root runs this last in a build: conda must not leave root's files in the base.
+        before |= {"LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"}
         after = _activate(environment, before)
         changes = {
             name: _template(value, home)
@@ -82,5 +83,9 @@ def _template(value: str, home: str) -> str:
 
 def _front(path: str) -> str:
     """What activation put on PATH, with the colon that separates it from the rest."""
-    ours = [folder for folder in path.split(":") if folder not in _PATH.split(":")]
-    return "".join(f"{folder}:" for folder in ours).replace("$", "$$")
+    added = [folder for folder in path.split(":") if folder not in _PATH.split(":")]
+    if paths.is_conda_base():
+        # `!conda` is the base's, also in an environment that holds a conda of its own.
+        condabin = str(paths.CONDA_DIR / "condabin")
+        added = [condabin, *(folder for folder in added if folder != condabin)]
+    return "".join(f"{folder}:" for folder in added).replace("$", "$$")

@@ -95,7 +95,7 @@ def python_version(prefix: Path) -> str:
 def full_python_version(prefix: Path) -> str:
     """The Python of the environment, like 3.13.5."""
     code = "import platform; print(platform.python_version())"
-    result = paths.run([prefix / "bin" / "python", "-I", "-S", "-c", code], capture=True)
+    result = paths.run([prefix / "bin" / "python", "-IBS", "-c", code], capture=True)
     if result.returncode:
         raise Failed(f"{prefix}/bin/python does not run: {result.stderr.strip()}")
     return result.stdout.strip()

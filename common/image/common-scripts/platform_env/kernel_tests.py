@@ -28,6 +28,7 @@ print("\\n" + json.dumps({
     "prefix": sys.prefix,
     "executable": sys.executable,
     "python": shutil.which("python"),
+    "conda": shutil.which("conda"),
     "pip": "\\n".join(_pip),
     "variables": dict(os.environ),
 }))
@@ -80,6 +81,9 @@ def _problems(name: str, environment: str, run_cell: RunCell) -> Iterator[str]:
             yield f"{what} is {told[what]}, not in {prefix}/bin"
     if f" {prefix}/lib/" not in told["pip"]:
         yield f"!pip is not the environment's: {told['pip']}"
+    conda = paths.CONDA_DIR / "condabin" / "conda"
+    if paths.is_conda_base() and told["conda"] != str(conda):
+        yield f"!conda is {told['conda']}, not the base's {conda}"
     yield from _wrong_variables(environment, told["variables"])
 
 

@@ -61,7 +61,7 @@ def install(environment: str) -> str:
 
 def _write_by_ipykernel(environment: str, target: Path) -> None:
     done = subprocess.run(
-        [paths.python(environment), "-I", "-c", _WRITE_SPEC, target],
+        [paths.python(environment), "-IB", "-c", _WRITE_SPEC, target],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

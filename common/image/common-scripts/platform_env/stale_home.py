@@ -14,6 +14,7 @@ USER = 4321
 
 _MODULES = (
     "IPython",
+    "conda",
     "ipykernel",
     "json",
     "jupyter_server",
@@ -21,6 +22,7 @@ _MODULES = (
     "jupyterlab",
     "notebook",
     "numpy",
+    "pip",
     "tornado",
     "traitlets",
     "usercustomize",
