@@ -11,11 +11,7 @@ use crate::{
     failure, freeze,
     frozen::{self, Frozen, Package},
     repo::{self, Mission},
-    specs::{
-        conda::MatchSpec,
-        read::{Asked, Spec},
-        requirement::normalised,
-    },
+    specs::{read::Spec, requirement::normalised},
     task::{
         Desk, Named,
         freeze::{Lists, title},
@@ -119,7 +115,12 @@ fn answers(mission: &str, frozen: &Frozen, asked: &Spec, package: &str) -> Vec<A
         chains,
     };
     if let Some(version) = frozen.python.as_ref().filter(|_| package == "python") {
-        return vec![answer(package, version.clone(), &[], lines_of(asked, package))];
+        return vec![answer(
+            package,
+            version.clone(),
+            &[],
+            lines_of(asked, package, |it| it == package).collect(),
+        )];
     }
     let answer = |it: Package<'_>| {
         let provides = match it {
@@ -149,39 +150,42 @@ fn chains(frozen: &Frozen, asked: &Spec, package: Package<'_>) -> Vec<Chain> {
             }
         }
     }
-    // Frozen specs of earlier versions have no comments on conda lines.
-    if package.via().is_empty() {
-        res.extend(lines_of(asked, &normalised(package.name())));
-    }
+    // A requirement of a pip list that a conda package satisfies; and frozen specs of earlier
+    // versions have no comments on conda lines.
+    let of_lines = lines_of(asked, package.name(), |it| package.is_named(it));
+    res.extend(
+        of_lines.filter(|it| !it.list.as_ref().is_some_and(|it| package.via().contains(it))),
+    );
     res
 }
 
 /// Returns the chain that begins with `origin`: a list, or a cloned environment.
 fn chain(asked: &Spec, packages: &[Package<'_>], origin: &str) -> Chain {
-    let names = packages.iter().map(|it| it.name().to_owned()).collect();
+    let names: Vec<String> = packages.iter().map(|it| it.name().to_owned()).collect();
     if asked.cloned.contains(origin) {
         let cloned_from = Some(origin.to_owned());
         return Chain { packages: names, list: None, line: None, cloned_from };
     }
-    let pip = asked.pip.iter().filter(|it| it.origin() == origin);
-    let mut pip = pip.filter(|it| packages[0].is_named(&it.what.name)).map(Asked::shown);
-    let conda = asked.conda.iter().filter(|it| it.origin() == origin);
-    let mut conda =
-        conda.filter(|it| packages[0].is_named(&normalised(&it.what.name))).map(Asked::shown);
-    let line = pip.next().or_else(|| conda.next());
+    let mut of_lines = lines_of(asked, packages[0].name(), |it| packages[0].is_named(it));
+    let line = of_lines.find(|it| it.list.as_deref() == Some(origin)).and_then(|it| it.line);
     Chain { packages: names, list: Some(origin.to_owned()), line, cloned_from: None }
 }
 
-/// Returns a chain for each conda line that asks for the normalised `package` by its name.
-fn lines_of(asked: &Spec, package: &str) -> Vec<Chain> {
-    let lines = asked.conda.iter().filter(|it| normalised(&it.what.name) == package);
-    let chain = |it: &Asked<MatchSpec>| Chain {
+/// Returns a chain for each line that asks for `package` by one of its normalised names.
+fn lines_of(
+    asked: &Spec,
+    package: &str,
+    is_named: impl Fn(&str) -> bool,
+) -> impl Iterator<Item = Chain> {
+    let pip = asked.pip.iter().map(|it| (it.what.name.clone(), it.origin(), it.shown()));
+    let conda = asked.conda.iter().map(|it| (normalised(&it.what.name), it.origin(), it.shown()));
+    let lines = pip.chain(conda).filter(move |(name, ..)| is_named(name));
+    lines.map(move |(_, list, line)| Chain {
         packages: vec![package.to_owned()],
-        list: Some(it.origin()),
-        line: Some(it.shown()),
+        list: Some(list),
+        line: Some(line),
         cloned_from: None,
-    };
-    lines.map(chain).collect()
+    })
 }
 
 fn text(answer: &Answer) -> String {

@@ -55,8 +55,10 @@ fn check_in(frozen: &str, package: &str, expect: Expect) {
     let frozen = frozen.replace("256=H", "256:H").replace(":H", &format!(":{}", "0".repeat(64)));
     let frozen = frozen.replace(",sha256:", ",sha256=");
     let frozen = parse(Path::new("f.yml"), &frozen).unwrap();
-    let lists =
-        [("e.pip", "b\n\nd>=4\n"), ("e.yml", "dependencies:\n- python=3.13\n- Py-OpenCV>=4\n")];
+    let lists = [
+        ("e.pip", "b\n\nd>=4\nPyQt5>=5\n"),
+        ("e.yml", "dependencies:\n- python=3.13\n- Py-OpenCV>=4\n"),
+    ];
     let files: BTreeMap<PathBuf, String> =
         lists.iter().map(|(name, text)| (name.into(), (*text).to_owned())).collect();
     let texts = Texts { dir: Path::new("envs"), files: &files };
@@ -127,9 +129,10 @@ fn conda_packages_have_names_and_reasons() {
     check(
         "pyqt5",
         expect![[r#"
-        m/e: pyqt 5.15 (provides pyqt5==5.15.10)
-          cloned from base: old_lib → pyqt
-    "#]],
+            m/e: pyqt 5.15 (provides pyqt5==5.15.10)
+              cloned from base: old_lib → pyqt
+              envs/e.pip:4: PyQt5>=5
+        "#]],
     );
     check(
         "old-lib",
