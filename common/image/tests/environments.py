@@ -9,7 +9,8 @@ import tempfile
 import unittest
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
+import conda_scratch
+
 SCRIPTS = Path(os.environ.get("COMMON_SCRIPTS") or "/opt/common-scripts")
 CACHE = Path(tempfile.gettempdir(), "environments-test-uv-cache")
 
@@ -20,11 +21,12 @@ if str(SCRIPTS) not in sys.path:
 class Scratch(unittest.TestCase):
     """A test with a CONDA_DIR, an environments folder and a common-env of its own."""
 
-    conda_base = False
+    conda_base = False  # True: CONDA_DIR is a conda installation, `self.channels` what it asks
 
     @classmethod
     def setUpClass(cls) -> None:
-        cls.root = Path(tempfile.mkdtemp(prefix="with space "))
+        # conda refuses prefixes with a space.
+        cls.root = Path(tempfile.mkdtemp(prefix="conda-" if cls.conda_base else "with space "))
         cls.addClassCleanup(shutil.rmtree, cls.root)
         cls.conda_dir = cls.root / "conda"
         cls.specs = cls.root / "environments"
@@ -33,13 +35,6 @@ class Scratch(unittest.TestCase):
         for folder in (cls.specs, cls.common, image_build):
             folder.mkdir()
         (image_build / "base-digest").write_text("sha256:" + "0" * 64 + "\n")
-        subprocess.run(
-            ["uv", "venv", "--quiet", "--python", "/usr/bin/python3", cls.conda_dir], check=True
-        )
-        if cls.conda_base:
-            (cls.conda_dir / "conda-meta").mkdir()
-            (cls.conda_dir / "conda-meta" / "history").write_text("")
-            (cls.conda_dir / "bin" / "conda").symlink_to(HERE / "stand_in_conda.py")
         cls.env = {
             **os.environ,
             "CONDA_DIR": str(cls.conda_dir),
@@ -49,6 +44,38 @@ class Scratch(unittest.TestCase):
             "UV_CACHE_DIR": str(CACHE),
         }
         cls.env.pop("USE_FROZEN", None)
+        cls.make_conda_dir()
+
+    @classmethod
+    def make_conda_dir(cls) -> None:
+        if not cls.conda_base:
+            venv = ["uv", "venv", "--quiet", "--python", "/usr/bin/python3", cls.conda_dir]
+            subprocess.run(venv, check=True)
+            return
+        cls.channels = conda_scratch.Channels(cls.root / "channels")
+        conda_scratch.make_root(cls.conda_dir, cls.channels)
+        cls.calls_file = cls.root / "calls.jsonl"
+        cls.env |= {
+            "CONDA_CHANNEL_ALIAS": cls.channels.alias(),
+            "CONDA_PKGS_DIRS": str(conda_scratch.PACKAGES),
+            "CONDA_STAND_IN_CALLS": str(cls.calls_file),
+        }
+
+    def calls(self) -> list[str]:
+        """Returns the command lines that conda got, without the paths in them."""
+        calls = [json.loads(line) for line in self.calls_file.read_text().splitlines()]
+        return [" ".join(word for word in call if "/" not in word) for call in calls]
+
+    def conda(self, *arguments: str | Path, **env: str) -> subprocess.CompletedProcess[str]:
+        """Runs conda as a person at a terminal would, with an empty standard input."""
+        command = [self.conda_dir / "bin" / "conda", *arguments]
+        return subprocess.run(
+            command, env=self.env | env, capture_output=True, text=True, stdin=subprocess.DEVNULL
+        )
+
+    def cold_cache(self) -> dict[str, str]:
+        """Returns the variable of a package cache with nothing in it."""
+        return {"CONDA_PKGS_DIRS": tempfile.mkdtemp(dir=self.root)}
 
     def run_script(self, *arguments: str | Path, status: int = 0, **env: str) -> str:
         """Run a script; gives its stdout, or its stderr when it was to fail."""

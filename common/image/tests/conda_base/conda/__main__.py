@@ -1,0 +1,5 @@
+"""`python -m conda`."""
+
+from .main import run
+
+run()
