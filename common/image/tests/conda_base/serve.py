@@ -1,10 +1,11 @@
-"""Serves channels over HTTP: `python3 -m conda_base.serve FOLDER ADDRESS PORT`.
+#!/usr/bin/env python3
+"""Serves channels over HTTP: `serve.py FOLDER ADDRESS [PORT]`, without dependencies.
 
   /open/CHANNEL/…              to anyone
   /closed/CHANNEL/…            with basic authentication (CREDENTIALS), or
   /closed/t/TOKEN/CHANNEL/…    with the token in the path
-The channel `private` wants credentials under either place. Requests are kept in memory, and printed
-as JSON lines where the server is a program.
+The channel `private` requires credentials under either. As a program it prints JSON lines: first
+where it serves, then each request with its credentials and its status.
 """
 
 import base64
@@ -19,6 +20,15 @@ from urllib.parse import unquote, urlsplit
 CREDENTIALS = "user:word"
 TOKEN = "tk-1234-secret"
 _PATH = re.compile(r"/(open|closed)(/t/(?P<token>[^/]+))?/(?P<file>(?P<channel>[^/]+)/.+)")
+
+
+def aliases(host: str) -> dict[str, str]:
+    """Returns values for CONDA_CHANNEL_ALIAS."""
+    return {
+        "open": f"http://{host}/open",
+        "closed": f"http://{CREDENTIALS}@{host}/closed",
+        "token": f"http://{host}/closed/t/{TOKEN}",
+    }
 
 
 class Server(ThreadingHTTPServer):
@@ -79,13 +89,17 @@ class _Handler(BaseHTTPRequestHandler):
         """Prints nothing: `note` keeps what tests want to see."""
 
 
-def main() -> None:
-    folder, address, port = sys.argv[1:]
+def main() -> int:
+    if len(sys.argv) not in (3, 4) or not Path(sys.argv[1]).is_dir():
+        print(__doc__, file=sys.stderr)
+        return 2
+    folder, address, port = [*sys.argv[1:], "0"][:3]
     with Server(Path(folder), address, int(port)) as server:
         server.prints = True
         print(json.dumps({"serving": server.host}), flush=True)
         server.serve_forever()
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

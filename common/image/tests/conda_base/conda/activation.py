@@ -1,4 +1,4 @@
-"""`conda shell.posix activate|deactivate|reactivate`: shell lines for the caller to evaluate."""
+"""`conda shell.posix activate|deactivate|reactivate|hook`: lines for a shell to evaluate."""
 
 import os
 from collections.abc import Mapping
@@ -17,6 +17,9 @@ def script(settings: Settings, arguments: list[str], variables: Mapping[str, str
         lines = _deactivate(settings, variables, level)
     elif command == "reactivate" and not rest:
         lines = _reactivate(variables)
+    elif command == "hook" and not rest:
+        hook = settings.root / "etc" / "profile.d" / "conda.sh"
+        lines = [hook.read_text(encoding="utf-8"), "conda activate base"]
     else:
         fail("ArgumentError", f"shell.posix does not understand: {' '.join(arguments)}", 2)
     return "".join(f"{line}\n" for line in lines)

@@ -1,4 +1,5 @@
-# Sourced by login shells: the function `conda`, which can change the shell that calls it.
+# shellcheck shell=bash
+# Sourced by shells: the function `conda`, which can change the shell that calls it.
 export CONDA_EXE='@PREFIX@/bin/conda'
 export CONDA_PYTHON_EXE='@PREFIX@/bin/python'
 
@@ -26,7 +27,6 @@ conda() {
 
 if [ -z "${CONDA_SHLVL+x}" ]; then
     export CONDA_SHLVL=0
-    PATH="$(dirname "$(dirname "$CONDA_EXE")")/condabin${PATH:+":${PATH}"}"
-    export PATH
+    export PATH="${CONDA_EXE%/bin/conda}/condabin${PATH:+":${PATH}"}"
     [ -n "${PS1+x}" ] || PS1=
 fi

@@ -8,9 +8,11 @@ from typing import Any
 
 from rattler import PackageRecord, PrefixRecord, RepoDataRecord
 from rattler import install as rattler_install
+from rattler.exceptions import InstallerError
 
 from . import cache, history
 from .cache import Wanted
+from .errors import fail
 from .settings import Settings
 
 
@@ -55,15 +57,17 @@ def _record(settings: Settings, record: dict[str, Any]) -> RepoDataRecord:
 def _link(
     settings: Settings, prefix: Path, there: list[PrefixRecord], wanted: list[RepoDataRecord]
 ) -> None:
-    asyncio.run(
-        rattler_install(
-            wanted,
-            prefix,
-            cache_dir=settings.pkgs_dirs[0],
-            installed_packages=there,
-            show_progress=False,
-        )
+    work = rattler_install(
+        wanted,
+        prefix,
+        cache_dir=settings.pkgs_dirs[0],
+        installed_packages=there,
+        show_progress=False,
     )
+    try:
+        asyncio.run(work)
+    except InstallerError as error:
+        fail("LinkError", str(error))
 
 
 def _finish(
@@ -77,6 +81,7 @@ def _finish(
     record.setdefault("package_tarball_full_path", str(settings.pkgs_dirs[0] / record["fn"]))
     record.pop("indexed_timestamp", None)
     path = prefix / "conda-meta" / f"{record['fn'].removesuffix('.conda')}.json"
+    path.unlink()  # py-rattler's file is closed to others
     path.write_text(json.dumps(record, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 

@@ -50,7 +50,7 @@ def _dispatch(arguments: list[str]) -> int:
         print(f"conda {__version__}")
         return 0
     if arguments and arguments[0].startswith("shell."):
-        if arguments[0] != "shell.posix":
+        if arguments[0] not in ("shell.posix", "shell.bash"):
             fail("CondaError", f"{arguments[0].removeprefix('shell.')} is not a supported shell.")
         print(activation.script(settings.load(), arguments[1:], os.environ), end="")
         return 0

@@ -109,7 +109,8 @@ def _refuse_unpinned(index: Index, specs: list[MatchSpec], pins: list[MatchSpec]
     """Refuses a request that a pin of the environment rules out."""
     for pin in pins:
         for spec in specs:
-            if spec.name == pin.name and not any(pin.matches(it) for it in index.candidates(spec)):
+            is_same = history.name_of(str(spec)) == history.name_of(str(pin))
+            if is_same and not any(pin.matches(it) for it in index.candidates(spec)):
                 fail(
                     "SpecsConfigurationConflictError",
                     "Requested specs conflict with configured specs.\n"
