@@ -2,7 +2,7 @@ use std::path::Path;
 
 use expect_test::{Expect, expect};
 
-use super::{Frozen, canonical, changes, parse};
+use super::{Frozen, canonical, changes, parse, version_in};
 use crate::repo::Repo;
 
 mod cases;
@@ -185,4 +185,27 @@ fn changes_of_two_packages_with_one_name() {
     let old = parse(Path::new("old.yml"), &old).unwrap();
     let changes = changes::changes(Some(&old), Some(&new));
     assert_eq!(changes::text(&changes), "  humanize (conda) 1 → 2\n");
+}
+
+/// As `when` reads the lines of a patch.
+#[test]
+fn versions_in_lines() {
+    let hash = "0".repeat(64);
+    let conda = format!(
+        "  - py_opencv=4.10=0[subdir=noarch,fn=a.conda,sha256={hash}]  # via a.yml; provides opencv-python==4.10.0.84"
+    );
+    let pip = format!("    - opencv-python==4.11 --hash=sha256:{hash}  # via a.pip");
+    for (line, name, version) in [
+        (conda.as_str(), "py-opencv", Some("4.10")),
+        (&conda, "opencv-python", Some("4.10.0.84")),
+        (&conda, "opencv", None),
+        (&conda, "a-yml", None),
+        (&pip, "opencv-python", Some("4.11")),
+        (&pip, "a-pip", None),
+        ("  - python=3.13.5", "python", Some("3.13.5")),
+        ("  - python=3.13.5", "pytho", None),
+        ("# build: setuptools==84.2.1", "setuptools", None),
+    ] {
+        assert_eq!(version_in(line, name).as_deref(), version, "{line} {name}");
+    }
 }
