@@ -18,7 +18,8 @@ _CREDENTIALS = re.compile(r"://[^/@\s]*@")
 _CHANNEL_CREDENTIALS = re.compile(r"(?:://|[^/\s]:)[^/\s]*@\S|(?:^|/)t/[^/\s]")
 # What only pip reads in a line: a hash, a URL, a marker.
 _PIP_SYNTAX = re.compile(r"\s--|\s@\s|;(?!\s*if\b)")
-_CONDA_NAME = re.compile(r"(?:\S*::)?([A-Za-z0-9_*][A-Za-z0-9_.*-]*)\s*(.*)")
+_CONDA_FIELD = re.compile(r"[\[,]\s*name\s*=\s*['\"]?([\w.-]+)")
+_CONDA_NAME = re.compile(r"(?:[^\s\[]*::)?([A-Za-z0-9_*][A-Za-z0-9_.*-]*)\s*(.*)")
 _INDEX_OPTIONS = ("-i", "--index-url", "--extra-index-url", "-f", "--find-links", "--no-index")
 
 
@@ -230,8 +231,10 @@ def conda_line(line: Line) -> Line:
 
 
 def conda_name(line: Line) -> str:
-    """The package that a conda line is about."""
+    """The package that a conda line is about: `numpy=2`, or `*[name=numpy]`."""
     found = _CONDA_NAME.fullmatch(line.text)
+    if found and found[1] == "*":
+        found = _CONDA_FIELD.search(line.text) or found
     return found[1].lower() if found else line.text
 
 

@@ -1,4 +1,7 @@
-use crate::specs::conda::{MatchSpec, Version};
+use crate::{
+    redact::in_channel,
+    specs::conda::{MatchSpec, Version},
+};
 
 /// The order of the documentation of conda's `VersionOrder`.
 #[test]
@@ -148,4 +151,24 @@ fn what_is_certainly_wrong_is_refused() {
     ] {
         assert!(MatchSpec::parse(spec).is_err(), "{spec}");
     }
+}
+
+#[derive(serde::Deserialize)]
+struct Cases {
+    valid: Vec<(String, String)>,
+    refused: Vec<String>,
+    credentials: Vec<String>,
+}
+
+/// As `common/image/tests/test_conda_lines.py` reads them.
+#[test]
+fn cases_of_host_and_scripts() {
+    let text = include_str!("../../../../common/image/tests/conda_lines.json");
+    let cases: Cases = serde_json::from_str(text).unwrap();
+    for (line, name) in &cases.valid {
+        assert_eq!(MatchSpec::parse(line).unwrap().name, *name, "{line}");
+        assert!(!in_channel(line), "{line}");
+    }
+    assert!(cases.refused.iter().all(|it| MatchSpec::parse(it).is_err()));
+    assert!(cases.credentials.iter().all(|it| in_channel(it)));
 }
