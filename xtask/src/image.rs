@@ -225,16 +225,17 @@ fn with_digest(chain: &[Recipe], digest: &str) -> Vec<Recipe> {
 }
 
 /// What a frozen spec names the base by: a remote one's digest, the embedded one's recipe.
-/// `None` for a remote base that is named by a tag, until the engine was asked.
+/// `None` for a remote one that is named by a tag, until the engine was asked.
 pub(crate) fn base_digest(chain: &[Recipe]) -> Option<String> {
     let common = chain.iter().find(|it| it.name == "common")?;
     match &common.parent {
         Parent::Pulled(pulled) => pulled.digest.clone(),
-        _ => chain.iter().find(|it| it.name == "base").map(|it| {
-            let hex =
-                Sha256::digest(&it.inputs).iter().map(|it| format!("{it:02x}")).collect::<String>();
-            format!("sha256:{hex}")
-        }),
+        _ => {
+            let base = chain.iter().find(|it| it.name == "base")?;
+            let known = Some(&base.inputs).filter(|it| *it != UNKNOWN_INPUTS)?;
+            let hex: String = Sha256::digest(known).iter().map(|it| format!("{it:02x}")).collect();
+            Some(format!("sha256:{hex}"))
+        }
     }
 }
 

@@ -84,6 +84,12 @@ fn a_remote_base_counts_by_its_digest() {
         assert_eq!(inputs(&known), inputs(&chain(&format!("{tag}@{digest}"))));
         assert_eq!(base_digest(&known), Some(digest.clone()));
     }
+    // The embedded base on a DEBIAN_IMAGE that is named by a tag.
+    let embedded = chain("debian:13").into_iter().zip(["base", "common"]);
+    let embedded: Vec<Recipe> =
+        embedded.map(|(it, name)| Recipe { name: name.to_owned(), ..it }).collect();
+    assert_eq!(base_digest(&embedded), None);
+    assert!(base_digest(&on_base(&embedded, Some(&base))).is_some());
     base.repo_digests = None;
     let known = on_base(&chain("mine"), Some(&base)).into_owned();
     assert_eq!(base_digest(&known), Some(base.id));
