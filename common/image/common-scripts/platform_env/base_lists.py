@@ -10,7 +10,7 @@ from .specs import Line, Spec
 
 
 def update(given: Sequence[Spec]) -> None:
-    """Installs what conda does not have at the very version; refuses all that does not fit."""
+    """Installs lines, unless conda has that very version; refuses lists with any other problem."""
     prefix = paths.prefix("base")
     environment = installed.marker_environment(prefix)
     owned = installed.by_conda(prefix)
@@ -48,7 +48,7 @@ def _other(line: Line) -> str:
 
 
 def _problem(line: Line, owned: dict[str, Distribution]) -> str:
-    """Returns what is wrong with a line, or nothing."""
+    """Returns the problem of a line, or nothing."""
     entry = owned.get(line.name)
     there = f"{entry.name} {entry.version} of conda package {entry.owner}" if entry else ""
     if not (_is_pinned(line) and line.hashes):

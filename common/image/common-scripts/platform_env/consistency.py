@@ -1,7 +1,7 @@
-"""Whether the distributions of an environment fit together, by their metadata.
+"""Consistency of the distributions in an environment, by their metadata.
 
-conda's packages often drop, rename or loosen requirements of their metadata, and work: what only
-they say of each other is a note. What a pip package takes part in is a complaint.
+conda's packages often drop, rename or loosen requirements of their metadata, and work: where only
+they take part in a disagreement, it is a note. Where a pip package does, it is a complaint.
 """
 
 import argparse
@@ -20,14 +20,14 @@ from .paths import Failed
 
 @dataclass
 class Findings:
-    """What does not fit, as sentences."""
+    """Sentences about what does not fit."""
 
     complaints: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
 def check(prefix: Path) -> Findings:
-    """Returns what does not fit in an environment."""
+    """Returns the complaints and notes about an environment."""
     present: dict[str, list[Distribution]] = {}
     for entry in installed.distributions(prefix):
         present.setdefault(entry.name, []).append(entry)
@@ -57,7 +57,7 @@ def require(environment: str) -> None:
 def _problems(
     twins: list[Distribution], present: dict[str, list[Distribution]], environment: dict[str, str]
 ) -> Iterator[tuple[str, list[Distribution]]]:
-    """Yields what is wrong with the distributions of one name, and those that take part in it."""
+    """Yields problems of the distributions of one name, each with all that take part in it."""
     if len(twins) > 1:
         yield f"{twins[0].name} is installed twice: {' and '.join(map(_title, twins))}", twins
     python = environment["python_full_version"]

@@ -1,4 +1,4 @@
-"""What the resolver is told of conda's packages: their names, their versions and their extras.
+"""Stubs of conda's packages for the resolver: names, versions and extras.
 
 Each distribution that conda brought becomes a project folder with static metadata, and its URL a
 constraint: uv then asks no index for that name. Requirements other than those of extras are left
@@ -55,7 +55,7 @@ def of(prefix: Path) -> list[Stub]:
 
 
 def _extras(entry: Distribution, environment: dict[str, str]) -> dict[str, list[str]]:
-    """Returns what each extra adds on this Python and platform."""
+    """Returns the requirements that each extra adds on this Python and platform."""
     extras: dict[str, list[str]] = {}
     for requirement in entry.requirements:
         if installed.applies(requirement, (), environment) or not _is_known_to_uv(requirement):
@@ -78,7 +78,7 @@ def _is_known_to_uv(requirement: Requirement) -> bool:
 
 
 def refusals(lines: Sequence[Line], stubs: Sequence[Stub], environment: dict) -> list[str]:
-    """Returns what is wrong with lines that ask for one artefact of what conda brought."""
+    """Returns the lines that require a certain artefact of what conda brought, with its package."""
     known = {stub.name: stub for stub in stubs}
     return [
         f"  {line.where}: {line.text}\n  {known[line.name].text}"
