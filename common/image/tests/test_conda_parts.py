@@ -1,5 +1,7 @@
 """What is computed for a conda base before and after conda runs, without any conda."""
 
+import contextlib
+import io
 import json
 import sys
 import tempfile
@@ -316,8 +318,13 @@ class ErrorsTest(unittest.TestCase):
                 self.assertEqual(found, [self.LINES[index] for index in expected])
 
     def test_no_credentials_in_messages(self) -> None:
-        for url in SECRETS[:3]:
-            self.assertNotIn("hunter2", conda_errors.without_credentials(f"for url <{url}>"))
+        """Whatever a message repeats: conda's words, or a line that cannot be read."""
+        for url in (*SECRETS[:3], "git+https://u:hun@hunter2@host.invalid/x"):
+            said = io.StringIO()
+            with contextlib.redirect_stderr(said):
+                paths.say(f"x.pip:1: `{url}` has no name")
+            self.assertIn("host.invalid", said.getvalue())
+            self.assertNotIn("hun", said.getvalue())
 
 
 class ProgramTest(unittest.TestCase):

@@ -39,7 +39,9 @@ def _clone_conda(source: str, state: Record) -> None:
     left_out = conda_meta.dependents(conda_meta.packages(prefix), "conda")
     channels, pins = conda.pins(prefix, state.channels)
     kept = [pin for pin in pins if pin.name not in left_out]
-    conda.create_exact(state.environment, channels, kept, prefix / "conda-meta")
+    lines = [Line(f"{prefix}/conda-meta", 1, pin.text) for pin in kept]
+    remedy = f"create {source} again from packages that its channels have"
+    conda.create_exact(state.environment, channels, kept, lines, remedy)
     origins.note_missing(state)
 
 

@@ -4,6 +4,7 @@ conda asks questions that an empty stdin answers with "no", and then exits 0 (se
 hence -y everywhere, a look beforehand, and a look at the result.
 """
 
+import functools
 import json
 import os
 import re
@@ -22,7 +23,6 @@ _SOLVE = (
     "change these lines so that they hold together, correct the name, "
     "or add the channel that has the package"
 )
-_EXACT = "restore these lines, or freeze the environment again"
 
 # What an interpreter imports or an activated environment leaves behind; conda itself is Python, and
 # its bin/conda starts without -E and -s. All that configures conda stays.
@@ -50,7 +50,7 @@ def _conda(*arguments: str | Path, lines: Sequence[Line], remedy: str) -> None:
     held: list[str] = []
     with subprocess.Popen(command, env=env, text=True, errors="replace", **output) as process:
         for raw in process.stdout or ():
-            line = conda_errors.without_credentials(raw.rstrip("\n"))
+            line = raw.rstrip("\n")
             if held or conda_errors.begins(line):
                 held.append(line)
             else:
@@ -97,11 +97,17 @@ def install(environment: str, channels: Sequence[str], lines: Sequence[Line]) ->
 
 
 def create_exact(
-    environment: str, channels: Sequence[str], pins: Sequence[CondaPin], file: Path | str
+    environment: str,
+    channels: Sequence[str],
+    pins: Sequence[CondaPin],
+    lines: Sequence[Line],
+    remedy: str,
 ) -> None:
-    """An environment from package files alone: nothing is solved, each hash is checked."""
-    places = Places()
-    lines = [Line(str(file), pin.line, pin.text) for pin in pins]
+    """Makes an environment from package files alone: nothing is solved, each hash is checked.
+
+    The lines say where each pin was read, and the remedy what to do about one that fails.
+    """
+    places = _places()
     with tempfile.TemporaryDirectory() as folder:
         # conda knows what kind of list it is by this name.
         explicit = Path(folder, "explicit.txt")
@@ -111,13 +117,13 @@ def create_exact(
         ]
         explicit.write_text("\n".join(["@EXPLICIT", *urls, ""]), encoding="utf-8")
         command = ["create", "-y", "-n", environment, "--no-default-packages", "--file", explicit]
-        _conda(*command, lines=lines, remedy=_EXACT)
+        _conda(*command, lines=lines, remedy=remedy)
     _expect(environment)
     _compare(environment, pins)
 
 
 def _compare(environment: str, pins: Sequence[CondaPin]) -> None:
-    """Name the pins that are not what conda installed: it looks at URL and hash alone."""
+    """Fails when conda installed something else than the pins: it looks at URL and hash alone."""
     made = {record["name"]: record for record in conda_meta.packages(paths.prefix(environment))}
     found = []
     for pin in pins:
@@ -125,9 +131,9 @@ def _compare(environment: str, pins: Sequence[CondaPin]) -> None:
         for key in ("version", "build", "subdir", "sha256"):
             wanted, is_there = getattr(pin, key), record.get(key)
             if wanted != is_there:
-                found.append(f"  {pin.name}: {key} {wanted} is frozen, and {is_there} is installed")
+                found.append(f"  {pin.name}: expected {key} {wanted}, found {is_there}")
     if found:
-        raise Failed(f"{environment} is not what its frozen spec says:\n" + "\n".join(found))
+        raise Failed(f"conda made {environment} from other packages:\n" + "\n".join(found))
 
 
 class Places:
@@ -155,7 +161,7 @@ class Places:
 
     def name(self, url: str) -> str:
         """The name under which the settings know a channel, or its URL without credentials."""
-        bare = conda_errors.without_credentials(url.rstrip("/"))
+        bare = paths.without_credentials(url.rstrip("/"))
         for name, place in self._custom.items():
             if bare == f"{place['scheme']}://{place['location']}/{name}":
                 return name
@@ -165,10 +171,15 @@ class Places:
         return bare
 
 
+@functools.cache  # conda takes its time to start
+def _places() -> Places:
+    return Places()
+
+
 def pins(prefix: Path, channels: Sequence[str]) -> tuple[list[str], list[CondaPin]]:
     """The channels, and one pin for each package that conda installed."""
     records = conda_meta.packages(prefix)
-    places = Places()
+    places = _places()
     used = [_channel(record, places) for record in records]
     _refuse_unpinnable(records, used)
     # Channels that only dependencies came from are listed too: the frozen spec needs them.

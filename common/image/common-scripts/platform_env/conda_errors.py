@@ -13,12 +13,6 @@ _WORD = re.compile(r"[A-Za-z0-9_][\w.-]*")
 _ARCHIVE = re.compile(r"(.+)-[^-]*\d[^-]*-[^-]+")
 
 
-def without_credentials(text: str) -> str:
-    """Returns the text without passwords and tokens in URLs: conda prints channels whole."""
-    text = re.sub(r"://[^/@\s]*@", "://", text)
-    return re.sub(r"(://\S*?)/t/[^/\s]+", r"\1", text)
-
-
 def begins(line: str) -> bool:
     """Whether an error begins in that line of conda's output."""
     return bool(_BEGINNING.match(line))

@@ -107,7 +107,13 @@ def is_frozen() -> bool:
 
 def say(message: str) -> None:
     """Tell a person; stdout belongs to results."""
-    print(message, file=sys.stderr, flush=True)
+    print(without_credentials(message), file=sys.stderr, flush=True)
+
+
+def without_credentials(text: str) -> str:
+    """Returns the text without what its URLs hold: user and password, or a token of conda's."""
+    text = re.sub(r"://[^/\s]*@", "://", text)
+    return re.sub(r"(://\S*?)/t/[^/\s]+", r"\1", text)
 
 
 def die(message: str, status: int = FAILED) -> NoReturn:

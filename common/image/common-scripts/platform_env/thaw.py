@@ -6,6 +6,9 @@ from . import builds, conda, conda_meta, frozen, installed, paths, settle, uv
 from .frozen import Frozen
 from .paths import Failed, Wrong
 from .record import Record
+from .specs import Line
+
+_REMEDY = "restore these lines, or freeze the environment again"
 
 
 def create_frozen(environment: str) -> None:
@@ -21,7 +24,8 @@ def create_frozen(environment: str) -> None:
     with paths.new(environment):
         prefix = paths.prefix(environment)
         if paths.is_conda_base():
-            conda.create_exact(environment, spec.channels, spec.conda, path)
+            lines = [Line(str(path), pin.line, pin.text) for pin in spec.conda]
+            conda.create_exact(environment, spec.channels, spec.conda, lines, _REMEDY)
         else:
             uv.venv(prefix)
         state = _frozen_record(environment, spec)
