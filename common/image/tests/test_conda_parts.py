@@ -310,6 +310,7 @@ class ErrorsTest(unittest.TestCase):
             ("package idna-2.10-py_0 requires python 2.7.*, but", [0, 2]),
             ("nothing provides requested six 2.0.", [3]),
             ("UnsatisfiableError: no hints", [0, 1, 2, 3]),
+            ("EnvironmentSpecPluginNotDetected: /tmp/requirements.txt", [0, 1, 2, 3]),
             ("NoSpaceLeftError: disk", []),
             ("ChecksumMismatchError: https://host.invalid/c/noarch/six-1.0-h0_0.conda", [3]),
         ):
@@ -330,6 +331,14 @@ class ErrorsTest(unittest.TestCase):
 class ProgramTest(unittest.TestCase):
     def test_conda_imports_nothing_of_a_home(self) -> None:
         kept = {"CONDA_CHANNEL_ALIAS": "https://host.invalid", "PATH": "/bin", "HOME": "/h"}
-        dropped = ("PYTHONPATH", "PYTHONHOME", "CONDA_PREFIX", "CONDA_PREFIX_1", "CONDA_SHLVL")
+        dropped = (
+            "PYTHONPATH",
+            "PYTHONHOME",
+            "CONDA_JSON",
+            "CONDA_ENVS_DIRS",
+            "CONDA_PREFIX",
+            "CONDA_PREFIX_1",
+            "CONDA_SHLVL",
+        )
         given = kept | dict.fromkeys(dropped, "x") | {"PYTHONNOUSERSITE": ""}
         self.assertEqual(conda.environment(given), kept | {"PYTHONNOUSERSITE": "1"})

@@ -28,7 +28,8 @@ _SOLVE = (
 # its bin/conda starts without -E and -s. All that configures conda stays.
 _STATE = re.compile(
     r"PYTHON(PATH|HOME|STARTUP|USERBASE|INSPECT|OPTIMIZE|SAFEPATH|WARNINGS)|VIRTUAL_ENV"
-    r"|CONDA_(PREFIX.*|SHLVL|DEFAULT_ENV|PROMPT_MODIFIER|DRY_RUN|DOWNLOAD_ONLY|ONLY_DEPS|NO_DEPS)"
+    r"|CONDA_(PREFIX.*|SHLVL|DEFAULT_ENV|PROMPT_MODIFIER|DRY_RUN|DOWNLOAD_ONLY|ONLY_DEPS|NO_DEPS|JSON)"
+    r"|CONDA_ENVS_(DIRS|PATH)"
 )
 
 
@@ -57,9 +58,8 @@ def _conda(*arguments: str | Path, lines: Sequence[Line], remedy: str) -> None:
                 paths.say(line)
     message = conda_errors.once(held)
     if process.returncode:
-        message = message or "its messages are above"
-        message = f"conda failed with status {process.returncode}: {message}"
-        raise Failed(conda_errors.explain(message, lines, remedy))
+        status = f"conda failed with status {process.returncode}"
+        raise Failed(f"{status}: {conda_errors.explain(message, lines, remedy)}")
     if message:
         paths.say(message)
 

@@ -8,6 +8,8 @@ from .specs import Line, conda_name
 
 # An error begins with the name of its class; a report of an unexpected one with a ruler.
 _BEGINNING = re.compile(r"(?=\w*[a-z][A-Z])(?!\w*Warning)[A-Z]\w+:|# >>>>>|Traceback ")
+# Errors about the request as a whole, which may name no package.
+_REQUEST = re.compile(r"\w*(Unsatisfiable|Spec|Plugin)\w*:")
 _FOLDERS = re.compile(r"\w+://\S*/")
 _WORD = re.compile(r"[A-Za-z0-9_][\w.-]*")
 _ARCHIVE = re.compile(r"(.+)-[^-]*\d[^-]*-[^-]+")
@@ -32,10 +34,11 @@ def about(message: str, lines: Sequence[Line]) -> list[Line]:
     words = {word.rstrip(".-").lower() for word in _WORD.findall(_FOLDERS.sub(" ", message))}
     words |= {found[1] for word in words if (found := _ARCHIVE.fullmatch(word))}
     named = [line for line in lines if conda_name(line) in words]
-    return named or (list(lines) if "Unsatisfiable" in message else [])
+    return named or (list(lines) if _REQUEST.match(message) else [])
 
 
 def explain(message: str, lines: Sequence[Line], remedy: str) -> str:
     """Returns a message, the spec lines about the packages that it names, and what to do."""
+    message = message or "its messages are above"
     guilty = [f"  {line.where}: {line.text}" for line in about(message, lines)]
     return "\n".join([message, "the lines about them:", *guilty, remedy] if guilty else [message])
