@@ -151,10 +151,7 @@ def finish(state: Record) -> None:
     present = installed.scan(prefix)
     environment = installed.marker_environment(prefix)
     requests = record.requests(state, present, environment)
-    extras: dict[str, set[str]] = {}
-    for line in state.pip_lines:
-        extras.setdefault(line.name, set()).update(line.requirement.extras)
-    needed_by = installed.requirers(present, extras, environment)
+    needed_by = installed.requirers(present, state.extras, environment)
     owned = installed.conda_owned(prefix)
     for name, pin in state.packages.items():
         requirers = {_reader_name(it, owned) for it in needed_by.get(name, ())}
