@@ -1,5 +1,6 @@
 """What conda's metadata in an environment says of its packages; nothing is run."""
 
+import functools
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -13,8 +14,13 @@ _KEYS = ("name", "version", "fn")
 
 def packages(prefix: Path) -> list[dict]:
     """Returns what conda installed: the records in conda-meta, by name."""
-    files = sorted((prefix / "conda-meta").glob("*.json"))
-    return sorted(map(_read, files), key=lambda record: record["name"])
+    folder = prefix / "conda-meta"
+    return _read_all(folder, folder.stat().st_mtime_ns) if folder.is_dir() else []
+
+
+@functools.cache  # some hundred files with long lists; conda changes the folder with them
+def _read_all(folder: Path, _changed: int) -> list[dict]:
+    return sorted(map(_read, sorted(folder.glob("*.json"))), key=lambda record: record["name"])
 
 
 def _read(file: Path) -> dict:
@@ -56,16 +62,24 @@ def _own_depends(record: dict) -> list[str]:
         return []  # the package cache was cleaned since
 
 
+def required_by(
+    records: Sequence[dict], unpatched: Mapping[str, Sequence[str]]
+) -> dict[str, set[str]]:
+    """Returns the packages that others depend on, installed or not, each with those others."""
+    found: dict[str, set[str]] = {}
+    for record in records:
+        for name in needs(record, unpatched):
+            found.setdefault(name, set()).add(record["name"])
+    return found
+
+
 def missing(
     records: Sequence[dict], unpatched: Mapping[str, Sequence[str]], allowed: Sequence[str] = ()
 ) -> dict[str, list[str]]:
     """Returns the packages that are required and not installed, each with those that require it."""
     present = {*allowed, *(record["name"] for record in records)}
-    found: dict[str, list[str]] = {}
-    for record in records:
-        for name in needs(record, unpatched) - present:
-            found.setdefault(name, []).append(record["name"])
-    return dict(sorted(found.items()))
+    needed = required_by(records, unpatched)
+    return {name: sorted(needed[name]) for name in sorted(needed.keys() - present)}
 
 
 def dependents(records: Sequence[dict], name: str) -> set[str]:

@@ -23,7 +23,7 @@ def note_missing(state: Record) -> None:
 def describe(state: Record, pins: Collection[CondaPin]) -> None:
     """Adds to conda's pins what needs them, and what they provide under another name."""
     prefix = paths.prefix(state.environment)
-    records = conda_meta.packages(prefix)
+    required_by = conda_meta.required_by(conda_meta.packages(prefix), state.unpatched)
     present = installed.scan(prefix)
     packages = {name: package.name for name, package in installed.conda_owned(prefix).items()}
     environment = installed.marker_environment(prefix)
@@ -32,11 +32,7 @@ def describe(state: Record, pins: Collection[CondaPin]) -> None:
         provided = [present[it] for it in packages if packages[it] == pin.name and it in present]
         users = {user for entry in provided for user in needed_by[entry.name]}
         users = users & state.packages.keys() | _requests(state, pin.name)
-        users |= {
-            record["name"]
-            for record in records
-            if pin.name in conda_meta.needs(record, state.unpatched)
-        }
+        users |= required_by.get(pin.name, set())
         pin.via = sorted(users - {pin.name}) or state.cloned[-1:]
         pin.provides = [text for entry in provided if (text := _other_name(pin, entry))]
 
