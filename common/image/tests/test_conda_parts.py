@@ -121,7 +121,7 @@ class PinsTest(unittest.TestCase):
             pin("b", "2.0", "b-1.0-h0_0.conda", 8),
             pin("c", file="c-1.0-h0_1.tar.bz2", line=9),
             pin("d", "1.0", "e-1.0-h0_0.conda", 10),
-            pin("f", file="f-1.0-h0_0.tar.bz2", line=11),
+            pin("f", file="F-1.0-h0_0.tar.bz2", line=11),
         ]
         with self.assertRaises(Wrong) as caught:
             thaw._refuse_misnamed(Path("x-frozen.yml"), spec)
@@ -341,4 +341,5 @@ class ProgramTest(unittest.TestCase):
             "CONDA_SHLVL",
         )
         given = kept | dict.fromkeys(dropped, "x") | {"PYTHONNOUSERSITE": ""}
-        self.assertEqual(conda.environment(given), kept | {"PYTHONNOUSERSITE": "1"})
+        added = {"PYTHONNOUSERSITE": "1", "PYTHONUNBUFFERED": "1"}
+        self.assertEqual(conda.environment(given), kept | added)

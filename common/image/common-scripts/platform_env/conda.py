@@ -36,7 +36,8 @@ _STATE = re.compile(
 def environment(variables: Mapping[str, str]) -> dict[str, str]:
     """Returns the process environment for conda: nothing but the image decides what it imports."""
     kept = {name: value for name, value in variables.items() if not _STATE.fullmatch(name)}
-    return {**kept, "PYTHONNOUSERSITE": "1"}
+    # Unbuffered: progress must not come out behind the error that it led to.
+    return {**kept, "PYTHONNOUSERSITE": "1", "PYTHONUNBUFFERED": "1"}
 
 
 def _program() -> Path:

@@ -73,7 +73,7 @@ def _refuse_misnamed(path: Path, spec: Frozen) -> None:
         f"{path}:{pin.line}: `{pin.name}={pin.version}={pin.build}` is not the file {pin.fn}"
         for pin in spec.conda
         if pin.fn.endswith((".conda", ".tar.bz2"))
-        and not pin.fn.startswith(f"{pin.name}-{pin.version}-{pin.build}.")
+        and not pin.fn.lower().startswith(f"{pin.name}-{pin.version}-{pin.build}.".lower())
     ]
     if found:
         raise Wrong("\n".join([*found, f"restore the lines, or freeze {spec.name} again"]))
