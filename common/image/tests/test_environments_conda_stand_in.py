@@ -254,6 +254,18 @@ class Shells(StandIn):
         result = self.conda("--version", PYTHONPATH=str(hostile))
         self.assertIn("planted", result.stderr)
 
+    def test_a_stale_home_breaks_conda_unless_it_is_ignored(self) -> None:
+        library = next(self.conda_dir.glob("lib/python3*")).name
+        stale = self.root / "home/.local/lib" / library / "site-packages"
+        stale.mkdir(parents=True)
+        (stale / "conda.py").write_text("raise ImportError('a stale conda')\n")
+        home = str(self.root / "home")
+        broken = self.conda("--version", HOME=home, PYTHONNOUSERSITE="")
+        self.assertEqual(broken.returncode, 1)
+        self.assertIn("a stale conda", broken.stderr)
+        works = self.conda("--version", HOME=home, PYTHONNOUSERSITE="1")
+        self.assertEqual((works.returncode, works.stderr), (0, ""))
+
     def bash(self, script: str) -> str:
         hook = f'eval "$({self.conda_dir}/bin/conda shell.bash hook)"\n'
         command = ["bash", "-ec", hook + script]

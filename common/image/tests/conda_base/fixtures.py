@@ -8,6 +8,25 @@ from .pack import PREFIX, Package
 from .wheels import ABI, MINOR, SITE
 
 _STAND_IN = Path(__file__).resolve().parent / "conda"
+# A virtual environment's own packages come first; elsewhere the user's do.
+_USER_SITE_FIRST = b"""\
+import site
+import sys
+
+_add = site.addusersitepackages
+
+
+def _add_first(known):
+    before = [*sys.path]
+    known = _add(known)
+    added = [it for it in sys.path if it not in before]
+    own = next(at for at, it in enumerate(before) if it.endswith("/site-packages"))
+    sys.path[:] = [*before[:own], *added, *before[own:]]
+    return known
+
+
+site.addusersitepackages = _add_first
+"""
 _PYTHON = f"python >={MINOR},<3.{int(MINOR.partition('.')[2]) + 1}.0a0"
 
 
@@ -47,15 +66,22 @@ def simple(name: str, version: str, requires: Sequence[str] = (), **more: Sequen
 
 
 def python() -> Package:
-    """Returns Python: the image's own, in the form of a virtual environment at the prefix."""
+    """Returns Python: the image's own, in the form of a virtual environment at the prefix.
+
+    A user's site-packages come before the prefix's, as in conda's; the system's have nothing.
+    """
     version = platform.python_version()
-    config = f"home = /usr/bin\ninclude-system-site-packages = false\nversion = {version}\n"
+    config = f"home = /usr/bin\ninclude-system-site-packages = true\nversion = {version}\n"
     return Package(
         "python",
         version,
         f"h4c6b5f1_100_cp{ABI}",
         depends=["ca-certificates", "tzdata"],
-        files={"pyvenv.cfg": config.encode(), f"{SITE}/README.txt": b"Packages go here.\n"},
+        files={
+            "pyvenv.cfg": config.encode(),
+            f"{SITE}/_user_site_first.pth": b"import _user_site_first\n",
+            f"{SITE}/_user_site_first.py": _USER_SITE_FIRST,
+        },
         links={
             f"bin/python{MINOR}": f"/usr/bin/python{MINOR}",
             "bin/python3": f"python{MINOR}",
