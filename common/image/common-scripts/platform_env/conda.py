@@ -177,14 +177,29 @@ def _places() -> Places:
     return Places()
 
 
-def pins(prefix: Path, channels: Sequence[str]) -> tuple[list[str], list[CondaPin]]:
-    """The channels, and one pin for each package that conda installed."""
+def channel_names(prefix: Path) -> dict[str, str]:
+    """Returns, by URL, the names of the channels that packages came from.
+
+    Build steps alone have the settings that tell: a mirror's URL means nothing elsewhere.
+    """
+    urls = {_channel_url(record) for record in conda_meta.packages(prefix)}
+    return {url: _places().name(url) for url in sorted(urls) if "://" in url}
+
+
+def pins(
+    prefix: Path, channels: Sequence[str], known: Mapping[str, str] | None = None
+) -> tuple[list[str], list[CondaPin]]:
+    """The channels, and one pin for each package that conda installed.
+
+    Known names of channels, by URL, go before those that the settings of this process tell.
+    """
     records = conda_meta.packages(prefix)
     places = _places()
-    used = [_channel(record, places) for record in records]
+    known = known or {}
+    used = [_channel(record, places, known) for record in records]
     _refuse_unpinnable(records, used)
     # Channels that only dependencies came from are listed too: the frozen spec needs them.
-    wanted = [places.name(channel) if "://" in channel else channel for channel in channels]
+    wanted = [_name(channel, places, known) for channel in channels]
     names = list(dict.fromkeys(name for name in wanted if name in used))
     names += sorted({name for name in used if name not in names})
     names = names or ["conda-forge"]
@@ -214,7 +229,18 @@ def _refuse_unpinnable(records: Sequence[dict], used: Sequence[str]) -> None:
         raise Failed("\n".join(["these packages cannot be pinned:", *found, remedy]))
 
 
-def _channel(record: dict, places: Places) -> str:
+def _channel(record: dict, places: Places, known: Mapping[str, str]) -> str:
+    return _name(_channel_url(record), places, known)
+
+
+def _channel_url(record: dict) -> str:
+    """Returns a package's channel as conda recorded it: a URL, or a name from old versions."""
     subdir = record.get("subdir") or "noarch"
-    text = str(record.get("channel") or "").rstrip("/").removesuffix(f"/{subdir}")
-    return places.name(text) if "://" in text else text
+    return str(record.get("channel") or "").rstrip("/").removesuffix(f"/{subdir}")
+
+
+def _name(channel: str, places: Places, known: Mapping[str, str]) -> str:
+    bare = paths.without_credentials(channel.rstrip("/"))
+    if bare in known:
+        return known[bare]
+    return places.name(channel) if "://" in channel else channel

@@ -20,7 +20,7 @@ def export(environment: str) -> str:
     prefix = paths.prefix(environment)
     spec = Frozen(frozen.this_platform(), _base_digest(), environment, state.channels)
     if paths.is_conda_base():
-        spec.channels, spec.conda = conda.pins(prefix, state.channels)
+        spec.channels, spec.conda = conda.pins(prefix, state.channels, state.channel_names)
         spec.missing = state.missing
         origins.describe(state, spec.conda)
     else:

@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from packaging.utils import canonicalize_name
 
-from . import conda_meta, installed, paths
+from . import conda, conda_meta, installed, paths
 from .frozen import CondaPin
 from .installed import Distribution
 from .record import Record
@@ -13,11 +13,13 @@ from .specs import conda_name
 
 def note_missing(state: Record) -> None:
     """Records what conda's packages lack, while the package cache still has their metadata."""
-    records = conda_meta.packages(paths.prefix(state.environment))
+    prefix = paths.prefix(state.environment)
+    records = conda_meta.packages(prefix)
     known = {**state.unpatched, **conda_meta.unpatched(records)}
     files = {record["fn"] for record in records}
     state.unpatched = {file: names for file, names in known.items() if file in files}
     state.missing = sorted(conda_meta.missing(records, state.unpatched))
+    state.channel_names |= conda.channel_names(prefix)
 
 
 def describe(state: Record, pins: Collection[CondaPin]) -> None:

@@ -28,6 +28,8 @@ class Record:
     # Conda packages that may be missing, and by file what only a package's own metadata requires.
     missing: list[str] = field(default_factory=list)
     unpatched: dict[str, list[str]] = field(default_factory=dict)
+    # The names of channels by URL, as the settings of build steps tell them.
+    channel_names: dict[str, str] = field(default_factory=dict)
     # Only in an environment made from a frozen spec: what needs each conda package.
     conda_via: dict[str, list[str]] = field(default_factory=dict)
 
@@ -87,7 +89,15 @@ def save(record: Record) -> None:
 def _decode(environment: str, data: dict) -> Record:
     if data["version"] != _VERSION:
         raise ValueError(f"expected version {_VERSION}, found {data['version']}")
-    plain = ("requested", "channels", "cloned", "missing", "unpatched", "conda_via")
+    plain = (
+        "requested",
+        "channels",
+        "cloned",
+        "missing",
+        "unpatched",
+        "channel_names",
+        "conda_via",
+    )
     return Record(
         environment=environment,
         specs=[_spec(spec) for spec in data["specs"]],

@@ -44,6 +44,7 @@ def _frozen_record(environment: str, spec: Frozen) -> Record:
     state.packages = {pin.name: pin for pin in spec.pip}
     state.build = {pin.name: pin for pin in spec.build}
     state.missing = spec.missing
+    state.channel_names = conda.channel_names(paths.prefix(environment))
     state.conda_via = {pin.name: pin.via for pin in spec.conda if pin.via}
     known = {*state.packages, *(pin.name for pin in spec.conda)}
     for pin in spec.pip:
