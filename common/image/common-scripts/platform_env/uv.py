@@ -158,10 +158,10 @@ def _invalid_put_aside(python: Path) -> Iterator[None]:
         yield
         return
     with tempfile.TemporaryDirectory(prefix="aside-", dir=prefix) as aside:
-        for info in infos:
-            shutil.move(info, aside)
         try:
+            for info in infos:
+                shutil.move(info, aside)
             yield
         finally:
-            for info in infos:
-                shutil.move(Path(aside, info.name), info)
+            for moved in sorted(Path(aside).iterdir()):
+                shutil.move(moved, infos[0].parent)
