@@ -42,6 +42,7 @@ def prepare() -> None:
     for listed in ("wheels.txt", "older.txt"):
         run(sys.executable, *download, *hashed, BASE / listed)
     unfinished = SHARED / "unfinished"
+    shutil.rmtree(unfinished, ignore_errors=True)
     run(sys.executable, "-m", "conda_base.channel", unfinished, WHEELS)
     unfinished.rename(CHANNELS)
 

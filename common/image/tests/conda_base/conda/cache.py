@@ -12,6 +12,7 @@ from typing import Any
 
 from rattler.package_streaming import extract
 
+from . import records
 from .channels import Channel, without_credentials
 from .errors import fail
 from .net import download
@@ -94,14 +95,8 @@ def _unpack(folder: Path, wanted: Wanted, data: bytes) -> dict[str, Any]:
 
 def record_file(settings: Settings, record: dict[str, Any]) -> Path:
     """Returns the file in the cache that holds the record of an extracted package."""
-    stem = record["fn"].removesuffix(".conda")
-    folders = [folder / stem for folder in settings.pkgs_dirs]
+    folders = [folder / records.stem(record) for folder in settings.pkgs_dirs]
     return next(folder / _RECORD for folder in folders if folder.is_dir())
-
-
-def channel_of(record: dict[str, Any]) -> str:
-    """Returns the URL of a record's channel, without its subdir."""
-    return str(record["url"]).rsplit("/", 2)[0]
 
 
 def wanted(channel: Channel, record: dict[str, Any]) -> Wanted:

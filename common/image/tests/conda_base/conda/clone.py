@@ -5,7 +5,7 @@ import os
 import shutil
 from pathlib import Path
 
-from . import install, link
+from . import install, records
 from .cache import Wanted
 from .settings import Settings
 
@@ -16,7 +16,7 @@ _LEFT_OUT_OF_BIN = {"conda", "activate", "deactivate"}
 def clone(settings: Settings, source: Path, prefix: Path) -> None:
     stray = _untracked(source)
     print(f"Source:      {source}\nDestination: {prefix}")
-    packages = link.records(source)
+    packages = records.read(source)
     print(f"Packages: {len(packages)}\nFiles: {len(stray)}")
     for name in stray:
         _copy(source, prefix, name)
@@ -27,7 +27,7 @@ def clone(settings: Settings, source: Path, prefix: Path) -> None:
 
 def _untracked(prefix: Path) -> list[str]:
     """Returns the files of an environment that no package brought."""
-    owned = {name for record in link.records(prefix) for name in record["files"]}
+    owned = {name for record in records.read(prefix) for name in record["files"]}
     found = {name for name in _walk(prefix) if name not in owned and not name.endswith("~")}
     return sorted(name for name in found if not (name.endswith(".pyc") and name[:-1] in owned))
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rattler import RepoDataRecord
 
-from . import cache, link, solve
+from . import cache, link, records, solve
 from .cache import Wanted
 from .errors import fail
 from .settings import Settings
@@ -25,7 +25,7 @@ def solved(settings: Settings, prefix: Path, channels: list[str], specs: list[st
 
 def _of(index: solve.Index, record: RepoDataRecord) -> Wanted:
     data = solve.as_dict(record)
-    channel = index.channels.get(cache.channel_of(data))
+    channel = index.channels.get(records.channel_of(data))
     return cache.wanted(channel, data) if channel else Wanted(data["url"], data["sha256"])
 
 
@@ -37,10 +37,10 @@ def explicit(settings: Settings, prefix: Path, lines: list[str]) -> None:
 def exactly(settings: Settings, prefix: Path, packages: list[Wanted]) -> None:
     fetched = [cache.fetch(settings, it) for it in packages]
     names = {record["name"] for record in fetched}
-    others = [it for it in link.records(prefix) if it["name"] not in names]
+    others = [it for it in records.read(prefix) if it["name"] not in names]
     kept = [Wanted(it["url"], it["sha256"]) for it in others]
     new = [Wanted(it["url"], it["sha256"], it) for it in fetched]
-    requested = [link.exact_spec(settings, it) for it in fetched]
+    requested = [records.exact_spec(settings, it) for it in fetched]
     link.execute(settings, prefix, [*kept, *new], requested)
 
 

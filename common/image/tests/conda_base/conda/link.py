@@ -10,16 +10,10 @@ from rattler import PackageRecord, PrefixRecord, RepoDataRecord
 from rattler import install as rattler_install
 from rattler.exceptions import InstallerError
 
-from . import cache, history
+from . import cache, history, records
 from .cache import Wanted
 from .errors import fail
 from .settings import Settings
-
-
-def records(prefix: Path) -> list[dict[str, Any]]:
-    """Returns the files of conda-meta."""
-    files = sorted((prefix / "conda-meta").glob("*.json"))
-    return [json.loads(file.read_text(encoding="utf-8")) for file in files]
 
 
 def installed(prefix: Path) -> list[PrefixRecord]:
@@ -30,7 +24,7 @@ def execute(
     settings: Settings, prefix: Path, packages: Sequence[Wanted], requested: Sequence[str]
 ) -> None:
     """Makes an environment consist of these packages; the others that conda put there go."""
-    before = records(prefix)
+    before = records.read(prefix)
     known = {(it["url"], it["sha256"]) for it in before}
     missing = [it for it in packages if (it.bare_url, it.sha256) not in known]
     fetched = [cache.fetch(settings, it) for it in missing]
@@ -40,9 +34,11 @@ def execute(
     kept = [it for it in there if it.url in wanted and it.url not in {n["url"] for n in fetched}]
     _link(settings, prefix, there, [*kept, *(_record(settings, it) for it in fetched)])
     specs = {history.name_of(spec): spec for spec in requested}
-    for record in records(prefix):
+    for record in records.read(prefix):
         _finish(settings, prefix, record, specs)
-    old, new = ({_dist(settings, it) for it in side} for side in (before, records(prefix)))
+    old, new = (
+        {records.dist(settings, it) for it in side} for side in (before, records.read(prefix))
+    )
     history.append(prefix, list(old - new), list(new - old), list(requested))
 
 
@@ -51,7 +47,7 @@ def _record(settings: Settings, record: dict[str, Any]) -> RepoDataRecord:
     file = cache.record_file(settings, record)
     hashes = {name: record[name] for name in ("size", "sha256", "md5")}
     package = PackageRecord.from_index_json(file, **hashes)
-    return RepoDataRecord(package, record["fn"], record["url"], cache.channel_of(record))
+    return RepoDataRecord(package, record["fn"], record["url"], records.channel_of(record))
 
 
 def _link(
@@ -75,24 +71,11 @@ def _finish(
 ) -> None:
     """Completes a file of conda-meta as conda writes it."""
     spec = specs.get(record["name"])
-    record["channel"] = f"{cache.channel_of(record)}/{record['subdir']}"
+    record["channel"] = f"{records.channel_of(record)}/{record['subdir']}"
     record["requested_spec"] = spec or record.get("requested_spec") or "None"
     record["requested_specs"] = [spec] if spec else record.get("requested_specs", [])
     record.setdefault("package_tarball_full_path", str(settings.pkgs_dirs[0] / record["fn"]))
     record.pop("indexed_timestamp", None)
-    path = prefix / "conda-meta" / f"{record['fn'].removesuffix('.conda')}.json"
+    path = prefix / "conda-meta" / f"{records.stem(record)}.json"
     path.unlink()  # py-rattler's file is closed to others
     path.write_text(json.dumps(record, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-
-
-def _dist(settings: Settings, record: dict[str, Any]) -> str:
-    name = settings.places.canonical_name(cache.channel_of(record))
-    stem = record["fn"].removesuffix(".conda")
-    return f"{name}/{record['subdir']}::{stem}"
-
-
-def exact_spec(settings: Settings, record: dict[str, Any]) -> str:
-    """Returns the spec that history holds for a package of an explicit list."""
-    name = settings.places.canonical_name(cache.channel_of(record))
-    exact = f"{record['name']}=={record['version']}={record['build']}"
-    return f"{name}/{record['subdir']}::{exact}"

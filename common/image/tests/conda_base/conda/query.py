@@ -1,19 +1,66 @@
-"""Commands that only print: config, list, info, env list; and run, which starts a shell."""
+"""Commands that change nothing: config, list, info, env list, run, activate."""
 
 import json
+import os
 import re
 import subprocess
 import sys
+from argparse import Namespace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from . import __version__, cache, link
-from .errors import fail
+from . import __version__, activation, records, target
+from .errors import USAGE, fail
 from .settings import Settings
 
 
-def config(settings: Settings, names: list[str], as_json: bool) -> str:
+def config(known: Settings, given: Namespace) -> int:
+    if given.show is None:
+        fail("CouldntParseError", "conda config needs something to do, e.g. --show")
+    print(_config(known, given.show, given.json))
+    return 0
+
+
+def list_packages(known: Settings, given: Namespace) -> int:
+    prefix = target.environment(known, given)
+    if given.explicit:
+        print(_explicit(prefix, given.sha256), end="")
+    else:
+        print(_packages(known, prefix, given.regex or "", given.json), end="")
+    return 0
+
+
+def info(known: Settings, given: Namespace) -> int:
+    if given.base:
+        print(json.dumps({"root_prefix": str(known.root)}) if given.json else known.root)
+    elif given.envs:
+        print(_environments(known, given.json), end="")
+    else:
+        print(_info(known, given.json), end="")
+    return 0
+
+
+def env_list(known: Settings, given: Namespace) -> int:
+    print(_environments(known, given.json), end="")
+    return 0
+
+
+def run(known: Settings, given: Namespace) -> int:
+    prefix = target.environment(known, given)
+    command = given.executable_call
+    command = command[1:] if command[:1] == ["--"] else command
+    if not command:
+        fail("ArgumentError", "No command specified. Please provide a command to run.", USAGE)
+    lines = activation.script(known, ["activate", str(prefix)], os.environ)
+    return _run(lines, command, given.cwd, not given.no_capture_output)
+
+
+def mock(known: Settings, given: Namespace) -> int:
+    fail("CondaError", f"Run 'conda init' before 'conda {given.cmd}'")
+
+
+def _config(settings: Settings, names: list[str], as_json: bool) -> str:
     custom = {name: {**it.shown(), "name": name} for name, it in settings.places.custom.items()}
     known: dict[str, Any] = {
         "always_yes": settings.always_yes,
@@ -33,7 +80,7 @@ def config(settings: Settings, names: list[str], as_json: bool) -> str:
     return "\n".join(f"{name}: {json.dumps(value)}" for name, value in shown.items())
 
 
-def packages(settings: Settings, prefix: Path, pattern: str, as_json: bool) -> str:
+def _packages(settings: Settings, prefix: Path, pattern: str, as_json: bool) -> str:
     rows = sorted([*_conda_rows(settings, prefix), *_pip_rows(prefix)])
     rows = [row for row in rows if re.search(pattern, row[0])]
     if as_json:
@@ -46,13 +93,13 @@ def packages(settings: Settings, prefix: Path, pattern: str, as_json: bool) -> s
 def _conda_rows(settings: Settings, prefix: Path) -> list[tuple[str, str, str, str]]:
     name = settings.places.canonical_name
     return [
-        (it["name"], it["version"], it["build"], name(cache.channel_of(it)))
-        for it in link.records(prefix)
+        (it["name"], it["version"], it["build"], name(records.channel_of(it)))
+        for it in records.read(prefix)
     ]
 
 
 def _pip_rows(prefix: Path) -> list[tuple[str, str, str, str]]:
-    owned = {name for it in link.records(prefix) for name in it["files"]}
+    owned = {name for it in records.read(prefix) for name in it["files"]}
     rows = []
     for site in prefix.glob("lib/python3.*/site-packages"):
         for entry in metadata.distributions(path=[str(site)]):
@@ -62,8 +109,8 @@ def _pip_rows(prefix: Path) -> list[tuple[str, str, str, str]]:
     return rows
 
 
-def explicit(prefix: Path, with_hashes: bool) -> str:
-    hashes = {it["url"]: f"#{it['sha256']}" if with_hashes else "" for it in link.records(prefix)}
+def _explicit(prefix: Path, with_hashes: bool) -> str:
+    hashes = {it["url"]: f"#{it['sha256']}" if with_hashes else "" for it in records.read(prefix)}
     urls = "".join(f"{url}{digest}\n" for url, digest in hashes.items())
     return f"# platform: linux-64\n@EXPLICIT\n{urls}"
 
@@ -73,7 +120,7 @@ def _prefixes(settings: Settings) -> list[Path]:
     return [settings.root, *(it for it in folders if (it / "conda-meta" / "history").is_file())]
 
 
-def environments(settings: Settings, as_json: bool) -> str:
+def _environments(settings: Settings, as_json: bool) -> str:
     found = _prefixes(settings)
     if as_json:
         return json.dumps({"envs": [str(prefix) for prefix in found]}, indent=2) + "\n"
@@ -82,7 +129,7 @@ def environments(settings: Settings, as_json: bool) -> str:
     return "\n# conda environments:\n#\n" + "".join(rows) + "\n"
 
 
-def info(settings: Settings, as_json: bool) -> str:
+def _info(settings: Settings, as_json: bool) -> str:
     urls = [settings.places.channel(name).base_url for name in settings.channels]
     data = {
         "channels": [f"{url}/{subdir}" for url in urls for subdir in ("linux-64", "noarch")],
@@ -101,10 +148,9 @@ def info(settings: Settings, as_json: bool) -> str:
     return "".join(f"{name:>20} : {value}\n" for name, value in data.items())
 
 
-def run(activation: str, command: list[str], folder: str | None, capture: bool) -> int:
+def _run(script: str, command: list[str], folder: str | None, capture: bool) -> int:
     """Runs a command in an activated shell; conda holds its output back unless told otherwise."""
-    script = f'{activation}\nexec "$@"'
-    argv = ["bash", "-c", script, "bash", *command]
+    argv = ["bash", "-c", f'{script}\nexec "$@"', "bash", *command]
     result = subprocess.run(argv, cwd=folder, capture_output=capture)
     for data, stream in ((result.stdout, sys.stdout), (result.stderr, sys.stderr)):
         if data:

@@ -12,7 +12,7 @@ from rattler import MatchSpec, PrefixRecord, RepoDataRecord, SparseRepoData, Vir
 from rattler import solve_with_sparse_repodata as solve_sparse
 from rattler.exceptions import InvalidMatchSpecError, SolverError
 
-from . import history, link
+from . import history, records
 from .channels import SUBDIRS, Channel
 from .errors import fail
 from .net import CHANNEL_PROBLEM, HttpError, download
@@ -130,7 +130,7 @@ def pinned(prefix: Path) -> list[str]:
 def merge(prefix: Path, new: list[str]) -> list[str]:
     """Returns all specs for a solve: earlier requests that are still there, and the new ones."""
     names = {history.name_of(str(parse(spec))) for spec in new}
-    there = {record["name"] for record in link.records(prefix)}
+    there = {record["name"] for record in records.read(prefix)}
     old = history.requested(prefix).items()
     return [*(spec for name, spec in old if name in there and name not in names), *new]
 
