@@ -89,7 +89,8 @@ pub(super) fn print(
     let start = network.iter().map(|it| it.run.clone()).chain(daemons);
     start.chain([again(desk, args, &plan, &programs)?]).for_each(|it| println!("{it}"));
     steps()?;
-    plan::undo(&network).iter().for_each(|it| println!("{it}"));
+    let data = (!args.keep).then(|| plan::remove(&plan.data));
+    plan::undo(&network).iter().chain(&data).for_each(|it| println!("{it}"));
     Ok(None)
 }
 

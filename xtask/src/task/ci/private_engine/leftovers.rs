@@ -34,16 +34,11 @@ pub(super) fn lock_all(run: &Path) -> anyhow::Result<File> {
 }
 
 /// Makes a folder for an engine and locks it, when no other run of the checkout has it, after what
-/// killed runs left was removed. Returns the lock of all runs, too.
+/// killed runs left was removed. The lock goes with the file.
 ///
 /// # Errors
 /// The run was interrupted, or something that was left cannot be removed.
-pub(super) fn claim(
-    run: &Path,
-    dir: &Path,
-    programs: &Programs,
-    ui: Ui,
-) -> anyhow::Result<[File; 2]> {
+pub(super) fn claim(run: &Path, dir: &Path, programs: &Programs, ui: Ui) -> anyhow::Result<File> {
     let mut said = false;
     loop {
         let all = lock_all(run)?;
@@ -51,7 +46,7 @@ pub(super) fn claim(
         fs::create_dir_all(dir)?;
         let own = File::open(dir)?;
         if own.try_lock().is_ok() {
-            return Ok([all, own]);
+            return Ok(own);
         }
         drop(all);
         if !said {
@@ -130,25 +125,32 @@ pub(super) fn end(plan: &Plan) -> anyhow::Result<()> {
     if let Some(namespace) = machine::namespace(&plan.namespace_file()) {
         machine::kill_members(namespace)?;
     }
-    tasks(plan).iter().for_each(|it| forget(it));
+    forget(plan);
     machine::unmount(&plan.data)?;
     machine::unmount(&plan.run)
 }
 
-/// A folder for each container that ran, named after it.
-fn tasks(plan: &Plan) -> Vec<PathBuf> {
-    let tasks = plan.run.join("containerd/io.containerd.runtime.v2.task/moby");
-    folders(&tasks)
+/// Removes what killed containers and build steps leave elsewhere: sockets of shims, states of runc,
+/// control groups.
+fn forget(plan: &Plan) {
+    for task in folders(&plan.run.join("containerd/io.containerd.runtime.v2.task/moby")) {
+        let socket = fs::read_to_string(task.join("address")).unwrap_or_default();
+        if let Some(socket) = socket.strip_prefix("unix://") {
+            let _ = fs::remove_file(socket);
+        }
+        remove_groups("docker", &task);
+    }
+    for step in folders(&plan.data.join("docker/buildkit/executor")) {
+        let _ =
+            fs::remove_dir_all(Path::new("/run/runc").join(step.file_name().unwrap_or_default()));
+        remove_groups("docker/buildkit", &step);
+    }
 }
 
-/// Removes what a killed container leaves elsewhere: its shim's socket and its control groups.
-fn forget(task: &Path) {
-    let socket = fs::read_to_string(task.join("address")).unwrap_or_default();
-    if let Some(socket) = socket.strip_prefix("unix://") {
-        let _ = fs::remove_file(socket);
-    }
+/// The groups below `parent` that are named as `folder` is.
+fn remove_groups(parent: &str, folder: &Path) {
+    let name = Path::new(parent).join(folder.file_name().unwrap_or_default());
     let root = Path::new("/sys/fs/cgroup");
-    let name = Path::new("docker").join(task.file_name().unwrap_or_default());
     // Version 1 has a tree for each controller.
     for tree in folders(root).into_iter().chain([root.to_owned()]) {
         let _ = fs::remove_dir(tree.join(&name));

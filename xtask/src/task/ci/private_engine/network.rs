@@ -23,7 +23,9 @@ pub(super) fn set_up(steps: &[Step], log: &mut Log) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn run(cmd: &Cmd, log: &mut Log) -> anyhow::Result<()> {
+/// # Errors
+/// The command fails, or the run was interrupted.
+pub(super) fn run(cmd: &Cmd, log: &mut Log) -> anyhow::Result<()> {
     log.line(&format!("$ {cmd}"));
     let output = process::output(cmd)?;
     if output.status != 0 {
@@ -35,10 +37,14 @@ fn run(cmd: &Cmd, log: &mut Log) -> anyhow::Result<()> {
 
 /// Undoes the steps, last first, and returns what failed.
 pub(super) fn take_down(steps: &[Step]) -> Vec<String> {
-    let undo = |cmd: Cmd| match process::last_words(&cmd) {
+    plan::undo(steps).iter().filter_map(undo).collect()
+}
+
+/// Runs a command that undoes something, even after an interruption, and returns what failed.
+pub(super) fn undo(cmd: &Cmd) -> Option<String> {
+    match process::last_words(cmd) {
         Ok(0) => None,
         Ok(status) => Some(format!("`{cmd}` failed with status {status}")),
         Err(err) => Some(format!("{err:#}")),
-    };
-    plan::undo(steps).into_iter().filter_map(undo).collect()
+    }
 }

@@ -185,6 +185,11 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(' ')
 }
 
+/// The command that removes a folder, but nothing of another file system.
+pub(super) fn remove(dir: &Path) -> Cmd {
+    cmd!("/", "rm --recursive --force --one-file-system {dir}")
+}
+
 /// The first block, from one that `id` tells, whose network holds none of `taken`: what `ip route`
 /// prints, and addresses.
 pub(super) fn free_block(id: &str, taken: &str) -> Option<u8> {

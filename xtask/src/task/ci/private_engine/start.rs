@@ -63,6 +63,10 @@ impl Place {
         Place { forwarding, ..self }
     }
 
+    fn data(&self) -> PathBuf {
+        self.root.join("target/xtask/engine/data")
+    }
+
     /// # Errors
     /// This machine has no default route, or no free network.
     pub(super) fn plan(&self, programs: &Programs) -> anyhow::Result<Plan> {
@@ -77,7 +81,7 @@ impl Place {
         let id = plan::id(&self.root);
         Ok(Plan {
             run: self.run.join(&id),
-            data: self.root.join("target/xtask/engine/data"),
+            data: self.data(),
             block: plan::free_block(&id, &taken).context("no free network in 10.0.0.0/8")?,
             mtu: plan::mtu(&shown).with_context(|| format!("no MTU of {link}"))?,
             must_forward: forward.trim() == "0",
@@ -97,7 +101,13 @@ pub(super) fn start(
     engine: &Engine,
 ) -> anyhow::Result<Started> {
     let mut log = engine.log("ci-engine")?;
-    let mut made = make(place, programs, engine, &mut log)?;
+    log.step("looking for what killed runs left");
+    let dir = place.run.join(plan::id(&place.root));
+    let own = leftovers::claim(&place.run, &dir, programs, engine.ui)?;
+    let network = make(place, programs, engine, &mut log);
+    let (plan, network) = network.inspect_err(|_| _ = fs::remove_dir_all(&dir))?;
+    let (keep, all, daemons) = (place.keep, place.run.clone(), Daemons::default());
+    let mut made = Made { plan, network, daemons, keep, all, _own: own };
     match run(&mut made, programs, engine, &mut log) {
         Ok(driver) => Ok(Started { plan: made.plan.clone(), driver, made }),
         Err(err) => {
@@ -107,27 +117,29 @@ pub(super) fn start(
     }
 }
 
-/// The network, when no run of this checkout has one.
+/// The network.
 fn make(
     place: &Place,
     programs: &Programs,
     engine: &Engine,
     log: &mut Log,
-) -> anyhow::Result<Made> {
-    log.step("looking for what killed runs left");
-    let dir = place.run.join(plan::id(&place.root));
-    let [all, own] = leftovers::claim(&place.run, &dir, programs, engine.ui)?;
+) -> anyhow::Result<(Plan, Vec<Step>)> {
+    if !place.keep && place.data().exists() {
+        log.step("removing the last run's images");
+        machine::unmount(&place.data())?;
+        network::run(&plan::remove(&place.data()), log)?;
+    }
+    log.step("making a network");
+    // No other run looks for a free one meanwhile.
+    let _all = leftovers::lock_all(&place.run)?;
     let plan = place.plan(programs)?;
     leftovers::record(&plan)?;
-    log.step("making a network");
     let network = plan.network(programs);
-    network::set_up(&network, log).inspect_err(|_| _ = fs::remove_dir_all(&dir))?;
+    network::set_up(&network, log)?;
     if plan.must_forward {
         engine.ui.say("net.ipv4.ip_forward: set to 1, and left so");
     }
-    drop(all);
-    let (keep, all) = (place.keep, place.run.clone());
-    Ok(Made { plan, network, daemons: Daemons::default(), keep, all, _own: own })
+    Ok((plan, network))
 }
 
 /// The daemons. Returns how they keep layers.
@@ -138,10 +150,6 @@ fn run(
     log: &mut Log,
 ) -> anyhow::Result<String> {
     let plan = &made.plan;
-    if !made.keep {
-        log.step("removing the last run's images");
-        remove_data(&plan.data)?;
-    }
     let driver = overlay::probe(&plan.data).map(|()| OVERLAY2);
     if let Err(err) = &driver {
         log.line(&format!("no {OVERLAY2}: {err:#}"));
@@ -182,19 +190,22 @@ impl Made {
         let progress = engine.ui.progress("ci-engine");
         progress.step("stopping dockerd");
         self.daemons.stop();
-        let ended = leftovers::end(&self.plan);
-        let mut left = network::take_down(&self.network);
-        progress.step("removing its images");
-        let removed =
-            ended.and_then(|()| if self.keep { Ok(()) } else { remove_data(&self.plan.data) });
-        left.extend(removed.err().map(|it| format!("{it:#}")));
+        let mut left: Vec<String> =
+            leftovers::end(&self.plan).err().map(|it| format!("{it:#}")).into_iter().collect();
+        let is_bare = left.is_empty();
+        left.extend(network::take_down(&self.network));
+        // Nothing below it is mounted.
+        if is_bare && !self.keep {
+            progress.step("removing its images");
+            left.extend(network::undo(&plan::remove(&self.plan.data)));
+        }
         // What is left is found by its record.
         if left.is_empty() {
             left.extend(self.remove_dir().err().map(|it| format!("{it:#}")));
         }
         drop(progress);
-        left.iter()
-            .for_each(|it| engine.ui.say(format!("warning: the engine is not removed: {it}")));
+        let say = |it| engine.ui.say(format!("warning: the engine is not removed: {it}"));
+        left.iter().for_each(say);
     }
 
     /// The sign of this engine goes last.
@@ -202,13 +213,4 @@ impl Made {
         let _all = leftovers::lock_all(&self.all)?;
         Ok(fs::remove_dir_all(&self.plan.run)?)
     }
-}
-
-/// Nothing below it is another file system's.
-fn remove_data(data: &Path) -> anyhow::Result<()> {
-    machine::unmount(data)?;
-    if data.is_dir() {
-        fs::remove_dir_all(data)?;
-    }
-    Ok(())
 }
