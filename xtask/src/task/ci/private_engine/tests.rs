@@ -3,6 +3,7 @@
 use std::{
     os::unix::fs::symlink,
     path::{Path, PathBuf},
+    thread,
     time::Duration,
 };
 
@@ -67,6 +68,16 @@ impl Machine {
     /// An engine of the checkout `root`.
     fn start(&self, root: &str, keep: bool) -> anyhow::Result<Started> {
         start::start(&self.place(root, keep), &self.programs(), &self.engine(root))
+    }
+
+    /// What the end of a run's process does: its lock goes, and nothing else. A program that another
+    /// test starts has a copy of the lock until it is loaded.
+    fn kill(&self, started: Started) {
+        let dir = started.plan.run.clone();
+        drop(started);
+        while fs::File::open(&dir).unwrap().file().try_lock().is_err() {
+            thread::yield_now();
+        }
     }
 
     fn plan(&self) -> Plan {
@@ -191,8 +202,7 @@ fn a_run_that_lives_is_left_alone() {
 fn what_a_killed_run_left_is_swept() {
     let machine = Machine::new();
     for root in ["one", "two"] {
-        // Its lock goes, and nothing else.
-        drop(machine.start(root, false).unwrap());
+        machine.kill(machine.start(root, false).unwrap());
         machine.file(&format!("{root}/target/xtask/engine/data/docker/image"), "layers");
     }
     assert_eq!(machine.engines(), 1, "the second start swept the first engine");
