@@ -94,7 +94,7 @@ class OnConda(unittest.TestCase):
         conda = paths.CONDA_DIR / "bin/conda"
         conda.write_text("#!/bin/sh\necho conda is broken >&2\nexit 3\n")
         message = said()
-        self.assertIn("conda --version ended with status 3\nconda is broken", message)
+        self.assertIn("`conda --version` ended with status 3\nconda is broken", message)
         self.assertRegex(message, r"conda activate sky gives \[.*\nconda is broken")
 
     def test_what_a_stale_home_brings_is_found(self) -> None:
@@ -104,7 +104,7 @@ class OnConda(unittest.TestCase):
         self.write("bin/conda.py", text)
         self.write("bin/conda", f"#!/bin/sh\n{script}\n")
         message = said()
-        self.assertIn("conda --version ended with status 0\n", message)
+        self.assertIn("`conda --version` imports packages of ~/.local\n", message)
         self.assertIn("usercustomize of a stale ~/.local is imported", message)
 
 

@@ -70,8 +70,10 @@ def _failing_commands() -> Iterator[str]:
     commands = (*_COMMANDS, _OF_CONDA) if paths.is_conda_base() else _COMMANDS
     for command in commands:
         done = _login(command)
-        if done.returncode != 0 or _STALE in done.stderr:
-            yield _with_stderr(f"{command} ended with status {done.returncode}", done)
+        if done.returncode != 0:
+            yield _with_stderr(f"`{command}` ended with status {done.returncode}", done)
+        elif _STALE in done.stderr:
+            yield _with_stderr(f"`{command}` imports packages of ~/.local", done)
 
 
 def _wrong_activations() -> Iterator[str]:
