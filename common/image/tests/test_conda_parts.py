@@ -9,7 +9,7 @@ import unittest
 from pathlib import Path
 
 import environments  # noqa: F401 - puts the scripts' package on the path
-from platform_env import conda, conda_errors, conda_meta, origins, paths, record, specs, thaw
+from platform_env import clone, conda, conda_errors, conda_meta, origins, paths, record, specs, thaw
 from platform_env.frozen import CondaPin, Frozen, Pin
 from platform_env.paths import Failed, Wrong
 from platform_env.record import Record
@@ -215,6 +215,40 @@ class OriginsTest(ScratchPrefix):
             thaw._refuse_missing(Path("x-frozen.yml"), spec, Record("e"))
         spec.missing = ["b", "c"]
         thaw._refuse_missing(Path("x-frozen.yml"), spec, Record("e"))
+
+
+class UnrecordedTest(ScratchPrefix):
+    """What a clone asks for when nothing was recorded, as in base."""
+
+    def direct_url(self, name: str, **source: object) -> None:
+        self.distribution(name, "1.0")
+        (self.site / f"{name}-1.0.dist-info" / "direct_url.json").write_text(json.dumps(source))
+
+    def test_versions_and_commits(self) -> None:
+        commit = "b" * 40
+        vcs = {"vcs": "git", "commit_id": commit}
+        self.distribution("plain", "2.0")
+        self.direct_url("local", url="file:///x", dir_info={})
+        self.direct_url("cloned", url="https://host.invalid/c", vcs_info=vcs)
+        self.direct_url("deeper", url="https://host.invalid/d", vcs_info=vcs, subdirectory="a/b")
+        self.install(meta("owned", files=self.distribution("owned", "1.0")))
+        state = Record("e", packages={"plain": Pin("plain", "2.0", "a" * 64)})
+        spec = clone._unrecorded("e", state)
+        self.assertEqual(
+            [line.text for line in spec.pip],
+            [
+                f"cloned @ git+https://host.invalid/c@{commit}",
+                f"deeper @ git+https://host.invalid/d@{commit}#subdirectory=a/b",
+                "local==1.0",
+            ],
+        )
+
+    def test_credentials_of_a_repository_are_refused(self) -> None:
+        vcs = {"vcs": "git", "commit_id": "b" * 40}
+        self.direct_url("cloned", url="https://u:hunter2@host.invalid/c", vcs_info=vcs)
+        with self.assertRaises(SpecError) as caught:
+            clone._unrecorded("e", Record("e"))
+        self.assertNotIn("hunter2", str(caught.exception))
 
 
 class LinesTest(unittest.TestCase):
