@@ -301,6 +301,22 @@ class LinesTest(unittest.TestCase):
         self.assertEqual(spec.channels, ["conda-forge"])
 
 
+# As conda writes it of an exception that it did not expect.
+REPORT = """# >>>>>>>>>>>>>>>>>>>>>> ERROR REPORT <<<<<<<<<<<<<<<<<<<<<<
+
+    Traceback (most recent call last):
+      File "/opt/conda/idna.py", line 1, in six
+        raise ValueError(python)
+    ValueError: Incompatible component merge:
+      - 'No-Such'
+      - 'six'
+
+`$ /opt/conda/bin/conda install -y -n idna`
+
+         python version : 3.13.5.final.0
+"""
+
+
 class ErrorsTest(unittest.TestCase):
     LINES = (
         Line("e.yml", 4, "python=3.13"),
@@ -347,6 +363,7 @@ class ErrorsTest(unittest.TestCase):
             ("EnvironmentSpecPluginNotDetected: /tmp/requirements.txt", [0, 1, 2, 3]),
             ("NoSpaceLeftError: disk", []),
             ("ChecksumMismatchError: https://host.invalid/c/noarch/six-1.0-h0_0.conda", [3]),
+            (REPORT, [1, 3]),
         ):
             with self.subTest(message):
                 found = conda_errors.about(message, self.LINES)

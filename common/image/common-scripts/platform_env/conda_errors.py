@@ -10,6 +10,8 @@ from .specs import Line, conda_name
 _BEGINNING = re.compile(r"(?=\w*[a-z][A-Z])(?!\w*Warning)[A-Z]\w+:|# >>>>>|Traceback ")
 # Errors about the request as a whole, which may name no package.
 _REQUEST = re.compile(r"\w*(Unsatisfiable|Spec|Plugin)\w*:")
+# The exception in a report, between the traceback's frames and the command line.
+_REPORT = re.compile(r"# >>>>>.*\n\s*(\w+(?:Error|Exception)\b.*?)\n\s*`\$ ", re.DOTALL)
 _FOLDERS = re.compile(r"\w+://\S*/")
 _WORD = re.compile(r"[A-Za-z0-9_][\w.-]*")
 _ARCHIVE = re.compile(r"(.+)-[^-]*\d[^-]*-[^-]+")
@@ -31,6 +33,10 @@ def once(lines: Sequence[str]) -> str:
 
 def about(message: str, lines: Sequence[Line]) -> list[Line]:
     """Returns the lines about packages that a message names."""
+    if found := _REPORT.match(message):
+        # conda did not expect the error: the exception may name a version or build alone.
+        parts = set(_WORD.findall(found[1]))
+        return [line for line in lines if parts & set(_WORD.findall(line.text))]
     words = {word.rstrip(".-").lower() for word in _WORD.findall(_FOLDERS.sub(" ", message))}
     words |= {found[1] for word in words if (found := _ARCHIVE.fullmatch(word))}
     named = [line for line in lines if conda_name(line) in words]
