@@ -75,10 +75,10 @@ pub(crate) fn fetch(dir: &Path, url: &str, access: &Access) -> Cmd {
     access.with(cmd.without_env(NOT_FOR_GIT))
 }
 
-/// Publishes one branch, if the remote can be moved forward to it.
-pub(crate) fn push(dir: &Path, url: &str, branch: &str, access: &Access) -> Cmd {
+/// Publishes `commit` as the remote's `branch`, if that can be moved forward to it.
+pub(crate) fn push(dir: &Path, url: &str, (commit, branch): (&str, &str), access: &Access) -> Cmd {
     let flags = access.flags(url);
-    let refspec = format!("refs/heads/{branch}:refs/heads/{branch}");
+    let refspec = format!("{commit}:refs/heads/{branch}");
     let cmd = cmd!(
         dir,
         "git {flags...} push --quiet --no-follow-tags --recurse-submodules=no origin {refspec}"
@@ -205,12 +205,12 @@ pub(crate) fn commits_since(
     lines(&cmd!(dir, "git rev-list {to} {without...}"))
 }
 
-/// The commits of HEAD that no branch of `origin` has.
+/// Returns `commit` and those before it that no branch of `origin` has.
 ///
 /// # Errors
-/// There is no commit.
-pub(crate) fn outgoing(dir: &Path) -> anyhow::Result<Vec<String>> {
-    lines(&cmd!(dir, "git rev-list HEAD --not --remotes=origin"))
+/// There is no such commit.
+pub(crate) fn outgoing(dir: &Path, commit: &str) -> anyhow::Result<Vec<String>> {
+    lines(&cmd!(dir, "git --no-replace-objects rev-list {commit} --not --remotes=origin"))
 }
 
 /// The commit that both come from.
@@ -243,7 +243,8 @@ pub(crate) struct Entry {
 /// # Errors
 /// There is no such commit.
 pub(crate) fn tree(dir: &Path, revision: &str) -> anyhow::Result<Vec<Entry>> {
-    let list = cmd!(dir, "git ls-tree -r -z --full-tree --end-of-options {revision}");
+    let list =
+        cmd!(dir, "git --no-replace-objects ls-tree -r -z --full-tree --end-of-options {revision}");
     let text = process::read(&list.without_env(NOT_FOR_GIT))?;
     Ok(text.split_terminator('\0').filter_map(entry).collect())
 }
@@ -255,13 +256,22 @@ fn entry(line: &str) -> Option<Entry> {
     Some(Entry { path: PathBuf::from(path), blob: blob.to_owned() })
 }
 
-/// The text of an object; empty when it is not UTF-8.
+/// Returns the text of a file; empty when it is not UTF-8.
 ///
 /// # Errors
 /// There is no such object.
 pub(crate) fn blob(dir: &Path, name: &str) -> anyhow::Result<String> {
-    let cmd = cmd!(dir, "git cat-file blob {name}").without_env(NOT_FOR_GIT);
-    Ok(String::from_utf8(process::bytes(&cmd)?).unwrap_or_default())
+    Ok(String::from_utf8(bytes(dir, name)?).unwrap_or_default())
+}
+
+/// Returns the content of a file, as a push sends it: without what `git replace` shows instead.
+///
+/// # Errors
+/// There is no such object.
+pub(crate) fn bytes(dir: &Path, name: &str) -> anyhow::Result<Vec<u8>> {
+    process::bytes(
+        &cmd!(dir, "git --no-replace-objects cat-file blob {name}").without_env(NOT_FOR_GIT),
+    )
 }
 
 /// The answer of a command, without the line's end; `None` when its status says that there is none.

@@ -46,6 +46,13 @@ pub(crate) fn find(text: &str) -> Vec<Found> {
     res
 }
 
+/// Returns the private keys in a file's content: in UTF-8, UTF-16, UTF-32, or any encoding that has
+/// ASCII's bytes for ASCII's characters.
+pub(crate) fn find_in_bytes(bytes: &[u8]) -> Vec<Found> {
+    let ascii: Vec<u8> = bytes.iter().copied().filter(|it| *it != 0).collect();
+    find(&String::from_utf8_lossy(&ascii))
+}
+
 /// The longest run of characters of base64 or bech32.
 fn longest_run(text: &str) -> usize {
     let runs = text.split(|c: char| !(c.is_ascii_alphanumeric() || "+/=#".contains(c)));
@@ -69,6 +76,17 @@ mod tests {
                 assert_eq!(find(&text), [Found { kind, line: 2 }], "{text}");
             }
             assert_eq!(find(&format!("a file begins with `{marker}`, then the key\n")), []);
+        }
+    }
+
+    #[test]
+    fn keys_are_found_in_any_encoding() {
+        let body = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj";
+        let text = format!("x\n{}{}\n{body}\n", "-----BEGIN PRIVATE ", "KEY-----");
+        let utf16 = |bytes: fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(bytes).collect();
+        let latin1 = [b"caf\xe9 ", text.as_bytes()].concat();
+        for bytes in [latin1, utf16(u16::to_le_bytes), utf16(u16::to_be_bytes)] {
+            assert_eq!(find_in_bytes(&bytes), [Found { kind: "private key", line: 2 }]);
         }
     }
 

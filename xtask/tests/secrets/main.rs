@@ -10,5 +10,6 @@ mod faults;
 mod document;
 mod tasks;
 mod clones;
+mod pushes;
 mod recorder;
 mod aws;

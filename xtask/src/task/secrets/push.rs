@@ -17,28 +17,23 @@ use crate::{
 
 pub(crate) fn run(desk: &Desk<'_>, of: &cli::SecretsOf) -> anyhow::Result<u8> {
     let place = Place::cloned(desk, of.mission.as_deref()).map_err(failure::request)?;
-    let branch = place.branch().map_err(failure::request)?;
-    let url = origin(&place).map_err(failure::request)?;
     let _lock = desk.lock_secrets()?;
-    if git::revision(&place.dir, "HEAD")?.is_none() {
-        let text = format!(
-            "{} has no commit; `cargo xtask secrets-init` makes the first",
-            place.shown.display()
-        );
-        return Err(Failure::Request(text).into());
-    }
-    outgoing::check(&place)?;
+    let url = origin(&place).map_err(failure::request)?;
+    // From here on the branch may be switched or moved: this one commit is checked and pushed.
+    let branch = place.branch().map_err(failure::request)?;
+    let commit = commit(&place, &branch)?;
+    outgoing::check(&place, &commit)?;
     let access = place.access(desk)?;
     let fetch = git::fetch(&place.dir, &url, &access);
-    let push = git::push(&place.dir, &url, &branch, &access);
+    let push = git::push(&place.dir, &url, (&commit, &branch), &access);
     if desk.cli.dry_run {
         println!("{fetch}\n{push}");
         return Ok(0);
     }
     git::remote(&fetch)?;
     // Again, since the remote may have lost commits, which then go out with ours.
-    outgoing::check(&place)?;
-    let Some(ahead) = ahead(&place, &branch)? else {
+    outgoing::check(&place, &commit)?;
+    let Some(ahead) = ahead(&place, &branch, &commit)? else {
         desk.ui.say(format!("{} has nothing to push", place.shown.display()));
         return Ok(0);
     };
@@ -46,6 +41,15 @@ pub(crate) fn run(desk: &Desk<'_>, of: &cli::SecretsOf) -> anyhow::Result<u8> {
     let commits = counted(ahead, "commit");
     desk.ui.say(format!("pushed {commits} of {} to {url}", place.shown.display()));
     Ok(0)
+}
+
+/// Returns the last commit of `branch`.
+fn commit(place: &Place, branch: &str) -> anyhow::Result<String> {
+    let shown = place.shown.display();
+    git::revision(&place.dir, &format!("refs/heads/{branch}"))?.with_context(|| {
+        let text = format!("{shown} has no commit; `cargo xtask secrets-init` makes the first");
+        Failure::Request(text)
+    })
 }
 
 /// Where it is fetched from and pushed to.
@@ -70,15 +74,15 @@ fn origin(place: &Place) -> anyhow::Result<String> {
 ///
 /// # Errors
 /// The remote has commits that the clone has not: with the way out.
-fn ahead(place: &Place, branch: &str) -> anyhow::Result<Option<usize>> {
+fn ahead(place: &Place, branch: &str, commit: &str) -> anyhow::Result<Option<usize>> {
     let upstream = format!("refs/remotes/origin/{branch}");
     if git::revision(&place.dir, &upstream)?.is_none() {
-        return Ok(Some(git::outgoing(&place.dir)?.len()));
+        return Ok(Some(git::outgoing(&place.dir, commit)?.len()));
     }
-    let ours = git::commits_since(&place.dir, Some(&upstream), "HEAD")?;
-    let theirs = git::commits_since(&place.dir, Some("HEAD"), &upstream)?;
+    let ours = git::commits_since(&place.dir, Some(&upstream), commit)?;
+    let theirs = git::commits_since(&place.dir, Some(commit), &upstream)?;
     if !ours.is_empty() && !theirs.is_empty() {
-        bail!("{}", way_out::text(place, branch, theirs.len())?);
+        bail!("{}", way_out::text(place, branch, commit, theirs.len())?);
     }
     Ok(Some(ours.len()).filter(|it| *it > 0))
 }

@@ -83,7 +83,10 @@ fn read(desk: &Desk<'_>, place: &Place) -> anyhow::Result<Status> {
     Ok(Status {
         clone: place.shown.clone(),
         cloned: true,
-        ahead: head.as_ref().map(|_| git::outgoing(&place.dir).map(|it| it.len())).transpose()?,
+        ahead: head
+            .as_ref()
+            .map(|it| git::outgoing(&place.dir, it).map(|it| it.len()))
+            .transpose()?,
         behind: match (&unreachable, &head, &upstream) {
             (Some(_), ..) => None,
             (None, _, None) => Some(0),

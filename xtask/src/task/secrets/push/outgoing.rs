@@ -1,4 +1,4 @@
-//! What a push would publish: every file of HEAD, and of every commit that the remote has not. A
+//! What a push would publish: every file of a commit, and of those before it that the remote has not. A
 //! plain text that a later commit encrypts would still be in the history.
 
 use std::{
@@ -18,8 +18,8 @@ use crate::{
 
 /// # Errors
 /// Something is there that must not be published, or nothing says what is to be encrypted.
-pub(crate) fn check(place: &Place) -> anyhow::Result<()> {
-    let head = git::tree(&place.dir, "HEAD")?;
+pub(crate) fn check(place: &Place, commit: &str) -> anyhow::Result<()> {
+    let head = git::tree(&place.dir, commit)?;
     let rules = rules(place, &head)?;
     let mut problems = Vec::new();
     let mut seen: BTreeSet<Entry> = BTreeSet::new();
@@ -27,7 +27,7 @@ pub(crate) fn check(place: &Place) -> anyhow::Result<()> {
         problems.extend(problem(place, &rules, &entry)?.map(|it| (None, entry.path.clone(), it)));
         seen.insert(entry);
     }
-    for commit in git::outgoing(&place.dir)? {
+    for commit in git::outgoing(&place.dir, commit)? {
         for entry in git::tree(&place.dir, &commit)? {
             if seen.insert(entry.clone())
                 && let Some(it) = problem(place, &rules, &entry)?
@@ -57,18 +57,24 @@ fn rules(place: &Place, head: &[Entry]) -> anyhow::Result<Rules> {
 }
 
 fn problem(place: &Place, rules: &Rules, entry: &Entry) -> anyhow::Result<Option<String>> {
-    let text = git::blob(&place.dir, &entry.blob)?;
-    if let Some(key) = private_key::find(&text).first() {
+    let bytes = git::bytes(&place.dir, &entry.blob)?;
+    if let Some(key) = private_key::find_in_bytes(&bytes).first() {
         return Ok(Some(format!("line {} begins a {}", key.line, key.kind)));
     }
-    let covered = rules.covers(&entry.path);
-    Ok(plaintext::problem(&entry.path, &text).filter(|_| covered).map(|(what, _)| what))
+    let text = String::from_utf8(bytes).ok().filter(|it| !it.contains('\0'));
+    if rules.covers(&entry.path) {
+        let problem = plaintext::problem(&entry.path, &text.unwrap_or_default());
+        return Ok(problem.map(|(what, _)| what));
+    }
+    // A key in a binary format has nothing that could be searched for.
+    let what = "not a UTF-8 text file, and no rule of .sops.yaml has it encrypted";
+    Ok(text.is_none().then(|| what.to_owned()))
 }
 
 /// Every file, and what to do: in the last commit, or in an earlier one.
 fn text(place: &Place, problems: &[(Option<String>, PathBuf, String)]) -> String {
     let (shown, git) = (place.shown.display(), place.git());
-    let mut res = format!("{shown} is not pushed: it would publish plain text");
+    let mut res = format!("{shown} is not pushed: it would publish what is not encrypted");
     for (commit, file, what) in problems {
         let at = commit.as_ref().map(|it| format!(" in commit {}", &it[..it.len().min(12)]));
         res += &format!("\n{shown}/{}{}: {what}", file.display(), at.unwrap_or_default());

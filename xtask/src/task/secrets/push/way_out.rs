@@ -6,8 +6,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::Context as _;
-
 use crate::{
     git,
     secrets::changes::Kind,
@@ -37,12 +35,16 @@ struct Ours {
 ///
 /// # Errors
 /// The commits cannot be compared.
-pub(crate) fn text(place: &Place, branch: &str, theirs: usize) -> anyhow::Result<String> {
+pub(crate) fn text(
+    place: &Place,
+    branch: &str,
+    commit: &str,
+    theirs: usize,
+) -> anyhow::Result<String> {
     let upstream = format!("origin/{branch}");
-    let head = git::revision(&place.dir, "HEAD")?.context("there is a commit")?;
-    let base = git::merge_base(&place.dir, "HEAD", &upstream)?;
-    let ours = ours(&place.dir, base.as_deref(), &upstream)?;
-    let mine = format!("mine-{}", &head[..head.len().min(12)]);
+    let base = git::merge_base(&place.dir, commit, &upstream)?;
+    let ours = ours(&place.dir, base.as_deref(), commit, &upstream)?;
+    let mine = format!("mine-{}", &commit[..commit.len().min(12)]);
     let commands = commands(&ours, &place.git(), &place.config.mission, &upstream, &mine);
     Ok(format!(
         "{} is not pushed: the remote has {} that it has not, and files of sops cannot be merged\n    fix: keep yours on a branch, take theirs, and do yours again:\n    {}",
@@ -52,13 +54,13 @@ pub(crate) fn text(place: &Place, branch: &str, theirs: usize) -> anyhow::Result
     ))
 }
 
-fn ours(dir: &Path, base: Option<&str>, upstream: &str) -> anyhow::Result<Ours> {
+fn ours(dir: &Path, base: Option<&str>, commit: &str, upstream: &str) -> anyhow::Result<Ours> {
     let tree = |it: &str| -> anyhow::Result<Tree> {
         Ok(git::tree(dir, it)?.into_iter().map(|it| (it.path, it.blob)).collect())
     };
     let base_tree = base.map(tree).transpose()?.unwrap_or_default();
-    let (our_tree, their_tree) = (tree("HEAD")?, tree(upstream)?);
-    let rows = diff::between(dir, base, "HEAD")?;
+    let (our_tree, their_tree) = (tree(commit)?, tree(upstream)?);
+    let rows = diff::between(dir, base, commit)?;
     let mut res = Ours::default();
     let mut files: Vec<&PathBuf> = base_tree.keys().chain(our_tree.keys()).collect();
     files.sort();
