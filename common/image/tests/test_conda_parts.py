@@ -364,6 +364,8 @@ class ErrorsTest(unittest.TestCase):
             ("NoSpaceLeftError: disk", []),
             ("ChecksumMismatchError: https://host.invalid/c/noarch/six-1.0-h0_0.conda", [3]),
             (REPORT, [1, 3]),
+            ("ChecksumMismatchError: https://host.invalid/c/noarch/six-1!2.0+a-h0_0.conda", [3]),
+            ("Invalid: six!=1", [3]),
         ):
             with self.subTest(message):
                 found = conda_errors.about(message, self.LINES)

@@ -13,7 +13,7 @@ _REQUEST = re.compile(r"\w*(Unsatisfiable|Spec|Plugin)\w*:")
 # The exception in a report, between the traceback's frames and the command line.
 _REPORT = re.compile(r"# >>>>>.*\n\s*(\w+(?:Error|Exception)\b.*?)\n\s*`\$ ", re.DOTALL)
 _FOLDERS = re.compile(r"\w+://\S*/")
-_WORD = re.compile(r"[A-Za-z0-9_][\w.-]*")
+_WORD = re.compile(r"[A-Za-z0-9_][\w.!+-]*")
 _ARCHIVE = re.compile(r"(.+)-[^-]*\d[^-]*-[^-]+")
 
 
@@ -35,12 +35,16 @@ def about(message: str, lines: Sequence[Line]) -> list[Line]:
     """Returns the lines about packages that a message names."""
     if found := _REPORT.match(message):
         # conda did not expect the error: the exception may name a version or build alone.
-        parts = set(_WORD.findall(found[1]))
-        return [line for line in lines if parts & set(_WORD.findall(line.text))]
-    words = {word.rstrip(".-").lower() for word in _WORD.findall(_FOLDERS.sub(" ", message))}
+        parts = _words(found[1])
+        return [line for line in lines if parts & _words(line.text)]
+    words = _words(_FOLDERS.sub(" ", message).lower())
     words |= {found[1] for word in words if (found := _ARCHIVE.fullmatch(word))}
     named = [line for line in lines if conda_name(line) in words]
     return named or (list(lines) if _REQUEST.match(message) else [])
+
+
+def _words(text: str) -> set[str]:
+    return {word.rstrip(".!-") for word in _WORD.findall(text)}
 
 
 def explain(message: str, lines: Sequence[Line], remedy: str) -> str:
