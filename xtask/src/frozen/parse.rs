@@ -238,7 +238,7 @@ fn conda_pin(item: &Item) -> Option<CondaPin> {
     let (subdir, fields) = fields.split_once(",fn=")?;
     let (file, sha256) = fields.split_once(",sha256=")?;
     let is_channel = |it: &String| {
-        !it.is_empty() && it.chars().all(|c| c.is_ascii_alphanumeric() || "_./:-".contains(c))
+        !it.is_empty() && !it.contains(|c: char| c.is_whitespace() || "[]".contains(c))
     };
     let is_field = |it: &str| !it.is_empty() && !it.contains([',', ']', '[', ' ', '*']);
     let fits = spec.next().is_none()
