@@ -44,6 +44,14 @@ class ResolverTest(CraftedScratch):
         self.assertFalse(self.asked_for("numpy"), self.index.requests)
         self.assertEqual(sorted(self.record("cv")["packages"]), ["helper", "needy"])
 
+    def test_names_that_no_line_can_ask_for(self) -> None:
+        made = self.make("named")
+        for folder in ("an odd (name)", "other"):
+            info = made.info(folder, "1.0")
+            (info / "METADATA").write_text("Metadata-Version: 2.1\nName: odd (a)\nVersion: 1.0\n")
+            made.conda(f"{folder[:2]}-1.0-h0", info)
+        self.update("named", "helper")
+
     def test_via_names_the_conda_package(self) -> None:
         made = self.make("via")
         made.conda("py-opencv-4.10.0-h1_0", made.info("opencv_python", "4.10.0", ["helper"]))
@@ -213,6 +221,19 @@ class ConsistencyTest(CraftedScratch):
             "twin is installed twice: twin 1.2 and twin 1.0 (conda package twin-1.0-h0) "
             "and twin 1.1 (conda package twin-1.0-h0)",
         )
+
+    def test_what_an_interrupted_pip_left_is_no_twin(self) -> None:
+        made = self.make("left")
+        made.conda("plain-1.0-h0", made.info("plain", "1.0"))
+        made.info("plain", "0.9").rename(made.site / "~lain-0.9.dist-info")
+        self.update("left")
+
+    def test_markers_that_cannot_be_compared(self) -> None:
+        made = self.make("marked")
+        needs = 'absent; platform_release ~= "5.x"'
+        made.conda("marked-1.0-h0", made.info("marked", "1.0", [needs]))
+        said = self.update("marked")
+        self.assertIn(f"has an unreadable requirement `{needs}`", said)
 
     def test_metadata_that_was_removed(self) -> None:
         """What conda's record lists and the folder lacks stays conda's."""

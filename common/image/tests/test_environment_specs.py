@@ -67,6 +67,7 @@ class SpecTest(unittest.TestCase):
             ("numpy==", "not a requirement"),
             ("two words", "not a requirement"),
             ("numpy; sys_nonsense == 'x'", "not a requirement"),
+            ("numpy; sys_platform ~= 'linux'", "not a requirement"),
             ("-e .", "cannot be repeated"),
             ("--index-url https://host/simple", "belong to the settings"),
             ("--extra-index-url=https://host/simple", "belong to the settings"),
@@ -84,6 +85,13 @@ class SpecTest(unittest.TestCase):
         ):
             with self.subTest(text):
                 self.refused("x.pip", f"# first\n{text}\n", 2, says)
+
+    def test_only_line_feeds_end_lines(self) -> None:
+        """A comment must not bring what comes after another separator in it."""
+        spec = self.read("x.pip", "numpy  # a\u2028b\r\n# c\x0cd\x85e\n")
+        self.assertEqual([line.text for line in spec.pip], ["numpy"])
+        spec = self.read("x.yml", "dependencies:\r\n  - numpy  # a\u2028b\r\n")
+        self.assertEqual([line.text for line in spec.conda], ["numpy"])
 
     def test_credentials_are_not_repeated(self) -> None:
         with self.assertRaises(SpecError) as caught:

@@ -176,6 +176,10 @@ fn words(text: &str) -> Result<Vec<Word>, String> {
     Ok(res)
 }
 
+fn is_compatible(version: &str) -> bool {
+    VersionSpecifier::from_str(&format!("~={version}")).is_ok()
+}
+
 struct Parser<'a> {
     words: &'a [Word],
 }
@@ -205,9 +209,13 @@ impl Parser<'_> {
                 false => Err("a `(` is not closed".to_owned()),
             };
         }
-        let left = self.value()?;
-        let op = self.op()?;
-        Ok(Marker::Compare { left, op, right: self.value()? })
+        let (left, op, right) = (self.value()?, self.op()?, self.value()?);
+        match (op, &right) {
+            (Op::Version("~="), Value::Text(text)) if !is_compatible(text) => {
+                Err(format!("`~=` compares versions like 3.12, not `{text}`"))
+            }
+            _ => Ok(Marker::Compare { left, op, right }),
+        }
     }
 
     fn op(&mut self) -> Result<Op, String> {

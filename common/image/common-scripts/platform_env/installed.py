@@ -12,11 +12,11 @@ from importlib import metadata
 from pathlib import Path
 
 from packaging.markers import default_environment
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from . import conda_meta, paths
+from . import conda_meta, paths, specs
 from .paths import Failed
 
 
@@ -62,8 +62,8 @@ class Distribution:
 @functools.cache
 def _parsed(text: str) -> Requirement | None:
     try:
-        return Requirement(text)
-    except InvalidRequirement:
+        return specs.parse_requirement(text)
+    except ValueError:
         return None
 
 
@@ -133,7 +133,9 @@ def distributions(prefix: Path) -> list[Distribution]:
 
 def _infos(prefix: Path) -> list[Path]:
     site = site_packages(prefix)
-    return sorted([*site.glob("*.dist-info"), *site.glob("*.egg-info")])
+    found = [*site.glob("*.dist-info"), *site.glob("*.egg-info")]
+    # What an interrupted pip left behind begins with `~`.
+    return sorted(path for path in found if not path.name.startswith("~"))
 
 
 def invalid_infos(prefix: Path) -> list[Path]:
@@ -150,7 +152,7 @@ def _is_valid(info: Path) -> bool:
             Version(version)
     except InvalidVersion:
         return False
-    return bool(re.match(r"[A-Za-z0-9~]", name))
+    return bool(re.fullmatch(r"[a-z0-9]([\w.-]*[a-z0-9])?", name, re.ASCII | re.IGNORECASE))
 
 
 @functools.cache
@@ -199,7 +201,7 @@ def by_conda(prefix: Path) -> dict[str, Distribution]:
     found = {it.name: it for it in distributions(prefix) if it.owner}
     for info, package in claims.items():
         name = canonicalize_name(info.partition("-")[0].removesuffix(".egg"))
-        if not (site_packages(prefix) / info).exists() and name not in found:
+        if name not in found and not _Info(site_packages(prefix) / info).message():
             found[name] = Distribution(name, package.version, owner=package)
     return found
 

@@ -28,7 +28,11 @@ def settle(state: Record) -> None:
     _refuse_artefacts(lines, by_conda, installed.marker_environment(prefix))
     owned = {stub.name for stub in by_conda}
     present = installed.scan(prefix)
-    preferences = {name: str(entry.pep440) for name, entry in present.items() if name not in owned}
+    preferences = {
+        name: str(entry.pep440)
+        for name, entry in present.items()
+        if not (entry.owner or name in owned)
+    }
     _apply(
         state, *resolve.resolve(prefix, lines, state.constraints, preferences, by_conda=by_conda)
     )

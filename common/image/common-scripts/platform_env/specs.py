@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from . import yml
@@ -41,8 +41,13 @@ class Line:
         return Path(self.file).name
 
     @property
+    def bare(self) -> str:
+        """The text without hashes."""
+        return _HASH.sub("", self.text).strip()
+
+    @property
     def requirement(self) -> Requirement:
-        return Requirement(_HASH.sub("", self.text).strip())
+        return Requirement(self.bare)
 
     @property
     def name(self) -> str:
@@ -118,7 +123,7 @@ def _plain_lines(text: str) -> list[tuple[int, str]]:
 
 
 def _numbered(text: str) -> list[tuple[int, str]]:
-    return list(enumerate(text.splitlines(), start=1))
+    return list(enumerate(text.split("\n"), start=1))  # no other character ends a line for uv
 
 
 def _joined_lines(text: str) -> list[tuple[int, str]]:
@@ -186,8 +191,8 @@ def pip_line(line: Line) -> Line:
             f"`{line.text}` has no name", "write `name @ git+https://…`, or ask for a version"
         )
     try:
-        requirement = line.requirement
-    except InvalidRequirement as error:
+        requirement = parse_requirement(line.bare)
+    except ValueError as error:
         reason = str(error).splitlines()[0]
         raise line.error(f"`{line.text}` is not a requirement", reason) from error
     if requirement.url:
@@ -195,6 +200,14 @@ def pip_line(line: Line) -> Line:
     if bad := [value for value in line.hashes if not re.fullmatch(r"[0-9a-f]{64}", value)]:
         raise line.error(f"`{bad[0]}` is not a sha256", "write --hash=sha256:<64 hex digits>")
     return line
+
+
+def parse_requirement(text: str) -> Requirement:
+    """Returns a requirement; ValueError if it cannot be read, or its marker not be evaluated."""
+    requirement = Requirement(text)
+    if requirement.marker:
+        requirement.marker.evaluate({"extra": ""})
+    return requirement
 
 
 def check_url(line: Line, url: str) -> None:

@@ -17,6 +17,8 @@ from . import installed
 from .installed import CondaPackage, Distribution
 from .specs import Line
 
+_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+
 
 @dataclass(frozen=True)
 class Stub:
@@ -50,7 +52,7 @@ def of(prefix: Path) -> list[Stub]:
     return [
         Stub(name, str(entry.pep440), entry.owner, _extras(entry, environment))
         for name, entry in sorted(found.items())
-        if entry.owner
+        if entry.owner and _NAME.fullmatch(name)  # no line can ask for another
     ]
 
 

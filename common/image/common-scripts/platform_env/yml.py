@@ -60,7 +60,7 @@ class _Reader:
         self.indents: dict[str, int] = {}
 
     def read(self, text: str) -> Document:
-        for number, raw in enumerate(text.splitlines(), start=1):
+        for number, raw in enumerate(text.split("\n"), start=1):
             if "\t" in raw[: len(raw) - len(raw.lstrip())]:
                 raise self.error(number, "a tab in the indentation", "use spaces")
             content, comment = _split_comment(raw.rstrip())

@@ -28,6 +28,7 @@ const CASES: &[(&str, &str)] = &[
     ("a.pip", "numpy; python > '3'\n"),
     ("a.pip", "numpy; python_version > 3.12\n"),
     ("a.pip", "numpy; python_version '3'\n"),
+    ("a.pip", "numpy; python_version ~= '3'\n"),
     ("a.pip", "numpy; (python_version > '3'\n"),
     ("a.pip", "numpy; python_version > '3\n"),
     ("a.pip", "numpy; python_version not '3'\n"),
@@ -118,6 +119,7 @@ fn malformed_lists() {
         envs/a.pip:1: `numpy; python > '3'` is not a requirement: `python` is no marker; text needs quotes
         envs/a.pip:1: `numpy; python_version > 3.12` is not a requirement: `3.12` is no marker; text needs quotes
         envs/a.pip:1: `numpy; python_version '3'` is not a requirement: `3` is no comparison
+        envs/a.pip:1: `numpy; python_version ~= '3'` is not a requirement: `~=` compares versions like 3.12, not `3`
         envs/a.pip:1: `numpy; (python_version > '3'` is not a requirement: a `(` is not closed
         envs/a.pip:1: `numpy; python_version > '3` is not a requirement: the quote of '3 is not closed
         envs/a.pip:1: `numpy; python_version not '3'` is not a requirement: `not` needs `in`
