@@ -74,6 +74,18 @@ class BesideCondaTest(Scratch):
         self.write("worse/tests/imports", "json\n")
         self.assertIn("FAILED  worse: consistency pip check", self.consistency("worse"))
 
+    def test_pip_over_conda_is_not_frozen(self) -> None:
+        """The frozen spec would have the conda package that was tested in no image."""
+        self.run_script("env-clone", "e", "over")
+        wheel = self.index.add_wheel("idna", "99.5")
+        python = self.prefix("over") / "bin" / "python"
+        command = ["uv", "pip", "install", "--quiet", "--no-index", "--python", python, wheel]
+        subprocess.run(command, env=self.env, check=True)
+        said = self.run_script("env-export", "over", status=1)
+        self.assertRegex(said, r"  idna 99\.5 is installed over conda package idna-\S+ and was not")
+        self.run_script("env-clone", "over", "without")
+        self.assertNotEqual(self.version("without", "idna"), "99.5")
+
     def test_base_list(self) -> None:
         """A list that conda satisfies in part installs the rest; conda's packages stay."""
         there = f"pyyaml==6.0.4 --hash=sha256:{'0' * 64}\n"

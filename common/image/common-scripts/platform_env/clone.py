@@ -48,8 +48,14 @@ def _clone_conda(source: str, state: Record) -> None:
 def _unrecorded(source: str, state: Record) -> Spec | None:
     """Returns what an environment holds without a record (base, above all), as lines."""
     prefix = paths.prefix(source)
-    known = {*state.packages, *installed.conda_owned(prefix)}
-    found = [entry for name, entry in sorted(installed.scan(prefix).items()) if name not in known]
+    owned = installed.conda_owned(prefix)
+    others = [entry for _, entry in sorted(installed.scan(prefix).items()) if not entry.owner]
+    for entry in others:
+        if entry.name in owned:
+            title = f"{entry.name} {entry.version}"
+            paths.say(f"note: pip put {title} into {source}, the clone has {owned[entry.name]}")
+    known = {*state.packages, *owned}
+    found = [entry for entry in others if entry.name not in known]
     lines = [specs.pip_line(Line(source, 1, _requirement(prefix, entry))) for entry in found]
     return Spec(source, "", pip=lines) if lines else None
 

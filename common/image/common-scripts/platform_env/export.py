@@ -59,8 +59,10 @@ def _compare(state: Record) -> None:
     for name, users in conda_meta.missing(records, state.unpatched, state.missing).items():
         found.append(f"{name} is required by {', '.join(users)} and is not installed")
     for name, entry in present.items():
-        if name not in state.packages and name not in owned:
-            found.append(f"{name} {entry.version} is installed and was not recorded")
+        if name in state.packages or entry.owner:
+            continue
+        over = f" over conda package {owned[name]}" if name in owned else ""
+        found.append(f"{name} {entry.version} is installed{over} and was not recorded")
     if found:
         raise Failed(
             f"{state.environment} is not what env-create and env-update made:\n"
