@@ -2,6 +2,7 @@
 
 pub(crate) mod key;
 pub(crate) mod encrypted;
+pub(crate) mod plain;
 pub(crate) mod changes;
 pub(crate) mod rules;
 pub(crate) mod recipients;

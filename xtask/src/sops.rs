@@ -52,9 +52,9 @@ fn configured(cmd: Cmd, config: Option<&Path>) -> Cmd {
     }
 }
 
-/// Opens `file`, in the folder `tmp`, in an editor.
-pub(crate) fn edit_cmd(tmp: &Path, file: &Path, config: Option<&Path>, editor: &Editor) -> Cmd {
-    let cmd = prepared(cmd!(tmp, "sops edit {file}"), tmp).env("SOPS_EDITOR", &editor.command());
+/// Opens `file`, in the folder `tmp`, by the command of an [`Editor`].
+pub(crate) fn edit_cmd(tmp: &Path, file: &Path, config: Option<&Path>, editor: &str) -> Cmd {
+    let cmd = prepared(cmd!(tmp, "sops edit {file}"), tmp).env("SOPS_EDITOR", editor);
     configured(cmd, config)
 }
 
@@ -223,7 +223,7 @@ fn editor_failure(said: &str, about: Subject<'_>) -> anyhow::Error {
     let missing = ["exit status 127", "exit status 126", "no such file", "not found"];
     let what = match missing.iter().any(|it| said.contains(it)) {
         true => "EDITOR names no program that can be run",
-        false => "the editor failed",
+        false => "the editor failed, or removed the file",
     };
     anyhow!(
         "{what}; {} is as it was\n    fix: run it again, with EDITOR naming an editor that works",

@@ -35,9 +35,8 @@ impl Encrypted {
         let metadata = metadata.filter(is_metadata).context("sops did not encrypt it")?;
         res.recipients = Recipients::of_metadata(&metadata);
         if let Some(partial) = Partial::new(&metadata)? {
-            let is_plain = |(key, value): &(&Key, &Value)| {
-                partial.encrypts(key) && !all_leaves(value, &is_cipher)
-            };
+            let is_plain =
+                |(key, value): &(&Key, &Value)| partial.encrypts(key) && !is_whole(value);
             res.plain = res.values.iter().filter(is_plain).map(|(key, _)| key.clone()).collect();
         }
         Ok(res)
@@ -131,6 +130,11 @@ fn all_leaves(value: &Value, test: &impl Fn(&Value) -> bool) -> bool {
         Value::String(it) if it.is_empty() => true,
         it => test(it),
     }
+}
+
+/// Returns whether sops encrypted all of a value.
+pub(crate) fn is_whole(value: &Value) -> bool {
+    all_leaves(value, &is_cipher)
 }
 
 /// The type that sops wrote beside a value, as in `type:str`.

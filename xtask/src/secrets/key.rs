@@ -9,9 +9,10 @@ use anyhow::bail;
 pub(crate) struct Key(pub(crate) Vec<String>);
 
 impl Key {
-    /// As `sops set` and `sops decrypt --extract` take it: `["hub"]["config"]`, each part as JSON.
+    /// Returns the key as `sops set` and `sops decrypt --extract` take it: `["hub"]["config"]`. sops
+    /// takes the quotes off and knows no escapes between them.
     pub(crate) fn index(&self) -> String {
-        self.0.iter().map(|it| format!("[{}]", serde_json::Value::from(it.as_str()))).collect()
+        self.0.iter().map(|it| format!("[\"{it}\"]")).collect()
     }
 
     /// The key one level down.
@@ -43,6 +44,9 @@ impl FromStr for Key {
         if parts.iter().any(String::is_empty) {
             bail!("`{text}` is no key; write names with dots between, as in hub.cookieSecret");
         }
+        if text.contains('[') {
+            bail!("`{text}`: sops cannot address a key with `[` in it; use a name without one");
+        }
         if parts[0] == "sops" {
             bail!("`sops` holds what sops itself needs; it is no key of yours");
         }
@@ -67,8 +71,8 @@ mod tests {
         {
             assert_eq!(text.parse::<Key>().unwrap().to_string(), text);
         }
-        assert_eq!(r#"a\.b.c"d"#.parse::<Key>().unwrap().index(), r#"["a.b"]["c\"d"]"#);
-        for text in ["", ".", "a.", "a..b", "sops.mac"] {
+        assert_eq!(r#"a\.b.c"d"#.parse::<Key>().unwrap().index(), r#"["a.b"]["c"d"]"#);
+        for text in ["", ".", "a.", "a..b", "a[0]", "sops.mac"] {
             assert!(text.parse::<Key>().is_err(), "{text}");
         }
     }

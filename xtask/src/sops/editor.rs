@@ -1,6 +1,8 @@
 //! Which editor sops opens, and how: with none of this person's keys in its environment, and leaving
 //! no copies behind.
 
+use std::path::Path;
+
 use anyhow::bail;
 
 /// The editor's command line, as a shell would split it.
@@ -37,6 +39,9 @@ const NOT_FOR_EDITORS: &[&str] =
 
 /// vim keeps what was edited and deleted in several files of the home directory.
 const VIM: &str = "-n -i NONE -c 'set noundofile nobackup nowritebackup'";
+
+/// Runs the editor, and copies the file that it edited. An interruption is the editor's to handle.
+const KEEP: &str = r#"trap : INT; "$@" || exit; for last; do :; done; cp -- "$last" "$0""#;
 
 impl Editor {
     /// `configured` is what `SOPS_EDITOR` or `EDITOR` say.
@@ -77,10 +82,11 @@ impl Editor {
         Ok(Editor(text.trim().to_owned()))
     }
 
-    /// For `SOPS_EDITOR`.
-    pub(crate) fn command(&self) -> String {
+    /// Returns the command for `SOPS_EDITOR`, which leaves the text as it was saved in the file `saved`.
+    pub(crate) fn command(&self, saved: &Path) -> String {
         let unset = NOT_FOR_EDITORS.iter().map(|it| format!("-u {it} ")).collect::<String>();
-        format!("env {unset}{}", self.0)
+        let saved = saved.to_string_lossy();
+        format!("env {unset}sh -c '{KEEP}' {} {}", shell_words::quote(&saved), self.0)
     }
 }
 

@@ -9,6 +9,7 @@ pub(crate) mod diff;
 pub(crate) mod status;
 pub(crate) mod push;
 mod change;
+mod stored;
 
 use std::path::{Component, Path, PathBuf};
 

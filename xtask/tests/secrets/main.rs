@@ -11,5 +11,6 @@ mod document;
 mod tasks;
 mod clones;
 mod pushes;
+mod stored;
 mod recorder;
 mod aws;

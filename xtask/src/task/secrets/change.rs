@@ -10,11 +10,14 @@ use crate::{
     failure, files, git,
     private::Folder,
     process::{self, Cmd},
-    secrets::{changes, encrypted::Encrypted},
+    secrets::changes,
     sops::{self, Edited},
     task::{
         Desk,
-        secrets::{Place, Target},
+        secrets::{
+            Place, Target,
+            stored::{self, Given},
+        },
     },
 };
 
@@ -64,28 +67,28 @@ impl Copy {
         Ok(Copy { folder, path })
     }
 
-    /// Takes what sops made of the copy into the clone and commits it. Says what happened.
+    /// Returns where the editor's text is kept as it was saved.
+    pub(crate) fn saved(&self) -> PathBuf {
+        saved(self.folder.path())
+    }
+
+    /// Takes what sops made of the copy and of what it was given into the clone and commits it. Says
+    /// what happened.
     ///
     /// # Errors
-    /// The file was changed by somebody else meanwhile, or cannot be written or committed.
+    /// sops stored something else, or the file was changed by somebody else meanwhile, or cannot be written or committed.
     pub(crate) fn keep(
         self,
         desk: &Desk<'_>,
         place: &Place,
         target: &Target,
+        given: &Given,
     ) -> anyhow::Result<Edited> {
         let shown = target.shown.display();
         let text = fs::read_to_string(&self.path)?;
-        let Ok(new) = Encrypted::parse(&text) else {
-            bail!(
-                "what the editor saved is encrypted already; {shown} is as it was\n    fix: save plain values, sops encrypts them"
-            );
-        };
+        let new = stored::check(place, target, given, &text)?;
         if text == target.text {
             return Ok(unchanged(desk, target));
-        }
-        if let [key, ..] = new.plain.as_slice() {
-            bail!("sops left {key} in plain text; {shown} is as it was");
         }
         if fs::read_to_string(&target.path)? != target.text {
             bail!(
@@ -131,6 +134,11 @@ pub(crate) fn print(place: &Place, target: &Target, cmd: &Cmd) {
     println!("{cmd}");
     let names: [&Path; 1] = [&target.name];
     git::commit(&place.dir, &names, "<changed keys>").iter().for_each(|it| println!("{it}"));
+}
+
+/// Returns the place of the saved text in a private folder.
+pub(crate) fn saved(folder: &Path) -> PathBuf {
+    folder.join(".saved")
 }
 
 /// Where a dry run says the copy would be.

@@ -2,14 +2,18 @@
 
 use std::{env, time::Duration};
 
+use anyhow::anyhow;
+use fs_err as fs;
+
 use crate::{
     cli, failure, process,
     sops::{self, Edited, Editor},
     task::{
         Desk,
         secrets::{
-            Place,
+            Place, Target,
             change::{self, Copy},
+            stored::Given,
         },
     },
 };
@@ -23,16 +27,27 @@ pub(crate) fn run(desk: &Desk<'_>, args: &cli::SecretsEdit) -> anyhow::Result<u8
     let config = place.rules_file();
     if desk.cli.dry_run {
         let (folder, file) = change::imagined(&target);
+        let editor = editor.command(&change::saved(&folder));
         change::print(&place, &target, &sops::edit_cmd(&folder, &file, config.as_deref(), &editor));
         return Ok(0);
     }
     let copy = Copy::new(&target)?;
+    let editor = editor.command(&copy.saved());
     let cmd = sops::edit_cmd(copy.folder.path(), &copy.path, config.as_deref(), &editor);
     match sops::edit(&cmd, Duration::from_secs(args.time_limit), target.subject())? {
-        Edited::Changed => copy.keep(desk, &place, &target)?,
+        Edited::Changed => {
+            let saved = fs::read(copy.saved())?;
+            let saved = String::from_utf8(saved).map_err(|_| not_text(&target))?;
+            copy.keep(desk, &place, &target, &Given::File(saved))?
+        }
         Edited::Unchanged => change::unchanged(desk, &target),
     };
     Ok(0)
+}
+
+fn not_text(target: &Target) -> anyhow::Error {
+    let shown = target.shown.display();
+    anyhow!("the saved file is not UTF-8 text; {shown} is as it was\n    fix: save it as UTF-8")
 }
 
 fn editor() -> anyhow::Result<Editor> {

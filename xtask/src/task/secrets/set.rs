@@ -11,13 +11,17 @@ use serde_json::Value;
 use crate::{
     cli, failure,
     process::{self, Cmd},
-    secrets::key::Key,
+    secrets::{
+        key::Key,
+        plain::{self, Leaf, Leaves},
+    },
     sops,
     task::{
         Desk,
         secrets::{
             Place, Target,
             change::{self, Copy},
+            stored::Given,
         },
     },
 };
@@ -37,12 +41,12 @@ pub(crate) fn run(desk: &Desk<'_>, args: &cli::SecretsSet) -> anyhow::Result<u8>
         change::print(&place, &target, &cmd);
         return Ok(0);
     }
-    let value = value(args.as_json).map_err(failure::request)?;
+    let (value, leaves) = value(&key, args.as_json).map_err(failure::request)?;
     let copy = Copy::new(&target)?;
     for cmd in commands(&copy, config.as_deref(), &target, &key, &value) {
         sops::answer(&cmd, target.subject())?;
     }
-    copy.keep(desk, &place, &target)?;
+    copy.keep(desk, &place, &target, &Given::Value(key, leaves))?;
     Ok(0)
 }
 
@@ -80,8 +84,8 @@ fn fits(target: &Target, key: &Key) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The value that standard input holds: text, or JSON.
-fn value(as_json: bool) -> anyhow::Result<Value> {
+/// Returns the value of `key` that standard input holds, text or JSON, and how it is written.
+fn value(key: &Key, as_json: bool) -> anyhow::Result<(Value, Leaves)> {
     if io::stdin().is_terminal() {
         bail!(
             "the value is read from standard input: `cargo xtask secrets-set KEY < FILE`, or `(read -rs VALUE; printf %s \"$VALUE\") | cargo xtask secrets-set KEY` to type it unseen"
@@ -95,12 +99,25 @@ fn value(as_json: bool) -> anyhow::Result<Value> {
         if value.as_array().is_some_and(|it| it.is_empty() || it.iter().any(Value::is_array)) {
             bail!("sops sets no empty list, and no list in a list; `cargo xtask secrets-edit` can");
         }
-        return Ok(value);
+        return Ok((value, plain::leaves(&text, key)?));
     }
-    if text.is_empty() {
-        bail!("standard input is empty; give the value there");
+    if is_blank(&text) {
+        bail!(
+            "standard input is empty, or has nothing but white space; give the value there, or `\"\"` by --as-json for an empty text"
+        );
     }
-    Ok(Value::from(without_final_newline(&text)))
+    let text = without_final_newline(&text);
+    Ok((Value::from(text), [(key.clone(), Leaf::Written(text.to_owned()))].into()))
+}
+
+/// Returns whether nothing can be seen of `text`.
+fn is_blank(text: &str) -> bool {
+    let is_invisible = |c: char| {
+        c.is_whitespace()
+            || c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}')
+    };
+    text.chars().all(is_invisible)
 }
 
 /// A single line loses its end, which `echo` adds; of a longer text it is a part.
@@ -114,6 +131,14 @@ fn without_final_newline(text: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_to_be_seen_is_no_value() {
+        for text in ["", "\n", " \t\r\n", "\u{a0}", "\u{feff}\n", "\0"] {
+            assert!(is_blank(text), "{text:?}");
+        }
+        assert!(!is_blank(" . \n"));
+    }
 
     #[test]
     fn only_a_single_line_loses_its_end() {

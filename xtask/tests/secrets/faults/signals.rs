@@ -17,7 +17,7 @@ pub(crate) const FAULTS: &[Fault] = &[
     Fault {
         name: "SIGKILL of sops",
         prepare: Scratch::waiting_editor,
-        act: |it| during_edit(it, |_, editor| send(parent(editor), Signal::SIGKILL)),
+        act: |it| during_edit(it, |_, editor| send(sops(editor), Signal::SIGKILL)),
         status: Some(1),
         says: &["sops was ended by signal 9", "fix: run it again"],
         left: Left::AsItWas,
@@ -83,7 +83,7 @@ fn during_edit(scratch: &mut Scratch, act: fn(i32, i32)) -> Done {
 fn killed_tool(scratch: &mut Scratch) -> Done {
     let running = scratch.start(&["secrets-edit"]);
     let (editor, file) = scratch.editor();
-    let sops = parent(editor);
+    let sops = sops(editor);
     running.signal(Signal::SIGKILL);
     wait_until("the tool lives", || parent(sops) != running.child.id().cast_signed());
     scratch.assert_no_plaintext("after SIGKILL of the tool");
@@ -102,6 +102,11 @@ fn private_folder(file: &Path) -> &Path {
 
 fn send(pid: i32, signal: Signal) {
     kill(Pid::from_raw(pid), signal).unwrap();
+}
+
+/// Returns the sops that started an editor, by a shell.
+fn sops(editor: i32) -> i32 {
+    parent(parent(editor))
 }
 
 fn parent(pid: i32) -> i32 {
