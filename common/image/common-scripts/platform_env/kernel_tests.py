@@ -19,7 +19,7 @@ from platform_env.results import Report, Result, tail
 from platform_env.servers import Server
 
 # Seconds for a kernel to start and run the cell.
-LIMIT = 120.0
+LIMIT = 300.0
 
 _CELL = """
 import json, os, shutil, sys

@@ -22,7 +22,7 @@ from platform_env.notebooks import Notebook
 from platform_env.results import tail
 
 # Seconds; a kernel that takes longer to answer does not start.
-_START_LIMIT = 60
+_START_LIMIT = 300
 
 # How much of a failing cell is shown.
 _SOURCE_LINES = 10
@@ -86,7 +86,7 @@ class _Run:
             timeout_func=self._remaining,
             # What a kernel started ends with it: its process group is killed.
             shutdown_kernel="immediate",
-            startup_timeout=max(1, min(_START_LIMIT, int(limit))),
+            startup_timeout=_START_LIMIT,
             on_notebook_start=self._kernel_started,
             on_notebook_error=self._kernel_lost,
             on_cell_execute=self._cell_started,

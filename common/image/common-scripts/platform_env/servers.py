@@ -17,7 +17,7 @@ from platform_env.commands import KERNEL, describe_status, kill_group, yield_mem
 from platform_env.results import tail
 
 # Seconds for a server to answer, and for a question to it.
-START_LIMIT = 120.0
+START_LIMIT = 300.0
 ASK_LIMIT = 60.0
 STOP_LIMIT = 10.0
 
