@@ -441,6 +441,9 @@ pub(crate) struct Bench {
     /// Also what takes minutes with a large environment: roman's, in a clone of this repository
     #[arg(long)]
     pub(crate) missions: bool,
+    /// Also what takes minutes on a conda base: two missions of the tests, in a clone of this repository
+    #[arg(long)]
+    pub(crate) conda: bool,
     /// Also what takes minutes: notebooks tested, beside papermill called once for each
     #[arg(long)]
     pub(crate) notebooks: bool,

@@ -1,4 +1,4 @@
-"""A package index and git repositories on loopback, with small packages that are made here."""
+"""A package index and git repositories of small packages that are made here."""
 
 import hashlib
 import http.server
@@ -19,13 +19,13 @@ _BUILD = '[build-system]\nrequires = ["yeast"]\nbuild-backend = "yeast"\n'
 class Server:
     """Serves a folder: /simple/NAME/ lists the files in packages/NAME, all else is as it lies."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, address: str = "127.0.0.1") -> None:
         self.folder = folder
         (folder / "packages").mkdir(parents=True)
         self.requests: list[str] = []
         handler = partial(_Handler, directory=str(folder), requests=self.requests)
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self._server = http.server.ThreadingHTTPServer((address, 0), handler)
+        self.url = f"http://{address}:{self._server.server_address[1]}"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     @property

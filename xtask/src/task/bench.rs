@@ -2,6 +2,7 @@
 //! figure: a slow machine is not a broken one.
 
 mod ci;
+mod conda;
 mod many;
 mod missions;
 mod notebooks;
@@ -69,6 +70,9 @@ pub(crate) fn run(desk: &Desk<'_>, args: &cli::Bench) -> anyhow::Result<u8> {
     res.extend(frozen_specs(desk, &exe)?);
     if args.missions {
         res.extend(missions::figures(desk, &exe)?);
+    }
+    if args.conda {
+        res.extend(conda::figures(desk, &docker, &exe)?);
     }
     if args.notebooks {
         res.extend(notebooks::figures(&docker)?);

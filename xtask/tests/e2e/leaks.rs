@@ -82,7 +82,7 @@ fn only_in(ours: &str, theirs: &str) -> Vec<String> {
 }
 
 /// Whether any layer or the configuration of `image` holds each needle. Layers of `docker save` are plain tars.
-fn search(image: &str, needles: &[String]) -> Vec<bool> {
+pub(crate) fn search(image: &str, needles: &[String]) -> Vec<bool> {
     let mut save = docker(&["save", image]);
     let mut child = save.stdout(Stdio::piped()).spawn().unwrap();
     let mut stream = child.stdout.take().unwrap();

@@ -27,3 +27,4 @@ mod lab;
 mod doctor;
 mod disks;
 mod private_engine;
+mod conda;

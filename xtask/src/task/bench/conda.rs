@@ -1,0 +1,41 @@
+//! Builds of the end-to-end tests' missions on a conda base, in a clone of this repository.
+
+use std::{path::Path, time::Duration};
+
+use anyhow::Context as _;
+use serde::Deserialize;
+
+use super::{Figure, clone, seconds};
+use crate::{
+    docker::Docker,
+    process::{self, cmd},
+    task::Desk,
+};
+
+/// What the script prints: seconds for both missions.
+#[derive(Debug, Deserialize)]
+struct Times {
+    floating: f64,
+    frozen: f64,
+    added: f64,
+    nothing: f64,
+}
+
+pub(super) fn figures(desk: &Desk<'_>, docker: &Docker, exe: &Path) -> anyhow::Result<Vec<Figure>> {
+    let dir = tempfile::tempdir()?;
+    let root = &dir.path().join("clone");
+    clone(desk, root)?;
+    desk.ui.say("building two missions on a conda base, in a clone");
+    let kept = desk.repo.root.join("target/xtask/conda-base");
+    let program = docker.program.to_string_lossy();
+    let figures = cmd!(root, "python3 xtask/tests/e2e/conda_figures.py {exe} {root} {kept}");
+    let printed = process::read(&figures.env("DOCKER", &program))?;
+    let times: Times = serde_json::from_str(&printed).context("conda_figures.py prints seconds")?;
+    let took = |what, measured, budget| seconds(what, Duration::from_secs_f64(measured), budget);
+    Ok(vec![
+        took("two conda missions, floating, from warm caches", times.floating, 60.0),
+        took("two conda missions, frozen, from warm caches", times.frozen, 60.0),
+        took("one conda package added, tested", times.added, 60.0),
+        took("two conda missions, nothing changed", times.nothing, 1.0),
+    ])
+}
