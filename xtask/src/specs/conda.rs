@@ -156,7 +156,10 @@ fn condition(text: &str) -> Option<Condition> {
         (Op::NotEqual, true) => Op::NotPrefix,
         (op, _) => op,
     };
-    Some(Condition { op, version: Version::parse(plain.unwrap_or(text))? })
+    let version = Version::parse(plain.unwrap_or(text))?;
+    // conda's solvers differ about `~=1`.
+    let is_clear = op != Op::Compatible || version.public.len() > 1;
+    is_clear.then_some(Condition { op, version })
 }
 
 impl Condition {

@@ -68,6 +68,7 @@ fn specs_take_versions() {
         ("numpy >=1.2 py313_0", "1.1", false),
         ("numpy~=1.2.3", "1.2.9", true),
         ("numpy~=1.2.3", "1.3.0", false),
+        ("numpy~=1", "2.4.6", true),
         ("numpy[version='>=2,<3']", "1.9", false),
         ("numpy[version='>=2', build=x]", "1.9", false),
         ("conda-forge::numpy=2", "2.5.5", true),
