@@ -86,6 +86,10 @@ class SpecTest(unittest.TestCase):
             with self.subTest(text):
                 self.refused("x.pip", f"# first\n{text}\n", 2, says)
 
+    def test_names_that_comments_would_tear_apart(self) -> None:
+        self.refused("a,b.pip", "numpy\n", 1, "the name has `,`")
+        self.refused("a; b.conda", "numpy\n", 1, "the name has `;`")
+
     def test_only_line_feeds_end_lines(self) -> None:
         """A comment must not bring what comes after another separator in it."""
         spec = self.read("x.pip", "numpy  # a\u2028b\r\n# c\x0cd\x85e\n")

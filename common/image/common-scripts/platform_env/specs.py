@@ -84,6 +84,7 @@ def find(argument: str, folder: Path) -> Path:
 
 def read(path: Path) -> Spec:
     """Read a spec file; its kind is its last extension."""
+    _check_name(path)
     try:
         data = path.read_bytes()
         text = data.decode("utf-8-sig")
@@ -104,6 +105,12 @@ def read(path: Path) -> Spec:
             "use .yml, .conda or .pip",
         )
     return spec
+
+
+def _check_name(path: Path) -> None:
+    """Refuses a name that a frozen spec's comments, which list names, would tear apart."""
+    if found := re.search(r"[,;]", path.name):
+        raise SpecError(path, 1, f"the name has `{found[0]}`", "rename the file")
 
 
 def _read_yml(path: Path, text: str, spec: Spec) -> None:
@@ -177,6 +184,7 @@ def _include(path: Path, line: Line, value: str, spec: Spec, parents: tuple[Path
         raise line.error(f"there is no file `{value}`", "the path is relative to this file")
     if included in {parent.resolve() for parent in parents}:
         raise line.error(f"`{value}` includes itself", "take one of the lines out")
+    _check_name(included)
     try:
         text = included.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
