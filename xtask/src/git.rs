@@ -8,6 +8,7 @@ use anyhow::{Context as _, bail};
 use crate::{
     aws::Credentials,
     process::{self, Cmd, cmd},
+    redact::redact,
 };
 
 /// What a hook sets and what would lead elsewhere (`git rev-parse --local-env-vars`), and keys that
@@ -105,7 +106,8 @@ pub(crate) fn remote(cmd: &Cmd) -> anyhow::Result<()> {
     if output.status == 0 {
         return Ok(());
     }
-    let said = process::last_lines(&output.stderr, 8);
+    let said = redact(&process::last_lines(&output.stderr, 8));
+    let cmd = redact(&cmd.to_string());
     bail!("`{cmd}` failed with status {}\n{said}\n    fix: {}", output.status, remedy(&said));
 }
 

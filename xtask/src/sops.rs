@@ -14,7 +14,7 @@ use crate::{
     secrets::{key::Key, recipients::Recipients},
 };
 
-pub(crate) use editor::Editor;
+pub(crate) use editor::{Editor, still_runs};
 
 /// A file, as messages are about it.
 #[derive(Debug, Clone, Copy)]

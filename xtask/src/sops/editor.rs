@@ -1,7 +1,10 @@
 //! Which editor sops opens, and how: with none of this person's keys in its environment, and leaving
 //! no copies behind.
 
-use std::path::Path;
+use std::{
+    ffi::{OsStr, OsString},
+    path::Path,
+};
 
 use anyhow::bail;
 
@@ -40,8 +43,19 @@ const NOT_FOR_EDITORS: &[&str] =
 /// vim keeps what was edited and deleted in several files of the home directory.
 const VIM: &str = "-n -i NONE -c 'set noundofile nobackup nowritebackup'";
 
+/// Editors with a window, which return before it is closed, and the flags that make them wait.
+const WINDOWS: &[(&[&str], &[&str])] = &[
+    (
+        &["atom", "code", "code-insiders", "codium", "cursor", "gedit", "mate", "subl", "zed"],
+        &["--wait", "-w"],
+    ),
+    (&["gvim", "mvim"], &["--nofork", "-f"]),
+    (&["kate"], &["--block", "-b"]),
+];
+
 /// Runs the editor, and copies the file that it edited. An interruption is the editor's to handle.
-const KEEP: &str = r#"trap : INT; "$@" || exit; for last; do :; done; cp -- "$last" "$0""#;
+/// Programs that it started and that still run are known by a variable that they inherited.
+const KEEP: &str = r#"trap : INT; XTASK_SAVED=$0 "$@" || exit; for last; do :; done; cp -- "$last" "$0" || exit; if grep -qsF "XTASK_SAVED=$0" /proc/[0-9]*/environ; then : > "$0.running"; fi"#;
 
 impl Editor {
     /// `configured` is what `SOPS_EDITOR` or `EDITOR` say.
@@ -73,6 +87,7 @@ impl Editor {
                 "EDITOR={text} is interactive, and this is no terminal: set EDITOR to a program that edits the file it is given, or use `cargo xtask secrets-set KEY`"
             );
         }
+        check_waits(text, name, &words)?;
         let text = match (name, words.first()) {
             ("vim" | "nvim", Some(first)) => {
                 format!("{} {VIM} {}", shell_words::quote(first), shell_words::join(&words[1..]))
@@ -88,6 +103,26 @@ impl Editor {
         let saved = saved.to_string_lossy();
         format!("env {unset}sh -c '{KEEP}' {} {}", shell_words::quote(&saved), self.0)
     }
+}
+
+/// Returns whether a program that the editor started was still running when the editor had ended, of
+/// an edit whose text was left in `saved`.
+pub(crate) fn still_runs(saved: &Path) -> bool {
+    let mark = [saved.as_os_str(), OsStr::new(".running")];
+    Path::new(&mark.into_iter().collect::<OsString>()).exists()
+}
+
+/// Refuses an editor that is known to return before its window is closed.
+fn check_waits(text: &str, name: &str, words: &[String]) -> anyhow::Result<()> {
+    let known = WINDOWS.iter().find(|(names, _)| names.contains(&name));
+    let Some((_, flags)) = known else { return Ok(()) };
+    if words.iter().any(|it| flags.contains(&it.as_str())) {
+        return Ok(());
+    }
+    bail!(
+        "EDITOR={text} does not wait until the file is closed: set EDITOR to `{text} {}`",
+        flags[0]
+    )
 }
 
 #[cfg(test)]
@@ -108,6 +143,24 @@ mod tests {
         assert!(text(Some("'"), false).contains("quote"));
         assert_eq!(text(Some("sed -i s/a/b/"), false), "sed -i s/a/b/");
         assert_eq!(text(None, true), "nano");
+    }
+
+    #[test]
+    fn an_editor_with_a_window_waits() {
+        for (names, flags) in WINDOWS {
+            for name in *names {
+                let refused = text(Some(&format!("/usr/bin/{name} -n")), true);
+                let fix = format!("set EDITOR to `/usr/bin/{name} -n {}`", flags[0]);
+                assert!(
+                    refused.starts_with("error: EDITOR=") && refused.contains(&fix),
+                    "{refused}"
+                );
+                for flag in *flags {
+                    let waits = format!("{name} {flag}");
+                    assert_eq!(text(Some(&waits), true), waits);
+                }
+            }
+        }
     }
 
     #[test]

@@ -21,6 +21,7 @@ use crate::{
     cli::Missions,
     config::Config,
     git::{self, Access},
+    redact::redact,
     secrets::{encrypted::Encrypted, rules},
     sops::Subject,
     task::{Desk, Named},
@@ -75,7 +76,9 @@ impl Place {
             && !is_same_repository(&desk.repo.root, wanted, &origin)
         {
             bail!(
-                "{shown} is a clone of {origin}, and SECRETS_REPO is {wanted}; correct the setting, or move {shown} away and run `cargo xtask secrets-clone`"
+                "{shown} is a clone of {}, and SECRETS_REPO is {}; correct the setting, or move {shown} away and run `cargo xtask secrets-clone`",
+                redact(&origin),
+                redact(wanted)
             );
         }
         Ok(place)
@@ -121,12 +124,30 @@ impl Place {
         let name = self.name(given)?;
         let path = self.dir.join(&name);
         let shown = self.shown.join(&name);
+        self.check_links(&name)?;
         if !path.is_file() {
             bail!("there is no {}; {}", shown.display(), self.what_there_is()?);
         }
         let text = fs::read_to_string(&path)?;
         let encrypted = self.parse(&shown, &text)?;
         Ok(Target { name, shown, path, text, encrypted })
+    }
+
+    /// Refuses a file that is, or is below, a link: it would be another one, outside of the clone.
+    ///
+    /// # Errors
+    /// A part of its path is a link.
+    pub(crate) fn check_links(&self, name: &Path) -> anyhow::Result<()> {
+        let mut parts: Vec<&Path> = name.ancestors().filter(|it| *it != Path::new("")).collect();
+        parts.reverse();
+        if let Some(link) = parts.into_iter().find(|it| self.dir.join(it).is_symlink()) {
+            bail!(
+                "{} is a link; give the file in {} itself, or replace the link by it",
+                self.shown.join(link).display(),
+                self.shown.display()
+            );
+        }
+        Ok(())
     }
 
     fn parse(&self, shown: &Path, text: &str) -> anyhow::Result<Encrypted> {

@@ -12,6 +12,7 @@ const PLAIN_ON_MAIN: &str = "cd secrets/hello; git branch clean; echo 'a: plain'
 #[test]
 fn a_branch_switch_while_waiting_publishes_nothing_unchecked() {
     let mut scratch = Scratch::new();
+    scratch.run_with(&["secrets-set", "hub.more"], "x").status(0);
     scratch.bash(PLAIN_ON_MAIN);
     let (open, go) = (scratch.path("state/open"), scratch.path("state/go"));
     let text =
@@ -25,7 +26,8 @@ fn a_branch_switch_while_waiting_publishes_nothing_unchecked() {
     scratch.git_clone(&["switch", "--quiet", "clean"]);
     fs::write(&go, "").unwrap();
     first.finish().status(0);
-    push.finish();
+    push.finish().status(0);
+    assert_eq!(scratch.git("remote.git", &["rev-parse", "clean"]), scratch.commits()[0]);
     assert_no_plain_file(&scratch);
 }
 

@@ -128,3 +128,66 @@ fn editor_empties() {
     assert_ne!(done.code, Some(0), "{}", done.stderr);
     assert_nothing_stored(&scratch);
 }
+
+/// The editor of the case returns at once, and a program that it started saves later.
+#[test]
+fn editor_does_not_wait() {
+    let mut scratch = Scratch::new();
+    scratch.set("EDITOR", &case("editor-does-not-wait/editor"));
+    scratch
+        .run(&["secrets-edit"])
+        .status(1)
+        .says("the editor returned, but a program that it started still runs")
+        .says("fix: set EDITOR to a command that waits");
+    assert_nothing_stored(&scratch);
+    // Known by its name.
+    scratch.set("EDITOR", "code");
+    scratch.run(&["secrets-edit"]).status(2).says("set EDITOR to `code --wait`");
+    // Its window belongs to a program that ran before: nobody can tell.
+    scratch.set("EDITOR", "true");
+    scratch.run(&["secrets-edit"]).status(0).says("has not changed").says("`code --wait`");
+}
+
+/// A folder of the clone that is a link leads elsewhere.
+#[test]
+fn links_are_not_followed() {
+    let mut scratch = Scratch::new();
+    scratch.bash("mkdir ../elsewhere; cp secrets/hello/sandbox.yaml ../elsewhere/; ln -s ../../../elsewhere secrets/hello/folder; ln -s ../../../elsewhere/sandbox.yaml secrets/hello/file.yaml; ln -s ../../../elsewhere/new.yaml secrets/hello/prod.yaml");
+    scratch.git_clone(&["add", "--all"]);
+    scratch.git_clone(&["commit", "--quiet", "--message", "links"]);
+    let text = scratch.bash("cat ../elsewhere/sandbox.yaml");
+    scratch.set("EDITOR", "sed -i s/hub:/hab:/");
+    for (name, link) in [("folder/sandbox.yaml", "folder"), ("file.yaml", "file.yaml")] {
+        let what = format!("secrets/hello/{link} is a link");
+        scratch.run(&["secrets-edit", name]).status(2).says(&what);
+        scratch.run(&["secrets-cat", "--file", name]).status(2).says(&what);
+        scratch.run_with(&["secrets-set", "--file", name, "a"], "x").status(2).says(&what);
+    }
+    let done = scratch.run(&["--set", "ENVIRONMENT=prod", "secrets-init"]).status(2);
+    done.says("secrets/hello/prod.yaml is a link");
+    assert_eq!(
+        scratch.bash("cat ../elsewhere/sandbox.yaml; ls ../elsewhere"),
+        text + "sandbox.yaml\n"
+    );
+}
+
+/// A user's name in a URL may be a token.
+#[test]
+fn a_token_as_user_name_is_hidden() {
+    let mut scratch = Scratch::new();
+    let url = format!("http://{CANARY}@127.0.0.1:1/x.git");
+    let hidden = "http://…@127.0.0.1:1/x.git";
+    scratch.set("SECRETS_REPO", &url);
+    // `run` looks for the canary in what is said.
+    scratch.run(&["secrets-status"]).status(2).says(&format!("SECRETS_REPO is {hidden}"));
+    scratch.git_clone(&["config", "remote.origin.url", &url]);
+    scratch.run(&["secrets-push"]).status(1).says("fix: look at the network");
+    let status = scratch.run(&["secrets-status"]).status(0);
+    assert!(!status.stdout.contains(CANARY), "{}", status.stdout);
+    let config = scratch.run(&["config"]);
+    assert!(!config.stdout.contains(CANARY), "{}", config.stdout);
+    scratch.bash("rm -rf secrets/hello");
+    scratch.run(&["secrets-clone"]).status(1).says(hidden);
+    let dry = scratch.run(&["--dry-run", "secrets-clone"]).status(0);
+    assert!(dry.stdout.contains(hidden), "{}", dry.stdout);
+}

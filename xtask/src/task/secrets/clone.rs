@@ -6,6 +6,7 @@ use fs_err as fs;
 use crate::{
     failure::{self, Failure},
     git,
+    redact::redact,
     secrets::rules,
     task::{Desk, secrets::Place},
 };
@@ -27,7 +28,7 @@ pub(crate) fn run(desk: &Desk<'_>, mission: Option<&str>) -> anyhow::Result<u8> 
     let access = place.access(desk)?;
     let root = &desk.repo.root;
     if desk.cli.dry_run {
-        println!("{}", git::clone(root, url, &place.shown, &access));
+        println!("{}", redact(&git::clone(root, url, &place.shown, &access).to_string()));
         return Ok(0);
     }
     let parent = place.dir.parent().context("a clone has a folder")?;
@@ -43,7 +44,7 @@ pub(crate) fn run(desk: &Desk<'_>, mission: Option<&str>) -> anyhow::Result<u8> 
         let _ = fs::remove_dir(parent);
     }
     cloned?;
-    desk.ui.say(format!("{shown} is a clone of {url}"));
+    desk.ui.say(format!("{shown} is a clone of {}", redact(url)));
     say_what_is_missing(desk, &place);
     Ok(0)
 }

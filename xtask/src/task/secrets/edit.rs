@@ -2,7 +2,7 @@
 
 use std::{env, time::Duration};
 
-use anyhow::anyhow;
+use anyhow::{anyhow, bail};
 use fs_err as fs;
 
 use crate::{
@@ -40,10 +40,23 @@ pub(crate) fn run(desk: &Desk<'_>, args: &cli::SecretsEdit) -> anyhow::Result<u8
             let saved = String::from_utf8(saved).map_err(|_| not_text(&target))?;
             copy.keep(desk, &place, &target, &Given::File(saved))?
         }
-        Edited::Unchanged => change::unchanged(desk, &target),
+        Edited::Unchanged if sops::still_runs(&copy.saved()) => {
+            let shown = target.shown.display();
+            bail!(
+                "the editor returned, but a program that it started still runs; {shown} is as it was, and what is saved from now on is lost\n    fix: {WAIT}"
+            );
+        }
+        Edited::Unchanged => {
+            let unchanged = change::unchanged(desk, &target);
+            desk.ui.say(format!("if its window is still open: {WAIT}"));
+            unchanged
+        }
     };
     Ok(0)
 }
+
+/// For whoever has an editor that does not.
+const WAIT: &str = "set EDITOR to a command that waits until the file is closed, as `code --wait` or `gvim --nofork`";
 
 fn not_text(target: &Target) -> anyhow::Error {
     let shown = target.shown.display();

@@ -62,6 +62,8 @@ pub(crate) fn run(desk: &Desk<'_>, args: &cli::SecretsInit) -> anyhow::Result<u8
 fn plan(place: &Place, args: &cli::SecretsInit) -> anyhow::Result<Plan> {
     let name = place.name(None)?;
     let shown = place.shown.join(&name);
+    place.check_links(&name)?;
+    place.check_links(Path::new(rules::FILE))?;
     if place.dir.join(&name).exists() {
         bail!("{} is there already; `cargo xtask secrets-edit` changes it", shown.display());
     }

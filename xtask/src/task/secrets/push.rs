@@ -9,6 +9,7 @@ use crate::{
     cli,
     failure::{self, Failure},
     git,
+    redact::redact,
     task::{
         Desk,
         secrets::{Place, counted},
@@ -27,7 +28,7 @@ pub(crate) fn run(desk: &Desk<'_>, of: &cli::SecretsOf) -> anyhow::Result<u8> {
     let fetch = git::fetch(&place.dir, &url, &access);
     let push = git::push(&place.dir, &url, (&commit, &branch), &access);
     if desk.cli.dry_run {
-        println!("{fetch}\n{push}");
+        println!("{}", redact(&format!("{fetch}\n{push}")));
         return Ok(0);
     }
     git::remote(&fetch)?;
@@ -39,7 +40,7 @@ pub(crate) fn run(desk: &Desk<'_>, of: &cli::SecretsOf) -> anyhow::Result<u8> {
     };
     git::remote(&push)?;
     let commits = counted(ahead, "commit");
-    desk.ui.say(format!("pushed {commits} of {} to {url}", place.shown.display()));
+    desk.ui.say(format!("pushed {commits} of {} to {}", place.shown.display(), redact(&url)));
     Ok(0)
 }
 
@@ -56,8 +57,9 @@ fn commit(place: &Place, branch: &str) -> anyhow::Result<String> {
 fn origin(place: &Place) -> anyhow::Result<String> {
     if let Some(other) = git::push_url(&place.dir)? {
         bail!(
-            "{} would be pushed to {other}; `{} config --unset-all remote.origin.pushurl` makes it go where it comes from",
+            "{} would be pushed to {}; `{} config --unset-all remote.origin.pushurl` makes it go where it comes from",
             place.shown.display(),
+            redact(&other),
             place.git()
         );
     }

@@ -122,7 +122,9 @@ fn files(place: &Place) -> anyhow::Result<Vec<FileStatus>> {
     let mut res = Vec::new();
     let names = git::files(&place.dir)?;
     for name in names {
-        let text = fs::read(place.dir.join(&name)).ok().and_then(|it| String::from_utf8(it).ok());
+        let bytes =
+            place.check_links(&name).ok().and_then(|()| fs::read(place.dir.join(&name)).ok());
+        let text = bytes.and_then(|it| String::from_utf8(it).ok());
         let text = text.unwrap_or_default();
         let is_encrypted = encrypted::is_encrypted(&name, &text);
         let wanted = rules.recipients(&name);
