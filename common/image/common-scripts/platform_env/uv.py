@@ -90,7 +90,7 @@ def _run(arguments: Sequence[str | Path], *, quiet: bool = False) -> None:
     result = paths.run([_program(), *arguments], env=environment(), cwd=Path("/"), capture=True)
     if result.returncode:
         said = (result.stderr or result.stdout).strip()
-        raise UvError(re.sub(r"\A.*?^(?=error: )", "", said, count=1, flags=re.S | re.M))
+        raise UvError(re.sub(r"\A.*?^error: ", "", said, count=1, flags=re.S | re.M))
     if not quiet and result.stderr.strip():
         paths.say(result.stderr.strip())
 
