@@ -34,8 +34,8 @@ pub(super) fn figures(desk: &Desk<'_>, docker: &Docker, exe: &Path) -> anyhow::R
     let took = |what, measured, budget| seconds(what, Duration::from_secs_f64(measured), budget);
     Ok(vec![
         took("two conda missions, floating, from warm caches", times.floating, 60.0),
-        took("two conda missions, frozen, from warm caches", times.frozen, 60.0),
-        took("one conda package added, tested", times.added, 60.0),
+        took("two conda missions, frozen, from warm caches", times.frozen, 40.0),
+        took("one conda package added, tested", times.added, 45.0),
         took("two conda missions, nothing changed", times.nothing, 1.0),
     ])
 }
