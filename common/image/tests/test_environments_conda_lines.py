@@ -33,6 +33,19 @@ class LinesTest(Scratch):
         self.assertIn("channels:\n  - conda-forge\ndependencies:\n", text)
         self.assertNotIn("nodefaults", str(self.record("n")))
 
+    def test_a_channel_before_the_name(self) -> None:
+        spec = "channels:\n  - conda-forge\ndependencies:\n  - python\n  - conda-forge::idna\n"
+        self.run_script("env-create", "c", self.write("c.yml", spec))
+        channel = self.write("channel.yml", "channels:\n  - private\n")
+        tool = self.write("tool.conda", "private::secret-tool=1\n")
+        self.run_script("env-update", "c", channel, tool)
+        text = self.run_script("env-export", "c")
+        self.assertRegex(text, r"  - idna=.*  # via c\.yml, secret-tool\n")
+        self.assertRegex(text, r"  - private::secret-tool=1\.0=.*  # via tool\.conda\n")
+        unknown = self.write("unknown.conda", "six\n\nconda-forge::no-such\n")
+        said = self.run_script("env-update", "c", unknown, status=1)
+        self.assertIn(f"  {unknown}:3: conda-forge::no-such\n", said)
+
     def test_one_solve_for_all_files(self) -> None:
         self.run_script("env-create", "one")
         before = len(self.calls())

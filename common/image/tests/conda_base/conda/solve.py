@@ -26,6 +26,12 @@ class Index:
     channels: dict[str, Channel]  # by base URL
     repodata: list[SparseRepoData]
 
+    def parse(self, spec: str) -> MatchSpec:
+        """Returns a match spec; py-rattler compares a channel by its URL."""
+        name, colons, rest = spec.partition("::")
+        urls = {channel.name: url for url, channel in self.channels.items()}
+        return parse(f"{urls.get(name, name)}{colons}{rest}")
+
     def candidates(self, spec: MatchSpec) -> list[RepoDataRecord]:
         return [it for data in self.repodata for it in data.load_matching_records([spec])]
 
@@ -72,7 +78,7 @@ def solve(
     index: Index, installed: list[PrefixRecord], specs: list[str], constraints: list[str]
 ) -> list[RepoDataRecord]:
     """Returns the packages of the environment that is to be."""
-    parsed = [parse(spec) for spec in specs]
+    parsed = [index.parse(spec) for spec in specs]
     _refuse_unknown(index, parsed)
     limits = [parse(spec) for spec in constraints]
     _refuse_unpinned(index, parsed, limits)
