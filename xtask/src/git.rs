@@ -210,7 +210,7 @@ pub(crate) fn commits_since(
 /// Returns `commit` and those before it that no branch of `origin` has.
 ///
 /// # Errors
-/// There is no such commit.
+/// The commit does not exist.
 pub(crate) fn outgoing(dir: &Path, commit: &str) -> anyhow::Result<Vec<String>> {
     lines(&cmd!(dir, "git --no-replace-objects rev-list {commit} --not --remotes=origin"))
 }
@@ -243,7 +243,7 @@ pub(crate) struct Entry {
 /// The files of a commit.
 ///
 /// # Errors
-/// There is no such commit.
+/// The commit does not exist.
 pub(crate) fn tree(dir: &Path, revision: &str) -> anyhow::Result<Vec<Entry>> {
     let list =
         cmd!(dir, "git --no-replace-objects ls-tree -r -z --full-tree --end-of-options {revision}");
@@ -261,7 +261,7 @@ fn entry(line: &str) -> Option<Entry> {
 /// Returns the text of a file; empty when it is not UTF-8.
 ///
 /// # Errors
-/// There is no such object.
+/// The object does not exist.
 pub(crate) fn blob(dir: &Path, name: &str) -> anyhow::Result<String> {
     Ok(String::from_utf8(bytes(dir, name)?).unwrap_or_default())
 }
@@ -269,7 +269,7 @@ pub(crate) fn blob(dir: &Path, name: &str) -> anyhow::Result<String> {
 /// Returns the content of a file, as a push sends it: without what `git replace` shows instead.
 ///
 /// # Errors
-/// There is no such object.
+/// The object does not exist.
 pub(crate) fn bytes(dir: &Path, name: &str) -> anyhow::Result<Vec<u8>> {
     process::bytes(
         &cmd!(dir, "git --no-replace-objects cat-file blob {name}").without_env(NOT_FOR_GIT),

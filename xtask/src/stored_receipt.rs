@@ -1,4 +1,4 @@
-//! Receipts that a registry has beside images: storing one, and reading back one that vouches for
+//! Receipts that a registry has beside images: storing one, and reading back one that certifies
 //! an image.
 //!
 //! What is known by which means: that a digest is the image's, because docker's CLI digests the
@@ -75,7 +75,7 @@ fn from_registry(
     if remote.config != built.image.id || host.remote(docker, &stored)?.is_none() {
         return Ok(None);
     }
-    let receipt = vouching(engine, &repository, &remote.digest)?;
+    let receipt = certifying(engine, &repository, &remote.digest)?;
     let inputs = built.image.label(LABEL_INPUTS).unwrap_or_default();
     ensure!(
         receipt.inputs == inputs,
@@ -89,13 +89,17 @@ pub(crate) fn published(host: &Host, built: &Built) -> String {
     format!("{}/{}", host.name, built.reference.trim_start_matches(&format!("{NAMESPACE}/")))
 }
 
-/// The receipt stored beside `repository@digest`, which vouches for that image. Reads only, so
+/// The receipt stored beside `repository@digest`, which certifies that image. Reads only, so
 /// `engine` has to be one that is not in a dry run.
 ///
 /// # Errors
 /// There is no such image or no receipt beside it; it is no receipt, about another image, partial,
 /// or tells of failures. The registry does not answer.
-pub(crate) fn vouching(engine: &Engine, repository: &str, digest: &str) -> anyhow::Result<Receipt> {
+pub(crate) fn certifying(
+    engine: &Engine,
+    repository: &str,
+    digest: &str,
+) -> anyhow::Result<Receipt> {
     let (host, docker) = (Host::of(repository), &engine.docker);
     let image = format!("{repository}@{digest}");
     let remote = host.remote(docker, &image)?;

@@ -6,7 +6,7 @@ use crate::{
 
 const CORPUS: &str = include_str!("../../tests/receipts.json");
 
-/// A receipt that vouches, and the image that it is about.
+/// A receipt that certifies, and the image that it is about.
 fn whole() -> (Receipt, Remote) {
     let corpus: serde_json::Value = serde_json::from_str(CORPUS).unwrap();
     let receipt = Receipt::parse(&corpus["receipt"].to_string()).unwrap();
@@ -28,7 +28,7 @@ fn refused(change: impl Fn(&mut Receipt, &mut Remote), reason: &str) {
 }
 
 #[test]
-fn one_that_vouches() {
+fn one_that_certifies() {
     let (receipt, image) = whole();
     check(&receipt, "hello", &image.digest, &image).unwrap();
 }

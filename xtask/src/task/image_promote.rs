@@ -43,7 +43,7 @@ pub(crate) fn run(desk: &Desk<'_>, args: &ImagePush, tag: &str) -> anyhow::Resul
     let mut log = engine.log("image-push")?;
     let reading = Engine { dry_run: false, ..desk.engine(&config)? };
     for it in &moves {
-        stored_receipt::vouching(&reading, &it.repository, &it.digest)?;
+        stored_receipt::certifying(&reading, &it.repository, &it.digest)?;
     }
     let sources: Vec<String> =
         moves.iter().map(|it| source(&engine, it, &mut log)).collect::<anyhow::Result<_>>()?;

@@ -64,7 +64,7 @@ pub(crate) fn push(
     Ok(res)
 }
 
-/// The receipt that vouches for the image. `None` in a dry run of what is not built yet.
+/// The receipt that certifies the image. `None` in a dry run of what is not built yet.
 fn receipt(engine: &Engine, tested: &Tested<'_>) -> anyhow::Result<Option<Receipt>> {
     let name = &tested.mission.name;
     match stored_receipt::of_built(engine, &tested.chosen.config, tested.mission)? {

@@ -29,7 +29,7 @@ pub(crate) fn run(desk: &Desk<'_>, command: &ReceiptCommand) -> anyhow::Result<u
             format!("{}/{name}", host.name)
         }
     };
-    let receipt = stored_receipt::vouching(&engine, &repository, digest)?;
+    let receipt = stored_receipt::certifying(&engine, &repository, digest)?;
     print(desk, &receipt, &format!("{repository}@{digest}"))
 }
 

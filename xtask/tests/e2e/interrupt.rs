@@ -13,7 +13,7 @@ use nix::sys::signal::killpg;
 use crate::{
     checkout::{Checkout, run, text},
     containers::{Registry, docker},
-    running::{Running, Whom},
+    running::{Receiver, Running},
 };
 
 /// What a run says when a part of it begins.
@@ -38,14 +38,14 @@ fn interrupted_at_any_moment() {
             let parts = u32::try_from(parts).unwrap();
             let delay = stages[stage] * (2 * count[stage] + 1) / (2 * parts);
             count[stage] += 1;
-            let whom = if count[stage] % 2 == 0 { Whom::Group } else { Whom::Tool };
+            let receiver = if count[stage] % 2 == 0 { Receiver::Group } else { Receiver::Tool };
             // A run goes on where the last one was interrupted; one that was faster than expected
             // leaves nothing to go on with.
             let caught = (0..8).any(|it| {
                 if it > 0 {
                     mission.change();
                 }
-                mission.interrupt(STAGES[stage], delay / (1 << it), whom)
+                mission.interrupt(STAGES[stage], delay / (1 << it), receiver)
             });
             assert!(caught, "no run was interrupted in {}", STAGES[stage]);
         }
@@ -113,12 +113,12 @@ impl<'a> Mission<'a> {
     }
 
     /// Interrupts a run, and sees what it leaves. Returns whether it was still running.
-    fn interrupt(&self, stage: &str, delay: Duration, whom: Whom) -> bool {
+    fn interrupt(&self, stage: &str, delay: Duration, receiver: Receiver) -> bool {
         let running = Running::start(self.checkout, &self.args());
         let begins = running.wait_for(stage).is_some();
         thread::sleep(if begins { delay } else { Duration::ZERO });
-        eprintln!("SIGINT to the {whom:?}, {delay:?} after {stage}");
-        running.interrupt(whom);
+        eprintln!("SIGINT to the {receiver:?}, {delay:?} after {stage}");
+        running.interrupt(receiver);
         let (started, group) = (Instant::now(), running.group());
         let status = running.finish();
         eprintln!("it took {:?} to end, with {status:?}", started.elapsed());

@@ -15,7 +15,7 @@ use nix::{
 
 use crate::{
     checkout::{Checkout, Run, text},
-    running::{Running, Whom},
+    running::{Receiver, Running},
 };
 
 /// The step whose script the tests replace.
@@ -73,10 +73,10 @@ fn an_engine_of_a_run_that_is_interrupted_or_killed() {
     }
     let checkout = Checkout::new();
     checkout.script(SCRIPT, HOLD);
-    for whom in [Whom::Tool, Whom::Group] {
+    for receiver in [Receiver::Tool, Receiver::Group] {
         let running = Running::start(&checkout, STEP);
         let container = Container::wait_for(&running);
-        running.interrupt(whom);
+        running.interrupt(receiver);
         assert_eq!(running.finish(), Some(130));
         assert!(container.is_gone());
         assert_nothing_is_left(&checkout);

@@ -21,9 +21,9 @@ pub(crate) struct Running {
     lines: Receiver<String>,
 }
 
-/// Whom a signal is sent to.
+/// Receiver a signal is sent to.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Whom {
+pub(crate) enum Receiver {
     /// As `kill` does.
     Tool,
     /// As a terminal does for Ctrl-C.
@@ -55,10 +55,10 @@ impl Running {
         Pid::from_raw(self.tool.id().cast_signed())
     }
 
-    pub(crate) fn interrupt(&self, whom: Whom) {
-        let _ = match whom {
-            Whom::Tool => kill(self.group(), Signal::SIGINT),
-            Whom::Group => killpg(self.group(), Signal::SIGINT),
+    pub(crate) fn interrupt(&self, receiver: Receiver) {
+        let _ = match receiver {
+            Receiver::Tool => kill(self.group(), Signal::SIGINT),
+            Receiver::Group => killpg(self.group(), Signal::SIGINT),
         };
     }
 
@@ -71,7 +71,7 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         if !self.has_ended() {
-            self.interrupt(Whom::Group);
+            self.interrupt(Receiver::Group);
             let _ = self.tool.wait();
         }
     }

@@ -143,7 +143,7 @@ def _difficult() -> list[Package]:
 
 
 def all_packages() -> list[Package]:
-    """Returns every package that is no converted wheel."""
+    """Returns every package that is not a converted wheel."""
     activate = b"export ACTIVATING=yes\n"
     return [
         python(),
