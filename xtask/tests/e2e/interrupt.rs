@@ -13,7 +13,7 @@ use nix::sys::signal::killpg;
 use crate::{
     checkout::{Checkout, run, text},
     containers::{Registry, docker},
-    running::{Receiver, Running},
+    running::{Recipient, Running},
 };
 
 /// What a run says when a part of it begins.
@@ -38,7 +38,7 @@ fn interrupted_at_any_moment() {
             let parts = u32::try_from(parts).unwrap();
             let delay = stages[stage] * (2 * count[stage] + 1) / (2 * parts);
             count[stage] += 1;
-            let receiver = if count[stage] % 2 == 0 { Receiver::Group } else { Receiver::Tool };
+            let receiver = if count[stage] % 2 == 0 { Recipient::Group } else { Recipient::Tool };
             // A run goes on where the last one was interrupted; one that was faster than expected
             // leaves nothing to go on with.
             let caught = (0..8).any(|it| {
@@ -113,7 +113,7 @@ impl<'a> Mission<'a> {
     }
 
     /// Interrupts a run, and sees what it leaves. Returns whether it was still running.
-    fn interrupt(&self, stage: &str, delay: Duration, receiver: Receiver) -> bool {
+    fn interrupt(&self, stage: &str, delay: Duration, receiver: Recipient) -> bool {
         let running = Running::start(self.checkout, &self.args());
         let begins = running.wait_for(stage).is_some();
         thread::sleep(if begins { delay } else { Duration::ZERO });

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::{
     checkout::{Checkout, text},
     containers::{docker, empty_home},
-    running::{Receiver, Running},
+    running::{Recipient, Running},
     tools,
 };
 
@@ -34,7 +34,7 @@ fn a_notebook_in_a_browser() {
     tools::look("e2e/browse_lab.py", &args);
     assert_ran(&fs::read_to_string(home.join("cmb.ipynb")).unwrap());
 
-    lab.interrupt(Receiver::Group);
+    lab.interrupt(Recipient::Group);
     assert_eq!(lab.finish(), Some(130));
     let inspect = docker(&["inspect", "--format", "{{.Id}}", &container]).output().unwrap();
     assert_eq!(text(&inspect).trim(), "", "the container is left");

@@ -15,7 +15,7 @@ use nix::{
 
 use crate::{
     checkout::{Checkout, Run, text},
-    running::{Receiver, Running},
+    running::{Recipient, Running},
 };
 
 /// The step whose script the tests replace.
@@ -73,7 +73,7 @@ fn an_engine_of_a_run_that_is_interrupted_or_killed() {
     }
     let checkout = Checkout::new();
     checkout.script(SCRIPT, HOLD);
-    for receiver in [Receiver::Tool, Receiver::Group] {
+    for receiver in [Recipient::Tool, Recipient::Group] {
         let running = Running::start(&checkout, STEP);
         let container = Container::wait_for(&running);
         running.interrupt(receiver);

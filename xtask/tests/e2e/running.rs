@@ -21,9 +21,9 @@ pub(crate) struct Running {
     lines: Receiver<String>,
 }
 
-/// Receiver a signal is sent to.
+/// Recipient a signal is sent to.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Receiver {
+pub(crate) enum Recipient {
     /// As `kill` does.
     Tool,
     /// As a terminal does for Ctrl-C.
@@ -55,10 +55,10 @@ impl Running {
         Pid::from_raw(self.tool.id().cast_signed())
     }
 
-    pub(crate) fn interrupt(&self, receiver: Receiver) {
+    pub(crate) fn interrupt(&self, receiver: Recipient) {
         let _ = match receiver {
-            Receiver::Tool => kill(self.group(), Signal::SIGINT),
-            Receiver::Group => killpg(self.group(), Signal::SIGINT),
+            Recipient::Tool => kill(self.group(), Signal::SIGINT),
+            Recipient::Group => killpg(self.group(), Signal::SIGINT),
         };
     }
 
@@ -71,7 +71,7 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         if !self.has_ended() {
-            self.interrupt(Receiver::Group);
+            self.interrupt(Recipient::Group);
             let _ = self.tool.wait();
         }
     }
