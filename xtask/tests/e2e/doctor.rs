@@ -1,7 +1,7 @@
 //! `doctor` on machines that have nothing: containers of two distributions, and of one without apt.
 //! Each has a network of its own, so that a dockerd there would harm nobody; it cannot start there.
 
-use std::{fs, path::Path, process::Command, thread};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command, thread};
 
 use crate::{
     checkout::{Checkout, Run, run, text},
@@ -170,10 +170,14 @@ fn make_ubuntu() {
     fs::create_dir_all(&keys).unwrap();
     let volume = format!("{}:/out", keys.display());
     run(&mut docker(&["run", "--rm", "--volume", &volume, DEBIAN, "bash", "-c", FETCH_KEYS]));
+    // Where apt's own user can read it, wherever this checkout is.
+    let readable = fs::Permissions::from_mode(0o644);
+    let keyring = tempfile::Builder::new().permissions(readable).tempfile_in("/tmp").unwrap();
+    fs::copy(keys.join("usr/share/keyrings/ubuntu-archive-keyring.gpg"), &keyring).unwrap();
     let tar = keys.join("ubuntu.tar");
     run(Command::new("mmdebstrap")
         .args(["--variant=apt", "--include=python3,ca-certificates"])
-        .arg(format!("--keyring={}/usr/share/keyrings/ubuntu-archive-keyring.gpg", keys.display()))
+        .arg(format!("--keyring={}", keyring.path().display()))
         .arg("noble")
         .arg(&tar)
         .arg("deb http://archive.ubuntu.com/ubuntu noble main universe"));
