@@ -19,6 +19,7 @@ use crate::{
     made::Made,
     process::{self, cmd},
     redact::redact,
+    terminal,
 };
 
 /// An image that is now on the engine.
@@ -221,7 +222,7 @@ impl<'a> Builds<'a> {
         let to =
             self.engine.docker.cmd(["import", "--platform", &platform]).args(changes).args(["-"]);
         if self.engine.dry_run {
-            println!("{}", redact(&format!("{from} | {to}")));
+            terminal::print(redact(&format!("{from} | {to}")));
             return Ok(UNKNOWN_ID.to_owned());
         }
         log.line(&redact(&format!("$ {from} | {to}")));

@@ -11,6 +11,7 @@ use anyhow::bail;
 
 use crate::{
     config::{Base, CaBundle, Config, Indexes},
+    printable::Shown as _,
     process::Cmd,
 };
 
@@ -85,7 +86,8 @@ impl BuildSettings {
             cmd = cmd.args(["--network", network]);
         }
         if let Some(path) = &self.ca_bundle {
-            cmd = cmd.args(["--secret".to_owned(), format!("id=ca,src={}", path.display())]);
+            cmd =
+                cmd.args(["--secret".to_owned(), format!("id=ca,src={}", path.to_string_lossy())]);
         }
         for (secret, text) in &self.secrets {
             let variable = secret.variable();
@@ -117,7 +119,7 @@ pub(crate) fn ca_bundle(setting: &CaBundle) -> anyhow::Result<Option<PathBuf>> {
     match setting {
         CaBundle::None => Ok(None),
         CaBundle::File(path) if !path.is_file() => {
-            bail!("CA_BUNDLE={}: there is no such file", path.display())
+            bail!("CA_BUNDLE={}: there is no such file", path.shown())
         }
         CaBundle::File(path) => Ok(Some(path.clone())),
         CaBundle::Auto => {

@@ -10,6 +10,7 @@ use crate::{
     files,
     process::{self, Cmd},
     secrets::random_hex,
+    terminal,
     unpack::{Limits, unpack},
 };
 
@@ -126,7 +127,7 @@ impl<'a> Volume<'a> {
         let create = |name: &str| engine.docker.cmd(["volume", "create", "--label", &label, name]);
         if res.dry_run {
             "<volume>".clone_into(&mut res.name);
-            println!("{}", create(&res.name));
+            terminal::print(create(&res.name));
             return Ok(res);
         }
         // What a killed run may have left.

@@ -10,7 +10,10 @@ use std::{
 use anyhow::{Context as _, bail};
 use fs_err as fs;
 
-use crate::tree::{read_text, stays_inside};
+use crate::{
+    printable::Shown as _,
+    tree::{read_text, stays_inside},
+};
 
 /// Files by their path in the context. Empty folders are left out, as in git.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -45,11 +48,11 @@ impl Context {
     pub(crate) fn read(dir: &Path, ignore: &Path) -> anyhow::Result<Context> {
         let path = ignore;
         let text = read_text(Path::new(""), path)?;
-        let filter = Filter::parse(&text).with_context(|| path.display().to_string())?;
+        let filter = Filter::parse(&text).with_context(|| path.shown())?;
         let mut res = Context::default();
         for name in &filter.included {
             if !dir.join(name).exists() {
-                bail!("{}: `!{}` is not there; take the line out", path.display(), name.display());
+                bail!("{}: `!{}` is not there; take the line out", path.shown(), name.shown());
             }
             res.add(dir, name, &filter)?;
         }
@@ -84,7 +87,7 @@ impl Context {
         let digest = |(path, entry): (&PathBuf, &Entry)| {
             let mut hasher = blake3::Hasher::new();
             hash_entry(path, entry, &mut hasher);
-            (path.display().to_string(), hasher.finalize().to_hex().to_string())
+            (path.to_string_lossy().into_owned(), hasher.finalize().to_hex().to_string())
         };
         self.entries.iter().map(digest).collect()
     }
@@ -132,8 +135,8 @@ impl Context {
             if !stays_inside(name, &target) {
                 bail!(
                     "{}: the link to {} leads out of the build context; copy the file instead",
-                    path.display(),
-                    target.display()
+                    path.shown(),
+                    target.shown()
                 );
             }
             Entry::Link { target }
@@ -141,7 +144,7 @@ impl Context {
             let executable = metadata.permissions().mode() & 0o100 != 0;
             Entry::File { executable, bytes: fs::read(&path)? }
         } else {
-            bail!("{}: neither a file, a folder nor a link; remove it", path.display());
+            bail!("{}: neither a file, a folder nor a link; remove it", path.shown());
         };
         self.entries.insert(name.to_owned(), entry);
         Ok(())

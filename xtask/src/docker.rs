@@ -14,6 +14,7 @@ use crate::{
     config::Platform,
     failure::{self, Failure},
     patience::{self, Failed, patience},
+    printable::Shown as _,
     process::{self, Cmd, Output, cmd},
 };
 
@@ -146,7 +147,7 @@ impl Docker {
     pub(crate) fn find(setting: Option<&Path>, root: &Path) -> anyhow::Result<Docker> {
         let program = match setting {
             Some(program) if is_absent(program) => {
-                let text = format!("DOCKER={}: there is no such program", program.display());
+                let text = format!("DOCKER={}: there is no such program", program.shown());
                 return Err(Failure::Request(text).into());
             }
             Some(program) => Some(program.to_owned()),
@@ -269,7 +270,7 @@ impl Docker {
             let docker = Docker { program, root: self.root.clone() };
             match docker.builder_kind()? {
                 Some(kind) => return Ok(Builder { docker, kind }),
-                None => passed_over.push(docker.program.display().to_string()),
+                None => passed_over.push(docker.program.shown()),
             }
         }
         let text = format!(

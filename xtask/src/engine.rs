@@ -16,8 +16,11 @@ use crate::{
     docker::Docker,
     failure,
     patience::{self, Failed, patience},
+    printable,
+    printable::Shown as _,
     process::{self, Cmd},
     repo::Repo,
+    terminal,
     ui::{Progress, Ui},
 };
 
@@ -59,7 +62,7 @@ impl Engine {
             None
         } else {
             fs::create_dir_all(path.parent().context("a log has a folder")?)?;
-            Some(File::create(&path).with_context(|| format!("cannot write {}", path.display()))?)
+            Some(File::create(&path).with_context(|| format!("cannot write {}", path.shown()))?)
         };
         let progress = self.ui.progress(name);
         Ok(Log { path, file, progress, verbose: self.ui.verbose, tail: Vec::new() })
@@ -83,7 +86,7 @@ impl Engine {
     /// It cannot be started.
     pub(crate) fn status(&self, cmd: &Cmd, log: &mut Log) -> anyhow::Result<u8> {
         if self.dry_run {
-            println!("{cmd}");
+            terminal::print(cmd);
             return Ok(0);
         }
         log.line(&format!("$ {cmd}"));
@@ -100,7 +103,7 @@ impl Engine {
     /// The last attempt failed, or showed no progress for a minute.
     pub(crate) fn talk(&self, cmd: &Cmd, log: &mut Log) -> anyhow::Result<()> {
         if self.dry_run {
-            println!("{cmd}");
+            terminal::print(cmd);
             return Ok(());
         }
         let failed = patience::attempts(|| {
@@ -124,19 +127,20 @@ impl Engine {
 }
 
 impl Log {
-    /// Adds a line of output.
+    /// Adds a line of output, without what would control the terminal of a reader.
     pub(crate) fn line(&mut self, line: &str) {
+        let line = printable::text(line);
         if let Some(file) = &mut self.file {
             // A log that cannot be written must not fail what it is about.
             let _ = writeln!(file, "{line}");
         }
         if self.verbose {
-            eprintln!("{line}");
+            terminal::say(&line);
         }
-        if let Some(step) = build_log::step(line) {
+        if let Some(step) = build_log::step(&line) {
             self.progress.step(&step);
         }
-        self.tail.push(line.to_owned());
+        self.tail.push(line);
         if self.tail.len() > 2 * KEPT {
             self.tail.drain(..KEPT);
         }
@@ -157,7 +161,7 @@ impl Log {
         let last = || self.tail[self.tail.len().saturating_sub(TAIL)..].join("\n");
         let said = build_log::failed_step(&self.tail, TAIL).unwrap_or_else(last);
         let path: &Path = &self.path;
-        let log = format!("log: {}", path.display());
+        let log = format!("log: {}", path.shown());
         let how = if status == 0 { "ended" } else { "failed" };
         let fix = failure::remedy(&self.tail).map_or(String::new(), |it| format!("\nfix: {it}"));
         format!("`{}` {how} with status {status}\n{said}\n{log}{fix}", cmd.in_short())

@@ -14,6 +14,8 @@ use fs_err as fs;
 use nix::sys::signal::{Signal, raise};
 use tempfile::NamedTempFile;
 
+use crate::printable::Shown as _;
+
 /// Writes `text` to a temporary file beside `path` and renames it, so that a reader sees the old
 /// text or the new one. Says whether anything changed; an equal file is left untouched.
 ///
@@ -37,7 +39,7 @@ pub(crate) fn write_all(files: &[(&Path, &[u8])]) -> anyhow::Result<Vec<PathBuf>
     let mut res = Vec::new();
     for (file, path) in staged {
         fault("before-rename");
-        file.persist(&path).with_context(|| format!("cannot replace {}", path.display()))?;
+        file.persist(&path).with_context(|| format!("cannot replace {}", path.shown()))?;
         fault("after-rename");
         res.push(path);
     }
@@ -50,7 +52,7 @@ pub(crate) fn write_all(files: &[(&Path, &[u8])]) -> anyhow::Result<Vec<PathBuf>
 /// `path` exists already, also as a link, or cannot be written.
 pub(crate) fn create(path: &Path, from: &mut dyn Read) -> anyhow::Result<()> {
     let mut file = fs::OpenOptions::new().write(true).create_new(true).open(path)?;
-    io::copy(from, &mut file).with_context(|| format!("cannot write {}", path.display()))?;
+    io::copy(from, &mut file).with_context(|| format!("cannot write {}", path.shown()))?;
     Ok(())
 }
 
@@ -77,8 +79,8 @@ fn stage(path: &Path, text: &[u8]) -> anyhow::Result<NamedTempFile> {
         .suffix(SUFFIX)
         .permissions(Permissions::from_mode(mode))
         .tempfile_in(dir)
-        .with_context(|| format!("cannot write in {}", dir.display()))?;
-    file.write_all(text).with_context(|| format!("cannot write {}", path.display()))?;
+        .with_context(|| format!("cannot write in {}", dir.shown()))?;
+    file.write_all(text).with_context(|| format!("cannot write {}", path.shown()))?;
     fault("after-write");
     Ok(file)
 }

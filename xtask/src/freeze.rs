@@ -16,10 +16,12 @@ use crate::{
     engine::Engine,
     files,
     frozen::{self, Frozen, changes},
+    printable::Shown as _,
     process::{self, Cmd},
     repo::{Environment, Mission},
     secrets::random_hex,
     specs::{self, problem::Problem},
+    terminal,
 };
 
 /// Freezes every environment of `mission`, unless this very image was frozen before: a frozen spec
@@ -70,7 +72,7 @@ impl Export {
 
     /// As a unified diff.
     pub(crate) fn diff(&self, name: &Path) -> String {
-        let name = name.display().to_string();
+        let name = name.shown();
         let before = if self.old.is_some() { name.as_str() } else { "/dev/null" };
         similar::TextDiff::from_lines(self.old.as_deref().unwrap_or_default(), &self.new)
             .unified_diff()
@@ -163,12 +165,14 @@ pub(crate) fn ask(
     questions: Vec<Question<'_>>,
 ) -> anyhow::Result<Vec<Export>> {
     if engine.dry_run {
-        questions.iter().for_each(|it| println!("{} > {}", it.cmd, it.path.display()));
+        questions
+            .iter()
+            .for_each(|it| terminal::print(format_args!("{} > {}", it.cmd, it.path.shown())));
         return Ok(Vec::new());
     }
     let progress = engine.ui.progress(&format!("freeze-{}", mission.name));
     for it in &questions {
-        progress.step(&engine.repo.relative(&it.path).display().to_string());
+        progress.step(&engine.repo.relative(&it.path).shown());
     }
     // Starting a container takes longer than what runs in it.
     let answers: Vec<anyhow::Result<Answer>> = thread::scope(|scope| {

@@ -9,6 +9,7 @@ use crate::{
     aws::Credentials,
     process::{self, Cmd, cmd},
     redact::redact,
+    terminal,
 };
 
 /// What a hook sets and what would lead elsewhere (`git rev-parse --local-env-vars`), and keys that
@@ -53,7 +54,7 @@ impl Access {
 
     fn with(&self, cmd: Cmd) -> Cmd {
         // Without a terminal git must not wait for a name or a password.
-        let prompt = if process::at_a_terminal() { "1" } else { "0" };
+        let prompt = if terminal::has_person() { "1" } else { "0" };
         // `remedy` reads English.
         let cmd = cmd.env("GIT_TERMINAL_PROMPT", prompt).env("LC_ALL", "C");
         match self {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use maud::{PreEscaped, html};
 
 use crate::{
-    markup::plain,
+    printable,
     receipt::{Outcome, Receipt, Test},
 };
 
@@ -47,7 +47,7 @@ fn suite(receipt: &Receipt, environment: &str, tests: &[&Test]) -> maud::Markup 
             }
             @for it in tests {
                 (PreEscaped("\n    "))
-                testcase classname=(name) name=(plain(&format!("{} {}", it.kind, it.name)))
+                testcase classname=(name) name=(printable::text(&format!("{} {}", it.kind, it.name)))
                     time=(seconds(it.seconds)) {
                     @if it.outcome == Outcome::Failed { (failure(it)) }
                 }
@@ -58,12 +58,12 @@ fn suite(receipt: &Receipt, environment: &str, tests: &[&Test]) -> maud::Markup 
 }
 
 fn failure(test: &Test) -> maud::Markup {
-    let message = plain(&test.message);
+    let message = printable::text(&test.message);
     // The last line of a traceback says what it was.
     let short = message.trim_end().lines().last().unwrap_or_default();
     let again = if test.again.is_empty() { "" } else { "\nagain: " };
     html! {
-        failure type=(test.kind) message=(short) { (message) (again) (plain(&test.again)) }
+        failure type=(test.kind) message=(short) { (message) (again) (printable::text(&test.again)) }
     }
 }
 

@@ -3,6 +3,8 @@
 //! Data flows one way: flags, `setup-env` and folders -> [`config`], [`repo`] -> recipes and
 //! decisions (pure) -> docker, git and the rest -> outcome -> terminal, JSON, receipt.
 
+#![deny(clippy::print_stdout, clippy::print_stderr, clippy::dbg_macro)]
+
 mod cli;
 mod redact;
 mod setup_env;
@@ -45,6 +47,8 @@ mod files;
 mod patience;
 mod process;
 mod ui;
+mod terminal;
+mod printable;
 mod failure;
 
 use std::process::ExitCode;
@@ -54,13 +58,28 @@ use clap::Parser as _;
 use crate::cli::Cli;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(err) => return usage(&err),
+    };
     let ready = process::handle_signals().and_then(|()| process::no_core_dumps());
-    match ready.and_then(|()| task::run(&cli)).map_err(failure::of_machine) {
+    let status = ready.and_then(|()| task::run(&cli)).and_then(|it| terminal::check().map(|()| it));
+    match status.map_err(failure::of_machine) {
         Ok(status) => ExitCode::from(status),
         Err(err) => {
-            eprintln!("error: {err:#}");
+            terminal::say(format_args!("error: {err:#}"));
             ExitCode::from(failure::status(&err))
         }
     }
+}
+
+/// Prints the help that was asked for, or what is wrong with the command line.
+fn usage(err: &clap::Error) -> ExitCode {
+    let text = err.render().to_string();
+    if err.use_stderr() {
+        terminal::say(text.trim_end());
+        return ExitCode::from(2);
+    }
+    terminal::print(text);
+    ExitCode::SUCCESS
 }

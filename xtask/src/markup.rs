@@ -5,25 +5,7 @@ use std::collections::BTreeMap;
 use html5gum::{DefaultEmitter, HtmlString, Spanned, Token, Tokenizer};
 use maud::{Escaper, Markup, PreEscaped};
 
-/// `text` without terminal control sequences (ECMA-48), and with a mark for every other control
-/// character, which neither XML nor a reader can take.
-pub(crate) fn plain(text: &str) -> String {
-    let mut res = String::new();
-    let mut chars = text.chars().peekable();
-    while let Some(it) = chars.next() {
-        match it {
-            '\x1b' if chars.next_if_eq(&'[').is_some() => {
-                while chars.next_if(|it| !('@'..='~').contains(it)).is_some() {}
-                chars.next();
-            }
-            '\n' | '\t' => res.push(it),
-            '\r' if chars.peek() == Some(&'\n') => (),
-            it if it.is_control() || matches!(it, '\u{fffe}' | '\u{ffff}') => res.push('\u{fffd}'),
-            it => res.push(it),
-        }
-    }
-    res
-}
+use crate::printable;
 
 /// Elements that are kept, without their attributes.
 const KEPT: &[&str] = &[
@@ -160,7 +142,7 @@ impl Out {
 
     fn text(&mut self, text: &str) {
         if self.dropped.is_empty() {
-            self.html += &escaped(&plain(text));
+            self.html += &escaped(&printable::text(text));
         }
     }
 
@@ -189,7 +171,7 @@ fn picture(src: Option<String>, alt: Option<String>) -> Option<String> {
     PICTURES.iter().find(|it| src.starts_with(&format!("data:{it}")))?;
     let alt = alt.filter(|it| !it.trim().is_empty());
     let alt = alt.unwrap_or_else(|| "a picture without a description".to_owned());
-    Some(format!(" src=\"{}\" alt=\"{}\"", escaped(&src), escaped(&plain(&alt))))
+    Some(format!(" src=\"{}\" alt=\"{}\"", escaped(&src), escaped(&printable::text(&alt))))
 }
 
 fn link(href: Option<String>) -> Option<String> {

@@ -11,7 +11,7 @@ mod watched;
 use std::{
     cell::Cell,
     fmt,
-    io::{self, BufRead as _, BufReader, IsTerminal as _, Read, Write as _},
+    io::{self, BufRead as _, BufReader, Read, Write as _},
     os::unix::process::{CommandExt as _, ExitStatusExt as _},
     process::{Child, Command, ExitStatus, Stdio},
     sync::{
@@ -222,11 +222,6 @@ pub(crate) fn attached_within(cmd: &Cmd, limit: Duration) -> anyhow::Result<u8> 
 pub(crate) fn on_path(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|it| it.join(program).is_file())
-}
-
-/// Whether a person sits at both ends.
-pub(crate) fn at_a_terminal() -> bool {
-    io::stdin().is_terminal() && io::stdout().is_terminal()
 }
 
 /// All of this process's standard input, which must be UTF-8.

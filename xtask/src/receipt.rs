@@ -9,7 +9,11 @@ use anyhow::Context as _;
 use fs_err as fs;
 use serde::{Deserialize, Serialize};
 
-use crate::{files, repo::Repo};
+use crate::{
+    files,
+    printable::{self, Shown as _},
+    repo::Repo,
+};
 
 mod form;
 
@@ -142,9 +146,8 @@ impl Receipt {
             return Ok(None);
         }
         let text = fs::read_to_string(&path)?;
-        let receipt = Receipt::parse(&text).with_context(|| {
-            format!("{}: damaged; remove it and run image-test", path.display())
-        })?;
+        let receipt = Receipt::parse(&text)
+            .with_context(|| format!("{}: damaged; remove it and run image-test", path.shown()))?;
         // The file's name has twelve digits only.
         Ok(Some(receipt).filter(|it| it.image == image))
     }
@@ -242,10 +245,11 @@ impl Test {
 
     /// `hello: notebook planck.ipynb`.
     pub(crate) fn title(&self) -> String {
-        match self.environment.as_str() {
+        let title = match self.environment.as_str() {
             "" => format!("{} {}", self.kind, self.name),
             environment => format!("{environment}: {} {}", self.kind, self.name),
-        }
+        };
+        printable::line(&title)
     }
 }
 

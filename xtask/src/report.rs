@@ -4,6 +4,8 @@ use std::{fmt, path::PathBuf};
 
 use serde::Serialize;
 
+use crate::printable::{self, Shown as _};
+
 /// One thing that is wrong in a file of this repository.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub(crate) struct Finding {
@@ -19,15 +21,15 @@ pub(crate) struct Finding {
     pub(crate) fix: String,
 }
 
-/// `file:line: rule: what` and, on a line of its own, the remedy.
+/// `file:line: rule: what` and, on a line of its own, the remedy: a name that is quoted forges no line.
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Finding { file, line, rule, what, fix } = self;
-        write!(f, "{}", file.display())?;
+        write!(f, "{}", file.shown())?;
         if let Some(line) = line {
             write!(f, ":{line}")?;
         }
-        write!(f, ": {rule}: {what}\n    fix: {fix}")
+        write!(f, ": {rule}: {}\n    fix: {}", printable::line(what), printable::line(fix))
     }
 }
 

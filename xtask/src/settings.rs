@@ -78,7 +78,7 @@ impl Sources {
     pub(crate) fn read(root: &Path, set: &[String], environment: Vars) -> anyhow::Result<Sources> {
         let has_file = root.join(FILE).exists();
         Ok(Sources {
-            root: root.display().to_string(),
+            root: root.to_string_lossy().into_owned(),
             template: tree::read_text(root, Path::new(TEMPLATE))?,
             file: has_file.then(|| tree::read_text(root, Path::new(FILE))).transpose()?,
             environment,

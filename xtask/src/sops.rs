@@ -10,8 +10,10 @@ use anyhow::{anyhow, bail};
 
 use crate::{
     failure::{self, Failure},
+    printable::Shown as _,
     process::{self, Cmd, Ended, Output, cmd},
     secrets::{key::Key, recipients::Recipients},
+    terminal,
 };
 
 pub(crate) use editor::{Editor, still_runs};
@@ -28,7 +30,7 @@ impl Subject<'_> {
     /// How to call git in its folder.
     fn git(&self) -> String {
         let dir = self.file.parent().unwrap_or(Path::new("."));
-        format!("git -C {}", dir.display())
+        format!("git -C {}", dir.shown())
     }
 }
 
@@ -41,13 +43,13 @@ pub(crate) enum Edited {
 
 /// What every call gets: its temporary folder in memory, and no look at the network for updates.
 fn prepared(cmd: Cmd, tmp: &Path) -> Cmd {
-    cmd.env("TMPDIR", &tmp.display().to_string()).env("SOPS_DISABLE_VERSION_CHECK", "1")
+    cmd.env("TMPDIR", &tmp.to_string_lossy()).env("SOPS_DISABLE_VERSION_CHECK", "1")
 }
 
 /// With the `.sops.yaml` of the clone, which may ask for a layout; the copy is elsewhere.
 fn configured(cmd: Cmd, config: Option<&Path>) -> Cmd {
     match config {
-        Some(it) => cmd.env("SOPS_CONFIG", &it.display().to_string()),
+        Some(it) => cmd.env("SOPS_CONFIG", &it.to_string_lossy()),
         None => cmd,
     }
 }
@@ -115,7 +117,7 @@ fn kind(name: &Path) -> &'static str {
 /// There is no sops, no key opens the file, the editor failed, or it saved what is no YAML.
 pub(crate) fn edit(cmd: &Cmd, limit: Duration, about: Subject<'_>) -> anyhow::Result<Edited> {
     let mut said = String::new();
-    let status = if process::at_a_terminal() {
+    let status = if terminal::has_person() {
         process::attached(cmd)?
     } else {
         let ended = process::unattended(cmd, limit, &mut |line| {
@@ -130,12 +132,12 @@ pub(crate) fn edit(cmd: &Cmd, limit: Duration, about: Subject<'_>) -> anyhow::Re
                 "the editor saved what is no {}{}; {} is as it was\n    fix: correct what the editor writes",
                 kind(about.file),
                 yaml_line(&said),
-                about.file.display()
+                about.file.shown()
             ),
             Ended::TimedOut => bail!(
                 "the editor did not end within {} s; {} is as it was\n    fix: give it more by --time-limit, or an EDITOR that asks nobody",
                 limit.as_secs(),
-                about.file.display()
+                about.file.shown()
             ),
         }
     };
@@ -178,7 +180,7 @@ pub(crate) fn decrypt(
 
 /// What a status of sops means, and what helps.
 pub(crate) fn failure(status: u8, said: &str, about: Subject<'_>) -> anyhow::Error {
-    let file = about.file.display();
+    let file = about.file.shown();
     let git = about.git();
     let name = about.file.file_name().unwrap_or_default().to_string_lossy();
     let says = |part: &str| said.contains(part);
@@ -227,14 +229,14 @@ fn editor_failure(said: &str, about: Subject<'_>) -> anyhow::Error {
     };
     anyhow!(
         "{what}; {} is as it was\n    fix: run it again, with EDITOR naming an editor that works",
-        about.file.display()
+        about.file.shown()
     )
 }
 
 /// No key of this person opens the file. What a key service says is repeated: it knows no values.
 fn no_key(said: &str, about: Subject<'_>) -> anyhow::Error {
     let Subject { file, recipients } = about;
-    let mut text = format!("you have no key that opens {}", file.display());
+    let mut text = format!("you have no key that opens {}", file.shown());
     let mut fixes = Vec::new();
     if !recipients.age.is_empty() {
         text += &format!("\n    it is for {}", recipients.age.join(", "));

@@ -48,7 +48,9 @@ use crate::{
     failure::{self, Failure},
     frozen,
     image::{self, MissionParts, Parts, Recipe},
-    pinning, private, process,
+    pinning,
+    printable::Shown as _,
+    private, process,
     repo::{self, Mission, Repo},
     settings::Sources,
     tree,
@@ -297,7 +299,7 @@ fn check_frozen(repo: &Repo, mission: &Mission) -> anyhow::Result<()> {
         if !path.is_file() {
             bail!(
                 "{}: there is no such file; `cargo xtask image-build {} --floating` writes it",
-                file.display(),
+                file.shown(),
                 mission.name
             );
         }

@@ -8,7 +8,7 @@ use std::{
 
 use fs_err as fs;
 
-use crate::{report::Finding, specs};
+use crate::{printable::Shown as _, report::Finding, specs};
 
 /// The rules that findings of this module belong to.
 pub(crate) const KIND: &str = "file-kind";
@@ -138,7 +138,7 @@ fn tree_of(path: &Path) -> PathBuf {
 
 fn bad_link(root: &Path, path: &Path, target: &Path) -> Option<Finding> {
     let (tree, shown) = (tree_of(path), shown(target));
-    let shown = shown.display();
+    let shown = shown.shown();
     let (what, fix) = if !stays_inside(path.strip_prefix(&tree).unwrap_or(path), target) {
         let tree = if tree.as_os_str().is_empty() { "the checkout" } else { "the mission" };
         (format!("the link to {shown} leads out of {tree}"), "copy the file instead")

@@ -2,11 +2,13 @@
 //! plain lines. Human text goes to stderr, results to stdout.
 
 use std::{
-    io::{self, IsTerminal as _, Write as _},
+    fmt::Display,
     sync::{Arc, Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
 };
+
+use crate::{printable, terminal};
 
 /// How to show things to whoever reads stderr.
 #[derive(Debug, Clone, Copy)]
@@ -17,24 +19,20 @@ pub(crate) struct Ui {
 
 impl Ui {
     pub(crate) fn new(verbose: bool) -> Ui {
-        Ui { verbose, terminal: io::stderr().is_terminal() }
+        Ui { verbose, terminal: terminal::has_live_line() }
     }
 
     /// A line for the reader.
-    pub(crate) fn say(self, text: impl AsRef<str>) {
-        eprintln!("{}", text.as_ref());
+    pub(crate) fn say(self, text: impl Display) {
+        terminal::say(text);
     }
 
-    /// `text` in a colour, where there are colours. The codes: ECMA-48, 8.3.117.
-    pub(crate) fn paint(self, colour: Colour, text: &str) -> String {
+    /// A line for the reader whose `start` is in a colour, where there are colours.
+    pub(crate) fn say_in(self, colour: Colour, start: &str, rest: &str) {
         if !self.terminal || std::env::var_os("NO_COLOR").is_some() {
-            return text.to_owned();
+            return terminal::say(format_args!("{start}{rest}"));
         }
-        let code = match colour {
-            Colour::Red => 31,
-            Colour::Green => 32,
-        };
-        format!("\x1b[{code}m{text}\x1b[0m")
+        terminal::say_in(colour as u8, start, rest);
     }
 
     /// Starts to show the progress of `label`.
@@ -60,10 +58,11 @@ impl Ui {
     }
 }
 
+/// The codes: ECMA-48, 8.3.117.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Colour {
-    Red,
-    Green,
+    Red = 31,
+    Green = 32,
 }
 
 /// One thing that is being done; its line goes when this is dropped.
@@ -89,7 +88,7 @@ impl Progress {
         }
         step.clone_into(&mut state.step);
         if !self.ui.terminal || self.ui.verbose {
-            eprintln!("{}: {step}", state.label);
+            terminal::say(format_args!("{}: {}", state.label, printable::line(step)));
         }
     }
 }
@@ -107,7 +106,7 @@ impl Drop for Progress {
             // Under the lock, so that the other thread does not draw the line again.
             let mut state = lock(&self.state);
             state.label.clear();
-            eprint!("\r\x1b[2K");
+            terminal::redraw("");
         }
     }
 }
@@ -123,8 +122,7 @@ fn redraw(state: &State) {
     let last = state.last.map(|it| format!(" of {}", elapsed(it))).unwrap_or_default();
     let time = elapsed(state.started.elapsed());
     let line = format!("{} {time}{last} {}", state.label, state.step);
-    let line: String = line.chars().take(100).collect();
-    let _ = write!(io::stderr(), "\r\x1b[2K{line}");
+    terminal::redraw(&line.chars().take(100).collect::<String>());
 }
 
 /// `0:07`, `12:34`.
@@ -132,10 +130,12 @@ pub(crate) fn elapsed(time: Duration) -> String {
     format!("{}:{:02}", time.as_secs() / 60, time.as_secs() % 60)
 }
 
-/// Rows under their heads, columns aligned; the last row is not padded.
+/// Rows under their heads, columns aligned; each row is one line, and the last column is not padded.
 pub(crate) fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
+    let rows: Vec<Vec<String>> =
+        rows.iter().map(|row| row.iter().map(|it| printable::line(it)).collect()).collect();
     let mut widths: Vec<usize> = heads.iter().map(|it| it.chars().count()).collect();
-    for row in rows {
+    for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count());
         }

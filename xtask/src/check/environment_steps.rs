@@ -3,6 +3,7 @@
 use crate::{
     check::{Facts, Rule},
     dockerfile::{Model, Sources},
+    printable::Shown as _,
     report::Finding,
     specs,
 };
@@ -47,7 +48,7 @@ fn check_mission(sources: &Sources, model: &Model) -> Vec<Finding> {
                 what: "no step makes this environment".to_owned(),
                 fix: format!(
                     "write `RUN /opt/common-scripts/env-create {env} {env}.yml` in {}",
-                    model.files[0].path.display()
+                    model.files[0].path.shown()
                 ),
             });
         }

@@ -8,6 +8,7 @@ use std::{
 
 use crate::{
     check::{Facts, Rule},
+    printable::Shown as _,
     report::Finding,
     tree,
 };
@@ -48,7 +49,7 @@ fn same_but_for_case(first: &Path, path: &Path) -> Finding {
         file: tree::shown(path),
         line: None,
         rule: RULE.name,
-        what: format!("differs from {} in case alone", tree::shown(first).display()),
+        what: format!("differs from {} in case alone", tree::shown(first).shown()),
         fix: "rename one: some file systems take them for one file".to_owned(),
     }
 }

@@ -11,6 +11,7 @@ use crate::{
         text_file,
     },
     dockerfile::generate::generate,
+    printable::Shown as _,
     report::Finding,
 };
 
@@ -33,8 +34,8 @@ impl Change {
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Change::Text(path, _) => write!(f, "write {}", path.display()),
-            Change::Executable(path) => write!(f, "chmod +x {}", path.display()),
+            Change::Text(path, _) => write!(f, "write {}", path.shown()),
+            Change::Executable(path) => write!(f, "chmod +x {}", path.shown()),
         }
     }
 }

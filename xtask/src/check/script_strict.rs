@@ -3,6 +3,7 @@
 
 use crate::{
     check::{Facts, File, Rule},
+    printable::Shown as _,
     report::Finding,
     tree,
 };
@@ -21,7 +22,7 @@ pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
 
 pub(crate) fn not_executable(file: &File) -> Option<Finding> {
     let path = tree::shown(&file.path);
-    let path = path.display();
+    let path = path.shown();
     let has_program = program(file).is_some();
     let (what, fix) = match has_program {
         true => (

@@ -2,6 +2,7 @@
 
 use crate::{
     check::{Facts, Rule},
+    printable::Shown as _,
     report::Finding,
 };
 
@@ -24,7 +25,7 @@ pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
             what: "git tracks this file, or would".to_owned(),
             fix: format!(
                 "keep it in .gitignore, and run `git rm --cached {}` if it is tracked",
-                it.path.display()
+                it.path.shown()
             ),
         })
         .collect()

@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, path::PathBuf};
 use crate::{
     check::{Facts, Rule},
     dockerfile::{Model, Sources},
+    printable::Shown as _,
     report::Finding,
     specs,
 };
@@ -34,10 +35,10 @@ fn check_mission(sources: &Sources, model: &Model) -> Vec<Finding> {
     unused
         .map(|it| {
             let env = specs::environment(&it);
-            let name = it.strip_prefix(env).unwrap_or(&it).display();
+            let name = it.strip_prefix(env).unwrap_or(&it).shown();
             let fix = format!(
                 "add `RUN /opt/common-scripts/env-update {env} {name}` to {}, or remove the file",
-                model.files[0].path.display()
+                model.files[0].path.shown()
             );
             let what = "no step installs this file".to_owned();
             Finding { file: sources.path_of(&it), line: None, rule: RULE.name, what, fix }

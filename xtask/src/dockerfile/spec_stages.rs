@@ -17,6 +17,7 @@ use crate::{
         parse::{Dockerfile, Instruction, RULE},
         stages::Run,
     },
+    printable::Shown as _,
     report::Finding,
     specs, tree,
 };
@@ -44,7 +45,7 @@ impl StepFiles {
             if !sources.environments.contains(&call.env) && call.env != specs::BASE {
                 let what = format!("there is no environment `{}`", call.env);
                 let dir = sources.path_of(Path::new(&call.env));
-                let fix = format!("make the folder {}, with its tests", dir.display());
+                let fix = format!("make the folder {}, with its tests", dir.shown());
                 findings.push(file.finding(RULE, (instruction, &call.env), what, fix));
             }
             res.add_folder(&call.env);
@@ -127,7 +128,7 @@ fn lists(
         } else if !sources.files.contains_key(&path) {
             let path = sources.path_of(&path);
             let fix = "write the file, or correct its name here".to_owned();
-            (format!("there is no {}", path.display()), fix)
+            (format!("there is no {}", path.shown()), fix)
         } else {
             res.push(path);
             continue;
@@ -200,7 +201,8 @@ fn folder(env: &str, files: &BTreeSet<PathBuf>, target: &str) -> String {
     }
     for (parent, files) in by_parent {
         let files = files.iter().map(|it| source(it, is_frozen(it))).collect();
-        res += &copy("COPY --chmod=0644", files, &format!("{target}/{}/", parent.display()));
+        res +=
+            &copy("COPY --chmod=0644", files, &format!("{target}/{}/", parent.to_string_lossy()));
     }
     res
 }
@@ -209,7 +211,7 @@ fn folder(env: &str, files: &BTreeSet<PathBuf>, target: &str) -> String {
 /// change the Dockerfile, and a floating build does not need one. (BuildKit then copies nothing,
 /// where the classic builder failed: <https://github.com/moby/moby/issues/26332>.)
 fn source(file: &Path, is_frozen: bool) -> String {
-    let path = format!("environments/{}", file.display());
+    let path = format!("environments/{}", file.to_string_lossy());
     match path.strip_suffix('l') {
         Some(start) if is_frozen => format!("{start}[l]"),
         _ => path,
@@ -232,12 +234,15 @@ fn environments(sources: &Sources) -> String {
     }
     for (parent, files) in files {
         let target = Path::new("/environments").join(parent);
-        let target = target.display().to_string();
+        let target = target.to_string_lossy();
         res += &copy("COPY", files, &format!("{}/", target.trim_end_matches('/')));
     }
     for dir in folders {
-        res +=
-            &copy("COPY", vec![source(&dir, false)], &format!("/environments/{}/", dir.display()));
+        res += &copy(
+            "COPY",
+            vec![source(&dir, false)],
+            &format!("/environments/{}/", dir.to_string_lossy()),
+        );
     }
     res + match sources.home.as_slice() {
         [] => "WORKDIR /default-home-contents\n\n",

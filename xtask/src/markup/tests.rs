@@ -1,16 +1,9 @@
-use super::{Outline, plain, sanitised};
+use super::{Outline, sanitised};
 
 #[track_caller]
 fn check(html: &str, expected: &str) {
     let mut outline = Outline { around: 4, last: 4 };
     assert_eq!(sanitised(html, &mut outline).into_string(), expected);
-}
-
-#[test]
-fn texts_for_readers() {
-    assert_eq!(plain("a\x1b[31mred\x1b[0m\r\nb\tc"), "ared\nb\tc");
-    assert_eq!(plain("\x00\x08\x1b\u{7f}\u{9f}\u{fffe}\r"), "\u{fffd}".repeat(7));
-    assert_eq!(plain("\x1b[38;5;1mµ\x1b["), "µ");
 }
 
 #[test]

@@ -6,7 +6,10 @@ use pulldown_cmark::{CowStr, Event, Options, Parser, Tag};
 use serde_json::Value;
 
 use super::{Notebook, badge};
-use crate::markup::{self, Outline, PICTURES, plain};
+use crate::{
+    markup::{self, Outline, PICTURES},
+    printable,
+};
 
 /// The level of the heading with the notebook's name.
 const LEVEL: u8 = 4;
@@ -41,7 +44,7 @@ fn cells(document: &Value, name: &str) -> Markup {
                     (markdown(&joined(&cell["source"]), &cell["attachments"], &mut outline))
                 },
                 Some("code") => (code(cell, name, &mut outline)),
-                _ => pre { (plain(&joined(&cell["source"]))) },
+                _ => pre { (printable::text(&joined(&cell["source"]))) },
             }
         }
     }
@@ -88,7 +91,7 @@ fn code(cell: &Value, notebook: &str, outline: &mut Outline) -> Markup {
     html! {
         div.cell.failed[failed] {
             p.label { "Cell " (label) @if failed { " " (badge(false)) } }
-            pre.source { code { (plain(&joined(&cell["source"]))) } }
+            pre.source { code { (printable::text(&joined(&cell["source"]))) } }
             @for it in outputs { (output(it, &label, notebook, &mut pictures, outline)) }
         }
     }
@@ -165,7 +168,7 @@ fn traceback(output: &Value) -> String {
 
 /// The start of a long text, and how much is missing.
 fn cut(text: &str) -> String {
-    let text = plain(text);
+    let text = printable::text(text);
     match text.char_indices().nth(LIMIT) {
         None => text,
         Some((idx, _)) => {

@@ -10,6 +10,8 @@ use std::{
 
 use anyhow::Context as _;
 
+use crate::printable::Shown as _;
+
 use super::{Cmd, code, not_started, stop_within};
 
 /// A program that runs until [`Background::stop`].
@@ -23,7 +25,7 @@ pub(crate) struct Background {
 /// # Errors
 /// The program is not on `PATH`, or `log` cannot be written.
 pub(crate) fn background(cmd: &Cmd, log: &Path) -> anyhow::Result<Background> {
-    let file = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
+    let file = File::create(log).with_context(|| format!("cannot write {}", log.shown()))?;
     let mut command = cmd.command()?;
     command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file).process_group(0);
     let child = command.spawn().map_err(|err| not_started(cmd, err))?;

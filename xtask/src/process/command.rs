@@ -9,6 +9,8 @@ use std::{
 
 use anyhow::bail;
 
+use crate::printable::{self, Shown as _};
+
 /// A program to start, with all that it depends on.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Cmd {
@@ -106,7 +108,7 @@ impl Cmd {
 
     pub(super) fn command(&self) -> anyhow::Result<Command> {
         if !self.dir.is_dir() {
-            bail!("`{self}` is to run in {}, which is not a folder", self.dir.display());
+            bail!("`{self}` is to run in {}, which is not a folder", self.dir.shown());
         }
         let mut command = Command::new(&self.program);
         let env = self.env.iter().chain(&self.secret_env);
@@ -145,5 +147,37 @@ pub(crate) fn quoted(arg: &OsStr) -> String {
     if !arg.is_empty() && arg.chars().all(is_plain) {
         return arg.into_owned();
     }
+    if printable::line(&arg) != arg {
+        return format!("$'{}'", arg.chars().map(escaped).collect::<String>());
+    }
     format!("'{}'", arg.replace('\'', r"'\''"))
+}
+
+/// `c` between `$'` and `'`, as bash reads it; a terminal shows each as a character.
+fn escaped(c: char) -> String {
+    match c {
+        '\\' | '\'' => format!("\\{c}"),
+        '\n' => "\\n".to_owned(),
+        '\0'..='\x7f' if c.is_control() => format!("\\x{:02x}", u32::from(c)),
+        c if printable::line(&c.to_string()).contains(c) => c.to_string(),
+        c => format!("\\u{:04x}", u32::from(c)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// bash is the oracle; no byte of a printed command controls the terminal.
+    #[test]
+    fn a_printed_argument_is_read_back() {
+        for arg in
+            ["a", "", "a b", "it's", "a\nb", "\x1b]52;c;x\x07'\\n", "\u{9b}1m\u{202e}µ", "\ta\r\n"]
+        {
+            let printed = quoted(OsStr::new(arg));
+            assert_eq!(printable::line(&printed), printed);
+            let script = format!("printf %s {printed}");
+            assert_eq!(super::super::read(&cmd!("/", "bash -c {script}")).unwrap(), arg);
+        }
+    }
 }

@@ -14,6 +14,8 @@ use std::{
 use anyhow::Context as _;
 use nix::pty::{Winsize, openpty};
 
+use crate::printable;
+
 use super::{Cmd, check_interrupted, code, not_started, stop, waiting};
 
 /// Wide enough for a line of progress.
@@ -92,7 +94,7 @@ impl Lines {
         self.begun += &String::from_utf8_lossy(chunk);
         while let Some(end) = self.begun.find(['\n', '\r']) {
             let line: String = self.begun.drain(..=end).collect();
-            let line = plain(line.trim_end());
+            let line = printable::line(line.trim_end());
             let is_bar = line.contains("[=") || line.contains("[>");
             if !line.is_empty() && !is_bar && line != self.last {
                 on_line(&line);
@@ -100,16 +102,6 @@ impl Lines {
             }
         }
     }
-}
-
-/// Without control sequences: ECMA-48, 5.4.
-fn plain(text: &str) -> String {
-    let mut parts = text.split("\x1b[");
-    let first = parts.next().unwrap_or_default().to_owned();
-    parts.fold(first, |res, part| {
-        let end = part.find(|c: char| ('@'..='~').contains(&c));
-        res + end.map_or("", |it| &part[it + 1..])
-    })
 }
 
 #[test]

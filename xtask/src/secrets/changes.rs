@@ -5,7 +5,10 @@ use std::{collections::BTreeSet, path::Path};
 
 use serde::Serialize;
 
-use crate::secrets::{encrypted::Encrypted, key::Key};
+use crate::{
+    printable::Shown as _,
+    secrets::{encrypted::Encrypted, key::Key},
+};
 
 /// What became of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -37,7 +40,7 @@ pub(crate) fn between(old: &Encrypted, new: &Encrypted) -> Vec<Change> {
 /// A commit message that names keys and no values.
 pub(crate) fn message(file: &Path, old: &Encrypted, new: &Encrypted) -> String {
     let changes = between(old, new);
-    let file = file.display();
+    let file = file.shown();
     let subject = match changes.as_slice() {
         [] if old.recipients != new.recipients => format!("{file}: change the recipients"),
         [] => format!("{file}: change comments or order"),

@@ -4,6 +4,8 @@ use std::{fmt, str::FromStr};
 
 use anyhow::bail;
 
+use crate::printable;
+
 /// A path of mapping keys. A key that holds a dot is written with `\.`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Key(pub(crate) Vec<String>);
@@ -57,7 +59,7 @@ impl FromStr for Key {
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let escaped = |it: &String| it.replace('\\', r"\\").replace('.', r"\.");
-        f.write_str(&self.0.iter().map(escaped).collect::<Vec<_>>().join("."))
+        f.write_str(&printable::line(&self.0.iter().map(escaped).collect::<Vec<_>>().join(".")))
     }
 }
 

@@ -9,6 +9,7 @@ use std::{
 use serde_yaml::Value;
 
 use crate::{
+    printable::Shown as _,
     report::Finding,
     secrets::{
         encrypted::{self, Encrypted},
@@ -104,7 +105,7 @@ pub(crate) fn decrypted_copies(files: &[Named<'_>]) -> Vec<Mistake> {
             let Some((of, _)) = key_sets.iter().find(|(_, it)| keys.as_ref() == Some(it)) else {
                 continue;
             };
-            format!("it has the keys of {} in plain text", of.display())
+            format!("it has the keys of {} in plain text", of.shown())
         };
         let fix = "delete it; `cargo xtask secrets-cat` shows values without a file".to_owned();
         res.push(Mistake { file: path.to_path_buf(), what, fix });
@@ -144,7 +145,7 @@ mod tests {
     use crate::secrets::encrypted::tests::{cipher, file};
 
     fn names(mistakes: &[Mistake]) -> Vec<String> {
-        mistakes.iter().map(|it| format!("{}: {}", it.file.display(), it.what)).collect()
+        mistakes.iter().map(|it| format!("{}: {}", it.file.shown(), it.what)).collect()
     }
 
     const RULES: &str = "creation_rules:\n- path_regex: \\.yaml$\n  age: age1x\n";

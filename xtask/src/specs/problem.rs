@@ -5,7 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::report::Finding;
+use crate::{
+    printable::{self, Shown as _},
+    report::Finding,
+};
 
 /// The first thing that is wrong in a file, or in one line of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +44,7 @@ impl std::error::Error for Problem {}
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Problem { file, line, what, fix } = self;
-        write!(f, "{}:{line}: {what}\n    fix: {fix}", file.display())
+        let (what, fix) = (printable::line(what), printable::line(fix));
+        write!(f, "{}:{line}: {what}\n    fix: {fix}", file.shown())
     }
 }

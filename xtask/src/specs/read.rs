@@ -7,6 +7,7 @@ use std::{
 };
 
 use crate::{
+    printable::Shown as _,
     redact,
     specs::{
         self, Kind,
@@ -51,7 +52,7 @@ pub(crate) struct Spec {
 impl<T> Asked<T> {
     /// Returns `file:line: text`.
     pub(crate) fn shown(&self) -> String {
-        format!("{}:{}: {}", self.file.display(), self.line, self.text)
+        format!("{}:{}: {}", self.file.shown(), self.line, self.text)
     }
 
     /// The list's name, as `# via` comments give it.

@@ -53,7 +53,8 @@ fn lists_are_found_by_name_and_by_inclusion() {
         ("b/common.txt", "-c ../a/a.pip\n"),
     ];
     let files = files.iter().map(|(path, text)| (path.into(), (*text).to_owned())).collect();
-    let found: Vec<_> = all(&files).into_iter().map(|it| it.display().to_string()).collect();
+    let found: Vec<_> =
+        all(&files).into_iter().map(|it| it.to_string_lossy().into_owned()).collect();
     assert_eq!(found, ["a/a.pip", "b/common.txt"]);
 }
 

@@ -21,7 +21,7 @@ use crate::{
     docker::{Docker, NAMESPACE},
     process::{self, Cmd, cmd},
     task::Desk,
-    ui,
+    terminal, ui,
 };
 
 /// One figure and its budget, in the same unit.
@@ -41,7 +41,7 @@ pub(crate) fn run(desk: &Desk<'_>, args: &cli::Bench) -> anyhow::Result<u8> {
     let image_all = cmd!(desk.repo.root, "{exe} image-all hello --json");
     if desk.cli.dry_run {
         let forgets = if args.cold { forgets(&docker)? } else { Vec::new() };
-        forgets.iter().chain([&image_all]).for_each(|it| println!("{it}"));
+        forgets.iter().chain([&image_all]).for_each(terminal::print);
         return Ok(0);
     }
     let mut res = Vec::new();
@@ -157,7 +157,7 @@ fn sizes(docker: &Docker) -> anyhow::Result<Vec<Figure>> {
 
 fn print(desk: &Desk<'_>, figures: &[Figure]) -> anyhow::Result<u8> {
     if desk.cli.json {
-        println!("{}", serde_json::to_string_pretty(figures)?);
+        terminal::json(&figures)?;
         return Ok(0);
     }
     let number = |it: f64, unit: &str| format!("{it:.*} {unit}", if unit == "MB" { 0 } else { 2 });
@@ -167,6 +167,6 @@ fn print(desk: &Desk<'_>, figures: &[Figure]) -> anyhow::Result<u8> {
             vec![it.what.to_owned(), number(it.measured, it.unit), number(it.budget, it.unit)]
         })
         .collect();
-    print!("{}", ui::table(&["WHAT", "MEASURED", "BUDGET"], &rows));
+    terminal::print(ui::table(&["WHAT", "MEASURED", "BUDGET"], &rows));
     Ok(0)
 }

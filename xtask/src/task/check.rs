@@ -14,10 +14,12 @@ use crate::{
         fix::{self, Change},
     },
     cli, failure, files,
+    printable::Shown as _,
     repo::Repo,
     report::{self, Finding},
     specs,
     task::Desk,
+    terminal,
 };
 
 pub(crate) fn run(desk: &Desk<'_>, args: &cli::Check) -> anyhow::Result<u8> {
@@ -41,9 +43,9 @@ pub(crate) fn run(desk: &Desk<'_>, args: &cli::Check) -> anyhow::Result<u8> {
     }
     let status = u8::from(!findings.is_empty());
     if desk.cli.json {
-        println!("{}", serde_json::to_string_pretty(&findings)?);
+        terminal::json(&findings)?;
     } else if !findings.is_empty() {
-        println!("{}", report::text(findings));
+        terminal::print(report::text(findings));
     }
     Ok(status)
 }
@@ -76,9 +78,9 @@ fn named(desk: &Desk<'_>, files: &[PathBuf], facts: &Facts) -> anyhow::Result<Ve
         let path =
             file.strip_prefix(&desk.repo.root).map_or_else(|_| here.join(file), Path::to_owned);
         let path = specs::normal(&path)
-            .with_context(|| format!("{}: this is not in the checkout", file.display()))?;
+            .with_context(|| format!("{}: this is not in the checkout", file.shown()))?;
         if !facts.has(&path) {
-            bail!("{}: git has no such file here, or ignores it", file.display());
+            bail!("{}: git has no such file here, or ignores it", file.shown());
         }
         Ok(path)
     };

@@ -12,10 +12,12 @@ use crate::{
     docker::Docker,
     engine::Engine,
     failure::{self, Failure},
+    printable::Shown as _,
     task::{
         Desk,
         doctor::{self, About, Ask, Fix},
     },
+    terminal,
     ui::{self, Colour},
 };
 
@@ -103,19 +105,19 @@ fn run_step(desk: &Desk<'_>, engine: &Engine, step: Step) -> anyhow::Result<Vec<
     drop(log);
     let outcome = if failed.is_empty() { "passed" } else { "failed" };
     if !failed.is_empty() {
-        engine.ui.say(format!("{}: {}", engine.ui.paint(Colour::Red, &name), failed.join("\n")));
+        engine.ui.say_in(Colour::Red, &name, &format!(": {}", failed.join("\n")));
     }
     Ok(vec![name, outcome.to_owned(), ui::elapsed(started.elapsed())])
 }
 
 fn summary(desk: &Desk<'_>, rows: &[Vec<String>]) -> anyhow::Result<u8> {
-    print!("{}", ui::table(&["STEP", "OUTCOME", "TIME"], rows));
+    terminal::print(ui::table(&["STEP", "OUTCOME", "TIME"], rows));
     let failed = rows.iter().filter(|it| it[1] == "failed").count();
     let not_run = Step::value_variants().len() - rows.len();
-    desk.ui.say(format!("logs: {}", desk.repo.root.join("target/xtask/logs").display()));
-    println!("{} passed, {failed} failed", rows.len() - failed);
+    desk.ui.say(format!("logs: {}", desk.repo.root.join("target/xtask/logs").shown()));
+    terminal::print(format_args!("{} passed, {failed} failed", rows.len() - failed));
     if not_run > 0 {
-        println!("a part only: {not_run} steps were not run");
+        terminal::print(format_args!("a part only: {not_run} steps were not run"));
     }
     Ok(u8::from(failed > 0))
 }

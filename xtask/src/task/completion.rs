@@ -12,6 +12,7 @@ use clap_complete::{
 use crate::{
     cli::{self, Cli},
     repo::{self, Repo},
+    terminal,
 };
 
 /// A shell that can be told how to complete.
@@ -24,14 +25,11 @@ pub(crate) enum Shell {
 
 /// Prints the functions for a shell.
 pub(crate) fn script(shell: Shell) -> u8 {
-    print!(
-        "{}",
-        match shell {
-            Shell::Bash => include_str!("completion/cargo-xtask.bash"),
-            Shell::Zsh => include_str!("completion/cargo-xtask.zsh"),
-            Shell::Fish => include_str!("completion/cargo-xtask.fish"),
-        }
-    );
+    terminal::print(match shell {
+        Shell::Bash => include_str!("completion/cargo-xtask.bash"),
+        Shell::Zsh => include_str!("completion/cargo-xtask.zsh"),
+        Shell::Fish => include_str!("completion/cargo-xtask.fish"),
+    });
     0
 }
 
@@ -44,7 +42,7 @@ pub(crate) fn candidates(args: &cli::Complete) -> anyhow::Result<u8> {
     let dir = env::current_dir()?;
     let mut cli = Cli::command().mut_subcommands(|task| task.mut_args(with_names));
     for it in engine::complete(&mut cli, words, args.index, Some(&dir))? {
-        println!("{}", it.get_value().to_string_lossy());
+        terminal::print(it.get_value().to_string_lossy());
     }
     Ok(0)
 }

@@ -2,8 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::Context as _;
-
 use crate::{
     cli::Missions,
     docker::Docker,
@@ -11,7 +9,7 @@ use crate::{
     redact::redact,
     settings::{NAMES, Setting},
     task::Desk,
-    ui,
+    terminal, ui,
 };
 
 pub(crate) fn run(desk: &Desk<'_>, missions: &Missions) -> anyhow::Result<u8> {
@@ -29,10 +27,7 @@ pub(crate) fn run(desk: &Desk<'_>, missions: &Missions) -> anyhow::Result<u8> {
         desk.ui.say(format!("{what}\n{}", pinning::hint(docker.as_ref(), it)));
     }
     if desk.cli.json {
-        println!(
-            "{}",
-            serde_json::to_string_pretty(&by_mission).context("settings are plain data")?
-        );
+        terminal::json(&by_mission)?;
         return Ok(0);
     }
     for settings in by_mission.values() {
@@ -41,7 +36,7 @@ pub(crate) fn run(desk: &Desk<'_>, missions: &Missions) -> anyhow::Result<u8> {
             vec![(*name).to_owned(), value.clone(), origin.clone()]
         };
         let rows: Vec<Vec<String>> = NAMES.iter().map(row).collect();
-        print!("{}", ui::table(&["SETTING", "VALUE", "FROM"], &rows));
+        terminal::print(ui::table(&["SETTING", "VALUE", "FROM"], &rows));
     }
     Ok(0)
 }

@@ -13,13 +13,14 @@ use crate::{
         self, Frozen,
         changes::{self, Change},
     },
+    printable::Shown as _,
     process::{self, cmd},
     repo::{Environment, Mission},
     task::{
         Desk,
         freeze::{find, title},
     },
-    tree,
+    terminal, tree,
 };
 
 /// What `--json` prints.
@@ -45,16 +46,16 @@ pub(crate) fn run(desk: &Desk<'_>, args: &cli::Diff) -> anyhow::Result<u8> {
     };
     let Some(answer) = answer else { return Ok(0) };
     if desk.cli.json {
-        println!("{}", serde_json::to_string_pretty(&answer).context("changes are plain data")?);
+        terminal::json(&answer)?;
         return Ok(0);
     }
     let title = headline(&answer);
     if args.markdown {
-        print!("### {title}\n\n{}", changes::markdown(&answer.changes));
+        terminal::print(format_args!("### {title}\n\n{}", changes::markdown(&answer.changes)));
     } else if answer.changes.is_empty() {
-        println!("{title}: nothing changed");
+        terminal::print(format_args!("{title}: nothing changed"));
     } else {
-        print!("{title}:\n{}", changes::text(&answer.changes));
+        terminal::print(format_args!("{title}:\n{}", changes::text(&answer.changes)));
     }
     Ok(0)
 }
@@ -105,7 +106,7 @@ fn since(
     let new = path.is_file().then(|| tree::read_text(&desk.repo.root, &name)).transpose()?;
     if old.is_none() && new.is_none() {
         let title = title(mission, environment);
-        let name = name.display();
+        let name = name.shown();
         bail!("{name}: there is none, here or in {revision}; run `cargo xtask freeze {title}`");
     }
     let parse = |text: Option<String>| -> anyhow::Result<Option<Frozen>> {
@@ -137,7 +138,7 @@ fn commit(desk: &Desk<'_>, revision: &str) -> anyhow::Result<String> {
 
 /// The text of a file in a commit, if it has one.
 fn at(desk: &Desk<'_>, commit: &str, name: &std::path::Path) -> anyhow::Result<Option<String>> {
-    let object = PathBuf::from(format!("{commit}:./{}", name.display()));
+    let object = PathBuf::from(format!("{commit}:./{}", name.to_string_lossy()));
     let output = process::output(&cmd!(desk.repo.root, "git cat-file blob {object}"))?;
     Ok((output.status == 0).then_some(output.stdout))
 }

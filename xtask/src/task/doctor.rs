@@ -10,8 +10,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::Context as _;
-
 use crate::{
     cli::{self, Missions},
     config::Config,
@@ -19,6 +17,7 @@ use crate::{
     failure,
     process::{self, Cmd},
     task::Desk,
+    terminal,
     ui::Colour,
 };
 
@@ -102,11 +101,10 @@ pub(crate) fn examine(
 
 fn report(desk: &Desk<'_>, found: &[Finding]) -> anyhow::Result<u8> {
     if desk.cli.json {
-        println!("{}", serde_json::to_string_pretty(found).context("findings are plain data")?);
+        terminal::json(&found)?;
     }
     for it in found {
-        let name = desk.ui.paint(Colour::Red, it.name);
-        desk.ui.say(format!("{name}: {}\n    fix: {}", it.what, it.fix));
+        desk.ui.say_in(Colour::Red, it.name, &format!(": {}\n    fix: {}", it.what, it.fix));
     }
     if found.is_empty() {
         desk.ui.say("nothing is missing");

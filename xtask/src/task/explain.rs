@@ -15,7 +15,7 @@ use crate::{
     receipt::Receipt,
     registry,
     task::{Chosen, Desk},
-    tests_of_mission, ui,
+    terminal, tests_of_mission, ui,
 };
 
 /// One thing that a run would do, or leave.
@@ -186,7 +186,7 @@ fn push(
 
 fn print(desk: &Desk<'_>, rows: &[Row]) -> anyhow::Result<u8> {
     if desk.cli.json {
-        println!("{}", serde_json::to_string_pretty(rows).context("rows are plain data")?);
+        terminal::json(&rows)?;
         return Ok(0);
     }
     let cells = |it: &Row| {
@@ -199,6 +199,6 @@ fn print(desk: &Desk<'_>, rows: &[Row]) -> anyhow::Result<u8> {
         ]
     };
     let table: Vec<Vec<String>> = rows.iter().map(cells).collect();
-    print!("{}", ui::table(&["IMAGE", "WORK", "LAST TIME", "BECAUSE"], &table));
+    terminal::print(ui::table(&["IMAGE", "WORK", "LAST TIME", "BECAUSE"], &table));
     Ok(0)
 }

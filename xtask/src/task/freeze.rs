@@ -17,8 +17,10 @@ use crate::{
     failure,
     freeze::{self, Export},
     frozen::changes::{self, Change},
+    printable::Shown as _,
     repo::{Environment, Mission},
     task::{Chosen, Desk, Named, image_update},
+    terminal,
 };
 
 pub(crate) use check::Lists;
@@ -121,16 +123,16 @@ fn rows(desk: &Desk<'_>, mission: &Mission, exports: &[Export]) -> Vec<Row> {
 
 fn report(desk: &Desk<'_>, args: &cli::Freeze, rows: &[Row]) -> anyhow::Result<()> {
     if desk.cli.json {
-        println!("{}", serde_json::to_string_pretty(rows).context("changes are plain data")?);
+        terminal::json(&rows)?;
         return Ok(());
     }
     for row in rows {
         if args.diff {
-            print!("{}", row.diff);
+            terminal::print(&row.diff);
         } else if args.markdown {
-            print!("{}", markdown(row));
+            terminal::print(markdown(row));
         } else {
-            print!("{}", text(row));
+            terminal::print(text(row));
         }
     }
     Ok(())
@@ -141,9 +143,9 @@ fn text(row: &Row) -> String {
     let title = format!("{mission}/{environment}");
     match (changed, changes.is_empty()) {
         (false, _) => format!("{title}: unchanged\n"),
-        (true, true) => format!("{title}: only comments differ in {}\n", file.display()),
+        (true, true) => format!("{title}: only comments differ in {}\n", file.shown()),
         (true, false) => {
-            format!("{title}: {} in {}\n{}", count(changes), file.display(), changes::text(changes))
+            format!("{title}: {} in {}\n{}", count(changes), file.shown(), changes::text(changes))
         }
     }
 }

@@ -11,7 +11,9 @@ use crate::{
     cli::{ImageBuild, ImageTest, Missions},
     config::Mode,
     engine::Engine,
-    failure, freeze, process,
+    failure, freeze,
+    printable::Shown as _,
+    process,
     receipt::{Outcome, Receipt},
     repo::Mission,
     task::{
@@ -20,6 +22,7 @@ use crate::{
         image_test::{self, Asked},
         image_update,
     },
+    terminal,
     ui::{self, Colour},
 };
 
@@ -125,7 +128,7 @@ fn build_all<'a>(
                 false => Vec::new(),
             };
             frozen.iter().for_each(|it| {
-                engine.ui.say(format!("frozen: {}", engine.repo.relative(it).display()))
+                engine.ui.say(format!("frozen: {}", engine.repo.relative(it).shown()))
             });
             Ok(images)
         });
@@ -287,7 +290,7 @@ pub(crate) fn summary(desk: &Desk<'_>, rows: Vec<Row>) -> anyhow::Result<u8> {
         let own = seconds.saturating_sub(process::time_in_children());
         let (seconds, own_seconds) = (seconds.as_secs_f64(), own.as_secs_f64());
         let summary = Summary { images: &rows, seconds, own_seconds };
-        println!("{}", serde_json::to_string_pretty(&summary).context("rows are plain data")?);
+        terminal::json(&summary)?;
     }
     if desk.cli.dry_run {
         return Ok(u8::from(!ok));
@@ -308,15 +311,16 @@ pub(crate) fn summary(desk: &Desk<'_>, rows: Vec<Row>) -> anyhow::Result<u8> {
     let heads = ["IMAGE", "ACTION", "TIME", "SIZE", "PASSED", "FAILED", "TAG"];
     for row in &rows {
         if let Some(error) = &row.error {
-            desk.ui.say(format!("\n{}: {error}\n", desk.ui.paint(Colour::Red, &row.image)));
+            desk.ui.say("");
+            desk.ui.say_in(Colour::Red, &row.image, &format!(": {error}\n"));
         }
     }
     desk.ui.say(ui::table(&heads, &table).trim_end());
     let verdict = match (process::check_interrupted(), ok) {
-        (Err(_), _) => desk.ui.paint(Colour::Red, "not all was tested"),
-        (_, true) => desk.ui.paint(Colour::Green, "done"),
-        (_, false) => desk.ui.paint(Colour::Red, "failed"),
+        (Err(_), _) => (Colour::Red, "not all was tested"),
+        (_, true) => (Colour::Green, "done"),
+        (_, false) => (Colour::Red, "failed"),
     };
-    desk.ui.say(verdict);
+    desk.ui.say_in(verdict.0, verdict.1, "");
     Ok(u8::from(!ok))
 }

@@ -12,6 +12,7 @@ use crate::{
     failure, process,
     repo::Mission,
     task::{Chosen, Desk},
+    terminal,
 };
 
 /// A mission's image that can be started.
@@ -45,7 +46,7 @@ pub(crate) fn ready(desk: &Desk<'_>, mission: Option<&str>, dev: bool) -> anyhow
 /// give what is written there to the caller. Root's files are for jovyan, who may not become root.
 pub(crate) fn working_tree(root: &Path, mission: &Mission) -> Vec<String> {
     let mount = |from: &Path, to: &str| {
-        ["--mount".to_owned(), format!("type=bind,source={},target={to}", from.display())]
+        ["--mount".to_owned(), format!("type=bind,source={},target={to}", from.to_string_lossy())]
     };
     let scripts = mount(&root.join("common/image/common-scripts"), "/opt/common-scripts,readonly");
     let environments = mount(&mission.dir.join("environments"), "/opt/environments");
@@ -70,7 +71,7 @@ pub(crate) fn run(
     // The start script's words are for those who wait for a server.
     let quiet = "JUPYTER_DOCKER_STACKS_QUIET=1";
     let mut cmd = container.run("exec").args(["--interactive", "--env", quiet]);
-    if process::at_a_terminal() {
+    if terminal::has_person() {
         cmd = cmd.args(["--tty"]);
     }
     if dev {
@@ -78,7 +79,7 @@ pub(crate) fn run(
     }
     let cmd = cmd.args(&chosen.config.run_pars).args([&built.reference]).args(command);
     if engine.dry_run {
-        println!("{cmd}");
+        terminal::print(cmd);
         return Ok(0);
     }
     process::attached(&cmd)

@@ -15,12 +15,14 @@ use crate::{
     docker::NAMESPACE,
     engine::Engine,
     failure,
+    printable::Shown as _,
     process::{self, Cmd},
     secrets::random_hex,
     task::{
         Desk,
         image_exec::{self, Ready},
     },
+    terminal,
 };
 
 /// How long a server may take to answer.
@@ -45,7 +47,7 @@ pub(crate) fn run(desk: &Desk<'_>, args: &cli::ImageLab) -> anyhow::Result<u8> {
         .args([&built.reference])
         .secret_env("JUPYTER_TOKEN", &token);
     if engine.dry_run {
-        println!("{cmd}");
+        terminal::print(cmd);
         return Ok(0);
     }
     let progress = engine.ui.progress("image-lab");
@@ -54,7 +56,7 @@ pub(crate) fn run(desk: &Desk<'_>, args: &cli::ImageLab) -> anyhow::Result<u8> {
     wait(&engine, &id)?;
     drop(progress);
     let address = format!("http://{}/lab?token={token}", published(&engine, &id)?);
-    println!("{address}");
+    terminal::print(address);
     desk.ui.say("open this address in a browser; Ctrl-C ends the server, its home stays");
     let status = process::read(&engine.docker.cmd(["wait", &id]))?;
     match status.trim() {
@@ -75,9 +77,9 @@ fn home(mission: &str, dir: Option<&Path>) -> anyhow::Result<Vec<String>> {
     };
     let dir = fs::canonicalize(dir)?;
     if !dir.is_dir() {
-        bail!("{} is not a folder", dir.display());
+        bail!("{} is not a folder", dir.shown());
     }
-    let mount = format!("type=bind,source={},target=/home/jovyan", dir.display());
+    let mount = format!("type=bind,source={},target=/home/jovyan", dir.to_string_lossy());
     let mut res = vec!["--mount".to_owned(), mount];
     // Root's files are for jovyan, who may not become root.
     let uid = nix::unistd::geteuid();

@@ -14,6 +14,7 @@ use crate::{
     registry::{self, Host},
     stored_receipt,
     task::{Desk, Named, image_push},
+    terminal,
 };
 
 /// A tag and what it is to name.
@@ -52,7 +53,7 @@ pub(crate) fn run(desk: &Desk<'_>, args: &ImagePush, tag: &str) -> anyhow::Resul
         desk.ui.say(format!("{} is {}", it.tag, it.digest));
     }
     if desk.cli.json {
-        println!("{}", serde_json::to_string_pretty(&moves).context("moves are plain data")?);
+        terminal::json(&moves)?;
     }
     Ok(0)
 }

@@ -12,9 +12,11 @@ use crate::{
     dockerfile::{Sources, generate::generate},
     failure::{self, Failure},
     files,
+    printable::Shown as _,
     repo::{Mission, Repo},
     report,
     task::Desk,
+    terminal,
 };
 
 /// `image-update`, or with `--check` a diff and a failure.
@@ -26,15 +28,15 @@ pub(crate) fn run(desk: &Desk<'_>, args: &cli::ImageUpdate) -> anyhow::Result<u8
     updates.retain(Update::differs);
     if desk.cli.json {
         let paths: Vec<&PathBuf> = updates.iter().map(|it| &it.path).collect();
-        println!("{}", serde_json::to_string_pretty(&paths)?);
+        terminal::json(&paths)?;
     }
     if args.check {
         let diffs = updates.iter().map(Update::diff).filter(|_| !desk.cli.json);
-        print!("{}", diffs.collect::<String>());
+        terminal::print(diffs.collect::<String>());
         return Ok(u8::from(!updates.is_empty()));
     }
     for update in &updates {
-        desk.ui.say(format!("write {}", update.path.display()));
+        desk.ui.say(format!("write {}", update.path.shown()));
     }
     if !desk.cli.dry_run {
         write(&desk.repo, &updates)?;
@@ -60,7 +62,7 @@ impl Update {
     /// What writing it would change, as a unified diff.
     pub(crate) fn diff(&self) -> String {
         let old = self.old.as_deref().unwrap_or_default();
-        let name = self.path.display().to_string();
+        let name = self.path.shown();
         let before = if self.old.is_some() { name.as_str() } else { "/dev/null" };
         similar::TextDiff::from_lines(old, &self.new)
             .unified_diff()

@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::Context as _;
-
-use crate::{task::Desk, ui};
+use crate::{task::Desk, terminal, ui};
 
 pub(crate) fn run(desk: &Desk<'_>) -> anyhow::Result<u8> {
     desk.repo.check_names()?;
@@ -14,10 +12,10 @@ pub(crate) fn run(desk: &Desk<'_>) -> anyhow::Result<u8> {
     let missions = desk.repo.missions.iter().map(|it| (it.name.clone(), names(it)));
     if desk.cli.json {
         let missions: BTreeMap<_, _> = missions.collect();
-        println!("{}", serde_json::to_string_pretty(&missions).context("names are plain data")?);
+        terminal::json(&missions)?;
         return Ok(0);
     }
     let rows: Vec<Vec<String>> = missions.map(|(name, it)| vec![name, it.join(" ")]).collect();
-    print!("{}", ui::table(&["MISSION", "ENVIRONMENTS"], &rows));
+    terminal::print(ui::table(&["MISSION", "ENVIRONMENTS"], &rows));
     Ok(0)
 }

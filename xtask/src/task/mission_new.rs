@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{
     cli, failure, files,
+    printable::Shown as _,
     repo::{self, Repo},
     specs,
     task::{Desk, image_update},
@@ -22,7 +23,7 @@ pub(crate) fn run(desk: &Desk<'_>, args: &cli::MissionNew) -> anyhow::Result<u8>
     let files: Vec<(PathBuf, String)> =
         texts(&args.name, &envs)?.into_iter().map(|(path, text)| (dir.join(path), text)).collect();
     for (path, _) in &files {
-        desk.ui.say(format!("write {}", desk.repo.relative(path).display()));
+        desk.ui.say(format!("write {}", desk.repo.relative(path).shown()));
     }
     if desk.cli.dry_run {
         return Ok(0);
@@ -74,7 +75,7 @@ fn check(repo: &Repo, name: &str, envs: &[String]) -> anyhow::Result<()> {
     }
     let dir = repo.root.join("missions").join(name);
     if dir.exists() {
-        bail!("{} is there already; choose another name", repo.relative(&dir).display());
+        bail!("{} is there already; choose another name", repo.relative(&dir).shown());
     }
     Ok(())
 }

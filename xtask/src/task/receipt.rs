@@ -12,7 +12,7 @@ use crate::{
     receipt::{Receipt, is_digest},
     registry, stored_receipt,
     task::Desk,
-    ui,
+    terminal, ui,
 };
 
 pub(crate) fn run(desk: &Desk<'_>, command: &ReceiptCommand) -> anyhow::Result<u8> {
@@ -42,7 +42,7 @@ fn parse(image: &str) -> anyhow::Result<(&str, &str)> {
 
 fn print(desk: &Desk<'_>, receipt: &Receipt, image: &str) -> anyhow::Result<u8> {
     if desk.cli.json {
-        print!("{}", receipt.to_json()?);
+        terminal::json(&receipt)?;
         return Ok(0);
     }
     let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
@@ -56,11 +56,15 @@ fn print(desk: &Desk<'_>, receipt: &Receipt, image: &str) -> anyhow::Result<u8> 
             vec![environment.to_owned(), (*kind).to_owned(), count.to_string()]
         })
         .collect();
-    println!("{image}");
-    println!("image {}, {}", receipt.image, receipt.platform);
-    println!("made from inputs {}", receipt.inputs);
-    println!("tested {}, all {} tests passed", receipt.started, receipt.tests.len());
-    print!("{}", ui::table(&["ENVIRONMENT", "KIND", "PASSED"], &rows));
+    terminal::print(image);
+    terminal::print(format_args!("image {}, {}", receipt.image, receipt.platform));
+    terminal::print(format_args!("made from inputs {}", receipt.inputs));
+    terminal::print(format_args!(
+        "tested {}, all {} tests passed",
+        receipt.started,
+        receipt.tests.len()
+    ));
+    terminal::print(ui::table(&["ENVIRONMENT", "KIND", "PASSED"], &rows));
     Ok(0)
 }
 

@@ -19,8 +19,10 @@ use crate::{
     image::{self, Recipe},
     junit,
     page::{self, Image, Notebook, Page, Section},
+    printable::Shown as _,
     receipt::Receipt,
     task::{Chosen, Desk},
+    terminal,
 };
 
 pub(crate) fn run(desk: &Desk<'_>, args: &cli::Report) -> anyhow::Result<u8> {
@@ -40,13 +42,13 @@ pub(crate) fn run(desk: &Desk<'_>, args: &cli::Report) -> anyhow::Result<u8> {
     let path = args.output.clone().unwrap_or_else(|| engine.target().join("report.html"));
     let path = std::path::absolute(path)?;
     if desk.cli.dry_run {
-        println!("write {}", path.display());
+        terminal::print(format_args!("write {}", path.shown()));
     } else {
         files::write(&path, page::text(&page).as_bytes())?;
-        desk.ui.say(format!("written: {}", desk.repo.relative(&path).display()));
+        desk.ui.say(format!("written: {}", desk.repo.relative(&path).shown()));
     }
     if desk.cli.json {
-        println!("{}", serde_json::json!({ "report": path }));
+        terminal::json(&serde_json::json!({ "report": path }))?;
     }
     Ok(0)
 }

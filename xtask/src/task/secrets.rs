@@ -21,10 +21,12 @@ use crate::{
     cli::Missions,
     config::Config,
     git::{self, Access},
+    printable::Shown as _,
     redact::redact,
     secrets::{encrypted::Encrypted, rules},
     sops::Subject,
     task::{Desk, Named},
+    terminal,
 };
 
 /// A mission's secrets repository, whether it is cloned or not.
@@ -67,7 +69,7 @@ impl Place {
     /// It is not there, or is something else.
     pub(crate) fn cloned(desk: &Desk<'_>, mission: Option<&str>) -> anyhow::Result<Place> {
         let place = Place::new(desk, mission)?;
-        let shown = place.shown.display();
+        let shown = place.shown.shown();
         if !place.dir.exists() {
             bail!("there is no {shown}; `cargo xtask secrets-clone` makes it");
         }
@@ -89,7 +91,7 @@ impl Place {
         if top != Some(fs::canonicalize(&self.dir)?) {
             bail!(
                 "{} is no git repository of its own; move it away and run `cargo xtask secrets-clone`",
-                self.shown.display()
+                self.shown.shown()
             );
         }
         Ok(())
@@ -97,7 +99,7 @@ impl Place {
 
     /// `git -C secrets/<mission>`, for messages.
     pub(crate) fn git(&self) -> String {
-        format!("git -C {}", self.shown.display())
+        format!("git -C {}", self.shown.shown())
     }
 
     /// The file's name in the clone: `given`, or that of the environment.
@@ -111,7 +113,7 @@ impl Place {
         let given = given.strip_prefix(&self.shown).unwrap_or(given);
         let is_inside = given.components().all(|it| matches!(it, Component::Normal(_)));
         if !is_inside || given.as_os_str().is_empty() {
-            bail!("{}: give the file's name in {}", given.display(), self.shown.display());
+            bail!("{}: give the file's name in {}", given.shown(), self.shown.shown());
         }
         Ok(given.to_owned())
     }
@@ -126,7 +128,7 @@ impl Place {
         let shown = self.shown.join(&name);
         self.check_links(&name)?;
         if !path.is_file() {
-            bail!("there is no {}; {}", shown.display(), self.what_there_is()?);
+            bail!("there is no {}; {}", shown.shown(), self.what_there_is()?);
         }
         let text = fs::read_to_string(&path)?;
         let encrypted = self.parse(&shown, &text)?;
@@ -143,8 +145,8 @@ impl Place {
         if let Some(link) = parts.into_iter().find(|it| self.dir.join(it).is_symlink()) {
             bail!(
                 "{} is a link; give the file in {} itself, or replace the link by it",
-                self.shown.join(link).display(),
-                self.shown.display()
+                self.shown.join(link).shown(),
+                self.shown.shown()
             );
         }
         Ok(())
@@ -155,14 +157,14 @@ impl Place {
         let git = self.git();
         let restore = format!("`{git} restore -- {name}` takes back the last version");
         if text.trim().is_empty() {
-            bail!("{} is empty; {restore}", shown.display());
+            bail!("{} is empty; {restore}", shown.shown());
         }
         let encrypted = Encrypted::parse(text).with_context(|| {
             let encrypt = format!("`sops encrypt --in-place {name}` in its folder encrypts it");
-            format!("{} is damaged or not encrypted; {restore}, {encrypt}", shown.display())
+            format!("{} is damaged or not encrypted; {restore}, {encrypt}", shown.shown())
         })?;
         if let [key, ..] = encrypted.plain.as_slice() {
-            bail!("{} is damaged: {key} is in plain text; {restore}", shown.display());
+            bail!("{} is damaged: {key} is in plain text; {restore}", shown.shown());
         }
         Ok(encrypted)
     }
@@ -195,15 +197,12 @@ impl Place {
     pub(crate) fn branch(&self) -> anyhow::Result<String> {
         let git = self.git();
         if git::revision(&self.dir, "MERGE_HEAD")?.is_some() {
-            bail!(
-                "a merge is under way in {}; `{git} merge --abort` ends it",
-                self.shown.display()
-            );
+            bail!("a merge is under way in {}; `{git} merge --abort` ends it", self.shown.shown());
         }
         git::branch(&self.dir)?.with_context(|| {
             format!(
                 "no branch is checked out in {} (detached HEAD); `{git} switch <branch>` does it, and `{git} branch --all` lists them",
-                self.shown.display()
+                self.shown.shown()
             )
         })
     }
@@ -215,7 +214,7 @@ impl Place {
     pub(crate) fn access(&self, desk: &Desk<'_>) -> anyhow::Result<Access> {
         let Some(role) = &self.config.secrets_role else { return Ok(Access::Own) };
         if desk.cli.dry_run {
-            println!("{}", aws::assume_role(&desk.repo.root, role));
+            terminal::print(aws::assume_role(&desk.repo.root, role));
             return Ok(Access::Role(None));
         }
         Ok(Access::Role(Some(aws::credentials(&desk.repo.root, role)?)))

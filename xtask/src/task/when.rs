@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use fs_err as fs;
 use serde::Serialize;
 
@@ -11,7 +11,7 @@ use crate::{
     process::{self, cmd},
     specs::requirement::normalised,
     task::{Desk, why},
-    ui,
+    terminal, ui,
 };
 
 /// A commit that changed the package in one frozen spec, as `--json` prints it.
@@ -32,9 +32,9 @@ pub(crate) fn run(desk: &Desk<'_>, args: &cli::Package) -> anyhow::Result<u8> {
     let package = normalised(&args.package);
     let events = events(desk, args, &package).map_err(failure::request)?;
     if desk.cli.json {
-        println!("{}", serde_json::to_string_pretty(&events).context("events are plain data")?);
+        terminal::json(&events)?;
     } else if !events.is_empty() {
-        print!("{}", text(&events));
+        terminal::print(text(&events));
     }
     if events.is_empty() {
         bail!("no frozen spec there has, or ever had, `{package}`");
@@ -135,7 +135,9 @@ fn parse_log(text: &str, files: &[File], package: &str) -> Vec<Event> {
         }
         commit = starts_commit.or(commit);
         if let Some(name) = line.strip_prefix("diff --git a/") {
-            let file = files.iter().find(|it| name.ends_with(&format!(" b/{}", it.file.display())));
+            let file = files
+                .iter()
+                .find(|it| name.ends_with(&format!(" b/{}", it.file.to_string_lossy())));
             open = file.map(|file| Open { file, old: None, new: None });
         } else if let Some(open) = &mut open {
             open.line(line, package);

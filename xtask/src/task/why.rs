@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use serde::Serialize;
 
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
         Desk, Named,
         freeze::{Lists, title},
     },
-    tree,
+    terminal, tree,
 };
 
 /// What `--json` prints of an environment that has the package.
@@ -53,9 +53,9 @@ pub(crate) fn run(desk: &Desk<'_>, args: &cli::Package) -> anyhow::Result<u8> {
         answers.extend(of_mission(desk, it, &package).map_err(failure::request)?);
     }
     if desk.cli.json {
-        println!("{}", serde_json::to_string_pretty(&answers).context("answers are plain data")?);
+        terminal::json(&answers)?;
     } else {
-        answers.iter().for_each(|it| print!("{}", text(it)));
+        answers.iter().for_each(|it| terminal::print(text(it)));
     }
     if answers.is_empty() {
         bail!("{}", absent(desk, &named, &package)?);

@@ -19,6 +19,7 @@ use crate::{
     failure,
     process::{self, Cmd, cmd},
     task::Desk,
+    terminal,
 };
 
 use plan::{Plan, Programs};
@@ -87,10 +88,10 @@ pub(super) fn print(
     let network = plan.network(&programs);
     let daemons = [plan.containerd(&programs), plan.dockerd(&programs, Some(start::OVERLAY2))];
     let start = network.iter().map(|it| it.run.clone()).chain(daemons);
-    start.chain([again(desk, args, &plan, &programs)?]).for_each(|it| println!("{it}"));
+    start.chain([again(desk, args, &plan, &programs)?]).for_each(terminal::print);
     steps()?;
     let data = (!args.keep).then(|| plan::remove(&plan.data));
-    plan::undo(&network).iter().chain(&data).for_each(|it| println!("{it}"));
+    plan::undo(&network).iter().chain(&data).for_each(terminal::print);
     Ok(None)
 }
 

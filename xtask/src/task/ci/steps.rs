@@ -125,7 +125,7 @@ fn secrets(desk: &Desk<'_>, engine: &Engine) -> anyhow::Result<Vec<Cmd>> {
     let python = bin.join("python");
     let requirements = "xtask/tools-secrets.txt";
     let path = env::var("PATH").context("PATH is not set")?;
-    let path = format!("{}:{path}", bin.display());
+    let path = format!("{}:{path}", bin.to_string_lossy());
     Ok(vec![
         cmd!(root, "python3 -m venv {tools}"),
         cmd!(root, "{python} -m pip install --quiet --require-hashes --requirement {requirements}"),

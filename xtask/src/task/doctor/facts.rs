@@ -15,6 +15,7 @@ use crate::{
     config::{Base, Config, Registry},
     docker::{Docker, NAMESPACE},
     failure,
+    printable::Shown as _,
     process::{self, cmd, on_path},
     redact,
     task::{
@@ -274,5 +275,5 @@ fn default_mirror(root: &Path) -> anyhow::Result<String> {
     let path = root.join("common/base/debian.sources");
     let text = fs::read_to_string(&path)?;
     let uri = text.lines().find_map(|it| it.strip_prefix("URIs: "));
-    Ok(uri.with_context(|| format!("{}: no line `URIs: `", path.display()))?.trim().to_owned())
+    Ok(uri.with_context(|| format!("{}: no line `URIs: `", path.shown()))?.trim().to_owned())
 }

@@ -7,7 +7,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::Context as _;
 use fs_err as fs;
 
 use crate::{
@@ -24,15 +23,16 @@ use crate::{
     report::{self, Finding},
     specs::{self, read::Spec},
     task::{Desk, Named, freeze::Selected, read_parts},
+    terminal,
 };
 
 pub(super) fn run(desk: &Desk<'_>, selected: &Selected, named: &[Named]) -> anyhow::Result<u8> {
     let findings = findings(desk, selected, named).map_err(failure::request)?;
     let status = u8::from(!findings.is_empty());
     if desk.cli.json {
-        println!("{}", serde_json::to_string_pretty(&findings).context("findings are plain data")?);
+        terminal::json(&findings)?;
     } else if !findings.is_empty() {
-        println!("{}", report::text(findings));
+        terminal::print(report::text(findings));
     }
     Ok(status)
 }

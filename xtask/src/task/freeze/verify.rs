@@ -1,19 +1,21 @@
 //! `freeze --verify`: whether the image built from frozen specs gives the same frozen specs again.
 //! The verdict stands in the image's receipt.
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use serde::Serialize;
 
 use crate::{
     build::{Builds, Built},
     engine::Engine,
     freeze::{self, Export},
+    printable::Shown as _,
     receipt::{Receipt, Verdict},
     task::{
         Chosen, Desk, Named,
         freeze::{Selected, image},
         image_test,
     },
+    terminal,
     ui::Colour,
 };
 
@@ -31,7 +33,7 @@ pub(super) fn require_frozen(
                 let title = super::title(&it.mission, environment);
                 bail!(
                     "{}: there is no frozen spec; run `cargo xtask freeze {title}`",
-                    desk.repo.relative(&path).display()
+                    desk.repo.relative(&path).shown()
                 );
             }
         }
@@ -64,7 +66,9 @@ pub(super) fn run(
         let built = image(builds, it)?;
         let questions = freeze::questions(engine, &built.image, &selected.of(&it.mission))?;
         if engine.dry_run {
-            questions.iter().for_each(|it| println!("{} | cmp - {}", it.cmd, it.path.display()));
+            questions.iter().for_each(|it| {
+                terminal::print(format_args!("{} | cmp - {}", it.cmd, it.path.shown()))
+            });
             continue;
         }
         let exports = freeze::ask(engine, &it.mission, questions)?;
@@ -105,17 +109,17 @@ fn record(engine: &Engine, chosen: &Chosen, built: &Built, rows: &[Row]) -> anyh
 
 fn report(desk: &Desk<'_>, rows: &[Row], diff: bool) -> anyhow::Result<()> {
     if desk.cli.json {
-        println!("{}", serde_json::to_string_pretty(rows).context("verdicts are plain data")?);
+        terminal::json(&rows)?;
         return Ok(());
     }
     for Row { mission, environment, verdict, diff: text, .. } in rows {
-        let verdict = match verdict {
-            Verdict::Identical => desk.ui.paint(Colour::Green, "identical"),
-            Verdict::Different => desk.ui.paint(Colour::Red, "different"),
+        let (colour, verdict) = match verdict {
+            Verdict::Identical => (Colour::Green, "identical"),
+            Verdict::Different => (Colour::Red, "different"),
         };
-        desk.ui.say(format!("{mission}/{environment}: {verdict}"));
+        desk.ui.say_in(colour, &format!("{mission}/{environment}: {verdict}"), "");
         if diff || text.lines().count() <= SHORT {
-            print!("{text}");
+            terminal::print(text);
         }
     }
     if rows.iter().any(|it| it.verdict == Verdict::Different) && !diff {

@@ -12,6 +12,7 @@ use crate::{
     process::{self, cmd},
     receipt::{self, Outcome, Test},
     task::image_test::Run,
+    terminal,
     unpack::Limits,
 };
 
@@ -188,7 +189,7 @@ impl Run<'_> {
         );
         let to = container.unpack(to)?;
         if self.engine.dry_run {
-            println!("{from} | {to}");
+            terminal::print(format_args!("{from} | {to}"));
             return Ok(());
         }
         log.line(&format!("$ {from} | {to}"));

@@ -1,7 +1,5 @@
 //! `secrets-cat`: values on standard output, and nowhere else.
 
-use std::io::{self, IsTerminal as _, Write as _};
-
 use anyhow::Context as _;
 use serde_json::Value;
 
@@ -9,6 +7,7 @@ use crate::{
     cli,
     failure::{self, Failure},
     git,
+    printable::Shown as _,
     repo::nearest,
     secrets::{encrypted, key::Key},
     sops,
@@ -16,6 +15,7 @@ use crate::{
         Desk,
         secrets::{Place, Target},
     },
+    terminal,
 };
 
 pub(crate) fn run(desk: &Desk<'_>, args: &cli::SecretsCat) -> anyhow::Result<u8> {
@@ -28,13 +28,7 @@ pub(crate) fn run(desk: &Desk<'_>, args: &cli::SecretsCat) -> anyhow::Result<u8>
     }
     sops::require()?;
     let text = decrypted(desk, &place, &target, key.as_ref())?;
-    let mut stdout = io::stdout();
-    stdout.write_all(text.as_bytes())?;
-    // The exact value goes into a pipe; a person's prompt starts on a line of its own.
-    if stdout.is_terminal() && !text.ends_with('\n') {
-        writeln!(stdout)?;
-    }
-    stdout.flush().context("standard output was closed")?;
+    terminal::exact(&text);
     Ok(0)
 }
 
@@ -47,7 +41,7 @@ fn target(place: &Place, args: &cli::SecretsCat) -> anyhow::Result<Target> {
         format!("there is no commit `{at}`; `{git} log --oneline --all` lists them")
     })?;
     let entry = git::tree(&place.dir, &revision)?.into_iter().find(|it| it.path == name);
-    let entry = entry.with_context(|| format!("{at} has no {}", name.display()))?;
+    let entry = entry.with_context(|| format!("{at} has no {}", name.shown()))?;
     let text = git::blob(&place.dir, &entry.blob)?;
     let shown = place.shown.join(&name);
     let encrypted = place.parse(&shown, &text)?;
@@ -63,7 +57,7 @@ fn check_key(target: &Target, key: &Key) -> anyhow::Result<()> {
         Some(nearest) => format!("did you mean `{nearest}`?"),
         None => format!("it has {}", names.join(", ")),
     };
-    Err(Failure::Request(format!("{} has no key {key}; {hint}", target.shown.display())).into())
+    Err(Failure::Request(format!("{} has no key {key}; {hint}", target.shown.shown())).into())
 }
 
 /// The value, or all values; as JSON if asked.

@@ -8,6 +8,7 @@ use fs_err as fs;
 
 use crate::{
     failure, files, git,
+    printable::Shown as _,
     private::Folder,
     process::{self, Cmd},
     secrets::changes,
@@ -19,6 +20,7 @@ use crate::{
             stored::{self, Given},
         },
     },
+    terminal,
 };
 
 /// A copy of a file, for sops to work on.
@@ -35,10 +37,10 @@ pub(crate) fn prepare(place: &Place, file: Option<&Path>) -> anyhow::Result<Targ
     let target = place.target(file)?;
     can_commit(place)?;
     if git::is_changed(&place.dir, &target.name)? {
-        let (git, name) = (place.git(), target.name.display());
+        let (git, name) = (place.git(), target.name.shown());
         bail!(
             "{} has changes that are not committed; `{git} commit -- {name}` commits them, `{git} restore --staged --worktree -- {name}` drops them",
-            target.shown.display()
+            target.shown.shown()
         );
     }
     Ok(target)
@@ -84,7 +86,7 @@ impl Copy {
         target: &Target,
         given: &Given,
     ) -> anyhow::Result<Edited> {
-        let shown = target.shown.display();
+        let shown = target.shown.shown();
         let text = fs::read_to_string(&self.path)?;
         let new = stored::check(place, target, given, &text)?;
         if text == target.text {
@@ -106,7 +108,7 @@ impl Copy {
 
 /// Says that nothing was done.
 pub(crate) fn unchanged(desk: &Desk<'_>, target: &Target) -> Edited {
-    desk.ui.say(format!("{} has not changed; there is nothing to commit", target.shown.display()));
+    desk.ui.say(format!("{} has not changed; there is nothing to commit", target.shown.shown()));
     Edited::Unchanged
 }
 
@@ -115,14 +117,14 @@ pub(crate) fn unchanged(desk: &Desk<'_>, target: &Target) -> Edited {
 /// # Errors
 /// git refuses; what was written stays, to be committed or dropped.
 pub(crate) fn commit(place: &Place, files: &[&Path], message: &str) -> anyhow::Result<()> {
-    let names = files.iter().map(|it| it.display().to_string()).collect::<Vec<_>>().join(" ");
+    let names = files.iter().map(|it| it.shown()).collect::<Vec<_>>().join(" ");
     let git = place.git();
     for cmd in git::commit(&place.dir, files, message) {
         process::read(&cmd).map_err(|err| match failure::status(&err) {
             130 => err,
             _ => err.context(format!(
                 "{names} in {} is changed and not committed; `{git} commit -- {names}` does it after mending this, `{git} restore --staged --worktree -- {names}` drops it",
-                place.shown.display()
+                place.shown.shown()
             )),
         })?;
     }
@@ -131,9 +133,9 @@ pub(crate) fn commit(place: &Place, files: &[&Path], message: &str) -> anyhow::R
 
 /// What a dry run prints after `cmd`, which is sops' on a copy.
 pub(crate) fn print(place: &Place, target: &Target, cmd: &Cmd) {
-    println!("{cmd}");
+    terminal::print(cmd);
     let names: [&Path; 1] = [&target.name];
-    git::commit(&place.dir, &names, "<changed keys>").iter().for_each(|it| println!("{it}"));
+    git::commit(&place.dir, &names, "<changed keys>").iter().for_each(terminal::print);
 }
 
 /// Returns the place of the saved text in a private folder.

@@ -6,14 +6,16 @@ use fs_err as fs;
 use crate::{
     failure::{self, Failure},
     git,
+    printable::Shown as _,
     redact::redact,
     secrets::rules,
     task::{Desk, secrets::Place},
+    terminal,
 };
 
 pub(crate) fn run(desk: &Desk<'_>, mission: Option<&str>) -> anyhow::Result<u8> {
     let place = Place::new(desk, mission).map_err(failure::request)?;
-    let shown = place.shown.display();
+    let shown = place.shown.shown();
     let Some(url) = &place.config.secrets_repo else {
         let text = "SECRETS_REPO is not set; write `export SECRETS_REPO=<git URL>` into setup-env";
         return Err(Failure::Request(text.to_owned()).into());
@@ -28,7 +30,7 @@ pub(crate) fn run(desk: &Desk<'_>, mission: Option<&str>) -> anyhow::Result<u8> 
     let access = place.access(desk)?;
     let root = &desk.repo.root;
     if desk.cli.dry_run {
-        println!("{}", redact(&git::clone(root, url, &place.shown, &access).to_string()));
+        terminal::print(redact(&git::clone(root, url, &place.shown, &access).to_string()));
         return Ok(0);
     }
     let parent = place.dir.parent().context("a clone has a folder")?;

@@ -10,13 +10,14 @@ use serde::Serialize;
 
 use crate::{
     cli, failure, git,
+    printable::Shown as _,
     secrets::{
         changes::{self, Kind},
         encrypted::{self, Encrypted},
         key::Key,
     },
     task::{Desk, secrets::Place},
-    ui,
+    terminal, ui,
 };
 
 /// One difference.
@@ -38,17 +39,17 @@ pub(crate) fn run(desk: &Desk<'_>, args: &cli::SecretsDiff) -> anyhow::Result<u8
     let (from, to) = revisions(&place, args).map_err(failure::request)?;
     let rows = between(&place.dir, from.as_deref(), &to)?;
     if desk.cli.json {
-        println!("{}", serde_json::to_string_pretty(&rows).context("rows are plain data")?);
+        terminal::json(&rows)?;
     } else if rows.is_empty() {
         desk.ui.say("no key differs");
     } else {
         let key = |it: &Row| it.key.as_ref().map_or("(recipients)".to_owned(), Key::to_string);
         let change = |it: &Row| format!("{:?}", it.change).to_lowercase();
-        let row = |it: &Row| vec![it.file.display().to_string(), change(it), key(it)];
-        print!(
-            "{}",
-            ui::table(&["FILE", "CHANGE", "KEY"], &rows.iter().map(row).collect::<Vec<_>>())
-        );
+        let row = |it: &Row| vec![it.file.shown(), change(it), key(it)];
+        terminal::print(ui::table(
+            &["FILE", "CHANGE", "KEY"],
+            &rows.iter().map(row).collect::<Vec<_>>(),
+        ));
     }
     Ok(0)
 }
@@ -111,6 +112,6 @@ fn parse(file: &Path, text: &str) -> anyhow::Result<Option<Encrypted>> {
     }
     match Encrypted::parse(text) {
         Ok(it) => Ok(Some(it)),
-        Err(err) => bail!("{}: {err:#}", file.display()),
+        Err(err) => bail!("{}: {err:#}", file.shown()),
     }
 }

@@ -6,7 +6,9 @@ use anyhow::{anyhow, bail};
 use fs_err as fs;
 
 use crate::{
-    cli, failure, process,
+    cli, failure,
+    printable::Shown as _,
+    process,
     sops::{self, Edited, Editor},
     task::{
         Desk,
@@ -16,6 +18,7 @@ use crate::{
             stored::Given,
         },
     },
+    terminal,
 };
 
 pub(crate) fn run(desk: &Desk<'_>, args: &cli::SecretsEdit) -> anyhow::Result<u8> {
@@ -41,7 +44,7 @@ pub(crate) fn run(desk: &Desk<'_>, args: &cli::SecretsEdit) -> anyhow::Result<u8
             copy.keep(desk, &place, &target, &Given::File(saved))?
         }
         Edited::Unchanged if sops::still_runs(&copy.saved()) => {
-            let shown = target.shown.display();
+            let shown = target.shown.shown();
             bail!(
                 "the editor returned, but a program that it started still runs; {shown} is as it was, and what is saved from now on is lost\n    fix: {WAIT}"
             );
@@ -59,12 +62,12 @@ pub(crate) fn run(desk: &Desk<'_>, args: &cli::SecretsEdit) -> anyhow::Result<u8
 const WAIT: &str = "set EDITOR to a command that waits until the file is closed, as `code --wait` or `gvim --nofork`";
 
 fn not_text(target: &Target) -> anyhow::Error {
-    let shown = target.shown.display();
+    let shown = target.shown.shown();
     anyhow!("the saved file is not UTF-8 text; {shown} is as it was\n    fix: save it as UTF-8")
 }
 
 fn editor() -> anyhow::Result<Editor> {
     let set = |name| env::var(name).ok().filter(|it| !it.trim().is_empty());
     let configured = set("SOPS_EDITOR").or_else(|| set("EDITOR"));
-    Editor::new(configured.as_deref(), process::at_a_terminal(), process::on_path)
+    Editor::new(configured.as_deref(), terminal::has_person(), process::on_path)
 }

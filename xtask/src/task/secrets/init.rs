@@ -7,6 +7,7 @@ use fs_err as fs;
 
 use crate::{
     cli, failure, files, git,
+    printable::Shown as _,
     private::Folder,
     secrets::{
         encrypted::Encrypted,
@@ -19,6 +20,7 @@ use crate::{
         Desk,
         secrets::{Place, change, counted},
     },
+    terminal,
 };
 
 /// What is to be written.
@@ -38,11 +40,11 @@ pub(crate) fn run(desk: &Desk<'_>, args: &cli::SecretsInit) -> anyhow::Result<u8
     let _lock = desk.lock_secrets()?;
     let plan = plan(&place, args).map_err(failure::request)?;
     let files = [Path::new(rules::FILE), &plan.name];
-    let message = format!("Begin with {}", plan.name.display());
+    let message = format!("Begin with {}", plan.name.shown());
     if desk.cli.dry_run {
         let tmp = Path::new("<private folder>");
-        println!("{}", sops::encrypt_cmd(tmp, tmp, &plan.name, String::new()));
-        git::commit(&place.dir, &files, &message).iter().for_each(|it| println!("{it}"));
+        terminal::print(sops::encrypt_cmd(tmp, tmp, &plan.name, String::new()));
+        git::commit(&place.dir, &files, &message).iter().for_each(terminal::print);
         return Ok(0);
     }
     let text = encrypted(&plan)?;
@@ -52,7 +54,7 @@ pub(crate) fn run(desk: &Desk<'_>, args: &cli::SecretsInit) -> anyhow::Result<u8
     change::commit(&place, &files, &message)?;
     desk.ui.say(format!(
         "committed: {} for {}; `cargo xtask secrets-edit` completes it, `cargo xtask secrets-push` publishes it",
-        plan.shown.display(),
+        plan.shown.shown(),
         counted(plan.recipients.all().count(), "recipient")
     ));
     Ok(0)
@@ -65,7 +67,7 @@ fn plan(place: &Place, args: &cli::SecretsInit) -> anyhow::Result<Plan> {
     place.check_links(&name)?;
     place.check_links(Path::new(rules::FILE))?;
     if place.dir.join(&name).exists() {
-        bail!("{} is there already; `cargo xtask secrets-edit` changes it", shown.display());
+        bail!("{} is there already; `cargo xtask secrets-edit` changes it", shown.shown());
     }
     change::can_commit(place)?;
     let given = Recipients::given(&args.age, &args.kms)?;
@@ -77,12 +79,12 @@ fn plan(place: &Place, args: &cli::SecretsInit) -> anyhow::Result<Plan> {
         (Some(path), true) => fs::read_to_string(path)?,
         (Some(_), false) => bail!(
             "{}/{} says already for whom files are encrypted; leave --age and --kms out, or change it there (docs/secrets.md)",
-            place.shown.display(),
+            place.shown.shown(),
             rules::FILE
         ),
     };
     let Some(recipients) = Rules::parse(&rules)?.recipients(&name).cloned() else {
-        bail!("no rule of {} is about {}", rules::FILE, name.display());
+        bail!("no rule of {} is about {}", rules::FILE, name.shown());
     };
     Ok(Plan { name, shown, rules, recipients })
 }
@@ -96,6 +98,6 @@ fn encrypted(plan: &Plan) -> anyhow::Result<String> {
     let text = sops::answer(&sops::encrypt_cmd(tmp, tmp, &plan.name, skeleton::text()?), about)?;
     match Encrypted::parse(&text) {
         Ok(it) if it.plain.is_empty() && !it.values.is_empty() => Ok(text),
-        _ => bail!("sops did not encrypt {}; nothing was written", plan.shown.display()),
+        _ => bail!("sops did not encrypt {}; nothing was written", plan.shown.shown()),
     }
 }

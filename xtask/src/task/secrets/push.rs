@@ -9,11 +9,13 @@ use crate::{
     cli,
     failure::{self, Failure},
     git,
+    printable::Shown as _,
     redact::redact,
     task::{
         Desk,
         secrets::{Place, counted},
     },
+    terminal,
 };
 
 pub(crate) fn run(desk: &Desk<'_>, of: &cli::SecretsOf) -> anyhow::Result<u8> {
@@ -28,25 +30,25 @@ pub(crate) fn run(desk: &Desk<'_>, of: &cli::SecretsOf) -> anyhow::Result<u8> {
     let fetch = git::fetch(&place.dir, &url, &access);
     let push = git::push(&place.dir, &url, (&commit, &branch), &access);
     if desk.cli.dry_run {
-        println!("{}", redact(&format!("{fetch}\n{push}")));
+        terminal::print(redact(&format!("{fetch}\n{push}")));
         return Ok(0);
     }
     git::remote(&fetch)?;
     // Again, since the remote may have lost commits, which then go out with ours.
     outgoing::check(&place, &commit)?;
     let Some(ahead) = ahead(&place, &branch, &commit)? else {
-        desk.ui.say(format!("{} has nothing to push", place.shown.display()));
+        desk.ui.say(format!("{} has nothing to push", place.shown.shown()));
         return Ok(0);
     };
     git::remote(&push)?;
     let commits = counted(ahead, "commit");
-    desk.ui.say(format!("pushed {commits} of {} to {}", place.shown.display(), redact(&url)));
+    desk.ui.say(format!("pushed {commits} of {} to {}", place.shown.shown(), redact(&url)));
     Ok(0)
 }
 
 /// Returns the last commit of `branch`.
 fn commit(place: &Place, branch: &str) -> anyhow::Result<String> {
-    let shown = place.shown.display();
+    let shown = place.shown.shown();
     git::revision(&place.dir, &format!("refs/heads/{branch}"))?.with_context(|| {
         let text = format!("{shown} has no commit; `cargo xtask secrets-init` makes the first");
         Failure::Request(text)
@@ -58,7 +60,7 @@ fn origin(place: &Place) -> anyhow::Result<String> {
     if let Some(other) = git::push_url(&place.dir)? {
         bail!(
             "{} would be pushed to {}; `{} config --unset-all remote.origin.pushurl` makes it go where it comes from",
-            place.shown.display(),
+            place.shown.shown(),
             redact(&other),
             place.git()
         );
@@ -66,7 +68,7 @@ fn origin(place: &Place) -> anyhow::Result<String> {
     git::origin(&place.dir)?.with_context(|| {
         format!(
             "{} has no remote `origin`; `{} remote add origin <git URL>` adds it",
-            place.shown.display(),
+            place.shown.shown(),
             place.git()
         )
     })

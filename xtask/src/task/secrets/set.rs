@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::{
     cli, failure,
+    printable::Shown as _,
     process::{self, Cmd},
     secrets::{
         key::Key,
@@ -78,7 +79,7 @@ fn fits(target: &Target, key: &Key) -> anyhow::Result<()> {
     {
         bail!(
             "{}: {key} would replace {other}; `cargo xtask secrets-edit` can do that",
-            target.shown.display()
+            target.shown.shown()
         );
     }
     Ok(())

@@ -8,9 +8,11 @@ use serde::Serialize;
 
 use crate::{
     cli, failure, git,
+    printable::Shown as _,
     secrets::{encrypted, recipients::Recipients, rules::Rules},
     sops,
     task::{Desk, secrets::Place},
+    terminal,
 };
 
 /// The answer.
@@ -53,9 +55,9 @@ pub(crate) fn run(desk: &Desk<'_>, of: &cli::SecretsOf) -> anyhow::Result<u8> {
         Status::absent(&place)
     };
     if desk.cli.json {
-        println!("{}", serde_json::to_string_pretty(&status).context("a status is plain data")?);
+        terminal::json(&status)?;
     } else {
-        print!("{}", text(&status));
+        terminal::print(text(&status));
     }
     Ok(0)
 }
@@ -160,7 +162,7 @@ fn file(
 }
 
 fn text(status: &Status) -> String {
-    let clone = status.clone.display();
+    let clone = status.clone.shown();
     if !status.cloned {
         return format!("{clone}: not cloned; `cargo xtask secrets-clone` does it\n");
     }
@@ -179,7 +181,7 @@ fn text(status: &Status) -> String {
     for it in &status.files {
         res += &format!(
             "{}: {}\n",
-            it.file.display(),
+            it.file.shown(),
             if it.readable { "you can read it" } else { "you cannot read it" }
         );
         res += &it.recipients.all().map(|it| format!("    for {it}\n")).collect::<String>();

@@ -4,6 +4,7 @@ use anyhow::bail;
 
 use crate::{
     failure::Failure,
+    printable::Shown as _,
     secrets::{
         changes::{self, Kind},
         encrypted::{self, Encrypted},
@@ -44,7 +45,7 @@ pub(crate) fn check(
     let Ok(new) = Encrypted::parse(text) else {
         bail!(
             "what the editor saved is encrypted already; {} is as it was\n    fix: save plain values, sops encrypts them",
-            target.shown.display()
+            target.shown.shown()
         );
     };
     check_changes(target, given, &new)?;
@@ -90,6 +91,6 @@ fn check_changes(target: &Target, given: &Given, new: &Encrypted) -> anyhow::Res
 }
 
 fn refuse<T>(target: &Target, what: &str, fix: &str) -> anyhow::Result<T> {
-    let text = format!("{what}; {} is as it was\n    fix: {fix}", target.shown.display());
+    let text = format!("{what}; {} is as it was\n    fix: {fix}", target.shown.shown());
     Err(Failure::Request(text).into())
 }

@@ -12,6 +12,7 @@ use fs_err as fs;
 use super::plan::{Plan, Programs};
 use crate::{
     docker::Docker,
+    printable::Shown as _,
     process::{self, Background, Cmd},
 };
 
@@ -116,6 +117,6 @@ impl Daemon {
     fn tail(&self) -> String {
         let text = fs::read(&self.log).unwrap_or_default();
         let last = process::last_lines(&String::from_utf8_lossy(&text), TAIL);
-        format!("{last}\nlog: {}", self.log.display())
+        format!("{last}\nlog: {}", self.log.shown())
     }
 }

@@ -16,7 +16,7 @@ use super::{
     machine, network,
     plan::{Plan, Programs},
 };
-use crate::{files, process, ui::Ui};
+use crate::{files, printable::Shown as _, process, ui::Ui};
 
 const RECORD: &str = "record.json";
 
@@ -26,7 +26,7 @@ const RECORD: &str = "record.json";
 /// `run` cannot be made.
 pub(super) fn lock_all(run: &Path) -> anyhow::Result<File> {
     fs::create_dir_all(run)?;
-    let file = File::open(run).with_context(|| format!("cannot read {}", run.display()))?;
+    let file = File::open(run).with_context(|| format!("cannot read {}", run.shown()))?;
     while file.try_lock().is_err() {
         thread::sleep(Duration::from_millis(50));
     }
@@ -65,7 +65,7 @@ pub(super) fn claim(run: &Path, dir: &Path, programs: &Programs, ui: Ui) -> anyh
 pub(super) fn record(plan: &Plan) -> anyhow::Result<()> {
     let path = plan.run.join(RECORD);
     if path.exists() {
-        let path = path.display();
+        let path = path.shown();
         bail!("{path}: an engine of another network namespace; run `cargo xtask ci` there first");
     }
     let text = serde_json::to_string_pretty(plan).context("a plan is plain data")?;
@@ -79,8 +79,8 @@ fn sweep(run: &Path, programs: &Programs, ui: Ui) -> anyhow::Result<()> {
         let dir = entry?.path();
         let is_free = File::open(&dir).is_ok_and(|it| it.try_lock().is_ok());
         if is_free {
-            ui.say(format!("removing the engine of a run that was killed: {}", dir.display()));
-            remove(&dir, programs).with_context(|| format!("{} is left", dir.display()))?;
+            ui.say(format!("removing the engine of a run that was killed: {}", dir.shown()));
+            remove(&dir, programs).with_context(|| format!("{} is left", dir.shown()))?;
         }
     }
     Ok(())

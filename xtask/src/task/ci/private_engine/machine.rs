@@ -16,6 +16,8 @@ use nix::{
     unistd::Pid,
 };
 
+use crate::printable::Shown as _;
+
 /// A process, in `/proc`'s words: proc(5).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Process {
@@ -101,7 +103,7 @@ pub(super) fn unmount(dir: &Path) -> anyhow::Result<()> {
     }
     match mounts(dir)?.as_slice() {
         [] => Ok(()),
-        [first, ..] => bail!("{}: still mounted", first.display()),
+        [first, ..] => bail!("{}: still mounted", first.shown()),
     }
 }
 

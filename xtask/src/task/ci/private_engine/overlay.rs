@@ -31,7 +31,7 @@ pub(super) fn probe(dir: &Path) -> anyhow::Result<()> {
         File::create(dir.join("lower").join(name))?;
     }
     ensure!(tells_types(&dir.join("lower"))?, "its folders do not tell the types of files");
-    let place = |name: &str| dir.join(name).display().to_string();
+    let place = |name: &str| dir.join(name).to_string_lossy().into_owned();
     let (lower, upper, work) = (place("lower"), place("upper"), place("work"));
     let options = format!("lowerdir={lower},upperdir={upper},workdir={work}");
     let (kind, merged) = (Some("overlay"), dir.join("merged"));

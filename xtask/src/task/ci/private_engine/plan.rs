@@ -72,7 +72,7 @@ impl Plan {
 
     /// Where dockerd listens, as `DOCKER_HOST` takes it.
     pub(super) fn host(&self) -> String {
-        format!("unix://{}", self.run.join("docker.sock").display())
+        format!("unix://{}", self.run.join("docker.sock").to_string_lossy())
     }
 
     /// The network: a cable into a namespace, and what lets its packets through.
@@ -171,7 +171,7 @@ path = {opt:?}
     /// What a command in the namespace begins with. Not `ip netns exec`, which hides the cgroups.
     pub(super) fn enter(&self, programs: &Programs) -> Cmd {
         let nsenter = &programs.nsenter;
-        let namespace = format!("--net={}", self.namespace_file().display());
+        let namespace = format!("--net={}", self.namespace_file().to_string_lossy());
         cmd!("/", "{nsenter} {namespace} --")
     }
 }

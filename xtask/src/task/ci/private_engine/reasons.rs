@@ -8,7 +8,7 @@ use std::{
 use fs_err as fs;
 
 use super::{loopback, plan::Programs};
-use crate::task::Desk;
+use crate::{printable::Shown as _, task::Desk};
 
 /// What is known before anything is started.
 #[derive(Debug, Default)]
@@ -40,7 +40,7 @@ impl Facts {
             configuration_files()
                 .into_iter()
                 .filter(|it| leads_to_loopback(it))
-                .map(|it| it.display().to_string()),
+                .map(|it| it.shown()),
         );
         let resolv_conf = fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
         Ok(Facts {

@@ -16,6 +16,7 @@ use super::{
 use crate::{
     engine::{Engine, Log},
     patience::patience,
+    printable::Shown as _,
     process::{self, cmd},
 };
 
@@ -166,7 +167,7 @@ fn run(
     if driver == "vfs" {
         bail!(
             "{}: dockerd's only storage driver there is vfs, which copies whole images",
-            plan.data.display()
+            plan.data.shown()
         );
     }
     Ok(driver)

@@ -101,7 +101,7 @@ impl Machine {
     }
 
     fn line(&self, cmd: &str) -> String {
-        cmd.replace(&format!("{}/", self.0.path().display()), "").replace("'!'", "!")
+        cmd.replace(&format!("{}/", self.0.path().to_string_lossy()), "").replace("'!'", "!")
     }
 
     fn engines(&self) -> usize {

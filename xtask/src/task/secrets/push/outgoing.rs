@@ -9,6 +9,7 @@ use std::{
 use crate::{
     failure::Failure,
     git::{self, Entry},
+    printable::Shown as _,
     secrets::{
         plaintext, private_key,
         rules::{self, Rules},
@@ -44,7 +45,7 @@ pub(crate) fn check(place: &Place, commit: &str) -> anyhow::Result<()> {
 
 fn rules(place: &Place, head: &[Entry]) -> anyhow::Result<Rules> {
     let file = head.iter().find(|it| it.path == Path::new(rules::FILE));
-    let shown = place.shown.display();
+    let shown = place.shown.shown();
     let Some(file) = file else {
         let text = format!(
             "{shown} has no {} in its last commit, so that nothing says what is to be encrypted; commit one, as docs/secrets.md shows",
@@ -73,11 +74,11 @@ fn problem(place: &Place, rules: &Rules, entry: &Entry) -> anyhow::Result<Option
 
 /// Every file, and what to do: in the last commit, or in an earlier one.
 fn text(place: &Place, problems: &[(Option<String>, PathBuf, String)]) -> String {
-    let (shown, git) = (place.shown.display(), place.git());
+    let (shown, git) = (place.shown.shown(), place.git());
     let mut res = format!("{shown} is not pushed: it would publish what is not encrypted");
     for (commit, file, what) in problems {
         let at = commit.as_ref().map(|it| format!(" in commit {}", &it[..it.len().min(12)]));
-        res += &format!("\n{shown}/{}{}: {what}", file.display(), at.unwrap_or_default());
+        res += &format!("\n{shown}/{}{}: {what}", file.shown(), at.unwrap_or_default());
     }
     res += "\n    fix: ";
     res += &match problems.iter().all(|(commit, ..)| commit.is_none()) {

@@ -8,6 +8,7 @@ use std::{
 
 use crate::{
     git,
+    printable::Shown as _,
     secrets::changes::Kind,
     task::secrets::{
         Place, counted,
@@ -48,7 +49,7 @@ pub(crate) fn text(
     let commands = commands(&ours, &place.git(), &place.config.mission, &upstream, &mine);
     Ok(format!(
         "{} is not pushed: the remote has {} that it has not, and files of sops cannot be merged\n    fix: keep yours on a branch, take theirs, and do yours again:\n    {}",
-        place.shown.display(),
+        place.shown.shown(),
         counted(theirs, "commit"),
         commands.join("\n    ")
     ))
