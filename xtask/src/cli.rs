@@ -26,7 +26,8 @@ Examples:
   cargo xtask -n image-push              what would be run, without running it
 
 Exit status: 0 all done, 1 the work failed, 2 the request or a file is wrong,
-3 this machine lacks something, 130 interrupted."
+3 this machine lacks something, 130 interrupted. When the reader of a pipe ends early,
+the rest of the output is dropped; the task goes on, and its status does not change."
 )]
 pub(crate) struct Cli {
     /// Print the commands instead of running them; what only a run can know stands as <image-id>

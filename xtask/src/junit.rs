@@ -26,7 +26,7 @@ pub(crate) fn text(receipt: &Receipt) -> String {
         }
         (PreEscaped("\n"))
     };
-    document.into_string()
+    printable::document(&document.into_string())
 }
 
 fn suite(receipt: &Receipt, environment: &str, tests: &[&Test]) -> maud::Markup {

@@ -58,12 +58,7 @@ use clap::Parser as _;
 use crate::cli::Cli;
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
-        Err(err) => return usage(&err),
-    };
-    let ready = process::handle_signals().and_then(|()| process::no_core_dumps());
-    let status = ready.and_then(|()| task::run(&cli)).and_then(|it| terminal::check().map(|()| it));
+    let status = run().and_then(|it| terminal::check().map(|()| it));
     match status.map_err(failure::of_machine) {
         Ok(status) => ExitCode::from(status),
         Err(err) => {
@@ -73,13 +68,23 @@ fn main() -> ExitCode {
     }
 }
 
+fn run() -> anyhow::Result<u8> {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(err) => return Ok(usage(&err)),
+    };
+    process::handle_signals()?;
+    process::no_core_dumps()?;
+    task::run(&cli)
+}
+
 /// Prints the help that was asked for, or what is wrong with the command line.
-fn usage(err: &clap::Error) -> ExitCode {
+fn usage(err: &clap::Error) -> u8 {
     let text = err.render().to_string();
     if err.use_stderr() {
         terminal::say(text.trim_end());
-        return ExitCode::from(2);
+        return 2;
     }
     terminal::print(text);
-    ExitCode::SUCCESS
+    0
 }

@@ -60,7 +60,7 @@ pub(crate) fn text(page: &Page) -> String {
         [one] => format!("Image report: {}", one.mission),
         _ => "Image report".to_owned(),
     };
-    html! {
+    let document = html! {
         (DOCTYPE)
         html lang="en" {
             head {
@@ -78,8 +78,8 @@ pub(crate) fn text(page: &Page) -> String {
                 main id="main" tabindex="-1" { @for it in &page.missions { (mission(it)) } }
             }
         }
-    }
-    .into_string()
+    };
+    printable::document(&document.into_string())
 }
 
 fn contents(page: &Page) -> Markup {

@@ -28,6 +28,13 @@ pub(crate) fn line(line: &str) -> String {
     text(line).replace('\n', "\u{fffd}")
 }
 
+/// Returns the HTML or XML `document` with a mark in the place of each control character. Sequences are
+/// not removed: their ends could be a part of its markup.
+pub(crate) fn document(document: &str) -> String {
+    let is_marked = |it: char| is_control(it) && !"\n\t".contains(it);
+    document.replace(is_marked, "\u{fffd}")
+}
+
 /// Returns the JSON document `document` with `\u…` in the place of the control characters that JSON
 /// allows in strings.
 pub(crate) fn json(document: &str) -> String {
@@ -64,15 +71,15 @@ impl Shown for Path {
 mod tests {
     use super::*;
 
+    /// The scripts in images read the same cases.
     #[test]
     fn control_characters() {
-        assert_eq!(text("a\x1b[31mred\x1b[0m\r\nb\tc"), "ared\nb\tc");
-        let marks = "\x00\x08\x1b\u{7f}\u{9f}\u{fffe}\r\u{202e}\u{2066}\u{200f}\u{2028}";
-        assert_eq!(text(marks), "\u{fffd}".repeat(11));
-        assert_eq!(text("\x1b[38;5;1mµ\x1b["), "µ");
-        // An unfinished sequence hides nothing of what follows.
-        assert_eq!(text("\x1b[8\nfailed"), "\nfailed");
-        assert_eq!(text("\x1b]52;c;cm0gLXJm\x07"), "\u{fffd}]52;c;cm0gLXJm\u{fffd}");
+        let cases = include_str!("../../common/image/tests/printable_cases.json");
+        let cases: Vec<[String; 2]> = serde_json::from_str(cases).unwrap();
+        for [given, expected] in cases {
+            assert_eq!(text(&given), expected, "{given:?}");
+            assert_eq!(line(&given), expected.replace('\n', "\u{fffd}"), "{given:?}");
+        }
     }
 
     #[test]

@@ -268,11 +268,18 @@ impl Checkout {
     }
 
     pub(crate) fn start(&self, args: &[&str]) -> Running<'_> {
+        let old_calls = self.calls().len();
+        let stderr = tempfile::NamedTempFile::new_in(self.dir()).unwrap();
+        let child = self.command(args).stderr(stderr.reopen().unwrap()).spawn().unwrap();
+        Running { checkout: self, child, stderr, old_calls }
+    }
+
+    /// A run of `cargo xtask` that was not started, without a standard input.
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
         let dir = self.dir.path();
         let path = env::join_paths(self.path.iter().map(|it| dir.join(it))).unwrap();
-        let old_calls = self.calls().len();
-        let stderr = tempfile::NamedTempFile::new_in(dir).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_xtask"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        command
             .args(args)
             .current_dir(self.root().join(self.start_in))
             .env_clear()
@@ -283,11 +290,8 @@ impl Checkout {
             .envs(self.env.iter().map(|(name, value)| (name, value)))
             .process_group(0)
             .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(stderr.reopen().unwrap())
-            .spawn()
-            .unwrap();
-        Running { checkout: self, child, stderr, old_calls }
+            .stdout(Stdio::piped());
+        command
     }
 
     /// Returns the bytes that a run and its children read, by proc(5); the run has to succeed.

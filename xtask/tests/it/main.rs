@@ -9,6 +9,7 @@ mod checkout;
 mod run;
 mod docs;
 mod requests;
+mod terminal;
 mod machine;
 mod commands;
 mod ci;

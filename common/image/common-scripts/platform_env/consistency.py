@@ -96,7 +96,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Check that the packages of an environment fit.")
     parser.add_argument("env", metavar="ENV", help="the environment to check")
     complaints = check(paths.prefix(parser.parse_args().env)).complaints
-    print("\n".join(complaints))
+    paths.show("\n".join(complaints))
     raise SystemExit(paths.FAILED if complaints else 0)
 
 

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
+from platform_env import printable
+
 CONDA_DIR = Path(os.environ.get("CONDA_DIR") or "/opt/conda")
 ENVIRONMENTS = Path(os.environ.get("ENVIRONMENTS_DIR") or "/opt/environments")
 COMMON_ENV = Path(os.environ.get("COMMON_ENV_DIR") or "/opt/common-env")
@@ -107,7 +109,12 @@ def is_frozen() -> bool:
 
 def say(message: str) -> None:
     """Tell a person; stdout belongs to results."""
-    print(without_credentials(message), file=sys.stderr, flush=True)
+    print(printable.text(without_credentials(message)), file=sys.stderr, flush=True)  # noqa: T201
+
+
+def show(result: str) -> None:
+    """Print a result on stdout."""
+    print(printable.text(result), flush=True)  # noqa: T201
 
 
 def without_credentials(text: str) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from platform_env import paths
+from platform_env import paths, printable
 
 if TYPE_CHECKING:
     from platform_env.plan import Plan
@@ -50,7 +50,7 @@ class Result:
     def title(self) -> str:
         """Names the test on a line."""
         where = f"{self.environment}: " if self.environment else ""
-        return f"{where}{self.kind} {self.name}"
+        return printable.line(f"{where}{self.kind} {self.name}")
 
     def as_json(self) -> str:
         """The line of `results.jsonl`."""
@@ -95,7 +95,7 @@ class Report:
         self.results.append(result)
         _append(result.as_json())
         word = "FAILED" if result.message else "passed"
-        print(f"{word}  {result.title()} ({result.seconds:.1f} s)", flush=True)
+        paths.show(f"{word}  {result.title()} ({result.seconds:.1f} s)")
 
     def interrupted(self) -> None:
         """Note that not everything ran."""
@@ -105,14 +105,14 @@ class Report:
         """Print the failures with what reproduces them, then the count; give the exit status."""
         failures = [result for result in self.results if result.message]
         for result in failures:
-            print(f"\nFAILED  {result.title()}")
+            paths.show(f"\nFAILED  {result.title()}")
             for line in result.message.splitlines():
-                print(f"    {line}".rstrip())
+                paths.show(f"    {line}".rstrip())
             if result.again():
-                print(f"    again: {result.again()}")
+                paths.show(f"    again: {printable.line(result.again())}")
         seconds = time.monotonic() - self._started
         passed = len(self.results) - len(failures)
-        print(f"\n{passed} passed, {len(failures)} failed in {seconds:.1f} s", flush=True)
+        paths.show(f"\n{passed} passed, {len(failures)} failed in {seconds:.1f} s")
         if not self._complete:
             paths.say("interrupted: the other tests did not run")
             return INTERRUPTED
