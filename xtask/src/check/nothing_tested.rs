@@ -1,6 +1,6 @@
 //! LESSONS of earlier systems: no tests, or an empty list of them, was a success.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::{
     check::{Facts, Rule},
@@ -12,42 +12,63 @@ use crate::{
 
 pub(crate) const RULE: Rule = Rule {
     name: "nothing-tested",
-    about: "every environment has tests, and no list of tests is empty",
+    about: "every mission and environment has tests, and no list of tests is empty",
     refuses: true,
     check,
 };
 
 pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
-    facts.missions.iter().flat_map(|it| check_mission(&it.sources)).collect()
+    let missions = facts.missions.iter().map(|it| &it.sources);
+    missions.flat_map(|it| check_mission(it, &facts.refused)).collect()
 }
 
-fn check_mission(sources: &Sources) -> Vec<Finding> {
-    let mut res = Vec::new();
-    for env in sources.environments.iter().filter(|it| *it != specs::BASE) {
-        let tests = Path::new(env).join("tests");
-        for list in ["imports", "notebooks"].map(|it| tests.join(it)) {
-            let is_empty = sources.files.get(&list).is_some_and(|it| entries(it).next().is_none());
-            if is_empty && !sources.is_unreadable(&list) {
-                let what = "the list is empty";
-                let fix = "add entries, one per line, or remove the file";
-                res.push(finding(sources, &list, what, fix));
-            }
-        }
-        let is_test = |file: &Path| {
-            let name = file.strip_prefix(&tests).unwrap_or(Path::new(""));
-            ["imports", "notebooks", "test"].iter().any(|it| name == Path::new(it))
-                || name.extension().is_some_and(|it| it == "ipynb")
-        };
-        if !sources.files.keys().any(|it| is_test(it)) {
-            let what = "nothing in this environment is tested";
-            let fix = "write tests/imports, with a package per line, or add notebooks to tests/";
-            res.push(finding(sources, Path::new(env), what, fix));
-        }
+/// `refused` are folders that are not read because of their names, environments among them.
+fn check_mission(sources: &Sources, refused: &[Finding]) -> Vec<Finding> {
+    let mut res = empty_lists(sources);
+    let of_base = [specs::BASE.to_owned()];
+    let others = sources.environments.iter().filter(|it| *it != specs::BASE);
+    let untested = others.clone().filter(|it| !has_tests(sources, it)).map(|env| {
+        let what = "nothing in this environment is tested";
+        let fix = "write tests/imports, with a package per line, or add notebooks to tests/";
+        finding(sources.path_of(Path::new(env)), what, fix)
+    });
+    res.extend(untested);
+    let is_refused = refused.iter().any(|it| it.file.starts_with(&sources.mission));
+    // The base needs no tests beside those of an environment.
+    if others.chain(&of_base).all(|it| *it == specs::BASE && !has_tests(sources, it)) && !is_refused
+    {
+        let what = "nothing in this mission is tested: no environment has tests";
+        let fix = "add an environment with tests, or write environments/base/tests/imports, with a package per line";
+        res.push(finding(sources.mission.clone(), what, fix));
     }
     res
 }
 
-fn finding(sources: &Sources, file: &Path, what: &str, fix: &str) -> Finding {
+fn empty_lists(sources: &Sources) -> Vec<Finding> {
+    let lists = sources
+        .environments
+        .iter()
+        .flat_map(|env| ["imports", "notebooks"].map(|it| Path::new(env).join("tests").join(it)));
+    let is_empty = |list: &PathBuf| {
+        let text = sources.files.get(list);
+        text.is_some_and(|it| entries(it).next().is_none()) && !sources.is_unreadable(list)
+    };
+    let fix = "add entries, one per line, or remove the file";
+    let empty = lists.filter(is_empty);
+    empty.map(|it| finding(sources.path_of(&it), "the list is empty", fix)).collect()
+}
+
+fn has_tests(sources: &Sources, env: &str) -> bool {
+    let tests = Path::new(env).join("tests");
+    let is_test = |file: &Path| {
+        let name = file.strip_prefix(&tests).unwrap_or(Path::new(""));
+        ["imports", "notebooks", "test"].iter().any(|it| name == Path::new(it))
+            || name.extension().is_some_and(|it| it == "ipynb")
+    };
+    sources.files.keys().any(|it| is_test(it))
+}
+
+fn finding(file: PathBuf, what: &str, fix: &str) -> Finding {
     let (what, fix) = (what.to_owned(), fix.to_owned());
-    Finding { file: sources.path_of(file), line: None, rule: RULE.name, what, fix }
+    Finding { file, line: None, rule: RULE.name, what, fix }
 }

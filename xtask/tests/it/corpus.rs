@@ -50,7 +50,12 @@ impl Tree {
             fs::create_dir_all(path(name).parent().unwrap()).unwrap();
             fs::write(path(name), bytes).unwrap();
         };
-        self.remove.iter().for_each(|it| fs::remove_file(path(it)).unwrap());
+        for path in self.remove.iter().map(|it| path(it)) {
+            match path.is_dir() {
+                true => fs::remove_dir_all(path).unwrap(),
+                false => fs::remove_file(path).unwrap(),
+            }
+        }
         self.write.iter().for_each(|(name, text)| write(name, text.as_bytes()));
         for (name, text) in &self.append {
             write(name, format!("{}{text}", checkout.read(name)).as_bytes());

@@ -79,6 +79,32 @@ fn nothing_tested() {
     );
 }
 
+/// LESSONS nothing-tested, for a mission as a whole.
+#[test]
+fn a_mission_without_tests() {
+    let rule = &check::nothing_tested::RULE;
+    let base = [("base/b.pip", "papermill\n"), ("base/tests/imports", "papermill\n")];
+    check_mission(rule, "", &base, expect![[""]]);
+    for files in [&[], &base[..1]] {
+        check_mission(
+            rule,
+            "",
+            files,
+            expect![[r#"
+                missions/m: nothing-tested: nothing in this mission is tested: no environment has tests
+                    fix: add an environment with tests, or write environments/base/tests/imports, with a package per line"#]],
+        );
+    }
+    check_mission(
+        rule,
+        "",
+        &[("a/tests/imports", "numpy\n"), ("base/tests/imports", "# none\n")],
+        expect![[r#"
+            missions/m/environments/base/tests/imports: nothing-tested: the list is empty
+                fix: add entries, one per line, or remove the file"#]],
+    );
+}
+
 #[test]
 fn lines_of_notebooks_name_notebooks() {
     let rule = &check::notebook_missing::RULE;
