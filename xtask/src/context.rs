@@ -29,6 +29,27 @@ pub(crate) enum Entry {
     Link { target: PathBuf },
 }
 
+/// A shared image's Dockerfile, its context's folder, and the `.dockerignore` of that; relative to the
+/// root of the checkout.
+pub(crate) struct Shared {
+    pub(crate) dockerfile: &'static str,
+    pub(crate) dir: &'static str,
+    pub(crate) ignore: &'static str,
+}
+
+pub(crate) const COMMON: Shared =
+    Shared { dockerfile: "Dockerfile", dir: "", ignore: ".dockerignore" };
+pub(crate) const BASE: Shared = Shared {
+    dockerfile: "common/base/Dockerfile",
+    dir: "common/base",
+    ignore: "common/base/.dockerignore",
+};
+pub(crate) const REGISTRY: Shared = Shared {
+    dockerfile: "common/registry/Dockerfile",
+    dir: "common",
+    ignore: "common/registry/Dockerfile.dockerignore",
+};
+
 /// What a closed `.dockerignore` lets in: `*`, then names. Its format:
 /// <https://docs.docker.com/build/concepts/context/#dockerignore-files>.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -57,6 +78,20 @@ impl Context {
             res.add(dir, name, &filter)?;
         }
         Ok(res)
+    }
+
+    /// Returns the names that the file `ignore` lets in of `dir`, and the files of that name or below
+    /// it. Nothing where [`Context::read`] fails.
+    ///
+    /// # Errors
+    /// A folder cannot be read.
+    pub(crate) fn names(dir: &Path, ignore: &Path) -> anyhow::Result<[Vec<PathBuf>; 2]> {
+        let filter = read_text(Path::new(""), ignore).and_then(|it| Filter::parse(&it));
+        let filter = filter.unwrap_or_default();
+        let there = filter.included.iter().filter(|it| dir.join(it).exists());
+        let mut files = Vec::new();
+        there.into_iter().try_for_each(|it| walk(dir, it, &filter, &mut files))?;
+        Ok([filter.included, files])
     }
 
     /// Reads the files `names` in `dir`.
@@ -118,19 +153,37 @@ impl Context {
     }
 
     fn add(&mut self, dir: &Path, name: &Path, filter: &Filter) -> anyhow::Result<()> {
+        let mut names = Vec::new();
+        walk(dir, name, filter, &mut names)?;
+        for name in names {
+            let entry = Entry::read(dir, &name)?;
+            self.entries.insert(name, entry);
+        }
+        Ok(())
+    }
+}
+
+/// Adds `name`, or what lies below it, to `res`; but for what `filter` leaves out.
+fn walk(dir: &Path, name: &Path, filter: &Filter, res: &mut Vec<PathBuf>) -> anyhow::Result<()> {
+    let last = name.file_name().map(|it| it.to_string_lossy().into_owned());
+    if last.is_some_and(|it| filter.excluded_names.contains(&it)) {
+        return Ok(());
+    }
+    if !fs::symlink_metadata(dir.join(name))?.is_dir() {
+        res.push(name.to_owned());
+        return Ok(());
+    }
+    for entry in fs::read_dir(dir.join(name))? {
+        walk(dir, &name.join(entry?.file_name()), filter, res)?;
+    }
+    Ok(())
+}
+
+impl Entry {
+    fn read(dir: &Path, name: &Path) -> anyhow::Result<Entry> {
         let path = dir.join(name);
-        let last = name.file_name().map(|it| it.to_string_lossy().into_owned());
-        if last.is_some_and(|it| filter.excluded_names.contains(&it)) {
-            return Ok(());
-        }
         let metadata = fs::symlink_metadata(&path)?;
-        if metadata.is_dir() {
-            for entry in fs::read_dir(&path)? {
-                self.add(dir, &name.join(entry?.file_name()), filter)?;
-            }
-            return Ok(());
-        }
-        let entry = if metadata.is_symlink() {
+        if metadata.is_symlink() {
             let target = fs::read_link(&path)?;
             if !stays_inside(name, &target) {
                 bail!(
@@ -139,15 +192,13 @@ impl Context {
                     target.shown()
                 );
             }
-            Entry::Link { target }
-        } else if metadata.is_file() {
-            let executable = metadata.permissions().mode() & 0o100 != 0;
-            Entry::File { executable, bytes: fs::read(&path)? }
-        } else {
+            return Ok(Entry::Link { target });
+        }
+        if !metadata.is_file() {
             bail!("{}: neither a file, a folder nor a link; remove it", path.shown());
-        };
-        self.entries.insert(name.to_owned(), entry);
-        Ok(())
+        }
+        let executable = metadata.permissions().mode() & 0o100 != 0;
+        Ok(Entry::File { executable, bytes: fs::read(&path)? })
     }
 }
 

@@ -1,7 +1,12 @@
 //! git's command line, for repositories beside this one. Each command names its repository, keeps to
 //! it whatever a hook's environment says, and changes no configuration.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    ffi::OsStr,
+    os::unix::ffi::OsStrExt as _,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context as _, bail};
 
@@ -231,6 +236,42 @@ pub(crate) fn merge_base(dir: &Path, one: &str, other: &str) -> anyhow::Result<O
 pub(crate) fn files(dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let text = process::read(&cmd!(dir, "git ls-files -z").without_env(NOT_FOR_GIT))?;
     Ok(text.split_terminator('\0').map(PathBuf::from).collect())
+}
+
+/// Whether `dir` is in a repository.
+pub(crate) fn is_checkout(dir: &Path) -> bool {
+    dir.ancestors().any(|it| it.join(".git").exists())
+}
+
+/// Lists what git tracks or would of the checkout at `dir`, and the submodules in it. With
+/// `nested`, it is a repository of its own; without, a hook's environment may say which index counts.
+///
+/// # Errors
+/// This is no repository.
+pub(crate) fn kept(dir: &Path, nested: bool) -> anyhow::Result<Kept> {
+    let records = |cmd: Cmd| -> anyhow::Result<Vec<Vec<u8>>> {
+        let bytes = process::bytes(&if nested { cmd.without_env(NOT_FOR_GIT) } else { cmd })?;
+        Ok(bytes.split(|it| *it == 0).filter(|it| !it.is_empty()).map(<[u8]>::to_vec).collect())
+    };
+    let staged = records(cmd!(dir, "git ls-files -z --stage"))?;
+    let submodules: BTreeSet<PathBuf> = staged.iter().filter_map(|it| submodule(it)).collect();
+    let files = records(cmd!(dir, "git ls-files -z --cached --others --exclude-standard"))?;
+    let files = files.iter().map(|it| PathBuf::from(OsStr::from_bytes(it)));
+    Ok(Kept { files: files.filter(|it| !submodules.contains(it)).collect(), submodules })
+}
+
+/// What git has of a checkout, relative to it.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pub(crate) files: BTreeSet<PathBuf>,
+    pub(crate) submodules: BTreeSet<PathBuf>,
+}
+
+/// The path in `160000 <commit> <stage>\t<path>`: git-ls-files(1).
+fn submodule(record: &[u8]) -> Option<PathBuf> {
+    let rest = record.strip_prefix(b"160000 ")?;
+    let tab = rest.iter().position(|it| *it == b'\t')?;
+    Some(PathBuf::from(OsStr::from_bytes(&rest[tab + 1..])))
 }
 
 /// A file of a commit.

@@ -29,6 +29,7 @@ pub(crate) mod ci;
 use std::{
     env,
     fs::File,
+    path::Path,
     thread,
     time::{Duration, Instant},
 };
@@ -41,7 +42,7 @@ use crate::{
     check as check_rules,
     cli::{Cli, Missions, Task},
     config::{Config, Mode, Platform},
-    context::Context,
+    context::{self, Context, Shared},
     docker::Docker,
     dockerfile,
     engine::Engine,
@@ -223,7 +224,7 @@ impl<'a> Desk<'a> {
         let parts = read_parts(&self.repo).map_err(failure::request)?;
         let choose = |it: Named| {
             let platform = it.config.platform.unwrap_or(engines);
-            let own = mission_parts(&self.repo, &it.mission)?;
+            let own = mission_parts(&self.repo, &it.mission, &parts)?;
             if it.config.mode == Mode::Frozen {
                 check_frozen(&self.repo, &it.mission)?;
             }
@@ -277,17 +278,17 @@ impl<'a> Desk<'a> {
 
 /// The common parts of all chains.
 pub(crate) fn read_parts(repo: &Repo) -> anyhow::Result<Parts> {
-    let build = |dockerfile: &str, context: &str, ignore: &str| {
-        let text = fs::read_to_string(repo.root.join(dockerfile))?;
-        anyhow::Ok((text, Context::read(&repo.root.join(context), &repo.root.join(ignore))?))
+    let build = |shared: Shared| {
+        let text = fs::read_to_string(repo.root.join(shared.dockerfile))?;
+        let context = Context::read(&repo.root.join(shared.dir), &repo.root.join(shared.ignore))?;
+        anyhow::Ok((text, context))
     };
-    let registry = "common/registry/Dockerfile";
     let rootfs = ["rootfs", "rootfs-packages.txt", "debian.sources"];
     Ok(Parts {
-        rootfs: Context::read_files(&repo.root.join("common/base"), &rootfs)?,
-        registry: build(registry, "common", &format!("{registry}.dockerignore"))?,
-        base: build("common/base/Dockerfile", "common/base", "common/base/.dockerignore")?,
-        common: build("Dockerfile", "", ".dockerignore")?,
+        rootfs: Context::read_files(&repo.root.join(context::BASE.dir), &rootfs)?,
+        registry: build(context::REGISTRY)?,
+        base: build(context::BASE)?,
+        common: build(context::COMMON)?,
     })
 }
 
@@ -308,16 +309,36 @@ fn check_frozen(repo: &Repo, mission: &Mission) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn mission_parts(repo: &Repo, mission: &Mission) -> anyhow::Result<MissionParts> {
-    let refusals = check_rules::refusals(repo, mission)?;
-    if !refusals.is_empty() {
-        let text = format!("{} is not built\n{}", mission.name, crate::report::text(refusals));
-        return Err(Failure::Request(text).into());
-    }
+fn mission_parts(repo: &Repo, mission: &Mission, parts: &Parts) -> anyhow::Result<MissionParts> {
+    let context = Context::read(&mission.dir, &mission.dir.join(".dockerignore"))?;
+    refuse(repo, Some(mission), parts, Some((repo.relative(&mission.dir), &context)))?;
     let sources = dockerfile::Sources::read(repo, mission)?;
     let spec_files = sources.custom.as_ref().map(|_| sources.specs()).unwrap_or_default();
     let dockerfile = image_update::text(repo, mission)?;
     let name = mission.name.clone();
-    let context = Context::read(&mission.dir, &mission.dir.join(".dockerignore"))?;
     Ok(MissionParts { name, dockerfile, context, spec_files })
+}
+
+/// Refuses to build what must not be: images of `mission`, whose context is `own`, or those below all
+/// missions'.
+fn refuse(
+    repo: &Repo,
+    mission: Option<&Mission>,
+    parts: &Parts,
+    own: Option<(&Path, &Context)>,
+) -> anyhow::Result<()> {
+    let mut sent = vec![
+        (Path::new(context::BASE.dir), &parts.rootfs),
+        (Path::new(context::BASE.dir), &parts.base.1),
+        (Path::new(context::REGISTRY.dir), &parts.registry.1),
+        (Path::new(context::COMMON.dir), &parts.common.1),
+    ];
+    sent.extend(own);
+    let refusals = check_rules::refusals(repo, mission, &sent)?;
+    if refusals.is_empty() {
+        return Ok(());
+    }
+    let name = mission.map_or("the base image", |it| &it.name);
+    let text = format!("{name} is not built\n{}", crate::report::text(refusals));
+    Err(Failure::Request(text).into())
 }

@@ -8,7 +8,7 @@ use std::{
 
 use fs_err as fs;
 
-use crate::{printable::Shown as _, report::Finding, specs};
+use crate::{printable::Shown as _, report::Finding, secrets::private_key, specs};
 
 /// The rules that findings of this module belong to.
 pub(crate) const KIND: &str = "file-kind";
@@ -28,6 +28,8 @@ pub(crate) struct Content {
     pub(crate) is_link: bool,
     /// Why there is no text. Whether there has to be one depends on the name: [`is_text`].
     pub(crate) unreadable: Option<Finding>,
+    /// Whatever the encoding and the size.
+    pub(crate) keys: Vec<private_key::Found>,
 }
 
 impl Content {
@@ -54,12 +56,20 @@ impl Content {
             let what = "neither a file, a folder nor a link".to_owned();
             return Ok(because(Some(finding(path, None, KIND, what, "remove it"))));
         }
-        if size >= LIMIT {
-            return Ok(because(Some(too_large(path, size))));
-        }
-        match text(path, fs::read(&file)?) {
-            Ok(text) => Ok(Content { size, text, ..Content::default() }),
-            Err(finding) => Ok(because(Some(finding))),
+        Ok(Content::of(path, fs::read(&file)?))
+    }
+
+    /// Returns what a plain file with these bytes is, at `path`.
+    pub(crate) fn of(path: &Path, bytes: Vec<u8>) -> Content {
+        let size = bytes.len() as u64;
+        let keys = private_key::find_in_bytes(&bytes);
+        let text = match size >= LIMIT {
+            true => Err(too_large(path, size)),
+            false => text(path, bytes),
+        };
+        match text {
+            Ok(text) => Content { size, text, keys, ..Content::default() },
+            Err(it) => Content { size, keys, unreadable: Some(it), ..Content::default() },
         }
     }
 

@@ -2,7 +2,7 @@
 //! repository and into the clones in secrets/, at what git ignores there, too.
 
 use crate::{
-    check::{Facts, Rule},
+    check::{Facts, Refuses, Rule},
     report::Finding,
     secrets::plaintext,
 };
@@ -10,7 +10,7 @@ use crate::{
 pub(crate) const RULE: Rule = Rule {
     name: "decrypted-copy",
     about: "no plain copy of an encrypted file",
-    refuses: false,
+    refuses: Refuses::Always,
     check,
 };
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::{
-    check::{Facts, Rule},
+    check::{Facts, Refuses, Rule},
     dockerfile::{
         parse::{self, parse},
         refusals,
@@ -15,7 +15,7 @@ use crate::{
 pub(crate) const RULE: Rule = Rule {
     name: parse::RULE,
     about: "Dockerfiles use what every builder reads, and the generator can follow",
-    refuses: true,
+    refuses: Refuses::Always,
     check,
 };
 

@@ -4,14 +4,14 @@
 use std::path::Path;
 
 use crate::{
-    check::{Facts, File, Rule},
+    check::{Facts, File, Refuses, Rule},
     report::Finding,
 };
 
 pub(crate) const RULE: Rule = Rule {
     name: "dockerignore-literal",
     about: ".dockerignore starts with `*`, and names what a build needs",
-    refuses: false,
+    refuses: Refuses::Never,
     check,
 };
 

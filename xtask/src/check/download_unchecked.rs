@@ -2,7 +2,7 @@
 //! something else tomorrow.
 
 use crate::{
-    check::{Facts, Rule},
+    check::{Facts, Refuses, Rule},
     dockerfile::{
         calls,
         parse::{Dockerfile, Instruction},
@@ -14,7 +14,7 @@ use crate::{
 pub(crate) const RULE: Rule = Rule {
     name: "download-unchecked",
     about: "what a build step downloads is compared with a checksum",
-    refuses: false,
+    refuses: Refuses::Never,
     check,
 };
 

@@ -1,7 +1,7 @@
 //! Each environment is made by exactly one env-create or env-clone; `base` is there already.
 
 use crate::{
-    check::{Facts, Rule},
+    check::{Facts, Refuses, Rule},
     dockerfile::{Model, Sources},
     printable::Shown as _,
     report::Finding,
@@ -11,7 +11,7 @@ use crate::{
 pub(crate) const RULE: Rule = Rule {
     name: "environment-steps",
     about: "each environment is made by exactly one env-create or env-clone",
-    refuses: true,
+    refuses: Refuses::Always,
     check,
 };
 

@@ -2,7 +2,7 @@
 //! clone has not what they lead to.
 
 use crate::{
-    check::{Facts, Rule},
+    check::{Facts, Refuses, Rule},
     report::Finding,
     tree,
 };
@@ -10,7 +10,7 @@ use crate::{
 pub(crate) const RULE: Rule = Rule {
     name: tree::KIND,
     about: "files are plain files, or links that stay in their mission",
-    refuses: false,
+    refuses: Refuses::Never,
     check,
 };
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    check::{Facts, Rule},
+    check::{Facts, Refuses, Rule},
     printable::Shown as _,
     report::Finding,
     tree,
@@ -16,7 +16,7 @@ use crate::{
 pub(crate) const RULE: Rule = Rule {
     name: tree::NAME,
     about: "names of files are plain ASCII, and differ not in case alone",
-    refuses: false,
+    refuses: Refuses::Never,
     check,
 };
 

@@ -2,7 +2,7 @@
 //! everything again. The flag comes after the steps that it does not concern.
 
 use crate::{
-    check::{Facts, Rule},
+    check::{Facts, Refuses, Rule},
     dockerfile::{
         parse::Dockerfile,
         stages::{Run, Stage, Stages, declares},
@@ -13,7 +13,7 @@ use crate::{
 pub(crate) const RULE: Rule = Rule {
     name: "flag-first",
     about: "ARG USE_FROZEN comes after the steps that it does not concern",
-    refuses: false,
+    refuses: Refuses::Never,
     check,
 };
 

@@ -2,7 +2,7 @@
 //! commit, written as freezing writes it. Whether it is what the lists ask for: `freeze --check`.
 
 use crate::{
-    check::{Facts, Rule, text_file},
+    check::{Facts, Refuses, Rule, text_file},
     frozen, specs,
 };
 
@@ -10,7 +10,7 @@ pub(crate) const RULE: Rule = Rule {
     name: "frozen-spec",
     about: "frozen specs are complete and hashed",
     // The next floating build writes them anew.
-    refuses: false,
+    refuses: Refuses::Never,
     check,
 };
 

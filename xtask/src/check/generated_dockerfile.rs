@@ -1,7 +1,7 @@
 //! LESSONS of earlier systems: a tracked generated Dockerfile differed from its sources for months.
 
 use crate::{
-    check::{Facts, MissionFacts, Rule},
+    check::{Facts, MissionFacts, Refuses, Rule},
     dockerfile::generate::generate,
     report::Finding,
 };
@@ -9,7 +9,7 @@ use crate::{
 pub(crate) const RULE: Rule = Rule {
     name: "generated-dockerfile",
     about: "generated Dockerfiles are up to date",
-    refuses: false,
+    refuses: Refuses::Never,
     check,
 };
 

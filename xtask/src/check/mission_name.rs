@@ -1,7 +1,7 @@
 //! Folders of missions and environments have names that docker and conda take.
 
 use crate::{
-    check::{Facts, Rule},
+    check::{Facts, Refuses, Rule},
     repo,
     report::Finding,
 };
@@ -9,7 +9,7 @@ use crate::{
 pub(crate) const RULE: Rule = Rule {
     name: repo::RULE,
     about: "folders of missions and environments have names that docker and conda take",
-    refuses: true,
+    refuses: Refuses::Always,
     check,
 };
 

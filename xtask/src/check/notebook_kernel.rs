@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     check::{
-        Facts, Rule,
+        Facts, Refuses, Rule,
         notebook::{Notebook, object, readable, string},
     },
     report::Finding,
@@ -17,7 +17,7 @@ use crate::{
 pub(crate) const RULE: Rule = Rule {
     name: "notebook-kernel",
     about: "a notebook's kernel is an environment of its mission, or python3",
-    refuses: false,
+    refuses: Refuses::Never,
     check,
 };
 

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::{
-    check::{Facts, Rule},
+    check::{Facts, Refuses, Rule},
     dockerfile::{Sources, calls::ENVIRONMENTS},
     report::Finding,
     tests_of_mission::{HOME, entries, named},
@@ -13,7 +13,7 @@ use crate::{
 pub(crate) const RULE: Rule = Rule {
     name: "notebook-missing",
     about: "every line of tests/notebooks names a notebook",
-    refuses: true,
+    refuses: Refuses::Always,
     check,
 };
 

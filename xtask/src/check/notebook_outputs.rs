@@ -4,7 +4,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     check::{
-        Facts, Rule,
+        Facts, Refuses, Rule,
         notebook::{Notebook, Object, is_empty, readable},
     },
     report::Finding,
@@ -13,7 +13,7 @@ use crate::{
 pub(crate) const RULE: Rule = Rule {
     name: "notebook-outputs",
     about: "notebooks are kept without outputs",
-    refuses: false,
+    refuses: Refuses::Never,
     check,
 };
 

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     check::{
-        Facts, Rule,
+        Facts, Refuses, Rule,
         notebook::{Notebook, Object, Wrong, notebooks, object, string},
     },
     report::Finding,
@@ -15,7 +15,7 @@ use crate::{
 pub(crate) const RULE: Rule = Rule {
     name: "notebook-valid",
     about: "notebooks are of nbformat 4, and whole",
-    refuses: false,
+    refuses: Refuses::Never,
     check,
 };
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::{
-    check::{Facts, Rule},
+    check::{Facts, Refuses, Rule},
     dockerfile::Sources,
     report::Finding,
     specs,
@@ -13,7 +13,7 @@ use crate::{
 pub(crate) const RULE: Rule = Rule {
     name: "nothing-tested",
     about: "every mission and environment has tests, and no list of tests is empty",
-    refuses: true,
+    refuses: Refuses::Always,
     check,
 };
 

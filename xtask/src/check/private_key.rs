@@ -1,28 +1,26 @@
-//! A private key in a repository is everybody's who can read it, now or ever. Looks into this
-//! repository and into the clones in secrets/.
+//! A private key in a repository is everybody's who can read it, now or ever; in an image, everybody's
+//! who can pull it. Looks into this repository, what builds send, and the clones in secrets/.
 
 use crate::{
-    check::{Facts, Rule},
+    check::{Facts, File, Refuses, Rule},
     report::Finding,
-    secrets::private_key,
 };
 
 pub(crate) const RULE: Rule = Rule {
     name: "private-key",
     about: "no private age, PGP, SSH or TLS key",
-    refuses: false,
+    refuses: Refuses::Always,
     check,
 };
 
 pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
-    let finding = |(path, text)| {
-        private_key::find(text).into_iter().map(move |it| Finding {
-            file: std::path::Path::to_owned(path),
-            line: Some(it.line),
-            rule: RULE.name,
-            what: format!("a {} begins here", it.kind),
-            fix: "move it out of the repository; if it was committed, make a new one".to_owned(),
-        })
-    };
-    facts.named().into_iter().flat_map(finding).collect()
+    let files = facts.files.iter().chain(&facts.secrets);
+    files.flat_map(check_file).collect()
+}
+
+fn check_file(file: &File) -> impl Iterator<Item = Finding> {
+    let fix = "move it out of the repository; if it was committed, make a new one";
+    file.keys.iter().map(move |it| {
+        file.finding(RULE.name, Some(it.line), format!("a {} begins here", it.kind), fix)
+    })
 }

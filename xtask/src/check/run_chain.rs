@@ -2,7 +2,7 @@
 //! with `&&`, or the shell stops at the first failure (`set -e`).
 
 use crate::{
-    check::{Facts, Rule},
+    check::{Facts, Refuses, Rule},
     dockerfile::{
         calls,
         parse::{Dockerfile, exec_form},
@@ -14,7 +14,7 @@ use crate::{
 pub(crate) const RULE: Rule = Rule {
     name: "run-chain",
     about: "no `;` or `&` in a RUN hides a failure",
-    refuses: false,
+    refuses: Refuses::Never,
     check,
 };
 

@@ -2,7 +2,7 @@
 //! others and none of these; Python needs no strict mode.
 
 use crate::{
-    check::{Facts, File, Rule},
+    check::{Facts, File, Refuses, Rule},
     printable::Shown as _,
     report::Finding,
     tree,
@@ -11,7 +11,7 @@ use crate::{
 pub(crate) const RULE: Rule = Rule {
     name: "script-strict",
     about: "scripts are executable, and shell scripts strict",
-    refuses: false,
+    refuses: Refuses::Never,
     check,
 };
 

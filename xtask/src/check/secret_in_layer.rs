@@ -2,7 +2,7 @@
 //! shows each ARG, ENV, LABEL and RUN to whoever can pull the image.
 
 use crate::{
-    check::{Facts, Rule},
+    check::{Facts, Refuses, Rule},
     dockerfile::parse::{Dockerfile, Instruction},
     redact::{tokens, userinfos},
     report::Finding,
@@ -11,7 +11,7 @@ use crate::{
 pub(crate) const RULE: Rule = Rule {
     name: "secret-in-layer",
     about: "no ARG, ENV, LABEL or RUN of a Dockerfile holds a secret",
-    refuses: false,
+    refuses: Refuses::Always,
     check,
 };
 

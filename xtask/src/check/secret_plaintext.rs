@@ -2,7 +2,7 @@
 //! and into the clones in secrets/.
 
 use crate::{
-    check::{Facts, Rule},
+    check::{Facts, Refuses, Rule},
     report::Finding,
     secrets::plaintext,
 };
@@ -10,7 +10,7 @@ use crate::{
 pub(crate) const RULE: Rule = Rule {
     name: "secret-plaintext",
     about: "files that a .sops.yaml covers are encrypted",
-    refuses: false,
+    refuses: Refuses::Always,
     check,
 };
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::{
-    check::{Facts, File, Rule},
+    check::{Facts, File, Refuses, Rule},
     repo::nearest,
     report::Finding,
     settings::{NAMES, TEMPLATE},
@@ -13,7 +13,7 @@ use crate::{
 pub(crate) const RULE: Rule = Rule {
     name: "settings-template",
     about: "setup-env.template can be read, and has every setting and no other",
-    refuses: false,
+    refuses: Refuses::Never,
     check,
 };
 

@@ -1,7 +1,7 @@
 //! `setup-env` is one machine's, and `secrets/` is a repository of its own: git must ignore both.
 
 use crate::{
-    check::{Facts, Rule},
+    check::{Facts, Refuses, Rule},
     printable::Shown as _,
     report::Finding,
 };
@@ -9,7 +9,7 @@ use crate::{
 pub(crate) const RULE: Rule = Rule {
     name: "setup-env-untracked",
     about: "setup-env and secrets/ are not in git",
-    refuses: false,
+    refuses: Refuses::Never,
     check,
 };
 

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use crate::{
-    check::{Facts, Rule},
+    check::{Facts, Refuses, Rule},
     dockerfile::asked::{self, asked},
     report::Finding,
 };
@@ -12,7 +12,7 @@ use crate::{
 pub(crate) const RULE: Rule = Rule {
     name: "spec-lines",
     about: "every line of a spec file can be read, and repeated",
-    refuses: true,
+    refuses: Refuses::Always,
     check,
 };
 

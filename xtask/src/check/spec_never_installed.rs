@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, path::PathBuf};
 
 use crate::{
-    check::{Facts, Rule},
+    check::{Facts, Refuses, Rule},
     dockerfile::{Model, Sources},
     printable::Shown as _,
     report::Finding,
@@ -13,7 +13,7 @@ use crate::{
 pub(crate) const RULE: Rule = Rule {
     name: "spec-never-installed",
     about: "every spec file is installed by a step",
-    refuses: true,
+    refuses: Refuses::Always,
     check,
 };
 

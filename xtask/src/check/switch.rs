@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use crate::{
     check::{
-        Facts, File, RULES, Rule,
+        Facts, File, RULES, Refuses, Rule,
         notebook::{Notebook, object, readable, string},
     },
     repo::nearest,
@@ -20,7 +20,7 @@ use crate::{
 pub(crate) const RULE: Rule = Rule {
     name: "switch",
     about: "what switches a rule off names it, has a reason, and is needed",
-    refuses: false,
+    refuses: Refuses::Never,
     check,
 };
 
@@ -104,7 +104,7 @@ fn wrong(switch: &Switch<'_>) -> Option<Finding> {
             };
             (format!("there is no rule `{}`", rule.escape_debug()), fix)
         }
-        Some(it) if it.refuses || it.name == RULE.name => {
+        Some(it) if it.refuses == Refuses::Always || it.name == RULE.name => {
             let what = format!("`{rule}` is never switched off");
             (what, "take the switch out, and mend what it is about".to_owned())
         }

@@ -6,6 +6,7 @@ use super::{Facts, File, MissionFacts, Rule};
 use crate::{
     dockerfile::{generate::generate, tests::sources},
     report,
+    secrets::private_key,
 };
 
 mod missions;
@@ -22,7 +23,8 @@ fn file(&(name, text): &(&str, &str)) -> File {
     let path = PathBuf::from(path);
     let size = text.len() as u64;
     let executable = name.starts_with('+');
-    File { path, executable, size, text: text.to_owned(), ..File::default() }
+    let keys = private_key::find_in_bytes(text.as_bytes());
+    File { path, executable, size, text: text.to_owned(), keys, ..File::default() }
 }
 
 fn facts(files: &[(&str, &str)]) -> Facts {

@@ -2,7 +2,7 @@
 //! that end in LF, the last one too.
 
 use crate::{
-    check::{Facts, File, Rule},
+    check::{Facts, File, Refuses, Rule},
     report::Finding,
     tree,
 };
@@ -10,7 +10,7 @@ use crate::{
 pub(crate) const RULE: Rule = Rule {
     name: tree::TEXT,
     about: "text is UTF-8 without a byte order mark, and lines end in LF",
-    refuses: false,
+    refuses: Refuses::Never,
     check,
 };
 

@@ -30,7 +30,7 @@ const MARKERS: &[(&str, &str, &str, usize)] = &[
 /// How far behind its beginning a key's characters may start: headers come between.
 const WINDOW: usize = 400;
 
-/// The private keys in `text`.
+/// Returns the private keys in `text`.
 pub(crate) fn find(text: &str) -> Vec<Found> {
     let mut res = Vec::new();
     for (kind, one, two, length) in MARKERS {
@@ -48,9 +48,36 @@ pub(crate) fn find(text: &str) -> Vec<Found> {
 
 /// Returns the private keys in a file's content: in UTF-8, UTF-16, UTF-32, or any encoding that has
 /// ASCII's bytes for ASCII's characters.
+///
+/// A whole file may be a key in DER.
 pub(crate) fn find_in_bytes(bytes: &[u8]) -> Vec<Found> {
+    if let Some(kind) = der(bytes) {
+        return vec![Found { kind, line: 1 }];
+    }
     let ascii: Vec<u8> = bytes.iter().copied().filter(|it| *it != 0).collect();
     find(&String::from_utf8_lossy(&ascii))
+}
+
+/// Returns the kind of a key in DER: a sequence that is the whole file, and begins with a version and
+/// what follows it in PKCS #8, PKCS #1, SEC 1 or PKCS #12.
+fn der(bytes: &[u8]) -> Option<&'static str> {
+    let rest = bytes.strip_prefix(&[0x30])?;
+    let (first, rest) = rest.split_first()?;
+    let (length, body) = match first {
+        0x81..=0x84 => rest.split_at_checked(usize::from(first - 0x80))?,
+        _ => (&bytes[1..2], rest),
+    };
+    let length = length.iter().fold(0, |res, it| (res << 8) | usize::from(*it));
+    if length != body.len() {
+        return None;
+    }
+    match body.get(..4)? {
+        [2, 1, 0 | 1, 0x30] => Some("private key"),
+        [2, 1, 0, 2] => Some("RSA private key"),
+        [2, 1, 1, 4] => Some("EC private key"),
+        [2, 1, 3, 0x30] => Some("PKCS #12 key store"),
+        _ => None,
+    }
 }
 
 /// The longest run of characters of base64 or bech32.
@@ -88,6 +115,28 @@ mod tests {
         for bytes in [latin1, utf16(u16::to_le_bytes), utf16(u16::to_be_bytes)] {
             assert_eq!(find_in_bytes(&bytes), [Found { kind: "private key", line: 2 }]);
         }
+    }
+
+    #[test]
+    fn keys_are_found_in_der() {
+        let key = |body: &[u8]| {
+            let mut res = body.to_vec();
+            res.resize(300, 7);
+            [&[0x30, 0x82, 1, 44][..], &res].concat()
+        };
+        let kinds = [
+            (&[2, 1, 0, 0x30][..], Some("private key")),
+            (&[2, 1, 0, 2], Some("RSA private key")),
+            (&[2, 1, 3, 0x30], Some("PKCS #12 key store")),
+            (&[0x30, 0x82, 0, 200], None), // a certificate
+        ];
+        for (body, kind) in kinds {
+            assert_eq!(der(&key(body)), kind);
+        }
+        assert_eq!(der(&[0x30, 5, 2, 1, 1, 4, 0]), Some("EC private key"));
+        assert_eq!(der(&[&key(&[2, 1, 0, 2])[..], b"x"].concat()), None);
+        assert_eq!(der(&[0x30, 0x84, 1]), None);
+        assert_eq!(der(b""), None);
     }
 
     #[test]

@@ -125,6 +125,7 @@ const DOCKERIGNORE: &str = "\
 !default-home-contents
 **/.ipynb_checkpoints
 **/__pycache__
+**/.git
 ";
 
 fn yml(env: &str) -> String {

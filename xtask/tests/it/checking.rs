@@ -13,6 +13,10 @@ fn good() -> Checkout {
     checkout
 }
 
+fn without_fixes(text: &str) -> String {
+    text.lines().filter(|it| !it.starts_with(' ')).map(|it| format!("{it}\n")).collect()
+}
+
 #[test]
 fn files_by_name() {
     let checkout = good();
@@ -21,11 +25,7 @@ fn files_by_name() {
     checkout.file("missions/hello/environments/hello/tests/imports", "# none\n");
     let check = |args: &[&str]| {
         let done = checkout.run(&[&["check"], args].concat());
-        done.stdout
-            .lines()
-            .filter(|it| !it.starts_with(' '))
-            .map(|it| format!("{it}\n"))
-            .collect::<String>()
+        without_fixes(&done.stdout)
     };
     // It runs in `common`.
     expect![["
@@ -97,4 +97,50 @@ fn hundreds_of_missions() {
     let (none, some, more) = (bytes_read(0..0), bytes_read(0..100), bytes_read(100..200));
     let (first, second) = (some - none, more - some);
     assert!(second.abs_diff(first) < first / 10, "{none}, {some}, {more}");
+}
+
+/// A submodule's files are checked like others, ignored and large ones too; and what is checked is what
+/// is built.
+#[test]
+fn submodules_are_checked() {
+    let checkout = good();
+    let hello = "missions/hello/environments/hello";
+    checkout.file("missions/hello/.dockerignore", "*\n!environments\n**/.git\n");
+    checkout.submodule(&format!("{hello}/tests/data"));
+    checkout.run(&["check"]).status(0);
+    checkout.file(&format!("{hello}/tests/data/.gitignore"), "*.pem\n");
+    let key = ["-----BEGIN PRIVATE ", "KEY-----\n", &"b3Bl".repeat(15), "\n"].concat();
+    let large = format!("{}{key}", "\u{e9}\n".repeat(400_000));
+    checkout.file(&format!("{hello}/tests/data/x.pem"), &large);
+    let done = checkout.run(&["check"]).status(1);
+    expect![["
+        missions/hello/environments/hello/tests/data/x.pem: context-in-git: builds send this, and git ignores it
+        missions/hello/environments/hello/tests/data/x.pem: large-file: this file has 2 MB
+        missions/hello/environments/hello/tests/data/x.pem:400001: private-key: a private key begins here
+    "]]
+    .assert_eq(&without_fixes(&done.stdout));
+    for task in ["image-build", "image-push", "image-all", "explain"] {
+        checkout.run(&[task]).status(2).says("x.pem:400001: private-key");
+    }
+    checkout.remove(&format!("{hello}/tests/data/x.pem"));
+    checkout.run(&["explain"]).status(0);
+}
+
+/// `.git` has the addresses of remotes, and may have logins.
+#[test]
+fn a_repository_in_a_context() {
+    let checkout = good();
+    checkout.submodule("missions/hello/environments/hello/tests/data");
+    let done = checkout.run(&["check"]).status(1);
+    expect![["
+        missions/hello/environments/hello/tests/data/.git: context-in-git: builds send this, and git ignores it
+    "]]
+    .assert_eq(&without_fixes(&done.stdout));
+}
+
+#[test]
+fn a_base_with_a_key_in_it() {
+    let checkout = good();
+    checkout.file("common/base/scripts/id", &format!("AGE-SECRET-{}-1{}", "KEY", "Q".repeat(58)));
+    checkout.run(&["image-base"]).status(2).says("common/base/scripts/id:1: private-key");
 }

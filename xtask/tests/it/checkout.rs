@@ -175,6 +175,25 @@ impl Checkout {
         assert!(status.unwrap().success());
     }
 
+    /// Makes git know a submodule at `path`, which is not checked out.
+    pub(crate) fn git_link(&self, path: &str) {
+        let entry = format!("160000,{},{path}", "1".repeat(40));
+        git(&self.root(), &["update-index", "--add", "--cacheinfo", &entry]);
+    }
+
+    /// Adds a repository as a submodule at `path`, checked out.
+    pub(crate) fn submodule(&self, path: &str) {
+        let other = self.dir.path().join("other");
+        fs::create_dir(&other).unwrap();
+        git(&other, &["init", "--quiet"]);
+        fs::write(other.join("a.csv"), "1\n").unwrap();
+        git(&other, &["add", "a.csv"]);
+        git(&other, &["commit", "--quiet", "--message", "one"]);
+        let url = other.to_str().unwrap();
+        let add = ["submodule", "--quiet", "add", "--", url, path];
+        git(&self.root(), &[&["-c", "protocol.file.allow=always"][..], &add].concat());
+    }
+
     /// Makes `dir` the home of a docker CLI that is `buildx`, `built-in` or `neither`.
     pub(crate) fn docker(&self, dir: &str, kind: &str) {
         let dir = self.dir.path().join(dir);

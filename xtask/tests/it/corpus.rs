@@ -29,6 +29,7 @@ struct Tree {
     bytes: ByFile<String>,
     size: ByFile<usize>,
     mode: ByFile<u32>,
+    submodule: Vec<String>,
     finds: Vec<String>,
     refused: Option<String>,
     says: Option<String>,
@@ -73,6 +74,10 @@ impl Tree {
         for (name, target) in &self.link {
             fs::create_dir_all(path(name).parent().unwrap()).unwrap();
             symlink(target, path(name)).unwrap();
+        }
+        for name in &self.submodule {
+            fs::create_dir_all(path(name)).unwrap();
+            checkout.git_link(name);
         }
         for (name, mode) in &self.mode {
             fs::set_permissions(path(name), fs::Permissions::from_mode(*mode)).unwrap();

@@ -1,0 +1,289 @@
+//! What the rules look at: what git tracks or would, what builds send, and what the missions say.
+
+use std::{
+    collections::BTreeSet,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use fs_err as fs;
+
+use crate::{
+    check::{dockerfile, kept::Kept},
+    context::{self, Context, Entry},
+    dockerfile::{
+        Model, Sources, Text,
+        parse::{Dockerfile, parse},
+    },
+    git,
+    repo::{Mission, Repo},
+    report::Finding,
+    secrets::{plaintext::Named, private_key, rules},
+    tree::{self, Content},
+};
+
+/// What the rules look at, read before any of them runs.
+#[derive(Debug, Default)]
+pub(crate) struct Facts {
+    /// What git tracks or would track, in submodules too, and what builds send. Sorted.
+    pub(crate) files: Vec<File>,
+    /// Names in .dockerignore files: what of the checkout builds send.
+    pub(crate) sent: Vec<PathBuf>,
+    /// Submodules that are not checked out.
+    pub(crate) empty_submodules: Vec<PathBuf>,
+    /// What lies in clones of secrets repositories, ignored by their git or not.
+    pub(crate) secrets: Vec<File>,
+    pub(crate) missions: Vec<MissionFacts>,
+    /// Folders whose names no mission or environment may have.
+    pub(crate) refused: Vec<Finding>,
+}
+
+/// A file of the checkout.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct File {
+    /// Relative to the root.
+    pub(crate) path: PathBuf,
+    pub(crate) executable: bool,
+    pub(crate) is_link: bool,
+    pub(crate) size: u64,
+    /// Whether a build sends the file.
+    pub(crate) is_sent: bool,
+    /// Whether a build sends the file, and git does not have it.
+    pub(crate) is_unknown_to_git: bool,
+    /// Empty when [`File::unreadable`] says why, and for links.
+    pub(crate) text: String,
+    /// See [`Content::unreadable`].
+    pub(crate) unreadable: Option<Finding>,
+    /// Private keys in the file.
+    pub(crate) keys: Vec<private_key::Found>,
+}
+
+/// A mission; see [`Sources::custom`] for one that keeps a Dockerfile of its own.
+#[derive(Debug)]
+pub(crate) struct MissionFacts {
+    pub(crate) sources: Sources,
+    /// The sources, understood, or why they are not; for a Dockerfile of its own, what is wrong with it.
+    pub(crate) model: Result<Model, Vec<Finding>>,
+    /// The Dockerfile as it is; `None` when there is none.
+    pub(crate) dockerfile: Option<String>,
+}
+
+impl Facts {
+    /// # Errors
+    /// This is no git checkout, or a file cannot be read.
+    pub(crate) fn read(repo: &Repo) -> anyhow::Result<Facts> {
+        let mut res = Facts { refused: repo.refused.clone(), ..Facts::default() };
+        let kept = Kept::read(&repo.root)?;
+        let mut sent = BTreeSet::new();
+        for (dir, ignore) in folders(repo, &repo.missions) {
+            let [names, files] = Context::names(&repo.root.join(&dir), &repo.root.join(ignore))?;
+            res.sent.extend(names.iter().map(|it| dir.join(it)));
+            sent.extend(files.iter().map(|it| dir.join(it)));
+        }
+        for path in kept.files.union(&sent) {
+            let is_sent = sent.contains(path);
+            let is_unknown_to_git = !kept.files.contains(path);
+            let file = File::read(&repo.root, path)?;
+            res.files.extend(file.map(|it| File { is_sent, is_unknown_to_git, ..it }));
+        }
+        res.empty_submodules = kept.empty_submodules;
+        let missions = repo.missions.iter().map(|it| MissionFacts::read(repo, it));
+        res.missions = missions.collect::<anyhow::Result<_>>()?;
+        collect(repo, &repo.root.join("secrets"), &mut res.secrets)?;
+        Ok(res)
+    }
+
+    /// Reads what images of `mission`, or those below all missions' are built from. `contexts` are what builds send, by the folder
+    /// that each is of.
+    ///
+    /// # Errors
+    /// A file cannot be read.
+    pub(crate) fn of_build(
+        repo: &Repo,
+        mission: Option<&Mission>,
+        contexts: &[(&Path, &Context)],
+    ) -> anyhow::Result<Facts> {
+        let missions: Vec<MissionFacts> = mission
+            .into_iter()
+            .map(|it| MissionFacts::read(repo, it))
+            .collect::<anyhow::Result<_>>()?;
+        let mut files: Vec<File> = missions.iter().map(MissionFacts::author_part).collect();
+        for (dir, context) in contexts {
+            let entries = context.entries.iter();
+            files.extend(entries.map(|(name, entry)| File::sent(&dir.join(name), entry)));
+        }
+        // What rules of sops cover: the closest one upwards counts.
+        let above: BTreeSet<PathBuf> =
+            files.iter().flat_map(|it| it.path.ancestors().skip(1)).map(Path::to_owned).collect();
+        let others = above.iter().map(|it| it.join(rules::FILE));
+        let dockerfiles = [context::COMMON, context::BASE, context::REGISTRY];
+        for path in others.chain(dockerfiles.map(|it| it.dockerfile.into())) {
+            files.extend(File::read(&repo.root, &path)?);
+        }
+        files.sort_by(|a, b| a.path.cmp(&b.path));
+        files.dedup_by(|a, b| a.path == b.path);
+        let empty_submodules = match git::is_checkout(&repo.root) {
+            true => Kept::read(&repo.root)?.empty_submodules,
+            false => Vec::new(),
+        };
+        let mut sent = Vec::new();
+        for (dir, ignore) in folders(repo, mission) {
+            let [names, _] = Context::names(&repo.root.join(&dir), &repo.root.join(ignore))?;
+            sent.extend(names.iter().map(|it| dir.join(it)));
+        }
+        Ok(Facts { files, sent, empty_submodules, missions, ..Facts::default() })
+    }
+
+    /// Paths and texts of this repository and of the secrets clones, for rules about secrets.
+    pub(crate) fn named(&self) -> Vec<Named<'_>> {
+        let files = self.files.iter().chain(&self.secrets);
+        files.map(|it| (it.path.as_path(), it.text.as_str())).collect()
+    }
+
+    /// The sources that are understood; what is wrong with the others is rule `dockerfile`'s.
+    pub(crate) fn models(&self) -> impl Iterator<Item = (&Sources, &Model)> {
+        self.missions.iter().filter_map(|it| Some((&it.sources, it.model.as_ref().ok()?)))
+    }
+
+    /// Whether git has a file `path`, or a folder with files.
+    pub(crate) fn has(&self, path: &Path) -> bool {
+        let first = self.files.partition_point(|it| it.path.as_path() < path);
+        let mut below = self.files[first..].iter().take_while(|it| it.path.starts_with(path));
+        below.any(|it| !it.is_unknown_to_git)
+    }
+
+    /// The file `path`, if git has it.
+    pub(crate) fn file(&self, path: &Path) -> Option<&File> {
+        let at = self.files.binary_search_by(|it| it.path.as_path().cmp(path));
+        at.ok().map(|it| &self.files[it])
+    }
+
+    /// Dockerfiles and parts of them that people write.
+    pub(crate) fn dockerfiles(&self) -> impl Iterator<Item = &File> {
+        let is_dockerfile = |it: &&File| {
+            let name = it.path.file_name().map_or("".into(), |it| it.to_string_lossy());
+            name == "Dockerfile" || name.starts_with("Dockerfile.") && !name.ends_with("ignore")
+        };
+        let generated = self.generated();
+        self.files.iter().filter(is_dockerfile).filter(move |it| !generated.contains(&it.path))
+    }
+
+    /// What `check` finds in those that can be read; the rule `dockerfile` tells of others.
+    pub(crate) fn of_dockerfiles(&self, check: fn(&Dockerfile) -> Vec<Finding>) -> Vec<Finding> {
+        let parsed = self.dockerfiles().filter_map(|it| parse(&it.path, &it.text).ok());
+        parsed.flat_map(|it| check(&it)).collect()
+    }
+
+    /// The Dockerfiles that nobody writes.
+    pub(crate) fn generated(&self) -> BTreeSet<PathBuf> {
+        let missions = self.missions.iter().map(|it| &it.sources);
+        let custom = missions.filter(|it| it.custom.is_some());
+        custom.map(|it| it.mission.join("Dockerfile")).collect()
+    }
+}
+
+impl File {
+    /// Reads `path`, which is relative to `root`; `None` when git knows it and it is gone, and for a
+    /// repository of its own.
+    fn read(root: &Path, path: &Path) -> anyhow::Result<Option<File>> {
+        let Ok(metadata) = fs::symlink_metadata(root.join(path)) else { return Ok(None) };
+        if metadata.is_dir() {
+            return Ok(None);
+        }
+        let content = Content::read(root, path)?;
+        let executable = metadata.is_file() && metadata.permissions().mode() & 0o111 != 0;
+        Ok(Some(File { executable, ..File::of(path, content) }))
+    }
+
+    /// A file of a build context, at `path` of the checkout.
+    fn sent(path: &Path, entry: &Entry) -> File {
+        let file = match entry {
+            Entry::File { executable, bytes } => {
+                File { executable: *executable, ..File::of(path, Content::of(path, bytes.clone())) }
+            }
+            Entry::Link { .. } => File { is_link: true, ..File::of(path, Content::default()) },
+        };
+        File { is_sent: true, ..file }
+    }
+
+    fn of(path: &Path, content: Content) -> File {
+        let Content { size, text, is_link, unreadable, keys } = content;
+        let path = path.to_owned();
+        File { path, is_link, size, text, unreadable, keys, ..File::default() }
+    }
+
+    /// Something is wrong with this file, as a whole or in a line.
+    pub(crate) fn finding(
+        &self,
+        rule: &'static str,
+        line: Option<usize>,
+        what: impl Into<String>,
+        fix: impl Into<String>,
+    ) -> Finding {
+        let file = tree::shown(&self.path);
+        Finding { file, line, rule, what: what.into(), fix: fix.into() }
+    }
+}
+
+/// Folders that are the build contexts of shared images and of `missions`, and their `.dockerignore`
+/// files.
+fn folders<'a>(
+    repo: &Repo,
+    missions: impl IntoIterator<Item = &'a Mission>,
+) -> Vec<(PathBuf, PathBuf)> {
+    let shared = [context::COMMON, context::BASE, context::REGISTRY];
+    let shared = shared.map(|it| (it.dir.into(), it.ignore.into()));
+    let missions = missions.into_iter().map(|it| repo.relative(&it.dir).to_owned());
+    shared.into_iter().chain(missions.map(|it| (it.clone(), it.join(".dockerignore")))).collect()
+}
+
+/// All files below `dir`, but git's own and clones that are being made.
+fn collect(repo: &Repo, dir: &Path, res: &mut Vec<File>) -> anyhow::Result<()> {
+    if !dir.is_dir() {
+        return Ok(());
+    }
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let is_hidden_folder = name == ".git" || name.to_string_lossy().starts_with(".clone-");
+        if entry.file_type()?.is_dir() && !is_hidden_folder {
+            collect(repo, &entry.path(), res)?;
+        } else if entry.file_type()?.is_file() {
+            res.extend(File::read(&repo.root, repo.relative(&entry.path()))?);
+        }
+    }
+    Ok(())
+}
+
+impl MissionFacts {
+    /// Whether it keeps a Dockerfile of its own.
+    pub(crate) fn is_by_hand(&self) -> bool {
+        self.sources.custom.is_none() && self.dockerfile.is_some()
+    }
+
+    /// The Dockerfile or the part of it that the mission's author writes.
+    fn author_part(&self) -> File {
+        let own = self.sources.mission.join("Dockerfile");
+        let (path, text) = match &self.sources.custom {
+            Some(Text { path, text }) => (path.clone(), text.clone()),
+            None => (own, self.dockerfile.clone().unwrap_or_default()),
+        };
+        File { path, size: text.len() as u64, text, ..File::default() }
+    }
+
+    fn read(repo: &Repo, mission: &Mission) -> anyhow::Result<MissionFacts> {
+        let sources = Sources::read(repo, mission)?;
+        let path = mission.dockerfile();
+        let relative = repo.relative(&path);
+        let content = Content::follow(&repo.root, relative)?;
+        let dockerfile = path.is_file().then_some(content.text.clone());
+        let model = match (&sources.custom, &dockerfile) {
+            (None, Some(text)) => {
+                let own = content.unreadable.into_iter().chain(dockerfile::own(relative, text));
+                Err(sources.unreadable.iter().cloned().chain(own).collect())
+            }
+            _ => sources.model(),
+        };
+        Ok(MissionFacts { sources, model, dockerfile })
+    }
+}
