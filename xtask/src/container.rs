@@ -1,13 +1,17 @@
 //! Containers and volumes of ours, removed on every way out.
 
-use std::path::{Path, PathBuf};
+use std::{
+    cell::Cell,
+    path::{Path, PathBuf},
+};
 
 use fs_err as fs;
 
 use crate::{
-    docker::{Docker, LABEL_ROLE, NAMESPACE},
+    docker::{Docker, LABEL_ROLE, LABEL_RUN, NAMESPACE},
     engine::Engine,
     files,
+    leftovers::{self, Kind},
     process::{self, Cmd},
     secrets::random_hex,
     terminal,
@@ -21,12 +25,18 @@ pub(crate) struct Container<'a> {
     docker: &'a Docker,
     dry_run: bool,
     cidfile: PathBuf,
+    /// Of the run that makes it.
+    label: String,
+    /// Whether docker may have been told to make it.
+    is_asked_for: Cell<bool>,
 }
 
 impl<'a> Container<'a> {
     /// Nothing is started yet. `cidfile` must not be in use by another container.
     pub(crate) fn new(engine: &'a Engine, cidfile: PathBuf) -> anyhow::Result<Container<'a>> {
-        let res = Container { docker: &engine.docker, dry_run: engine.dry_run, cidfile };
+        let label = run_label(engine)?;
+        let (docker, dry_run) = (&engine.docker, engine.dry_run);
+        let res = Container { docker, dry_run, cidfile, label, is_asked_for: Cell::new(false) };
         // What a killed run may have left.
         res.remove();
         if let Some(dir) = res.cidfile.parent().filter(|_| !res.dry_run) {
@@ -46,9 +56,10 @@ impl<'a> Container<'a> {
     }
 
     fn guarded(&self, command: &str, role: &str) -> Cmd {
+        self.is_asked_for.set(true);
         let label = format!("{LABEL_ROLE}={role}");
         let cidfile = self.cidfile.clone().into_os_string();
-        let cmd = self.docker.cmd([command, "--label", &label]);
+        let cmd = self.docker.cmd([command, "--label", &label, "--label", &self.label]);
         cmd.args(["--cidfile".into(), cidfile]).makes(&self.cidfile)
     }
 
@@ -94,9 +105,11 @@ impl<'a> Container<'a> {
         if self.dry_run {
             return;
         }
-        let Ok(id) = fs::read_to_string(&self.cidfile) else { return };
-        // A run that was interrupted must still get here, and a container may be gone already.
-        let _ = process::last_words(&self.docker.cmd(["rm", "--force", "--volumes", id.trim()]));
+        match fs::read_to_string(&self.cidfile).unwrap_or_default().trim() {
+            "" if self.is_asked_for.get() => leftovers::keep_record(),
+            "" => (),
+            id => leftovers::remove(self.docker, Kind::Container, id),
+        }
         let _ = fs::remove_file(&self.cidfile);
     }
 }
@@ -104,6 +117,13 @@ impl<'a> Container<'a> {
 impl Drop for Container<'_> {
     fn drop(&mut self) {
         self.remove();
+    }
+}
+
+fn run_label(engine: &Engine) -> anyhow::Result<String> {
+    match engine.dry_run {
+        true => Ok(format!("{LABEL_RUN}=<run>")),
+        false => leftovers::label(&engine.target()),
     }
 }
 
@@ -121,10 +141,11 @@ impl<'a> Volume<'a> {
     /// # Errors
     /// The engine refuses.
     pub(crate) fn new(engine: &'a Engine, role: &str, file: PathBuf) -> anyhow::Result<Volume<'a>> {
-        let label = format!("{LABEL_ROLE}={role}");
-        let mut res =
-            Volume { docker: &engine.docker, dry_run: engine.dry_run, file, name: String::new() };
-        let create = |name: &str| engine.docker.cmd(["volume", "create", "--label", &label, name]);
+        let (docker, dry_run) = (&engine.docker, engine.dry_run);
+        let (label, run) = (format!("{LABEL_ROLE}={role}"), run_label(engine)?);
+        let mut res = Volume { docker, dry_run, file, name: String::new() };
+        let create =
+            |name: &str| docker.cmd(["volume", "create", "--label", &label, "--label", &run, name]);
         if res.dry_run {
             "<volume>".clone_into(&mut res.name);
             terminal::print(create(&res.name));
@@ -144,8 +165,7 @@ impl<'a> Volume<'a> {
         if self.dry_run || self.name.is_empty() {
             return;
         }
-        // As with containers.
-        let _ = process::last_words(&self.docker.cmd(["volume", "rm", "--force", &self.name]));
+        leftovers::remove(self.docker, Kind::Volume, &self.name);
         let _ = fs::remove_file(&self.file);
     }
 }

@@ -27,6 +27,8 @@ pub(crate) const LABEL_INPUTS: &str = "science-platform.inputs";
 pub(crate) const LABEL_PARENT: &str = "science-platform.parent";
 /// On containers: what they are for.
 pub(crate) const LABEL_ROLE: &str = "science-platform.role";
+/// On containers and volumes: the run that made them and has to remove them.
+pub(crate) const LABEL_RUN: &str = "science-platform.run";
 
 /// One docker CLI, talking to the engine that its environment names.
 #[derive(Debug, Clone)]

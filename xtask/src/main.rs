@@ -38,6 +38,7 @@ mod git;
 mod sops;
 mod aws;
 mod private;
+mod leftovers;
 mod container;
 mod unpack;
 mod engine;
@@ -59,6 +60,7 @@ use crate::cli::Cli;
 
 fn main() -> ExitCode {
     let status = run().and_then(|it| terminal::check().map(|()| it));
+    leftovers::end();
     match status.map_err(failure::of_machine) {
         Ok(status) => ExitCode::from(status),
         Err(err) => {

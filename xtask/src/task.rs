@@ -49,7 +49,7 @@ use crate::{
     failure::{self, Failure},
     frozen,
     image::{self, MissionParts, Parts, Recipe},
-    pinning,
+    leftovers, pinning,
     printable::Shown as _,
     private, process,
     repo::{self, Mission, Repo},
@@ -186,17 +186,22 @@ impl<'a> Desk<'a> {
         Ok(Named { mission, config: Config::new(&settings)? })
     }
 
-    /// What tasks about images act with. Its docker CLI is that of the first mission.
+    /// What tasks about images act with. Its docker CLI is that of the first mission. What earlier
+    /// runs left on the engine is removed.
     ///
     /// # Errors
     /// There is no docker CLI.
     pub(crate) fn engine(&self, config: &Config) -> anyhow::Result<Engine> {
-        Ok(Engine {
+        let engine = Engine {
             repo: self.repo.clone(),
             docker: Docker::find(config.docker.as_deref(), &self.repo.root)?,
             ui: self.ui,
             dry_run: self.cli.dry_run,
-        })
+        };
+        if !engine.dry_run {
+            leftovers::sweep(&engine.docker, &engine.target())?;
+        }
+        Ok(engine)
     }
 
     /// Refuses frozen builds on a tag; a dry run only says so.

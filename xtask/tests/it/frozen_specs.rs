@@ -109,8 +109,8 @@ fn freeze_tells_in_other_forms() {
         (
             "--dry-run",
             expect![[r#"
-                /bin/docker run --label science-platform.role=freeze --cidfile /root/target/xtask/freeze/….cid --sig-proxy=false --network none --entrypoint /opt/common-scripts/env-export sha256:… hello > /root/missions/hello/environments/hello/hello-frozen.yml
-                /bin/docker run --label science-platform.role=freeze --cidfile /root/target/xtask/freeze/….cid --sig-proxy=false --network none --entrypoint dpkg-query sha256:… --show --showformat '${Package}=${Version}\n' > /root/missions/hello/packages-debian.txt
+                /bin/docker run --label science-platform.role=freeze --label 'science-platform.run=<run>' --cidfile /root/target/xtask/freeze/….cid --sig-proxy=false --network none --entrypoint /opt/common-scripts/env-export sha256:… hello > /root/missions/hello/environments/hello/hello-frozen.yml
+                /bin/docker run --label science-platform.role=freeze --label 'science-platform.run=<run>' --cidfile /root/target/xtask/freeze/….cid --sig-proxy=false --network none --entrypoint dpkg-query sha256:… --show --showformat '${Package}=${Version}\n' > /root/missions/hello/packages-debian.txt
             "#]],
         ),
     ] {

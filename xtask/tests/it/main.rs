@@ -27,3 +27,4 @@ mod registries;
 mod receipts;
 mod containers;
 mod running;
+mod leftovers;

@@ -109,6 +109,7 @@ impl Call {
             "info",
             "manifest inspect",
             "version",
+            "volume ls",
         ];
         !asks.iter().any(|it| words.join(" ").starts_with(it))
     }

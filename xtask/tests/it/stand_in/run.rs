@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::{
     Result, refuse,
-    state::{Container, Image, State, Store, Test, sha256},
+    state::{Container, Image, State, Store, Test, Volume, sha256},
     unknown,
 };
 
@@ -261,19 +261,31 @@ fn send(store: &Store, from: &str, path: &str) -> Result {
 
 pub(crate) fn volume(store: &Store, args: &[&str]) -> Result {
     match args {
-        ["create", "--label", _, name] => {
+        ["create", "--label", role, "--label", run, name] => {
             println!("{name}");
+            let labels = vec![(*role).to_owned(), (*run).to_owned()];
             store.change(|state| {
-                state.volumes.push((*name).to_owned());
+                state.volumes.push(Volume { name: (*name).to_owned(), labels });
                 Ok(())
             })
         }
+        ["ls", "--quiet", "--filter", filter] => {
+            let volumes = store.read()?.volumes;
+            let matching = volumes.iter().filter(|it| has_label(&it.labels, filter));
+            matching.for_each(|it| println!("{}", it.name));
+            Ok(())
+        }
         ["rm", "--force", name] => store.change(|state| {
-            state.volumes.retain(|it| it != name);
+            state.volumes.retain(|it| it.name != *name);
             Ok(())
         }),
         _ => unknown(store, &[&["volume"], args].concat()),
     }
+}
+
+/// Whether a filter of `docker … ls` is about one of these labels.
+fn has_label(labels: &[String], filter: &str) -> bool {
+    filter.strip_prefix("label=").is_some_and(|label| labels.iter().any(|it| it == label))
 }
 
 pub(crate) fn remove(store: &Store, id: &str) -> Result {
@@ -286,13 +298,14 @@ pub(crate) fn remove(store: &Store, id: &str) -> Result {
 pub(crate) fn container(store: &Store, args: &[&str]) -> Result {
     match args {
         ["ls", "--all", "--filter", filter, "--format", "{{.ID}}\t{{.Ports}}"] => {
-            let Some(label) = filter.strip_prefix("label=") else {
-                return refuse(125, format!("invalid filter {filter}"));
-            };
-            let state = store.read()?;
-            let all = state.containers.iter();
-            let matching = all.filter(|it| it.labels.iter().any(|it| it == label));
+            let containers = store.read()?.containers;
+            let matching = containers.iter().filter(|it| has_label(&it.labels, filter));
             matching.for_each(|it| println!("{}\t{}", &it.id[..12], it.ports));
+        }
+        ["ls", "--all", "--quiet", "--no-trunc", "--filter", filter] => {
+            let containers = store.read()?.containers;
+            let matching = containers.iter().filter(|it| has_label(&it.labels, filter));
+            matching.for_each(|it| println!("{}", it.id));
         }
         ["start", id] => store.change(|state| {
             let containers = state.containers.iter_mut();

@@ -17,7 +17,7 @@ pub(crate) struct State {
     pub(crate) images: Vec<Image>,
     pub(crate) containers: Vec<Container>,
     #[serde(default)]
-    pub(crate) volumes: Vec<String>,
+    pub(crate) volumes: Vec<Volume>,
     /// What was copied into containers.
     #[serde(default)]
     pub(crate) sent: Vec<String>,
@@ -38,6 +38,12 @@ pub(crate) struct Image {
     /// The text of `receipt.json`, in an image of that one file.
     #[serde(default)]
     pub(crate) receipt: Option<String>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Volume {
+    pub(crate) name: String,
+    pub(crate) labels: Vec<String>,
 }
 
 /// A test that is in an image.
