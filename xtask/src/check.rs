@@ -22,6 +22,7 @@ pub(crate) mod secret_plaintext;
 pub(crate) mod decrypted_copy;
 pub(crate) mod flag_first;
 pub(crate) mod download_unchecked;
+pub(crate) mod unpinned;
 pub(crate) mod secret_in_layer;
 pub(crate) mod notebook;
 pub(crate) mod notebook_valid;
@@ -38,7 +39,7 @@ pub(crate) mod fix;
 
 pub(crate) use facts::{Facts, File, MissionFacts};
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 use crate::{
     context::Context,
@@ -59,6 +60,8 @@ pub(crate) struct Rule {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refuses {
     Never,
+    /// A frozen image is not built, unless the rule is switched off; a floating one is, with a warning.
+    Frozen,
     /// And cannot be switched off.
     Always,
 }
@@ -84,6 +87,7 @@ pub(crate) const RULES: &[Rule] = &[
     decrypted_copy::RULE,
     flag_first::RULE,
     download_unchecked::RULE,
+    unpinned::RULE,
     secret_in_layer::RULE,
     notebook_valid::RULE,
     notebook_outputs::RULE,
@@ -119,9 +123,20 @@ pub(crate) fn refusals(
     repo: &Repo,
     mission: Option<&Mission>,
     contexts: &[(&Path, &Context)],
-) -> anyhow::Result<Vec<Finding>> {
+) -> anyhow::Result<Refusals> {
     let facts = Facts::of_build(repo, mission, contexts)?;
-    Ok(found(&facts, |rule| rule.refuses == Refuses::Always))
+    let always = found(&facts, |rule| rule.refuses == Refuses::Always);
+    let mut frozen = found(&facts, |rule| rule.refuses == Refuses::Frozen);
+    let rules: BTreeSet<&str> = frozen.iter().map(|it| it.rule).collect();
+    frozen = switch::apply(&facts, frozen);
+    frozen.retain(|it| rules.contains(it.rule));
+    Ok(Refusals { always, frozen })
+}
+
+/// What keeps images from being built: all of them, or frozen ones.
+pub(crate) struct Refusals {
+    pub(crate) always: Vec<Finding>,
+    pub(crate) frozen: Vec<Finding>,
 }
 
 fn found(facts: &Facts, wanted: impl Fn(&Rule) -> bool) -> Vec<Finding> {

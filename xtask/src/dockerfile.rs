@@ -6,6 +6,7 @@
 pub(crate) mod shell;
 pub(crate) mod parse;
 pub(crate) mod calls;
+pub(crate) mod programs;
 pub(crate) mod stages;
 pub(crate) mod mounts;
 pub(crate) mod refusals;

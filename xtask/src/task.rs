@@ -39,7 +39,7 @@ use fs_err as fs;
 
 use crate::{
     build_settings::BuildSettings,
-    check as check_rules,
+    check::{self as check_rules, Refusals},
     cli::{Cli, Missions, Task},
     config::{Config, Mode, Platform},
     context::{self, Context, Shared},
@@ -229,7 +229,7 @@ impl<'a> Desk<'a> {
         let parts = read_parts(&self.repo).map_err(failure::request)?;
         let choose = |it: Named| {
             let platform = it.config.platform.unwrap_or(engines);
-            let own = mission_parts(&self.repo, &it.mission, &parts)?;
+            let own = mission_parts(self, &it, &parts)?;
             if it.config.mode == Mode::Frozen {
                 check_frozen(&self.repo, &it.mission)?;
             }
@@ -314,9 +314,11 @@ fn check_frozen(repo: &Repo, mission: &Mission) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn mission_parts(repo: &Repo, mission: &Mission, parts: &Parts) -> anyhow::Result<MissionParts> {
+fn mission_parts(desk: &Desk<'_>, named: &Named, parts: &Parts) -> anyhow::Result<MissionParts> {
+    let (repo, mission) = (&desk.repo, &named.mission);
     let context = Context::read(&mission.dir, &mission.dir.join(".dockerignore"))?;
-    refuse(repo, Some(mission), parts, Some((repo.relative(&mission.dir), &context)))?;
+    let own = (repo.relative(&mission.dir), &context);
+    refuse(desk, named.config.mode, Some(mission), parts, Some(own))?;
     let sources = dockerfile::Sources::read(repo, mission)?;
     let spec_files = sources.custom.as_ref().map(|_| sources.specs()).unwrap_or_default();
     let dockerfile = image_update::text(repo, mission)?;
@@ -325,9 +327,10 @@ fn mission_parts(repo: &Repo, mission: &Mission, parts: &Parts) -> anyhow::Resul
 }
 
 /// Refuses to build what must not be: images of `mission`, whose context is `own`, or those below all
-/// missions'.
+/// missions'. What refuses frozen images alone is a warning for floating ones.
 fn refuse(
-    repo: &Repo,
+    desk: &Desk<'_>,
+    mode: Mode,
     mission: Option<&Mission>,
     parts: &Parts,
     own: Option<(&Path, &Context)>,
@@ -339,7 +342,12 @@ fn refuse(
         (Path::new(context::COMMON.dir), &parts.common.1),
     ];
     sent.extend(own);
-    let refusals = check_rules::refusals(repo, mission, &sent)?;
+    let Refusals { always, frozen } = check_rules::refusals(&desk.repo, mission, &sent)?;
+    let (refusals, rest) = match mode {
+        Mode::Frozen => ([always, frozen].concat(), Vec::new()),
+        Mode::Floating => (always, frozen),
+    };
+    rest.iter().for_each(|it| desk.ui.say(format!("warning: {it}")));
     if refusals.is_empty() {
         return Ok(());
     }

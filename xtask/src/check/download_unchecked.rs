@@ -2,11 +2,10 @@
 //! something else tomorrow.
 
 use crate::{
-    check::{Facts, Refuses, Rule},
+    check::{Facts, Refuses, Rule, unpinned::git::is_commit},
     dockerfile::{
-        calls,
         parse::{Dockerfile, Instruction},
-        shell::{self, Command},
+        programs,
     },
     report::Finding,
 };
@@ -14,7 +13,7 @@ use crate::{
 pub(crate) const RULE: Rule = Rule {
     name: "download-unchecked",
     about: "what a build step downloads is compared with a checksum",
-    refuses: Refuses::Never,
+    refuses: Refuses::Frozen,
     check,
 };
 
@@ -39,32 +38,61 @@ fn check_file(file: &Dockerfile) -> Vec<Finding> {
     res
 }
 
-/// An address that ADD fetches; its `--checksum` is unknown to older builders.
+/// An address that ADD fetches; its `--checksum` is unknown to older builders. A repository's may end
+/// with a commit.
 fn added(instruction: &Instruction) -> Option<String> {
-    let is_remote = |it: &&str| it.starts_with("http://") || it.starts_with("https://");
+    let schemes = ["http://", "https://", "git://", "ssh://", "git@"];
+    let is_remote = |it: &&str| schemes.iter().any(|scheme| it.starts_with(scheme));
     let has_checksum = instruction.flags.iter().any(|it| it.starts_with("--checksum="));
     let words = instruction.args.split(|c: char| c.is_whitespace() || "[],\"".contains(c));
-    words.clone().find(is_remote).filter(|_| !has_checksum).map(|_| "ADD".to_owned())
+    let mut remote = words.filter(is_remote);
+    remote.find(|it| !is_commit(it)).filter(|_| !has_checksum).map(|_| "ADD".to_owned())
 }
 
 /// The first program of a RUN that downloads something which no later one checks.
 fn unchecked(instruction: &Instruction) -> Option<String> {
-    let commands = shell::commands(&calls::line_of_run(instruction)).ok()?;
-    let last_check = commands.iter().rposition(checks).unwrap_or(0);
-    commands[last_check..].iter().find_map(|it| downloads(it).map(str::to_owned))
+    let commands = programs::commands(instruction);
+    let last_check = commands.iter().rposition(|it| checks(&it.words)).unwrap_or(0);
+    commands[last_check..].iter().find_map(|it| downloads(&it.words).map(str::to_owned))
 }
 
-fn downloads(command: &Command) -> Option<&str> {
-    let (name, args) = program(command)?;
-    let is_local = |it: &String| it.contains("://localhost") || it.contains("://127.0.0.1");
-    let fetches = ["curl", "wget"].contains(&name)
-        && args.iter().any(|it| !it.starts_with('-'))
-        && !args.iter().any(is_local);
-    fetches.then_some(name)
+/// Programs that download, and the word by which they do.
+const FETCHERS: [(&str, &str); 12] = [
+    ("curl", ""),
+    ("wget", ""),
+    ("aria2c", ""),
+    ("axel", ""),
+    ("gdown", ""),
+    ("zenodo_get", ""),
+    ("aws", "s3"),
+    ("gsutil", "cp"),
+    ("rclone", "copy"),
+    ("gh", "download"),
+    ("hf", "download"),
+    ("huggingface-cli", "download"),
+];
+
+/// Returns the program that a command downloads with.
+pub(super) fn downloads(words: &[String]) -> Option<&str> {
+    if !programs::may_start(words) {
+        return None;
+    }
+    // A server of the step itself, which is waited for.
+    let waits = ["until", "while", "if", "!"].iter().any(|it| words[0] == *it);
+    let is_local =
+        |it: &String| waits && (it.contains("://localhost") || it.contains("://127.0.0.1"));
+    words.iter().enumerate().find_map(|(at, word)| {
+        let args = &words[at + 1..];
+        let (name, how) = FETCHERS.iter().find(|it| it.0 == programs::name(word))?;
+        let fetches = args.iter().any(|it| !it.starts_with('-'))
+            && (how.is_empty() || args.iter().any(|it| it == how))
+            && !args.iter().any(|it| is_local(it) || is_commit(it));
+        fetches.then_some(*name)
+    })
 }
 
-fn checks(command: &Command) -> bool {
-    let Some((name, args)) = program(command) else { return false };
+fn checks(words: &[String]) -> bool {
+    let Some((name, args)) = programs::program(words) else { return false };
     let has = |options: [&str; 2]| args.iter().any(|it| options.contains(&it.as_str()));
     let is_sum = ["sha256sum", "sha512sum", "sha384sum", "b2sum", "shasum"].contains(&name);
     is_sum && (has(["-c", "--check"]) || args.iter().any(|it| is_short_check(it)))
@@ -75,16 +103,4 @@ fn checks(command: &Command) -> bool {
 /// `-c` among other short options, as in `-sc`.
 fn is_short_check(arg: &str) -> bool {
     arg.starts_with('-') && !arg.starts_with("--") && arg.contains('c')
-}
-
-/// The name of the program that `command` starts, and its arguments.
-fn program(command: &Command) -> Option<(&str, &[String])> {
-    let is_before = |it: &String| {
-        ["!", "{", "if", "then", "else", "elif", "do", "while", "until", "sudo", "env", "exec"]
-            .contains(&it.as_str())
-            || it.split_once('=').is_some_and(|(name, _)| !name.contains(['/', ':', '-']))
-    };
-    let at = command.words.iter().position(|it| !is_before(it))?;
-    let name = command.words[at].rsplit('/').next()?;
-    Some((name, &command.words[at + 1..]))
 }

@@ -169,7 +169,10 @@ impl Facts {
     }
 
     /// What `check` finds in those that can be read; the rule `dockerfile` tells of others.
-    pub(crate) fn of_dockerfiles(&self, check: fn(&Dockerfile) -> Vec<Finding>) -> Vec<Finding> {
+    pub(crate) fn of_dockerfiles(
+        &self,
+        check: impl Fn(&Dockerfile) -> Vec<Finding>,
+    ) -> Vec<Finding> {
         let parsed = self.dockerfiles().filter_map(|it| parse(&it.path, &it.text).ok());
         parsed.flat_map(|it| check(&it)).collect()
     }

@@ -96,7 +96,7 @@ fn dockerfiles_that_not_every_builder_reads() {
 fn swallowed_in_run() {
     let rule = &super::run_chain::RULE;
     let silent = "FROM a\nRUN set -e; a; b\nRUN a && b || true; c\nRUN if a; then b; else c; fi && d # e; f\n\
-        RUN set -eux && a; b\nRUN for x in a b; do c $x || exit 1; done\nRUN a 2>&1 | b; \n\
+        RUN set -eux && a; b\nRUN for x in a b; do c $x || exit 1; done\nRUN set -o pipefail && a 2>&1 | b; \n\
         RUN case $x in a) b ;; *) c ;; esac\nRUN echo 'a; b & c' && (a && b)\nRUN [\"bash\", \"-ec\", \"a; b\"]\n\
         SHELL [\"/bin/bash\", \"-euo\", \"pipefail\", \"-c\"]\nRUN a; for x in y; do b; done\n";
     check_files(rule, &[("Dockerfile", silent)], expect![[""]]);

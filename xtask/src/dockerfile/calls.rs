@@ -1,13 +1,10 @@
 //! Finds the calls of environment scripts in a RUN: they decide which spec files the step sees.
 
-use std::{
-    borrow::Cow,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use crate::{
     dockerfile::{
-        parse::{Instruction, exec_form},
+        parse::exec_form,
         shell::{self, Command},
     },
     specs,
@@ -139,14 +136,6 @@ fn calls_of_command(words: &[String]) -> Result<Vec<Call>, Unclear> {
     match args.iter().position(|it| is_start(it) || is_assignment(it)) {
         Some(at) => calls_of_command(&args[at..]),
         None => Ok(Vec::new()),
-    }
-}
-
-/// The shell line of a RUN in either form; empty for a program that is no shell.
-pub(crate) fn line_of_run(run: &Instruction) -> Cow<'_, str> {
-    match exec_form(&run.args) {
-        Some(words) => shell_line(&words).unwrap_or_default().to_owned().into(),
-        None => run.args.as_str().into(),
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// The stages that the generator adds.
-const OURS: [&str; 5] = ["specs-0", "specs-1", "specs", "environments", "image-build"];
+pub(crate) const OURS: [&str; 5] = ["specs-0", "specs-1", "specs", "environments", "image-build"];
 
 /// All findings in `files`, which make up one Dockerfile.
 pub(crate) fn refusals(files: &[Dockerfile], stages: &Stages) -> Vec<Finding> {

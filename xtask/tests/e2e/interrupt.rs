@@ -88,7 +88,7 @@ impl<'a> Mission<'a> {
         let kept = text.lines().filter(|it| !it.contains("urandom"));
         let kept: String = kept.map(|it| format!("{it}\n")).collect();
         let now = humantime::format_rfc3339_nanos(SystemTime::now());
-        let step = format!("RUN : {now}; head -c 20M /dev/urandom > /tmp/random\n");
+        let step = format!("RUN : {now} && head -c 20M /dev/urandom > /tmp/random\n");
         self.checkout.write(&file, &(kept + &step));
         assert_eq!(self.checkout.run(&["image-update", &self.name]).status, Some(0));
         self.checkout.commit();

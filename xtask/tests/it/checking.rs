@@ -144,3 +144,22 @@ fn a_base_with_a_key_in_it() {
     checkout.file("common/base/scripts/id", &format!("AGE-SECRET-{}-1{}", "KEY", "Q".repeat(58)));
     checkout.run(&["image-base"]).status(2).says("common/base/scripts/id:1: private-key");
 }
+
+/// What floats is refused where it matters, and said elsewhere.
+#[test]
+fn floating_images_may_float() {
+    let checkout = good();
+    let custom = "missions/hello/Dockerfile.custom";
+    let text = checkout.read(custom);
+    checkout.file(custom, &format!("{text}RUN pip install x\n"));
+    let warning = "warning: missions/hello/Dockerfile.custom:5: unpinned: `pip install`";
+    let refusal = "hello is not built\nmissions/hello/Dockerfile.custom:5: unpinned: `pip install`";
+    for task in ["image-build", "image-all", "explain"] {
+        checkout.run(&[task, "--frozen"]).status(2).says(refusal);
+    }
+    checkout.run(&["image-build", "--floating"]).status(0).says(warning);
+    let reason = "# check: allow unpinned -- the index has one version\n";
+    checkout.file(custom, &format!("{text}{reason}RUN pip install x\n"));
+    let done = checkout.run(&["image-build", "--frozen"]).status(0);
+    assert!(!done.stderr.contains("unpinned"), "{}", done.stderr);
+}

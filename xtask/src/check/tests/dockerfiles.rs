@@ -86,3 +86,176 @@ fn secret_in_layer() {
             fix: give it to one step, by `RUN --mount=type=secret,id=<name>`"#]],
     );
 }
+
+/// The lines of a mission's Dockerfile that `rule` finds something in, and what.
+#[track_caller]
+fn found(rule: &check::Rule, lines: &[&str]) -> Vec<String> {
+    let text = format!("ARG BASE_IMAGE\nFROM ${{BASE_IMAGE}}\n{}\n", lines.join("\n"));
+    let findings = (rule.check)(&super::facts(&[("missions/m/Dockerfile.custom", &text)]));
+    findings.iter().map(|it| format!("{}: {}", it.line.unwrap() - 2, it.what)).collect()
+}
+
+/// Each line has exactly one thing that floats, or none.
+#[track_caller]
+fn check_lines(rule: &check::Rule, lines: &[&str], expected: usize) {
+    for line in lines {
+        assert_eq!(found(rule, &[line]).len(), expected, "{line}: {:?}", found(rule, &[line]));
+    }
+}
+
+const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
+
+#[test]
+fn floating_in_frozen() {
+    let rule = &check::unpinned::RULE;
+    let loud = [
+        "RUN pip install --no-cache-dir packaging",
+        "RUN /opt/conda/envs/dk/bin/python -m pip install \"cachetools<6\"",
+        "RUN python3 -mpip install x",
+        "RUN a && (pip3.13 --quiet install x)",
+        "RUN A=1 sudo -u me env B=2 pip3 install x",
+        "RUN printf 'x' | xargs -n 1 pip install",
+        "RUN timeout 60 nice -n 5 pip install x",
+        "RUN conda run -n dk pip install -r requirements.txt",
+        "RUN bash -lc 'source activate dk && pip install x'",
+        "RUN [\"pip\", \"install\", \"x\"]",
+        "RUN if true; then pip install x; fi",
+        "RUN a \\\n  && \\\n  pip install \\\n  x",
+        "RUN pip install --no-deps x",
+        "RUN pip install --no-deps /opt/src",
+        "RUN pip install git+https://example.org/a/b@main",
+        "RUN uv pip install --system x",
+        "RUN uv tool install ruff",
+        "RUN uvx ruff",
+        "RUN pipx install ruff",
+        "RUN uv sync",
+        "RUN conda install -y numpy=2.3.1",
+        "RUN conda create -n x -c conda-forge python=3.13",
+        "RUN mamba env update -n dk -f dk.yml",
+        "RUN /opt/conda/bin/micromamba --yes install numpy",
+        "RUN conda env create --file dk.yml",
+        "RUN npm install -g yarn@1.22.0",
+        "RUN npm --prefix /opt/x install",
+        "RUN yarn add x",
+        "RUN npx create-thing",
+        "RUN jupyter labextension install x",
+        "RUN Rscript -e \"install.packages('x')\"",
+        "RUN R -q -e 'remotes::install_github(\"a/b\")'",
+        "RUN julia -e 'using Pkg; Pkg.add(\"X\")'",
+        "RUN cargo install ripgrep",
+        "RUN go install example.org/x@latest",
+        "RUN gem install x",
+        "ONBUILD RUN pip install x",
+        "RUN git clone https://example.org/a/b /opt/b",
+        "RUN git -C /opt clone --depth 1 --branch v1 https://example.org/a/b",
+        "RUN git clone https://example.org/a/b && cd b && git checkout v1.0",
+        "RUN git clone a && git checkout 0123456789abcdef0123456789abcdef01234567 && git clone b",
+        "RUN cd /opt/b && git pull",
+        "COPY --from=ghcr.io/astral-sh/uv:latest /uv /usr/local/bin/uv",
+        "RUN --mount=type=bind,from=ghcr.io/astral-sh/uv:0.9,target=/uv cp /uv/uv /usr/local/bin/",
+        "FROM ubuntu:26.04 AS tools",
+        "FROM --platform=linux/amd64 ubuntu AS tools",
+        "FROM ubuntu@sha256:0 AS tools",
+        "FROM ${TOOLS}",
+    ];
+    check_lines(rule, &loud, 1);
+    let clone = |then: &str| format!("RUN git clone https://example.org/a/b /opt/b && {then}");
+    let digest = "0".repeat(64);
+    let silent = [
+        "RUN pip install --require-hashes -r requirements.txt",
+        "RUN pip install --no-index --find-links /wheels x",
+        "RUN pip install --no-deps /opt/x-1.0-py3-none-any.whl",
+        "RUN pip install --no-deps --no-build-isolation /opt/src",
+        &format!("RUN pip install --no-deps git+https://example.org/a/b@{COMMIT}"),
+        "RUN pip --version && pip uninstall -y x && pip check",
+        "RUN uv sync --frozen",
+        "RUN conda create --name x && conda clean --all --yes && conda config --add channels x",
+        "RUN npm ci && npm run build",
+        "RUN yarn install --immutable",
+        "RUN Rscript -e 'renv::restore()'",
+        "RUN julia -e 'using Pkg; Pkg.instantiate()'",
+        "RUN cargo install --locked ripgrep@14.1.1 && cargo build --release",
+        "RUN go install example.org/x@v1.2.3",
+        "RUN apt-get update && apt-get install -y python3-pip git npm conda uvx=1",
+        "RUN echo pip install x && which pip",
+        "RUN /opt/common-scripts/env-update dk dk.pip",
+        &clone(&format!("git -C /opt/b checkout {COMMIT}")),
+        &clone(&format!("cd /opt/b && git reset --hard {COMMIT}")),
+        &format!("ARG REF={COMMIT}\n{}", clone("git -C /opt/b checkout ${REF}")),
+        &format!(
+            "RUN git init b && cd b && git fetch https://example.org {COMMIT} && git checkout FETCH_HEAD"
+        ),
+        &format!("RUN git clone --revision={COMMIT} https://example.org/a/b"),
+        &format!(
+            "FROM ubuntu:26.04@sha256:{digest} AS tools\nFROM tools AS more\nCOPY --from=tools /a /b"
+        ),
+        &format!("ARG TOOLS=ubuntu@sha256:{digest}\nFROM ${{TOOLS}}"),
+        &format!("COPY --from=ghcr.io/astral-sh/uv@sha256:{digest} /uv /uv"),
+        "FROM scratch AS files",
+        "FROM ${BASE_IMAGE} AS more\nCOPY --from=more /a /b",
+        "COPY --from=specs /a /b",
+    ];
+    check_lines(rule, &silent, 0);
+    // A Dockerfile that no image is built from.
+    check_files(rule, &[("docs/Dockerfile", "FROM a\nRUN pip install x\n")], expect![[""]]);
+    check_files(
+        rule,
+        &[("Dockerfile", "ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nRUN a \\\n  && pip install x\n")],
+        expect![[r#"
+            Dockerfile:4: unpinned: `pip install` takes what is newest on the day of the build
+                fix: name it in a list of the environment, which is frozen, or pass `--require-hashes --requirement <file with hashes>`"#]],
+    );
+}
+
+#[test]
+fn downloads_wherever_they_are() {
+    let rule = &check::download_unchecked::RULE;
+    let loud = [
+        "RUN bash -c \"$(curl -fsSL https://127.0.0.2/install.sh)\"",
+        "RUN bash <(curl -fsSL https://b/x)",
+        "RUN eval \"`wget -qO- https://b/x`\"",
+        "RUN [\"sh\", \"-c\", \"wget -O- https://b/x | bash\"]",
+        "RUN timeout 60 curl -O https://b/x",
+        "RUN aws s3 cp s3://b/x /opt/x",
+        "ADD git@example.org:a/b.git /opt/b",
+        "ADD https://example.org/a/b.git#main /opt/b",
+    ];
+    check_lines(rule, &loud, 1);
+    let silent = [
+        "RUN x=\"$(curl -fsSL https://b/x)\" && echo \"0  x\" | sha256sum -c",
+        &format!("ADD https://example.org/a/b.git#{COMMIT} /opt/b"),
+        &format!("RUN hf download a/b --revision {COMMIT}"),
+        "RUN apt-get install -y curl wget",
+    ];
+    check_lines(rule, &silent, 0);
+}
+
+#[test]
+fn command_substitution() {
+    let rule = &check::run_chain::RULE;
+    let loud = [
+        "RUN bash -c \"$(curl -fsSL https://127.0.0.1:1/install.sh)\"",
+        "RUN bash <(curl -fsSL https://b/x)",
+        "RUN export x=$(curl -fsSL https://b/x) && a",
+        "RUN eval \"`wget -qO- https://b/x`\"",
+        "RUN bash -c 'a | b'",
+        "RUN bash -c 'a; b'",
+        "RUN [\"bash\", \"-c\", \"a | b\"]",
+        "SHELL [\"/bin/bash\", \"-c\"]\nRUN curl -fsSL https://b/x | tar -x",
+        "SHELL [\"/bin/bash\", \"-c\"]\nRUN a && x=\"$(b | c)\"",
+        "FROM debian AS b\nRUN a | b",
+        "FROM debian AS b\nSHELL [\"/bin/bash\", \"-c\"]\nFROM b\nRUN a | b",
+    ];
+    check_lines(rule, &loud, 1);
+    let silent = [
+        "RUN a | b",
+        "RUN x=\"$(curl -fsSL https://b/x)\" && a",
+        "RUN make -j$(nproc) && apt-get install linux-headers-$(uname -r)",
+        "RUN awk '{ print $(NF); x }' a",
+        "RUN bash -o pipefail -c 'a | b'",
+        "RUN bash -c 'set -o pipefail && a | b'",
+        "FROM debian AS b\nSHELL [\"/bin/bash\", \"-o\", \"pipefail\", \"-c\"]\nFROM b\nRUN a | b",
+        "FROM debian AS b\nRUN echo '0  x' | sha256sum -c && if a | grep -q b; then c; fi && a | b || true",
+    ];
+    check_lines(rule, &silent, 0);
+}

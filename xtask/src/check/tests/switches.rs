@@ -16,11 +16,11 @@ fn check_all(facts: &Facts, expect: Expect) {
 #[test]
 fn a_rule_is_switched_off_for_a_reason() {
     let allowed = format!("# check: allow run-chain -- b may fail\n{CHAIN}");
-    check_all(&facts(&[("Dockerfile", &allowed)]), expect![[""]]);
+    check_all(&facts(&[("x/Dockerfile", &allowed)]), expect![[""]]);
     check_all(
-        &facts(&[("Dockerfile", &allowed), ("x/Dockerfile", CHAIN)]),
+        &facts(&[("x/Dockerfile", &allowed), ("y/Dockerfile", CHAIN)]),
         expect![[r#"
-        x/Dockerfile:2: run-chain: `;` hides a failure of `b`
+        y/Dockerfile:2: run-chain: `;` hides a failure of `b`
             fix: join with `&&`, or begin with `set -e;`"#]],
     );
     let notebook = r#"{"cells": [{"cell_type": "code", "id": "a", "metadata": {}, "source": "",
@@ -65,9 +65,9 @@ fn switches_have_a_reason_a_rule_and_a_use() {
                 fix: write a name of `cargo xtask check --help`"#]],
     );
     check_all(
-        &facts(&[("Dockerfile", "# check: allow run-chain -- why\nFROM a\n")]),
+        &facts(&[("x/Dockerfile", "# check: allow run-chain -- why\nFROM a\n")]),
         expect![[r#"
-            Dockerfile:1: switch: nothing here is against `run-chain`
+            x/Dockerfile:1: switch: nothing here is against `run-chain`
                 fix: take the switch out"#]],
     );
 }
