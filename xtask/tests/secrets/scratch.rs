@@ -9,7 +9,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use crate::run::{Done, Running};
+use super::run::{Done, Running};
 
 /// What no disk and no message may show: it is a value of `sandbox.yaml`.
 pub(crate) const CANARY: &str = "canary-5be1f0c9d7";

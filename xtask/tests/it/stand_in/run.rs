@@ -210,6 +210,7 @@ fn tests(store: &Store, id: &str, tests: &[Test]) -> Result<u8> {
     store.change(|state| {
         if let Some(container) = state.containers.iter_mut().find(|it| it.id == id) {
             container.results = Some(results);
+            state.tested.push(container.image.clone());
         }
         Ok(())
     })?;
