@@ -17,7 +17,7 @@ use crate::{
     failure, files,
     image::{self, Make, Parent, Pulled, Reason, Recipe},
     made::Made,
-    process::{self, cmd},
+    process::{self, Patience, cmd},
     redact::redact,
     terminal,
 };
@@ -208,7 +208,7 @@ impl<'a> Builds<'a> {
     /// Pipes the root file system into `docker import`.
     fn import(&self, step: &Step<'_>, log: &mut Log) -> anyhow::Result<String> {
         let root = &self.engine.repo.root;
-        let mut from = cmd!(root, "common/base/rootfs");
+        let mut from = cmd!(root, "common/base/rootfs").patience(Patience::Work);
         if let Some(mirror) = &step.config.indexes.debian {
             let security = format!("{}-security", mirror.trim_end_matches('/'));
             from = from.args(["--mirror", mirror, "--security-mirror", &security]);

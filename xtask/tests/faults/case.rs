@@ -61,6 +61,14 @@ pub(crate) struct Case<'a> {
     recording: &'a Recording<'a>,
 }
 
+/// What came of a case.
+pub(crate) struct Verdict<'a> {
+    pub(crate) case: &'a Case<'a>,
+    pub(crate) violations: Vec<Violation>,
+    /// The end of what the tool said.
+    pub(crate) said: String,
+}
+
 /// What a run did.
 #[derive(Debug)]
 pub(crate) struct Ran {
@@ -81,6 +89,14 @@ impl fmt::Display for Case<'_> {
         let Call { program, line, nth } = self.call;
         let line: String = line.chars().take(200).collect();
         write!(f, "{}: {:?}: {program} {line} ({nth})", self.task.name, self.fault)
+    }
+}
+
+impl fmt::Display for Verdict<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.case)?;
+        self.violations.iter().try_for_each(|it| write!(f, "\n    {it}"))?;
+        write!(f, "\n    {}", self.said)
     }
 }
 
@@ -109,30 +125,46 @@ impl<'a> Recording<'a> {
 
 impl<'a> Case<'a> {
     pub(crate) fn of(recording: &'a Recording<'a>) -> Vec<Case<'a>> {
-        let of_call = |(call, stdout): &'a (Call, Vec<u8>)| {
+        let is_attended =
+            |it: &Call| recording.task.attended.is_some_and(|start| it.line.starts_with(start));
+        let of_call = move |(call, stdout): &'a (Call, Vec<u8>)| {
             let asked = std::env::var("FAULTS_OF").unwrap_or_default();
-            let faults = FAULTS.into_iter().filter(move |it| asked.is_empty() || asked.split(',').any(|a| format!("{it:?}") == a));
+            let is_asked = move |it: &Fault| {
+                asked.is_empty() || asked.split(',').any(|name| name == format!("{it:?}"))
+            };
+            let hangs = |it: &Fault| {
+                matches!(it, Fault::Hangs | Fault::HangsAfterwards | Fault::Interrupted)
+            };
+            let faults = FAULTS.into_iter().filter(is_asked);
+            let faults = faults.filter(move |it| !(is_attended(call) && hangs(it)));
             faults.map(move |fault| Case { task: recording.task, call, fault, stdout, recording })
         };
         recording.calls.iter().flat_map(of_call).collect()
     }
 
-    pub(crate) fn judge(&self) -> Vec<Violation> {
+    pub(crate) fn judge(&self) -> Verdict<'_> {
         let world = self.recording.world.copy();
         let from = self.recording.dir.as_bytes();
         let replay = replaced(self.stdout, from, world.dir().display().to_string().as_bytes());
         fs::write(faults(&*world).join("replay"), replay).unwrap();
         let ran = run(&*world, self.task, &Plan::Fault(self.call.clone(), self.fault));
         let Recording { before, after, stdout, .. } = self.recording;
-        judge::violations(&Seen {
+        let seen = Seen {
             task: self.task,
             fault: self.fault,
             before,
             recorded: (after, stdout),
             after: world.look(),
             ran,
-        })
+        };
+        let said = format!("status {:?}: {}", seen.ran.status, last_lines(&seen.ran.stderr));
+        Verdict { case: self, violations: judge::violations(&seen), said }
     }
+}
+
+fn last_lines(text: &str) -> String {
+    let lines: Vec<&str> = text.trim_end().lines().collect();
+    lines[lines.len().saturating_sub(5)..].join("\n        ")
 }
 
 fn calls(world: &dyn World) -> Vec<Recorded> {
@@ -163,9 +195,8 @@ fn run(world: &dyn World, task: &Task, plan: &Plan) -> Ran {
     let mut command = world.command(task.args);
     command.stdin(stdin).stdout(stdout).env("XTASK_PAUSE", "0");
     let interrupts = matches!(plan, Plan::Fault(_, Fault::Interrupted));
-    if !interrupts {
-        command.env("XTASK_GIVE_UP", dir.join("hung"));
-    }
+    // One that hangs is given up at once, or after the interruption.
+    command.env("XTASK_GIVE_UP", dir.join(if interrupts { "interrupted" } else { "hung" }));
     let said = Said::default();
     let terminal = interrupts.then(|| openpty(None, None).unwrap());
     match &terminal {
@@ -185,7 +216,8 @@ fn run(world: &dyn World, task: &Task, plan: &Plan) -> Ran {
     }
     let status = child.wait().unwrap().code();
     let alive = alive(world);
-    let read = |name: &str| String::from_utf8_lossy(&fs::read(dir.join(name)).unwrap()).into_owned();
+    let read =
+        |name: &str| String::from_utf8_lossy(&fs::read(dir.join(name)).unwrap()).into_owned();
     Ran {
         came: dir.join("came").exists() || matches!(plan, Plan::Record),
         ended,
@@ -207,6 +239,8 @@ fn interrupt(child: &mut Child, dir: &Path, said: &Said) -> bool {
     wait(child, &tells);
     let res = said.len() > heard;
     let _ = kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGINT);
+    let _ = fs::copy(dir.join("hung"), dir.join("interrupted.new"));
+    let _ = fs::rename(dir.join("interrupted.new"), dir.join("interrupted"));
     res
 }
 

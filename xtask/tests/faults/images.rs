@@ -1,6 +1,10 @@
 //! The world of the tasks about images: the stand-in for docker, and a checkout.
 
-use std::{fs, path::Path, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use serde_json::Value;
 
@@ -34,14 +38,14 @@ pub(crate) fn checkout() -> Checkout {
 }
 
 impl World for Checkout {
-    fn dir(&self) -> &Path {
-        Checkout::dir(self)
+    fn dir(&self) -> PathBuf {
+        Checkout::dir(self).to_owned()
     }
 
     fn command(&self, args: &[&str]) -> Command {
         let args: Vec<String> = args.iter().map(|it| self.with_digest(it)).collect();
         let mut res = Checkout::command(self, &args.iter().map(String::as_str).collect::<Vec<_>>());
-        res.env("TMPDIR", self.dir().join("tmp"));
+        res.env("TMPDIR", Checkout::dir(self).join("tmp"));
         res
     }
 
@@ -50,12 +54,13 @@ impl World for Checkout {
     }
 
     fn look(&self) -> Snapshot {
-        let mut res = Snapshot { files: files(&self.root(), &["target", ".git"]), ..Snapshot::default() };
+        let mut res =
+            Snapshot { files: files(&self.root(), &["target", ".git"]), ..Snapshot::default() };
         for (name, bytes) in &res.files {
             let text = String::from_utf8_lossy(bytes).into_owned();
             res.outcome.insert(format!("file {}", name.display()), text);
         }
-        if self.dir().join("state/state.json").exists() {
+        if Checkout::dir(self).join("state/state.json").exists() {
             engine(&self.knows(), &mut res);
         }
         self.receipts(&mut res);
@@ -99,7 +104,7 @@ impl Look for Checkout {
     }
 
     fn leftovers(&self, res: &mut Snapshot) {
-        let names = |dir: &str| files(&self.dir().join(dir), &[]).into_keys();
+        let names = |dir: &str| files(&Checkout::dir(self).join(dir), &[]).into_keys();
         res.leftovers.extend(names("tmp").map(|it| format!("temporary {}", it.display())));
         for name in names("root/target/xtask") {
             let text = name.display().to_string();
@@ -142,9 +147,9 @@ fn engine(state: &Value, res: &mut Snapshot) {
     let registry = state["registry"].as_object().unwrap();
     for (reference, manifest) in registry {
         let name = without_port(reference);
-        let certifies = manifest["receipt"].as_str().map(|it| {
-            serde_json::from_str(it).is_ok_and(|it: Value| certifies(&it))
-        });
+        let certifies = manifest["receipt"]
+            .as_str()
+            .map(|it| serde_json::from_str(it).is_ok_and(|it: Value| certifies(&it)));
         let text = format!("{} {} {certifies:?}", manifest["digest"], manifest["config"]);
         res.outcome.insert(format!("registry {name}"), text);
         if reference.contains(HUMAN) {
@@ -173,8 +178,9 @@ fn wrong_with(
     let repository = tag.rsplit_once(':').unwrap().0;
     let of_repository = |it: &&String| it.rsplit_once(':').unwrap().0 == repository;
     let digest = manifest["digest"].as_str().unwrap();
-    let is_immutable =
-        |it: &&String| !it.contains(HUMAN) && !it.ends_with(".receipt") && registry[*it]["digest"] == digest;
+    let is_immutable = |it: &&String| {
+        !it.contains(HUMAN) && !it.ends_with(".receipt") && registry[*it]["digest"] == digest
+    };
     if !registry.keys().filter(of_repository).any(|it| is_immutable(&it)) {
         return Some("without an immutable tag".to_owned());
     }
@@ -192,6 +198,7 @@ fn without_port(reference: &str) -> String {
 
 /// Named in what a run said.
 pub(crate) fn is_named(leftover: &str, said: &str) -> bool {
-    let (_, name) = leftover.split_once(' ').unwrap();
-    said.contains(name)
+    let (kind, name) = leftover.split_once(' ').unwrap();
+    // A value on a disk is no better for that.
+    kind != "plaintext" && said.contains(name)
 }

@@ -12,8 +12,11 @@ mod plan;
 #[path = "../it/run.rs"]
 #[allow(dead_code, reason = "shared with the target `it`")]
 mod run;
+#[allow(dead_code, reason = "shared with the target `secrets`")]
+mod real;
 mod world;
 mod images;
+mod secrets;
 mod case;
 mod judge;
 mod tasks;
@@ -28,17 +31,10 @@ use std::{
     thread,
 };
 
-use case::{Case, FAULTS, Recording};
-use judge::Violation;
+use case::{Case, FAULTS, Recording, Verdict};
 use known::KNOWN;
 use plan::Fault;
 use tasks::Task;
-
-/// What came of a case.
-struct Verdict<'a> {
-    case: &'a Case<'a>,
-    violations: Vec<Violation>,
-}
 
 #[test]
 fn every_call_of_every_task_may_go_wrong() {
@@ -46,12 +42,12 @@ fn every_call_of_every_task_may_go_wrong() {
     let tasks: Vec<Task> = tasks::all().into_iter().filter(|it| it.name.contains(&only)).collect();
     let recordings = in_parallel(&tasks, Recording::of);
     let cases: Vec<Case<'_>> = recordings.iter().flat_map(Case::of).collect();
-    let verdicts = in_parallel(&cases, |case| Verdict { case, violations: case.judge() });
+    let verdicts = in_parallel(&cases, Case::judge);
     summary(&verdicts);
     let failed = verdicts.iter().filter(|it| !it.violations.is_empty());
     let unknown: Vec<String> = failed
         .filter(|it| !KNOWN.iter().any(|known| known.is_of(it.case)))
-        .map(|it| format!("{}\n    {}", it.case, join(&it.violations, "\n    ")))
+        .map(ToString::to_string)
         .collect();
     assert!(unknown.is_empty(), "{} cases fail\n{}", unknown.len(), unknown.join("\n"));
     let passes = |known: &&known::Known| {
@@ -78,17 +74,13 @@ fn summary(verdicts: &[Verdict<'_>]) {
         println!("{task:26}{}", cells.concat());
     }
     let all = || verdicts.iter().flat_map(|it| &it.violations);
-    let kinds = judge::KINDS.map(|kind| {
-        format!("{} {kind}", all().filter(|it| it.kind == kind).count())
-    });
+    let kinds =
+        judge::KINDS.map(|kind| format!("{} {kind}", all().filter(|it| it.kind == kind).count()));
     println!("{} cases: {}", verdicts.len(), kinds.join(", "));
 }
 
 /// Four at a time: most of each is waiting for processes.
-fn in_parallel<'a, T: Sync, R: Send>(
-    items: &'a [T],
-    work: impl Fn(&'a T) -> R + Sync,
-) -> Vec<R> {
+fn in_parallel<'a, T: Sync, R: Send>(items: &'a [T], work: impl Fn(&'a T) -> R + Sync) -> Vec<R> {
     let next = AtomicUsize::new(0);
     let done = Mutex::new(Vec::new());
     thread::scope(|scope| {
@@ -106,8 +98,4 @@ fn in_parallel<'a, T: Sync, R: Send>(
     let mut done = done.into_inner().unwrap();
     done.sort_by_key(|(idx, _)| *idx);
     done.into_iter().map(|(_, res)| res).collect()
-}
-
-fn join(items: &[Violation], with: &str) -> String {
-    items.iter().map(ToString::to_string).collect::<Vec<_>>().join(with)
 }

@@ -1,6 +1,6 @@
 //! The tasks, each with what it needs to have something to do.
 
-use crate::{checkout::Checkout, images, world::World};
+use crate::{checkout::Checkout, images, secrets, world::World};
 
 /// A task with its arguments.
 pub(crate) struct Task {
@@ -12,6 +12,8 @@ pub(crate) struct Task {
     pub(crate) stdin: &'static str,
     /// Of a run without a fault.
     pub(crate) status: i32,
+    /// The beginning of the call that is a person's own, who waits for it and sees what it says.
+    pub(crate) attended: Option<&'static str>,
 }
 
 const fn task(
@@ -19,7 +21,7 @@ const fn task(
     prepare: fn() -> Box<dyn World>,
     args: &'static [&'static str],
 ) -> Task {
-    Task { name, prepare, args, stdin: "", status: 0 }
+    Task { name, prepare, args, stdin: "", status: 0, attended: None }
 }
 
 pub(crate) fn all() -> Vec<Task> {
@@ -38,19 +40,39 @@ pub(crate) fn all() -> Vec<Task> {
         // The stand-in's image from a frozen spec gives another one.
         Task { status: 1, ..task("freeze --verify", empty, &["freeze", "--verify"]) },
         task("explain", built, &["explain"]),
-        task("image-exec", built, &["image-exec", "echo", "word"]),
-        task("image-sh", built, &["image-sh"]),
+        Task {
+            attended: Some("run "),
+            ..task("image-exec", built, &["image-exec", "echo", "word"])
+        },
+        Task { attended: Some("run "), ..task("image-sh", built, &["image-sh"]) },
         task("check", in_git, &["check"]),
         task("check --fix", in_git, &["check", "--fix"]),
         task("doctor", built, &["doctor", "--offline"]),
         task("quickstart", empty, &["quickstart"]),
         task("diff", frozen_in_git, &["diff", "hello"]),
-        task("diff --image", built_floating, &["--set", "USE_FROZEN=0", "diff", "hello", "--image"]),
+        task(
+            "diff --image",
+            built_floating,
+            &["--set", "USE_FROZEN=0", "diff", "hello", "--image"],
+        ),
         task("when", frozen_in_git, &["when", "numpy"]),
         task("image-update", empty, &["image-update"]),
         task("mission-new", empty, &["mission-new", "euclid"]),
         task("config", empty, &["config"]),
         task("list", empty, &["list"]),
+        task("secrets-clone", not_cloned, &["secrets-clone"]),
+        task("secrets-init", cloned, &["--set", "ENVIRONMENT=prod", "secrets-init"]),
+        task("secrets-edit", cloned, &["secrets-edit"]),
+        task("secrets-cat", cloned, &["secrets-cat", "hub.secret"]),
+        Task { stdin: "another", ..task("secrets-set", cloned, &["secrets-set", "hub.secret"]) },
+        Task {
+            stdin: "[\"ann\", \"bob\"]",
+            ..task("secrets-set list", cloned, &["secrets-set", "--as-json", "hub.admins"])
+        },
+        task("secrets-diff", ahead, &["secrets-diff"]),
+        task("secrets-status", ahead, &["secrets-status"]),
+        task("secrets-push", ahead, &["secrets-push"]),
+        task("secrets-push role", ahead_with_role, &["secrets-push"]),
         task("why", frozen_in_git, &["why", "numpy"]),
     ]
 }
@@ -105,4 +127,27 @@ fn frozen_in_git() -> Box<dyn World> {
     checkout.git();
     checkout.commit();
     Box::new(checkout)
+}
+
+fn cloned() -> Box<dyn World> {
+    Box::new(secrets::scratch())
+}
+
+fn not_cloned() -> Box<dyn World> {
+    let scratch = secrets::scratch();
+    scratch.bash("rm -rf secrets");
+    Box::new(scratch)
+}
+
+fn ahead() -> Box<dyn World> {
+    let scratch = secrets::scratch();
+    scratch.run_with(&["secrets-set", "hub.secret"], "another").status(0);
+    Box::new(scratch)
+}
+
+fn ahead_with_role() -> Box<dyn World> {
+    let mut scratch = secrets::scratch();
+    scratch.run_with(&["secrets-set", "hub.secret"], "another").status(0);
+    scratch.set("SECRETS_ROLE_ARN", "arn:aws:iam::123456789012:role/secrets");
+    Box::new(scratch)
 }

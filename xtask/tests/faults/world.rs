@@ -12,7 +12,7 @@ use crate::plan::FOLDER;
 
 /// A scratch folder with a checkout in it.
 pub(crate) trait World: Send + Sync {
-    fn dir(&self) -> &Path;
+    fn dir(&self) -> PathBuf;
 
     /// The tool in it.
     fn command(&self, args: &[&str]) -> Command;

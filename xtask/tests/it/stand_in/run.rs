@@ -291,7 +291,8 @@ fn has_label(labels: &[String], filter: &str) -> bool {
 
 pub(crate) fn remove(store: &Store, id: &str) -> Result {
     store.change(|state| {
-        state.containers.retain(|it| it.id != id);
+        // As docker does, by the beginning of an id.
+        state.containers.retain(|it| !it.id.starts_with(id));
         Ok(())
     })
 }
