@@ -198,11 +198,14 @@ impl<'a> Builds<'a> {
         if self.engine.dry_run {
             return Ok(unknown_image());
         }
+        let image = self.engine.docker.image(&tag)?;
+        let image = image.with_context(|| format!("{tag} was built, but is not there"))?;
+        let has = |name: &String| image.repo_tags.as_ref().is_some_and(|it| it.contains(name));
+        if image.id != id || !has(&tag) || !has(&latest) {
+            bail!("{tag} and {latest} were given to {id}, but it does not have them");
+        }
         Made::new(recipe, started.elapsed()).write(&self.engine.repo, recipe)?;
-        self.engine
-            .docker
-            .image(&tag)?
-            .with_context(|| format!("{tag} was built, but is not there"))
+        Ok(image)
     }
 
     /// Pipes the root file system into `docker import`.

@@ -9,7 +9,7 @@ use std::{
 use serde_json::Value;
 
 use crate::{
-    checkout::Checkout,
+    checkout::{Checkout, ROOTFS},
     world::{Snapshot, World, files, wrap},
 };
 
@@ -20,13 +20,13 @@ const HUMAN: &str = ":latest-";
 pub(crate) fn checkout() -> Checkout {
     let mut res = Checkout::new();
     res.script("common/base/rootfs", "#!/bin/bash\nset -euo pipefail\nexec rootfs \"$@\"\n");
+    res.script("../home/rootfs", ROOTFS);
     res.script("../tools/mmdebstrap", "#!/bin/bash\n");
     res.docker("wrapped", "buildx");
     let tool = |name| (name, fs::read_link(res.dir().join("tools").join(name)).unwrap());
     let programs = [
         ("docker", env!("CARGO_BIN_EXE_stand-in").into()),
-        // Any bytes are a root file system.
-        ("rootfs", "/bin/echo".into()),
+        ("rootfs", res.dir().join("home/rootfs")),
         tool("git"),
         tool("python3"),
         tool("tar"),
@@ -150,7 +150,11 @@ fn engine(state: &Value, res: &mut Snapshot) {
         let certifies = manifest["receipt"]
             .as_str()
             .map(|it| serde_json::from_str(it).is_ok_and(|it: Value| certifies(&it)));
-        let text = format!("{} {} {certifies:?}", manifest["digest"], manifest["config"]);
+        // A receipt tells of times.
+        let text = match certifies {
+            Some(certifies) => format!("certifies: {certifies}"),
+            None => format!("{} {}", manifest["digest"], manifest["config"]),
+        };
         res.outcome.insert(format!("registry {name}"), text);
         if reference.contains(HUMAN) {
             let wrong = wrong_with(registry, reference, manifest);

@@ -42,7 +42,13 @@ fn every_call_of_every_task_may_go_wrong() {
     let tasks: Vec<Task> = tasks::all().into_iter().filter(|it| it.name.contains(&only)).collect();
     let recordings = in_parallel(&tasks, Recording::of);
     let cases: Vec<Case<'_>> = recordings.iter().flat_map(Case::of).collect();
-    let verdicts = in_parallel(&cases, Case::judge);
+    let verdicts = in_parallel(&cases, |case| {
+        let verdict = case.judge();
+        if !verdict.violations.is_empty() {
+            println!("{verdict}");
+        }
+        verdict
+    });
     summary(&verdicts);
     let failed = verdicts.iter().filter(|it| !it.violations.is_empty());
     let unknown: Vec<String> = failed

@@ -198,6 +198,7 @@ impl Checkout {
     }
 
     /// Commits all files.
+    #[allow(dead_code, reason = "for the target `faults`")]
     pub(crate) fn commit(&self) {
         git(&self.root(), &["add", "--all"]);
         git(&self.root(), &["commit", "--quiet", "--message", "all"]);

@@ -72,6 +72,7 @@ impl Scratch {
         res
     }
 
+    #[allow(dead_code, reason = "for the target `faults`")]
     /// Another one with the same files; what names the old place names the new one.
     pub(crate) fn copy(&self) -> Scratch {
         let dir = tempfile::Builder::new().prefix("xtask-test-").tempdir().unwrap();

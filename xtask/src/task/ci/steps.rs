@@ -79,9 +79,7 @@ impl Step {
             Step::Linters => linters(desk, engine)?,
             Step::Secrets => with_sops(desk, engine, &["--test", "secrets"])?,
             // With the number of cases by task and fault in the log.
-            Step::Faults => {
-                with_sops(desk, engine, &["--test", "faults", "--", "--nocapture"])?
-            }
+            Step::Faults => with_sops(desk, engine, &["--test", "faults", "--", "--nocapture"])?,
             Step::Quickstart => vec![cmd!(root, "{exe} quickstart")],
             Step::BaseTests => vec![
                 cmd!(root, "python3 -m unittest discover --start-directory common/base/tests")
