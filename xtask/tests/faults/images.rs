@@ -170,7 +170,8 @@ fn engine(state: &Value, res: &mut Snapshot) {
         }
     }
     let volumes = state["volumes"].as_array().unwrap();
-    res.leftovers.extend(volumes.iter().map(|it| format!("volume {}", it.as_str().unwrap())));
+    res.leftovers
+        .extend(volumes.iter().map(|it| format!("volume {}", it["name"].as_str().unwrap())));
 }
 
 /// A human tag is moved to an image with an immutable tag and, if it is a mission's, a receipt.
