@@ -23,6 +23,7 @@ pub(crate) mod decrypted_copy;
 pub(crate) mod flag_first;
 pub(crate) mod download_unchecked;
 pub(crate) mod unpinned;
+pub(crate) mod home_files;
 pub(crate) mod secret_in_layer;
 pub(crate) mod notebook;
 pub(crate) mod notebook_valid;
@@ -88,6 +89,7 @@ pub(crate) const RULES: &[Rule] = &[
     flag_first::RULE,
     download_unchecked::RULE,
     unpinned::RULE,
+    home_files::RULE,
     secret_in_layer::RULE,
     notebook_valid::RULE,
     notebook_outputs::RULE,

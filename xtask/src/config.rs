@@ -1,5 +1,7 @@
 //! The settings of one mission, checked once and then trusted everywhere.
 
+mod reference;
+
 use std::{fmt, path::PathBuf, str::FromStr};
 
 use anyhow::{Context as _, anyhow, bail};
@@ -207,7 +209,10 @@ impl FromStr for Registry {
             it if it.contains("://") => {
                 bail!("write the host without a scheme, as in docker.io/org")
             }
-            it => Ok(Registry::Remote(it.to_owned())),
+            it => {
+                reference::check_registry(it)?;
+                Ok(Registry::Remote(it.to_owned()))
+            }
         }
     }
 }
@@ -284,28 +289,15 @@ fn role(text: &str) -> anyhow::Result<String> {
     required(text)
 }
 
-/// A tag as docker takes it: <https://docs.docker.com/reference/cli/docker/image/tag/>.
 fn tag(text: &str) -> anyhow::Result<String> {
-    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let valid = text.starts_with(word)
-        && text.len() <= 128
-        && text.chars().all(|c| word(c) || c == '.' || c == '-');
-    if !valid {
-        bail!("a tag is up to 128 letters, digits, `_`, `.` and `-`");
-    }
+    reference::check_tag(text)?;
     Ok(text.to_owned())
 }
 
-/// An image reference; its digest, if it has one, is whole.
 fn image(text: &str) -> anyhow::Result<String> {
-    let is_digest = |it: &str| {
-        let hex = it.strip_prefix("sha256:").unwrap_or_default();
-        hex.len() == 64 && hex.bytes().all(|it| it.is_ascii_hexdigit())
-    };
-    if text.split_once('@').is_some_and(|(_, it)| !is_digest(it)) {
-        bail!("expected a digest after `@`, as in debian:trixie-slim@sha256:<64 hex digits>");
-    }
-    required(text)
+    let text = required(text)?;
+    reference::check(&text)?;
+    Ok(text)
 }
 
 #[cfg(test)]

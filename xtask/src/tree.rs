@@ -183,6 +183,11 @@ pub(crate) fn bad_name(path: &Path) -> Option<Finding> {
         Some(c) if !c.is_ascii() => "the name is not all ASCII".to_owned(),
         Some(' ') => "the name has a space".to_owned(),
         Some(c) => format!("the name has `{c}`, to which shells and COPY give a meaning"),
+        None if name.contains(',') && specs::kind(path).is_some() => {
+            let what = "the name has `,`, which separates the names of lists in frozen specs";
+            let fix = "rename it; letters, digits, `.`, `_`, `-`, `+`, `@` and `=` are fine";
+            return Some(finding(path, None, NAME, what.to_owned(), fix));
+        }
         None if name.starts_with('-') => {
             "the name begins with `-`, as options of programs do".to_owned()
         }

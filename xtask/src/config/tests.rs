@@ -63,6 +63,18 @@ fn wrong_values() {
         ],
     );
     check(
+        &["REGISTRY=ghcr.io/MyOrg"],
+        expect![
+            "REGISTRY=ghcr.io/MyOrg (--set): `MyOrg` is not a valid part of an image's name; expected lower-case letters and digits, with `.`, `_` or `-` between them"
+        ],
+    );
+    check(
+        &["BASE_IMAGE=quay.io/Jupyter/base-notebook:1"],
+        expect![
+            "BASE_IMAGE=quay.io/Jupyter/base-notebook:1 (--set): `Jupyter` is not a valid part of an image's name; expected lower-case letters and digits, with `.`, `_` or `-` between them"
+        ],
+    );
+    check(
         &["REGISTERY=x"],
         expect!["--set REGISTERY: there is no such setting; did you mean `REGISTRY`?"],
     );

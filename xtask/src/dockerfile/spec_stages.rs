@@ -274,6 +274,7 @@ pub(crate) fn bad_names(sources: &Sources) -> Vec<Finding> {
     let special = |it: &&Path| {
         let name = it.file_name().unwrap_or_default().to_string_lossy();
         name.contains(|c: char| c.is_control() || "*?[]\\$'\"`\u{fffd}".contains(c))
+            || name.contains(',') && specs::kind(it).is_some()
     };
     let mut res = BTreeSet::new();
     for file in sources.files.keys() {

@@ -259,3 +259,45 @@ fn command_substitution() {
     ];
     check_lines(rule, &silent, 0);
 }
+
+#[test]
+fn files_below_the_home() {
+    let rule = &check::home_files::RULE;
+    let loud = [
+        "COPY guide.ipynb /home/jovyan/",
+        "COPY --chown=1000:100 a /home/${NB_USER}/work/",
+        "COPY a .",
+        "ADD [\"a\", \"/home/jovyan/b\"]",
+        "WORKDIR /home/jovyan/work",
+        "WORKDIR /opt\nWORKDIR /home/jovyan\nCOPY a b",
+        "RUN mkdir -p ~/data",
+        "RUN mkdir data",
+        "RUN sudo mkdir $HOME/.cache/x",
+        "RUN cd /home/jovyan && git clone https://example.org/a/b.git",
+        "RUN bash -c 'echo x >> ~/.bashrc'",
+        "RUN echo x >/home/jovyan/.config",
+        "RUN tar -xf /tmp/a.tgz -C /home/jovyan/x",
+        "RUN curl -o ~/x https://example.org/x",
+        "RUN ln -s /opt/data data",
+        "RUN cp -r /opt/a ~/a",
+        "RUN python -m ipykernel install --user",
+        "RUN git config --global user.name x",
+        "RUN rm -rf ~/a && mkdir ~/a",
+        "FROM ${BASE_IMAGE} AS one\nRUN touch ~/a\nFROM one",
+    ];
+    check_lines(rule, &loud, 1);
+    let silent = [
+        "COPY a /opt/a",
+        "WORKDIR /opt/a\nCOPY a .\nRUN mkdir b && touch c",
+        "WORKDIR /home/jovyan",
+        "RUN cd /opt && mkdir b && git clone https://example.org/a/b",
+        "RUN mkdir ~/a && b && rm -rf ~/a",
+        "RUN mkdir ~/a\nRUN rm -rf /home/jovyan/*",
+        "RUN mv ~/a /opt/a && chown -R jovyan ~ && fix-permissions /home/jovyan",
+        "RUN cat ~/.bashrc > /dev/null 2>&1",
+        "RUN touch /home/jovyan-2",
+        "RUN conda config --system --add channels x",
+        "FROM ${BASE_IMAGE} AS one\nRUN touch ~/a\nFROM ${BASE_IMAGE}\nCOPY --from=one /home/jovyan/a /opt/",
+    ];
+    check_lines(rule, &silent, 0);
+}

@@ -1,0 +1,115 @@
+//! Which paths the commands of a RUN write and remove, as far as their words tell.
+
+use std::path::{Component, Path, PathBuf};
+
+use super::{Effect, HOME};
+use crate::dockerfile::{parse::Instruction, programs};
+
+/// Returns the path that `word` is in `folder`, with the home for what a shell takes for it.
+pub(super) fn resolve(folder: &Path, word: &str) -> PathBuf {
+    let word = word.replace("${", "$").replace('}', "");
+    let word = word.replace("$NB_USER", "jovyan");
+    let rest = word.strip_prefix('~').or_else(|| word.strip_prefix("$HOME"));
+    let path = match rest.filter(|it| it.is_empty() || it.starts_with('/')) {
+        Some(rest) => PathBuf::from(format!("{HOME}{rest}")),
+        None => folder.join(word),
+    };
+    let mut res = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => (),
+            Component::ParentDir => drop(res.pop()),
+            it => res.push(it),
+        }
+    }
+    res
+}
+
+/// Returns what a RUN that starts in `folder` does.
+pub(super) fn of_run(run: &Instruction, folder: &Path) -> Vec<Effect> {
+    let mut folder = folder.to_owned();
+    let mut res = Vec::new();
+    for command in programs::commands(run) {
+        let Some((program, args)) = programs::program(&command.words) else { continue };
+        if let ("cd" | "pushd", Some(to)) = (program, args.first()) {
+            folder = resolve(&folder, to);
+        }
+        let paths = written(program, args).into_iter().chain(redirected(&command.words));
+        res.extend(paths.map(|it| Effect::Writes(resolve(&folder, &it))));
+        if program == "rm" || program == "rmdir" {
+            res.extend(
+                plain(args).map(|it| Effect::Removes(resolve(&folder, it.trim_end_matches("/*")))),
+            );
+        }
+    }
+    res
+}
+
+/// The files and folders that a program writes.
+fn written(program: &str, args: &[String]) -> Vec<String> {
+    let has = |options: &[&str]| args.iter().any(|it| options.contains(&it.as_str()));
+    let some = |path: &str| vec![path.to_owned()];
+    match program {
+        "mkdir" | "touch" | "tee" => plain(args).cloned().collect(),
+        "install" if has(&["-d", "--directory"]) => plain(args).cloned().collect(),
+        "cp" | "mv" | "ln" | "install" | "rsync" => last(args),
+        "sed" if args.iter().any(|it| it.starts_with("-i")) => last(args),
+        "git" if has(&["clone"]) => {
+            let url_and_folder: Vec<&String> =
+                plain(args).skip_while(|it| *it != "clone").collect();
+            match url_and_folder.as_slice() {
+                [_, _, folder, ..] => some(folder),
+                [_, url] => {
+                    let name = url.trim_end_matches('/').rsplit(['/', ':']).next();
+                    some(name.unwrap_or(url).trim_end_matches(".git"))
+                }
+                _ => Vec::new(),
+            }
+        }
+        "git" if has(&["config"]) && has(&["--global"]) => some("~/.gitconfig"),
+        "conda" | "mamba" if has(&["config"]) && !has(&["--system", "--env", "--file"]) => {
+            some("~/.condarc")
+        }
+        "conda" | "mamba" if has(&["init"]) && !has(&["--system"]) => some("~/.bashrc"),
+        "jupyter" if has(&["--generate-config"]) => some("~/.jupyter"),
+        _ if has(&["--user"]) && has(&["install"]) => some("~/.local"),
+        "tar" | "unzip" | "curl" | "wget" => into(args),
+        _ => Vec::new(),
+    }
+}
+
+/// The values of options that say where an archive or a download goes.
+fn into(args: &[String]) -> Vec<String> {
+    let short = ["-C", "-d", "-o", "-O", "-P"];
+    let long = ["--directory", "--output", "--output-document", "--directory-prefix"];
+    let value = |(at, arg): (usize, &String)| {
+        let (name, value) = arg.split_once('=').map_or((arg.as_str(), None), |(a, b)| (a, Some(b)));
+        let is_option = short.contains(&name) || long.contains(&name);
+        let value = value.or_else(|| args.get(at + 1).map(String::as_str));
+        value
+            .filter(|it| is_option && !it.starts_with('-') && !it.contains("://"))
+            .map(str::to_owned)
+    };
+    args.iter().enumerate().filter_map(value).collect()
+}
+
+/// Where the output of a command goes, of `> file` and `>>file`.
+fn redirected(words: &[String]) -> Vec<String> {
+    let target = |(at, word): (usize, &String)| {
+        let rest = word.trim_start_matches(|c: char| c.is_ascii_digit()).strip_prefix('>')?;
+        let rest = rest.trim_start_matches(['>', '|']);
+        let target = if rest.is_empty() { words.get(at + 1)?.as_str() } else { rest };
+        (!target.starts_with('&')).then(|| target.to_owned())
+    };
+    words.iter().enumerate().filter_map(target).collect()
+}
+
+/// Arguments that are neither options nor redirections.
+fn plain(args: &[String]) -> impl Iterator<Item = &String> {
+    let end = args.iter().position(|it| it.contains(['<', '>'])).unwrap_or(args.len());
+    args[..end].iter().filter(|it| !it.starts_with('-'))
+}
+
+fn last(args: &[String]) -> Vec<String> {
+    plain(args).last().cloned().into_iter().collect()
+}
