@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use fs_err as fs;
 use nix::sys::signal::{Signal, raise};
 use tempfile::NamedTempFile;
@@ -54,6 +54,29 @@ pub(crate) fn create(path: &Path, from: &mut dyn Read) -> anyhow::Result<()> {
     let mut file = fs::OpenOptions::new().write(true).create_new(true).open(path)?;
     io::copy(from, &mut file).with_context(|| format!("cannot write {}", path.shown()))?;
     Ok(())
+}
+
+/// Reads a file that others wrote.
+///
+/// # Errors
+/// `path` is not a regular file, cannot be read, or has more than `limit` bytes.
+pub(crate) fn read_foreign(path: &Path, limit: u64) -> anyhow::Result<Vec<u8>> {
+    let metadata = fs::symlink_metadata(path)?;
+    ensure!(metadata.is_file(), "{}: not a regular file", path.shown());
+    let mut bytes = Vec::new();
+    fs::File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
+    let has_all = bytes.len() as u64 <= limit;
+    ensure!(has_all, "{}: larger than {} MB", path.shown(), limit / 1_000_000);
+    Ok(bytes)
+}
+
+/// As [`read_foreign`]; the file has to be UTF-8.
+///
+/// # Errors
+/// As for [`read_foreign`].
+pub(crate) fn read_foreign_text(path: &Path, limit: u64) -> anyhow::Result<String> {
+    let text = String::from_utf8(read_foreign(path, limit)?);
+    text.with_context(|| format!("{}: not UTF-8", path.shown()))
 }
 
 /// Lets everybody execute `path` who may read it.

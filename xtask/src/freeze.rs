@@ -21,7 +21,7 @@ use crate::{
     repo::{Environment, Mission},
     secrets::random_hex,
     specs::{self, problem::Problem},
-    terminal,
+    terminal, unified,
 };
 
 /// Freezes every environment of `mission`, unless this very image was frozen before: a frozen spec
@@ -72,12 +72,7 @@ impl Export {
 
     /// As a unified diff.
     pub(crate) fn diff(&self, name: &Path) -> String {
-        let name = name.shown();
-        let before = if self.old.is_some() { name.as_str() } else { "/dev/null" };
-        similar::TextDiff::from_lines(self.old.as_deref().unwrap_or_default(), &self.new)
-            .unified_diff()
-            .header(before, &name)
-            .to_string()
+        unified::diff(name, self.old.as_deref(), &self.new)
     }
 }
 

@@ -45,6 +45,7 @@ mod engine;
 mod build_log;
 mod docker;
 mod files;
+mod unified;
 mod patience;
 mod process;
 mod ui;

@@ -53,6 +53,9 @@ const DROPPED: &[&str] = &[
 /// Elements that have no end.
 const VOID: &[&str] = &["br", "hr", "img"];
 
+/// How many elements may be open at once: of those within, the text alone is kept.
+const DEEPEST: usize = 200;
+
 /// Where the headings of a text begin, so that they fit below those around it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Outline {
@@ -104,6 +107,9 @@ struct Out {
 
 impl Out {
     fn start(&mut self, name: &str, with: &Attributes, has_text: bool, outline: &mut Outline) {
+        if self.dropped.len() + self.open.len() >= DEEPEST {
+            return;
+        }
         if !self.dropped.is_empty() || DROPPED.contains(&name) {
             self.dropped.push(name.to_owned());
             return;

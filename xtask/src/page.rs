@@ -182,7 +182,7 @@ fn failures(section: &Section) -> Markup {
                 article.failure {
                     h4 { (badge(false)) " " (printable::text(&it.title())) }
                     @if let Some(link) = link(section, it) { p { (link) } }
-                    @if !it.message.is_empty() { pre { (printable::text(&it.message)) } }
+                    @if !it.message.is_empty() { pre { (notebook::cut(&it.message)) } }
                     @if !it.again.is_empty() { p { "Again: " code { (printable::text(&it.again)) } } }
                 }
             }

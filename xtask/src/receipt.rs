@@ -5,7 +5,7 @@ use std::{
     path::PathBuf,
 };
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use fs_err as fs;
 use serde::{Deserialize, Serialize};
 
@@ -195,17 +195,23 @@ fn dir(repo: &Repo, mission: &str) -> PathBuf {
     repo.root.join("target/xtask/receipts").join(mission)
 }
 
+/// What one container may leave: bytes of results, and tests.
+pub(crate) const LARGEST_RESULTS: u64 = 20_000_000;
+const MOST_RESULTS: usize = 5000;
+
 /// Reads what the test scripts wrote: one JSON object per line.
 ///
 /// # Errors
 /// A line is not a test in the form that receipts have.
 pub(crate) fn parse_results(text: &str) -> anyhow::Result<Vec<Test>> {
     let lines = text.lines().enumerate().filter(|(_, it)| !it.trim().is_empty());
+    ensure!(lines.clone().nth(MOST_RESULTS).is_none(), "more than {MOST_RESULTS} results");
     lines
         .map(|(idx, line)| {
             let test = serde_json::from_str(line).map_err(anyhow::Error::from);
             let test = test.and_then(|test: Test| form::test(&test).map(|()| test));
-            test.with_context(|| format!("results.jsonl:{}: {line}", idx + 1))
+            let start: String = line.chars().take(200).collect();
+            test.with_context(|| format!("results.jsonl:{}: {start}", idx + 1))
         })
         .collect()
 }

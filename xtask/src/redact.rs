@@ -36,26 +36,30 @@ pub(crate) fn in_channel(text: &str) -> bool {
 /// Returns where in `text` the users and passwords of URLs are. A user's name alone is not one, as in
 /// `git+ssh://git@host/…`.
 pub(crate) fn userinfos(text: &str) -> Vec<Range<usize>> {
-    let urls = text.match_indices("://").map(|(at, it)| at + it.len());
-    urls.filter_map(|start| {
-        let rest = text[start..].split(char::is_whitespace).next().unwrap_or_default();
-        let end = start + userinfo(rest)?;
-        let is_login = text[..start].ends_with("ssh://") && &text[start..end] == "git";
-        (!is_login).then_some(start..end)
-    })
-    .collect()
+    let of_word = |word: Range<usize>| {
+        let last = text[word.clone()].rfind('@').map(|it| word.start + it);
+        let urls = text[word.clone()].match_indices("://");
+        let starts = urls.map(move |(at, it)| word.start + at + it.len());
+        starts.filter_map(move |start| Some(start..userinfo(text, start, last?)?))
+    };
+    let is_login =
+        |it: &Range<usize>| !(text[..it.start].ends_with("ssh://") && &text[it.clone()] == "git");
+    words(text).flat_map(of_word).filter(is_login).collect()
 }
 
-/// Returns where the userinfo at the start of `rest`, a URL without its scheme, ends.
-fn userinfo(rest: &str) -> Option<usize> {
-    let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
+/// Returns where the userinfo of a URL ends, which begins at `start` without its scheme; the last `@`
+/// of its word is at `last`.
+fn userinfo(text: &str, start: usize, last: usize) -> Option<usize> {
+    let rest = &text[start..];
+    let is_end = |c: char| "/?#".contains(c) || c.is_whitespace();
+    let authority = &rest[..rest.find(is_end).unwrap_or(rest.len())];
     if let Some(at) = authority.rfind('@') {
-        return Some(at);
+        return Some(start + at);
     }
     // A password with a slash in it: what follows the colon is not a port.
     let port = authority.split_once(':').map_or("", |it| it.1);
     let is_port = authority.starts_with('[') || port.bytes().all(|it| it.is_ascii_digit());
-    if is_port { None } else { rest.rfind('@') }
+    (!is_port && last > start).then_some(last)
 }
 
 /// Returns where `user:password` of `user:password@host` is, which proxies may have without a
@@ -77,14 +81,27 @@ fn channel_tokens(word: &str) -> Vec<Range<usize>> {
 
 /// Returns where tokens of well-known services are.
 pub(crate) fn tokens(word: &str) -> Vec<Range<usize>> {
-    let found = TOKENS.iter().flat_map(|it| word.match_indices(it));
-    let token = |(at, prefix): (usize, &str)| {
-        let rest = word[at + prefix.len()..].bytes();
-        let length = rest.take_while(|it| it.is_ascii_alphanumeric() || *it == b'_').count();
-        let starts = !word[..at].ends_with(|c: char| c.is_ascii_alphanumeric());
-        (starts && length >= 16).then(|| at..at + prefix.len() + length)
-    };
-    found.filter_map(token).collect()
+    let mut res = Vec::new();
+    for prefix in TOKENS {
+        let mut end = 0;
+        for (at, _) in word.match_indices(prefix).filter(|(at, _)| starts_token(word, *at)) {
+            // One that is within another ends where that does.
+            if at >= end {
+                let rest = word[at + prefix.len()..].bytes();
+                let length =
+                    rest.take_while(|it| it.is_ascii_alphanumeric() || *it == b'_').count();
+                end = at + prefix.len() + length;
+            }
+            if end >= at + prefix.len() + 16 {
+                res.push(at..end);
+            }
+        }
+    }
+    res
+}
+
+fn starts_token(word: &str, at: usize) -> bool {
+    !word[..at].ends_with(|c: char| c.is_ascii_alphanumeric())
 }
 
 fn words(text: &str) -> impl Iterator<Item = Range<usize>> {

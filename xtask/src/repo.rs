@@ -128,12 +128,19 @@ pub(crate) fn nearest<'a>(
     name: &str,
     candidates: impl Iterator<Item = &'a str>,
 ) -> Option<&'a str> {
+    if name.len() > LONGEST_NAME {
+        return None;
+    }
     candidates
+        .filter(|it| it.len() <= LONGEST_NAME)
         .map(|it| (strsim::damerau_levenshtein(name, it), it))
         .filter(|(distance, it)| *distance <= (it.len().max(name.len()) / 3).max(1))
         .min()
         .map(|(_, it)| it)
 }
+
+/// Of longer names nobody knows which was meant; to compare two takes the product of their lengths.
+const LONGEST_NAME: usize = 200;
 
 /// Visible folders in `dir` with their names, sorted; nothing when `dir` does not exist. What `bad`
 /// says of a name is added to `refused`.

@@ -1,6 +1,7 @@
 //! What can be said of secrets without decrypting any: rules, keys, changes, and mistakes.
 
 pub(crate) mod key;
+pub(crate) mod yaml;
 pub(crate) mod encrypted;
 pub(crate) mod plain;
 pub(crate) mod changes;

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, bail, ensure};
 
 use crate::redact::redact;
 
@@ -28,7 +28,7 @@ pub(crate) struct Scope<'a> {
     pub(crate) ambient: &'a Vars,
 }
 
-/// The first line that cannot be read, counted from 1, and why.
+/// A line that cannot be read, counted from 1, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Unreadable {
     pub(crate) line: usize,
@@ -40,38 +40,39 @@ pub(crate) struct Unreadable {
 /// # Errors
 /// Anything outside the subset, with file, line and what to write instead.
 pub(crate) fn parse(text: &str, scope: &Scope<'_>) -> anyhow::Result<Assigned> {
-    read(text, scope).map_err(|it| anyhow!("{}:{}: {}", scope.file, it.line, it.what))
+    let (assigned, unreadable) = read(text, scope);
+    match unreadable.first() {
+        Some(Unreadable { line, what }) => bail!("{}:{line}: {what}", scope.file),
+        None => Ok(assigned),
+    }
 }
 
-/// As [`parse`].
-///
-/// # Errors
-/// As for [`parse`], without the file.
-pub(crate) fn read(text: &str, scope: &Scope<'_>) -> Result<Assigned, Unreadable> {
+/// What `text` assigns, and the lines that cannot be read.
+pub(crate) fn read(text: &str, scope: &Scope<'_>) -> (Assigned, Vec<Unreadable>) {
+    let mut assigned = Assigned::new();
+    let mut unreadable = Vec::new();
     if text.starts_with('\u{feff}') {
         let what = "starts with a byte order mark; save the file as plain UTF-8".to_owned();
-        return Err(Unreadable { line: 1, what });
+        unreadable.push(Unreadable { line: 1, what });
     }
-    let mut assigned = Assigned::new();
-    for (idx, text) in text.split('\n').enumerate() {
-        let line = idx + 1;
-        if text.ends_with('\r') {
-            let what = "the line ends in CR LF; save the file with LF line ends".to_owned();
-            return Err(Unreadable { line, what });
-        }
-        let words = Line { rest: text, scope, assigned: &assigned }.assignments();
-        let words = words.map_err(|err| Unreadable {
-            line,
-            what: format!("cannot read `{}`: {err:#}", redact(text.trim())),
-        })?;
-        for (name, value) in words {
-            if !scope.fixed.contains_key(&name) {
-                assigned.insert(name, (value, line));
-            }
+    for (idx, text) in text.trim_start_matches('\u{feff}').split('\n').enumerate() {
+        let words = Line { rest: text, scope, assigned: &assigned }.words();
+        match words {
+            Ok(words) => assigned.extend(
+                words
+                    .into_iter()
+                    .filter(|(name, _)| !scope.fixed.contains_key(name))
+                    .map(|(name, value)| (name, (value, idx + 1))),
+            ),
+            Err(what) => unreadable.push(Unreadable { line: idx + 1, what }),
         }
     }
-    Ok(assigned)
+    (assigned, unreadable)
 }
+
+/// What one value may have: an assignment that doubles another one's, line after line, would take
+/// all memory.
+const LONGEST: usize = 100_000;
 
 /// The rest of one line.
 struct Line<'a> {
@@ -81,6 +82,15 @@ struct Line<'a> {
 }
 
 impl<'a> Line<'a> {
+    /// The assignments, or why the line cannot be read.
+    fn words(self) -> Result<Vec<(String, String)>, String> {
+        let text = self.rest;
+        if text.ends_with('\r') {
+            return Err("the line ends in CR LF; save the file with LF line ends".to_owned());
+        }
+        self.assignments().map_err(|err| format!("cannot read `{}`: {err:#}", redact(text.trim())))
+    }
+
     fn assignments(mut self) -> anyhow::Result<Vec<(String, String)>> {
         let mut res: Vec<(String, String)> = Vec::new();
         self.skip_blanks();
@@ -105,6 +115,7 @@ impl<'a> Line<'a> {
     fn value(&mut self) -> anyhow::Result<String> {
         let mut value = String::new();
         loop {
+            ensure!(value.len() <= LONGEST, "the value has more than {LONGEST} bytes");
             match self.peek() {
                 None | Some(' ' | '\t') => return Ok(value),
                 Some('"') => self.double_quoted(&mut value)?,

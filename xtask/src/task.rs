@@ -16,7 +16,7 @@ mod image_lab;
 mod explain;
 mod freeze;
 mod why;
-mod when;
+pub(crate) mod when;
 mod diff;
 mod secrets;
 mod check;

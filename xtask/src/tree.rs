@@ -93,8 +93,12 @@ impl Content {
 /// # Errors
 /// It is not; the message names file, line and remedy.
 pub(crate) fn read_text(root: &Path, path: &Path) -> anyhow::Result<String> {
-    let bytes = fs::read(root.join(path))?;
-    text(path, bytes).map_err(|it| anyhow::anyhow!("{it}"))
+    let file = root.join(path);
+    let size = fs::metadata(&file)?.len();
+    if size >= LIMIT {
+        anyhow::bail!("{}", too_large(path, size));
+    }
+    text(path, fs::read(file)?).map_err(|it| anyhow::anyhow!("{it}"))
 }
 
 /// `bytes` as text, or why they are none.

@@ -15,6 +15,8 @@ pub(crate) type Object<'a> = BTreeMap<String, &'a RawValue>;
 pub(crate) struct Notebook<'a> {
     pub(crate) file: &'a File,
     text: &'a str,
+    /// Where its lines end.
+    ends: Vec<usize>,
     pub(crate) members: Object<'a>,
 }
 
@@ -43,7 +45,10 @@ impl<'a> Notebook<'a> {
         // A byte order mark is rule `text-file`'s.
         let text = file.text.trim_start_matches('\u{feff}');
         match serde_json::from_str(text) {
-            Ok(members) => Ok(Notebook { file, text, members }),
+            Ok(members) => {
+                let ends = text.match_indices('\n').map(|it| it.0).collect();
+                Ok(Notebook { file, text, ends, members })
+            }
             Err(err) => Err((err.line().max(1), format!("this is no notebook: {err}"))),
         }
     }
@@ -57,7 +62,8 @@ impl<'a> Notebook<'a> {
 
     /// The line that `value` begins on, counted from 1.
     pub(crate) fn line(&self, value: &RawValue) -> usize {
-        self.text[..self.offset(value)].bytes().filter(|it| *it == b'\n').count() + 1
+        let offset = self.offset(value);
+        self.ends.partition_point(|it| *it < offset) + 1
     }
 
     /// The text with other values in the place of some.

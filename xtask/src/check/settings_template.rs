@@ -48,18 +48,8 @@ fn check_file(file: &File) -> Vec<Finding> {
 
 /// What `text` assigns, and each line that cannot be read.
 fn read(text: &str) -> (Assigned, Vec<Unreadable>) {
-    let mut lines: Vec<&str> = text.split('\n').collect();
-    let mut unreadable = Vec::new();
     // What every shell has.
     let ambient = Vars::from([("HOME".to_owned(), "/".to_owned())]);
     let scope = Scope { file: TEMPLATE, root: "/", fixed: &Vars::new(), ambient: &ambient };
-    loop {
-        match setup_env::read(&lines.join("\n"), &scope) {
-            Ok(assigned) => return (assigned, unreadable),
-            Err(wrong) => {
-                lines[wrong.line - 1] = "";
-                unreadable.push(wrong);
-            }
-        }
-    }
+    setup_env::read(text, &scope)
 }

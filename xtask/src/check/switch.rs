@@ -5,7 +5,7 @@
 //! `"check": {"allow": {"RULE": "REASON"}}`. For any other file, say data, a text file beside it,
 //! named as it and `.check`, has the line. What guards a release cannot be switched off.
 
-use std::path::{Path, PathBuf};
+use std::{collections::BTreeSet, path::PathBuf};
 
 use crate::{
     check::{
@@ -40,19 +40,26 @@ pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
 /// `findings` without those that are switched off, and with the switches that none needs.
 pub(crate) fn apply(facts: &Facts, mut findings: Vec<Finding>) -> Vec<Finding> {
     let refusing = facts.missions.iter().filter_map(|it| it.model.as_ref().err()).flatten();
-    let refusing: Vec<Finding> = refusing.cloned().collect();
-    let mut needless = Vec::new();
-    for switch in switches(facts).iter().filter(|it| wrong(it).is_none()) {
-        let before = findings.len();
-        findings.retain(|it| {
-            it.rule != switch.rule || !switch.is_about(&it.file) || refusing.contains(it)
-        });
-        if findings.len() == before {
+    let refusing: BTreeSet<&Finding> = refusing.collect();
+    let switches = switches(facts);
+    let valid = || switches.iter().filter(|it| wrong(it).is_none());
+    let all: BTreeSet<(String, PathBuf)> = valid().flat_map(Switch::places).collect();
+    let mut off = BTreeSet::new();
+    findings.retain(|it| {
+        let place = (it.rule.to_owned(), it.file.clone());
+        let is_off = all.contains(&place) && !refusing.contains(it);
+        if is_off {
+            off.insert(place);
+        }
+        !is_off
+    });
+    // Of two for the same, the second is needless.
+    for switch in valid() {
+        if switch.places().iter().filter(|it| off.remove(it)).count() == 0 {
             let what = format!("nothing here is against `{}`", switch.rule);
-            needless.push(switch.finding(what, "take the switch out"));
+            findings.push(switch.finding(what, "take the switch out"));
         }
     }
-    findings.extend(needless);
     findings
 }
 
@@ -118,10 +125,12 @@ fn wrong(switch: &Switch<'_>) -> Option<Finding> {
 }
 
 impl Switch<'_> {
-    fn is_about(&self, file: &Path) -> bool {
+    /// The rule and each file that the switch is about, as findings name them.
+    fn places(&self) -> Vec<(String, PathBuf)> {
         let own = tree::shown(&self.file.path);
         let neighbour = own.to_string_lossy().strip_suffix(".check").map(PathBuf::from);
-        own == file || neighbour.is_some_and(|it| it == file)
+        let files = [own].into_iter().chain(neighbour);
+        files.map(|it| (self.rule.clone(), it)).collect()
     }
 
     fn finding(&self, what: String, fix: impl Into<String>) -> Finding {

@@ -3,6 +3,7 @@
 //! <https://docs.docker.com/reference/dockerfile/#format>.
 
 use std::{
+    collections::BTreeMap,
     ops::RangeInclusive,
     path::{Path, PathBuf},
 };
@@ -108,6 +109,7 @@ pub(crate) fn parse(path: &Path, text: &str) -> Result<Dockerfile, Vec<Finding>>
 
 fn read_instructions(file: &mut Dockerfile) -> Vec<Finding> {
     let mut findings: Vec<Finding> = syntax_line(file).into_iter().collect();
+    let bodies = Bodies::new(&file.lines);
     let mut at = file.directives;
     while at < file.lines.len() {
         if is_skipped(&file.lines[at]) {
@@ -119,7 +121,7 @@ fn read_instructions(file: &mut Dockerfile) -> Vec<Finding> {
         at = last + 1;
         if let Some((what, fix)) = problem(file, &instruction) {
             findings.push(file.finding(RULE, (&instruction, ""), what, fix));
-            at = after_heredoc(file, &instruction, at);
+            at = bodies.after(&instruction, at);
         }
         file.instructions.push(instruction);
     }
@@ -180,11 +182,25 @@ fn heredoc(instruction: &Instruction) -> Option<String> {
         .filter(|_| takes_one && exec_form(&instruction.args).is_none())
 }
 
-/// Behind the body of a here-document, so that its lines are not taken for instructions.
-fn after_heredoc(file: &Dockerfile, instruction: &Instruction, at: usize) -> usize {
-    let Some(delimiter) = heredoc(instruction) else { return at };
-    let end = file.lines[at..].iter().position(|it| it.trim_start_matches('\t') == delimiter);
-    end.map_or(at, |n| at + n + 1)
+/// Where each line is that may end the body of a here-document.
+struct Bodies(BTreeMap<String, Vec<usize>>);
+
+impl Bodies {
+    fn new(lines: &[String]) -> Bodies {
+        let mut res: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        for (at, line) in lines.iter().enumerate() {
+            res.entry(line.trim_start_matches('\t').to_owned()).or_default().push(at);
+        }
+        Bodies(res)
+    }
+
+    /// Behind the body of a here-document that begins at `at`, so that its lines are not taken for
+    /// instructions.
+    fn after(&self, instruction: &Instruction, at: usize) -> usize {
+        let ends = heredoc(instruction).and_then(|it| self.0.get(&it));
+        let end = ends.and_then(|it| it.get(it.partition_point(|end| *end < at)));
+        end.map_or(at, |it| it + 1)
+    }
 }
 
 /// The words of `["program", "argument"]`.

@@ -60,10 +60,12 @@ pub(crate) fn heredoc(text: &str) -> Option<String> {
     let chars = scan(text);
     let plain = |at: usize, c| chars.get(at).is_some_and(|it| it.plain && it.c == c);
     (0..chars.len()).find_map(|at| {
-        let descriptor = chars[..at].iter().rev().take_while(|it| it.c.is_ascii_digit()).count();
-        let word_starts = at == descriptor || chars[at - descriptor - 1].c.is_whitespace();
         let opens = plain(at, '<') && plain(at + 1, '<') && !plain(at + 2, '<');
-        if !opens || !word_starts {
+        if !opens {
+            return None;
+        }
+        let descriptor = chars[..at].iter().rev().take_while(|it| it.c.is_ascii_digit()).count();
+        if at > descriptor && !chars[at - descriptor - 1].c.is_whitespace() {
             return None;
         }
         let rest = chars[at + 2..].iter().map(|it| it.c).skip_while(|c| *c == '-');

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{Notebook, badge};
 use crate::{
     markup::{self, Outline, PICTURES},
-    printable,
+    printable, ui,
 };
 
 /// The level of the heading with the notebook's name.
@@ -16,6 +16,9 @@ const LEVEL: u8 = 4;
 
 /// How much of one printed text is shown.
 const LIMIT: usize = 50_000;
+
+/// How many bytes one output's HTML, or one text in Markdown, may have.
+const LARGEST: usize = 5_000_000;
 
 pub(super) fn details(notebook: &Notebook, anchor: &str, failed: bool) -> Markup {
     html! {
@@ -44,7 +47,7 @@ fn cells(document: &Value, name: &str) -> Markup {
                     (markdown(&joined(&cell["source"]), &cell["attachments"], &mut outline))
                 },
                 Some("code") => (code(cell, name, &mut outline)),
-                _ => pre { (printable::text(&joined(&cell["source"]))) },
+                _ => pre { (cut(&joined(&cell["source"]))) },
             }
         }
     }
@@ -60,6 +63,9 @@ fn joined(value: &Value) -> String {
 }
 
 fn markdown(text: &str, attachments: &Value, outline: &mut Outline) -> Markup {
+    if text.len() > LARGEST {
+        return too_large(text);
+    }
     let options = Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_MATH;
     let events = Parser::new_ext(text, options).map(|it| match it {
         Event::Start(Tag::Image { link_type, dest_url, title, id }) => {
@@ -91,7 +97,7 @@ fn code(cell: &Value, notebook: &str, outline: &mut Outline) -> Markup {
     html! {
         div.cell.failed[failed] {
             p.label { "Cell " (label) @if failed { " " (badge(false)) } }
-            pre.source { code { (printable::text(&joined(&cell["source"]))) } }
+            pre.source { code { (cut(&joined(&cell["source"]))) } }
             @for it in outputs { (output(it, &label, notebook, &mut pictures, outline)) }
         }
     }
@@ -126,6 +132,9 @@ fn output(
 fn shown(data: &Value, outline: &mut Outline) -> Markup {
     let text = |mime: &str| data.get(mime).map(joined);
     if let Some(html) = text("text/html") {
+        if html.len() > LARGEST {
+            return too_large(&html);
+        }
         let html = markup::sanitised(&html, outline);
         // What only a script would draw leaves nothing; then the plain text says what it is.
         if !html.0.trim().is_empty() {
@@ -139,6 +148,10 @@ fn shown(data: &Value, outline: &mut Outline) -> Markup {
     }
     let text = text("text/plain").or_else(|| text("text/latex")).unwrap_or_default();
     html! { pre { (cut(&text)) } }
+}
+
+fn too_large(text: &str) -> Markup {
+    html! { p.note { "Left out: " (ui::megabytes(text.len() as u64)) "." } }
 }
 
 /// As an address that holds the picture itself.
@@ -167,7 +180,7 @@ fn traceback(output: &Value) -> String {
 }
 
 /// The start of a long text, and how much is missing.
-fn cut(text: &str) -> String {
+pub(super) fn cut(text: &str) -> String {
     let text = printable::text(text);
     match text.char_indices().nth(LIMIT) {
         None => text,

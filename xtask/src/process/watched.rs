@@ -5,7 +5,7 @@ use std::{
     fs::File,
     io::Read as _,
     os::fd::OwnedFd,
-    process::Stdio,
+    process::{Child, Stdio},
     sync::mpsc::{self, RecvTimeoutError},
     thread,
     time::{Duration, Instant},
@@ -14,13 +14,9 @@ use std::{
 use anyhow::Context as _;
 use nix::pty::{Winsize, openpty};
 
-use crate::{printable, ui::Heartbeat};
+use crate::printable;
 
-use super::{
-    Cmd, check_interrupted,
-    running::{LAST_WORDS, POLL, Running, STOP, is_given_up},
-    waiting,
-};
+use super::{Cmd, check_interrupted, code, not_started, stop, waiting};
 
 /// Wide enough for a line of progress.
 const SIZE: Winsize = Winsize { ws_row: 50, ws_col: 200, ws_xpixel: 0, ws_ypixel: 0 };
@@ -39,14 +35,14 @@ pub(crate) fn watched(
     let pty = openpty(&SIZE, None).context("cannot open a terminal")?;
     let mut command = cmd.command()?;
     command.stdin(Stdio::null()).stdout(pty.slave.try_clone()?).stderr(pty.slave);
-    let mut child = Running::spawn(cmd, &mut command)?;
+    let mut child = command.spawn().map_err(|err| not_started(cmd, err))?;
     // It holds the other end, whose closing tells that the child has ended.
     drop(command);
     waiting(|| watch(&mut child, pty.master, patience, on_line))
 }
 
 fn watch(
-    child: &mut Running,
+    child: &mut Child,
     terminal: OwnedFd,
     patience: Duration,
     on_line: &mut dyn FnMut(&str),
@@ -55,38 +51,25 @@ fn watch(
     thread::spawn(move || send_chunks(File::from(terminal), &sender));
     let mut lines = Lines::default();
     let mut last = Instant::now();
-    let mut ended = None;
-    let mut heartbeat = Heartbeat::new(child.cmd.in_short());
     loop {
-        heartbeat.tick();
-        match receiver.recv_timeout(POLL) {
+        match receiver.recv_timeout(Duration::from_millis(100)) {
             Ok(chunk) => {
-                heartbeat.rest();
                 last = Instant::now();
                 lines.add(&chunk, on_line);
             }
-            Err(RecvTimeoutError::Disconnected) if ended.is_some() => break,
-            Err(RecvTimeoutError::Disconnected) => thread::sleep(Duration::from_millis(2)),
-            // What it started may hold its terminal for ever.
-            Err(RecvTimeoutError::Timeout) if ended.is_some() && last.elapsed() > LAST_WORDS => {
-                break;
+            Err(RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Timeout) if last.elapsed() > patience => {
+                stop(child);
+                return Ok(None);
             }
             Err(RecvTimeoutError::Timeout) => (),
         }
-        check_interrupted().inspect_err(|_| child.stop(STOP))?;
-        let has_ended = ended.is_some();
-        ended = child.ended()?;
-        if ended.is_some() != has_ended {
-            last = Instant::now();
-        }
-        if ended.is_none() && last.elapsed() > patience || is_given_up(child.child.id()) {
-            child.stop(STOP);
-            return Ok(None);
-        }
+        check_interrupted().inspect_err(|_| _ = stop(child))?;
     }
     lines.add(b"\n", on_line);
+    let status = code(child.wait()?);
     check_interrupted()?;
-    Ok(ended)
+    Ok(Some(status))
 }
 
 /// Until the other end is closed, which reads as an error.
@@ -99,6 +82,9 @@ fn send_chunks(mut terminal: File, sender: &mpsc::Sender<Vec<u8>>) {
     }
 }
 
+/// A longer line comes in pieces: each chunk is looked for its end from the start.
+const LONGEST: usize = 1 << 16;
+
 /// From what moves on a terminal to lines of text.
 #[derive(Default)]
 struct Lines {
@@ -109,6 +95,9 @@ struct Lines {
 impl Lines {
     fn add(&mut self, chunk: &[u8], on_line: &mut dyn FnMut(&str)) {
         self.begun += &String::from_utf8_lossy(chunk);
+        if self.begun.len() > LONGEST {
+            self.begun.push('\n');
+        }
         while let Some(end) = self.begun.find(['\n', '\r']) {
             let line: String = self.begun.drain(..=end).collect();
             let line = printable::line(line.trim_end());

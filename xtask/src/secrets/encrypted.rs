@@ -8,7 +8,7 @@ use regex_lite::Regex;
 use serde::Deserialize as _;
 use serde_yaml::{Mapping, Value};
 
-use crate::secrets::{key::Key, recipients::Recipients};
+use crate::secrets::{key::Key, recipients::Recipients, yaml};
 
 /// What a file holds, by key. A list is one value.
 #[derive(Debug, Default)]
@@ -98,6 +98,7 @@ pub(crate) fn plain_values(text: &str) -> Option<BTreeMap<Key, Value>> {
 fn documents(text: &str) -> anyhow::Result<Vec<Value>> {
     // serde_yaml's messages may quote what they are about.
     let read = |it| Value::deserialize(it).ok().context("it is neither YAML nor JSON");
+    yaml::check_depth(text)?;
     serde_yaml::Deserializer::from_str(text).map(read).collect()
 }
 

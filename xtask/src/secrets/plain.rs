@@ -9,7 +9,7 @@ use serde::{
     de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 
-use crate::secrets::key::Key;
+use crate::secrets::{key::Key, yaml};
 
 /// A value, or a list or mapping without any.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +37,7 @@ pub(crate) fn is_structured(name: &Path) -> bool {
 /// The text is neither YAML nor JSON.
 pub(crate) fn leaves(text: &str, at: &Key) -> anyhow::Result<Leaves> {
     let mut res = Leaves::new();
+    yaml::check_depth(text)?;
     let documents = serde_yaml::Deserializer::from_str(text);
     for (shape, again) in documents.zip(serde_yaml::Deserializer::from_str(text)) {
         let shape = Shape::deserialize(shape).ok().context(UNREADABLE)?;

@@ -35,10 +35,13 @@ pub(crate) fn find(text: &str) -> Vec<Found> {
     let mut res = Vec::new();
     for (kind, one, two, length) in MARKERS {
         let marker = format!("{one}{two}");
+        let (mut line, mut counted) = (1, 0);
         for (at, _) in text.match_indices(&marker) {
+            line += text[counted..at].matches('\n').count();
+            counted = at;
             let rest: String = text[at + marker.len()..].chars().take(WINDOW).collect();
             if longest_run(&rest) >= *length {
-                res.push(Found { kind, line: text[..at].matches('\n').count() + 1 });
+                res.push(Found { kind, line });
             }
         }
     }

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use regex_lite::Regex;
 use serde_yaml::Value;
 
-use crate::secrets::recipients::Recipients;
+use crate::secrets::{recipients::Recipients, yaml};
 
 pub(crate) const FILE: &str = ".sops.yaml";
 
@@ -26,6 +26,7 @@ impl Rules {
     /// # Errors
     /// The text is not what sops takes.
     pub(crate) fn parse(text: &str) -> anyhow::Result<Rules> {
+        yaml::check_depth(text).context(FILE)?;
         let value: Value = serde_yaml::from_str(text).context(FILE)?;
         let rules = value.get("creation_rules").and_then(Value::as_sequence);
         let rule = |rule: &Value| {

@@ -15,6 +15,7 @@ use crate::{
     },
     cli, failure, files,
     printable::Shown as _,
+    process,
     repo::Repo,
     report::{self, Finding},
     specs,
@@ -24,9 +25,9 @@ use crate::{
 
 pub(crate) fn run(desk: &Desk<'_>, args: &cli::Check) -> anyhow::Result<u8> {
     let _lock = if args.fix { desk.lock()? } else { None };
-    let mut facts = Facts::read(&desk.repo).map_err(failure::request)?;
+    let (mut facts, found) = look(desk)?.map_err(failure::request)?;
     let files = named(desk, &args.files, &facts).map_err(failure::request)?;
-    let mut findings = about(check::findings(&facts), &files);
+    let mut findings = about(found, &files);
     // One change may call for another: a stripped notebook for its last line's end.
     for _ in 0..PASSES {
         let changes = if args.fix { changes(&facts, &findings) } else { BTreeMap::new() };
@@ -38,8 +39,9 @@ pub(crate) fn run(desk: &Desk<'_>, args: &cli::Check) -> anyhow::Result<u8> {
             break;
         }
         changes.values().try_for_each(|it| apply(&desk.repo, it))?;
-        facts = Facts::read(&desk.repo)?;
-        findings = about(check::findings(&facts), &files);
+        let found;
+        (facts, found) = look(desk)??;
+        findings = about(found, &files);
     }
     let status = u8::from(!findings.is_empty());
     if desk.cli.json {
@@ -48,6 +50,19 @@ pub(crate) fn run(desk: &Desk<'_>, args: &cli::Check) -> anyhow::Result<u8> {
         terminal::print(report::text(findings));
     }
     Ok(status)
+}
+
+/// Reads the checkout and applies all rules.
+///
+/// # Errors
+/// The run was interrupted.
+fn look(desk: &Desk<'_>) -> anyhow::Result<anyhow::Result<(Facts, Vec<Finding>)>> {
+    let repo = desk.repo.clone();
+    process::interruptible(move || {
+        let facts = Facts::read(&repo)?;
+        let findings = check::findings(&facts);
+        Ok((facts, findings))
+    })
 }
 
 /// No file needs as many.

@@ -270,7 +270,7 @@ impl Run<'_> {
         if !contents.is_file() {
             return Ok((tests, Contents::default()));
         }
-        let text = fs::read_to_string(&contents)?;
+        let text = files::read_foreign_text(&contents, receipt::LARGEST_RESULTS)?;
         Ok((tests, serde_json::from_str(&text).context("image.json of the test results")?))
     }
 }

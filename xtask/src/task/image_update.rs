@@ -16,7 +16,7 @@ use crate::{
     repo::{Mission, Repo},
     report,
     task::Desk,
-    terminal,
+    terminal, unified,
 };
 
 /// `image-update`, or with `--check` a diff and a failure.
@@ -61,13 +61,7 @@ impl Update {
 
     /// What writing it would change, as a unified diff.
     pub(crate) fn diff(&self) -> String {
-        let old = self.old.as_deref().unwrap_or_default();
-        let name = self.path.shown();
-        let before = if self.old.is_some() { name.as_str() } else { "/dev/null" };
-        similar::TextDiff::from_lines(old, &self.new)
-            .unified_diff()
-            .header(before, &name)
-            .to_string()
+        unified::diff(&self.path, self.old.as_deref(), &self.new)
     }
 }
 

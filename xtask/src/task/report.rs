@@ -2,13 +2,11 @@
 //! notebooks. It reads the last test runs of this checkout, and needs no network.
 
 use std::{
-    io,
     path::{Component, Path, PathBuf},
     time::SystemTime,
 };
 
 use anyhow::bail;
-use fs_err as fs;
 
 use crate::{
     build::{Builds, Missing},
@@ -20,7 +18,8 @@ use crate::{
     junit,
     page::{self, Image, Notebook, Page, Section},
     printable::Shown as _,
-    receipt::Receipt,
+    process,
+    receipt::{self, Receipt},
     task::{Chosen, Desk},
     terminal,
 };
@@ -44,7 +43,8 @@ pub(crate) fn run(desk: &Desk<'_>, args: &cli::Report) -> anyhow::Result<u8> {
     if desk.cli.dry_run {
         terminal::print(format_args!("write {}", path.shown()));
     } else {
-        files::write(&path, page::text(&page).as_bytes())?;
+        let text = process::interruptible(move || page::text(&page))?;
+        files::write(&path, text.as_bytes())?;
         desk.ui.say(format!("written: {}", desk.repo.relative(&path).shown()));
     }
     if desk.cli.json {
@@ -107,14 +107,15 @@ fn notebooks(
         let (environment, name) = (it.environment.clone(), it.name.clone());
         let executed = Path::new(&environment).join(name.trim_start_matches('/'));
         let is_plain = |it| matches!(it, Component::Normal(_));
-        let text = match executed.components().all(is_plain) {
-            true => read(&dir.join(executed))?,
-            // A receipt of a registry may say anything.
-            false => None,
-        };
-        match text {
-            Some(text) => res.push(Notebook { environment, name, text }),
-            None => notes.push(format!("{}: the last run left no executed notebook.", it.title())),
+        let path = dir.join(&executed);
+        // A receipt of a registry may say anything.
+        if !executed.components().all(is_plain) || !path.is_file() {
+            notes.push(format!("{}: the last run left no executed notebook.", it.title()));
+            continue;
+        }
+        match read(&path) {
+            Ok(text) => res.push(Notebook { environment, name, text }),
+            Err(err) => notes.push(format!("{}: {err:#}.", it.title())),
         }
     }
     Ok(res)
@@ -135,7 +136,8 @@ const RUN: &str = "receipt.json";
 
 /// What the last run of all tests came to, if only until it was interrupted.
 fn last_run(engine: &Engine, mission: &str) -> Option<Receipt> {
-    let text = fs::read_to_string(results(engine, mission).join(RUN)).ok()?;
+    let path = results(engine, mission).join(RUN);
+    let text = files::read_foreign_text(&path, receipt::LARGEST_RESULTS).ok()?;
     Receipt::parse(&text).ok()
 }
 
@@ -144,13 +146,11 @@ fn results(engine: &Engine, mission: &str) -> PathBuf {
     engine.target().join("test").join(mission)
 }
 
-/// The text of a file, if there is one.
-fn read(path: &Path) -> anyhow::Result<Option<String>> {
-    match fs::read(path) {
-        Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
-        Err(err) if matches!(err.kind(), io::ErrorKind::NotFound | io::ErrorKind::IsADirectory) => {
-            Ok(None)
-        }
-        Err(err) => Err(err.into()),
-    }
+/// What an executed notebook may have: figures take megabytes.
+const LARGEST: u64 = 50_000_000;
+
+/// The text of a notebook that a container left.
+fn read(path: &Path) -> anyhow::Result<String> {
+    let bytes = files::read_foreign(path, LARGEST)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

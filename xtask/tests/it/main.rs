@@ -10,6 +10,7 @@ mod run;
 mod docs;
 mod requests;
 mod terminal;
+mod hostile;
 mod machine;
 mod commands;
 mod ci;

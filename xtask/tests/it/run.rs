@@ -16,7 +16,7 @@ use nix::{
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::checkout::Checkout;
+use crate::checkout::Checkout;
 
 /// A run that has not ended.
 pub(crate) struct Running<'a> {

@@ -3,12 +3,10 @@
 
 use std::path::{Path, PathBuf};
 
-use fs_err as fs;
-
 use crate::{
     container::{Container, Volume},
     engine::Log,
-    failure,
+    failure, files,
     process::{self, cmd},
     receipt::{self, Outcome, Test},
     task::image_test::Run,
@@ -225,8 +223,12 @@ fn collect(
     };
     left_out.iter().for_each(|it| log.line(&format!("left out of the results: {it}")));
     let path = results.join("results.jsonl");
-    let text = if path.is_file() { fs::read_to_string(path)? } else { String::new() };
-    Ok((receipt::parse_results(&text).unwrap_or_else(|err| vec![not_taken(&err)]), true))
+    if !path.is_file() {
+        return Ok((Vec::new(), true));
+    }
+    let tests = files::read_foreign_text(&path, receipt::LARGEST_RESULTS)
+        .and_then(|text| receipt::parse_results(&text));
+    Ok((tests.unwrap_or_else(|err| vec![not_taken(&err)]), true))
 }
 
 /// The failure of results that are not as the scripts write them.

@@ -210,7 +210,6 @@ fn tests(store: &Store, id: &str, tests: &[Test]) -> Result<u8> {
     store.change(|state| {
         if let Some(container) = state.containers.iter_mut().find(|it| it.id == id) {
             container.results = Some(results);
-            state.tested.push(container.image.clone());
         }
         Ok(())
     })?;
@@ -291,8 +290,7 @@ fn has_label(labels: &[String], filter: &str) -> bool {
 
 pub(crate) fn remove(store: &Store, id: &str) -> Result {
     store.change(|state| {
-        // As docker does, by the beginning of an id.
-        state.containers.retain(|it| !it.id.starts_with(id));
+        state.containers.retain(|it| it.id != id);
         Ok(())
     })
 }
