@@ -150,4 +150,4 @@ fn found(facts: &Facts, wanted: impl Fn(&Rule) -> bool) -> Vec<Finding> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -52,6 +52,8 @@ mod ui;
 mod terminal;
 mod printable;
 mod failure;
+#[cfg(test)]
+mod hostile;
 
 use std::process::ExitCode;
 

@@ -15,7 +15,7 @@ mod dockerfiles;
 mod notebooks;
 mod files;
 mod switches;
-mod mutations;
+pub(crate) mod mutations;
 
 /// A file; one whose name begins with `+` is executable.
 fn file(&(name, text): &(&str, &str)) -> File {
@@ -27,7 +27,7 @@ fn file(&(name, text): &(&str, &str)) -> File {
     File { path, executable, size, text: text.to_owned(), keys, ..File::default() }
 }
 
-fn facts(files: &[(&str, &str)]) -> Facts {
+pub(crate) fn facts(files: &[(&str, &str)]) -> Facts {
     let mut files: Vec<File> = files.iter().map(file).collect();
     files.sort_by(|a, b| a.path.cmp(&b.path));
     Facts { files, ..Facts::default() }
@@ -46,7 +46,7 @@ fn check_files(rule: &Rule, files: &[(&str, &str)], expect: Expect) {
 }
 
 /// The mission has the author's steps `runs` and files below `environments/`.
-fn mission(runs: &str, files: &[(&str, &str)]) -> Facts {
+pub(crate) fn mission(runs: &str, files: &[(&str, &str)]) -> Facts {
     let sources = sources(&format!("ARG BASE_IMAGE=c\nFROM ${{BASE_IMAGE}}\n{runs}"), files);
     let dockerfile = generate(&sources).ok();
     let mission = MissionFacts { model: sources.model(), sources, dockerfile };

@@ -200,4 +200,4 @@ fn text(events: &[Event]) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

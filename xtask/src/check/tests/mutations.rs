@@ -37,7 +37,7 @@ const OTHERS: [(&str, &str); 4] = [
 ];
 
 /// What parsers look at.
-const PIECES: &[&str] = &[
+pub(crate) const PIECES: &[&str] = &[
     "",
     "\n",
     "\r\n",
@@ -84,7 +84,7 @@ const PIECES: &[&str] = &[
 ];
 
 /// `text` with pieces put in, taken out and repeated, at places that need not make sense.
-fn mutated(random: &mut Random, text: &str) -> String {
+pub(crate) fn mutated(random: &mut Random, text: &str) -> String {
     let mut chars: Vec<char> = text.chars().collect();
     for _ in 0..=random.below(3) {
         let start = random.below(chars.len() + 1);

