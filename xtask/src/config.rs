@@ -6,13 +6,19 @@ use std::{fmt, path::PathBuf, str::FromStr};
 
 use anyhow::{Context as _, anyhow, bail};
 
+mod testing;
+
+pub(crate) use testing::{Data, Network, Testing};
+
+use testing::{factor, size};
+
 use crate::{
     redact::{TOKENS, redact},
     settings::{Setting, Settings},
 };
 
 /// What the settings mean, in types. Built by [`Config::new`] alone.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Config {
     pub(crate) mission: String,
     /// `sandbox`, `dev` and so on.
@@ -36,8 +42,7 @@ pub(crate) struct Config {
     /// `HTTP_PROXY` and its like, those that are set.
     pub(crate) proxies: Vec<(&'static str, String)>,
     pub(crate) indexes: Indexes,
-    /// As `docker run --memory` takes it.
-    pub(crate) test_memory: String,
+    pub(crate) testing: Testing,
     /// The URL of the mission's secrets repository.
     pub(crate) secrets_repo: Option<String>,
     /// The AWS role to reach it with.
@@ -136,7 +141,15 @@ impl Config {
                 conda: some("CONDA_CHANNEL_ALIAS"),
                 debian: some("DEBIAN_MIRROR"),
             },
-            test_memory: typed(settings, "TEST_MEMORY", required)?,
+            testing: Testing {
+                memory: typed(settings, "TEST_MEMORY", required)?,
+                disk: typed(settings, "TEST_DISK", size)?,
+                network: typed(settings, "TEST_NETWORK", Network::from_str)?,
+                data: typed(settings, "TEST_DATA", |it| {
+                    it.split_whitespace().map(Data::from_str).collect()
+                })?,
+                patience: typed(settings, "PATIENCE", factor)?,
+            },
             secrets_repo: some("SECRETS_REPO").map(repository).transpose().map_err(|err| {
                 // Without the value, which may hold the password.
                 anyhow!("SECRETS_REPO ({}): {err}", settings["SECRETS_REPO"].origin)

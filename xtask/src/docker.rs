@@ -79,6 +79,8 @@ pub(crate) struct ImageConfig {
     #[serde(default)]
     pub(crate) cmd: Option<Vec<String>>,
     #[serde(default)]
+    pub(crate) entrypoint: Option<Vec<String>>,
+    #[serde(default)]
     pub(crate) healthcheck: Option<Healthcheck>,
 }
 

@@ -35,6 +35,9 @@ pub(crate) struct Receipt {
     pub(crate) inputs: String,
     /// SHA-256 of each environment's frozen spec, if the image was built from them.
     pub(crate) frozen_specs: BTreeMap<String, String>,
+    /// What tests had besides the image, `SOURCE:TARGET`, from `TEST_DATA`.
+    #[serde(default)]
+    pub(crate) data: Vec<String>,
     /// When the tests began, RFC 3339, UTC.
     pub(crate) started: String,
     pub(crate) seconds: f64,

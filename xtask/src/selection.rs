@@ -31,6 +31,21 @@ struct Plan<'a> {
     timeout: Option<u32>,
     /// Seconds that notebooks took last time, by environment and name.
     times: BTreeMap<&'a str, BTreeMap<&'a str, f64>>,
+    #[serde(flatten)]
+    container: &'a Given,
+}
+
+/// What the tester has to know of the image's configuration and of its container.
+#[derive(Debug, Clone, Default, Serialize)]
+pub(crate) struct Given {
+    pub(crate) entry_point: Vec<String>,
+    pub(crate) command: Vec<String>,
+    /// The image's health check.
+    pub(crate) health: Vec<String>,
+    /// `none` or `egress`.
+    pub(crate) network: &'static str,
+    /// Bytes that tests may leave on the disk.
+    pub(crate) disk: u64,
 }
 
 impl Selection {
@@ -85,19 +100,20 @@ impl Selection {
         jobs: Option<u16>,
         timeout: Option<u32>,
         last: Option<&Receipt>,
+        container: &Given,
     ) -> anyhow::Result<String> {
         let mut times: BTreeMap<&str, BTreeMap<&str, f64>> = BTreeMap::new();
         for it in last.iter().flat_map(|it| &it.tests).filter(|it| it.kind == "notebook") {
             times.entry(&it.environment).or_default().insert(&it.name, it.seconds);
         }
-        let plan = Plan { selection: self, jobs, timeout, times };
+        let plan = Plan { selection: self, jobs, timeout, times, container };
         serde_json::to_string(&plan).context("a plan is plain data")
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Selection;
+    use super::{Given, Selection};
 
     fn selection(environments: &[&str], only: &[&str], kinds: &[&'static str]) -> Selection {
         let owned = |them: &[&str]| them.iter().map(|&it| it.to_owned()).collect();
@@ -122,10 +138,12 @@ mod tests {
 
     #[test]
     fn a_plan_is_what_the_scripts_read() {
-        let plan = selection(&["sky"], &[], &["import"]).plan(Some(3), None, None).unwrap();
+        let plan = selection(&["sky"], &[], &["import"])
+            .plan(Some(3), None, None, &Given::default())
+            .unwrap();
         assert_eq!(
             plan,
-            r#"{"environments":["sky"],"only":[],"kinds":["import"],"tests":[],"jobs":3,"timeout":null,"times":{}}"#
+            r#"{"environments":["sky"],"only":[],"kinds":["import"],"tests":[],"jobs":3,"timeout":null,"times":{},"entry_point":[],"command":[],"health":[],"network":"","disk":0}"#
         );
     }
 }

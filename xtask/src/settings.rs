@@ -37,6 +37,10 @@ pub(crate) const NAMES: &[&str] = &[
     "CONDA_CHANNEL_ALIAS",
     "DEBIAN_MIRROR",
     "TEST_MEMORY",
+    "TEST_DISK",
+    "TEST_NETWORK",
+    "TEST_DATA",
+    "PATIENCE",
     "SECRETS_REPO",
     "SECRETS_ROLE_ARN",
 ];

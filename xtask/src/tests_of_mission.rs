@@ -21,6 +21,10 @@ use crate::{
 /// A folder or list cannot be read.
 pub(crate) fn expected(mission: &Mission) -> anyhow::Result<BTreeSet<Expected>> {
     let mut res = BTreeSet::new();
+    if mission.dir.join("environments/test").is_file() {
+        let script = format!("{ENVIRONMENTS}/test");
+        res.insert(Expected { environment: String::new(), kind: "mission", name: script });
+    }
     let files = notebooks_in_image(mission)?;
     for environment in &mission.environments {
         let mut own = BTreeSet::new();
@@ -84,10 +88,25 @@ pub(crate) fn named<'a>(
 pub(crate) fn lacking(mission: &Mission, receipt: &Receipt) -> anyhow::Result<Vec<Test>> {
     let mut all = expected(mission)?;
     all.extend(of_the_image(mission));
-    Ok(receipt::missing(&all, &receipt.tests, "the receipt does not know it"))
+    let mut res = receipt::missing(&all, &receipt.tests, "the receipt does not know it");
+    res.extend(untold(mission, receipt));
+    Ok(res)
 }
 
-/// What is tested of every image as a whole, and as a hub starts it; by `test-image`.
+/// A failure for each environment of the mission of which the image said nothing: it may not be there.
+pub(crate) fn untold(mission: &Mission, receipt: &Receipt) -> Vec<Test> {
+    let told = &receipt.contents.environments;
+    let names = mission.environments.iter().map(|it| &it.name);
+    let untold =
+        names.filter(|it| *it != "base" && told.get(*it).is_none_or(|it| it.python.is_empty()));
+    let failure = |name: &String| Test {
+        environment: name.clone(),
+        ..Test::of_mission("contents", "the image does not tell what it holds".to_owned())
+    };
+    untold.map(failure).collect()
+}
+
+/// What is tested of every image as a whole, and as a hub starts it; by the tester.
 pub(crate) fn of_the_image(mission: &Mission) -> BTreeSet<Expected> {
     let expected = |environment: &str, kind, name: &str| Expected {
         environment: environment.to_owned(),

@@ -78,6 +78,12 @@ class Installation:
         stdout, stderr = process.communicate()
         return Done(process.returncode, stdout, stderr, self.recorded())
 
+    def test(self, **parts: object) -> "Done":
+        """Run a mission's tests as `image-test` does, by a plan with these parts, as this user."""
+        plan = self.root / "plan.json"
+        plan.write_text(json.dumps({"tests": [], "times": {}, **parts}))
+        return self.run("tester", "--plan", plan, "--results", self.results, "mission")
+
     def recorded(self) -> list[dict]:
         """What stands in results.jsonl."""
         path = self.results / "results.jsonl"

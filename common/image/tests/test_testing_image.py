@@ -1,4 +1,4 @@
-"""test-image: what it says of images and servers that are not as they should be."""
+"""The tester: what it says of images and servers that are not as they should be."""
 
 import os
 import sys
@@ -8,10 +8,11 @@ from pathlib import Path
 
 sys.path.insert(0, "/opt/common-scripts")
 
-from platform_env import hub_stand_in, image_files
+from platform_env import hub_stand_in, image_files, servers
 from platform_env.plan import Plan
 from platform_env.results import Report
 from platform_env.servers import Server
+from platform_env.stale_home import USER
 
 
 class Files(unittest.TestCase):
@@ -53,7 +54,8 @@ class Files(unittest.TestCase):
 
 class Servers(unittest.TestCase):
     def problem(self, command: list[str], health: list[str], variables: dict[str, str]) -> str:
-        server = Server(command, variables)
+        runtime = servers.runtime({"HOME": str(Path.home()), **os.environ, **variables})
+        server = Server(command, variables, USER, runtime)
         self.addCleanup(server.stop)
         return server.problem(health)
 

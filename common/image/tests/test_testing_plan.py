@@ -1,6 +1,5 @@
 """Selections of tests: from outside by a file, by hand by flags; and what is run first."""
 
-import json
 import unittest
 
 from stand_in import Installation, notebook
@@ -12,8 +11,6 @@ TESTS = {
     "tests/c.ipynb": notebook("1 / 0"),
 }
 
-ALL = {"environments": [], "only": [], "kinds": [], "tests": [], "times": {}}
-
 
 class Plan(unittest.TestCase):
     @classmethod
@@ -24,33 +21,24 @@ class Plan(unittest.TestCase):
         cls.made.add("sea", {"tests/imports": "json\n"})
         cls.made.run("kernel-setup")
 
-    def planned(self, script: str, *arguments: str, **parts: object):
-        plan = self.made.root / "plan.json"
-        plan.write_text(json.dumps(ALL | {"jobs": None, "timeout": None} | parts))
-        return self.made.run(script, *arguments, TEST_PLAN=str(plan))
+    def planned(self, **parts: object):
+        return self.made.test(**parts)
 
     def names(self, done):
         return [f"{it['environment']} {it['kind']} {it['name']}" for it in done.recorded]
 
     def test_single_tests_of_several_environments(self):
         tests = [["sky", "notebook", "c.ipynb"], ["sea", "import", "json"]]
-        done = self.planned("test-environments", tests=tests)
+        done = self.planned(tests=tests)
         self.assertEqual(
             sorted(self.names(done)), ["sea import json", "sky notebook c.ipynb"], done.stderr
         )
         self.assertEqual(done.status, 1)
 
-    def test_scripts_that_others_call_keep_to_it(self):
-        """As those that a mission's own entry point calls."""
-        only = {"kinds": ["import"], "environments": ["sky"], "only": ["j*"]}
-        done = self.planned("test-imports", "sky", "json", "missing_one", **only)
-        self.assertEqual((done.status, self.names(done)), (0, ["sky import json"]))
-        done = self.planned("test-notebooks", "sky", "c.ipynb", **only)
-        self.assertEqual((done.status, self.names(done)), (0, []))
-
     def test_longest_notebooks_first_and_unknown_ones_before(self):
         times = {"sky": {"a.ipynb": 1.5, "b.ipynb": 9}}
-        done = self.planned("env-test", "sky", kinds=["notebook"], times=times, jobs=1)
+        only = {"environments": ["sky"], "kinds": ["notebook"]}
+        done = self.planned(times=times, jobs=1, **only)
         names = [it["name"] for it in done.recorded]
         self.assertEqual(names, ["c.ipynb", "b.ipynb", "a.ipynb"])
 

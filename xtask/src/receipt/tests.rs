@@ -17,6 +17,7 @@ fn receipt() -> Receipt {
         platform: "linux/amd64".to_owned(),
         inputs: "0".repeat(64),
         frozen_specs: BTreeMap::new(),
+        data: Vec::new(),
         started: "2026-11-22T10:00:00Z".to_owned(),
         seconds: 1.0,
         complete: true,

@@ -25,8 +25,8 @@ use crate::{
     terminal,
 };
 
-/// How long a server may take to answer.
-const START: Duration = Duration::from_secs(120);
+/// How long a server that starts may show no sign of life: it does not answer and prints nothing.
+const SILENCE: Duration = Duration::from_secs(300);
 
 /// Runs until the server ends; an interruption is the usual end.
 pub(crate) fn run(desk: &Desk<'_>, args: &cli::ImageLab) -> anyhow::Result<u8> {
@@ -53,7 +53,7 @@ pub(crate) fn run(desk: &Desk<'_>, args: &cli::ImageLab) -> anyhow::Result<u8> {
     let progress = engine.ui.progress("image-lab");
     progress.step("starting the server");
     let id = process::read(&cmd)?.trim().to_owned();
-    wait(&engine, &id)?;
+    wait(&engine, &id, SILENCE.mul_f64(chosen.config.testing.patience))?;
     drop(progress);
     let address = format!("http://{}/lab?token={token}", published(&engine, &id)?);
     terminal::print(address);
@@ -89,13 +89,23 @@ fn home(mission: &str, dir: Option<&Path>) -> anyhow::Result<Vec<String>> {
     Ok(res)
 }
 
-/// Waits until the server answers, which the image's own health check tells.
-fn wait(engine: &Engine, id: &str) -> anyhow::Result<()> {
-    let deadline = Instant::now() + START;
+/// Waits until the server answers, which the image's own health check tells, as long as it runs and
+/// prints something at least every `silence`.
+fn wait(engine: &Engine, id: &str, silence: Duration) -> anyhow::Result<()> {
     let check = engine.docker.cmd(["exec", id, "jupyter-healthcheck"]);
+    let (mut said, mut progress) = (String::new(), Instant::now());
     while process::output(&check)?.status != 0 {
-        if !is_running(engine, id)? || Instant::now() > deadline {
-            bail!("the server does not start\n{}", last_words(engine, id));
+        let words = last_words(engine, id);
+        if !is_running(engine, id)? {
+            bail!("the server has ended\n{words}");
+        }
+        if words != said {
+            (said, progress) = (words, Instant::now());
+        } else if progress.elapsed() > silence {
+            bail!(
+                "the server does not answer, and has printed nothing for {} s; PATIENCE in setup-env stretches that\n{words}",
+                silence.as_secs()
+            );
         }
         thread::sleep(Duration::from_millis(200));
         process::check_interrupted()?;

@@ -1,8 +1,9 @@
-//! `image-test`: runs a mission's entry point for tests in a container, and beside it the image as a
-//! hub starts it; writes the receipt.
+//! `image-test`: runs a mission's tests in a container, and beside it the image as a hub starts it;
+//! writes the receipt.
 
 mod containers;
 mod summary;
+mod tester;
 
 use std::{
     collections::BTreeMap,
@@ -20,7 +21,7 @@ use crate::{
     docker::LABEL_INPUTS,
     engine::Engine,
     failure, files, freeze, process,
-    receipt::{self, Contents, Outcome, Receipt, Test},
+    receipt::{self, Contents, Receipt, Test},
     selection::Selection,
     stored_receipt,
     task::{Chosen, report},
@@ -29,10 +30,8 @@ use crate::{
 
 pub(crate) use summary::failures;
 
-/// The mission's entry point for tests.
-const ENTRY: &str = "/opt/environments/test";
-/// Tests the image as a hub starts it.
-const HUB: &str = "/opt/common-scripts/test-image";
+/// What a failure of the tester is called that is none of a test's.
+const TESTER: &str = "tester";
 
 /// Which tests are asked for, and how they are run.
 #[derive(Debug, Clone, Default)]
@@ -149,9 +148,9 @@ pub(crate) fn test(
     let interrupted = process::check_interrupted().is_err();
     if tests.is_empty() && !interrupted {
         let message = "no test is selected".to_owned();
-        tests.push(Test::of_mission(ENTRY, message));
+        tests.push(Test::of_mission(TESTER, message));
     }
-    let receipt = Receipt {
+    let mut receipt = Receipt {
         started: humantime::format_rfc3339_seconds(started).to_string(),
         seconds: clock.elapsed().as_secs_f64(),
         complete: asked.is_complete() && !interrupted,
@@ -160,6 +159,9 @@ pub(crate) fn test(
         refrozen: old.map(|it| it.refrozen).unwrap_or_default(),
         ..untested(chosen, built)?
     };
+    if receipt.complete {
+        receipt.tests.extend(tests_of_mission::untold(&chosen.mission, &receipt));
+    }
     report::record(&run.results(), &receipt)?;
     if receipt.complete {
         receipt.write(&engine.repo)?;
@@ -185,6 +187,7 @@ pub(crate) fn untested(chosen: &Chosen, built: &Built) -> anyhow::Result<Receipt
         started: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
         seconds: 0.0,
         complete: false,
+        data: chosen.config.testing.data.iter().map(ToString::to_string).collect(),
         contents: Contents::default(),
         tests: Vec::new(),
         refrozen: BTreeMap::new(),
@@ -195,7 +198,8 @@ pub(crate) fn untested(chosen: &Chosen, built: &Built) -> anyhow::Result<Receipt
 impl Run<'_> {
     /// Removes old results, and leaves the plan where the containers get it from.
     fn make_ready(&self, last: Option<&Receipt>) -> anyhow::Result<()> {
-        let plan = self.selection.plan(self.asked.jobs, self.asked.timeout, last)?;
+        let given = tester::given(self.chosen, &self.built.image);
+        let plan = self.selection.plan(self.asked.jobs, self.asked.timeout, last, &given)?;
         if self.engine.dry_run {
             return Ok(());
         }
@@ -224,24 +228,23 @@ impl Run<'_> {
         Ok((tests, contents))
     }
 
-    /// What the mission's entry point runs, with a failure for whatever is missing.
+    /// The mission's own tests, with a failure for whatever is missing.
     fn of_the_mission(&self) -> anyhow::Result<Vec<Test>> {
         let mut log = self.engine.log(&format!("image-test-{}", self.built.name))?;
         log.step("running the mission's tests");
-        let ran = self.in_the_mission_s_container(ENTRY, &mut log)?;
-        let mut tests = ran.tests;
-        let Some(status) = ran.status else { return Ok(tests) };
-        let expected = self.selection.of(tests_of_mission::expected(&self.chosen.mission)?);
-        let why = "environments/test has to run the standard tests too";
-        tests.extend(receipt::missing(&expected, &tests, why));
-        let passed = |it: &Test| it.outcome == Outcome::Passed;
-        if status != 0 && tests.iter().all(passed) || !ran.left && self.selection.is_all() {
-            tests.push(Test::of_mission(ENTRY, ran.said));
-        } else if status == 0 && self.selection.wants("", "mission", ENTRY) && tests.is_empty() {
-            let mut test = Test::of_mission(ENTRY, String::new());
-            test.outcome = Outcome::Passed;
-            tests.push(test);
+        let ran = self.in_the_mission_s_container(&mut log)?;
+        let mut tests = ran.tests.clone();
+        if ran.status.is_none() || self.engine.dry_run {
+            return Ok(tests);
         }
+        let expected = self.selection.of(tests_of_mission::expected(&self.chosen.mission)?);
+        let missing = receipt::missing(&expected, &tests, "the tester ended before it");
+        let nothing_left = !ran.left && self.selection.is_all();
+        if ran.failed_beside_its_tests() || nothing_left || !missing.is_empty() && tests.is_empty()
+        {
+            tests.push(Test::of_mission(TESTER, ran.said));
+        }
+        tests.extend(missing);
         Ok(tests)
     }
 
@@ -253,17 +256,17 @@ impl Run<'_> {
         }
         let mut log = self.engine.log(&format!("image-test-{}-hub", self.built.name))?;
         log.step("starting the image as a hub does");
-        let (prepared, ran) = self.as_a_hub_does(HUB, &mut log)?;
+        let (prepared, ran) = self.as_a_hub_does(&mut log)?;
         let mut tests = prepared.tests.clone();
         tests.extend(ran.tests.clone());
         if prepared.status.is_none() || ran.status.is_none() {
             return Ok((tests, Contents::default()));
         }
-        let missing = receipt::missing(&expected, &tests, "test-image ended before it");
+        let missing = receipt::missing(&expected, &tests, "the tester ended before it");
         let unexplained = [&prepared, &ran].into_iter().find(|it| it.failed_beside_its_tests());
         let lacking = if prepared.left { &ran } else { &prepared };
         if let Some(it) = unexplained.or((!missing.is_empty()).then_some(lacking)) {
-            tests.push(Test::of_mission(HUB, it.said.clone()));
+            tests.push(Test::of_mission(TESTER, it.said.clone()));
         }
         tests.extend(missing);
         let contents = ran.results.join("image.json");

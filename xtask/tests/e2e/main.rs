@@ -14,6 +14,7 @@ mod rebuild;
 mod missions;
 mod leaks;
 mod hub;
+mod hostile;
 mod mutations;
 mod clis;
 mod completion;

@@ -20,15 +20,18 @@ fn a_first_run() {
         buildx build --builder default --load --provenance=false --sbom=false --progress plain --platform linux/amd64 --label science-platform.inputs=… --label science-platform.parent=sha256:… --build-arg BASE_IMAGE=science-platform/common:…-… --build-arg USE_FROZEN=1 --secret id=ca,src=/ca.crt --iidfile /root/target/xtask/build/hello.iid --file /root/target/xtask/build/hello.Dockerfile /root/target/xtask/build/hello
         image tag sha256:… science-platform/hello:…-…
         image tag sha256:… science-platform/hello:latest
-        cp /root/target/xtask/test/hello.plan …:/tmp/test-plan.json
-        cp /root/target/xtask/test/hello.plan …:/tmp/test-plan.json
-        cp /root/target/xtask/test/hello.plan …:/tmp/test-plan.json
-        cp …:/tmp/test-results/. -
-        cp …:/tmp/test-results/. -
-        cp …:/tmp/test-results/. -
-        create --label science-platform.role=test --label science-platform.run=… --cidfile /root/target/xtask/test/hello.test.cid --no-healthcheck --memory 4g --env TEST_RESULTS=/tmp/test-results --env TEST_PLAN=/tmp/test-plan.json science-platform/hello:…-… /opt/environments/test
-        create --label science-platform.role=test-hub --label science-platform.run=… --cidfile /root/target/xtask/test/hello.test-hub.cid --no-healthcheck --memory 4g --env TEST_RESULTS=/tmp/test-results --env TEST_PLAN=/tmp/test-plan.json --user 4321:100 --network none --mount type=volume,source=science-platform-test-…,target=/home/jovyan,volume-nocopy science-platform/hello:…-… /opt/common-scripts/test-image --health jupyter-healthcheck start-notebook.py
-        create --label science-platform.role=test-prepare --label science-platform.run=… --cidfile /root/target/xtask/test/hello.test-prepare.cid --no-healthcheck --memory 4g --env TEST_RESULTS=/tmp/test-results --env TEST_PLAN=/tmp/test-plan.json --user root --network none --entrypoint /opt/common-scripts/test-image --mount type=volume,source=science-platform-test-…,target=/mnt/home,volume-nocopy science-platform/hello:…-… --prepare /mnt/home
+        cp - …:/opt/tester
+        cp - …:/opt/tester
+        cp - …:/opt/tester
+        cp /root/target/xtask/test/hello.plan …:/opt/tester/plan.json
+        cp /root/target/xtask/test/hello.plan …:/opt/tester/plan.json
+        cp /root/target/xtask/test/hello.plan …:/opt/tester/plan.json
+        cp …:/opt/test-results/. -
+        cp …:/opt/test-results/. -
+        cp …:/opt/test-results/. -
+        create --label science-platform.role=test --label science-platform.run=… --cidfile /root/target/xtask/test/hello.test.cid --no-healthcheck --user root --entrypoint /opt/conda/bin/python --memory 4g --pids-limit 4096 --security-opt no-new-privileges --cap-drop ALL --cap-add CHOWN --cap-add DAC_OVERRIDE --cap-add FOWNER --cap-add KILL --cap-add SETGID --cap-add SETUID --mount type=volume,target=/opt/tester,volume-nocopy --mount type=volume,target=/opt/test-results,volume-nocopy --mount type=volume,target=/opt/test-scratch,volume-nocopy --read-only --network none --tmpfs /tmp:rw,exec,nosuid,nodev,mode=1777,size=1g --tmpfs /var/tmp:rw,exec,nosuid,nodev,mode=1777,size=1g --tmpfs /run:rw,exec,nosuid,nodev,mode=1777,size=1g --mount type=volume,target=/opt/environments --mount type=volume,target=/home/jovyan --env PATIENCE=1 science-platform/hello:…-… -IS /opt/tester/common-scripts/tester --plan /opt/tester/plan.json --results /opt/test-results --scratch /opt/test-scratch mission
+        create --label science-platform.role=test-hub --label science-platform.run=… --cidfile /root/target/xtask/test/hello.test-hub.cid --no-healthcheck --user root --entrypoint /opt/conda/bin/python --memory 4g --pids-limit 4096 --security-opt no-new-privileges --cap-drop ALL --cap-add CHOWN --cap-add DAC_OVERRIDE --cap-add FOWNER --cap-add KILL --cap-add SETGID --cap-add SETUID --mount type=volume,target=/opt/tester,volume-nocopy --mount type=volume,target=/opt/test-results,volume-nocopy --mount type=volume,target=/opt/test-scratch,volume-nocopy --mount type=volume,source=science-platform-test-…,target=/home/jovyan,volume-nocopy --network none --env PATIENCE=1 science-platform/hello:…-… -IS /opt/tester/common-scripts/tester --plan /opt/tester/plan.json --results /opt/test-results --scratch /opt/test-scratch hub
+        create --label science-platform.role=test-prepare --label science-platform.run=… --cidfile /root/target/xtask/test/hello.test-prepare.cid --no-healthcheck --user root --entrypoint /opt/conda/bin/python --memory 4g --pids-limit 4096 --security-opt no-new-privileges --cap-drop ALL --cap-add CHOWN --cap-add DAC_OVERRIDE --cap-add FOWNER --mount type=volume,target=/opt/tester,volume-nocopy --mount type=volume,target=/opt/test-results,volume-nocopy --mount type=volume,target=/opt/test-scratch,volume-nocopy --mount type=volume,source=science-platform-test-…,target=/mnt/home,volume-nocopy --network none --env PATIENCE=1 science-platform/hello:…-… -IS /opt/tester/common-scripts/tester --plan /opt/tester/plan.json --results /opt/test-results --scratch /opt/test-scratch prepare /mnt/home
         rm --force --volumes …
         rm --force --volumes …
         rm --force --volumes …

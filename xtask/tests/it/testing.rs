@@ -74,6 +74,25 @@ fn a_status_after_complete_results_is_a_failure() {
     done.says("failed with status 137");
 }
 
+/// An environment that the mission has and the image does not.
+#[test]
+fn what_the_image_does_not_tell_is_a_failure() {
+    let checkout = Checkout::new();
+    checkout.failing(&["image.json"]);
+    let done = checkout.run(&["image-all"]).status(1).never_called("push");
+    done.says("hello: mission contents").says("does not tell what it holds");
+    // Nor does a receipt count that another tool made.
+    checkout.failing(&[]);
+    checkout.run(&["image-test", "--again"]).status(0);
+    let path = "target/xtask/receipts/hello";
+    let file = std::fs::read_dir(checkout.root().join(path)).unwrap().next().unwrap().unwrap();
+    let mut receipt = receipt(&checkout);
+    receipt["contents"]["environments"] = json!({});
+    let name = format!("{path}/{}", file.file_name().to_string_lossy());
+    checkout.file(&name, &receipt.to_string());
+    checkout.run(&["image-push"]).status(1).never_called("push");
+}
+
 #[test]
 fn nothing_tested_in_the_container() {
     let checkout = Checkout::new();
@@ -140,13 +159,38 @@ fn limits_and_parameters() {
     let mut checkout = Checkout::new();
     checkout.env("IMAGE_RUN_PARS", "--env 'GREETING=hello there'");
     checkout.env("TEST_MEMORY", "2g");
-    let done = checkout.run(&["image-all"]).status(0).called("--memory 2g");
-    let test = done
-        .calls
-        .iter()
-        .find(|it| it.line().starts_with("create --label science-platform.role=test --"))
-        .unwrap();
-    assert!(test.argv.contains(&"GREETING=hello there".to_owned()), "{:?}", test.argv);
+    checkout.env("TEST_DISK", "500m");
+    checkout.env("TEST_DATA", "/srv/crds:/opt/crds");
+    checkout.env("PATIENCE", "3");
+    let done = checkout.run(&["image-all"]).status(0).called("--memory 2g").called("PATIENCE=3");
+    // It may say --privileged, which is for people, not for what is tested.
+    let done = done.never_called("GREETING");
+    done.called("--mount type=bind,source=/srv/crds,target=/opt/crds,readonly");
+    assert_eq!(receipt(&checkout)["data"], json!(["/srv/crds:/opt/crds"]));
+    let told = plan(&checkout);
+    assert_eq!((&told["disk"], &told["network"]), (&json!(500_000_000), &json!("none")));
+    checkout.env("TEST_NETWORK", "egress");
+    checkout.run(&["image-test", "--again"]).status(0).called("--read-only --network bridge");
+}
+
+/// What a test needs of the machine is refused where it would hide what the image has.
+#[test]
+fn wrong_test_settings() {
+    let checkout = Checkout::new();
+    for (setting, says) in [
+        ("TEST_DATA=/data", "write SOURCE:TARGET"),
+        ("TEST_DATA=/data:/opt/conda/lib", "/opt/conda is the image's"),
+        ("TEST_DATA=/da,ta:/x", "takes no comma"),
+        ("TEST_DATA=../data:/x", "an absolute path or the name of a volume"),
+        ("TEST_DATA=/data:/x/../etc", "the target is an absolute path"),
+        ("TEST_DISK=10", "a number of megabytes"),
+        ("TEST_DISK=0g", "a whole number with a unit"),
+        ("TEST_NETWORK=host", "it is none or egress"),
+        ("PATIENCE=-1", "a number from 0.1 to 1000"),
+    ] {
+        let done = checkout.run(&["--set", setting, "image-test"]).status(2).did_nothing();
+        done.says(setting).says(says);
+    }
 }
 
 #[test]
@@ -222,8 +266,7 @@ fn tests_of_the_working_tree() {
     let before = receipt(&checkout);
     checkout.file("missions/hello/environments/hello/tests/plot.ipynb", "{ }\n");
     checkout.run(&["image-test"]).status(1).says("it is not built (its inputs changed)");
-    let done =
-        checkout.run(&["image-test", "--dev"]).status(0).called("target=/opt/common-scripts");
+    let done = checkout.run(&["image-test", "--dev"]).status(0).called(":/opt/tester");
     done.called("target=/opt/environments/hello/tests").called(":/opt/environments");
     assert_eq!(receipt(&checkout), before);
     assert!(checkout.has("target/xtask/test-selection/hello/results.jsonl"));
@@ -249,7 +292,7 @@ fn starts_not() {
     checkout.run(&["image-build"]).status(0);
     checkout.failing(&["own command"]);
     let done = checkout.run(&["image-test"]).status(1).says("server own command");
-    done.called("--user 4321:100 --network none").called("target=/home/jovyan,volume-nocopy");
+    done.called("role=test-hub").called("target=/home/jovyan,volume-nocopy");
     // As if the entry point ended before anything of it ran.
     checkout.failing(&[]);
     checkout.fail("volume create", 1, "no space left on device\n");

@@ -4,7 +4,6 @@ conda's packages often drop, rename or loosen requirements of their metadata, an
 they take part in a disagreement, it is a note. Where a pip package does, it is a complaint.
 """
 
-import argparse
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -90,15 +89,3 @@ def _wanted(requirement: Requirement, found: list[Distribution]) -> str:
 def _title(entry: Distribution) -> str:
     owner = f" (conda package {entry.owner})" if entry.owner else ""
     return f"{entry.name} {entry.version}{owner}"
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Check that the packages of an environment fit.")
-    parser.add_argument("env", metavar="ENV", help="the environment to check")
-    complaints = check(paths.prefix(parser.parse_args().env)).complaints
-    paths.show("\n".join(complaints))
-    raise SystemExit(paths.FAILED if complaints else 0)
-
-
-if __name__ == "__main__":
-    paths.run_script(main)

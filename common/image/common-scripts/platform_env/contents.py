@@ -2,21 +2,17 @@
 
 import json
 
-from platform_env import installed, paths, results
+from platform_env import installed, paths
 
 
-def write() -> None:
-    """Leave `image.json` among the results, if results are kept."""
-    folder = results.folder()
-    if folder is None:
-        return
+def of_image() -> str:
+    """The versions as JSON."""
     hub = installed.scan(paths.prefix("base")).get("jupyterhub")
     contents = {
         "jupyterhub": hub.version if hub else "",
         "environments": {it: _installed(it) for it in paths.environments()},
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "image.json").write_text(json.dumps(contents, indent=1) + "\n")
+    return json.dumps(contents, indent=1)
 
 
 def _installed(environment: str) -> dict:

@@ -1,13 +1,16 @@
 """The standard tests of environments: all of them run, whatever fails, and share the cores."""
 
+import functools
 import os
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from platform_env import imports, kernels, notebooks
+from platform_env import imports, kernels, notebooks, paths
+from platform_env.advice import advised
 from platform_env.commands import Command
+from platform_env.disk import Watch
 from platform_env.lists import Entry, read_list
 from platform_env.notebook_jobs import NotebookJob
 from platform_env.plan import Plan
@@ -26,18 +29,13 @@ WHAT_TO_ADD = (
 
 def test_environments(environments: Iterable[str], plan: Plan, report: Report) -> None:
     """Run every standard test of the environments that is selected."""
-    with tempfile.TemporaryDirectory() as empty:
-        run_jobs(
-            [job for it in environments for job in _environment_jobs(it, plan, empty, report)],
-            plan,
-            report,
-        )
+    jobs = [job for it in environments for job in _environment_jobs(it, plan, report)]
+    run_jobs(jobs, plan, report)
 
 
 def test_imports(environment: str, packages: Iterable[str], plan: Plan, report: Report) -> None:
     """Import each package that is selected, once."""
-    with tempfile.TemporaryDirectory() as empty:
-        run_jobs(_import_jobs(environment, packages, plan, empty, report), plan, report)
+    run_jobs(_import_jobs(environment, packages, plan, report), plan, report)
 
 
 def test_notebooks(environment: str, found: Sequence[Path], plan: Plan, report: Report) -> None:
@@ -54,8 +52,15 @@ def run_jobs(jobs: Sequence[Job], plan: Plan, report: Report) -> None:
     quick = [job for job in jobs if not isinstance(job, NotebookJob)]
     # The first notebook waits for the import of nbclient: something else uses the cores meanwhile.
     first, rest = quick[: plan.jobs], quick[plan.jobs :]
-    for result in run_all([*first, *long, *rest], plan.jobs):
-        report.add(result)
+    for result in run_all([*first, *long, *rest], plan.jobs, watch(plan.disk)):
+        report.add(advised(result, plan))
+
+
+@functools.cache
+def watch(limit: float) -> Watch:
+    """What the tests may fill: folders of the mission's, and those of the tests themselves."""
+    folders = [paths.ENVIRONMENTS, Path(tempfile.gettempdir()), Path.home()]
+    return Watch(folders, limit)
 
 
 def has_tests(environment: str) -> bool:
@@ -71,7 +76,7 @@ def unmatched(environment: str, pattern: str, origin: str) -> Result:
     return Result(environment, "notebook", pattern, message)
 
 
-def _environment_jobs(environment: str, plan: Plan, empty: str, report: Report) -> Iterator[Job]:
+def _environment_jobs(environment: str, plan: Plan, report: Report) -> Iterator[Job]:
     """The tests of an environment; what cannot be run is reported at once."""
     if not plan.wants_any(environment):
         return
@@ -81,12 +86,12 @@ def _environment_jobs(environment: str, plan: Plan, empty: str, report: Report) 
         report.add(_lacking(environment, "tests", WHAT_TO_ADD.format(tests=tests)))
         return
     try:
-        variables = kernels.activated(environment)
+        variables = kernels.activated(environment, plan.variables)
     except kernels.KernelError as error:
         report.add(_lacking(environment, "kernel", str(error)))
         return
     packages = [entry.text for entry in _read(environment, "imports", report)]
-    yield from _import_jobs(environment, packages, plan, empty, report)
+    yield from _import_jobs(environment, packages, plan, report)
     listed = _listed_notebooks(environment, plan, report)
     yield from _notebook_jobs(environment, listed + notebooks.find(environment), plan)
     yield from _script_jobs(environment, variables, plan, report)
@@ -119,18 +124,18 @@ def _listed_notebooks(environment: str, plan: Plan, report: Report) -> list[Path
 
 
 def _import_jobs(
-    environment: str, packages: Iterable[str], plan: Plan, empty: str, report: Report
+    environment: str, packages: Iterable[str], plan: Plan, report: Report
 ) -> list[Job]:
     chosen = [it for it in dict.fromkeys(packages) if plan.wants(environment, "import", it)]
     for result in imports.wrong_names(environment, chosen):
         report.add(result)
-    variables = kernels.activated(environment)
-    return list(imports.import_jobs(environment, chosen, variables, Path(empty)))
+    variables = kernels.activated(environment, plan.variables)
+    return list(imports.import_jobs(environment, chosen, variables))
 
 
 def _notebook_jobs(environment: str, found: Sequence[Path], plan: Plan) -> list[Job]:
     return [
-        NotebookJob(notebook, plan.timeout)
+        NotebookJob(notebook, plan)
         for notebook in notebooks.unique(environment, found)
         if plan.wants(environment, "notebook", notebook.name)
     ]
@@ -144,10 +149,10 @@ def _consistency_jobs(environment: str, plan: Plan) -> Iterator[Job]:
     def describe(message: str, seconds: float) -> Result:
         return Result(environment, "consistency", "pip check", message, seconds)
 
+    # Nothing of the packages runs, not even what their .pth files say.
     yield Command(
-        [sys.executable, "-EsB", "-m", "platform_env.consistency", environment],
-        env=os.environ,
-        cwd=SCRIPTS,
+        [sys.executable, "-ISB", SCRIPTS / "tester", "consistency", environment],
+        env=plan.variables,
         limit=CONSISTENCY_LIMIT,
         describe=describe,
     )
@@ -167,4 +172,11 @@ def _script_jobs(
     if not os.access(script, os.X_OK):
         report.add(describe(f"{script} is not executable: chmod +x it, and commit that", 0.0))
         return
-    yield Command([script], env=variables, cwd=script.parent, limit=SCRIPT_LIMIT, describe=describe)
+    yield Command(
+        [script],
+        env=variables,
+        cwd=script.parent,
+        limit=SCRIPT_LIMIT,
+        describe=describe,
+        filled=True,
+    )

@@ -1,8 +1,8 @@
 """Import tests: each package in its own process, in the environment's Python, activated."""
 
 import re
+import secrets
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 
 from platform_env import paths
 from platform_env.commands import Command, describe_status
@@ -13,22 +13,24 @@ LIMIT = 300.0
 
 _MODULE = re.compile(r"\w+(\.\w+)*")
 
-# Says that the import came to its end. A package may end the process while it is imported
-# (SystemExit, os._exit, a crash), even with status 0; and what happens after the import, when
-# the interpreter is torn down, is not tested.
-_IMPORTED = 72
 _EXCEPTION = 1
 
+# A package may end the process while it is imported (SystemExit, os._exit, a crash), even with
+# status 0: only a word that nobody knows before says that the import came to its end. What happens
+# after it, when the interpreter is torn down, is not tested.
 _PROBE = f"""
 import os, sys
+name, proof = sys.argv[1:]
+del sys.argv[2]
 try:
-    __import__(sys.argv[1])
+    __import__(name)
 except BaseException:
     import traceback
     traceback.print_exc()
     sys.stderr.flush()
     os._exit({_EXCEPTION})
-os._exit({_IMPORTED})
+os.write(1, proof.encode())
+os._exit(0)
 """
 
 
@@ -44,23 +46,23 @@ def wrong_names(environment: str, packages: Iterable[str]) -> Iterator[Result]:
 
 
 def import_jobs(
-    environment: str, packages: Iterable[str], variables: Mapping[str, str], empty: Path
+    environment: str, packages: Iterable[str], variables: Mapping[str, str]
 ) -> Iterator[Command]:
     """A job for each package; they run in an empty folder, so that nothing there is imported."""
     for package in packages:
         if not _MODULE.fullmatch(package):
             continue
+        proof = secrets.token_hex()
 
         def describe(message: str, seconds: float, package: str = package) -> Result:
             return _result(environment, package, message, seconds)
 
         yield Command(
-            [paths.python(environment), "-c", _PROBE, package],
+            [paths.python(environment), "-c", _PROBE, package, proof],
             env=variables,
-            cwd=empty,
             limit=LIMIT,
             describe=describe,
-            good_status=_IMPORTED,
+            proof=proof,
         )
 
 

@@ -1,22 +1,23 @@
 """Tests of kernels as users have them: started by the server, each in its own environment."""
 
 import json
-import os
 import string
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import websocket
 from jupyter_client.kernelspec import KernelSpecManager
-from jupyter_client.manager import start_new_kernel
 
-from platform_env import kernels, paths
+from platform_env import kernels, limits, paths
 from platform_env.activation import ActivationError, activation
+from platform_env.notebook_run import run_cell
 from platform_env.plan import Plan
 from platform_env.results import Report, Result, tail
 from platform_env.servers import Server
+from platform_env.stale_home import USER
 
 # Seconds for a kernel to start and run the cell.
 LIMIT = 300.0
@@ -43,14 +44,22 @@ class CellError(Exception):
 
 
 def test_kernels(server: Server | None, plan: Plan, report: Report) -> None:
-    """Run a cell in every kernel that the image has, through the server when there is one."""
-    run_cell: RunCell = _directly if server is None else lambda *it: _through(server, *it)
+    """Run a cell in every kernel that the image has, through the server when there is one.
+
+    Where no server runs, kernels are told apart from it.
+    """
+
+    def run(name: str, code: str) -> str:
+        return (
+            _through(server, name, code) if server else run_cell(name, code, plan.variables, USER)
+        )
+
     for name, environment in sorted(_kernels().items()):
         if not plan.wants(environment, "kernel", name):
             continue
         started = time.monotonic()
         try:
-            message = "\n".join(_problems(name, environment, run_cell))
+            message = "\n".join(_problems(name, environment, run, plan.variables))
         except Exception as error:  # of many kinds; each is that kernel's failure
             message = f"it runs no cell: {tail(str(error)) or type(error).__name__}"
         seconds = time.monotonic() - started
@@ -67,12 +76,14 @@ def _kernels() -> dict[str, str]:
     return others | ours
 
 
-def _problems(name: str, environment: str, run_cell: RunCell) -> Iterator[str]:
+def _problems(
+    name: str, environment: str, run: RunCell, outside: Mapping[str, str]
+) -> Iterator[str]:
     """What is wrong with a kernel."""
     if not environment:
-        run_cell(name, "")
+        run(name, "")
         return
-    told = json.loads(run_cell(name, _CELL).rpartition("\n")[2])
+    told = json.loads(run(name, _CELL).rpartition("\n")[2])
     prefix = paths.prefix(environment)
     if told["prefix"] != str(prefix):
         yield f"sys.prefix is {told['prefix']}, not {prefix}"
@@ -84,10 +95,12 @@ def _problems(name: str, environment: str, run_cell: RunCell) -> Iterator[str]:
     conda = paths.CONDA_DIR / "condabin" / "conda"
     if paths.is_conda_base() and told["conda"] != str(conda):
         yield f"!conda is {told['conda']}, not the base's {conda}"
-    yield from _wrong_variables(environment, told["variables"])
+    yield from _wrong_variables(environment, told["variables"], outside)
 
 
-def _wrong_variables(environment: str, variables: dict[str, str]) -> Iterator[str]:
+def _wrong_variables(
+    environment: str, variables: dict[str, str], outside: Mapping[str, str]
+) -> Iterator[str]:
     """Variables that activating the environment sets otherwise."""
     try:
         wanted = activation(environment)
@@ -95,40 +108,23 @@ def _wrong_variables(environment: str, variables: dict[str, str]) -> Iterator[st
         yield str(error)
         return
     for name, template in wanted.items():
-        value = string.Template(template).safe_substitute(os.environ)
+        value = string.Template(template).safe_substitute(outside)
         has = variables.get(name)
         is_right = has is not None and has.startswith(value) if name == "PATH" else has == value
         if not is_right:
             yield f"{name} is {has!r}; activation sets {value!r}: run kernel-setup last"
 
 
-def _directly(name: str, code: str) -> str:
-    """Where no server runs, kernels are told apart from it."""
-    manager, client = start_new_kernel(startup_timeout=LIMIT, kernel_name=name)
-    printed: list[str] = []
-
-    def hear(message: dict[str, Any]) -> None:
-        printed.append(_printed(message))
-
-    try:
-        client.execute_interactive(code, timeout=LIMIT, output_hook=hear)
-    finally:
-        client.stop_channels()
-        manager.shutdown_kernel(now=True)
-    return "".join(printed).strip()
-
-
 def _through(server: Server, name: str, code: str) -> str:
     """As a browser does it:
     https://jupyter-server.readthedocs.io/en/latest/developers/websocket-protocols.html
     """
-    import websocket
-
     kernel: Any = server.ask("api/kernels", "POST", {"name": name})
     address = f"{server.url}api/kernels/{kernel['id']}/channels".replace("http", "ws", 1)
     header = [f"Authorization: token {server.token}"]
     try:
-        connection = websocket.create_connection(address, timeout=LIMIT, header=header)
+        limit = limits.stretched(LIMIT)
+        connection = websocket.create_connection(address, timeout=limit, header=header)
         try:
             return _run(connection, code)
         finally:
@@ -149,7 +145,8 @@ def _run(connection: Any, code: str) -> str:
     request = {"header": header, "parent_header": {}, "metadata": {}, "content": content}
     connection.send(json.dumps(request | {"channel": "shell"}))
     printed = ""
-    end = time.monotonic() + LIMIT
+    limit = limits.stretched(LIMIT)
+    end = time.monotonic() + limit
     while time.monotonic() < end:
         message = json.loads(connection.recv())
         if message.get("parent_header", {}).get("msg_id") != header["msg_id"]:
@@ -158,7 +155,7 @@ def _run(connection: Any, code: str) -> str:
         state = message["content"].get("execution_state")
         if message["msg_type"] == "status" and state == "idle":
             return printed.strip()
-    raise CellError(f"the cell has not ended after {LIMIT:g} s")
+    raise CellError(f"the cell has not ended after {limit:g} s; {limits.advice()}")
 
 
 def _printed(message: dict[str, Any]) -> str:

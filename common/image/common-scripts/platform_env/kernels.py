@@ -1,11 +1,11 @@
 """Kernelspecs: one per environment, under CONDA_DIR where no volume on the home hides them."""
 
 import json
-import os
 import shutil
 import string
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +132,7 @@ def _metadata(kernel: Path) -> dict[str, Any]:
         return {}  # no kernelspec: not ours
 
 
-def activated(environment: str) -> dict[str, str]:
+def activated(environment: str, outside: Mapping[str, str]) -> dict[str, str]:
     """The environment variables that a process of the environment's kernel has."""
     path = folder() / kernel_name(environment) / "kernel.json"
     try:
@@ -140,9 +140,8 @@ def activated(environment: str) -> dict[str, str]:
     except FileNotFoundError:
         message = f"it has no kernel ({path} is missing): run kernel-setup"
         raise KernelError(message) from None
-    outside = dict(os.environ)
     templates = spec.get("env", {})
     inside = {
         name: string.Template(text).safe_substitute(outside) for name, text in templates.items()
     }
-    return outside | inside
+    return {**outside, **inside}

@@ -6,9 +6,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from platform_env import login_variables, paths
+from platform_env import limits, login_variables, paths
 from platform_env.plan import Plan
 from platform_env.results import Report, Result, tail
+from platform_env.stale_home import USER
 
 # Of the image's own; the others may be anywhere.
 _OF_CONDA_DIR = ("jupyter", "pip", "python")
@@ -31,7 +32,7 @@ _MARK = "-- profile read --\n"
 # Part of every message of a planted module: Python goes on without a usercustomize that fails.
 _STALE = "of a stale ~/.local"
 
-LIMIT = 60.0
+LIMIT = 120.0
 
 
 def test_login_shell(plan: Plan, report: Report) -> None:
@@ -40,7 +41,11 @@ def test_login_shell(plan: Plan, report: Report) -> None:
         return
     started = time.monotonic()
     parts = (_wrong_tools(), _wrong_variables(), _failing_commands(), _wrong_activations())
-    problems = [problem for part in parts for problem in part]
+    try:
+        problems = [problem for part in parts for problem in part]
+    except subprocess.TimeoutExpired as error:
+        said = tail(os.fsdecode(error.stderr or b""))
+        problems = [f"{said}\nnot done after {error.timeout:g} s; {limits.advice()}".lstrip()]
     seconds = time.monotonic() - started
     report.add(Result("", "shell", "login", "\n".join(problems), seconds))
 
@@ -102,7 +107,8 @@ def _login(script: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         errors="replace",
-        timeout=LIMIT,
+        timeout=limits.stretched(LIMIT),
+        **USER.arguments(),
     )
     done.stdout = done.stdout.rpartition(_MARK)[2]
     return done

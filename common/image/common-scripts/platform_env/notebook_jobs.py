@@ -11,9 +11,12 @@ import sys
 import time
 from multiprocessing.context import ForkProcess
 
+from platform_env import limits
 from platform_env.commands import describe_status, kill_group
 from platform_env.notebooks import Notebook
+from platform_env.plan import Plan
 from platform_env.results import Result
+from platform_env.tested import Scratch
 
 # At its limit the process ends by itself, with the notebook as far as it came; this much later it
 # is killed from outside.
@@ -25,17 +28,22 @@ _FORK = multiprocessing.get_context("fork")
 class NotebookJob:
     """Runs one notebook."""
 
-    def __init__(self, notebook: Notebook, default_limit: float) -> None:
+    def __init__(self, notebook: Notebook, plan: Plan) -> None:
         self.notebook = notebook
+        self._variables = plan.variables
         self._kernel: int | None = None  # its process id
         self._message: str | None = None  # what came of it, once that is known
         self._process: ForkProcess | None = None
+        self._scratch: Scratch | None = None
+        own_limit = plan.timeout
         try:
-            self._own_limit = notebook.limit(default_limit)
+            own_limit = notebook.limit(plan.timeout)
         except ValueError as error:
-            self._own_limit = default_limit
             self._message = str(error)
-        self.limit = self._own_limit + _GRACE
+        self._own_limit = limits.stretched(own_limit)
+        grace = limits.stretched(_GRACE)
+        self.limit = self._own_limit + grace
+        self.late = f"still running {grace:g} s after its {self._own_limit:g} s: killed"
 
     def prepare(self) -> None:
         """Start the process, and it the kernel."""
@@ -46,8 +54,10 @@ class NotebookJob:
         sys.modules["rfc3987_syntax"] = None
         from platform_env import notebook_run
 
+        self._scratch = Scratch(filled=True)
+        variables = {**self._variables, **self._scratch.variables()}
         self._pipe, other_end = _FORK.Pipe()
-        arguments = (self.notebook, self._own_limit, other_end)
+        arguments = (self.notebook, self._own_limit, variables, other_end)
         self._process = _FORK.Process(target=notebook_run.run_in_child, args=arguments)
         self._process.start()
         other_end.close()
@@ -72,16 +82,17 @@ class NotebookJob:
         self._listen()
         if self._kernel is not None:
             kill_group(self._kernel)
+        self._scratch.remove()
 
-    def result(self, seconds: float, late: bool) -> Result:
-        return self.notebook.result(self._outcome(late), seconds)
+    def result(self, seconds: float, stopped: str) -> Result:
+        return self.notebook.result(self._outcome(stopped), seconds)
 
-    def _outcome(self, late: bool) -> str:
+    def _outcome(self, stopped: str) -> str:
         """The message, also where the process could not send one; its pipe is not needed more."""
         if self._process is not None:
             self._pipe.close()
-        if late:
-            return f"still running {_GRACE:g} s after its {self._own_limit:g} s: killed"
+        if stopped:
+            return stopped
         if self._message is None:
             return f"the process that ran the notebook {describe_status(self._process.exitcode)}"
         return self._message

@@ -5,7 +5,7 @@ import re
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import IO, Any
@@ -16,10 +16,11 @@ from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
-from platform_env import kernels
+from platform_env import kernels, limits
 from platform_env.commands import KERNEL, RUNNER, describe_status, yield_memory
 from platform_env.notebooks import Notebook
 from platform_env.results import tail
+from platform_env.tested import IMAGE_USER, User
 
 # Seconds; a kernel that takes longer to answer does not start.
 _START_LIMIT = 300
@@ -34,8 +35,12 @@ _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 nbformat.validate(nbformat.v4.new_notebook())
 
 
-def run_in_child(notebook: Notebook, limit: float, pipe: Connection) -> None:
+def run_in_child(
+    notebook: Notebook, limit: float, variables: Mapping[str, str], pipe: Connection
+) -> None:
     """Run the notebook; send the kernel's process id, then the message, '' when it passed.
+
+    `variables` is the kernel's environment, which its kernelspec adds to.
 
     The cells wait until the other end says when the notebook's time began (`time.monotonic`).
     """
@@ -45,7 +50,7 @@ def run_in_child(notebook: Notebook, limit: float, pipe: Connection) -> None:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
         try:
-            message = _Run(notebook, limit, Path(sockets), pipe).execute()
+            message = _Run(notebook, limit, Path(sockets), pipe).execute(variables)
         except RuntimeError as error:  # nbclient's, when a kernel dies or does not start
             message = f"{error}{_kernel_log(log)}"
         except BaseException:
@@ -60,6 +65,41 @@ def _kernel_log(log: IO[bytes]) -> str:
     return f"\nkernel's log:\n{text}" if text else ""
 
 
+def run_cell(kernel: str, code: str, variables: Mapping[str, str], user: User) -> str:
+    """Run code in a new kernel that has `variables`, as `user`; gives what it printed.
+
+    Raises RuntimeError (nbclient's errors are) when the kernel or the code fails.
+    """
+    document = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
+    limit = limits.stretched(_START_LIMIT)
+    with tempfile.TemporaryDirectory() as sockets:
+        manager = _Manager.of(user, kernel, Path(sockets), kernel_spec_manager=KernelSpecManager())
+        client = NotebookClient(document, km=manager, timeout=limit, startup_timeout=limit)
+        client.execute(env=dict(variables), cwd=variables["HOME"], **user.arguments())
+    outputs = document.cells[0].outputs
+    return "".join(it.text for it in outputs if it.get("name") == "stdout").strip()
+
+
+class _Manager(AsyncKernelManager):
+    """Starts kernels of another user, who has to read the file that says how to reach them."""
+
+    @classmethod
+    def of(cls, user: User, kernel: str, sockets: Path, **kwargs: Any) -> "_Manager":
+        # Ports are chosen before the kernel takes them: kernels that start at the same time could
+        # choose the same one. And the home may not be writable.
+        file = str(sockets / "kernel.json")
+        manager = cls(kernel_name=kernel, transport="ipc", connection_file=file, **kwargs)
+        manager.user = user
+        return manager
+
+    def write_connection_file(self, **kwargs: Any) -> None:
+        super().write_connection_file(**kwargs)
+        # The folder last: what is in it is out of the user's reach until then.
+        file = Path(self.connection_file)
+        self.user.take(file)
+        self.user.take(file.parent)
+
+
 class _Run:
     """One execution: where it is, and how its kernel ended."""
 
@@ -72,31 +112,27 @@ class _Run:
         self._kernel_status: int | None = None
         # A kernelspec in the home would be found first, and a hub's users would not have it.
         specs = KernelSpecManager(kernel_dirs=[str(kernels.folder())], ensure_native_kernel=False)
-        # Ports are chosen before the kernel takes them: kernels that start at the same time could
-        # choose the same one. And the home may not be writable.
-        self._manager = AsyncKernelManager(
-            kernel_name=kernels.kernel_name(notebook.environment),
-            kernel_spec_manager=specs,
-            transport="ipc",
-            connection_file=str(sockets / "kernel.json"),
-        )
+        name = kernels.kernel_name(notebook.environment)
+        self._manager = _Manager.of(IMAGE_USER, name, sockets, kernel_spec_manager=specs)
         self._client = NotebookClient(
             self._document,
             km=self._manager,
             timeout_func=self._remaining,
             # What a kernel started ends with it: its process group is killed.
             shutdown_kernel="immediate",
-            startup_timeout=_START_LIMIT,
+            startup_timeout=limits.stretched(_START_LIMIT),
             on_notebook_start=self._kernel_started,
             on_notebook_error=self._kernel_lost,
             on_cell_execute=self._cell_started,
         )
 
-    def execute(self) -> str:
+    def execute(self, variables: Mapping[str, str]) -> str:
         """Run all cells in the notebook's own folder; the notebook is kept, however that ends."""
         self._keep()
+        cwd = str(self._notebook.path.parent)
+        as_user = IMAGE_USER.arguments()
         try:
-            self._client.execute(cwd=str(self._notebook.path.parent), cleanup_kc=True)
+            self._client.execute(cwd=cwd, env=dict(variables), cleanup_kc=True, **as_user)
         except CellExecutionError:
             cell = self._executed[-1]
             # A line magic may leave its reason on stderr alone.

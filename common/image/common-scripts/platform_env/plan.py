@@ -1,14 +1,14 @@
 """Which tests are asked for, how many run at a time, and how long they took last time.
 
-With TEST_PLAN set to a file, its JSON object says so to whichever script runs the tests, so that a
-mission's own entry point need not pass anything on. The flags of a script go before it.
+`image-test` tells the tester by a file; by hand, flags say it.
 """
 
 import dataclasses
 import fnmatch
 import json
+import math
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from platform_env import notebooks, pool
@@ -28,13 +28,24 @@ class Plan:
     jobs: int = dataclasses.field(default_factory=pool.cores)
     timeout: float = notebooks.LIMIT
     times: Mapping[tuple[str, str], float] = dataclasses.field(default_factory=dict)
+    # The environment in which tests run, before that of their kernel.
+    variables: Mapping[str, str] = dataclasses.field(default_factory=lambda: dict(os.environ))
+    disk: float = math.inf  # the bytes that the tests may leave on the disk together
+    network: str = ""  # `none` where they have none
+    # Of the image's configuration.
+    entry_point: Sequence[str] = ()
+    command: Sequence[str] = ()
+    health: Sequence[str] = ()
+    # Environment, kind and name of tests that have run.
+    done: Collection[tuple[str, str, str]] = ()
     # Who asked from outside knows what should have run, and notices when nothing did.
     from_outside: bool = False
 
     def wants(self, environment: str, kind: str, name: str) -> bool:
         """Whether a test is selected."""
         return (
-            (not self.environments or environment in self.environments)
+            (environment, kind, name) not in self.done
+            and (not self.environments or environment in self.environments)
             and (not self.only or any(fnmatch.fnmatchcase(name, it) for it in self.only))
             and (not self.kinds or kind in self.kinds)
             and (not self.tests or (environment, kind, name) in self.tests)
@@ -54,12 +65,9 @@ class Plan:
         return self.times.get((environment, notebook), UNKNOWN)
 
 
-def read() -> Plan:
-    """The plan from outside, or that of all tests."""
-    file = os.environ.get("TEST_PLAN")
-    if not file:
-        return Plan()
-    told = json.loads(Path(file).read_text())
+def read(file: Path) -> Plan:
+    """The plan of who asks from outside, a JSON object; what is empty in it is not given."""
+    told = json.loads(file.read_text())
     times = [
         ((environment, it), time)
         for environment, name in told.pop("times").items()

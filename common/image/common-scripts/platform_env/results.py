@@ -1,7 +1,7 @@
 """What a test came to: told to a person at once, and to the program that asked for a record.
 
-With TEST_RESULTS set to a folder, each result is a line of JSON in its `results.jsonl`, written
-when the test ends, so that nothing that comes later can lose it.
+With a folder for results, each is a line of JSON in its `results.jsonl`, written when the test
+ends, so that nothing that comes later can lose it.
 """
 
 import dataclasses
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from platform_env.plan import Plan
 
 Kind = Literal[
-    "consistency", "import", "notebook", "script", "tests",
+    "consistency", "import", "mission", "notebook", "script", "tests",
     # Of the image as a whole, or of it as a hub starts it.
     "home", "kernel", "permissions", "server", "shell",
 ]  # fmt: skip
@@ -47,6 +47,10 @@ class Result:
     def outcome(self) -> str:
         return "failed" if self.message else "passed"
 
+    def key(self) -> tuple[str, str, str]:
+        """Environment, kind and name."""
+        return self.environment, self.kind, self.name
+
     def title(self) -> str:
         """Names the test on a line."""
         where = f"{self.environment}: " if self.environment else ""
@@ -62,19 +66,27 @@ class Result:
 
     def again(self) -> str:
         """The command line that runs this test alone; '' where only image-test can."""
-        if self.kind in OF_THE_IMAGE:
+        if self.kind in (*OF_THE_IMAGE, "mission"):
             return ""
         command = self.command or ("env-test", self.environment)
-        return shlex.join([str(SCRIPTS / command[0]), *command[1:]])
+        return shlex.join([f"/opt/common-scripts/{command[0]}", *command[1:]])
 
 
 SCRIPTS = Path(__file__).resolve().parent.parent
 
 
+_folders: list[Path] = []
+
+
+def keep_in(folder: Path) -> None:
+    """Keep results there, whatever the environment says."""
+    _folders[:] = [folder]
+
+
 def folder() -> Path | None:
     """Where results and executed notebooks are to be kept, if anywhere."""
     name = os.environ.get("TEST_RESULTS")
-    return Path(name) if name else None
+    return next(iter(_folders), Path(name) if name else None)
 
 
 def tail(text: str) -> str:
@@ -87,15 +99,28 @@ class Report:
 
     def __init__(self) -> None:
         self.results: list[Result] = []
+        self.listener: Callable[[str], None] | None = None  # who also gets each line
         self._started = time.monotonic()
         self._complete = True
 
     def add(self, result: Result) -> None:
-        """Record a result and print its line."""
+        """Record a result and print its line; of two about one test, the first counts."""
+        if result.key() in self.done():
+            return
         self.results.append(result)
         _append(result.as_json())
         word = "FAILED" if result.message else "passed"
-        paths.show(f"{word}  {result.title()} ({result.seconds:.1f} s)")
+        line = f"{word}  {result.title()} ({result.seconds:.1f} s)"
+        paths.show(line)
+        if self.listener is not None:
+            self.listener(line)
+
+    def done(self) -> set[tuple[str, str, str]]:
+        """The tests that have a result."""
+        return {it.key() for it in self.results}
+
+    def failures(self) -> list[Result]:
+        return [it for it in self.results if it.message]
 
     def interrupted(self) -> None:
         """Note that not everything ran."""
@@ -103,7 +128,7 @@ class Report:
 
     def finish(self) -> int:
         """Print the failures with what reproduces them, then the count; give the exit status."""
-        failures = [result for result in self.results if result.message]
+        failures = self.failures()
         for result in failures:
             paths.show(f"\nFAILED  {result.title()}")
             for line in result.message.splitlines():

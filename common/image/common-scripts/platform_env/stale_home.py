@@ -8,9 +8,10 @@ import os
 from pathlib import Path
 
 from platform_env import kernels, paths
+from platform_env.tested import User
 
 # A hub's user: any id, but always with the group that all users have.
-USER = 4321
+USER = User(4321)
 
 _MODULES = (
     "IPython",
@@ -42,7 +43,7 @@ def make(home: Path) -> None:
         _plant_kernels(local)
     _plant_programs(local)
     for entry in [local, *local.rglob("*")]:
-        os.chown(entry, USER, paths.SHARED_GROUP)
+        USER.take(entry)
 
 
 def _plant_packages(local: Path) -> None:

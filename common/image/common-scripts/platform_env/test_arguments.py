@@ -5,7 +5,6 @@ import dataclasses
 
 from platform_env import notebooks, paths, pool
 from platform_env.plan import Plan
-from platform_env.plan import read as read_plan
 
 
 def parser(description: str) -> argparse.ArgumentParser:
@@ -56,10 +55,14 @@ def add_selection(arguments: argparse.ArgumentParser) -> None:
 
 
 def plan(asked: argparse.Namespace) -> Plan:
-    """What is asked for: from outside, with the script's own flags before it."""
+    """What is asked for."""
+    return Plan(**parts(asked))
+
+
+def parts(asked: argparse.Namespace) -> dict[str, object]:
+    """The parts of a plan that were given."""
     names = {field.name for field in dataclasses.fields(Plan)}
-    given = {name: it for name, it in vars(asked).items() if name in names and it is not None}
-    return dataclasses.replace(read_plan(), **given)
+    return {name: it for name, it in vars(asked).items() if name in names and it is not None}
 
 
 def check_exists(environment: str) -> None:

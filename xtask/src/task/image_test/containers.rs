@@ -1,5 +1,5 @@
-//! The containers of a test: made, given the plan, started, and asked for what they left. Nothing of
-//! this machine is mounted, so the engine may be anywhere.
+//! The containers of a test: made, given the tester and its plan, started, and asked for what they
+//! left. Nothing of this machine is mounted but `TEST_DATA`, so the engine may be anywhere.
 
 use std::path::{Path, PathBuf};
 
@@ -9,21 +9,13 @@ use crate::{
     failure, files,
     process::{self, cmd},
     receipt::{self, Outcome, Test},
-    task::image_test::Run,
+    task::image_test::{
+        Run,
+        tester::{PLAN, Part, RESULTS, SCRIPTS, TESTER, volume},
+    },
     terminal,
     unpack::Limits,
 };
-
-/// Where in a container the plan and the results are.
-const PLAN: &str = "/tmp/test-plan.json";
-const RESULTS: &str = "/tmp/test-results";
-
-/// Where a hub mounts a user's volume, and where it is while it is prepared.
-const HOME: &str = "/home/jovyan";
-const PREPARED_HOME: &str = "/mnt/home";
-
-/// The ids of a hub's user: any, but with the group that all users have.
-const HUB_USER: &str = "4321:100";
 
 /// What a container did.
 pub(super) struct Ran {
@@ -63,75 +55,35 @@ impl Run<'_> {
         self.results().with_file_name(format!("{}.{part}", self.built.name))
     }
 
-    pub(super) fn in_the_mission_s_container(
-        &self,
-        command: &str,
-        log: &mut Log,
-    ) -> anyhow::Result<Ran> {
-        let mut args = Vec::new();
-        if self.asked.dev {
-            let environments = self.chosen.mission.environments.iter();
-            let tests = environments.map(|it| format!("/opt/environments/{}/tests", it.name));
-            args.extend(tests.flat_map(|it| volume("", &it)));
-        }
-        args.extend(self.chosen.config.run_pars.clone());
-        self.run("test", &args, &[command.to_owned()], self.results(), log)
+    pub(super) fn in_the_mission_s_container(&self, log: &mut Log) -> anyhow::Result<Ran> {
+        self.run(Part::Mission, "", self.results(), log)
     }
 
     /// First a container that tests the image's files and prepares a home, then the image as it is
     /// started on a hub, with that home.
-    pub(super) fn as_a_hub_does(&self, script: &str, log: &mut Log) -> anyhow::Result<(Ran, Ran)> {
+    pub(super) fn as_a_hub_does(&self, log: &mut Log) -> anyhow::Result<(Ran, Ran)> {
         let home = Volume::new(self.engine, "test", self.file("volume"))?;
-        let mut args = vec!["--user", "root", "--network", "none", "--entrypoint", script];
-        let mount = volume(&home.name, PREPARED_HOME);
-        args.extend(mount.iter().map(String::as_str));
-        let command = ["--prepare".to_owned(), PREPARED_HOME.to_owned()];
-        let prepared =
-            self.run("test-prepare", &owned(&args), &command, self.beside_results("image"), log)?;
-
-        let mut args = vec!["--user", HUB_USER, "--network", "none"];
-        let mount = volume(&home.name, HOME);
-        args.extend(mount.iter().map(String::as_str));
-        let mut command = vec![script.to_owned()];
-        if let Some(health) = self.built.image.health() {
-            command.extend(["--health".to_owned(), shell_words::join(health)]);
-        }
-        command.extend(self.built.image.config.cmd.clone().unwrap_or_default());
-        let ran = self.run("test-hub", &owned(&args), &command, self.beside_results("hub"), log)?;
+        let prepared = self.run(Part::Prepare, &home.name, self.beside_results("image"), log)?;
+        let ran = self.run(Part::Hub, &home.name, self.beside_results("hub"), log)?;
         Ok((prepared, ran))
     }
 
-    /// Runs `command` in a container; `args` are flags of `docker create`.
+    /// Runs a part of the tests in a container.
     ///
     /// # Errors
     /// It cannot be made. That it does not start is told by what it gives.
-    fn run(
-        &self,
-        role: &str,
-        args: &[String],
-        command: &[String],
-        results: PathBuf,
-        log: &mut Log,
-    ) -> anyhow::Result<Ran> {
+    fn run(&self, part: Part, home: &str, results: PathBuf, log: &mut Log) -> anyhow::Result<Ran> {
+        let role = part.role();
         let container = Container::new(self.engine, self.file(&format!("{role}.cid")))?;
-        let memory = &self.chosen.config.test_memory;
-        let (told, plan) = (format!("TEST_RESULTS={RESULTS}"), format!("TEST_PLAN={PLAN}"));
-        let mut create = container.create(role).args([
-            "--no-healthcheck",
-            "--memory",
-            memory,
-            "--env",
-            &told,
-            "--env",
-            &plan,
-        ]);
-        if self.asked.dev {
-            create = create.args(volume("", "/opt/common-scripts"));
-        }
-        let create = create.args(args).args([&self.built.reference]).args(command);
+        let create = container
+            .create(role)
+            .args(part.flags(&self.chosen.config.testing, home))
+            .args(self.over_the_tests(part))
+            .args([&self.built.reference])
+            .args(part.argv());
         self.engine.run(&create, log)?;
-        self.engine.run(&container.send(&self.file("plan"), PLAN)?, log)?;
-        self.send_working_tree(role, &container, log)?;
+        self.send_tester(&container, log)?;
+        self.send_tests(part, &container, log)?;
         let start = container.start()?;
         let status = match self.engine.status(&start, log) {
             Err(err) if failure::status(&err) == 130 => None,
@@ -146,21 +98,34 @@ impl Run<'_> {
         Ok(Ran { tests, status, left, said, results })
     }
 
-    /// For `--dev`: the tests and scripts as they are here, in place of the image's. They are sent,
-    /// not mounted, so that the engine may be elsewhere, tests can write beside themselves as they
-    /// can in the image, and nothing here changes.
-    fn send_working_tree(
+    /// The tester as it is here, root's, which nobody in the container can write, and its plan.
+    fn send_tester(&self, container: &Container<'_>, log: &mut Log) -> anyhow::Result<()> {
+        let image = self.engine.repo.root.join("common/image");
+        let scripts = [SCRIPTS.to_owned()];
+        self.send_folders(&image, &scripts, ("0", "0", "u=rwX,go=rX"), TESTER, container, log)?;
+        let plan = container.send(&self.file("plan"), &format!("{TESTER}/{PLAN}"))?;
+        self.engine.run(&plan, log)
+    }
+
+    /// For `--dev`: volumes over the tests, which [`Run::send_tests`] fills.
+    fn over_the_tests(&self, part: Part) -> Vec<String> {
+        if !self.asked.dev || part != Part::Mission {
+            return Vec::new();
+        }
+        let environments = self.chosen.mission.environments.iter();
+        let tests = environments.map(|it| format!("/opt/environments/{}/tests", it.name));
+        tests.flat_map(|it| volume("", &it)).collect()
+    }
+
+    /// For `--dev`: the tests as they are here, in place of the image's. They are sent, not mounted,
+    /// so that the engine may be elsewhere and nothing here changes.
+    fn send_tests(
         &self,
-        role: &str,
+        part: Part,
         container: &Container<'_>,
         log: &mut Log,
     ) -> anyhow::Result<()> {
-        if !self.asked.dev {
-            return Ok(());
-        }
-        let image = self.engine.repo.root.join("common/image");
-        self.send_folders(&image, &["common-scripts".to_owned()], "/opt", container, log)?;
-        if role != "test" {
+        if !self.asked.dev || part != Part::Mission {
             return Ok(());
         }
         let mission = &self.chosen.mission;
@@ -168,22 +133,22 @@ impl Run<'_> {
         let names = mission.environments.iter().map(|it| format!("{}/tests", it.name));
         let names = names.chain(["test".to_owned()]).filter(|it| environments.join(it).exists());
         let names: Vec<String> = names.collect();
-        self.send_folders(&environments, &names, "/opt/environments", container, log)
+        let mode = ("1000", "100", "ug+rwX,o+rX");
+        self.send_folders(&environments, &names, mode, "/opt/environments", container, log)
     }
 
     fn send_folders(
         &self,
         dir: &Path,
         names: &[String],
+        (owner, group, mode): (&str, &str, &str),
         to: &str,
         container: &Container<'_>,
         log: &mut Log,
     ) -> anyhow::Result<()> {
-        // As the image has them: jovyan's, open to the group.
-        let mode = "ug+rwX,o+rX";
         let from = cmd!(
             dir,
-            "tar --create --owner=1000 --group=100 --mode={mode} --exclude=__pycache__ {names...}"
+            "tar --create --owner={owner} --group={group} --mode={mode} --exclude=__pycache__ {names...}"
         );
         let to = container.unpack(to)?;
         if self.engine.dry_run {
@@ -194,16 +159,6 @@ impl Run<'_> {
         process::pipe(&from, &to, &mut |line| log.line(line))?;
         Ok(())
     }
-}
-
-/// The flags that mount a volume, an empty one without a name, which goes with the container.
-fn volume(name: &str, to: &str) -> [String; 2] {
-    let source = if name.is_empty() { String::new() } else { format!("source={name},") };
-    ["--mount".to_owned(), format!("type=volume,{source}target={to},volume-nocopy")]
-}
-
-fn owned(args: &[&str]) -> Vec<String> {
-    args.iter().map(|&it| it.to_owned()).collect()
 }
 
 /// What the results of one container may take: executed notebooks hold figures.

@@ -6,6 +6,7 @@ use std::ffi::OsStr;
 use crate::{
     process::{last_lines, quoted},
     receipt::{Receipt, Test},
+    task::image_test::TESTER,
 };
 
 /// How many failures are shown with their messages; a line is enough for the others.
@@ -45,8 +46,8 @@ fn shortened(message: &str) -> String {
 
 /// The command that runs a test alone.
 fn again(mission: &str, test: &Test, dev: bool) -> String {
-    if test.kind == "mission" {
-        return format!("cargo xtask image-exec --mission {mission} -- {}", test.name);
+    if test.kind == "mission" && test.name == TESTER {
+        return format!("cargo xtask image-test {mission} --again");
     }
     if !dev && !test.again.is_empty() {
         return format!("cargo xtask image-exec --mission {mission} -- {}", test.again);

@@ -78,18 +78,25 @@ pub(crate) fn attach(store: &Store, id: &str) -> Result<u8> {
     let image = state.image(&container.image)?;
     let command: Vec<&str> = container.command.iter().map(String::as_str).collect();
     let part = match command.as_slice() {
-        ["/opt/environments/test"] => Part::Mission,
-        ["--prepare", "/mnt/home"] => Part::Prepare,
-        [
-            "/opt/common-scripts/test-image",
-            "--health",
-            "jupyter-healthcheck",
-            "start-notebook.py",
-        ] => Part::Hub,
+        [tester @ .., "mission"] if tester == TESTER => Part::Mission,
+        [tester @ .., "prepare", "/mnt/home"] if tester == TESTER => Part::Prepare,
+        [tester @ .., "hub"] if tester == TESTER => Part::Hub,
         other => return unknown(store, &[&["start"], other].concat()),
     };
     tests(store, id, &part.tests(image))
 }
+
+/// How its first process is called, before the part that it tests.
+const TESTER: [&str; 8] = [
+    "-IS",
+    "/opt/tester/common-scripts/tester",
+    "--plan",
+    "/opt/tester/plan.json",
+    "--results",
+    "/opt/test-results",
+    "--scratch",
+    "/opt/test-scratch",
+];
 
 /// What a test container runs.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -135,7 +142,7 @@ fn parse<'a>(args: &[&'a str]) -> Option<Run<'a>> {
     let mut args = args.iter().copied();
     loop {
         match args.next()? {
-            "--no-healthcheck" | "--interactive" | "--sig-proxy=false" => (),
+            "--no-healthcheck" | "--interactive" | "--sig-proxy=false" | "--read-only" => (),
             "--rm" => res.rm = true,
             "--detach" => res.detach = true,
             "--label" => res.labels.push(args.next()?.to_owned()),
@@ -143,7 +150,8 @@ fn parse<'a>(args: &[&'a str]) -> Option<Run<'a>> {
             "--entrypoint" => res.entrypoint = Some(args.next()?),
             "--publish" => res.publish = Some(args.next()?),
             "--memory" | "--env" | "--network" | "--restart" | "--volume" | "--mount"
-            | "--user" => {
+            | "--user" | "--pids-limit" | "--security-opt" | "--cap-drop" | "--cap-add"
+            | "--tmpfs" => {
                 let _ = args.next()?;
             }
             it if it.starts_with('-') => return None,
@@ -224,33 +232,59 @@ pub(crate) fn copy(store: &Store, from: &str, to: &str) -> Result {
     let (id, path) = from.split_once(':').unwrap_or_default();
     let container = state.containers.iter().find(|it| it.id == id);
     let (file, text) = match path {
-        "/tmp/test-results/." => ("results.jsonl", container.and_then(|it| it.results.as_ref())),
+        "/opt/test-results/." => ("results.jsonl", container.and_then(|it| it.results.as_ref())),
         "/receipt.json" => ("receipt.json", container.and_then(|it| it.receipt.as_ref())),
         _ => return unknown(store, &["cp", from, to]),
     };
     match text {
-        Some(text) if to == "-" => archive(file, text),
+        Some(text) if to == "-" => {
+            let is_hub = |it: &&Container| it.command.last().is_some_and(|it| it == "hub");
+            let told = container.filter(is_hub).filter(|_| !is_failing(store, "image.json"));
+            let image = told.map(|it| state.image(&it.image)).transpose()?;
+            let contents = image.map(contents);
+            let contents = contents.iter().map(|it| ("image.json", it.as_str()));
+            archive([(file, text.as_str())].into_iter().chain(contents))
+        }
         Some(_) => unknown(store, &["cp", from, to]),
         None => refuse(1, format!("Error: No such container:path: {from}")),
     }
 }
 
-/// Writes a tar stream of one file, as `docker cp … -` does.
-fn archive(file: &str, text: &str) -> Result {
-    let mut header = tar::Header::new_gnu();
-    header.set_size(text.len() as u64);
-    header.set_mode(0o644);
-    header.set_cksum();
+/// Whether the file `failing` names it.
+fn is_failing(store: &Store, name: &str) -> bool {
+    let failing = fs::read_to_string(store.dir.join("failing")).unwrap_or_default();
+    failing.lines().any(|it| it == name)
+}
+
+/// What an image says of itself.
+fn contents(image: &Image) -> String {
+    let names: BTreeSet<&str> = image.tests.iter().map(|it| it.environment.as_str()).collect();
+    let installed = |name: &str| (name.to_owned(), json!({ "python": "3.13.5", "packages": {} }));
+    let environments: serde_json::Map<_, _> =
+        names.into_iter().filter(|it| !it.is_empty()).map(installed).collect();
+    json!({ "jupyterhub": "5.3.0", "environments": environments }).to_string()
+}
+
+/// Writes a tar stream of files, as `docker cp … -` does.
+fn archive<'a>(files: impl Iterator<Item = (&'a str, &'a str)>) -> Result {
     let mut archive = tar::Builder::new(std::io::stdout());
-    archive.append_data(&mut header, file, text.as_bytes())?;
+    for (file, text) in files {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(text.len() as u64);
+        header.set_mode(0o644);
+        header.set_cksum();
+        archive.append_data(&mut header, file, text.as_bytes())?;
+    }
     Ok(archive.finish()?)
 }
 
 /// Into a container: the plan of its tests, or an archive, whose bytes are taken.
 fn send(store: &Store, from: &str, path: &str) -> Result {
     let text = match (from, path) {
-        ("-", "/opt" | "/opt/environments") => std::io::read_to_string(std::io::stdin())?,
-        (_, "/tmp/test-plan.json") => fs::read_to_string(from)?,
+        ("-", "/opt/tester" | "/opt/environments") => {
+            format!("{} bytes", std::io::copy(&mut std::io::stdin(), &mut std::io::sink())?)
+        }
+        (_, "/opt/tester/plan.json") => fs::read_to_string(from)?,
         _ => return unknown(store, &["cp", from, path]),
     };
     store.change(|state| {

@@ -1,0 +1,126 @@
+//! What the containers of tests may use: `TEST_…` and `PATIENCE`.
+
+use std::{fmt, str::FromStr};
+
+use anyhow::{bail, ensure};
+
+/// Limits of a test container, and what a mission's tests get besides the image.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Testing {
+    /// As `docker run --memory` takes it.
+    pub(crate) memory: String,
+    /// Bytes that the tests may leave on the disk.
+    pub(crate) disk: u64,
+    pub(crate) network: Network,
+    pub(crate) data: Vec<Data>,
+    /// The factor of all limits of time.
+    pub(crate) patience: f64,
+}
+
+/// `TEST_NETWORK`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Network {
+    None,
+    /// The engine's default bridge.
+    Egress,
+}
+
+impl Network {
+    /// As the setting says it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Network::None => "none",
+            Network::Egress => "egress",
+        }
+    }
+}
+
+impl FromStr for Network {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> anyhow::Result<Network> {
+        match text {
+            "none" => Ok(Network::None),
+            "egress" => Ok(Network::Egress),
+            _ => bail!("it is none or egress"),
+        }
+    }
+}
+
+/// One of `TEST_DATA`: mounted read-only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Data {
+    /// A folder of the engine's machine, or a volume.
+    source: String,
+    target: String,
+}
+
+/// Where tests have something else.
+const TAKEN: &[&str] =
+    &["/opt/conda", "/opt/environments", "/home/jovyan", "/tmp", "/proc", "/sys", "/dev", "/etc"];
+
+impl Data {
+    /// The value of `docker create --mount`.
+    pub(crate) fn mount(&self) -> String {
+        let kind = if self.source.starts_with('/') { "bind" } else { "volume" };
+        format!("type={kind},source={},target={},readonly", self.source, self.target)
+    }
+}
+
+impl fmt::Display for Data {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.source, self.target)
+    }
+}
+
+impl FromStr for Data {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> anyhow::Result<Data> {
+        let parts: Vec<&str> = text.split(':').collect();
+        let [source, target] = parts.as_slice() else {
+            bail!("`{text}`: write SOURCE:TARGET, as in /data/crds:/opt/crds");
+        };
+        let is_plain = |it: &str| !it.is_empty() && !it.contains([',', '"', '\\']);
+        ensure!(
+            is_plain(source) && is_plain(target),
+            "`{text}`: docker's --mount takes no comma, quote or backslash"
+        );
+        ensure!(
+            source.starts_with('/') || !source.contains('/') && !source.starts_with('-'),
+            "`{text}`: the source is an absolute path or the name of a volume"
+        );
+        let is_absolute = target.starts_with('/') && !target.split('/').any(|it| it == "..");
+        ensure!(is_absolute && target.len() > 1, "`{text}`: the target is an absolute path");
+        let below = |place: &&&str| {
+            target.strip_prefix(**place).is_some_and(|it| it.is_empty() || it.starts_with('/'))
+        };
+        if let Some(place) = TAKEN.iter().find(below) {
+            bail!("`{text}`: {place} is the image's; choose another target");
+        }
+        Ok(Data { source: (*source).to_owned(), target: (*target).to_owned() })
+    }
+}
+
+/// Bytes, as in `500m` or `10g`: decimal units.
+pub(super) fn size(text: &str) -> anyhow::Result<u64> {
+    let (number, unit) = text.split_at(text.len() - text.ends_with(['m', 'g', 't']) as usize);
+    let unit: u64 = match unit {
+        "m" => 1_000_000,
+        "g" => 1_000_000_000,
+        "t" => 1_000_000_000_000,
+        _ => bail!("it is a number of megabytes, gigabytes or terabytes, as in 500m, 10g or 1t"),
+    };
+    match number.parse::<u64>().ok().and_then(|it| it.checked_mul(unit)).filter(|it| *it > 0) {
+        Some(bytes) => Ok(bytes),
+        None => bail!("it is a whole number with a unit, as in 500m, 10g or 1t"),
+    }
+}
+
+/// A factor for limits of time.
+pub(super) fn factor(text: &str) -> anyhow::Result<f64> {
+    match text.parse::<f64>() {
+        Ok(factor) if (0.1..=1000.0).contains(&factor) => Ok(factor),
+        _ => bail!("it is a number from 0.1 to 1000"),
+    }
+}
