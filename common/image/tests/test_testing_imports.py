@@ -39,7 +39,9 @@ class Imports(unittest.TestCase):
         message = "OSError: libfoo.so.1: cannot open shared object file"
         self.assertEqual(self.done.message("raises_oserror").splitlines()[-1], message)
         self.assertEqual(self.done.message("crashes"), "killed by SIGSEGV")
-        self.assertEqual(self.done.message("leaves_quietly"), "ended with status 0")
+        self.assertEqual(
+            self.done.message("leaves_quietly"), "ended with status 0 before it was done"
+        )
         self.assertIn("SystemExit: 0", self.done.message("exits_quietly"))
         self.assertIn("No module named 'json.no'", self.done.message("json.no"))
 
