@@ -18,6 +18,7 @@ use crate::{
 };
 
 /// What a container did.
+#[derive(Default)]
 pub(super) struct Ran {
     pub(super) tests: Vec<Test>,
     /// `None` when it was interrupted.
@@ -64,7 +65,11 @@ impl Run<'_> {
     pub(super) fn as_a_hub_does(&self, log: &mut Log) -> anyhow::Result<(Ran, Ran)> {
         let home = Volume::new(self.engine, "test", self.file("volume"))?;
         let prepared = self.run(Part::Prepare, &home.name, self.beside_results("image"), log)?;
-        let ran = self.run(Part::Hub, &home.name, self.beside_results("hub"), log)?;
+        let ran = match self.run(Part::Hub, &home.name, self.beside_results("hub"), log) {
+            // What was done before it is kept.
+            Err(err) if failure::status(&err) == 130 => Ran::default(),
+            ran => ran?,
+        };
         Ok((prepared, ran))
     }
 
