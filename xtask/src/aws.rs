@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 use serde::Deserialize;
 
-use crate::process::{self, Cmd, cmd};
+use crate::process::{self, Cmd, Patience, cmd};
 
 /// What stands for a role, for an hour. No `Debug`: nobody prints it.
 #[derive(Deserialize)]
@@ -29,6 +29,8 @@ pub(crate) fn assume_role(dir: &Path, role: &str) -> Cmd {
         "aws sts assume-role --role-arn {role} --role-session-name science-platform-secrets --output json"
     )
     .without_env(&["SOPS_AGE_KEY"])
+    .patience(Patience::Change)
+    .asks()
 }
 
 /// Takes `role`.

@@ -17,7 +17,7 @@ use crate::{
     failure, files,
     image::{self, Make, Parent, Pulled, Reason, Recipe},
     made::Made,
-    process::{self, cmd},
+    process::{self, Patience, cmd},
     redact::redact,
     terminal,
 };
@@ -198,17 +198,20 @@ impl<'a> Builds<'a> {
         if self.engine.dry_run {
             return Ok(unknown_image());
         }
+        let image = self.engine.docker.image(&tag)?;
+        let image = image.with_context(|| format!("{tag} was built, but is not there"))?;
+        let has = |name: &String| image.repo_tags.as_ref().is_some_and(|it| it.contains(name));
+        if image.id != id || !has(&tag) || !has(&latest) {
+            bail!("{tag} and {latest} were given to {id}, but it does not have them");
+        }
         Made::new(recipe, started.elapsed()).write(&self.engine.repo, recipe)?;
-        self.engine
-            .docker
-            .image(&tag)?
-            .with_context(|| format!("{tag} was built, but is not there"))
+        Ok(image)
     }
 
     /// Pipes the root file system into `docker import`.
     fn import(&self, step: &Step<'_>, log: &mut Log) -> anyhow::Result<String> {
         let root = &self.engine.repo.root;
-        let mut from = cmd!(root, "common/base/rootfs");
+        let mut from = cmd!(root, "common/base/rootfs").patience(Patience::Work);
         if let Some(mirror) = &step.config.indexes.debian {
             let security = format!("{}-security", mirror.trim_end_matches('/'));
             from = from.args(["--mirror", mirror, "--security-mirror", &security]);

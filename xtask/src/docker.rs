@@ -15,7 +15,7 @@ use crate::{
     failure::{self, Failure},
     patience::{self, Failed, patience},
     printable::Shown as _,
-    process::{self, Cmd, Output, cmd},
+    process::{self, Cmd, Output, Patience, cmd},
 };
 
 /// All our local images and labels are named below it.
@@ -165,7 +165,7 @@ impl Docker {
     /// A docker command of which only the arguments are missing.
     pub(crate) fn cmd<const N: usize>(&self, args: [&str; N]) -> Cmd {
         let program = &self.program;
-        cmd!(self.root, "{program}").args(args)
+        cmd!(self.root, "{program}").args(args).patience(patience_with(&args))
     }
 
     /// The engine's platform; that it answers is the proof that it is there.
@@ -311,6 +311,24 @@ impl Builder {
             ]),
             BuilderKind::BuiltIn => self.docker.cmd(["build"]).env("DOCKER_BUILDKIT", "1"),
         }
+    }
+}
+
+/// How long a command of docker may be silent.
+fn patience_with(args: &[&str]) -> Patience {
+    match args {
+        [
+            "version" | "--version" | "info" | "context" | "manifest" | "port" | "logs" | "inspect",
+            ..,
+        ]
+        | ["image" | "container" | "volume", "inspect" | "ls", ..]
+        | ["buildx", "version"]
+        | ["exec", ..] => Patience::Answer,
+        ["wait", ..] => Patience::Endless,
+        ["rm" | "cp" | "create" | "volume" | "container", ..] | ["image", "tag" | "rm", ..] => {
+            Patience::Change
+        }
+        _ => Patience::Work,
     }
 }
 

@@ -12,7 +12,7 @@ use anyhow::{Context as _, bail};
 
 use crate::{
     aws::Credentials,
-    process::{self, Cmd, cmd},
+    process::{self, Cmd, Patience, cmd},
     redact::redact,
     terminal,
 };
@@ -62,6 +62,7 @@ impl Access {
         let prompt = if terminal::has_person() { "1" } else { "0" };
         // `remedy` reads English.
         let cmd = cmd.env("GIT_TERMINAL_PROMPT", prompt).env("LC_ALL", "C");
+        let cmd = cmd.patience(Patience::Change).asks();
         match self {
             Access::Role(Some(it)) => it.to(cmd),
             _ => cmd,

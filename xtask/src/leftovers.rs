@@ -18,7 +18,7 @@ use fs_err as fs;
 use crate::{
     docker::{Docker, LABEL_RUN},
     printable::Shown as _,
-    process,
+    process::{self, Patience},
     secrets::random_hex,
     terminal,
 };
@@ -180,13 +180,15 @@ fn sweep_run(docker: &Docker, id: &str) -> bool {
 
 /// Whatever docker says of it: it may be gone already.
 fn try_to_remove(docker: &Docker, kind: Kind, name: &str) {
-    let _ = process::last_words(&docker.cmd([]).args(kind.remove()).args([name]));
+    let cmd = docker.cmd([]).args(kind.remove()).args([name]);
+    let _ = process::last_words(&cmd.patience(Patience::Change));
 }
 
 /// The names of what the run `id` has on the engine; `None` when the engine does not say.
 fn list(docker: &Docker, kind: Kind, id: &str) -> Option<Vec<String>> {
     let filter = format!("label={LABEL_RUN}={id}");
     let cmd = docker.cmd([]).args(kind.list()).args(["--filter", &filter]);
+    let cmd = cmd.patience(Patience::Answer);
     let read = process::last_stream(&cmd, |stream| {
         let mut text = String::new();
         stream.read_to_string(&mut text).context("docker wrote no UTF-8")?;

@@ -11,7 +11,7 @@ use anyhow::{anyhow, bail};
 use crate::{
     failure::{self, Failure},
     printable::Shown as _,
-    process::{self, Cmd, Ended, Output, cmd},
+    process::{self, Cmd, Ended, Output, Patience, cmd},
     secrets::{key::Key, recipients::Recipients},
     terminal,
 };
@@ -43,7 +43,8 @@ pub(crate) enum Edited {
 
 /// What every call gets: its temporary folder in memory, and no look at the network for updates.
 fn prepared(cmd: Cmd, tmp: &Path) -> Cmd {
-    cmd.env("TMPDIR", &tmp.to_string_lossy()).env("SOPS_DISABLE_VERSION_CHECK", "1")
+    let cmd = cmd.env("TMPDIR", &tmp.to_string_lossy()).env("SOPS_DISABLE_VERSION_CHECK", "1");
+    cmd.patience(Patience::Change).asks()
 }
 
 /// With the `.sops.yaml` of the clone, which may ask for a layout; the copy is elsewhere.
@@ -94,6 +95,7 @@ fn decrypt_cmd(dir: &Path, name: &Path, key: Option<&Key>, as_json: bool, text: 
     let output = if as_json { "json" } else { input };
     let cmd = cmd!(dir, "sops decrypt --input-type {input} --output-type {output}");
     let cmd = cmd.env("SOPS_DISABLE_VERSION_CHECK", "1").stdin(text);
+    let cmd = cmd.patience(Patience::Change).asks();
     match key {
         Some(key) => cmd.args(["--extract".to_owned(), key.index()]),
         None => cmd,

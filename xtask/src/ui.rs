@@ -1,14 +1,18 @@
 //! What a person sees: on a terminal one live line with the step and the elapsed time, on a pipe
 //! plain lines. Human text goes to stderr, results to stdout.
 
+mod heartbeat;
+
 use std::{
     fmt::Display,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
     thread,
     time::{Duration, Instant},
 };
 
 use crate::{printable, terminal};
+
+pub(crate) use heartbeat::Heartbeat;
 
 /// How to show things to whoever reads stderr.
 #[derive(Debug, Clone, Copy)]
@@ -45,6 +49,7 @@ impl Ui {
         };
         let state = Arc::new(Mutex::new(state));
         if self.terminal && !self.verbose {
+            heartbeat::DRAWN.fetch_add(1, Ordering::SeqCst);
             let weak = Arc::downgrade(&state);
             thread::spawn(move || {
                 while let Some(state) = weak.upgrade() {
@@ -103,6 +108,7 @@ impl Progress {
 impl Drop for Progress {
     fn drop(&mut self) {
         if self.ui.terminal && !self.ui.verbose {
+            heartbeat::DRAWN.fetch_sub(1, Ordering::SeqCst);
             // Under the lock, so that the other thread does not draw the line again.
             let mut state = lock(&self.state);
             state.label.clear();

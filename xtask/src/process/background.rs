@@ -1,23 +1,17 @@
 //! Programs that run beside this one, such as daemons: what they print goes to a file.
 
-use std::{
-    fs::File,
-    os::unix::process::CommandExt as _,
-    path::Path,
-    process::{Child, Stdio},
-    time::Duration,
-};
+use std::{fs::File, path::Path, time::Duration};
 
 use anyhow::Context as _;
 
 use crate::printable::Shown as _;
 
-use super::{Cmd, code, not_started, stop_within};
+use super::{Cmd, running::Running};
 
 /// A program that runs until [`Background::stop`].
 #[derive(Debug)]
 pub(crate) struct Background {
-    child: Child,
+    child: Running,
 }
 
 /// Starts `cmd`, which a Ctrl-C in the terminal does not reach, and writes its output to `log`.
@@ -26,10 +20,7 @@ pub(crate) struct Background {
 /// The program is not on `PATH`, or `log` cannot be written.
 pub(crate) fn background(cmd: &Cmd, log: &Path) -> anyhow::Result<Background> {
     let file = File::create(log).with_context(|| format!("cannot write {}", log.shown()))?;
-    let mut command = cmd.command()?;
-    command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file).process_group(0);
-    let child = command.spawn().map_err(|err| not_started(cmd, err))?;
-    Ok(Background { child })
+    Ok(Background { child: Running::daemon(cmd, file)? })
 }
 
 impl Background {
@@ -38,11 +29,11 @@ impl Background {
     /// # Errors
     /// The system cannot tell.
     pub(crate) fn ended(&mut self) -> anyhow::Result<Option<u8>> {
-        Ok(self.child.try_wait()?.map(code))
+        self.child.ended()
     }
 
     /// Asks the program to end, and kills it after `limit`.
     pub(crate) fn stop(&mut self, limit: Duration) {
-        stop_within(&mut self.child, limit);
+        self.child.stop(limit);
     }
 }

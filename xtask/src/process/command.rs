@@ -5,6 +5,7 @@ use std::{
     fmt,
     path::{Path, PathBuf},
     process::Command,
+    time::Duration,
 };
 
 use anyhow::bail;
@@ -22,6 +23,32 @@ pub(crate) struct Cmd {
     without_env: Vec<&'static str>,
     pub(super) stdin: Option<String>,
     pub(super) makes: Option<PathBuf>,
+    pub(super) patience: Patience,
+    pub(super) asks: bool,
+}
+
+/// How long a command may be silent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// It has an answer.
+    Answer,
+    /// It changes something, or asks a host.
+    Change,
+    /// It builds, tests or installs.
+    Work,
+    /// Until it is interrupted.
+    Endless,
+}
+
+impl Patience {
+    pub(super) fn limit(self) -> Duration {
+        Duration::from_secs(match self {
+            Patience::Answer => 120,
+            Patience::Change => 10 * 60,
+            Patience::Work => 2 * 60 * 60,
+            Patience::Endless => u32::MAX.into(),
+        })
+    }
 }
 
 /// `cmd!(dir, "docker push {image} {flags...}")`: xshell's syntax, split at compile time, so that
@@ -46,6 +73,8 @@ impl Cmd {
             without_env: Vec::new(),
             stdin: None,
             makes: None,
+            patience: Patience::Answer,
+            asks: false,
         }
     }
 
@@ -83,8 +112,20 @@ impl Cmd {
         self
     }
 
+    /// For a command that may be silent for longer than one that only answers.
+    pub(crate) fn patience(mut self, patience: Patience) -> Cmd {
+        self.patience = patience;
+        self
+    }
+
+    /// For a command that may ask a person at the terminal: for a password, or a touch of a key.
+    pub(crate) fn asks(mut self) -> Cmd {
+        self.asks = true;
+        self
+    }
+
     /// For a command that makes something and then writes its name to `file`: an interruption waits
-    /// for that, and a Ctrl-C in a terminal does not reach the command unless it is attached.
+    /// for that.
     pub(crate) fn makes(mut self, file: &Path) -> Cmd {
         self.makes = Some(file.to_owned());
         self

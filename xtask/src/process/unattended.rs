@@ -2,22 +2,18 @@
 
 use std::{
     ops::ControlFlow,
-    os::unix::process::CommandExt as _,
-    process::{Child, Stdio},
-    sync::mpsc::RecvTimeoutError,
+    process::Stdio,
+    sync::mpsc::{self, RecvTimeoutError},
     thread,
     time::{Duration, Instant},
 };
 
-use nix::{
-    sys::signal::{Signal, killpg},
-    unistd::Pid,
+use crate::ui::Heartbeat;
+
+use super::{
+    Cmd, check_interrupted,
+    running::{POLL, Running, STOP, is_given_up},
 };
-
-use super::{Cmd, check_interrupted, code, listen, spawn};
-
-/// How often a program that says nothing is looked at.
-const POLL: Duration = Duration::from_millis(50);
 
 /// How long its last words may take after its end: on a busy machine they are still on their way, and
 /// something that it started may hold its streams open for ever.
@@ -52,55 +48,51 @@ fn listened(
     last_words: Duration,
     on_line: &mut dyn FnMut(&str) -> ControlFlow<()>,
 ) -> anyhow::Result<Ended> {
-    let mut child = spawn(cmd.command()?.stdin(Stdio::null()).process_group(0), cmd)?;
+    let mut child = Running::start(cmd, Stdio::null())?;
     let res = watch(&mut child, limit, last_words, on_line);
-    end_group(&mut child);
+    child.stop(STOP);
     res
 }
 
 fn watch(
-    child: &mut Child,
+    child: &mut Running,
     limit: Duration,
     last_words: Duration,
     on_line: &mut dyn FnMut(&str) -> ControlFlow<()>,
 ) -> anyhow::Result<Ended> {
     let mut deadline = Instant::now() + limit;
-    let receiver = listen(child)?;
+    let (sender, receiver) = mpsc::channel();
+    child.listen(&sender)?;
+    drop(sender);
     let mut ended = None;
+    let mut heartbeat = Heartbeat::new(child.cmd.in_short());
     loop {
-        match receiver.recv_timeout(POLL) {
+        let received = receiver.recv_timeout(POLL);
+        heartbeat.tick();
+        if received.is_ok() {
+            heartbeat.rest();
+        }
+        match received {
             Ok((_, line)) if on_line(String::from_utf8_lossy(&line).trim_end()).is_break() => {
                 return Ok(Ended::Stopped);
             }
             Ok(_) => (),
-            Err(RecvTimeoutError::Disconnected) => return Ok(Ended::Status(code(child.wait()?))),
-            Err(RecvTimeoutError::Timeout) if ended.is_none() => {
-                ended = child.try_wait()?;
-                if ended.is_some() {
-                    deadline = Instant::now() + last_words;
-                }
-            }
+            // One that has closed its streams may still run.
+            Err(RecvTimeoutError::Disconnected) if ended.is_some() => deadline = Instant::now(),
+            Err(RecvTimeoutError::Disconnected) => thread::sleep(Duration::from_millis(2)),
             Err(RecvTimeoutError::Timeout) => (),
         }
+        if ended.is_none() {
+            ended = child.ended()?;
+            if ended.is_some() {
+                deadline = Instant::now() + last_words;
+            }
+        }
         check_interrupted()?;
-        if Instant::now() > deadline {
-            return Ok(ended.map_or(Ended::TimedOut, |it| Ended::Status(code(it))));
+        if Instant::now() >= deadline || is_given_up(child.child.id()) {
+            return Ok(ended.map_or(Ended::TimedOut, Ended::Status));
         }
     }
-}
-
-/// Asks the whole group to end, and makes it after two seconds.
-fn end_group(child: &mut Child) {
-    let group = Pid::from_raw(child.id().cast_signed());
-    let deadline = Instant::now() + Duration::from_secs(2);
-    let _ = killpg(group, Signal::SIGTERM);
-    // The group is there as long as one of its processes is.
-    while Instant::now() < deadline && killpg(group, None).is_ok() {
-        let _ = child.try_wait();
-        thread::sleep(Duration::from_millis(10));
-    }
-    let _ = killpg(group, Signal::SIGKILL);
-    let _ = child.wait();
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::{
     fs::File,
     io::Read as _,
     os::fd::OwnedFd,
-    process::{Child, Stdio},
+    process::Stdio,
     sync::mpsc::{self, RecvTimeoutError},
     thread,
     time::{Duration, Instant},
@@ -14,9 +14,13 @@ use std::{
 use anyhow::Context as _;
 use nix::pty::{Winsize, openpty};
 
-use crate::printable;
+use crate::{printable, ui::Heartbeat};
 
-use super::{Cmd, check_interrupted, code, not_started, stop, waiting};
+use super::{
+    Cmd, check_interrupted,
+    running::{LAST_WORDS, POLL, Running, STOP, is_given_up},
+    waiting,
+};
 
 /// Wide enough for a line of progress.
 const SIZE: Winsize = Winsize { ws_row: 50, ws_col: 200, ws_xpixel: 0, ws_ypixel: 0 };
@@ -35,14 +39,14 @@ pub(crate) fn watched(
     let pty = openpty(&SIZE, None).context("cannot open a terminal")?;
     let mut command = cmd.command()?;
     command.stdin(Stdio::null()).stdout(pty.slave.try_clone()?).stderr(pty.slave);
-    let mut child = command.spawn().map_err(|err| not_started(cmd, err))?;
+    let mut child = Running::spawn(cmd, &mut command)?;
     // It holds the other end, whose closing tells that the child has ended.
     drop(command);
     waiting(|| watch(&mut child, pty.master, patience, on_line))
 }
 
 fn watch(
-    child: &mut Child,
+    child: &mut Running,
     terminal: OwnedFd,
     patience: Duration,
     on_line: &mut dyn FnMut(&str),
@@ -51,25 +55,38 @@ fn watch(
     thread::spawn(move || send_chunks(File::from(terminal), &sender));
     let mut lines = Lines::default();
     let mut last = Instant::now();
+    let mut ended = None;
+    let mut heartbeat = Heartbeat::new(child.cmd.in_short());
     loop {
-        match receiver.recv_timeout(Duration::from_millis(100)) {
+        heartbeat.tick();
+        match receiver.recv_timeout(POLL) {
             Ok(chunk) => {
+                heartbeat.rest();
                 last = Instant::now();
                 lines.add(&chunk, on_line);
             }
-            Err(RecvTimeoutError::Disconnected) => break,
-            Err(RecvTimeoutError::Timeout) if last.elapsed() > patience => {
-                stop(child);
-                return Ok(None);
+            Err(RecvTimeoutError::Disconnected) if ended.is_some() => break,
+            Err(RecvTimeoutError::Disconnected) => thread::sleep(Duration::from_millis(2)),
+            // What it started may hold its terminal for ever.
+            Err(RecvTimeoutError::Timeout) if ended.is_some() && last.elapsed() > LAST_WORDS => {
+                break;
             }
             Err(RecvTimeoutError::Timeout) => (),
         }
-        check_interrupted().inspect_err(|_| _ = stop(child))?;
+        check_interrupted().inspect_err(|_| child.stop(STOP))?;
+        let has_ended = ended.is_some();
+        ended = child.ended()?;
+        if ended.is_some() != has_ended {
+            last = Instant::now();
+        }
+        if ended.is_none() && last.elapsed() > patience || is_given_up(child.child.id()) {
+            child.stop(STOP);
+            return Ok(None);
+        }
     }
     lines.add(b"\n", on_line);
-    let status = code(child.wait()?);
     check_interrupted()?;
-    Ok(Some(status))
+    Ok(ended)
 }
 
 /// Until the other end is closed, which reads as an error.

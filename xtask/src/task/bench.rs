@@ -19,7 +19,7 @@ use serde::Serialize;
 use crate::{
     cli,
     docker::{Docker, NAMESPACE},
-    process::{self, Cmd, cmd},
+    process::{self, Cmd, Patience, cmd},
     task::Desk,
     terminal, ui,
 };
@@ -48,7 +48,7 @@ pub(crate) fn run(desk: &Desk<'_>, args: &cli::Bench) -> anyhow::Result<u8> {
     if args.cold {
         forget(desk, &docker)?;
         let started = Instant::now();
-        let summary: serde_json::Value = serde_json::from_str(&process::read(&image_all)?)?;
+        let summary: serde_json::Value = serde_json::from_str(&read(&image_all)?)?;
         res.push(seconds("cold image-all hello", started.elapsed(), 360.0));
         let own = summary["own_seconds"].as_f64().context("image-all says its own seconds")?;
         res.push(seconds("of it, not a child process's", Duration::from_secs_f64(own), 2.0));
@@ -58,14 +58,14 @@ pub(crate) fn run(desk: &Desk<'_>, args: &cli::Bench) -> anyhow::Result<u8> {
         res.push(seconds("building xtask from nothing", time(&build)?, 60.0));
     }
     let test = cmd!(desk.repo.root, "cargo test");
-    process::read(&test)?;
+    read(&test)?;
     res.push(seconds("cargo test, once built", time(&test)?, 20.0));
     res.push(seconds("cargo xtask --help", median(&cmd!(desk.repo.root, "{exe} --help"))?, 0.15));
     res.push(seconds("check", median(&cmd!(desk.repo.root, "{exe} check"))?, 1.0));
     let formatted = cmd!(desk.repo.root, "cargo fmt --check");
     res.push(seconds("rustfmt, as the hook runs it", median(&formatted)?, 1.0));
     res.push(many::figure(desk, &exe)?);
-    process::read(&image_all)?;
+    read(&image_all)?;
     res.push(seconds("image-all, nothing changed", median(&image_all)?, 0.5));
     res.extend(frozen_specs(desk, &exe)?);
     if args.missions {
@@ -94,7 +94,7 @@ fn frozen_specs(desk: &Desk<'_>, exe: &Path) -> anyhow::Result<Vec<Figure>> {
     let root = &desk.repo.root;
     // It asks the image, as `freeze` does, and writes no tracked file.
     let freeze = cmd!(root, "{exe} freeze --verify hello");
-    process::read(&freeze)?;
+    read(&freeze)?;
     let check = cmd!(root, "{exe} freeze --check --all");
     Ok(vec![
         seconds("freezing a built environment", time(&freeze)?, 5.0),
@@ -107,7 +107,7 @@ fn frozen_specs(desk: &Desk<'_>, exe: &Path) -> anyhow::Result<Vec<Figure>> {
 /// Empties the builder's cache and removes our images.
 fn forget(desk: &Desk<'_>, docker: &Docker) -> anyhow::Result<()> {
     desk.ui.say("removing our images and the builder's cache");
-    forgets(docker)?.iter().try_for_each(|it| process::read(it).map(drop))
+    forgets(docker)?.iter().try_for_each(|it| read(it).map(drop))
 }
 
 /// The commands of [`forget`].
@@ -122,13 +122,13 @@ fn forgets(docker: &Docker) -> anyhow::Result<Vec<Cmd>> {
 /// Clones this repository to `root`.
 fn clone(desk: &Desk<'_>, root: &Path) -> anyhow::Result<()> {
     let source = &desk.repo.root;
-    process::read(&cmd!(source, "git clone --quiet {source} {root}"))?;
+    read(&cmd!(source, "git clone --quiet {source} {root}"))?;
     Ok(())
 }
 
 fn time(cmd: &Cmd) -> anyhow::Result<Duration> {
     let started = Instant::now();
-    process::read(cmd)?;
+    read(cmd)?;
     Ok(started.elapsed())
 }
 
@@ -169,4 +169,9 @@ fn print(desk: &Desk<'_>, figures: &[Figure]) -> anyhow::Result<u8> {
         .collect();
     terminal::print(ui::table(&["WHAT", "MEASURED", "BUDGET"], &rows));
     Ok(0)
+}
+
+/// Runs `cmd`, which may be silent for long, and returns its standard output.
+fn read(cmd: &Cmd) -> anyhow::Result<String> {
+    process::read(&cmd.clone().patience(Patience::Work))
 }

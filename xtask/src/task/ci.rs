@@ -13,6 +13,7 @@ use crate::{
     engine::Engine,
     failure::{self, Failure},
     printable::Shown as _,
+    process::Patience,
     task::{
         Desk,
         doctor::{self, About, Ask, Fix},
@@ -96,7 +97,7 @@ fn run_step(desk: &Desk<'_>, engine: &Engine, step: Step) -> anyhow::Result<Vec<
     log.step("running");
     let mut failed = Vec::new();
     for cmd in &step.cmds(desk, engine)? {
-        match engine.run(cmd, &mut log) {
+        match engine.run(&cmd.clone().patience(Patience::Work), &mut log) {
             Ok(()) => (),
             Err(err) if failure::status(&err) == 130 => return Err(err),
             Err(err) => failed.push(format!("{err:#}")),

@@ -15,7 +15,7 @@ use crate::{
     config::Config,
     docker::Docker,
     failure,
-    process::{self, Cmd},
+    process::{self, Cmd, Patience},
     task::Desk,
     terminal,
     ui::Colour,
@@ -142,7 +142,7 @@ fn mend(desk: &Desk<'_>, found: &[Finding], commands: &[Cmd], fix: Fix) -> anyho
     for it in commands {
         desk.ui.say(format!("running {it}"));
         let mut said = Vec::new();
-        let status = process::lines(it, &mut |line| {
+        let status = process::lines(&it.clone().patience(Patience::Work), &mut |line| {
             if desk.ui.verbose {
                 desk.ui.say(line);
             }

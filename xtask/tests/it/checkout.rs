@@ -13,7 +13,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::run::{Call, Done, Running};
+use super::run::{Call, Done, Running};
 
 /// Removed when dropped.
 pub(crate) struct Checkout {
@@ -130,7 +130,10 @@ impl Checkout {
             let entry = entry.unwrap();
             copy(&entry.path(), &dir.path().join(entry.file_name()));
         }
-        let (path, env) = (self.path.clone(), self.env.clone());
+        // Values may name the old place.
+        let (old, new) = (self.dir().display().to_string(), dir.path().display().to_string());
+        let env = self.env.iter().map(|(name, value)| (*name, value.replace(&old, &new))).collect();
+        let path = self.path.clone();
         Checkout { dir, start_in: self.start_in, path, env, flaws: Vec::new() }
     }
 
@@ -192,6 +195,13 @@ impl Checkout {
         let url = other.to_str().unwrap();
         let add = ["submodule", "--quiet", "add", "--", url, path];
         git(&self.root(), &[&["-c", "protocol.file.allow=always"][..], &add].concat());
+    }
+
+    /// Commits all files.
+    #[allow(dead_code, reason = "for the target `faults`")]
+    pub(crate) fn commit(&self) {
+        git(&self.root(), &["add", "--all"]);
+        git(&self.root(), &["commit", "--quiet", "--message", "all"]);
     }
 
     /// Makes `dir` the home of a docker CLI that is `buildx`, `built-in` or `neither`.

@@ -16,7 +16,7 @@ use nix::{
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::checkout::Checkout;
+use super::checkout::Checkout;
 
 /// A run that has not ended.
 pub(crate) struct Running<'a> {

@@ -7,7 +7,7 @@ use nix::{
     unistd::Pid,
 };
 
-use crate::scratch::{CANARY, EDITED};
+use super::scratch::{CANARY, EDITED};
 
 /// A run that has not ended.
 pub(crate) struct Running {

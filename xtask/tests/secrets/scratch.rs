@@ -9,7 +9,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use crate::run::{Done, Running};
+use super::run::{Done, Running};
 
 /// What no disk and no message may show: it is a value of `sandbox.yaml`.
 pub(crate) const CANARY: &str = "canary-5be1f0c9d7";
@@ -69,6 +69,24 @@ impl Scratch {
         let url = format!("file://{}", res.path("remote.git").display());
         res.git_clone(&["config", "remote.origin.url", &url]);
         res.set("SECRETS_REPO", &url);
+        res
+    }
+
+    #[allow(dead_code, reason = "for the target `faults`")]
+    /// Another one with the same files; what names the old place names the new one.
+    pub(crate) fn copy(&self) -> Scratch {
+        let dir = tempfile::Builder::new().prefix("xtask-test-").tempdir().unwrap();
+        run(Command::new("cp").arg("-a").arg(self.path(".")).arg(dir.path()));
+        let (old, new) = (self.path("").display().to_string(), dir.path().display().to_string());
+        let (old, new) = (old.trim_end_matches('/'), new.as_str());
+        let moved = |text: &str| text.replace(old, new);
+        let env = self.env.iter().map(|(name, value)| (name.clone(), moved(value))).collect();
+        let res = Scratch { dir, started: SystemTime::now(), env };
+        let mut files = vec![res.file(".git/config")];
+        files.extend(fs::read_dir(res.path("bin")).unwrap().map(|it| it.unwrap().path()));
+        for path in files.iter().filter(|it| it.is_file() && !it.is_symlink()) {
+            fs::write(path, moved(&fs::read_to_string(path).unwrap())).unwrap();
+        }
         res
     }
 

@@ -5,10 +5,7 @@ use std::path::Path;
 use fs_err as fs;
 
 use super::{Figure, seconds, time};
-use crate::{
-    process::{self, cmd},
-    task::Desk,
-};
+use crate::{process::cmd, task::Desk};
 
 /// # Errors
 /// A step fails, or this machine cannot start a private engine.
@@ -19,7 +16,7 @@ pub(super) fn figure(desk: &Desk<'_>, exe: &Path) -> anyhow::Result<Figure> {
     fs::create_dir_all(&target)?;
     let dir = tempfile::tempdir_in(target)?;
     let root = &dir.path().join("clone");
-    process::read(&cmd!(source, "git clone --quiet {source} {root}"))?;
+    super::read(&cmd!(source, "git clone --quiet {source} {root}"))?;
     desk.ui.say("running ci in a clone");
     let ci = cmd!(root, "{exe} ci --engine private");
     Ok(seconds("ci, from an empty engine", time(&ci)?, 1800.0))

@@ -6,11 +6,7 @@ use anyhow::Context as _;
 use serde::Deserialize;
 
 use super::{Figure, clone, seconds};
-use crate::{
-    docker::Docker,
-    process::{self, cmd},
-    task::Desk,
-};
+use crate::{docker::Docker, process::cmd, task::Desk};
 
 /// What the script prints: seconds for both missions.
 #[derive(Debug, Deserialize)]
@@ -29,7 +25,7 @@ pub(super) fn figures(desk: &Desk<'_>, docker: &Docker, exe: &Path) -> anyhow::R
     let kept = desk.repo.root.join("target/xtask/conda-base");
     let program = docker.program.to_string_lossy();
     let figures = cmd!(root, "python3 xtask/tests/e2e/conda_figures.py {exe} {root} {kept}");
-    let printed = process::read(&figures.env("DOCKER", &program))?;
+    let printed = super::read(&figures.env("DOCKER", &program))?;
     let times: Times = serde_json::from_str(&printed).context("conda_figures.py prints seconds")?;
     let took = |what, measured, budget| seconds(what, Duration::from_secs_f64(measured), budget);
     Ok(vec![

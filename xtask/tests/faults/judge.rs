@@ -1,0 +1,143 @@
+//! What no fault may lead to.
+
+use std::{collections::BTreeMap, fmt};
+
+use crate::{case::Ran, images::is_named, plan::Fault, tasks::Task, world::Snapshot};
+
+pub(crate) const KINDS: [&str; 10] = [
+    "false successes",
+    "lost files",
+    "tags moved",
+    "false receipts",
+    "leftovers unnamed",
+    "wrong statuses",
+    "never ended",
+    "without a heartbeat",
+    "processes left",
+    "calls that never came",
+];
+
+/// Something that must not happen.
+#[derive(Debug)]
+pub(crate) struct Violation {
+    /// One of [`KINDS`].
+    pub(crate) kind: &'static str,
+    what: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.kind, self.what)
+    }
+}
+
+/// What a run began with, what the recorded run ended with, and what this one did.
+pub(crate) struct Seen<'a> {
+    pub(crate) task: &'a Task,
+    pub(crate) fault: Fault,
+    pub(crate) before: &'a Snapshot,
+    pub(crate) recorded: (&'a Snapshot, &'a str),
+    pub(crate) after: Snapshot,
+    pub(crate) ran: Ran,
+}
+
+pub(crate) fn violations(seen: &Seen<'_>) -> Vec<Violation> {
+    let ran = &seen.ran;
+    let mut res = Vec::new();
+    let mut add = |kind, what: String| {
+        assert!(KINDS.contains(&kind));
+        res.push(Violation { kind, what });
+    };
+    if !ran.came {
+        add("calls that never came", format!("{:?}", ran.status));
+        return res;
+    }
+    if !ran.ended {
+        add("never ended", String::new());
+    }
+    if let Some(what) = wrong_status(seen) {
+        add("wrong statuses", what);
+    }
+    if ran.ended
+        && ran.status == Some(0)
+        && let Some(what) = difference(seen)
+    {
+        add("false successes", what);
+    }
+    for what in lost_files(seen) {
+        add("lost files", what);
+    }
+    for (tag, (digest, wrong)) in &seen.after.human_tags {
+        let is_new = seen.before.human_tags.get(tag).is_none_or(|it| it.0 != *digest);
+        if let Some(wrong) = wrong.as_ref().filter(|_| is_new) {
+            add("tags moved", format!("{tag} {wrong}"));
+        }
+    }
+    for it in &seen.after.false_receipts {
+        add("false receipts", it.clone());
+    }
+    let old = &seen.before.leftovers;
+    for it in seen.after.leftovers.iter().filter(|it| !old.contains(it)) {
+        if !is_named(it, &ran.stderr) {
+            add("leftovers unnamed", it.clone());
+        }
+    }
+    if !ran.alive.is_empty() {
+        add("processes left", format!("{:?}", ran.alive));
+    }
+    if seen.fault == Fault::Interrupted && !ran.heartbeat {
+        add("without a heartbeat", String::new());
+    }
+    res
+}
+
+/// The statuses of DESIGN 5, of which 130 is for interruptions alone.
+fn wrong_status(seen: &Seen<'_>) -> Option<String> {
+    let status = seen.ran.status;
+    let is_right = match status {
+        Some(130) => seen.fault == Fault::Interrupted,
+        Some(0..=3) => seen.fault != Fault::Interrupted,
+        // The command's own.
+        Some(_) => seen.task.name.starts_with("image-exec") && seen.fault != Fault::Interrupted,
+        None => !seen.ran.ended,
+    };
+    (!is_right && seen.ran.ended).then(|| format!("{status:?}"))
+}
+
+/// A run that says it has done its work has done what the recorded run did, and printed the same.
+fn difference(seen: &Seen<'_>) -> Option<String> {
+    let (recorded, stdout) = seen.recorded;
+    if let Some(what) = first_difference(&recorded.outcome, &seen.after.outcome) {
+        return Some(what);
+    }
+    let printed = plain(&seen.ran.stdout);
+    (printed != plain(stdout)).then(|| format!("printed\n{printed}instead of\n{}", plain(stdout)))
+}
+
+fn first_difference(
+    expected: &BTreeMap<String, String>,
+    found: &BTreeMap<String, String>,
+) -> Option<String> {
+    let names = expected.keys().chain(found.keys());
+    let mut names = names.filter(|it| expected.get(*it) != found.get(*it));
+    names.next().map(|it| format!("{it}: {:?} instead of {:?}", found.get(it), expected.get(it)))
+}
+
+/// Without what differs from run to run: times and sizes.
+fn plain(text: &str) -> String {
+    let digits = regex_lite::Regex::new(r"[0-9]+(\.[0-9]+)?").unwrap();
+    digits.replace_all(text, "#").replace("  ", " ")
+}
+
+/// Files that are neither as they were nor as they were to be.
+fn lost_files(seen: &Seen<'_>) -> Vec<String> {
+    let (before, wanted, now) = (&seen.before.files, &seen.recorded.0.files, &seen.after.files);
+    let mut names: Vec<_> = before.keys().chain(wanted.keys()).chain(now.keys()).collect();
+    names.sort();
+    names.dedup();
+    let is_lost = |it: &&&std::path::PathBuf| {
+        let now = now.get(**it);
+        now != before.get(**it) && now != wanted.get(**it)
+    };
+    names.iter().filter(is_lost).map(|it| it.display().to_string()).collect()
+}

@@ -1,0 +1,153 @@
+//! The tasks, each with what it needs to have something to do.
+
+use crate::{checkout::Checkout, images, secrets, world::World};
+
+/// A task with its arguments.
+pub(crate) struct Task {
+    /// As in the summary.
+    pub(crate) name: &'static str,
+    /// Makes what the task needs.
+    pub(crate) prepare: fn() -> Box<dyn World>,
+    pub(crate) args: &'static [&'static str],
+    pub(crate) stdin: &'static str,
+    /// Of a run without a fault.
+    pub(crate) status: i32,
+    /// The beginning of the call that is a person's own, who waits for it and sees what it says.
+    pub(crate) attended: Option<&'static str>,
+}
+
+const fn task(
+    name: &'static str,
+    prepare: fn() -> Box<dyn World>,
+    args: &'static [&'static str],
+) -> Task {
+    Task { name, prepare, args, stdin: "", status: 0, attended: None }
+}
+
+pub(crate) fn all() -> Vec<Task> {
+    vec![
+        task("image-base", empty, &["image-base"]),
+        task("image-build", empty, &["image-build"]),
+        task("image-build floating", empty, &["image-build", "--floating"]),
+        task("image-test", built, &["image-test"]),
+        task("image-push", tested, &["--set", "REGISTRY=quay.io/us", "image-push"]),
+        task("image-all", empty, &["image-all"]),
+        task("image-all again", changed, &["image-all"]),
+        task("image-push --promote", pushed, &["image-push", "--promote", "latest-prod"]),
+        task("receipt", pushed_elsewhere, &["receipt", "show", "quay.io/us/hello@DIGEST"]),
+        task("report", pushed, &["report"]),
+        task("freeze", empty, &["freeze"]),
+        // The stand-in's image from a frozen spec gives another one.
+        Task { status: 1, ..task("freeze --verify", empty, &["freeze", "--verify"]) },
+        task("explain", built, &["explain"]),
+        Task {
+            attended: Some("run "),
+            ..task("image-exec", built, &["image-exec", "echo", "word"])
+        },
+        Task { attended: Some("run "), ..task("image-sh", built, &["image-sh"]) },
+        task("check", in_git, &["check"]),
+        task("check --fix", in_git, &["check", "--fix"]),
+        task("doctor", built, &["doctor", "--offline"]),
+        task("quickstart", empty, &["quickstart"]),
+        task("diff", frozen_in_git, &["diff", "hello"]),
+        task(
+            "diff --image",
+            built_floating,
+            &["--set", "USE_FROZEN=0", "diff", "hello", "--image"],
+        ),
+        task("when", frozen_in_git, &["when", "numpy"]),
+        task("image-update", empty, &["image-update"]),
+        task("mission-new", empty, &["mission-new", "euclid"]),
+        task("config", empty, &["config"]),
+        task("list", empty, &["list"]),
+        task("secrets-clone", not_cloned, &["secrets-clone"]),
+        task("secrets-init", cloned, &["--set", "ENVIRONMENT=prod", "secrets-init"]),
+        task("secrets-edit", cloned, &["secrets-edit"]),
+        task("secrets-cat", cloned, &["secrets-cat", "hub.secret"]),
+        Task { stdin: "another", ..task("secrets-set", cloned, &["secrets-set", "hub.secret"]) },
+        Task {
+            stdin: "[\"ann\", \"bob\"]",
+            ..task("secrets-set list", cloned, &["secrets-set", "--as-json", "hub.admins"])
+        },
+        task("secrets-diff", ahead, &["secrets-diff"]),
+        task("secrets-status", ahead, &["secrets-status"]),
+        task("secrets-push", ahead, &["secrets-push"]),
+        task("secrets-push role", ahead_with_role, &["secrets-push"]),
+        task("why", frozen_in_git, &["why", "numpy"]),
+    ]
+}
+
+fn after(args: &[&[&str]]) -> Checkout {
+    let checkout = images::checkout();
+    for args in args {
+        checkout.run(args).status(0);
+    }
+    checkout
+}
+
+fn empty() -> Box<dyn World> {
+    Box::new(after(&[]))
+}
+
+fn built() -> Box<dyn World> {
+    Box::new(after(&[&["image-build"]]))
+}
+
+fn built_floating() -> Box<dyn World> {
+    Box::new(after(&[&["image-build", "--floating"]]))
+}
+
+fn tested() -> Box<dyn World> {
+    Box::new(after(&[&["image-build"], &["image-test"]]))
+}
+
+fn pushed() -> Box<dyn World> {
+    Box::new(after(&[&["image-all"]]))
+}
+
+fn pushed_elsewhere() -> Box<dyn World> {
+    Box::new(after(&[&["--set", "REGISTRY=quay.io/us", "image-all"]]))
+}
+
+/// An earlier version is published.
+fn changed() -> Box<dyn World> {
+    let checkout = after(&[&["image-all"]]);
+    checkout.file("missions/hello/environments/hello/tests/imports", "numpy\nscipy\n");
+    Box::new(checkout)
+}
+
+fn in_git() -> Box<dyn World> {
+    let checkout = after(&[&["image-update"]]);
+    checkout.git();
+    Box::new(checkout)
+}
+
+fn frozen_in_git() -> Box<dyn World> {
+    let checkout = after(&[&["freeze"]]);
+    checkout.git();
+    checkout.commit();
+    Box::new(checkout)
+}
+
+fn cloned() -> Box<dyn World> {
+    Box::new(secrets::scratch())
+}
+
+fn not_cloned() -> Box<dyn World> {
+    let scratch = secrets::scratch();
+    scratch.bash("rm -rf secrets");
+    Box::new(scratch)
+}
+
+fn ahead() -> Box<dyn World> {
+    let scratch = secrets::scratch();
+    scratch.run_with(&["secrets-set", "hub.secret"], "another").status(0);
+    Box::new(scratch)
+}
+
+fn ahead_with_role() -> Box<dyn World> {
+    let mut scratch = secrets::scratch();
+    scratch.run_with(&["secrets-set", "hub.secret"], "another").status(0);
+    scratch.set("SECRETS_ROLE_ARN", "arn:aws:iam::123456789012:role/secrets");
+    Box::new(scratch)
+}

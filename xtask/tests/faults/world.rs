@@ -1,0 +1,77 @@
+//! What a task acts on, and what is looked at afterwards.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use crate::plan::FOLDER;
+
+/// A scratch folder with a checkout in it.
+pub(crate) trait World: Send + Sync {
+    fn dir(&self) -> PathBuf;
+
+    /// The tool in it.
+    fn command(&self, args: &[&str]) -> Command;
+
+    /// Another one with the same files.
+    fn copy(&self) -> Box<dyn World>;
+
+    fn look(&self) -> Snapshot;
+}
+
+/// What there is after a run.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct Snapshot {
+    /// Files of the checkout but for `target`.
+    pub(crate) files: BTreeMap<PathBuf, Vec<u8>>,
+    /// All that the task is there for, in words that are equal in each run.
+    pub(crate) outcome: BTreeMap<String, String>,
+    /// Human tags in registries, and what is wrong with them: without receipt or immutable tag.
+    pub(crate) human_tags: BTreeMap<String, (String, Option<String>)>,
+    /// Receipts that certify an image whose tests did not all run.
+    pub(crate) false_receipts: Vec<String>,
+    /// What a run has to remove or to name.
+    pub(crate) leftovers: Vec<String>,
+}
+
+/// The folder of the stand-in's calls and faults.
+pub(crate) fn faults(world: &dyn World) -> PathBuf {
+    world.dir().join("state").join(FOLDER)
+}
+
+/// Puts the stand-in before `programs` in `bin`: pairs of a name and what it is before.
+pub(crate) fn wrap(dir: &Path, bin: &str, programs: &[(&str, PathBuf)]) {
+    let real = dir.join("state").join(FOLDER).join("real");
+    fs::create_dir_all(&real).unwrap();
+    fs::create_dir_all(dir.join(bin)).unwrap();
+    for (name, path) in programs {
+        symlink(path, real.join(name)).unwrap();
+        let link = dir.join(bin).join(name);
+        let _ = fs::remove_file(&link);
+        symlink(env!("CARGO_BIN_EXE_stand-in"), link).unwrap();
+    }
+}
+
+/// All files below `dir` by their relative paths, without the folders `without`.
+pub(crate) fn files(dir: &Path, without: &[&str]) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut res = BTreeMap::new();
+    collect(dir, dir, without, &mut res);
+    res
+}
+
+fn collect(top: &Path, dir: &Path, without: &[&str], res: &mut BTreeMap<PathBuf, Vec<u8>>) {
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let name = path.strip_prefix(top).unwrap().to_owned();
+        let kind = entry.file_type().unwrap();
+        if kind.is_dir() && !without.iter().any(|it| Path::new(it) == name) {
+            collect(top, &path, without, res);
+        } else if kind.is_file() {
+            res.insert(name, fs::read(&path).unwrap_or_default());
+        }
+    }
+}
