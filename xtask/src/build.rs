@@ -69,6 +69,12 @@ impl<'a> Builds<'a> {
         Ok(Builds { engine, images, done: BTreeMap::new(), builder: None, missing })
     }
 
+    /// From here on does this about images that are not there.
+    pub(crate) fn missing(&mut self, missing: Missing) -> &mut Self {
+        self.missing = missing;
+        self
+    }
+
     /// Builds what is missing of `chain`, and gives all its images.
     ///
     /// # Errors

@@ -36,6 +36,8 @@ pub(crate) struct Docker {
     pub(crate) program: PathBuf,
     /// Where commands run.
     pub(crate) root: PathBuf,
+    /// The folder with its configuration, in the place of the user's.
+    config: Option<PathBuf>,
 }
 
 /// How a CLI gets BuildKit.
@@ -144,6 +146,11 @@ pub(crate) struct Remote {
 }
 
 impl Docker {
+    /// The CLI `program` with the user's configuration.
+    pub(crate) fn new(program: PathBuf, root: &Path) -> Docker {
+        Docker { program, root: root.to_owned(), config: None }
+    }
+
     /// The CLI that the settings name, or the first one on `PATH`.
     ///
     /// # Errors
@@ -159,13 +166,22 @@ impl Docker {
         };
         let program =
             program.ok_or_else(|| failure::machine("engine", "there is no docker CLI on PATH"))?;
-        Ok(Docker { program, root: root.to_owned() })
+        Ok(Docker::new(program, root))
+    }
+
+    /// The same CLI with another configuration than the user's.
+    pub(crate) fn with_config(&self, dir: impl Into<PathBuf>) -> Docker {
+        Docker { config: Some(dir.into()), ..self.clone() }
     }
 
     /// A docker command of which only the arguments are missing.
     pub(crate) fn cmd<const N: usize>(&self, args: [&str; N]) -> Cmd {
         let program = &self.program;
-        cmd!(self.root, "{program}").args(args).patience(patience_with(&args))
+        let cmd = cmd!(self.root, "{program}").args(args).patience(patience_with(&args));
+        match &self.config {
+            Some(dir) => cmd.secret_env("DOCKER_CONFIG", &dir.to_string_lossy()),
+            None => cmd,
+        }
     }
 
     /// The engine's platform; that it answers is the proof that it is there.
@@ -271,7 +287,7 @@ impl Docker {
         let programs = setting.map_or_else(on_path, |it| vec![it.to_owned()]);
         let mut passed_over = Vec::new();
         for program in programs {
-            let docker = Docker { program, root: self.root.clone() };
+            let docker = Docker { program, ..self.clone() };
             match docker.builder_kind()? {
                 Some(kind) => return Ok(Builder { docker, kind }),
                 None => passed_over.push(docker.program.shown()),
@@ -321,13 +337,12 @@ fn patience_with(args: &[&str]) -> Patience {
             "version" | "--version" | "info" | "context" | "manifest" | "port" | "logs" | "inspect",
             ..,
         ]
-        | ["image" | "container" | "volume", "inspect" | "ls", ..]
+        | ["image" | "container" | "volume" | "network", "inspect" | "ls", ..]
         | ["buildx", "version"]
         | ["exec", ..] => Patience::Answer,
         ["wait", ..] => Patience::Endless,
-        ["rm" | "cp" | "create" | "volume" | "container", ..] | ["image", "tag" | "rm", ..] => {
-            Patience::Change
-        }
+        ["rm" | "cp" | "create" | "volume" | "container" | "network", ..]
+        | ["image", "tag" | "rm", ..] => Patience::Change,
         _ => Patience::Work,
     }
 }

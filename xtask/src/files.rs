@@ -25,6 +25,16 @@ pub(crate) fn write(path: &Path, text: &[u8]) -> anyhow::Result<bool> {
     Ok(!write_all(&[(path, text)])?.is_empty())
 }
 
+/// As [`write`], for a secret: nobody else may read the file.
+///
+/// # Errors
+/// As for [`write`].
+pub(crate) fn write_private(path: &Path, text: &[u8]) -> anyhow::Result<()> {
+    let file = stage(path, text, 0o600)?;
+    file.persist(path).with_context(|| format!("cannot replace {}", path.shown()))?;
+    Ok(())
+}
+
 /// As [`write`], for files that belong together: none is renamed before all are written. Gives
 /// those that changed.
 ///
@@ -34,7 +44,8 @@ pub(crate) fn write_all(files: &[(&Path, &[u8])]) -> anyhow::Result<Vec<PathBuf>
     let differs = |(path, text): &&(&Path, &[u8])| fs::read(path).map_or(true, |old| old != *text);
     let mut staged = Vec::new();
     for (path, text) in files.iter().filter(differs) {
-        staged.push((stage(path, text)?, path.to_path_buf()));
+        let mode = fs::metadata(path).map_or(0o644, |it| it.permissions().mode() & 0o777);
+        staged.push((stage(path, text, mode)?, path.to_path_buf()));
     }
     let mut res = Vec::new();
     for (file, path) in staged {
@@ -88,14 +99,13 @@ pub(crate) fn make_executable(path: &Path) -> anyhow::Result<()> {
     Ok(fs::set_permissions(path, Permissions::from_mode(mode | (mode & 0o444) >> 2))?)
 }
 
-/// A temporary file beside `path`, with its mode, removed unless it is renamed.
-fn stage(path: &Path, text: &[u8]) -> anyhow::Result<NamedTempFile> {
+/// A temporary file beside `path`, removed unless it is renamed.
+fn stage(path: &Path, text: &[u8], mode: u32) -> anyhow::Result<NamedTempFile> {
     let dir = path.parent().context("a file has a folder")?;
     let name = path.file_name().context("a file has a name")?.to_string_lossy();
     let prefix = format!(".{name}.");
     fs::create_dir_all(dir)?;
     remove_leftovers(dir, &prefix)?;
-    let mode = fs::metadata(path).map_or(0o644, |it| it.permissions().mode() & 0o777);
     fault("before-write");
     let mut file = tempfile::Builder::new()
         .prefix(&prefix)

@@ -1,119 +1,242 @@
 //! Where images are published: a registry of others, or a container of ours on 127.0.0.1.
 
+mod container;
+mod login;
+
 use std::{
     net::{Ipv4Addr, TcpListener},
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::{anyhow, bail};
 
+use self::{
+    container::{Container, NAME},
+    login::Login,
+};
 use crate::{
     config::{Config, Registry},
-    docker::{Docker, LABEL_ROLE, Remote},
-    engine::Engine,
-    process,
+    docker::{Docker, Remote},
+    engine::{Engine, Log},
+    failure, files,
+    patience::patience,
+    process::{self, Cmd},
+    secrets::random_hex,
+    terminal,
 };
 
-/// A registry that answers.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A registry, and the docker CLI as it is logged in there.
+#[derive(Clone)]
 pub(crate) struct Host {
     /// `host[:port][/path]`, to which `/<mission>` is added.
     pub(crate) name: String,
+    docker: Docker,
+    /// Of our own registry; removed when the last copy is dropped.
+    login: Option<Arc<Login>>,
 }
 
-/// Where the container keeps its images.
-const VOLUME: &str = "science-platform-registry:/var/lib/registry";
+/// The file in a checkout's target folder that holds the password, for people.
+const PASSWORD: &str = "registry.password";
+
 const FIRST_PORT: u16 = 5000;
 const PORTS: u16 = 100;
 
 impl Host {
-    /// The host of a `reference` with one.
-    pub(crate) fn of(reference: &str) -> Host {
-        Host { name: reference.split('/').next().unwrap_or_default().to_owned() }
-    }
-
-    /// Docker itself takes 127.0.0.0/8 as a place where plain HTTP will do:
-    /// <https://docs.docker.com/reference/cli/dockerd/#insecure-registries>.
-    fn is_plain_http(&self) -> bool {
-        self.name.starts_with("127.") || self.name.starts_with("localhost:")
-    }
-
-    /// What the registry has under `repository:tag`.
+    /// Returns the registry `name`, with or without a repository. Ours is known by its address: what
+    /// talks to it has its password, and the user's own logins stay as they are.
     ///
     /// # Errors
-    /// It does not answer, or refuses.
-    pub(crate) fn remote(
-        &self,
-        docker: &Docker,
-        reference: &str,
-    ) -> anyhow::Result<Option<Remote>> {
-        docker.remote(reference, self.is_plain_http())
+    /// The engine does not answer.
+    pub(crate) fn new(docker: &Docker, name: &str) -> anyhow::Result<Host> {
+        let address = name.split('/').next().unwrap_or_default();
+        let ours = match is_plain_http(address) {
+            true => Container::find(docker)?.filter(|it| it.address.as_deref() == Some(address)),
+            false => None,
+        };
+        match ours {
+            Some(container) => Host::ours(docker, &container, name),
+            None => Ok(Host { name: name.to_owned(), docker: docker.clone(), login: None }),
+        }
+    }
+
+    fn ours(docker: &Docker, container: &Container, name: &str) -> anyhow::Result<Host> {
+        let address = container.address.as_deref().unwrap_or_default();
+        let login = Login::new(address, container.password.as_deref().unwrap_or_default())?;
+        let docker = docker.with_config(login.dir());
+        Ok(Host { name: name.to_owned(), docker, login: Some(Arc::new(login)) })
+    }
+
+    /// Returns a docker command that may talk to this registry.
+    pub(crate) fn cmd<const N: usize>(&self, args: [&str; N]) -> Cmd {
+        self.docker.cmd(args)
+    }
+
+    /// Leaves the password of our registry where people find it.
+    ///
+    /// # Errors
+    /// The target folder cannot be written.
+    pub(crate) fn keep_password(&self, engine: &Engine) -> anyhow::Result<()> {
+        let Some(login) = &self.login else { return Ok(()) };
+        if engine.dry_run {
+            return Ok(());
+        }
+        files::write_private(&engine.target().join(PASSWORD), login.password.as_bytes())
+    }
+
+    fn ping(&self) -> anyhow::Result<()> {
+        self.remote(&format!("{}/none:none", self.name)).map(drop)
+    }
+
+    /// Returns what the registry has under `repository:tag` or `repository@digest`.
+    ///
+    /// # Errors
+    /// The registry does not answer, or refuses.
+    pub(crate) fn remote(&self, reference: &str) -> anyhow::Result<Option<Remote>> {
+        self.docker.remote(reference, is_plain_http(&self.name))
     }
 }
 
-/// The registry that the settings name, if it is there without our doing: any but our own
-/// container, or that one when it runs already.
+/// Docker itself takes 127.0.0.0/8 as a place where plain HTTP will do:
+/// <https://docs.docker.com/reference/cli/dockerd/#insecure-registries>.
+fn is_plain_http(name: &str) -> bool {
+    name.starts_with("127.") || name.starts_with("localhost:")
+}
+
+/// Returns the registry that the settings name, unless it is our own and does not run.
 ///
 /// # Errors
 /// The engine does not answer.
 pub(crate) fn running(engine: &Engine, config: &Config) -> anyhow::Result<Option<Host>> {
+    let docker = &engine.docker;
     match &config.registry {
-        Registry::Remote(name) => Ok(Some(Host { name: name.clone() })),
-        Registry::Local => Ok(ours(&engine.docker)?.and_then(|it| it.host)),
+        Registry::Remote(name) => Ok(Some(Host::new(docker, name)?)),
+        Registry::Local => match Container::find(docker)?.filter(Container::is_ready) {
+            Some(it) => {
+                Ok(Some(Host::ours(docker, &it, it.address.as_deref().unwrap_or_default())?))
+            }
+            None => Ok(None),
+        },
     }
 }
 
-/// Starts our registry from `image`, or starts it again, and waits until it answers.
+/// Returns the registry that the settings name, unless it is our own and does not answer.
+///
+/// # Errors
+/// The engine does not answer, or the run is interrupted.
+pub(crate) fn answering(engine: &Engine, config: &Config) -> anyhow::Result<Option<Host>> {
+    let Some(host) = running(engine, config)? else { return Ok(None) };
+    if matches!(config.registry, Registry::Remote(_)) {
+        return Ok(Some(host));
+    }
+    match host.ping() {
+        Err(err) if failure::status(&err) == 1 => Ok(None),
+        answer => answer.map(|()| Some(host)),
+    }
+}
+
+/// Removes registries of ours that earlier versions of this tool started, and that anybody on the
+/// machine may write to. Their images stay: the next push starts another one on the same volume.
+///
+/// # Errors
+/// The engine does not answer, or keeps one.
+pub(crate) fn retire(engine: &Engine) -> anyhow::Result<()> {
+    if engine.dry_run {
+        return Ok(());
+    }
+    for id in container::of_earlier_versions(&engine.docker)? {
+        container::remove(&engine.docker, &id)?;
+        terminal::say(
+            "removed the registry of an earlier version, which had no password; its images stay",
+        );
+    }
+    Ok(())
+}
+
+/// How often the container may be found in a state that has to be changed: another checkout may
+/// start it, or replace it, at the same time.
+const ROUNDS: u32 = 10;
+
+/// How often a container is replaced that does not start or does not answer.
+const REPLACED: u32 = 2;
+
+/// Starts our registry from `image`, or starts it again, and waits until it answers. The name of its
+/// container is the lock: of several runs that start it one makes it, and the others wait for that.
 ///
 /// # Errors
 /// It does not start, or no port is free.
 pub(crate) fn start(engine: &Engine, image: &str) -> anyhow::Result<Host> {
     let docker = &engine.docker;
     let mut log = engine.log("registry")?;
-    if let Some(container) = ours(docker)? {
-        engine.run(&docker.cmd(["container", "start", &container.id]), &mut log)?;
-    } else {
-        let publish = format!("127.0.0.1:{}:5000", free_port()?);
-        let label = format!("{LABEL_ROLE}=registry");
-        let run = docker.cmd(["run", "--detach", "--restart", "unless-stopped", "--label", &label]);
-        engine.run(&run.args(["--publish", &publish, "--volume", VOLUME, image]), &mut log)?;
-    }
     if engine.dry_run {
-        return Ok(Host { name: "127.0.0.1:<port>".to_owned() });
+        create(engine, image, "", &mut log)?;
+        let (name, docker) = ("127.0.0.1:<port>".to_owned(), docker.with_config("<config>"));
+        return Ok(Host { name, docker, login: None });
     }
-    log.step("waiting for its answer");
-    let host = ours(docker)?.and_then(|it| it.host).context("the registry's container ended")?;
-    let deadline = Instant::now() + Duration::from_secs(30);
-    let mut answer = host.remote(docker, &format!("{}/none:none", host.name));
-    while answer.is_err() && Instant::now() < deadline {
-        thread::sleep(Duration::from_millis(200));
-        answer = host.remote(docker, &format!("{}/none:none", host.name));
+    let mut password = random_hex()?;
+    let mut replaced = 0;
+    let mut failed = anyhow!("{NAME} is removed again and again by another run");
+    for _ in 0..ROUNDS {
+        process::check_interrupted()?;
+        let Some(found) = Container::find(docker)? else {
+            failed = create(engine, image, &password, &mut log).err().unwrap_or(failed);
+            continue;
+        };
+        let res = match found.is_ready() {
+            true => wait(docker, &found, &mut log),
+            false => found.start(engine, &mut log).map(|()| None),
+        };
+        match res {
+            Ok(Some(host)) => return Ok(host),
+            Ok(None) => (),
+            Err(err) if failure::status(&err) != 1 => return Err(err),
+            Err(err) if replaced == REPLACED => {
+                failed = err;
+                break;
+            }
+            // Half made, or its port is another program's now: its images are in the volume.
+            Err(err) => {
+                (failed, replaced) = (err, replaced + 1);
+                password = found.password.clone().unwrap_or(password);
+                container::remove(docker, &found.id)?;
+            }
+        }
     }
-    answer.context("the registry's container does not answer")?;
-    Ok(host)
+    Err(failed.context("the registry on this machine does not start"))
 }
 
-/// Our registry's container.
-struct Ours {
-    id: String,
-    /// `None` when it does not run.
-    host: Option<Host>,
+/// Makes the container and starts it. That another run was first is no failure.
+fn create(engine: &Engine, image: &str, password: &str, log: &mut Log) -> anyhow::Result<()> {
+    let network = container::network(engine, log)?;
+    let run = container::run(&engine.docker, &network, free_port()?, password).args([image]);
+    match engine.run(&run, log) {
+        Err(err) if failure::status(&err) != 1 || Container::find(&engine.docker)?.is_none() => {
+            Err(err)
+        }
+        _ => Ok(()),
+    }
 }
 
-fn ours(docker: &Docker) -> anyhow::Result<Option<Ours>> {
-    let label = format!("label={LABEL_ROLE}=registry");
-    let format = "{{.ID}}\t{{.Ports}}";
-    let ps = ["container", "ls", "--all", "--filter", &label, "--format", format];
-    let text = process::read(&docker.cmd(ps))?;
-    Ok(text.lines().next().map(parse_container))
-}
-
-/// From `0123abcd<tab>127.0.0.1:5000->5000/tcp`; no port is shown for one that does not run.
-fn parse_container(line: &str) -> Ours {
-    let (id, ports) = line.split_once('\t').unwrap_or((line, ""));
-    let host = ports.split(", ").find_map(|it| it.strip_suffix("->5000/tcp"));
-    Ours { id: id.to_owned(), host: host.map(|name| Host { name: name.to_owned() }) }
+/// Waits until the registry answers. `None` when another run replaced its container meanwhile.
+fn wait(docker: &Docker, container: &Container, log: &mut Log) -> anyhow::Result<Option<Host>> {
+    log.step("waiting for the registry's answer");
+    let host = Host::ours(docker, container, container.address.as_deref().unwrap_or_default())?;
+    let deadline = Instant::now() + patience();
+    loop {
+        match host.ping() {
+            Ok(()) => return Ok(Some(host)),
+            Err(err) if failure::status(&err) != 1 => return Err(err),
+            Err(err) if Instant::now() > deadline => {
+                let seconds = patience().as_secs();
+                return Err(err.context(format!("{NAME} does not answer after {seconds} s")));
+            }
+            Err(_) if Container::find(docker)?.is_none_or(|it| it.id != container.id) => {
+                return Ok(None);
+            }
+            Err(_) => thread::sleep(Duration::from_millis(200)),
+        }
+    }
 }
 
 fn free_port() -> anyhow::Result<u16> {
@@ -122,11 +245,4 @@ fn free_port() -> anyhow::Result<u16> {
         Some(port) => Ok(port),
         None => bail!("no port from {FIRST_PORT} to {} is free", FIRST_PORT + PORTS - 1),
     }
-}
-
-#[test]
-fn containers() {
-    let it = parse_container("0123\t127.0.0.1:5001->5000/tcp");
-    assert_eq!((it.id.as_str(), it.host.unwrap().name.as_str()), ("0123", "127.0.0.1:5001"));
-    assert!(parse_container("0123\t").host.is_none());
 }

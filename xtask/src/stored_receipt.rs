@@ -68,14 +68,13 @@ fn from_registry(
     built: &Built,
 ) -> anyhow::Result<Option<Receipt>> {
     let Some(host) = registry::running(engine, config)? else { return Ok(None) };
-    let docker = &engine.docker;
-    let Some(remote) = host.remote(docker, &published(&host, built))? else { return Ok(None) };
+    let Some(remote) = host.remote(&published(&host, built))? else { return Ok(None) };
     let repository = format!("{}/{}", host.name, built.name);
     let stored = format!("{repository}:{}", image::receipt_tag(&remote.digest));
-    if remote.config != built.image.id || host.remote(docker, &stored)?.is_none() {
+    if remote.config != built.image.id || host.remote(&stored)?.is_none() {
         return Ok(None);
     }
-    let receipt = certifying(engine, &repository, &remote.digest)?;
+    let receipt = certifying(engine, &host, &repository, &remote.digest)?;
     let inputs = built.image.label(LABEL_INPUTS).unwrap_or_default();
     ensure!(
         receipt.inputs == inputs,
@@ -97,18 +96,19 @@ pub(crate) fn published(host: &Host, built: &Built) -> String {
 /// or tells of failures. The registry does not answer.
 pub(crate) fn certifying(
     engine: &Engine,
+    host: &Host,
     repository: &str,
     digest: &str,
 ) -> anyhow::Result<Receipt> {
-    let (host, docker) = (Host::of(repository), &engine.docker);
     let image = format!("{repository}@{digest}");
-    let remote = host.remote(docker, &image)?;
+    let remote = host.remote(&image)?;
     let remote = remote.with_context(|| format!("{image}: the registry has no such image"))?;
     let stored = format!("{repository}:{}", image::receipt_tag(digest));
-    if host.remote(docker, &stored)?.is_none() {
+    let Some(carrier) = host.remote(&stored)? else {
         bail!("{image}: it is not tested: the registry has no receipt beside it");
-    }
-    let text = read(engine, &stored)?;
+    };
+    let text = read(engine, host, &format!("{repository}@{}", carrier.digest));
+    let text = text.with_context(|| format!("{stored}: not a receipt"))?;
     let receipt = Receipt::parse(&text).with_context(|| format!("{stored}: it is no receipt"))?;
     let mission = repository.rsplit('/').next().unwrap_or_default();
     check(&receipt, mission, digest, &remote)
@@ -134,14 +134,25 @@ fn check(receipt: &Receipt, mission: &str, digest: &str, image: &Remote) -> anyh
     Ok(())
 }
 
-/// Reads the file of the image `stored`, which is pulled for that and then removed again.
-fn read(engine: &Engine, stored: &str) -> anyhow::Result<String> {
-    let docker = &engine.docker;
+/// Reads the file of the image `carrier`, named by digest, which is pulled for that and then removed
+/// again, unless another run has done so.
+fn read(engine: &Engine, host: &Host, carrier: &str) -> anyhow::Result<String> {
     let dir = tempfile::tempdir().context("cannot make a temporary folder")?;
-    process::read(&docker.cmd(["pull", "--quiet", stored]))?;
-    let copied = copy(engine, stored, dir.path());
-    process::read(&docker.cmd(["image", "rm", stored]))?;
-    copied.with_context(|| format!("{stored}: not a receipt"))
+    process::read(&host.cmd(["pull", "--quiet", carrier]))?;
+    let copied = copy(engine, carrier, dir.path());
+    remove(engine, carrier)?;
+    copied
+}
+
+/// Removes a name of the engine's, if it is still there.
+fn remove(engine: &Engine, name: &str) -> anyhow::Result<()> {
+    let docker = &engine.docker;
+    let output = process::output(&docker.cmd(["image", "rm", name]))?;
+    if docker.image(name)?.is_some() {
+        let said = process::last_lines(&output.stderr, 3);
+        engine.ui.say(format!("warning: the image {name} could not be removed: {said}"));
+    }
+    Ok(())
 }
 
 /// Reads the file from a container that is never started, but has to name a command.
@@ -155,28 +166,55 @@ fn copy(engine: &Engine, stored: &str, dir: &Path) -> anyhow::Result<String> {
     Ok(fs::read_to_string(file)?)
 }
 
-/// Stores `receipt` as an image of one file, which any docker can push and pull. `None` stands for
-/// one that a dry run cannot have.
+/// How often a receipt is pushed that another run of this engine pushes at the same time.
+const ATTEMPTS: u32 = 3;
+
+/// Stores `receipt` as an image of one file, which any docker can push and pull, and looks whether the
+/// registry has it. `None` stands for one that a dry run cannot have.
 ///
 /// # Errors
-/// No CLI can build, or the registry refuses.
+/// No CLI can build, or the registry refuses, or has something else under the name afterwards.
 pub(crate) fn store(
     engine: &Engine,
     config: &Config,
+    host: &Host,
     stored: &str,
     receipt: Option<&Receipt>,
     log: &mut Log,
 ) -> anyhow::Result<()> {
     let docker = &engine.docker;
     let name = stored.rsplit('/').next().and_then(|it| it.split(':').next()).unwrap_or_default();
-    let dir = engine.target().join("build").join(format!("{name}-receipt"));
+    let build = engine.target().join("build");
+    let (dir, id) =
+        (build.join(format!("{name}-receipt")), build.join(format!("{name}-receipt.iid")));
     if let Some(receipt) = receipt {
         one_file(receipt)?.stage(&dir)?;
     }
     let builder = docker.builder(config.docker.as_deref())?;
-    engine.run(&builder.cmd().args(["--quiet", "--tag", stored]).args([dir]), log)?;
-    engine.talk(&docker.cmd(["image", "push", stored]), log)?;
-    engine.run(&docker.cmd(["image", "rm", stored]), log)
+    let build = builder.cmd().args(["--quiet", "--tag", stored, "--iidfile"]);
+    let build = build.args([id.as_os_str(), dir.as_os_str()]);
+    let push = host.cmd(["image", "push", stored]);
+    if engine.dry_run {
+        engine.run(&build, log)?;
+        engine.talk(&push, log)?;
+        return engine.run(&docker.cmd(["image", "rm", stored]), log);
+    }
+    let mut found = None;
+    for _ in 0..ATTEMPTS {
+        // Another run may give its own receipt this name, or take the name away.
+        engine.run(&build, log)?;
+        let id = fs::read_to_string(&id)?;
+        engine.talk(&push, log)?;
+        found = host.remote(stored)?.map(|it| it.config);
+        if found.as_deref() == Some(id.trim()) {
+            return remove(engine, stored);
+        }
+    }
+    remove(engine, stored)?;
+    match found {
+        None => bail!("{stored} was pushed, but is not there"),
+        Some(found) => bail!("{stored} was pushed, but is another receipt afterwards ({found})"),
+    }
 }
 
 fn one_file(receipt: &Receipt) -> anyhow::Result<Context> {

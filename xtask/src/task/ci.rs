@@ -81,7 +81,7 @@ fn engine(desk: &Desk<'_>) -> anyhow::Result<Engine> {
 }
 
 fn without_docker(desk: &Desk<'_>) -> Engine {
-    let docker = Docker { program: "docker".into(), root: desk.repo.root.clone() };
+    let docker = Docker::new("docker".into(), &desk.repo.root);
     Engine { repo: desk.repo.clone(), docker, ui: desk.ui, dry_run: desk.cli.dry_run }
 }
 

@@ -169,15 +169,15 @@ fn push(
     let tag = image::immutable_tag(name, image).context("an image of ours has its tag")?;
     let reference = format!("{}/{}", host.name, tag.trim_start_matches(&format!("{NAMESPACE}/")));
     let human = format!("{}/{name}:{}", host.name, chosen.config.image_tag);
-    let Some(landed) = host.remote(&engine.docker, &reference)? else {
+    let Some(landed) = host.remote(&reference)? else {
         return Ok(row(true, format!("{reference} is not there")));
     };
     let receipt_tag = image::receipt_tag(&landed.digest);
-    let stored = host.remote(&engine.docker, &format!("{}/{name}:{receipt_tag}", host.name))?;
+    let stored = host.remote(&format!("{}/{name}:{receipt_tag}", host.name))?;
     if stored.is_none() || !receipt.published.iter().any(|it| it.digest == landed.digest) {
         return Ok(row(true, "its receipt is not there".to_owned()));
     }
-    match host.remote(&engine.docker, &human)? {
+    match host.remote(&human)? {
         Some(it) if it.digest == landed.digest => Ok(row(false, format!("{human} is this image"))),
         Some(_) => Ok(row(true, format!("{human} is another image"))),
         None => Ok(row(true, format!("{human} is not there"))),

@@ -15,6 +15,7 @@ use crate::{
     printable::Shown as _,
     process,
     receipt::{Outcome, Receipt},
+    registry,
     repo::Mission,
     task::{
         Chosen, Desk,
@@ -82,6 +83,7 @@ fn run(desk: &Desk<'_>, missions: &Missions, request: &Request) -> anyhow::Resul
         image_update::write(&desk.repo, &image_update::updates(&desk.repo, &missions)?)?;
     }
     let chosen = desk.choose(&engine, named)?;
+    registry::retire(&engine)?;
     let mut builds = Builds::new(&engine, request.missing)?;
     let mut rows = Vec::new();
     let images = build_all(&engine, &mut builds, &chosen, &mut rows)?;

@@ -18,8 +18,10 @@ use crate::{
 };
 
 /// A tag and what it is to name.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 struct Move {
+    #[serde(skip)]
+    host: Host,
     mission: String,
     /// `host/mission:tag`.
     tag: String,
@@ -44,12 +46,12 @@ pub(crate) fn run(desk: &Desk<'_>, args: &ImagePush, tag: &str) -> anyhow::Resul
     let mut log = engine.log("image-push")?;
     let reading = Engine { dry_run: false, ..desk.engine(&config)? };
     for it in &moves {
-        stored_receipt::certifying(&reading, &it.repository, &it.digest)?;
+        stored_receipt::certifying(&reading, &it.host, &it.repository, &it.digest)?;
     }
     let sources: Vec<String> =
         moves.iter().map(|it| source(&engine, it, &mut log)).collect::<anyhow::Result<_>>()?;
     for (it, source) in moves.iter().zip(&sources) {
-        image_push::move_tag(&engine, &it.tag, source, &it.digest, &mut log)?;
+        image_push::move_tag(&engine, &it.host, &it.tag, source, &it.digest, &mut log)?;
         desk.ui.say(format!("{} is {}", it.tag, it.digest));
     }
     if desk.cli.json {
@@ -90,9 +92,9 @@ fn current(
         let built = chain.last().context("a mission has an image")?;
         let host = host(engine, &it.config)?;
         let reference = stored_receipt::published(&host, built);
-        let landed = host.remote(&engine.docker, &reference)?;
+        let landed = host.remote(&reference)?;
         match landed.filter(|it| it.config == built.image.id) {
-            Some(remote) => res.push(Move::new(&host, &built.name, tag, remote.digest)),
+            Some(remote) => res.push(Move::new(host, &built.name, tag, remote.digest)),
             None => bail!("{reference} is not there; run `cargo xtask image-push {}`", built.name),
         }
     }
@@ -104,9 +106,9 @@ fn named_by(engine: &Engine, named: &Named, tag: &str, from: &str) -> anyhow::Re
     let (name, host) = (&named.mission.name, host(engine, &named.config)?);
     let separator = if is_digest(from) { '@' } else { ':' };
     let reference = format!("{}/{name}{separator}{from}", host.name);
-    let remote = host.remote(&engine.docker, &reference)?;
+    let remote = host.remote(&reference)?;
     let remote = remote.with_context(|| format!("{reference}: the registry has no such image"))?;
-    Ok(Move::new(&host, name, tag, remote.digest))
+    Ok(Move::new(host, name, tag, remote.digest))
 }
 
 fn host(engine: &Engine, config: &crate::config::Config) -> anyhow::Result<Host> {
@@ -115,9 +117,10 @@ fn host(engine: &Engine, config: &crate::config::Config) -> anyhow::Result<Host>
 }
 
 impl Move {
-    fn new(host: &Host, mission: &str, tag: &str, digest: String) -> Move {
+    fn new(host: Host, mission: &str, tag: &str, digest: String) -> Move {
         let repository = format!("{}/{mission}", host.name);
-        Move { mission: mission.to_owned(), tag: format!("{repository}:{tag}"), repository, digest }
+        let (mission, tag) = (mission.to_owned(), format!("{repository}:{tag}"));
+        Move { host, mission, tag, repository, digest }
     }
 }
 
@@ -128,7 +131,7 @@ fn source(engine: &Engine, it: &Move, log: &mut Log) -> anyhow::Result<String> {
     let image = format!("{}@{}", it.repository, it.digest);
     if docker.image(&image)?.is_none() {
         log.step(&format!("fetching {image}"));
-        engine.talk(&docker.cmd(["pull", "--quiet", &image]), log)?;
+        engine.talk(&it.host.cmd(["pull", "--quiet", &image]), log)?;
     }
     Ok(image)
 }

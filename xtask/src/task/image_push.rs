@@ -4,8 +4,7 @@
 use anyhow::{Context as _, bail};
 
 use crate::{
-    build::{Builds, Built},
-    docker::Remote,
+    build::{Builds, Built, Missing},
     engine::{Engine, Log},
     image,
     receipt::{Published, Receipt},
@@ -45,7 +44,7 @@ pub(crate) fn push(
         tested.iter().map(|it| receipt(engine, it)).collect::<anyhow::Result<Vec<_>>>()?;
     let mut log = engine.log("image-push")?;
     let mut res = Vec::new();
-    let mut human: Vec<(String, Landed)> = Vec::new();
+    let mut human: Vec<(Host, String, Landed)> = Vec::new();
     for (it, receipt) in tested.iter().zip(receipts) {
         let host = host(engine, builds, it.chosen)?;
         let mut push = Push { engine, host: &host, log: &mut log };
@@ -55,11 +54,11 @@ pub(crate) fn push(
         res.push(mission.reference.clone());
         let tag = |name: &str, tag: &str| format!("{}/{name}:{tag}", host.name);
         let config = &it.chosen.config;
-        human.push((tag(&it.common.name, &config.common_tag), common));
-        human.push((tag(&it.mission.name, &config.image_tag), mission));
+        human.push((host.clone(), tag(&it.common.name, &config.common_tag), common));
+        human.push((host.clone(), tag(&it.mission.name, &config.image_tag), mission));
     }
-    for (tag, it) in human {
-        move_tag(engine, &tag, &it.source, &it.digest, &mut log)?;
+    for (host, tag, it) in human {
+        move_tag(engine, &host, &tag, &it.source, &it.digest, &mut log)?;
     }
     Ok(res)
 }
@@ -87,13 +86,19 @@ fn receipt(engine: &Engine, tested: &Tested<'_>) -> anyhow::Result<Option<Receip
     }
 }
 
+/// The registry to push to. Our own is built and started if it is not there, whatever was asked for.
 fn host(engine: &Engine, builds: &mut Builds<'_>, chosen: &Chosen) -> anyhow::Result<Host> {
-    if let Some(host) = registry::running(engine, &chosen.config)? {
-        return Ok(host);
-    }
-    let images = builds.chain(&chosen.config, &chosen.registry_chain)?;
-    let image = images.last().context("a registry has an image")?;
-    registry::start(engine, &image.reference)
+    let host = match registry::answering(engine, &chosen.config)? {
+        Some(host) => host,
+        None => {
+            let images =
+                builds.missing(Missing::Build).chain(&chosen.config, &chosen.registry_chain)?;
+            let image = images.last().context("a registry has an image")?;
+            registry::start(engine, &image.reference)?
+        }
+    };
+    host.keep_password(engine)?;
+    Ok(host)
 }
 
 /// One registry, as a destination.
@@ -113,10 +118,10 @@ impl Push<'_> {
             |reference, digest| Landed { reference, digest, source: built.reference.clone() };
         if engine.dry_run && reference.contains('<') {
             engine.run(&docker.cmd(["image", "tag", &built.reference, &reference]), log)?;
-            engine.talk(&docker.cmd(["image", "push", &reference]), log)?;
+            engine.talk(&host.cmd(["image", "push", &reference]), log)?;
             return Ok(landed(reference, "<digest>".to_owned()));
         }
-        if let Some(remote) = host.remote(docker, &reference)? {
+        if let Some(remote) = host.remote(&reference)? {
             if remote.config != built.image.id {
                 bail!(
                     "{reference} is another image already ({}); it is never replaced",
@@ -127,11 +132,11 @@ impl Push<'_> {
         }
         log.step(&format!("pushing {reference}"));
         engine.run(&docker.cmd(["image", "tag", &built.reference, &reference]), log)?;
-        engine.talk(&docker.cmd(["image", "push", &reference]), log)?;
+        engine.talk(&host.cmd(["image", "push", &reference]), log)?;
         if engine.dry_run {
             return Ok(landed(reference, "<digest>".to_owned()));
         }
-        let remote = host.remote(docker, &reference)?;
+        let remote = host.remote(&reference)?;
         let remote = remote.with_context(|| format!("{reference} was pushed, but is not there"))?;
         if remote.config != built.image.id {
             bail!("{reference} arrived as another image ({})", remote.config);
@@ -160,13 +165,13 @@ impl Push<'_> {
         if is_new && let Some(receipt) = &mut receipt {
             receipt.published.push(published);
         }
-        if !is_new && self.host.remote(&self.engine.docker, &reference)?.is_some() {
+        if !is_new && self.host.remote(&reference)?.is_some() {
             return Ok(());
         }
         self.log.step(&format!("storing the receipt {reference}"));
         let receipt = receipt.filter(|_| !self.engine.dry_run);
-        let config = &tested.chosen.config;
-        stored_receipt::store(self.engine, config, &reference, receipt.as_ref(), self.log)?;
+        let (engine, config) = (self.engine, &tested.chosen.config);
+        stored_receipt::store(engine, config, self.host, &reference, receipt.as_ref(), self.log)?;
         if let Some(receipt) = receipt {
             receipt.write(&self.engine.repo)?;
         }
@@ -174,29 +179,43 @@ impl Push<'_> {
     }
 }
 
+/// How often a tag is moved that another run of this engine moves at the same time.
+const ATTEMPTS: u32 = 3;
+
 /// Points a human tag at an image that is in its registry under another name, and on the engine as
-/// `source`.
+/// `source`, and reads it back. Runs of other checkouts give the engine's images the same name: what
+/// arrived may be theirs.
 ///
 /// # Errors
 /// The registry refuses, or shows another image under the tag afterwards.
 pub(crate) fn move_tag(
     engine: &Engine,
+    host: &Host,
     tag: &str,
     source: &str,
     digest: &str,
     log: &mut Log,
 ) -> anyhow::Result<()> {
-    let (host, docker) = (Host::of(tag), &engine.docker);
-    let is_there = |it: Option<Remote>| it.is_some_and(|it| it.digest == digest);
     let is_known = !engine.dry_run || !digest.contains('<') && !tag.contains('<');
-    if is_known && is_there(host.remote(docker, tag)?) {
-        return Ok(());
+    let mut found = if is_known { host.remote(tag)? } else { None };
+    for _ in 0..ATTEMPTS {
+        if found.as_ref().is_some_and(|it| it.digest == digest) {
+            return Ok(());
+        }
+        log.step(&format!("moving {tag}"));
+        engine.run(&engine.docker.cmd(["image", "tag", source, tag]), log)?;
+        engine.talk(&host.cmd(["image", "push", tag]), log)?;
+        if engine.dry_run {
+            return Ok(());
+        }
+        found = host.remote(tag)?;
     }
-    log.step(&format!("moving {tag}"));
-    engine.run(&docker.cmd(["image", "tag", source, tag]), log)?;
-    engine.talk(&docker.cmd(["image", "push", tag]), log)?;
-    if !engine.dry_run && !is_there(host.remote(docker, tag)?) {
-        bail!("{tag} was pushed, but is not {digest} afterwards");
+    match found {
+        Some(it) if it.digest == digest => Ok(()),
+        Some(it) => bail!(
+            "{tag} was pushed, but is {} afterwards; expected {digest}: another run may move it, too",
+            it.digest
+        ),
+        None => bail!("{tag} was pushed, but is not there; expected {digest}"),
     }
-    Ok(())
 }

@@ -10,7 +10,8 @@ use crate::{
     engine::Engine,
     failure,
     receipt::{Receipt, is_digest},
-    registry, stored_receipt,
+    registry::{self, Host},
+    stored_receipt,
     task::Desk,
     terminal, ui,
 };
@@ -21,15 +22,16 @@ pub(crate) fn run(desk: &Desk<'_>, command: &ReceiptCommand) -> anyhow::Result<u
     let named = desk.named(&Missions::default()).map_err(failure::request)?.remove(0);
     // It changes nothing: a dry run of it is a run.
     let engine = Engine { dry_run: false, ..desk.engine(&named.config)? };
-    let repository = match name.contains('/') {
-        true => name.to_owned(),
+    let (host, repository) = match name.contains('/') {
+        true => (Host::new(&engine.docker, name)?, name.to_owned()),
         false => {
             let host = registry::running(&engine, &named.config)?;
             let host = host.context("the registry on this machine does not run")?;
-            format!("{}/{name}", host.name)
+            let repository = format!("{}/{name}", host.name);
+            (host, repository)
         }
     };
-    let receipt = stored_receipt::certifying(&engine, &repository, digest)?;
+    let receipt = stored_receipt::certifying(&engine, &host, &repository, digest)?;
     print(desk, &receipt, &format!("{repository}@{digest}"))
 }
 

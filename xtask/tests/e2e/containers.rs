@@ -1,19 +1,51 @@
 //! Containers for tests, removed by their ids.
 
 use std::{
-    path::PathBuf,
+    env, fs,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
     process::Command,
+    sync::LazyLock,
     thread,
     time::{Duration, Instant},
 };
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+
 use crate::checkout::{Checkout, run, text};
 
-/// The docker CLI for what tests do themselves.
+/// The docker CLI for what tests do themselves, logged in where [`log_in`] says.
 pub(crate) fn docker(args: &[&str]) -> Command {
     let mut command = Command::new("docker");
-    command.args(args);
+    command.args(args).env("DOCKER_CONFIG", &*CONFIG);
     command
+}
+
+/// A docker configuration of the tests: the user's one stays as it is.
+static CONFIG: LazyLock<PathBuf> = LazyLock::new(|| {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("docker-config");
+    let _ = fs::remove_dir_all(&dir);
+    fs::create_dir(&dir).unwrap();
+    let named = env::var_os("DOCKER_CONFIG").map(PathBuf::from);
+    let user = named.unwrap_or_else(|| Path::new(&env::var_os("HOME").unwrap()).join(".docker"));
+    for name in ["cli-plugins", "contexts"].into_iter().filter(|it| user.join(it).exists()) {
+        symlink(user.join(name), dir.join(name)).unwrap();
+    }
+    fs::write(dir.join("config.json"), r#"{"auths": {}}"#).unwrap();
+    dir
+});
+
+/// Logs the tests' docker in to a registry of this project.
+pub(crate) fn log_in(host: &str, password: &str) {
+    let path = CONFIG.join("config.json");
+    let mut config: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+    config["auths"][host] = serde_json::json!({ "auth": auth(password) });
+    fs::write(path, config.to_string()).unwrap();
+}
+
+fn auth(password: &str) -> String {
+    BASE64_STANDARD.encode(format!("xtask:{password}"))
 }
 
 /// A container that is removed when this is dropped.
@@ -52,6 +84,9 @@ impl Drop for Container {
     }
 }
 
+/// Of the registries of tests.
+const PASSWORD: &str = "a password";
+
 /// A registry of the test's own.
 pub(crate) struct Registry {
     container: Container,
@@ -65,10 +100,14 @@ impl Registry {
     pub(crate) fn start(checkout: &mut Checkout) -> Registry {
         assert_eq!(checkout.run(&["quickstart"]).status, Some(0));
         let image = "science-platform/registry:latest";
-        let container = Container::start(&["--publish", "127.0.0.1::5000", image]);
+        let password = format!("XTASK_REGISTRY_PASSWORD={PASSWORD}");
+        let container =
+            Container::start(&["--publish", "127.0.0.1::5000", "--env", &password, image]);
         let port = run(&mut docker(&["port", &container.id, "5000/tcp"]));
         let host = text(&port).trim().to_owned();
         checkout.set("REGISTRY", &host);
+        log_in(&host, PASSWORD);
+        checkout.set("DOCKER_CONFIG", CONFIG.to_str().unwrap());
         let registry = Registry { container, host };
         let deadline = Instant::now() + Duration::from_secs(600);
         while registry.get("").is_none() {
@@ -103,8 +142,9 @@ impl Registry {
     /// What it answers about `path`, `None` if it does not.
     fn get(&self, path: &str) -> Option<String> {
         let url = format!("http://{}/v2/{path}", self.host);
-        let get = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1]).read().decode())";
-        let output = Command::new("python3").args(["-c", get, &url]).output().unwrap();
+        let get = "import sys; from urllib.request import Request, urlopen; print(urlopen(Request(sys.argv[1], headers={'Authorization': sys.argv[2]})).read().decode())";
+        let basic = format!("Basic {}", auth(PASSWORD));
+        let output = Command::new("python3").args(["-c", get, &url, &basic]).output().unwrap();
         output.status.success().then(|| text(&output))
     }
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     checkout::{Checkout, run, text},
-    containers::{docker, forget},
+    containers::{docker, forget, log_in},
     documents,
 };
 
@@ -57,6 +57,7 @@ fn from_the_readme_to_a_mission_of_one_s_own() {
 
     // What is pulled is the registry's, since the engine forgets its own.
     forget("euclid");
+    log_in(tag.split('/').next().unwrap(), &checkout.read("target/xtask/registry.password"));
     run(&mut docker(&["pull", "--quiet", tag]));
     let import = ["/opt/conda/envs/euclid/bin/python", "-c", "import ephem; print(ephem.Moon())"];
     let said = run(&mut docker(&[&["run", "--rm", tag], &import[..]].concat()));

@@ -19,6 +19,7 @@ mod mutations;
 mod clis;
 mod completion;
 mod tools;
+mod local_registry;
 mod receipts;
 mod report;
 mod docs;

@@ -2,7 +2,7 @@
 
 use crate::{
     checkout::{Checkout, run, text},
-    containers::{Registry, docker},
+    containers::{Registry, docker, log_in},
 };
 
 const PIP: &str = "missions/hello/environments/hello/hello.pip";
@@ -19,6 +19,8 @@ fn quickstart_then_nothing_to_do() {
     assert_eq!(containers_ever_made(), before, "a container was started for nothing");
     let tag = rows.text("hello", "tag");
     assert!(tag.starts_with("127.0.0.1:"), "{tag}");
+    let host = tag.split('/').next().unwrap();
+    log_in(host, &checkout.read("target/xtask/registry.password"));
     assert_eq!(run(&mut docker(&["pull", "--quiet", &tag])).status.code(), Some(0));
 }
 

@@ -11,39 +11,7 @@ pub(crate) struct Known {
     faults: &'static [Fault],
 }
 
-/// That nothing was done.
-const NOT_DONE: &[Fault] = &[
-    Fault::Fails,
-    Fault::Hangs,
-    Fault::Interrupted,
-    Fault::PrintsGarbage,
-    Fault::IsKilled,
-    Fault::DoesNothing,
-    Fault::OnlySaysSo,
-];
-
-pub(crate) const KNOWN: &[Known] = &[
-    // What could not be removed is not named.
-    Known { task: "", call: "docker rm --force", faults: NOT_DONE },
-    Known { task: "", call: "docker volume rm --force", faults: NOT_DONE },
-    // The registry is not asked for a receipt that was pushed.
-    Known {
-        task: "",
-        call: "docker image push 127.0.0.1:<port>/hello:sha256-",
-        faults: &[Fault::PrintsGarbage, Fault::DoesNothing, Fault::OnlySaysSo],
-    },
-    Known {
-        task: "",
-        call: "docker image push quay.io/us/hello:sha256-",
-        faults: &[Fault::PrintsGarbage, Fault::DoesNothing, Fault::OnlySaysSo],
-    },
-    // Nothing keeps a second registry from being made.
-    Known {
-        task: "image-all again",
-        call: "docker container ls",
-        faults: &[Fault::DoesNothing, Fault::DoesHalf],
-    },
-];
+pub(crate) const KNOWN: &[Known] = &[];
 
 impl Known {
     pub(crate) fn is_of(&self, case: &Case<'_>) -> bool {

@@ -78,18 +78,19 @@ fn dry_run() {
         /bin/docker buildx build --builder default --load --provenance=false --sbom=false --progress plain --platform linux/amd64 --label science-platform.inputs=… --label 'science-platform.parent=<image-id>' --build-arg 'ROOTFS=science-platform/rootfs:…-<image-id>' --secret id=ca,src=/ca.crt --iidfile /root/target/xtask/build/registry.iid --file /root/target/xtask/build/registry.Dockerfile /root/target/xtask/build/registry
         /bin/docker image tag '<image-id>' 'science-platform/registry:…-<image-id>'
         /bin/docker image tag '<image-id>' science-platform/registry:latest
-        /bin/docker run --detach --restart unless-stopped --label science-platform.role=registry --publish 127.0.0.1:<port>:5000 --volume science-platform-registry:/var/lib/registry 'science-platform/registry:…-<image-id>'
+        /bin/docker network create --label science-platform.role=registry science-platform-registry
+        XTASK_REGISTRY_PASSWORD=… /bin/docker run --detach --name science-platform-registry --restart unless-stopped --label science-platform.role=registry --network '<network>' --publish 127.0.0.1:<port>:5000 --volume science-platform-registry:/var/lib/registry --env XTASK_REGISTRY_PASSWORD 'science-platform/registry:…-<image-id>'
         /bin/docker image tag 'science-platform/common:…-<image-id>' '127.0.0.1:<port>/common:…-<image-id>'
-        /bin/docker image push '127.0.0.1:<port>/common:…-<image-id>'
+        DOCKER_CONFIG=… /bin/docker image push '127.0.0.1:<port>/common:…-<image-id>'
         /bin/docker image tag 'science-platform/hello:…-<image-id>' '127.0.0.1:<port>/hello:…-<image-id>'
-        /bin/docker image push '127.0.0.1:<port>/hello:…-<image-id>'
-        /bin/docker buildx build --builder default --load --provenance=false --sbom=false --quiet --tag '127.0.0.1:<port>/hello:<digest>.receipt' /root/target/xtask/build/hello-receipt
-        /bin/docker image push '127.0.0.1:<port>/hello:<digest>.receipt'
+        DOCKER_CONFIG=… /bin/docker image push '127.0.0.1:<port>/hello:…-<image-id>'
+        /bin/docker buildx build --builder default --load --provenance=false --sbom=false --quiet --tag '127.0.0.1:<port>/hello:<digest>.receipt' --iidfile /root/target/xtask/build/hello-receipt.iid /root/target/xtask/build/hello-receipt
+        DOCKER_CONFIG=… /bin/docker image push '127.0.0.1:<port>/hello:<digest>.receipt'
         /bin/docker image rm '127.0.0.1:<port>/hello:<digest>.receipt'
         /bin/docker image tag 'science-platform/common:…-<image-id>' '127.0.0.1:<port>/common:latest-sandbox'
-        /bin/docker image push '127.0.0.1:<port>/common:latest-sandbox'
+        DOCKER_CONFIG=… /bin/docker image push '127.0.0.1:<port>/common:latest-sandbox'
         /bin/docker image tag 'science-platform/hello:…-<image-id>' '127.0.0.1:<port>/hello:latest-sandbox'
-        /bin/docker image push '127.0.0.1:<port>/hello:latest-sandbox'
+        DOCKER_CONFIG=… /bin/docker image push '127.0.0.1:<port>/hello:latest-sandbox'
     "#]]);
     assert!(!checkout.has("missions/hello/Dockerfile"));
     assert!(!checkout.has("target"));
@@ -122,18 +123,19 @@ fn dry_run_of_a_floating_build() {
         /bin/docker buildx build --builder default --load --provenance=false --sbom=false --progress plain --platform linux/amd64 --label science-platform.inputs=… --label science-platform.parent=sha256:… --build-arg ROOTFS=science-platform/rootfs:…-… --secret id=ca,src=/ca.crt --iidfile /root/target/xtask/build/registry.iid --file /root/target/xtask/build/registry.Dockerfile /root/target/xtask/build/registry
         /bin/docker image tag '<image-id>' 'science-platform/registry:…-<image-id>'
         /bin/docker image tag '<image-id>' science-platform/registry:latest
-        /bin/docker run --detach --restart unless-stopped --label science-platform.role=registry --publish 127.0.0.1:<port>:5000 --volume science-platform-registry:/var/lib/registry 'science-platform/registry:…-<image-id>'
+        /bin/docker network create --label science-platform.role=registry science-platform-registry
+        XTASK_REGISTRY_PASSWORD=… /bin/docker run --detach --name science-platform-registry --restart unless-stopped --label science-platform.role=registry --network '<network>' --publish 127.0.0.1:<port>:5000 --volume science-platform-registry:/var/lib/registry --env XTASK_REGISTRY_PASSWORD 'science-platform/registry:…-<image-id>'
         /bin/docker image tag science-platform/common:…-… '127.0.0.1:<port>/common:…-…'
-        /bin/docker image push '127.0.0.1:<port>/common:…-…'
+        DOCKER_CONFIG=… /bin/docker image push '127.0.0.1:<port>/common:…-…'
         /bin/docker image tag 'science-platform/hello:…-<image-id>' '127.0.0.1:<port>/hello:…-<image-id>'
-        /bin/docker image push '127.0.0.1:<port>/hello:…-<image-id>'
-        /bin/docker buildx build --builder default --load --provenance=false --sbom=false --quiet --tag '127.0.0.1:<port>/hello:<digest>.receipt' /root/target/xtask/build/hello-receipt
-        /bin/docker image push '127.0.0.1:<port>/hello:<digest>.receipt'
+        DOCKER_CONFIG=… /bin/docker image push '127.0.0.1:<port>/hello:…-<image-id>'
+        /bin/docker buildx build --builder default --load --provenance=false --sbom=false --quiet --tag '127.0.0.1:<port>/hello:<digest>.receipt' --iidfile /root/target/xtask/build/hello-receipt.iid /root/target/xtask/build/hello-receipt
+        DOCKER_CONFIG=… /bin/docker image push '127.0.0.1:<port>/hello:<digest>.receipt'
         /bin/docker image rm '127.0.0.1:<port>/hello:<digest>.receipt'
         /bin/docker image tag science-platform/common:…-… '127.0.0.1:<port>/common:latest-sandbox'
-        /bin/docker image push '127.0.0.1:<port>/common:latest-sandbox'
+        DOCKER_CONFIG=… /bin/docker image push '127.0.0.1:<port>/common:latest-sandbox'
         /bin/docker image tag 'science-platform/hello:…-<image-id>' '127.0.0.1:<port>/hello:latest-sandbox'
-        /bin/docker image push '127.0.0.1:<port>/hello:latest-sandbox'
+        DOCKER_CONFIG=… /bin/docker image push '127.0.0.1:<port>/hello:latest-sandbox'
     "#]]);
     let spec = checkout.read("missions/hello/environments/hello/hello-frozen.yml");
     assert_eq!(spec, FROZEN);

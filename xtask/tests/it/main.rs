@@ -25,6 +25,7 @@ mod frozen_specs;
 mod testing;
 mod publishing;
 mod registries;
+mod local_registry;
 mod receipts;
 mod containers;
 mod running;

@@ -1,6 +1,6 @@
 //! What is published, when, and under which names.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{checkout::Checkout, run::Done};
 
@@ -169,6 +169,57 @@ fn a_registry_that_forgot() {
     run(&checkout, &["image-all"]).status(0).never_called("role=test").called("image push");
     assert_eq!(checkout.published(":latest-sandbox").len(), 2);
     assert_eq!(checkout.published(".receipt").len(), 1);
+}
+
+/// LESSONS: exit-masked, of `docker push`.
+#[test]
+fn a_push_without_effect() {
+    for (part, reason) in [
+        ("image push quay.io/us/common:", "was pushed, but is not there"),
+        ("image push quay.io/us/hello:", "was pushed, but is not there"),
+        ("image push quay.io/us/hello:sha256-", ".receipt was pushed, but is not there"),
+        (
+            "image push quay.io/us/hello:latest-sandbox",
+            ":latest-sandbox was pushed, but is not there",
+        ),
+    ] {
+        let mut checkout = Checkout::new();
+        checkout.flaw(json!({ "on": part, "status": 0 }));
+        run(&checkout, &["image-all"]).status(1).says(reason);
+        assert_eq!(checkout.published("hello:latest-sandbox"), [""; 0], "{part}");
+        checkout.mend();
+        run(&checkout, &["image-all"]).status(0).never_called("role=test");
+        assert_eq!(checkout.published("hello:latest-sandbox").len(), 1);
+    }
+}
+
+/// What the registry had before is not what was pushed.
+#[test]
+fn a_push_without_effect_over_something_else() {
+    let mut checkout = Checkout::new();
+    run(&checkout, &["image-all"]).status(0);
+    run(&checkout, &["image-test", "--again"]).status(0);
+    checkout.flaw(json!({ "on": "image push quay.io/us/hello:sha256-", "status": 0 }));
+    run(&checkout, &["image-push"]).status(1).says("is another receipt afterwards");
+    checkout.mend();
+    checkout.file("missions/hello/environments/hello/tests/imports", "numpy\nscipy\n");
+    checkout.flaw(json!({ "on": "image push quay.io/us/hello:latest-sandbox", "status": 0 }));
+    let done = run(&checkout, &["image-all"]).status(1);
+    done.says("quay.io/us/hello:latest-sandbox was pushed, but is sha256:… afterwards; expected");
+}
+
+/// Another checkout's run gives the engine's images the same names between two commands of ours.
+#[test]
+fn another_run_s_names_are_noticed() {
+    for part in
+        ["image push quay.io/us/hello:sha256-", "image push quay.io/us/hello:latest-sandbox"]
+    {
+        let mut checkout = Checkout::new();
+        checkout.flaw(json!({ "on": part, "status": 0, "times": 1 }));
+        run(&checkout, &["image-all"]).status(0);
+        assert_eq!(checkout.published("hello:latest-sandbox").len(), 1);
+        assert_eq!(checkout.published(".receipt").len(), 1);
+    }
 }
 
 #[test]

@@ -102,12 +102,14 @@ impl Call {
         let asks = [
             "--version",
             "buildx version",
+            "container inspect",
             "container ls",
             "context show",
             "image inspect",
             "image ls",
             "info",
             "manifest inspect",
+            "network ls",
             "version",
             "volume ls",
         ];

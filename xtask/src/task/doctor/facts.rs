@@ -179,8 +179,8 @@ fn free_space(docker: &Docker) -> anyhow::Result<Option<u64>> {
 /// Why the registry does not tell whether it has an image; nothing for the one of our own.
 fn registry(docker: &Docker, registry: &Registry) -> Option<String> {
     let Registry::Remote(name) = registry else { return None };
-    let host = crate::registry::Host { name: name.clone() };
-    let err = host.remote(docker, &format!("{name}/none:none")).err()?;
+    let host = crate::registry::Host::new(docker, name);
+    let err = host.and_then(|it| it.remote(&format!("{name}/none:none"))).err()?;
     Some(failure::text(&err))
 }
 

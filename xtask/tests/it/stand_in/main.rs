@@ -29,7 +29,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::state::{State, Store};
+use crate::state::{State, Store, without_tag};
 
 /// Why a command ended with another status than 0, as docker would say it.
 pub(crate) struct Refused {
@@ -203,6 +203,7 @@ fn docker(store: &Store, kind: Kind, args: &[&str]) -> Result<u8> {
         ["create", rest @ ..] => run::create(store, rest)?,
         ["start", "--attach", id] => return run::attach(store, id),
         ["volume", rest @ ..] => run::volume(store, rest)?,
+        ["network", rest @ ..] => run::network(store, rest)?,
         ["image", rest @ ..] => image(store, rest)?,
         ["import", "--platform", "linux/amd64", changes @ .., "-"] => import(store, changes)?,
         ["cp", from, to] => run::copy(store, from, to)?,
@@ -244,7 +245,11 @@ fn image(store: &Store, args: &[&str]) -> Result {
         ["tag", name, tag] => store.change(|state| state.tag(name, tag))?,
         ["rm", tag] => store.change(|state| {
             state.image(tag)?;
-            state.images.iter_mut().for_each(|it| it.tags.retain(|it| it != tag));
+            let digest = without_tag(tag);
+            for it in &mut state.images {
+                it.tags.retain(|it| it != tag);
+                it.repo_digest.take_if(|it| *it == digest);
+            }
             Ok(())
         })?,
         ["push", reference] => registry::push(store, reference)?,

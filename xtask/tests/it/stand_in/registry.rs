@@ -1,5 +1,8 @@
 //! Registries: any host answers, one on 127.0.0.1 only if a container of ours publishes its port.
 
+use std::{env, fs, path::Path};
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde_json::json;
 
 use crate::{
@@ -49,16 +52,24 @@ pub(crate) fn push(store: &Store, reference: &str) -> Result {
 
 pub(crate) fn pull(store: &Store, reference: &str) -> Result {
     store.change(|state| {
+        answers(state, reference)?;
         let Some(manifest) = find(state, reference).cloned() else {
             return refuse(1, format!("Error response from daemon: {reference}: not found"));
         };
         let by_digest =
             format!("{}@{}", reference.split('@').next().unwrap_or_default(), manifest.digest);
+        let repo_digest = Some(without_tag(&by_digest));
+        if let Some(known) = state.images.iter_mut().find(|it| it.id == manifest.config) {
+            // What a test changed in the registry arrives.
+            known.receipt = manifest.receipt;
+            known.repo_digest = repo_digest;
+            return Ok(());
+        }
         state.clock += 1;
         state.images.push(Image {
             id: manifest.config,
-            tags: vec![reference.to_owned()],
-            repo_digest: Some(without_tag(&by_digest)),
+            tags: Some(reference.to_owned()).filter(|it| !it.contains('@')).into_iter().collect(),
+            repo_digest,
             labels: std::collections::BTreeMap::new(),
             created: state.clock,
             tests: Vec::new(),
@@ -85,9 +96,27 @@ fn is_local(reference: &str) -> bool {
 
 fn answers(state: &State, reference: &str) -> Result {
     let host = reference.split('/').next().unwrap_or_default();
-    let is_up = state.containers.iter().any(|it| it.ports.starts_with(&format!("{host}->")));
-    if is_local(reference) && !is_up {
-        return refuse(1, format!("dial tcp {host}: connect: connection refused"));
+    if !is_local(reference) {
+        return Ok(());
     }
-    Ok(())
+    let found = state.containers.iter().find(|it| it.ports.starts_with(&format!("{host}->")));
+    let Some(container) = found else {
+        return refuse(1, format!("dial tcp {host}: connect: connection refused"));
+    };
+    let password = container.env.iter().find_map(|it| it.strip_prefix("XTASK_REGISTRY_PASSWORD="));
+    match password {
+        Some(password) if login(host).as_deref() != Some(&format!("xtask:{password}")) => {
+            refuse(1, "no basic auth credentials")
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What docker's configuration has for a registry.
+fn login(host: &str) -> Option<String> {
+    let dir = env::var("DOCKER_CONFIG").ok()?;
+    let text = fs::read_to_string(Path::new(&dir).join("config.json")).ok()?;
+    let config: serde_json::Value = serde_json::from_str(&text).ok()?;
+    let auth = BASE64_STANDARD.decode(config["auths"][host]["auth"].as_str()?).ok()?;
+    String::from_utf8(auth).ok()
 }

@@ -1,6 +1,6 @@
 //! `docker run`, and what happens to containers afterwards.
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{collections::BTreeSet, env, fs, path::Path};
 
 use serde_json::json;
 
@@ -12,6 +12,9 @@ use crate::{
 
 #[derive(Default)]
 struct Run<'a> {
+    name: &'a str,
+    network: &'a str,
+    env: Vec<String>,
     labels: Vec<String>,
     cidfile: Option<&'a str>,
     entrypoint: Option<&'a str>,
@@ -30,6 +33,17 @@ pub(crate) fn run(store: &Store, args: &[&str]) -> Result<u8> {
         return refuse(125, format!("docker: container ID file found: {path}"));
     }
     let state = store.read()?;
+    if !run.name.is_empty() && state.containers.iter().any(|it| it.name == run.name) {
+        let text = format!(
+            "docker: Error response from daemon: Conflict. The container name \"/{}\" is already in use",
+            run.name
+        );
+        return refuse(125, text);
+    }
+    let is_known = |name: &str| state.networks.iter().any(|it| it.name == name);
+    if !["", "none", "host"].contains(&run.network) && !is_known(run.network) {
+        return refuse(125, format!("network {} not found", run.network));
+    }
     let Ok(image) = state.image(run.image).cloned() else {
         return refuse(125, format!("Unable to find image '{}' locally", run.image));
     };
@@ -149,9 +163,16 @@ fn parse<'a>(args: &[&'a str]) -> Option<Run<'a>> {
             "--cidfile" => res.cidfile = Some(args.next()?),
             "--entrypoint" => res.entrypoint = Some(args.next()?),
             "--publish" => res.publish = Some(args.next()?),
-            "--memory" | "--env" | "--network" | "--restart" | "--volume" | "--mount"
-            | "--user" | "--pids-limit" | "--security-opt" | "--cap-drop" | "--cap-add"
-            | "--tmpfs" => {
+            "--name" => res.name = args.next()?,
+            "--network" => res.network = args.next()?,
+            // Without a value it is taken from the CLI's own environment.
+            "--env" => {
+                let it = args.next()?;
+                let value = || Some(format!("{it}={}", env::var(it).ok()?));
+                res.env.extend(if it.contains('=') { Some(it.to_owned()) } else { value() });
+            }
+            "--memory" | "--restart" | "--volume" | "--mount" | "--user" | "--pids-limit"
+            | "--security-opt" | "--cap-drop" | "--cap-add" | "--tmpfs" => {
                 let _ = args.next()?;
             }
             it if it.starts_with('-') => return None,
@@ -172,6 +193,8 @@ fn start(state: &mut State, run: &Run<'_>) -> String {
     let ports = run.publish.and_then(|it| it.rsplit_once(':'));
     state.containers.push(Container {
         id: id.clone(),
+        name: run.name.to_owned(),
+        env: run.env.clone(),
         labels: run.labels.clone(),
         ports: ports.map_or_else(String::new, |(host, port)| format!("{host}->{port}/tcp")),
         results: None,
@@ -318,6 +341,26 @@ pub(crate) fn volume(store: &Store, args: &[&str]) -> Result {
     }
 }
 
+pub(crate) fn network(store: &Store, args: &[&str]) -> Result {
+    match args {
+        ["create", "--label", label, name] => store.change(|state| {
+            let id = state.new_id();
+            let labels = vec![(*label).to_owned(), format!("name={name}")];
+            println!("{id}");
+            // Known by its id: names of networks need not be unique.
+            state.networks.push(Volume { name: id, labels });
+            Ok(())
+        }),
+        ["ls", "--quiet", "--no-trunc", "--filter", filter] => {
+            let networks = store.read()?.networks;
+            let matching = networks.iter().filter(|it| has_label(&it.labels, filter));
+            matching.for_each(|it| println!("{}", it.name));
+            Ok(())
+        }
+        _ => unknown(store, &[&["network"], args].concat()),
+    }
+}
+
 /// Whether a filter of `docker … ls` is about one of these labels.
 fn has_label(labels: &[String], filter: &str) -> bool {
     filter.strip_prefix("label=").is_some_and(|label| labels.iter().any(|it| it == label))
@@ -333,20 +376,30 @@ pub(crate) fn remove(store: &Store, id: &str) -> Result {
 
 pub(crate) fn container(store: &Store, args: &[&str]) -> Result {
     match args {
-        ["ls", "--all", "--filter", filter, "--format", "{{.ID}}\t{{.Ports}}"] => {
-            let containers = store.read()?.containers;
-            let matching = containers.iter().filter(|it| has_label(&it.labels, filter));
-            matching.for_each(|it| println!("{}\t{}", &it.id[..12], it.ports));
-        }
         ["ls", "--all", "--quiet", "--no-trunc", "--filter", filter] => {
             let containers = store.read()?.containers;
-            let matching = containers.iter().filter(|it| has_label(&it.labels, filter));
+            let id = filter.strip_prefix("id=");
+            let is_it = |it: &&Container| id == Some(&it.id) || has_label(&it.labels, filter);
+            let matching = containers.iter().filter(is_it);
             matching.for_each(|it| println!("{}", it.id));
         }
+        ["ls", "--all", "--no-trunc", "--filter", filter, "--format", "{{.ID}}\t{{.Names}}"] => {
+            let containers = store.read()?.containers;
+            let matching = containers.iter().filter(|it| has_label(&it.labels, filter));
+            matching.for_each(|it| println!("{}\t{}", it.id, it.name));
+        }
+        ["inspect", name] => match store.read()?.containers.iter().find(|it| it.name == *name) {
+            Some(it) => println!("[{}]", it.to_json()),
+            None => {
+                return refuse(1, format!("Error response from daemon: No such container: {name}"));
+            }
+        },
+        ["rm", "--force", id] => remove(store, id)?,
         ["start", id] => store.change(|state| {
-            let containers = state.containers.iter_mut();
-            for it in containers.filter(|it| it.id.starts_with(id)) {
-                "127.0.0.1:5099->5000/tcp".clone_into(&mut it.ports);
+            let found = state.containers.iter_mut().find(|it| it.id == *id);
+            let Some(found) = found else { return refuse(1, format!("No such container: {id}")) };
+            if found.ports.is_empty() {
+                "127.0.0.1:5099->5000/tcp".clone_into(&mut found.ports);
             }
             Ok(())
         })?,

@@ -18,6 +18,8 @@ pub(crate) struct State {
     pub(crate) containers: Vec<Container>,
     #[serde(default)]
     pub(crate) volumes: Vec<Volume>,
+    #[serde(default)]
+    pub(crate) networks: Vec<Volume>,
     /// What was copied into containers.
     #[serde(default)]
     pub(crate) sent: Vec<String>,
@@ -43,6 +45,7 @@ pub(crate) struct Image {
     pub(crate) receipt: Option<String>,
 }
 
+/// Or a network.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Volume {
     pub(crate) name: String,
@@ -60,6 +63,11 @@ pub(crate) struct Test {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Container {
     pub(crate) id: String,
+    #[serde(default)]
+    pub(crate) name: String,
+    /// `NAME=value`.
+    #[serde(default)]
+    pub(crate) env: Vec<String>,
     pub(crate) labels: Vec<String>,
     /// As `docker container ls` shows them; empty when it does not run.
     pub(crate) ports: String,
@@ -168,6 +176,29 @@ impl State {
     pub(crate) fn new_id(&mut self) -> String {
         self.clock += 1;
         sha256(&self.clock.to_le_bytes()).trim_start_matches("sha256:").to_owned()
+    }
+}
+
+impl Container {
+    /// As `docker container inspect` prints it. One without a published port does not run.
+    pub(crate) fn to_json(&self) -> serde_json::Value {
+        let label = |it: &String| {
+            let (name, value) = it.split_once('=')?;
+            Some((name.to_owned(), value.into()))
+        };
+        let labels: serde_json::Map<_, _> = self.labels.iter().filter_map(label).collect();
+        let (address, port) = self.ports.split_once("->").unwrap_or_default();
+        let (ip, host_port) = address.split_once(':').unwrap_or_default();
+        let ports = match port {
+            "" => json!({}),
+            _ => json!({ port: [{ "HostIp": ip, "HostPort": host_port }] }),
+        };
+        json!({
+            "Id": self.id,
+            "State": { "Running": !self.ports.is_empty(), "Paused": false },
+            "Config": { "Env": self.env, "Labels": labels },
+            "NetworkSettings": { "Ports": ports },
+        })
     }
 }
 

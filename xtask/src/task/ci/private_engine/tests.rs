@@ -55,7 +55,7 @@ impl Machine {
 
     fn engine(&self, root: &str) -> Engine {
         let root = self.path(root);
-        let docker = Docker { program: self.path("docker"), root: self.path("") };
+        let docker = Docker::new(self.path("docker"), &self.path(""));
         let repo = Repo { root, missions: Vec::new(), refused: Vec::new() };
         Engine { repo, docker, ui: Ui::new(false), dry_run: false }
     }

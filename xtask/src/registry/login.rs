@@ -1,0 +1,75 @@
+//! A docker configuration that knows our registry's password, for the commands that talk to it. The
+//! user's own is not changed.
+
+use std::{
+    env,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+};
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use fs_err as fs;
+use serde_json::{Map, Value, json};
+
+use crate::private::Folder;
+
+/// Who logs in; `common/registry/start` knows it by this name.
+const USER: &str = "xtask";
+
+/// What a docker CLI reads in the place of the user's configuration.
+pub(super) struct Login {
+    folder: Folder,
+    pub(super) password: String,
+}
+
+impl Login {
+    /// # Errors
+    /// There is no room in memory.
+    pub(super) fn new(address: &str, password: &str) -> anyhow::Result<Login> {
+        let folder = Folder::new()?;
+        let user = user_s_config();
+        let text = user.as_ref().and_then(|it| fs::read_to_string(it.join("config.json")).ok());
+        let config = config(text.as_deref().unwrap_or_default(), address, password);
+        folder.file("config.json", &config.to_string())?;
+        // The engine may be that of a context.
+        if let Some(contexts) = user.map(|it| it.join("contexts")).filter(|it| it.is_dir()) {
+            symlink(std::path::absolute(contexts)?, folder.path().join("contexts"))?;
+        }
+        Ok(Login { folder, password: password.to_owned() })
+    }
+
+    pub(super) fn dir(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+/// <https://docs.docker.com/reference/cli/docker/#environment-variables>
+fn user_s_config() -> Option<PathBuf> {
+    let named = env::var_os("DOCKER_CONFIG").filter(|it| !it.is_empty()).map(PathBuf::from);
+    named.or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".docker")))
+}
+
+/// Returns the user's configuration with this one login in the place of all others, which no command
+/// that talks to `address` needs. Without the credential store, which would be asked instead.
+fn config(user: &str, address: &str, password: &str) -> Value {
+    let mut res: Map<String, Value> = serde_json::from_str(user).unwrap_or_default();
+    res.remove("credsStore");
+    res.remove("credHelpers");
+    let auth = BASE64_STANDARD.encode(format!("{USER}:{password}"));
+    res.insert("auths".to_owned(), json!({ address: { "auth": auth } }));
+    res.into()
+}
+
+#[test]
+fn the_user_s_configuration_without_logins() {
+    let user = r#"{"auths": {"quay.io": {"auth": "c2VjcmV0"}}, "credsStore": "desktop",
+        "credHelpers": {"quay.io": "pass"}, "currentContext": "lab", "HttpHeaders": {"a": "b"}}"#;
+    let own = json!({ "127.0.0.1:5000": { "auth": "eHRhc2s6YWJj" } });
+    assert_eq!(
+        config(user, "127.0.0.1:5000", "abc"),
+        json!({ "auths": own, "currentContext": "lab", "HttpHeaders": { "a": "b" } })
+    );
+    for damaged in ["", "{", "[]"] {
+        assert_eq!(config(damaged, "127.0.0.1:5000", "abc"), json!({ "auths": own }));
+    }
+}
