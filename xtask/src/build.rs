@@ -12,7 +12,7 @@ use anyhow::{Context as _, anyhow, bail};
 use crate::{
     build_settings::BuildSettings,
     config::{Config, Mode},
-    docker::{Builder, Image, ImageConfig, LABEL_INPUTS, LABEL_PARENT, NAMESPACE},
+    docker::{Builder, Image, ImageConfig, LABEL_PARENT, NAMESPACE},
     engine::{Engine, Log},
     failure, files,
     image::{self, Make, Parent, Pulled, Reason, Recipe},
@@ -225,7 +225,9 @@ impl<'a> Builds<'a> {
         for (name, value) in &step.config.proxies {
             from = from.secret_env(name, value);
         }
-        let labels = labels(step).map(|(name, value)| format!("LABEL {name}={value}"));
+        let labels = labels(step).into_iter();
+        let labels: Vec<String> =
+            labels.map(|(name, value)| format!("LABEL {name}={value}")).collect();
         let changes = labels.iter().flat_map(|it| ["--change", it.as_str()]);
         let platform = step.recipe.platform.to_string();
         let to =
@@ -355,8 +357,9 @@ fn what_builds(config: &Config, recipe: &Recipe) -> String {
     }
 }
 
-fn labels(step: &Step<'_>) -> [(&'static str, String); 2] {
-    [(LABEL_INPUTS, step.recipe.inputs.clone()), (LABEL_PARENT, step.parent.id.clone())]
+fn labels(step: &Step<'_>) -> Vec<(&'static str, String)> {
+    let parent = (LABEL_PARENT, step.parent.id.clone());
+    step.recipe.labels().into_iter().chain([parent]).collect()
 }
 
 fn reference(recipe: &Recipe, id: &str) -> String {
@@ -370,6 +373,8 @@ fn unknown_image() -> Image {
         repo_digests: None,
         size: 0,
         created: String::new(),
+        os: String::new(),
+        architecture: String::new(),
         config: ImageConfig::default(),
     }
 }

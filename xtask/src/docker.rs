@@ -23,6 +23,10 @@ pub(crate) const NAMESPACE: &str = "science-platform";
 
 /// Digest over all that the image was made from, 64 hex digits.
 pub(crate) const LABEL_INPUTS: &str = "science-platform.inputs";
+/// Of a mission's image: the mission.
+pub(crate) const LABEL_MISSION: &str = "science-platform.mission";
+/// Of a mission's image: the SHA-256 of each frozen spec it was built from, by environment, as JSON.
+pub(crate) const LABEL_FROZEN: &str = "science-platform.frozen-specs";
 /// Id of the image it was built on.
 pub(crate) const LABEL_PARENT: &str = "science-platform.parent";
 /// On containers: what they are for.
@@ -70,6 +74,10 @@ pub(crate) struct Image {
     pub(crate) size: u64,
     /// RFC 3339.
     pub(crate) created: String,
+    #[serde(default)]
+    pub(crate) os: String,
+    #[serde(default)]
+    pub(crate) architecture: String,
     pub(crate) config: ImageConfig,
 }
 
@@ -95,6 +103,11 @@ pub(crate) struct Healthcheck {
 }
 
 impl Image {
+    /// `linux/amd64`.
+    pub(crate) fn platform(&self) -> String {
+        format!("{}/{}", self.os, self.architecture)
+    }
+
     pub(crate) fn label(&self, name: &str) -> Option<&str> {
         self.config.labels.as_ref()?.get(name).map(String::as_str)
     }

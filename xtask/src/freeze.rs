@@ -1,7 +1,6 @@
 //! Writes what a floating image consists of to its mission's frozen specs: all of them or none.
 
 use std::{
-    collections::BTreeMap,
     io,
     path::{Path, PathBuf},
     thread,
@@ -225,18 +224,4 @@ pub(crate) fn mark(engine: &Engine, mission: &Mission, image: &Image) -> anyhow:
 fn marker(engine: &Engine, mission: &Mission, image: &Image) -> PathBuf {
     let id: String = image.id.trim_start_matches("sha256:").chars().take(12).collect();
     engine.target().join("frozen").join(&mission.name).join(id)
-}
-
-/// SHA-256 of each frozen spec of `mission`, by environment.
-///
-/// # Errors
-/// One is not there.
-pub(crate) fn digests(mission: &Mission) -> anyhow::Result<BTreeMap<String, String>> {
-    use sha2::Digest as _;
-    let digest = |path: PathBuf| -> anyhow::Result<String> {
-        let hash = sha2::Sha256::digest(fs::read(path)?);
-        Ok(hash.iter().map(|it| format!("{it:02x}")).collect())
-    };
-    let environments = environments(mission).into_iter();
-    environments.map(|it| Ok((it.name.clone(), digest(it.frozen_spec())?))).collect()
 }

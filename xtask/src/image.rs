@@ -2,7 +2,7 @@
 
 use std::{
     borrow::Cow,
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
 
@@ -10,8 +10,8 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     config::{Base, Config, Mode, Platform},
-    context::Context,
-    docker::{Image, LABEL_INPUTS, LABEL_PARENT, NAMESPACE},
+    context::{Context, Entry},
+    docker::{Image, LABEL_FROZEN, LABEL_INPUTS, LABEL_MISSION, LABEL_PARENT, NAMESPACE},
     specs,
 };
 
@@ -168,6 +168,28 @@ fn recipe(
 pub(crate) const UNKNOWN_INPUTS: &str = "<inputs>";
 
 impl Recipe {
+    /// Returns the labels of its image, but for the one that names the parent.
+    pub(crate) fn labels(&self) -> Vec<(&'static str, String)> {
+        let mut res = vec![(LABEL_INPUTS, self.inputs.clone())];
+        if let Some(mode) = self.mode {
+            let frozen = serde_json::json!(self.frozen_specs(mode)).to_string();
+            res.extend([(LABEL_MISSION, self.name.clone()), (LABEL_FROZEN, frozen)]);
+        }
+        res
+    }
+
+    /// Returns the SHA-256 of each frozen spec that it installs, by environment, as docker gets it.
+    fn frozen_specs<'a>(&'a self, mode: Mode) -> BTreeMap<&'a str, String> {
+        if mode == Mode::Floating {
+            return BTreeMap::new();
+        }
+        let digest = |(path, entry): (&'a PathBuf, &Entry)| match entry {
+            Entry::File { bytes, .. } => Some((frozen_environment(path)?, sha256(bytes))),
+            Entry::Link { .. } => None,
+        };
+        self.context.entries.iter().filter_map(digest).collect()
+    }
+
     /// Returns the digest over all of it, and its parent's. How a remote image is named does not
     /// count: a tag and the digest behind it give the same.
     fn digest(&self, previous: Option<&Recipe>) -> String {
@@ -192,6 +214,21 @@ impl Recipe {
         self.context.hash(&mut hasher);
         hasher.finalize().to_hex().to_string()
     }
+}
+
+/// Returns the environment that a path's frozen spec is of. The base's is the base image's digest.
+fn frozen_environment(path: &Path) -> Option<&str> {
+    let parts: Vec<&str> = path.iter().filter_map(|it| it.to_str()).collect();
+    match parts[..] {
+        ["environments", name, file] if file.strip_suffix("-frozen.yml") == Some(name) => {
+            Some(name).filter(|it| *it != specs::BASE)
+        }
+        _ => None,
+    }
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|it| format!("{it:02x}")).collect()
 }
 
 /// Returns the remote image that `chain` starts from.
@@ -233,8 +270,7 @@ pub(crate) fn base_digest(chain: &[Recipe]) -> Option<String> {
         _ => {
             let base = chain.iter().find(|it| it.name == "base")?;
             let known = Some(&base.inputs).filter(|it| *it != UNKNOWN_INPUTS)?;
-            let hex: String = Sha256::digest(known).iter().map(|it| format!("{it:02x}")).collect();
-            Some(format!("sha256:{hex}"))
+            Some(format!("sha256:{}", sha256(known.as_bytes())))
         }
     }
 }
@@ -271,17 +307,14 @@ pub(crate) fn find<'a>(
     if of_name.is_empty() {
         return Err(Reason::NothingYet);
     }
-    let has = |label: &str, value: &str| {
-        let value = value.to_owned();
-        let label = label.to_owned();
-        move |it: &&&Image| it.label(&label) == Some(value.as_str())
-    };
-    let of_inputs: Vec<&Image> =
-        of_name.iter().filter(has(LABEL_INPUTS, &recipe.inputs)).copied().collect();
+    let labels = recipe.labels();
+    let has_labels =
+        |it: &&Image| labels.iter().all(|(name, value)| it.label(name) == Some(value.as_str()));
+    let of_inputs: Vec<&Image> = of_name.into_iter().filter(has_labels).collect();
     if of_inputs.is_empty() {
         return Err(Reason::InputsChanged);
     }
-    let of_parent = of_inputs.iter().filter(has(LABEL_PARENT, parent)).copied();
+    let of_parent = of_inputs.into_iter().filter(|it| it.label(LABEL_PARENT) == Some(parent));
     of_parent.max_by(|a, b| a.created.cmp(&b.created)).ok_or(Reason::ParentChanged)
 }
 

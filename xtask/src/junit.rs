@@ -31,7 +31,7 @@ pub(crate) fn text(receipt: &Receipt) -> String {
 
 fn suite(receipt: &Receipt, environment: &str, tests: &[&Test]) -> maud::Markup {
     let name = match environment {
-        "" => receipt.mission.clone(),
+        "" => receipt.mission.to_string(),
         environment => format!("{}.{environment}", receipt.mission),
     };
     let total: f64 = tests.iter().map(|it| it.seconds).sum();

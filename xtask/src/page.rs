@@ -217,7 +217,7 @@ fn environments(receipt: &Receipt) -> Markup {
         names.insert(&it.environment, None);
     }
     let known = receipt.contents.environments.iter();
-    names.extend(known.map(|(name, installed)| (name.as_str(), Some(installed))));
+    names.extend(known.map(|(name, installed)| (&**name, Some(installed))));
     let heads =
         ["Environment", "Python", "Packages", "Passed", "Failed", "Duration", "Frozen spec"];
     html! {

@@ -10,14 +10,19 @@ use fs_err as fs;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    docker::Image,
     files,
     printable::{self, Shown as _},
     repo::Repo,
 };
 
+mod name;
 mod form;
+mod about;
 
+pub(crate) use about::frozen_specs;
 pub(crate) use form::is_digest;
+pub(crate) use name::Name;
 
 /// What `target/xtask/receipts/<mission>/<image id, 12>.json` says, and `docs/receipt.schema.json`
 /// describes for other programs. All fields are there always: a reader need not guess.
@@ -26,7 +31,7 @@ pub(crate) use form::is_digest;
 pub(crate) struct Receipt {
     /// The version of this format.
     pub(crate) receipt: u32,
-    pub(crate) mission: String,
+    pub(crate) mission: Name,
     /// The image's id: the digest of its config.
     pub(crate) image: String,
     /// `linux/amd64`.
@@ -34,7 +39,7 @@ pub(crate) struct Receipt {
     /// The inputs digest.
     pub(crate) inputs: String,
     /// SHA-256 of each environment's frozen spec, if the image was built from them.
-    pub(crate) frozen_specs: BTreeMap<String, String>,
+    pub(crate) frozen_specs: BTreeMap<Name, String>,
     /// What tests had besides the image, `SOURCE:TARGET`, from `TEST_DATA`.
     #[serde(default)]
     pub(crate) data: Vec<String>,
@@ -48,7 +53,7 @@ pub(crate) struct Receipt {
     pub(crate) tests: Vec<Test>,
     /// Whether freezing this image gave its frozen specs again, by environment; added by
     /// `freeze --verify`.
-    pub(crate) refrozen: BTreeMap<String, Verdict>,
+    pub(crate) refrozen: BTreeMap<Name, Verdict>,
     /// Where the image was published; added by a push.
     pub(crate) published: Vec<Published>,
 }
@@ -78,7 +83,7 @@ pub(crate) struct Test {
 pub(crate) struct Contents {
     /// The version of the package jupyterhub beside the server; empty without one.
     pub(crate) jupyterhub: String,
-    pub(crate) environments: BTreeMap<String, Installed>,
+    pub(crate) environments: BTreeMap<Name, Installed>,
 }
 
 /// What is installed in an environment.
@@ -139,20 +144,24 @@ impl Receipt {
         self.tests.iter().filter(|it| it.outcome == Outcome::Failed)
     }
 
-    /// Reads the receipt of an image, if there is one.
+    /// Reads the receipt of `image` of `mission`, if there is one. One that is about something else,
+    /// by whichever field, does not count.
     ///
     /// # Errors
     /// The file is damaged.
-    pub(crate) fn read(repo: &Repo, mission: &str, image: &str) -> anyhow::Result<Option<Receipt>> {
-        let path = path(repo, mission, image);
+    pub(crate) fn read(
+        repo: &Repo,
+        mission: &str,
+        image: &Image,
+    ) -> anyhow::Result<Option<Receipt>> {
+        let path = path(repo, mission, &image.id);
         if !path.exists() {
             return Ok(None);
         }
         let text = fs::read_to_string(&path)?;
         let receipt = Receipt::parse(&text)
             .with_context(|| format!("{}: damaged; remove it and run image-test", path.shown()))?;
-        // The file's name has twelve digits only.
-        Ok(Some(receipt).filter(|it| it.image == image))
+        Ok(Some(receipt).filter(|it| it.check_about(mission, image).is_ok()))
     }
 
     /// Reads what a receipt says; `docs/receipt.schema.json` accepts the same texts.
@@ -165,13 +174,14 @@ impl Receipt {
         Ok(receipt)
     }
 
-    /// The newest complete receipt of a mission, of whichever image. One that cannot be read is none:
-    /// it only says what to run first, or again.
+    /// The newest complete receipt of a mission, of whichever image. One that cannot be read, or is
+    /// about another mission, does not count: it only says what to run first, or again.
     pub(crate) fn last(repo: &Repo, mission: &str) -> Option<Receipt> {
         let files = fs::read_dir(dir(repo, mission)).ok()?.filter_map(Result::ok);
         let texts = files.filter_map(|it| fs::read_to_string(it.path()).ok());
-        let receipts = texts.filter_map(|it| serde_json::from_str::<Receipt>(&it).ok());
-        receipts.filter(|it| it.complete).max_by(|a, b| a.started.cmp(&b.started))
+        let receipts = texts.filter_map(|it| Receipt::parse(&it).ok());
+        let complete = receipts.filter(|it| it.complete && *it.mission == *mission);
+        complete.max_by(|a, b| a.started.cmp(&b.started))
     }
 
     /// Writes it atomically.

@@ -17,7 +17,7 @@ use crate::{
     config::Config,
     container::Container,
     context::{Context, Entry},
-    docker::{LABEL_INPUTS, NAMESPACE, Remote},
+    docker::{NAMESPACE, Remote},
     engine::{Engine, Log},
     failure, image, process,
     receipt::Receipt,
@@ -42,7 +42,7 @@ pub(crate) fn of_built(
     config: &Config,
     built: &Built,
 ) -> anyhow::Result<Option<Receipt>> {
-    let own = Receipt::read(&engine.repo, &built.name, &built.image.id)?;
+    let own = Receipt::read(&engine.repo, &built.name, &built.image)?;
     if engine.dry_run || own.as_ref().is_some_and(|it| it.complete) {
         return Ok(own);
     }
@@ -75,11 +75,8 @@ fn from_registry(
         return Ok(None);
     }
     let receipt = certifying(engine, &host, &repository, &remote.digest)?;
-    let inputs = built.image.label(LABEL_INPUTS).unwrap_or_default();
-    ensure!(
-        receipt.inputs == inputs,
-        "{stored} does not count: it names other inputs than the image"
-    );
+    let checked = receipt.check_about(&built.name, &built.image);
+    checked.with_context(|| format!("{stored} does not count"))?;
     Ok(Some(receipt))
 }
 
@@ -111,9 +108,24 @@ pub(crate) fn certifying(
     let text = text.with_context(|| format!("{stored}: not a receipt"))?;
     let receipt = Receipt::parse(&text).with_context(|| format!("{stored}: it is no receipt"))?;
     let mission = repository.rsplit('/').next().unwrap_or_default();
-    check(&receipt, mission, digest, &remote)
-        .with_context(|| format!("{stored} does not count"))?;
+    let checked = check(&receipt, mission, digest, &remote)
+        .and_then(|()| check_labels(engine, &receipt, &[&image, &remote.config]));
+    checked.with_context(|| format!("{stored} does not count"))?;
     Ok(receipt)
+}
+
+/// Compares `receipt` with the labels of its image, if the engine has that under one of `names`.
+fn check_labels(engine: &Engine, receipt: &Receipt, names: &[&str]) -> anyhow::Result<()> {
+    for name in names {
+        if let Some(image) = engine.docker.image(name)? {
+            return receipt.check_labels(&image);
+        }
+    }
+    engine.ui.say(format!(
+        "note: {} is not on this engine: the inputs and frozen specs of its receipt are not compared with it",
+        names[0]
+    ));
+    Ok(())
 }
 
 /// Checks that `receipt` certifies `image` of `mission`, whose manifest has this `digest`.
@@ -122,7 +134,7 @@ pub(crate) fn certifying(
 /// The first reason why it does not.
 fn check(receipt: &Receipt, mission: &str, digest: &str, image: &Remote) -> anyhow::Result<()> {
     let Receipt { image: tested, platform, .. } = receipt;
-    ensure!(receipt.mission == mission, "it is about the mission {}", receipt.mission);
+    ensure!(*receipt.mission == *mission, "it is about the mission {}", receipt.mission);
     ensure!(*tested == image.config, "it is about another image ({tested})");
     ensure!(*platform == image.platform, "it is about {platform}, the image {}", image.platform);
     let names_it = receipt.published.iter().any(|it| it.digest == digest);

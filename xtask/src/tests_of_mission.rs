@@ -97,8 +97,8 @@ pub(crate) fn lacking(mission: &Mission, receipt: &Receipt) -> anyhow::Result<Ve
 pub(crate) fn untold(mission: &Mission, receipt: &Receipt) -> Vec<Test> {
     let told = &receipt.contents.environments;
     let names = mission.environments.iter().map(|it| &it.name);
-    let untold =
-        names.filter(|it| *it != "base" && told.get(*it).is_none_or(|it| it.python.is_empty()));
+    let untold = names
+        .filter(|it| *it != "base" && told.get(it.as_str()).is_none_or(|it| it.python.is_empty()));
     let failure = |name: &String| Test {
         environment: name.clone(),
         ..Test::of_mission("contents", "the image does not tell what it holds".to_owned())

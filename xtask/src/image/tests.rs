@@ -22,6 +22,8 @@ fn image(id: &str, inputs: &str, parent: &str) -> Image {
         repo_digests: None,
         size: 0,
         created: "2026-11-22T10:00:00Z".to_owned(),
+        os: "linux".to_owned(),
+        architecture: "amd64".to_owned(),
         config: ImageConfig {
             labels: Some(BTreeMap::from([
                 label(LABEL_INPUTS, inputs),

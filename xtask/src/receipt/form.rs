@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, str::FromStr as _};
 
 use anyhow::bail;
 
-use super::{Receipt, Test};
+use super::{Name, Receipt, Test};
 use crate::{config::Platform, repo::is_name};
 
 /// The version of the format that is read and written here.
@@ -15,11 +15,10 @@ const VERSION: u32 = 1;
 /// # Errors
 /// The first field that is not as it has to be.
 pub(super) fn check(receipt: &Receipt) -> anyhow::Result<()> {
-    let Receipt { mission, image, platform, inputs, started, seconds, .. } = receipt;
+    let Receipt { image, platform, inputs, started, seconds, .. } = receipt;
     if receipt.receipt != VERSION {
         bail!("receipt: its format is {}, and not {VERSION}", receipt.receipt);
     }
-    field("mission", mission, "the name of a mission", is_name)?;
     field("image", image, "sha256:<64 hex digits>", is_digest)?;
     field("platform", platform, "a platform of ours", |it| Platform::from_str(it).is_ok())?;
     field("inputs", inputs, "64 hex digits", is_hex)?;
@@ -28,8 +27,8 @@ pub(super) fn check(receipt: &Receipt) -> anyhow::Result<()> {
     time("seconds", *seconds)?;
     receipt.tests.iter().try_for_each(test)?;
     for it in &receipt.published {
-        field("published: repository", &it.repository, "a name", |it| !it.is_empty())?;
-        field("published: tag", &it.tag, "a name", |it| !it.is_empty())?;
+        field("published: repository", &it.repository, "a repository", is_repository)?;
+        field("published: tag", &it.tag, "a tag", is_tag)?;
         field("published: digest", &it.digest, "sha256:<64 hex digits>", is_digest)?;
     }
     Ok(())
@@ -47,7 +46,7 @@ pub(super) fn test(test: &Test) -> anyhow::Result<()> {
     time("tests: seconds", test.seconds)
 }
 
-fn hex_of_each(name: &str, values: &BTreeMap<String, String>) -> anyhow::Result<()> {
+fn hex_of_each(name: &str, values: &BTreeMap<Name, String>) -> anyhow::Result<()> {
     values.values().try_for_each(|it| field(name, it, "64 hex digits", is_hex))
 }
 
@@ -72,6 +71,17 @@ fn is_hex(text: &str) -> bool {
 /// Whether `text` is `sha256:` and 64 hex digits, as registries write digests.
 pub(crate) fn is_digest(text: &str) -> bool {
     text.strip_prefix("sha256:").is_some_and(is_hex)
+}
+
+/// `host[:port]/path`, by its characters: it is shown, and never asked for.
+fn is_repository(text: &str) -> bool {
+    let is_plain = |it: u8| it.is_ascii_alphanumeric() || b"._:/-".contains(&it);
+    !text.is_empty() && text.bytes().all(is_plain)
+}
+
+fn is_tag(text: &str) -> bool {
+    let is_plain = |it: u8| it.is_ascii_alphanumeric() || b"_.-".contains(&it);
+    (1..=128).contains(&text.len()) && text.bytes().all(is_plain)
 }
 
 /// `2026-11-22T10:00:00Z`, as RFC 3339 with whole seconds in UTC.

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{Contents, Expected, Outcome, Receipt, missing, parse_results};
+use super::{Contents, Expected, Name, Outcome, Receipt, missing, parse_results};
 
 const RESULTS: &str = r#"{"environment":"hello","kind":"import","name":"numpy","outcome":"passed","seconds":0.5,"message":""}
 
@@ -12,7 +12,7 @@ const RESULTS: &str = r#"{"environment":"hello","kind":"import","name":"numpy","
 fn receipt() -> Receipt {
     Receipt {
         receipt: 1,
-        mission: "hello".to_owned(),
+        mission: Name::try_from("hello").unwrap(),
         image: format!("sha256:{}", "0123456789abcdef".repeat(4)),
         platform: "linux/amd64".to_owned(),
         inputs: "0".repeat(64),

@@ -1,7 +1,7 @@
 use super::check;
 use crate::{
     docker::Remote,
-    receipt::{Outcome, Receipt},
+    receipt::{Name, Outcome, Receipt},
 };
 
 const CORPUS: &str = include_str!("../../tests/receipts.json");
@@ -38,7 +38,7 @@ fn one_of_another_image() {
     refused(|it, _| it.image = format!("sha256:{}", "e".repeat(64)), "it is about another image");
     refused(|_, it| it.config = format!("sha256:{}", "e".repeat(64)), "it is about another image");
     refused(|_, it| it.platform = "linux/arm64".to_owned(), "it is about linux/amd64, the image");
-    refused(|it, _| it.mission = "roman".to_owned(), "it is about the mission roman");
+    refused(|it, _| it.mission = Name::try_from("roman").unwrap(), "it is about the mission roman");
     refused(|it, _| it.published.clear(), "it does not name this digest");
 }
 

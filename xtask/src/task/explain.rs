@@ -123,7 +123,7 @@ fn test(
 ) -> anyhow::Result<(Row, Option<Receipt>)> {
     let name = &chosen.mission.name;
     let receipt = match image {
-        Some(image) => Receipt::read(&engine.repo, name, &image.id)?,
+        Some(image) => Receipt::read(&engine.repo, name, image)?,
         None => None,
     };
     let lacking = match &receipt {

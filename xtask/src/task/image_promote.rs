@@ -45,11 +45,12 @@ pub(crate) fn run(desk: &Desk<'_>, args: &ImagePush, tag: &str) -> anyhow::Resul
     let moves: Vec<Move> = moves?;
     let mut log = engine.log("image-push")?;
     let reading = Engine { dry_run: false, ..desk.engine(&config)? };
+    // Fetched first: an image's labels have to agree with its receipt.
+    let sources: Vec<String> =
+        moves.iter().map(|it| source(&engine, it, &mut log)).collect::<anyhow::Result<_>>()?;
     for it in &moves {
         stored_receipt::certifying(&reading, &it.host, &it.repository, &it.digest)?;
     }
-    let sources: Vec<String> =
-        moves.iter().map(|it| source(&engine, it, &mut log)).collect::<anyhow::Result<_>>()?;
     for (it, source) in moves.iter().zip(&sources) {
         image_push::move_tag(&engine, &it.host, &it.tag, source, &it.digest, &mut log)?;
         desk.ui.say(format!("{} is {}", it.tag, it.digest));

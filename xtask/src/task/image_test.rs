@@ -17,11 +17,10 @@ use fs_err as fs;
 use crate::{
     build::Built,
     cli,
-    config::Mode,
     docker::LABEL_INPUTS,
     engine::Engine,
-    failure, files, freeze, process,
-    receipt::{self, Contents, Receipt, Test},
+    failure, files, process,
+    receipt::{self, Contents, Name, Receipt, Test},
     selection::Selection,
     stored_receipt,
     task::{Chosen, report},
@@ -125,7 +124,7 @@ pub(crate) fn test(
     let suffices = asked.is_complete() && !asked.again;
     let old = match suffices {
         true => stored_receipt::of_built(engine, &chosen.config, built)?,
-        false => Receipt::read(&engine.repo, mission, &built.image.id)?,
+        false => Receipt::read(&engine.repo, mission, &built.image)?,
     };
     if let Some(receipt) = old.as_ref().filter(|it| it.passed() && suffices)
         && tests_of_mission::lacking(&chosen.mission, receipt)?.is_empty()
@@ -172,18 +171,15 @@ pub(crate) fn test(
 /// The receipt of an image that nothing was tested on yet; it passes nothing.
 ///
 /// # Errors
-/// A frozen spec cannot be read.
+/// The mission has a name that no mission can have.
 pub(crate) fn untested(chosen: &Chosen, built: &Built) -> anyhow::Result<Receipt> {
     Ok(Receipt {
         receipt: 1,
-        mission: chosen.mission.name.clone(),
+        mission: Name::try_from(chosen.mission.name.as_str())?,
         image: built.image.id.clone(),
         platform: chosen.platform.to_string(),
         inputs: built.image.label(LABEL_INPUTS).unwrap_or_default().to_owned(),
-        frozen_specs: match chosen.config.mode {
-            Mode::Frozen => freeze::digests(&chosen.mission)?,
-            Mode::Floating => BTreeMap::new(),
-        },
+        frozen_specs: receipt::frozen_specs(&built.image),
         started: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
         seconds: 0.0,
         complete: false,

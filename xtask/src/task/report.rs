@@ -75,9 +75,10 @@ fn section(engine: &Engine, builds: &mut Builds<'_>, chosen: &Chosen) -> anyhow:
             size: it.image.size,
         })
         .collect();
-    let id = &chain[chain.len() - 1].image.id;
-    let last_run = last_run(engine, &res.mission).filter(|it| it.image == *id);
-    let receipt = Receipt::read(&engine.repo, &res.mission, id)?;
+    let image = &chain[chain.len() - 1].image;
+    let is_about = |it: &Receipt| it.check_about(&res.mission, image).is_ok();
+    let last_run = last_run(engine, &res.mission).filter(is_about);
+    let receipt = Receipt::read(&engine.repo, &res.mission, image)?;
     res.receipt = receipt.or_else(|| last_run.clone());
     match &res.receipt {
         None => res.notes.push("This image is not tested.".to_owned()),

@@ -17,7 +17,7 @@ fn a_first_run() {
         buildx build --builder default --load --provenance=false --sbom=false --progress plain --platform linux/amd64 --label science-platform.inputs=… --label science-platform.parent=sha256:… --build-arg BASE_IMAGE=science-platform/base:…-… --build-arg BASE_DIGEST=sha256:… --secret id=ca,src=/ca.crt --iidfile /root/target/xtask/build/common.iid --file /root/target/xtask/build/common.Dockerfile /root/target/xtask/build/common
         image tag sha256:… science-platform/common:…-…
         image tag sha256:… science-platform/common:latest
-        buildx build --builder default --load --provenance=false --sbom=false --progress plain --platform linux/amd64 --label science-platform.inputs=… --label science-platform.parent=sha256:… --build-arg BASE_IMAGE=science-platform/common:…-… --build-arg USE_FROZEN=1 --secret id=ca,src=/ca.crt --iidfile /root/target/xtask/build/hello.iid --file /root/target/xtask/build/hello.Dockerfile /root/target/xtask/build/hello
+        buildx build --builder default --load --provenance=false --sbom=false --progress plain --platform linux/amd64 --label science-platform.inputs=… --label science-platform.mission=hello --label science-platform.frozen-specs={"hello":"…"} --label science-platform.parent=sha256:… --build-arg BASE_IMAGE=science-platform/common:…-… --build-arg USE_FROZEN=1 --secret id=ca,src=/ca.crt --iidfile /root/target/xtask/build/hello.iid --file /root/target/xtask/build/hello.Dockerfile /root/target/xtask/build/hello
         image tag sha256:… science-platform/hello:…-…
         image tag sha256:… science-platform/hello:latest
         cp - …:/opt/tester

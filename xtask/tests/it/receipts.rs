@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{checkout::Checkout, run::Done};
 
@@ -55,6 +55,21 @@ fn flaws() -> Vec<(&'static str, Value, &'static str)> {
         ("/image", other.clone().into(), "it is about another image"),
         ("/platform", "linux/arm64".into(), "it is about linux/arm64, the image linux/amd64"),
         ("/published/0/digest", other.into(), "it does not name this digest"),
+        ("/mission", "roman".into(), "it is about the mission roman"),
+        ("/mission", "/tmp/x".into(), "is not the name of a mission or an environment"),
+        ("/inputs", "e".repeat(64).into(), "it names other inputs than the image"),
+        ("/frozen_specs", json!({ "hello": "e".repeat(64) }), "it names other frozen specs"),
+        (
+            "/frozen_specs",
+            json!({ "../x": "e".repeat(64) }),
+            "is not the name of a mission or an env",
+        ),
+        (
+            "/refrozen",
+            json!({ "../x": "identical" }),
+            "is not the name of a mission or an environment",
+        ),
+        ("/published/0/repository", "quay.io/\u{1b}]8;;".into(), "is not a repository"),
         ("/complete", false.into(), "it is partial"),
         ("/tests/0/outcome", "failed".into(), "its tests failed"),
         ("/tests", serde_json::json!([]), "it has no tests"),
@@ -90,6 +105,104 @@ fn refused_on_another_machine() {
         forget(&checkout);
         run(&checkout, &["image-all"]).status(0).never_called("role=test");
     }
+}
+
+/// An image under another mission's name, with a receipt that tells so, too.
+#[test]
+fn receipts_of_other_missions() {
+    let checkout = Checkout::new();
+    checkout.mission("roman");
+    run(&checkout, &["image-all", "hello", "roman"]).status(0);
+    let mut state = checkout.knows();
+    let registry = state["registry"].as_object_mut().unwrap();
+    let of_hello: Vec<_> =
+        registry.iter().filter(|(name, _)| name.starts_with("quay.io/us/hello:")).collect();
+    let as_roman = |(name, manifest): (&String, &Value)| {
+        let mut manifest = manifest.clone();
+        if let Some(text) = manifest["receipt"].as_str() {
+            manifest["receipt"] =
+                text.replace("\"mission\": \"hello\"", "\"mission\": \"roman\"").into();
+        }
+        (name.replace("us/hello:", "us/roman:"), manifest)
+    };
+    let forged: Vec<_> = of_hello.into_iter().map(as_roman).collect();
+    registry.extend(forged);
+    checkout.state("state.json", &state.to_string());
+    let digest = digest(&checkout, "hello:latest-sandbox");
+    let image = format!("roman@{digest}");
+    let done = run(&checkout, &["receipt", "show", &image]).status(1);
+    done.says("it is about the mission roman, the image hello");
+    let from = ["image-push", "roman", "--promote", "prod", "--from", &digest];
+    run(&checkout, &from)
+        .status(1)
+        .never_called("image push")
+        .says("it is about the mission roman");
+}
+
+/// An image that is not on the engine is fetched before its tag moves; `receipt show` says what it
+/// does not compare.
+#[test]
+fn labels_of_an_image_that_is_elsewhere() {
+    let checkout = published();
+    let digest = digest(&checkout, "hello:latest-sandbox");
+    let mut state = checkout.knows();
+    state["images"] = json!([]);
+    checkout.state("state.json", &state.to_string());
+    let shown = run(&checkout, &["receipt", "show", &format!("hello@{digest}")]).status(0);
+    shown
+        .says("is not on this engine: the inputs and frozen specs of its receipt are not compared");
+    let from = ["image-push", "--promote", "prod", "--from", &digest];
+    run(&checkout, &from).status(0).never_says("are not compared");
+    let mut state = checkout.knows();
+    state["images"] = json!([]);
+    checkout.state("state.json", &state.to_string());
+    tamper_field(&checkout, "/inputs", &"e".repeat(64).into());
+    let from = ["image-push", "--promote", "v2", "--from", &digest];
+    run(&checkout, &from).status(1).never_called("image push").says("it names other inputs");
+}
+
+/// Receipts of this machine are held to the same.
+#[test]
+fn one_here_that_is_about_something_else() {
+    for (pointer, to) in [
+        ("/mission", json!("roman")),
+        ("/platform", json!("linux/arm64")),
+        ("/inputs", json!("e".repeat(64))),
+        ("/frozen_specs", json!({ "hello": "e".repeat(64) })),
+    ] {
+        let checkout = Checkout::new();
+        checkout.run(&["image-build"]).status(0);
+        checkout.run(&["image-test"]).status(0);
+        let dir = checkout.root().join("target/xtask/receipts/hello");
+        let path = fs::read_dir(dir).unwrap().next().unwrap().unwrap().path();
+        let mut receipt: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+        *receipt.pointer_mut(pointer).unwrap() = to;
+        fs::write(&path, receipt.to_string()).unwrap();
+        let done = run(&checkout, &["image-push"]).status(1).never_called("image push");
+        done.says("it is not tested; run `cargo xtask image-test hello`");
+        checkout.run(&["image-test"]).status(0).called("role=test");
+    }
+}
+
+/// What a frozen image was built from is what was sent, whatever the working tree says later.
+#[test]
+fn frozen_specs_are_those_of_the_image() {
+    let mut checkout = Checkout::new();
+    checkout.run(&["image-build", "--floating"]).status(0);
+    checkout.env("USE_FROZEN", "1");
+    checkout.run(&["image-build"]).status(0);
+    checkout.run(&["image-test"]).status(0);
+    let state = checkout.knows();
+    let labels = state["images"].as_array().unwrap().iter().map(|it| &it["labels"]);
+    let mut of_missions = labels.filter(|it| it["science-platform.mission"] == "hello");
+    let spec = |it: &Value| it["science-platform.frozen-specs"].as_str().unwrap().to_owned();
+    assert_eq!(spec(of_missions.next().unwrap()), "{}");
+    let frozen = spec(of_missions.next().unwrap());
+    let dir = checkout.root().join("target/xtask/receipts/hello");
+    let path = fs::read_dir(dir).unwrap().next().unwrap().unwrap().path();
+    let receipt: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+    assert_eq!(receipt["frozen_specs"], serde_json::from_str::<Value>(&frozen).unwrap());
+    assert_eq!(receipt["frozen_specs"].as_object().unwrap().len(), 1);
 }
 
 #[test]

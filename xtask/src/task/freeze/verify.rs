@@ -9,7 +9,7 @@ use crate::{
     engine::Engine,
     freeze::{self, Export},
     printable::Shown as _,
-    receipt::{Receipt, Verdict},
+    receipt::{Name, Receipt, Verdict},
     task::{
         Chosen, Desk, Named,
         freeze::{Selected, image},
@@ -95,13 +95,13 @@ fn rows_of(desk: &Desk<'_>, chosen: &Chosen, built: &Built, exports: &[Export]) 
 
 /// Adds the verdicts to the image's receipt, or begins one without tests, which passes nothing.
 fn record(engine: &Engine, chosen: &Chosen, built: &Built, rows: &[Row]) -> anyhow::Result<()> {
-    let known = Receipt::read(&engine.repo, &chosen.mission.name, &built.image.id)?;
+    let known = Receipt::read(&engine.repo, &chosen.mission.name, &built.image)?;
     let mut receipt = match known {
         Some(receipt) => receipt,
         None => image_test::untested(chosen, built)?,
     };
     for row in rows {
-        receipt.refrozen.insert(row.environment.clone(), row.verdict);
+        receipt.refrozen.insert(Name::try_from(row.environment.as_str())?, row.verdict);
     }
     receipt.write(&engine.repo)?;
     Ok(())

@@ -38,14 +38,14 @@ pub(crate) fn push(store: &Store, reference: &str) -> Result {
     store.change(|state| {
         answers(state, reference)?;
         let image = state.image(reference)?.clone();
-        let (config, receipt) = (image.id, image.receipt);
+        let (config, labels, receipt) = (image.id, image.labels, image.receipt);
         let digest = sha256(config.as_bytes());
         let repository = reference.rsplit_once(':').unwrap_or_default().0;
         let name = format!("{repository}@{digest}");
         state.images.iter_mut().filter(|it| it.id == config).for_each(|it| {
             it.repo_digest = Some(name.clone());
         });
-        state.registry.insert(reference.to_owned(), Manifest { digest, config, receipt });
+        state.registry.insert(reference.to_owned(), Manifest { digest, config, labels, receipt });
         Ok(())
     })
 }
@@ -70,7 +70,7 @@ pub(crate) fn pull(store: &Store, reference: &str) -> Result {
             id: manifest.config,
             tags: Some(reference.to_owned()).filter(|it| !it.contains('@')).into_iter().collect(),
             repo_digest,
-            labels: std::collections::BTreeMap::new(),
+            labels: manifest.labels,
             created: state.clock,
             tests: Vec::new(),
             receipt: manifest.receipt,

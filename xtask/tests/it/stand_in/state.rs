@@ -85,6 +85,8 @@ pub(crate) struct Manifest {
     pub(crate) digest: String,
     pub(crate) config: String,
     #[serde(default)]
+    pub(crate) labels: BTreeMap<String, String>,
+    #[serde(default)]
     pub(crate) receipt: Option<String>,
 }
 
@@ -210,6 +212,8 @@ impl Image {
             "RepoTags": self.tags,
             "RepoDigests": self.repo_digest.iter().collect::<Vec<_>>(),
             "Size": 123_000_000,
+            "Os": "linux",
+            "Architecture": "amd64",
             "Created": format!("2026-01-01T00:00:00.{:09}Z", self.created),
             "Config": {
                 "Labels": self.labels,
