@@ -1,6 +1,8 @@
 //! git's command line, for repositories beside this one. Each command names its repository, keeps to
 //! it whatever a hook's environment says, and changes no configuration.
 
+mod answers;
+
 use std::{
     collections::BTreeSet,
     ffi::OsStr,
@@ -8,10 +10,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 
 use crate::{
     aws::Credentials,
+    failure,
+    printable::Shown as _,
     process::{self, Cmd, Patience, cmd},
     redact::redact,
     terminal,
@@ -104,6 +108,23 @@ pub(crate) fn commit(dir: &Path, files: &[&Path], message: &str) -> [Cmd; 2] {
     [add.without_env(NOT_FOR_GIT), commit.without_env(NOT_FOR_GIT)]
 }
 
+/// Whether the remote's `branch` is `commit`.
+///
+/// # Errors
+/// The remote cannot be asked.
+pub(crate) fn is_at(
+    dir: &Path,
+    url: &str,
+    (commit, branch): (&str, &str),
+    access: &Access,
+) -> anyhow::Result<bool> {
+    let flags = access.flags(url);
+    let name = format!("refs/heads/{branch}");
+    let cmd = cmd!(dir, "git {flags...} ls-remote origin {name}").without_env(NOT_FOR_GIT);
+    let output = process::output(&access.with(cmd))?;
+    Ok(output.status == 0 && output.stdout == format!("{commit}\t{name}\n"))
+}
+
 /// Runs a command that talks to the remote.
 ///
 /// # Errors
@@ -144,7 +165,10 @@ fn remedy(said: &str) -> &'static str {
 /// # Errors
 /// There is no git.
 pub(crate) fn top(dir: &Path) -> anyhow::Result<Option<PathBuf>> {
-    Ok(ask(&cmd!(dir, "git rev-parse --show-toplevel"))?.map(PathBuf::from))
+    match answers::line(&cmd!(dir, "git rev-parse --show-toplevel")) {
+        Err(err) if err.to_string().contains("not a git repository") => Ok(None),
+        res => Ok(res?.map(PathBuf::from)),
+    }
 }
 
 /// The branch that is checked out, be it without a commit; `None` when HEAD is detached.
@@ -152,7 +176,7 @@ pub(crate) fn top(dir: &Path) -> anyhow::Result<Option<PathBuf>> {
 /// # Errors
 /// There is no git.
 pub(crate) fn branch(dir: &Path) -> anyhow::Result<Option<String>> {
-    ask(&cmd!(dir, "git symbolic-ref --quiet --short HEAD"))
+    answers::line(&cmd!(dir, "git symbolic-ref --quiet --short HEAD"))
 }
 
 /// Where `origin` is.
@@ -160,7 +184,7 @@ pub(crate) fn branch(dir: &Path) -> anyhow::Result<Option<String>> {
 /// # Errors
 /// There is no git.
 pub(crate) fn origin(dir: &Path) -> anyhow::Result<Option<String>> {
-    ask(&cmd!(dir, "git config --get remote.origin.url"))
+    answers::line(&cmd!(dir, "git config --get remote.origin.url"))
 }
 
 /// Where a push to `origin` goes, if that is another place.
@@ -168,7 +192,7 @@ pub(crate) fn origin(dir: &Path) -> anyhow::Result<Option<String>> {
 /// # Errors
 /// There is no git.
 pub(crate) fn push_url(dir: &Path) -> anyhow::Result<Option<String>> {
-    ask(&cmd!(dir, "git config --get remote.origin.pushurl"))
+    answers::line(&cmd!(dir, "git config --get remote.origin.pushurl"))
 }
 
 /// The commit that `name` stands for, if there is one.
@@ -177,7 +201,7 @@ pub(crate) fn push_url(dir: &Path) -> anyhow::Result<Option<String>> {
 /// There is no git.
 pub(crate) fn revision(dir: &Path, name: &str) -> anyhow::Result<Option<String>> {
     let name = format!("{name}^{{commit}}");
-    ask(&cmd!(dir, "git rev-parse --verify --quiet --end-of-options {name}"))
+    answers::line(&cmd!(dir, "git rev-parse --verify --quiet --end-of-options {name}"))
 }
 
 /// Whether git knows in whose name to commit.
@@ -185,8 +209,13 @@ pub(crate) fn revision(dir: &Path, name: &str) -> anyhow::Result<Option<String>>
 /// # Errors
 /// There is no git.
 pub(crate) fn has_identity(dir: &Path) -> anyhow::Result<bool> {
-    let author = ask(&cmd!(dir, "git var GIT_AUTHOR_IDENT"))?;
-    Ok(author.is_some() && ask(&cmd!(dir, "git var GIT_COMMITTER_IDENT"))?.is_some())
+    let is_known = |cmd: Cmd| match answers::line(&cmd) {
+        // It says at length why not.
+        Err(err) if failure::status(&err) == 1 => Ok(false),
+        res => res.map(|it| it.is_some()),
+    };
+    Ok(is_known(cmd!(dir, "git var GIT_AUTHOR_IDENT"))?
+        && is_known(cmd!(dir, "git var GIT_COMMITTER_IDENT"))?)
 }
 
 /// Whether `file` is not as HEAD has it.
@@ -196,9 +225,14 @@ pub(crate) fn has_identity(dir: &Path) -> anyhow::Result<bool> {
 pub(crate) fn is_changed(dir: &Path, file: &Path) -> anyhow::Result<bool> {
     let cmd = cmd!(
         dir,
-        "git --no-optional-locks --literal-pathspecs status --porcelain --untracked-files=all --ignored -- {file}"
+        "git --no-optional-locks --literal-pathspecs status --porcelain --branch --untracked-files=all --ignored -- {file}"
     );
-    Ok(!process::read(&cmd.without_env(NOT_FOR_GIT))?.is_empty())
+    let text = process::read(&cmd.without_env(NOT_FOR_GIT))?;
+    // The first line is about the branch.
+    if !text.starts_with("## ") || !text.ends_with('\n') {
+        bail!("`git status` did not tell of {}", file.shown());
+    }
+    Ok(text.lines().count() > 1)
 }
 
 /// The commits that `to` has and `from` has not.
@@ -211,7 +245,7 @@ pub(crate) fn commits_since(
     to: &str,
 ) -> anyhow::Result<Vec<String>> {
     let without = from.map(|it| format!("^{it}"));
-    lines(&cmd!(dir, "git rev-list {to} {without...}"))
+    answers::lines(&cmd!(dir, "git rev-list {to} {without...}"))
 }
 
 /// Returns `commit` and those before it that no branch of `origin` has.
@@ -219,7 +253,7 @@ pub(crate) fn commits_since(
 /// # Errors
 /// The commit does not exist.
 pub(crate) fn outgoing(dir: &Path, commit: &str) -> anyhow::Result<Vec<String>> {
-    lines(&cmd!(dir, "git --no-replace-objects rev-list {commit} --not --remotes=origin"))
+    answers::lines(&cmd!(dir, "git --no-replace-objects rev-list {commit} --not --remotes=origin"))
 }
 
 /// The commit that both come from.
@@ -227,7 +261,7 @@ pub(crate) fn outgoing(dir: &Path, commit: &str) -> anyhow::Result<Vec<String>> 
 /// # Errors
 /// There is no git.
 pub(crate) fn merge_base(dir: &Path, one: &str, other: &str) -> anyhow::Result<Option<String>> {
-    ask(&cmd!(dir, "git merge-base {one} {other}"))
+    answers::line(&cmd!(dir, "git merge-base {one} {other}"))
 }
 
 /// The files of the working tree that git tracks.
@@ -235,8 +269,8 @@ pub(crate) fn merge_base(dir: &Path, one: &str, other: &str) -> anyhow::Result<O
 /// # Errors
 /// This is no repository.
 pub(crate) fn files(dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let text = process::read(&cmd!(dir, "git ls-files -z").without_env(NOT_FOR_GIT))?;
-    Ok(text.split_terminator('\0').map(PathBuf::from).collect())
+    let files = answers::texts(&cmd!(dir, "git ls-files -z"), 0)?;
+    Ok(files.into_iter().map(PathBuf::from).collect())
 }
 
 /// Whether `dir` is in a repository.
@@ -251,8 +285,7 @@ pub(crate) fn is_checkout(dir: &Path) -> bool {
 /// This is no repository.
 pub(crate) fn kept(dir: &Path, nested: bool) -> anyhow::Result<Kept> {
     let records = |cmd: Cmd| -> anyhow::Result<Vec<Vec<u8>>> {
-        let bytes = process::bytes(&if nested { cmd.without_env(NOT_FOR_GIT) } else { cmd })?;
-        Ok(bytes.split(|it| *it == 0).filter(|it| !it.is_empty()).map(<[u8]>::to_vec).collect())
+        answers::records(&if nested { cmd.without_env(NOT_FOR_GIT) } else { cmd }, 0)
     };
     let staged = records(cmd!(dir, "git ls-files -z --stage"))?;
     let submodules: BTreeSet<PathBuf> = staged.iter().filter_map(|it| submodule(it)).collect();
@@ -290,8 +323,7 @@ pub(crate) struct Entry {
 pub(crate) fn tree(dir: &Path, revision: &str) -> anyhow::Result<Vec<Entry>> {
     let list =
         cmd!(dir, "git --no-replace-objects ls-tree -r -z --full-tree --end-of-options {revision}");
-    let text = process::read(&list.without_env(NOT_FOR_GIT))?;
-    Ok(text.split_terminator('\0').filter_map(entry).collect())
+    Ok(answers::texts(&list, 0)?.iter().filter_map(|it| entry(it)).collect())
 }
 
 /// `<mode> blob <name>\t<path>`: git-ls-tree(1). Submodules are commits.
@@ -314,21 +346,7 @@ pub(crate) fn blob(dir: &Path, name: &str) -> anyhow::Result<String> {
 /// # Errors
 /// The object does not exist.
 pub(crate) fn bytes(dir: &Path, name: &str) -> anyhow::Result<Vec<u8>> {
-    process::bytes(
-        &cmd!(dir, "git --no-replace-objects cat-file blob {name}").without_env(NOT_FOR_GIT),
-    )
-}
-
-/// The answer of a command, without the line's end; `None` when its status says that there is none.
-fn ask(cmd: &Cmd) -> anyhow::Result<Option<String>> {
-    let output = process::output(&cmd.clone().without_env(NOT_FOR_GIT))?;
-    let answer = output.stdout.trim_end_matches('\n').to_owned();
-    Ok((output.status == 0).then_some(answer))
-}
-
-fn lines(cmd: &Cmd) -> anyhow::Result<Vec<String>> {
-    let text = process::read(&cmd.clone().without_env(NOT_FOR_GIT)).context("git failed")?;
-    Ok(text.lines().map(str::to_owned).collect())
+    answers::object(dir, name)
 }
 
 #[cfg(test)]

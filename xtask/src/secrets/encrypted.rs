@@ -143,6 +143,14 @@ pub(crate) fn value_type(value: &Value) -> Option<&str> {
     value.as_str()?.strip_suffix(']')?.rsplit_once(",type:").map(|(_, it)| it)
 }
 
+/// The bytes of a text, from its cipher in base64: AES-GCM changes no length.
+pub(crate) fn length(value: &Value) -> Option<usize> {
+    let text = value.as_str().filter(|_| value_type(value) == Some("str"))?;
+    let data = text.strip_prefix("ENC[AES256_GCM,data:")?.split(',').next()?;
+    let padding = data.len() - data.trim_end_matches('=').len();
+    Some((data.len() / 4 * 3).checked_sub(padding)?)
+}
+
 fn is_cipher(value: &Value) -> bool {
     value.as_str().is_some_and(|it| it.starts_with("ENC[AES256_GCM,data:") && it.ends_with(']'))
 }

@@ -3,6 +3,7 @@
 
 use std::{
     fs::{self, File},
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     thread,
     time::{Duration, Instant, SystemTime},
@@ -23,9 +24,14 @@ const STAGES: [&str; 4] = ["image-build-", "freeze-", "image-test-", "image-push
 const ROUND: [usize; 5] = [0, 1, 2, 2, 3];
 const ROUNDS: usize = 4;
 
+/// A variable by which programs of a run are found, whoever started them.
+const MARK: &str = "XTASK_TEST_MARK";
+
 #[test]
 fn interrupted_at_any_moment() {
     let mut checkout = Checkout::new();
+    let mark = checkout.mark();
+    checkout.set(MARK, &mark);
     let _registry = Registry::start(&mut checkout);
     let mission = Mission::new(&checkout);
     let volumes = volumes();
@@ -55,6 +61,52 @@ fn interrupted_at_any_moment() {
     let gone = || self::volumes().iter().all(|it| volumes.contains(it));
     // Those of others that use the engine go, too, sooner or later.
     wait_until(Duration::from_secs(600), "volumes are left", gone);
+}
+
+/// mmdebstrap and what it starts end, too, and remove the root that they made.
+#[test]
+fn an_interrupted_root_file_system() {
+    let mut checkout = Checkout::new();
+    let tmp = tempfile::tempdir().unwrap();
+    // For apt's own user, too.
+    fs::set_permissions(tmp.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let mark = checkout.mark();
+    checkout.set(MARK, &mark);
+    checkout.set("TMPDIR", tmp.path().to_str().unwrap());
+    let packages = "common/base/rootfs-packages.txt";
+    checkout.write(packages, &format!("{}# {mark}\n", checkout.read(packages)));
+    for (seconds, receiver) in
+        [Recipient::Tool, Recipient::Group, Recipient::Tool, Recipient::Group]
+            .into_iter()
+            .enumerate()
+    {
+        let mut running = Running::start(&checkout, &["image-base"]);
+        while is_empty(tmp.path()) {
+            assert!(!running.has_ended(), "no root file system was made");
+            thread::sleep(Duration::from_millis(50));
+        }
+        thread::sleep(Duration::from_secs(seconds as u64));
+        running.interrupt(receiver);
+        assert_eq!(running.finish(), Some(130));
+        assert_eq!(programs(&mark), [""; 0], "programs that it started still run");
+        assert!(is_empty(tmp.path()), "temporary folders are left");
+    }
+}
+
+fn is_empty(dir: &Path) -> bool {
+    fs::read_dir(dir).unwrap().next().is_none()
+}
+
+/// The programs with `mark` in their environment.
+fn programs(mark: &str) -> Vec<String> {
+    let mark = format!("{MARK}={mark}");
+    let has_mark = |dir: &Path| {
+        let environment = fs::read(dir.join("environ")).unwrap_or_default();
+        environment.split(|it| *it == 0).any(|it| it == mark.as_bytes())
+    };
+    let dirs = fs::read_dir("/proc").unwrap().map(|it| it.unwrap().path());
+    let name = |it: PathBuf| fs::read_to_string(it.join("comm")).unwrap_or_default();
+    dirs.filter(|it| has_mark(it)).map(name).collect()
 }
 
 /// A small mission of a name that no other run has.
@@ -123,7 +175,8 @@ impl<'a> Mission<'a> {
         let status = running.finish();
         eprintln!("it took {:?} to end, with {status:?}", started.elapsed());
         assert!([Some(0), Some(130)].contains(&status), "{status:?}");
-        assert!(killpg(group, None).is_err(), "programs that it started still run");
+        assert!(killpg(group, None).is_err(), "it still runs");
+        assert_eq!(programs(&self.checkout.mark()), [""; 0], "programs that it started still run");
         self.assert_nothing_is_left();
         status == Some(130)
     }

@@ -1,6 +1,7 @@
 //! A recorded run, and the same run with a fault in one of its calls.
 
 use std::{
+    collections::BTreeSet,
     fmt,
     fs::{self, File},
     io::Read as _,
@@ -36,6 +37,18 @@ pub(crate) const FAULTS: [Fault; 10] = [
     Fault::OnlySaysSo,
     Fault::DoesHalf,
 ];
+
+impl Fault {
+    fn hangs(self) -> bool {
+        matches!(self, Fault::Hangs | Fault::HangsAfterwards | Fault::Interrupted)
+    }
+
+    /// `FAULTS_OF=Fails,Hangs` asks for a part of all.
+    fn is_asked_for(self) -> bool {
+        let asked = std::env::var("FAULTS_OF").unwrap_or_default();
+        asked.is_empty() || asked.split(',').any(|it| it == format!("{self:?}"))
+    }
+}
 
 /// How long a run may take before it is said to hang: more than any machine takes.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -124,22 +137,22 @@ impl<'a> Recording<'a> {
 }
 
 impl<'a> Case<'a> {
-    pub(crate) fn of(recording: &'a Recording<'a>) -> Vec<Case<'a>> {
-        let is_attended =
-            |it: &Call| recording.task.attended.is_some_and(|start| it.line.starts_with(start));
-        let of_call = move |(call, stdout): &'a (Call, Vec<u8>)| {
-            let asked = std::env::var("FAULTS_OF").unwrap_or_default();
-            let is_asked = move |it: &Fault| {
-                asked.is_empty() || asked.split(',').any(|name| name == format!("{it:?}"))
-            };
-            let hangs = |it: &Fault| {
-                matches!(it, Fault::Hangs | Fault::HangsAfterwards | Fault::Interrupted)
-            };
-            let faults = FAULTS.into_iter().filter(is_asked);
-            let faults = faults.filter(move |it| !(is_attended(call) && hangs(it)));
-            faults.map(move |fault| Case { task: recording.task, call, fault, stdout, recording })
-        };
-        recording.calls.iter().flat_map(of_call).collect()
+    /// Every call with every fault; calls that are in `seen`, since an earlier task has them too,
+    /// with two faults each.
+    pub(crate) fn of(recording: &'a Recording<'a>, seen: &mut BTreeSet<&'a Call>) -> Vec<Case<'a>> {
+        let mut res = Vec::new();
+        for (idx, (call, stdout)) in recording.calls.iter().enumerate() {
+            let task = recording.task;
+            let is_attended = task.attended.is_some_and(|start| call.line.starts_with(start));
+            let is_new = seen.insert(call);
+            for (place, fault) in FAULTS.into_iter().enumerate() {
+                let is_chosen = is_new || (idx + place).is_multiple_of(FAULTS.len() / 2);
+                if is_chosen && fault.is_asked_for() && !(is_attended && fault.hangs()) {
+                    res.push(Case { task, call, fault, stdout, recording });
+                }
+            }
+        }
+        res
     }
 
     pub(crate) fn judge(&self) -> Verdict<'_> {

@@ -110,6 +110,9 @@ fn difference(seen: &Seen<'_>) -> Option<String> {
     if let Some(what) = first_difference(&recorded.outcome, &seen.after.outcome) {
         return Some(what);
     }
+    if seen.task.honest.iter().any(|it| seen.ran.stdout.contains(it)) {
+        return None;
+    }
     let printed = plain(&seen.ran.stdout);
     (printed != plain(stdout)).then(|| format!("printed\n{printed}instead of\n{}", plain(stdout)))
 }

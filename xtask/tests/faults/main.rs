@@ -23,7 +23,7 @@ mod tasks;
 mod known;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -41,7 +41,8 @@ fn every_call_of_every_task_may_go_wrong() {
     let only = std::env::var("FAULTS_ONLY").unwrap_or_default();
     let tasks: Vec<Task> = tasks::all().into_iter().filter(|it| it.name.contains(&only)).collect();
     let recordings = in_parallel(&tasks, Recording::of);
-    let cases: Vec<Case<'_>> = recordings.iter().flat_map(Case::of).collect();
+    let mut seen = BTreeSet::new();
+    let cases: Vec<Case<'_>> = recordings.iter().flat_map(|it| Case::of(it, &mut seen)).collect();
     let verdicts = in_parallel(&cases, |case| {
         let verdict = case.judge();
         if !verdict.violations.is_empty() {

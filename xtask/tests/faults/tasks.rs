@@ -12,6 +12,8 @@ pub(crate) struct Task {
     pub(crate) stdin: &'static str,
     /// Of a run without a fault.
     pub(crate) status: i32,
+    /// What it says when it cannot tell all, which is an answer, too.
+    pub(crate) honest: &'static [&'static str],
     /// The beginning of the call that is a person's own, who waits for it and sees what it says.
     pub(crate) attended: Option<&'static str>,
 }
@@ -21,18 +23,19 @@ const fn task(
     prepare: fn() -> Box<dyn World>,
     args: &'static [&'static str],
 ) -> Task {
-    Task { name, prepare, args, stdin: "", status: 0, attended: None }
+    Task { name, prepare, args, stdin: "", status: 0, honest: &[], attended: None }
 }
 
 pub(crate) fn all() -> Vec<Task> {
+    // Those first that have most calls.
     vec![
+        task("image-all", empty, &["image-all"]),
+        task("image-all again", changed, &["image-all"]),
         task("image-base", empty, &["image-base"]),
         task("image-build", empty, &["image-build"]),
         task("image-build floating", empty, &["image-build", "--floating"]),
         task("image-test", built, &["image-test"]),
         task("image-push", tested, &["--set", "REGISTRY=quay.io/us", "image-push"]),
-        task("image-all", empty, &["image-all"]),
-        task("image-all again", changed, &["image-all"]),
         task("image-push --promote", pushed, &["image-push", "--promote", "latest-prod"]),
         task("receipt", pushed_elsewhere, &["receipt", "show", "quay.io/us/hello@DIGEST"]),
         task("report", pushed, &["report"]),
@@ -70,7 +73,10 @@ pub(crate) fn all() -> Vec<Task> {
             ..task("secrets-set list", cloned, &["secrets-set", "--as-json", "hub.admins"])
         },
         task("secrets-diff", ahead, &["secrets-diff"]),
-        task("secrets-status", ahead, &["secrets-status"]),
+        Task {
+            honest: &["cannot be reached", "cannot read"],
+            ..task("secrets-status", ahead, &["secrets-status"])
+        },
         task("secrets-push", ahead, &["secrets-push"]),
         task("secrets-push role", ahead_with_role, &["secrets-push"]),
         task("why", frozen_in_git, &["why", "numpy"]),

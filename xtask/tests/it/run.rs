@@ -43,7 +43,7 @@ impl Running<'_> {
 
     /// Waits for something that the run has to do before it ends, however slow the machine is.
     #[track_caller]
-    fn wait_until(&mut self, what: &str, done: impl Fn(&Checkout) -> bool) {
+    pub(crate) fn wait_until(&mut self, what: &str, done: impl Fn(&Checkout) -> bool) {
         while !done(self.checkout) {
             let has_ended = self.child.try_wait().unwrap().is_some();
             assert!(!has_ended || done(self.checkout), "{what}");

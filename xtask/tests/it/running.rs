@@ -56,6 +56,29 @@ fn an_interrupted_build() {
     checkout.run(&["image-all"]).status(0).called("build/hello");
 }
 
+/// Stands for mmdebstrap: asked to end, it removes what it made.
+const MMDEBSTRAP: &str = "#!/bin/bash
+trap 'rm -r ../made; exit 1' TERM
+mkdir ../made
+for _ in {1..300}; do sleep 0.1; done
+";
+
+/// A program that the tool's own program started is asked to end, and waited for.
+#[test]
+fn signals_reach_grandchildren() {
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+        let checkout = Checkout::new();
+        let script = "#!/bin/bash\nset -euo pipefail\nPATH=/usr/bin:/bin\n./mmdebstrap\n";
+        checkout.script("common/base/rootfs", script);
+        checkout.script("mmdebstrap", MMDEBSTRAP);
+        let mut running = checkout.start(&["image-base"]);
+        running.wait_until("no root file system is made", |it| it.dir().join("made").exists());
+        running.signal(signal);
+        running.finish().status(130);
+        assert!(!checkout.has("../made"), "the root file system is left");
+    }
+}
+
 #[test]
 fn ctrl_c_in_a_terminal_is_no_failed_build() {
     for on in ["build/hello", "role=test", "image push"] {

@@ -40,7 +40,8 @@ fn a_commit_during_the_fetch_is_not_published() {
     let helper = scratch.script(
         "bin/upload-pack",
         &format!(
-            "(cd {}; unset GIT_DIR; {PLAIN_ON_MAIN}; git switch --quiet clean) >&2\nexec git-upload-pack \"$@\"",
+            "if mkdir {}; then (cd {}; unset GIT_DIR; {PLAIN_ON_MAIN}; git switch --quiet clean) >&2; fi\nexec git-upload-pack \"$@\"",
+            scratch.path("state/moved").display(),
             scratch.checkout().display()
         ),
     );

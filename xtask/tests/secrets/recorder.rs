@@ -26,7 +26,9 @@ impl Call {
     /// git that talks to the remote.
     fn is_remote(&self) -> bool {
         self.program == "git"
-            && ["clone", "fetch", "push"].iter().any(|it| self.argv.contains(&(*it).to_owned()))
+            && ["clone", "fetch", "ls-remote", "push"]
+                .iter()
+                .any(|it| self.argv.contains(&(*it).to_owned()))
     }
 
     /// What it is, for messages.

@@ -79,3 +79,14 @@ fn lines_that_are_plain() {
     let ini = format!("; a = b\n[x]\na = {a}\nb = plain\n\n[sops]\nversion = 3\nmac = {mac}\n");
     assert_eq!(plain_lines(&ini), ["b"]);
 }
+
+#[test]
+fn the_length_of_a_text() {
+    let cipher = |data: &str, kind: &str| {
+        Value::from(format!("ENC[AES256_GCM,data:{data},iv:x,tag:x,type:{kind}]"))
+    };
+    assert_eq!(length(&cipher("AAECAwQFBgc=", "str")), Some(8));
+    assert_eq!(length(&cipher("AAEC", "str")), Some(3));
+    assert_eq!(length(&cipher("AAEC", "int")), None);
+    assert_eq!(length(&Value::from("plain")), None);
+}

@@ -1,6 +1,6 @@
 //! `secrets-cat`: values on standard output, and nowhere else.
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use serde_json::Value;
 
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
     git,
     printable::Shown as _,
     repo::nearest,
-    secrets::{encrypted, key::Key},
+    secrets::{encrypted, key::Key, plain},
     sops,
     task::{
         Desk,
@@ -60,6 +60,28 @@ fn check_key(target: &Target, key: &Key) -> anyhow::Result<()> {
     Err(Failure::Request(format!("{} has no key {key}; {hint}", target.shown.shown())).into())
 }
 
+/// Refuses a part of what is there: sops' status says nothing of a stream that was cut off.
+fn check_whole(target: &Target, key: Option<&Key>, text: &str) -> anyhow::Result<()> {
+    let all = Key(Vec::new());
+    let key = key.unwrap_or(&all);
+    let value = target.encrypted.values.get(key);
+    let is_whole = match value.and_then(encrypted::length) {
+        Some(length) => text.len() == length,
+        None if value.is_some() || !plain::is_structured(&target.name) => {
+            !text.is_empty() || value.is_some_and(|it| it.is_null() || it.as_str() == Some(""))
+        }
+        None => {
+            let found = plain::leaves(text, key)?;
+            let expected = target.encrypted.values.keys().filter(|it| key.contains(it));
+            expected.into_iter().all(|it| found.keys().any(|found| it.contains(found)))
+        }
+    };
+    if is_whole {
+        return Ok(());
+    }
+    bail!("sops printed a part of {} only\n    fix: run it again", target.shown.shown())
+}
+
 /// The value, or all values; as JSON if asked.
 fn decrypted(
     desk: &Desk<'_>,
@@ -73,6 +95,7 @@ fn decrypted(
     let read =
         |as_json| sops::decrypt(&place.dir, target.subject(), key, as_json, target.text.clone());
     let text = read(as_json)?;
+    check_whole(target, key, &text)?;
     // sops prints a single text without quotes, whatever the format.
     let is_text = value.is_some_and(|it| encrypted::value_type(it).is_none_or(|it| it == "str"));
     if as_json && is_leaf && is_text && !value.is_some_and(serde_yaml::Value::is_null) {

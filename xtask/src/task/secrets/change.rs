@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use fs_err as fs;
 
 use crate::{
@@ -119,14 +119,22 @@ pub(crate) fn unchanged(desk: &Desk<'_>, target: &Target) -> Edited {
 pub(crate) fn commit(place: &Place, files: &[&Path], message: &str) -> anyhow::Result<()> {
     let names = files.iter().map(|it| it.shown()).collect::<Vec<_>>().join(" ");
     let git = place.git();
+    let not_committed = |err: anyhow::Error| {
+        match failure::status(&err) {
+        130 => err,
+        _ => err.context(format!(
+            "{names} in {} is changed and not committed; `{git} commit -- {names}` does it after mending this, `{git} restore --staged --worktree -- {names}` drops it",
+            place.shown.shown()
+        )),
+    }
+    };
     for cmd in git::commit(&place.dir, files, message) {
-        process::read(&cmd).map_err(|err| match failure::status(&err) {
-            130 => err,
-            _ => err.context(format!(
-                "{names} in {} is changed and not committed; `{git} commit -- {names}` does it after mending this, `{git} restore --staged --worktree -- {names}` drops it",
-                place.shown.shown()
-            )),
-        })?;
+        process::read(&cmd).map_err(not_committed)?;
+    }
+    for file in files {
+        if git::is_changed(&place.dir, file).map_err(not_committed)? {
+            return Err(not_committed(anyhow!("`git commit` committed nothing")));
+        }
     }
     Ok(())
 }

@@ -1,6 +1,8 @@
 //! `secrets-clone`: `SECRETS_REPO` to `secrets/<mission>/`, whole or not at all.
 
-use anyhow::Context as _;
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
 use fs_err as fs;
 
 use crate::{
@@ -9,7 +11,10 @@ use crate::{
     printable::Shown as _,
     redact::redact,
     secrets::rules,
-    task::{Desk, secrets::Place},
+    task::{
+        Desk,
+        secrets::{Place, is_same_repository},
+    },
     terminal,
 };
 
@@ -39,6 +44,7 @@ pub(crate) fn run(desk: &Desk<'_>, mission: Option<&str>) -> anyhow::Result<u8> 
     // Removed on every way out; after the rename there is nothing to remove.
     let staged = tempfile::Builder::new().prefix(PREFIX).tempdir_in(parent)?;
     let cloned = git::remote(&git::clone(root, url, staged.path(), &access))
+        .and_then(|()| check(desk, staged.path(), url))
         .and_then(|()| Ok(fs::rename(staged.path(), &place.dir)?));
     drop(staged);
     if cloned.is_err() {
@@ -51,10 +57,22 @@ pub(crate) fn run(desk: &Desk<'_>, mission: Option<&str>) -> anyhow::Result<u8> 
     Ok(0)
 }
 
+/// Whether git made what it was to make.
+fn check(desk: &Desk<'_>, dir: &Path, url: &str) -> anyhow::Result<()> {
+    let top = git::top(dir)?.map(fs::canonicalize).transpose()?;
+    let origin = git::origin(dir)?;
+    let is_clone = top == Some(fs::canonicalize(dir)?)
+        && origin.is_some_and(|it| is_same_repository(&desk.repo.root, url, &it));
+    if !is_clone {
+        bail!("`git clone` made no clone of {}", redact(url));
+    }
+    Ok(())
+}
+
 const PREFIX: &str = ".clone-";
 
 /// What a killed run left; the lock says that there is no other.
-fn remove_leftovers(dir: &std::path::Path) -> anyhow::Result<()> {
+fn remove_leftovers(dir: &Path) -> anyhow::Result<()> {
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
         if entry.file_name().to_string_lossy().starts_with(PREFIX) {

@@ -41,6 +41,12 @@ pub(crate) fn run(desk: &Desk<'_>, of: &cli::SecretsOf) -> anyhow::Result<u8> {
         return Ok(0);
     };
     git::remote(&push)?;
+    if !git::is_at(&place.dir, &url, (&commit, &branch), &access)? {
+        let url = redact(&url);
+        bail!(
+            "`git push` succeeded, but {url} does not have {commit} as {branch}\n    fix: run it again"
+        );
+    }
     let commits = counted(ahead, "commit");
     desk.ui.say(format!("pushed {commits} of {} to {}", place.shown.shown(), redact(&url)));
     Ok(0)

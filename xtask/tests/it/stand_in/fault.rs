@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Command, ExitCode, ExitStatus, Stdio, id},
     thread,
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use nix::{
@@ -168,15 +168,14 @@ impl Layer<'_> {
         if !io::stdin().is_terminal() {
             io::stdin().read_to_end(&mut input)?;
         }
-        let started = SystemTime::now();
+        let read = |it: &PathBuf| fs::read(it).unwrap_or_default();
+        let paths = self.argv[1..].iter().map(PathBuf::from);
+        let before: Vec<(PathBuf, Vec<u8>)> = paths.map(|it| (it.clone(), read(&it))).collect();
         let (_, stdout) = self.work(Some(half(&input)))?;
-        for path in self.argv[1..].iter().map(Path::new) {
-            let Ok(metadata) = fs::metadata(path) else { continue };
-            // Clocks of file systems tick more slowly.
-            let since = started - Duration::from_millis(20);
-            if metadata.is_file() && metadata.modified()? >= since {
-                let bytes = fs::read(path)?;
-                fs::write(path, half(&bytes))?;
+        for (path, old) in before {
+            let new = read(&path);
+            if path.is_file() && new != old {
+                fs::write(path, half(&new))?;
             }
         }
         print(half(&stdout))
