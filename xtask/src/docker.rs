@@ -232,6 +232,10 @@ impl Docker {
             let said = process::last_lines(&output.stderr, 3);
             return Err(failure::machine("engine", format!("no docker engine answers: {said}")));
         }
+        // A list may be empty, or cut off: it is believed when it is said twice.
+        if process::read(&self.cmd(list))? != output.stdout {
+            bail!("`docker image ls` did not print the same list twice; run it again");
+        }
         let mut ids: Vec<&str> = output.stdout.lines().collect();
         ids.sort_unstable();
         ids.dedup();

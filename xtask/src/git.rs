@@ -326,6 +326,25 @@ pub(crate) fn tree(dir: &Path, revision: &str) -> anyhow::Result<Vec<Entry>> {
     Ok(answers::texts(&list, 0)?.iter().filter_map(|it| entry(it)).collect())
 }
 
+/// The content of one file of a commit, if it has it; `name` is relative to `dir`.
+///
+/// # Errors
+/// The commit does not exist.
+pub(crate) fn file(dir: &Path, commit: &str, name: &Path) -> anyhow::Result<Option<Vec<u8>>> {
+    let list = cmd!(dir, "git --literal-pathspecs ls-tree -z {commit} -- {name}");
+    let found = answers::texts(&list, 0)?.iter().find_map(|it| entry(it));
+    found.map(|it| answers::object(dir, &it.blob)).transpose()
+}
+
+/// What a command prints, which may be nothing: it is believed when it is said twice.
+///
+/// # Errors
+/// git failed, or said two things.
+pub(crate) fn text(cmd: &Cmd) -> anyhow::Result<String> {
+    let lines = answers::records(cmd, b'\n')?;
+    Ok(lines.iter().map(|it| String::from_utf8_lossy(it) + "\n").collect())
+}
+
 /// `<mode> blob <name>\t<path>`: git-ls-tree(1). Submodules are commits.
 fn entry(line: &str) -> Option<Entry> {
     let (head, path) = line.split_once('\t')?;

@@ -80,7 +80,10 @@ fn run() -> anyhow::Result<u8> {
     };
     process::handle_signals()?;
     process::no_core_dumps()?;
-    task::run(&cli)
+    let status = task::run(&cli)?;
+    // Whatever was made of the signal: the run did not come to its end.
+    process::check_interrupted()?;
+    Ok(status)
 }
 
 /// Prints the help that was asked for, or what is wrong with the command line.

@@ -1,7 +1,5 @@
 //! `diff`: what changed in a frozen spec since a commit, or what differs in the image.
 
-use std::path::PathBuf;
-
 use anyhow::{Context as _, bail};
 use serde::Serialize;
 
@@ -13,8 +11,8 @@ use crate::{
         self, Frozen,
         changes::{self, Change},
     },
+    git,
     printable::Shown as _,
-    process::{self, cmd},
     repo::{Environment, Mission},
     task::{
         Desk,
@@ -125,20 +123,14 @@ fn since(
 
 /// The full id of the commit `revision`.
 fn commit(desk: &Desk<'_>, revision: &str) -> anyhow::Result<String> {
-    let revision = format!("{revision}^{{commit}}");
-    let root = &desk.repo.root;
-    let output =
-        process::output(&cmd!(root, "git rev-parse --verify --quiet --end-of-options {revision}"))?;
-    if output.status != 0 {
-        let revision = revision.trim_end_matches("^{commit}");
-        bail!("git knows no commit `{revision}`; `git log --oneline` lists them");
-    }
-    Ok(output.stdout.trim().to_owned())
+    git::revision(&desk.repo.root, revision)?.with_context(|| {
+        format!("git knows no commit `{revision}`; `git log --oneline` lists them")
+    })
 }
 
 /// The text of a file in a commit, if it has one.
 fn at(desk: &Desk<'_>, commit: &str, name: &std::path::Path) -> anyhow::Result<Option<String>> {
-    let object = PathBuf::from(format!("{commit}:./{}", name.to_string_lossy()));
-    let output = process::output(&cmd!(desk.repo.root, "git cat-file blob {object}"))?;
-    Ok((output.status == 0).then_some(output.stdout))
+    let bytes = git::file(&desk.repo.root, commit, name)?;
+    let text = bytes.map(String::from_utf8).transpose();
+    text.with_context(|| format!("{} is not UTF-8 in {commit}", name.shown()))
 }
