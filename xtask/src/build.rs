@@ -3,6 +3,8 @@
 use std::{
     borrow::Cow,
     collections::BTreeMap,
+    fs::Permissions,
+    os::unix::fs::PermissionsExt as _,
     path::PathBuf,
     time::{Duration, Instant},
 };
@@ -237,6 +239,10 @@ impl<'a> Builds<'a> {
             return Ok(UNKNOWN_ID.to_owned());
         }
         log.line(&redact(&format!("$ {from} | {to}")));
+        // What an interrupted mmdebstrap leaves goes with it; apt's own user reads there, too.
+        let open = Permissions::from_mode(0o755);
+        let tmp = tempfile::Builder::new().permissions(open).tempdir()?;
+        let from = from.env("TMPDIR", &tmp.path().to_string_lossy());
         match process::pipe(&from, &to, &mut |line| log.line(line)) {
             Ok(id) => Ok(id.trim().to_owned()),
             Err(err) => Err(import_failed(err, log)),

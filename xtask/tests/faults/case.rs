@@ -39,8 +39,9 @@ pub(crate) const FAULTS: [Fault; 10] = [
 ];
 
 impl Fault {
-    fn hangs(self) -> bool {
-        matches!(self, Fault::Hangs | Fault::HangsAfterwards | Fault::Interrupted)
+    /// Whether whoever sees what a program says, and waits for it, sees the fault.
+    fn is_a_person_s(self) -> bool {
+        !matches!(self, Fault::Fails | Fault::FailsAfterwards | Fault::IsKilled)
     }
 
     /// `FAULTS_OF=Fails,Hangs` asks for a part of all.
@@ -147,7 +148,7 @@ impl<'a> Case<'a> {
             let is_new = seen.insert(call);
             for (place, fault) in FAULTS.into_iter().enumerate() {
                 let is_chosen = is_new || (idx + place).is_multiple_of(FAULTS.len() / 2);
-                if is_chosen && fault.is_asked_for() && !(is_attended && fault.hangs()) {
+                if is_chosen && fault.is_asked_for() && !(is_attended && fault.is_a_person_s()) {
                     res.push(Case { task, call, fault, stdout, recording });
                 }
             }
