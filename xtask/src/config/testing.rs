@@ -42,7 +42,7 @@ impl FromStr for Network {
         match text {
             "none" => Ok(Network::None),
             "egress" => Ok(Network::Egress),
-            _ => bail!("it is none or egress"),
+            _ => bail!("expected `none` or `egress`"),
         }
     }
 }
@@ -79,7 +79,7 @@ impl FromStr for Data {
     fn from_str(text: &str) -> anyhow::Result<Data> {
         let parts: Vec<&str> = text.split(':').collect();
         let [source, target] = parts.as_slice() else {
-            bail!("`{text}`: write SOURCE:TARGET, as in /data/crds:/opt/crds");
+            bail!("`{text}`: expected SOURCE:TARGET, as in /data/crds:/opt/crds");
         };
         let is_plain = |it: &str| !it.is_empty() && !it.contains([',', '"', '\\']);
         ensure!(
@@ -88,15 +88,15 @@ impl FromStr for Data {
         );
         ensure!(
             source.starts_with('/') || !source.contains('/') && !source.starts_with('-'),
-            "`{text}`: the source is an absolute path or the name of a volume"
+            "`{text}`: expected an absolute path or the name of a volume before the colon"
         );
         let is_absolute = target.starts_with('/') && !target.split('/').any(|it| it == "..");
-        ensure!(is_absolute && target.len() > 1, "`{text}`: the target is an absolute path");
+        ensure!(is_absolute && target.len() > 1, "`{text}`: expected an absolute path after the colon");
         let below = |place: &&&str| {
             target.strip_prefix(**place).is_some_and(|it| it.is_empty() || it.starts_with('/'))
         };
         if let Some(place) = TAKEN.iter().find(below) {
-            bail!("`{text}`: {place} is the image's; choose another target");
+            bail!("`{text}`: would hide {place} of the image; choose another target");
         }
         Ok(Data { source: (*source).to_owned(), target: (*target).to_owned() })
     }
@@ -109,11 +109,11 @@ pub(super) fn size(text: &str) -> anyhow::Result<u64> {
         "m" => 1_000_000,
         "g" => 1_000_000_000,
         "t" => 1_000_000_000_000,
-        _ => bail!("it is a number of megabytes, gigabytes or terabytes, as in 500m, 10g or 1t"),
+        _ => bail!("expected a whole number with a unit, as in 500m, 10g or 1t"),
     };
     match number.parse::<u64>().ok().and_then(|it| it.checked_mul(unit)).filter(|it| *it > 0) {
         Some(bytes) => Ok(bytes),
-        None => bail!("it is a whole number with a unit, as in 500m, 10g or 1t"),
+        None => bail!("expected a whole number with a unit, as in 500m, 10g or 1t"),
     }
 }
 
@@ -121,6 +121,6 @@ pub(super) fn size(text: &str) -> anyhow::Result<u64> {
 pub(super) fn factor(text: &str) -> anyhow::Result<f64> {
     match text.parse::<f64>() {
         Ok(factor) if (0.1..=1000.0).contains(&factor) => Ok(factor),
-        _ => bail!("it is a number from 0.1 to 1000"),
+        _ => bail!("expected a number from 0.1 to 1000"),
     }
 }

@@ -178,14 +178,14 @@ fn limits_and_parameters() {
 fn wrong_test_settings() {
     let checkout = Checkout::new();
     for (setting, says) in [
-        ("TEST_DATA=/data", "write SOURCE:TARGET"),
-        ("TEST_DATA=/data:/opt/conda/lib", "/opt/conda is the image's"),
+        ("TEST_DATA=/data", "expected SOURCE:TARGET"),
+        ("TEST_DATA=/data:/opt/conda/lib", "would hide /opt/conda of the image"),
         ("TEST_DATA=/da,ta:/x", "takes no comma"),
-        ("TEST_DATA=../data:/x", "an absolute path or the name of a volume"),
-        ("TEST_DATA=/data:/x/../etc", "the target is an absolute path"),
-        ("TEST_DISK=10", "a number of megabytes"),
-        ("TEST_DISK=0g", "a whole number with a unit"),
-        ("TEST_NETWORK=host", "it is none or egress"),
+        ("TEST_DATA=../data:/x", "the name of a volume before the colon"),
+        ("TEST_DATA=/data:/x/../etc", "an absolute path after the colon"),
+        ("TEST_DISK=10", "with a unit"),
+        ("TEST_DISK=0g", "with a unit"),
+        ("TEST_NETWORK=host", "expected `none` or `egress`"),
         ("PATIENCE=-1", "a number from 0.1 to 1000"),
     ] {
         let done = checkout.run(&["--set", setting, "image-test"]).status(2).did_nothing();

@@ -14,5 +14,5 @@ def read(path: Path, limit: int = 1_000_000) -> str:
     with os.fdopen(handle, "rb") as file:
         found = os.fstat(handle)
         if not stat.S_ISREG(found.st_mode) or found.st_size > limit:
-            raise OSError(f"{path} is no plain file of at most {limit} bytes")
+            raise OSError(f"{path} is not a regular file of at most {limit} bytes")
         return file.read(limit).decode(errors="replace")

@@ -17,7 +17,7 @@ pub(super) const SCRIPTS: &str = "common-scripts";
 pub(super) const HOME: &str = "/home/jovyan";
 const PREPARED_HOME: &str = "/mnt/home";
 
-/// Of an image of ours: kernels and environments have the same one, or are beside it.
+/// The interpreter of the base environment.
 const PYTHON: &str = "/opt/conda/bin/python";
 
 /// Processes and threads of one container: libraries start a thread per core, in each test.
