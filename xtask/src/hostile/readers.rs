@@ -57,6 +57,7 @@ pub(super) fn all() -> Vec<Reader> {
         reader("changed frozen spec", frozen::tests::GOOD, diff),
         reader("patches of frozen specs", PATCH, |it| _ = task::when::tests::events(it)),
         reader("notebook", NOTEBOOK, |it| file("a.ipynb", it)),
+        reader("cells of a notebook", "{\"id\": \"\"},", |it| file("c.ipynb", &of_cells(it))),
         reader("notebook's markdown", MARKDOWN, |it| file("b.ipynb", &of_cell(&markdown(it)))),
         reader("executed notebook", NOTEBOOK, page),
         reader("HTML output", HTML, |it| page(&of_cell(&output("text/html", it)))),
@@ -118,6 +119,11 @@ fn markdown(text: &str) -> Value {
 
 fn of_cell(cell: &Value) -> String {
     json!({ "nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [cell] }).to_string()
+}
+
+fn of_cells(cells: &str) -> String {
+    let cells = cells.trim_end_matches(',');
+    format!(r#"{{"nbformat": 4, "nbformat_minor": 5, "metadata": {{}}, "cells": [{cells}]}}"#)
 }
 
 fn page(text: &str) {
