@@ -91,7 +91,10 @@ impl FromStr for Data {
             "`{text}`: expected an absolute path or the name of a volume before the colon"
         );
         let is_absolute = target.starts_with('/') && !target.split('/').any(|it| it == "..");
-        ensure!(is_absolute && target.len() > 1, "`{text}`: expected an absolute path after the colon");
+        ensure!(
+            is_absolute && target.len() > 1,
+            "`{text}`: expected an absolute path after the colon"
+        );
         let below = |place: &&&str| {
             target.strip_prefix(**place).is_some_and(|it| it.is_empty() || it.starts_with('/'))
         };

@@ -126,3 +126,24 @@ fn a_command_without_a_class() {
     let words = vec!["image-eat".to_owned()];
     documents::Command { place: "README.md:1".to_owned(), words, group: 0 }.class();
 }
+
+/// A claim about security without a test is none.
+#[test]
+fn tests_that_security_md_names_are_there() {
+    let text = include_str!("../../../docs/security.md");
+    let is_test = |it: &&str| it.contains("::") && !it.contains(' ');
+    let named: Vec<&str> = text.split('`').filter(is_test).collect();
+    assert!(named.len() > 15, "{named:?}");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for name in named {
+        let (module, test) = name.split_once("::").unwrap();
+        let places = ["tests/it", "tests/e2e", "tests/secrets", "src"];
+        let there = places.iter().any(|place| {
+            let file = root.join(place).join(format!("{module}.rs"));
+            let module_of_tests = root.join(place).join(module).join(format!("{test}.rs"));
+            let text = fs::read_to_string(file).unwrap_or_default();
+            text.contains(&format!("fn {test}(")) || module_of_tests.exists()
+        });
+        assert!(there, "docs/security.md names `{name}`, which is not a test");
+    }
+}
