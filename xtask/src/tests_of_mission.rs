@@ -114,6 +114,7 @@ pub(crate) fn of_the_image(mission: &Mission) -> BTreeSet<Expected> {
         name: name.to_owned(),
     };
     let whole = [
+        ("home", "files"),
         ("home", "kernelspecs"),
         ("permissions", "/opt/environments"),
         ("permissions", "CONDA_DIR"),

@@ -74,6 +74,17 @@ class LinesTest(Scratch):
         self.assertIn("hold together", said)
         self.assertEqual(said.count("Encountered problems"), 1)
 
+    def test_a_home_is_left_as_it_was(self) -> None:
+        """A hub's volume hides what a build leaves there; see test-image."""
+        new, used = (self.root / name for name in ("new", "used"))
+        new.mkdir()
+        (used / ".conda").mkdir(parents=True)
+        (used / ".conda" / "environments.txt").write_text("/opt/mine\n")
+        for environment, home in (("n", new), ("u", used)):
+            self.run_script("env-create", environment, HOME=str(home))
+        self.assertEqual(list(new.rglob("*")), [])
+        self.assertEqual((used / ".conda" / "environments.txt").read_text(), "/opt/mine\n")
+
     def test_a_stale_home_changes_nothing(self) -> None:
         home = self.root / "home"
         version = self.prefix("e").glob("lib/python3.*").__next__().name

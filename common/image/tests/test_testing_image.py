@@ -1,14 +1,16 @@
 """The tester: what it says of images and servers that are not as they should be."""
 
+import json
 import os
 import sys
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
 sys.path.insert(0, "/opt/common-scripts")
 
-from platform_env import hub_stand_in, image_files, servers
+from platform_env import home_files, hub_stand_in, image_files, servers
 from platform_env.plan import Plan
 from platform_env.results import Report
 from platform_env.servers import Server
@@ -50,6 +52,31 @@ class Files(unittest.TestCase):
         kernel.mkdir(parents=True)
         (kernel / "kernel.json").write_text("{}")
         self.assertIn(f"{kernel}\na hub's volume hides them", self.said_of("kernelspecs"))
+
+    def test_files_that_a_volume_hides(self):
+        (self.home / ".bashrc").write_text("a")
+        (self.home / "here").mkdir()
+        (self.home / "link").symlink_to("here")
+        recorded = self.home.parent / f"{self.home.name}.json"
+        self.addCleanup(recorded.unlink)
+        recorded.write_text(json.dumps(home_files.record(self.home)))
+        self.enterContext(mock.patch.object(home_files, "RECORD", recorded))
+        self.assertEqual(self.said_of("files"), "")
+        (self.home / ".bashrc").write_text("b")
+        (self.home / "here/new/deep").mkdir(parents=True)
+        (self.home / "here/new/deep/x").touch()
+        (self.home / "link").unlink()
+        (self.home / "link").symlink_to("/tmp")
+        os.mkfifo(self.home / "pipe")
+        said = self.said_of("files").splitlines()
+        names = [".bashrc (changed)", "link (changed)", "pipe", "here/new"]
+        self.assertEqual(sorted(said[:-1]), sorted(f"{self.home}/{it}" for it in names))
+        self.assertIn("default-home-contents", said[-1])
+        recorded.write_text("{")
+        self.assertIn("cannot be read", self.said_of("files"))
+
+    def test_this_image_has_a_record(self):
+        self.assertEqual(home_files.problem(Path.home()), "")
 
 
 class Servers(unittest.TestCase):

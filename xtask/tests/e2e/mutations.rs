@@ -160,7 +160,7 @@ RUN /opt/conda/bin/python -m ipykernel install --prefix ~/.local --name mine
 ENV DOCKER_STACKS_JUPYTER_CMD=no-such-frontend
 ",
         "",
-        &[" home kernelspecs", " permissions HOME", " server own command"],
+        &[" home files", " home kernelspecs", " permissions HOME", " server own command"],
     ),
     (
         // A folder that root made, no server for a hub, and terminals that find nothing.
@@ -212,6 +212,7 @@ USER 1000
 const SCRIPT: &str = " mission /opt/environments/test";
 
 const OF_THE_IMAGE: &[&str] = &[
+    " home files",
     " home kernelspecs",
     " permissions /opt/environments",
     " permissions CONDA_DIR",

@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from . import conda_errors, conda_meta, paths
+from . import conda_errors, conda_meta, home_files, paths
 from .frozen import CondaPin
 from .paths import Failed
 from .specs import Line
@@ -50,7 +50,12 @@ def _conda(*arguments: str | Path, lines: Sequence[Line], remedy: str) -> None:
     output = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     command, env = [_program(), *arguments], environment(os.environ)
     held: list[str] = []
-    with subprocess.Popen(command, env=env, text=True, errors="replace", **output) as process:
+    home = Path.home()
+    # conda notes there where its environments are, and what it told the user.
+    with (
+        home_files.kept(home / ".conda", home / ".cache/conda"),
+        subprocess.Popen(command, env=env, text=True, errors="replace", **output) as process,
+    ):
         for raw in process.stdout or ():
             line = raw.rstrip("\n")
             if held or conda_errors.begins(line):

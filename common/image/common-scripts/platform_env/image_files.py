@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from platform_env import paths
+from platform_env import home_files, paths
 from platform_env.plan import Plan
 from platform_env.results import Report, Result
 
@@ -26,6 +26,8 @@ def test_files(plan: Plan, report: Report) -> None:
             report.add(Result("", "permissions", name, message, time.monotonic() - started))
     if plan.wants("", "home", "kernelspecs"):
         report.add(Result("", "home", "kernelspecs", _hidden_kernels(home)))
+    if plan.wants("", "home", "files"):
+        report.add(Result("", "home", "files", home_files.problem(home)))
 
 
 def _closed_folders(top: Path) -> Iterator[str]:

@@ -133,6 +133,7 @@ impl Part {
         match self {
             Part::Mission => image.tests.clone(),
             Part::Prepare => vec![
+                test("", "home", "files"),
                 test("", "home", "kernelspecs"),
                 permissions("HOME"),
                 permissions("CONDA_DIR"),

@@ -27,9 +27,19 @@ def create(known: Settings, given: Namespace) -> int:
         clone.clone(known, _clone_source(known, given.clone), prefix)
     else:
         _packages(known, given, prefix, listed)
+    _register(prefix)
     shown = given.name or prefix
     print(f"#\n# To activate this environment, use\n#\n#     $ conda activate {shown}\n#")
     return 0
+
+
+def _register(prefix: Path) -> None:
+    """As conda's core/envs_manager.py: the user's environments, by their folders."""
+    file = Path.home() / ".conda" / "environments.txt"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    known = file.read_text().splitlines() if file.is_file() else []
+    if str(prefix) not in known:
+        file.write_text("".join(f"{it}\n" for it in [*known, prefix]))
 
 
 def env_create(known: Settings, given: Namespace) -> int:
