@@ -41,6 +41,13 @@ class ChannelsTest(Scratch):
         alias = "https://user:word@mirror.invalid/conda/t/token"
         self.assertEqual(places.url("conda-forge"), f"{alias}/conda-forge")
 
+    def test_an_unknown_channel_is_found_in_its_file(self) -> None:
+        text = "channels:\n  - conda-forge\n  - nope\ndependencies:\n  - python\n"
+        spec = self.write("unknown.yml", text)
+        said = self.run_script("env-create", "unknown", spec, status=1)
+        self.assertIn("HTTP 404 NOT FOUND for channel nope", said)
+        self.assertIn(f"  {spec}:3: nope\n", said)
+
     def test_private_channel_with_a_password_and_with_a_token(self) -> None:
         spec = self.write(
             "dependencies.yml",

@@ -4,7 +4,7 @@ import itertools
 import re
 from collections.abc import Sequence
 
-from .specs import Line, conda_name
+from .specs import Line, channel_lines, conda_name
 
 # An error begins with the name of its class; a report of an unexpected one with a ruler.
 _BEGINNING = re.compile(r"(?=\w*[a-z][A-Z])(?!\w*Warning)[A-Z]\w+:|# >>>>>|Traceback ")
@@ -13,6 +13,8 @@ _REQUEST = re.compile(r"\w*(Unsatisfiable|Spec|Plugin)\w*:")
 # The exception in a report, between the traceback's frames and the command line.
 _REPORT = re.compile(r"# >>>>>.*\n\s*(\w+(?:Error|Exception)\b.*?)\n\s*`\$ ", re.DOTALL)
 _FOLDERS = re.compile(r"\w+://\S*/")
+_CHANNEL = re.compile(r"for channel (\S+)")
+_URL = re.compile(r"<(\w+://[^>\s]+)>")
 _WORD = re.compile(r"[A-Za-z0-9_][\w.!+-]*")
 _ARCHIVE = re.compile(r"(.+)-[^-]*\d[^-]*-[^-]+")
 
@@ -43,6 +45,19 @@ def about(message: str, lines: Sequence[Line]) -> list[Line]:
     return named or (list(lines) if _REQUEST.match(message) else [])
 
 
+def about_channels(message: str, lines: Sequence[Line]) -> list[Line]:
+    """Returns the channels in the files of the lines that a message names, or a URL in it."""
+    names = set(_CHANNEL.findall(message))
+    urls = [f"{url}/" for url in _URL.findall(message)]
+    files = dict.fromkeys(line.file for line in lines)
+    return [
+        line
+        for file in files
+        for line in channel_lines(file)
+        if line.text in names or any(f"/{line.text}/" in f"/{url}" for url in urls)
+    ]
+
+
 def _words(text: str) -> set[str]:
     return {word.rstrip(".!-") for word in _WORD.findall(text)}
 
@@ -50,5 +65,6 @@ def _words(text: str) -> set[str]:
 def explain(message: str, lines: Sequence[Line], remedy: str) -> str:
     """Returns a message, the spec lines about the packages that it names, and what to do."""
     message = message or "its messages are above"
-    guilty = [f"  {line.where}: {line.text}" for line in about(message, lines)]
+    named = about(message, lines) or about_channels(message, lines)
+    guilty = [f"  {line.where}: {line.text}" for line in named]
     return "\n".join([message, "the lines about them:", *guilty, remedy] if guilty else [message])

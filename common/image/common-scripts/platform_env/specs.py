@@ -124,6 +124,15 @@ def _read_yml(path: Path, text: str, spec: Spec) -> None:
         _take_pip(path, Line(str(path), item.line, item.text), spec, (path,))
 
 
+def channel_lines(file: str) -> list[Line]:
+    """The channels of a .yml; none of a file that is not one."""
+    try:
+        document = yml.parse(Path(file), Path(file).read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError, SpecError):
+        return []
+    return [Line(file, item.line, item.text) for item in document.channels]
+
+
 def _plain_lines(text: str) -> list[tuple[int, str]]:
     lines = ((number, _COMMENT.sub("", raw).strip()) for number, raw in _numbered(text))
     return [(number, line) for number, line in lines if line]
