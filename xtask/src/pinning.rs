@@ -42,6 +42,12 @@ pub(crate) fn refusal(docker: Option<&Docker>, unpinned: &Unpinned) -> String {
     )
 }
 
+/// Returns what a floating build says of a base without a digest.
+pub(crate) fn warning(unpinned: &Unpinned) -> String {
+    let Unpinned { setting, reference, origin } = unpinned;
+    format!("{setting}={reference} ({origin}): a tag, which may move; frozen builds refuse it")
+}
+
 /// Returns the setting with its digest, if the engine has the image, or else the commands that
 /// print it. Works without an engine.
 pub(crate) fn hint(docker: Option<&Docker>, unpinned: &Unpinned) -> String {

@@ -27,6 +27,7 @@ mod bench;
 pub(crate) mod ci;
 
 use std::{
+    collections::BTreeSet,
     env,
     fs::File,
     path::Path,
@@ -53,6 +54,7 @@ use crate::{
     printable::Shown as _,
     private, process,
     repo::{self, Mission, Repo},
+    report::Finding,
     settings::Sources,
     tree,
     ui::Ui,
@@ -140,6 +142,8 @@ pub(crate) struct Chosen {
     pub(crate) chain: Vec<Recipe>,
     /// The images up to the local registry's.
     pub(crate) registry_chain: Vec<Recipe>,
+    /// What a frozen build refuses in Dockerfiles.
+    pub(crate) floats: Vec<Finding>,
 }
 
 impl<'a> Desk<'a> {
@@ -174,7 +178,7 @@ impl<'a> Desk<'a> {
             let (settings, _) = self.sources.evaluate(None)?;
             names.push(settings["DEPLOYMENT_NAME"].value.clone());
         }
-        let mut seen = std::collections::BTreeSet::new();
+        let mut seen = BTreeSet::new();
         names.retain(|it| seen.insert(it.clone()));
         names.iter().map(|it| self.one(it)).collect()
     }
@@ -204,7 +208,7 @@ impl<'a> Desk<'a> {
         Ok(engine)
     }
 
-    /// Refuses frozen builds on a tag; a dry run only says so.
+    /// Refuses frozen builds on a tag; a dry run only says so, and floating builds warn.
     ///
     /// # Errors
     /// A base is not named by digest.
@@ -213,7 +217,30 @@ impl<'a> Desk<'a> {
             Err(refusal) if self.cli.dry_run => self.ui.say(format!("warning: {refusal}")),
             res => res.map_err(failure::request)?,
         }
+        let floating = named.iter().map(|it| &it.config).filter(|it| it.mode == Mode::Floating);
+        let unpinned: BTreeSet<_> = floating.filter_map(|it| it.unpinned.as_ref()).collect();
+        unpinned
+            .into_iter()
+            .for_each(|it| self.ui.say(format!("warning: {}", pinning::warning(it))));
         Ok(())
+    }
+
+    /// Refuses frozen builds of what floats; a dry run only says so, and floating builds warn.
+    ///
+    /// # Errors
+    /// A step of an image that is to be frozen installs or copies what floats.
+    pub(crate) fn require_pinned(&self, chosen: &[Chosen]) -> anyhow::Result<()> {
+        for Chosen { mission, config, floats, .. } in chosen {
+            if config.mode == Mode::Frozen && !floats.is_empty() && !self.cli.dry_run {
+                return Err(not_built(&mission.name, floats.clone()));
+            }
+            self.warn_of(floats);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn warn_of(&self, floats: &[Finding]) {
+        floats.iter().for_each(|it| self.ui.say(format!("warning: {it}")));
     }
 
     /// Reads all that the images of the missions are made from.
@@ -229,7 +256,7 @@ impl<'a> Desk<'a> {
         let parts = read_parts(&self.repo).map_err(failure::request)?;
         let choose = |it: Named| {
             let platform = it.config.platform.unwrap_or(engines);
-            let own = mission_parts(self, &it, &parts)?;
+            let (own, floats) = mission_parts(&self.repo, &it.mission, &parts)?;
             if it.config.mode == Mode::Frozen {
                 check_frozen(&self.repo, &it.mission)?;
             }
@@ -241,6 +268,7 @@ impl<'a> Desk<'a> {
                 mission: it.mission,
                 config: it.config,
                 platform,
+                floats,
             })
         };
         named.into_iter().map(choose).collect::<anyhow::Result<_>>().map_err(failure::request)
@@ -314,27 +342,30 @@ fn check_frozen(repo: &Repo, mission: &Mission) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn mission_parts(desk: &Desk<'_>, named: &Named, parts: &Parts) -> anyhow::Result<MissionParts> {
-    let (repo, mission) = (&desk.repo, &named.mission);
+/// Returns what the image of `mission` is made from, and what a frozen build refuses in it.
+fn mission_parts(
+    repo: &Repo,
+    mission: &Mission,
+    parts: &Parts,
+) -> anyhow::Result<(MissionParts, Vec<Finding>)> {
     let context = Context::read(&mission.dir, &mission.dir.join(".dockerignore"))?;
     let own = (repo.relative(&mission.dir), &context);
-    refuse(desk, named.config.mode, Some(mission), parts, Some(own))?;
+    let floats = refuse(repo, Some(mission), parts, Some(own))?;
     let sources = dockerfile::Sources::read(repo, mission)?;
     let spec_files = sources.custom.as_ref().map(|_| sources.specs()).unwrap_or_default();
     let dockerfile = image_update::text(repo, mission)?;
     let name = mission.name.clone();
-    Ok(MissionParts { name, dockerfile, context, spec_files })
+    Ok((MissionParts { name, dockerfile, context, spec_files }, floats))
 }
 
 /// Refuses to build what must not be: images of `mission`, whose context is `own`, or those below all
-/// missions'. What refuses frozen images alone is a warning for floating ones.
+/// missions'. Returns what refuses frozen images alone.
 fn refuse(
-    desk: &Desk<'_>,
-    mode: Mode,
+    repo: &Repo,
     mission: Option<&Mission>,
     parts: &Parts,
     own: Option<(&Path, &Context)>,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Vec<Finding>> {
     let mut sent = vec![
         (Path::new(context::BASE.dir), &parts.rootfs),
         (Path::new(context::BASE.dir), &parts.base.1),
@@ -342,16 +373,13 @@ fn refuse(
         (Path::new(context::COMMON.dir), &parts.common.1),
     ];
     sent.extend(own);
-    let Refusals { always, frozen } = check_rules::refusals(&desk.repo, mission, &sent)?;
-    let (refusals, rest) = match mode {
-        Mode::Frozen => ([always, frozen].concat(), Vec::new()),
-        Mode::Floating => (always, frozen),
-    };
-    rest.iter().for_each(|it| desk.ui.say(format!("warning: {it}")));
-    if refusals.is_empty() {
-        return Ok(());
+    let Refusals { always, frozen } = check_rules::refusals(repo, mission, &sent)?;
+    match always.is_empty() {
+        true => Ok(frozen),
+        false => Err(not_built(mission.map_or("the base image", |it| &it.name), always)),
     }
-    let name = mission.map_or("the base image", |it| &it.name);
-    let text = format!("{name} is not built\n{}", crate::report::text(refusals));
-    Err(Failure::Request(text).into())
+}
+
+fn not_built(name: &str, refusals: Vec<Finding>) -> anyhow::Error {
+    Failure::Request(format!("{name} is not built\n{}", crate::report::text(refusals))).into()
 }

@@ -41,6 +41,7 @@ pub(crate) fn run(desk: &Desk<'_>, missions: &Missions) -> anyhow::Result<u8> {
         desk.ui.say(pinning::refusal(Some(&engine.docker), &unpinned));
     }
     for it in &chosen {
+        desk.warn_of(&it.floats);
         for row in of_mission(&engine, it, &images)? {
             if !rows.iter().any(|known| (&known.image, known.work) == (&row.image, row.work)) {
                 rows.push(row);

@@ -83,7 +83,9 @@ fn choose(desk: &Desk<'_>, engine: &Engine, named: Vec<Named>) -> anyhow::Result
         let missions: Vec<&Mission> = named.iter().map(|it| &it.mission).collect();
         image_update::write(&desk.repo, &image_update::updates(&desk.repo, &missions)?)?;
     }
-    desk.choose(engine, named)
+    let chosen = desk.choose(engine, named)?;
+    desk.require_pinned(&chosen)?;
+    Ok(chosen)
 }
 
 /// The mission's image, built if it is not there.

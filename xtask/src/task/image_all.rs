@@ -83,6 +83,9 @@ fn run(desk: &Desk<'_>, missions: &Missions, request: &Request) -> anyhow::Resul
         image_update::write(&desk.repo, &image_update::updates(&desk.repo, &missions)?)?;
     }
     let chosen = desk.choose(&engine, named)?;
+    if builds {
+        desk.require_pinned(&chosen)?;
+    }
     registry::retire(&engine)?;
     let mut builds = Builds::new(&engine, request.missing)?;
     let mut rows = Vec::new();

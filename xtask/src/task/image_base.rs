@@ -16,7 +16,7 @@ pub(crate) fn run(desk: &Desk<'_>) -> anyhow::Result<u8> {
         None => engine.docker.engine_platform()?,
     };
     let parts = read_parts(&desk.repo).map_err(failure::request)?;
-    refuse(desk, config.mode, None, &parts, None)?;
+    desk.warn_of(&refuse(&desk.repo, None, &parts, None)?);
     let _lock = desk.lock()?;
     let mut builds = Builds::new(&engine, Missing::Build)?;
     let built = builds.chain(&config, &image::embedded_base(&config, platform, &parts))?;

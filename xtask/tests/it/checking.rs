@@ -154,10 +154,15 @@ fn floating_images_may_float() {
     checkout.file(custom, &format!("{text}RUN pip install x\n"));
     let warning = "warning: missions/hello/Dockerfile.custom:5: unpinned: `pip install`";
     let refusal = "hello is not built\nmissions/hello/Dockerfile.custom:5: unpinned: `pip install`";
-    for task in ["image-build", "image-all", "explain"] {
-        checkout.run(&[task, "--frozen"]).status(2).says(refusal);
+    for task in [["image-build", "--frozen"], ["image-all", "--frozen"], ["freeze", "--verify"]] {
+        checkout.run(&task).status(2).says(refusal).did_nothing();
     }
+    checkout.run(&["-n", "image-build", "--frozen"]).status(0).says(warning);
+    checkout.run(&["explain", "--frozen"]).status(0).says(warning);
     checkout.run(&["image-build", "--floating"]).status(0).says(warning);
+    let base = "BASE_IMAGE=quay.io/jupyter/base-notebook:latest";
+    let done = checkout.run(&["--set", base, "image-build", "--floating"]);
+    done.says("warning: BASE_IMAGE=quay.io/jupyter/base-notebook:latest (--set): a tag");
     let reason = "# check: allow unpinned -- the index has one version\n";
     checkout.file(custom, &format!("{text}{reason}RUN pip install x\n"));
     let done = checkout.run(&["image-build", "--frozen"]).status(0);
