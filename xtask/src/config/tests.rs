@@ -63,6 +63,15 @@ fn wrong_values() {
         ],
     );
     check(
+        &["REGISTERY=x"],
+        expect!["--set REGISTERY: there is no such setting; did you mean `REGISTRY`?"],
+    );
+}
+
+/// Docker refused the name at the push, after build and tests.
+#[test]
+fn uppercase_registry() {
+    check(
         &["REGISTRY=ghcr.io/MyOrg"],
         expect![
             "REGISTRY=ghcr.io/MyOrg (--set): `MyOrg` is not a valid part of an image's name; expected lower-case letters and digits, with `.`, `_` or `-` between them"
@@ -73,9 +82,5 @@ fn wrong_values() {
         expect![
             "BASE_IMAGE=quay.io/Jupyter/base-notebook:1 (--set): `Jupyter` is not a valid part of an image's name; expected lower-case letters and digits, with `.`, `_` or `-` between them"
         ],
-    );
-    check(
-        &["REGISTERY=x"],
-        expect!["--set REGISTERY: there is no such setting; did you mean `REGISTRY`?"],
     );
 }
