@@ -80,7 +80,7 @@ class LinesTest(Scratch):
         new.mkdir()
         (used / ".conda").mkdir(parents=True)
         (used / ".conda" / "environments.txt").write_text("/opt/mine\n")
-        for environment, home in (("n", new), ("u", used)):
+        for environment, home in (("new-home", new), ("used-home", used)):
             self.run_script("env-create", environment, HOME=str(home))
         self.assertEqual(list(new.rglob("*")), [])
         self.assertEqual((used / ".conda" / "environments.txt").read_text(), "/opt/mine\n")
