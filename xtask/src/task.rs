@@ -258,7 +258,7 @@ impl<'a> Desk<'a> {
             let platform = it.config.platform.unwrap_or(engines);
             let (own, floats) = mission_parts(&self.repo, &it.mission, &parts)?;
             if it.config.mode == Mode::Frozen {
-                check_frozen(&self.repo, &it.mission)?;
+                check_frozen(&self.repo, &it.mission).inspect_err(|_| self.warn_of(&floats))?;
             }
             // What is wrong with them is said before anything is built.
             BuildSettings::new(&it.config)?;

@@ -137,6 +137,9 @@ fn floating_in_frozen() {
         "RUN npm install -g yarn@1.22.0",
         "RUN npm --prefix /opt/x install",
         "RUN yarn add x",
+        "RUN cd x && yarn",
+        "RUN python setup.py install",
+        "RUN gh repo clone a/b",
         "RUN npx create-thing",
         "RUN jupyter labextension install x",
         "RUN Rscript -e \"install.packages('x')\"",
@@ -171,7 +174,7 @@ fn floating_in_frozen() {
         "RUN uv sync --frozen",
         "RUN conda create --name x && conda clean --all --yes && conda config --add channels x",
         "RUN npm ci && npm run build",
-        "RUN yarn install --immutable",
+        "RUN yarn install --immutable && yarn build",
         "RUN Rscript -e 'renv::restore()'",
         "RUN julia -e 'using Pkg; Pkg.instantiate()'",
         "RUN cargo install --locked ripgrep@14.1.1 && cargo build --release",
@@ -180,7 +183,7 @@ fn floating_in_frozen() {
         "RUN echo pip install x && which pip",
         "RUN /opt/common-scripts/env-update dk dk.pip",
         &clone(&format!("git -C /opt/b checkout {COMMIT}")),
-        &clone(&format!("cd /opt/b && git reset --hard {COMMIT}")),
+        &clone(&format!("cd /opt/b && git reset --hard {COMMIT} && git lfs pull")),
         &format!("ARG REF={COMMIT}\n{}", clone("git -C /opt/b checkout ${REF}")),
         &format!(
             "RUN git init b && cd b && git fetch https://example.org {COMMIT} && git checkout FETCH_HEAD"

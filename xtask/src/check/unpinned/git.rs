@@ -23,7 +23,8 @@ enum Fetch {
 }
 
 fn fetch(words: &[String]) -> Option<Fetch> {
-    let at = words.iter().position(|it| ["git", "hg", "svn"].contains(&programs::name(it)))?;
+    let at =
+        words.iter().position(|it| ["git", "gh", "hg", "svn"].contains(&programs::name(it)))?;
     if !programs::may_start(words) {
         return None;
     }
@@ -39,6 +40,9 @@ fn fetch(words: &[String]) -> Option<Fetch> {
             None
         }
         "git" if has(&["clone"]) => Some(Fetch::Floating("git clone")),
+        "gh" if has(&["clone"]) => Some(Fetch::Floating("gh repo clone")),
+        // By the hashes in the commit.
+        "git" if has(&["lfs"]) => None,
         "git" if has(&["pull"]) => Some(Fetch::Floating("git pull")),
         "git" if has(&["submodule"]) && has(&["--remote"]) => {
             Some(Fetch::Floating("git submodule update --remote"))

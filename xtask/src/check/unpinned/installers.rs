@@ -32,7 +32,12 @@ const INSTALLERS: &[Installer] = &[
         fix: HASHED,
     },
     Installer { names: &["uv"], installs: &["sync", "run"], pinned: locked, fix: HASHED },
-    Installer { names: &["uvx", "easy_install"], installs: &[""], pinned: never, fix: HASHED },
+    Installer {
+        names: &["uvx", "easy_install", "pip-sync"],
+        installs: &[""],
+        pinned: never,
+        fix: HASHED,
+    },
     Installer {
         names: &["pipx"],
         installs: &["install", "run", "upgrade", "inject"],
@@ -65,6 +70,7 @@ const INSTALLERS: &[Installer] = &[
         pinned: locked,
         fix: LOCKED,
     },
+    Installer { names: &["yarn"], installs: &[""], pinned: yarn, fix: LOCKED },
     Installer { names: &["npx", "bunx"], installs: &[""], pinned: never, fix: LOCKED },
     Installer {
         names: &["jupyter"],
@@ -104,7 +110,18 @@ const INSTALLERS: &[Installer] = &[
         fix: "copy Gemfile.lock, and run `bundle install --frozen`",
     },
     Installer {
-        names: &["luarocks", "opam", "cabal", "brew", "spack"],
+        names: &[
+            "luarocks",
+            "opam",
+            "cabal",
+            "brew",
+            "spack",
+            "playwright",
+            "quarto",
+            "tlmgr",
+            "nvm",
+            "setup.py",
+        ],
         installs: &["install"],
         pinned: never,
         fix: OTHER,
@@ -192,6 +209,11 @@ fn has(args: &[String], options: &[&str]) -> bool {
 fn locked(args: &[String]) -> bool {
     has(args, &["--frozen", "--locked", "--frozen-lockfile", "--immutable", "ci"])
         && !has(args, &["--with"])
+}
+
+/// `yarn` alone installs; `yarn build` does not.
+fn yarn(args: &[String]) -> bool {
+    locked(args) || args.iter().any(|it| !it.starts_with('-'))
 }
 
 /// Options of pip and conda that have a value.
