@@ -236,7 +236,7 @@ fn shown() {
     let checkout = published();
     let digest = digest(&checkout, "hello:latest-sandbox");
     let done = checkout.run(&["receipt", "show", &format!("quay.io/us/hello@{digest}")]).status(0);
-    assert!(done.stdout.contains("all 12 tests passed"), "{}", done.stdout);
+    assert!(done.stdout.contains("all 13 tests passed"), "{}", done.stdout);
     let done = run(&checkout, &["--json", "receipt", "show", &format!("hello@{digest}")]).status(0);
     assert_eq!(done.json()["published"][0]["digest"], digest.as_str());
     assert!(checkout.knows()["containers"].as_array().unwrap().is_empty());

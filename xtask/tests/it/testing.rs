@@ -34,7 +34,7 @@ fn every_failure_is_shown() {
     let done = checkout.run(&["--json", "image-all"]).status(1);
     let summary = done.json();
     let row = summary["images"].as_array().unwrap().last().unwrap().clone();
-    assert_eq!((row["passed"].as_u64(), row["failed"].as_u64()), (Some(9), Some(3)));
+    assert_eq!((row["passed"].as_u64(), row["failed"].as_u64()), (Some(10), Some(3)));
     done.says("import numpy").says("notebook plot.ipynb").says("consistency pip check");
 }
 
@@ -140,7 +140,7 @@ fn receipts() {
     checkout.run(&["image-all"]).status(0);
     let receipt = receipt(&checkout);
     assert_eq!(receipt["mission"], "hello");
-    assert_eq!(receipt["tests"].as_array().unwrap().len(), 12);
+    assert_eq!(receipt["tests"].as_array().unwrap().len(), 13);
     assert_eq!(receipt["published"].as_array().unwrap().len(), 1);
     assert!(receipt["frozen_specs"]["hello"].as_str().unwrap().len() == 64);
     assert_eq!(containers(&checkout), 0);
