@@ -16,9 +16,11 @@ from platform_env.commands import KERNEL, describe_status, kill_group, yield_mem
 from platform_env.results import tail
 from platform_env.tested import User
 
-# Seconds: a server that starts and shows no sign of life for so long is given up, as is one that
-# shows signs of life, but no more, for ten times as long.
+# Seconds: a server that starts and makes no progress for so long is given up, as is one that makes
+# progress, but does not answer, for three times as long.
 START_LIMIT = 300.0
+# Seconds of processor time that are progress; one that waits uses less until it is given up.
+_WORK = 5.0
 # For a question to it.
 ASK_LIMIT = 120.0
 STOP_LIMIT = 10.0
@@ -71,8 +73,8 @@ class Server:
             return self._not_started
         limit = limits.stretched(START_LIMIT)
         began = progress = time.monotonic()
-        life, why = 0.0, "it does not answer"
-        while time.monotonic() < min(progress + limit, began + 10 * limit):
+        done, why = (0, 0.0), "it does not answer"
+        while time.monotonic() < min(progress + limit, began + 3 * limit):
             status = self._process.poll()
             if status is not None:
                 return self._with_log(f"the server {describe_status(status)}")
@@ -80,15 +82,15 @@ class Server:
                 why = self._unhealthy(health)
                 if not why:
                     return ""
-            if self._life() > life:
-                life, progress = self._life(), time.monotonic()
+            size, used = self._progress()
+            if size > done[0] or used > done[1] + _WORK:
+                done, progress = (size, used), time.monotonic()
             time.sleep(0.2)
         return self._with_log(f"{why} after {limit:g} s without progress; {limits.advice()}")
 
-    def _life(self) -> float:
+    def _progress(self) -> tuple[int, float]:
         """What grows while it starts: what it prints, and the processor time of its session."""
-        size = os.fstat(self._log.fileno()).st_size
-        return size + processor_time(self._process.pid)
+        return os.fstat(self._log.fileno()).st_size, processor_time(self._process.pid)
 
     def ask(self, path: str, method: str = "GET", body: object = None) -> object:
         """Call its REST API and give what it answers."""
