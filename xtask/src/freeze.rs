@@ -6,7 +6,7 @@ use std::{
     thread,
 };
 
-use anyhow::anyhow;
+use anyhow::{anyhow, bail};
 use fs_err as fs;
 
 use crate::{
@@ -184,9 +184,21 @@ pub(crate) fn ask(
             })
         };
         let frozen = environment.map(parse).transpose()?;
+        if frozen.is_none() && !is_package_list(&new) {
+            bail!(
+                "`{cmd}` printed an incomplete list of packages; expected `<package>=<version>` lines"
+            );
+        }
         Ok(Export { frozen, old: old(&path)?, path, new })
     };
     answers.into_iter().map(export).collect()
+}
+
+/// Whether each line is a package with its version, and the last one is whole.
+fn is_package_list(text: &str) -> bool {
+    let is_package =
+        |it: &str| it.split_once('=').is_some_and(|(a, b)| !a.is_empty() && !b.is_empty());
+    text.ends_with('\n') && text.lines().all(is_package)
 }
 
 /// The text of a file, if there is one. One that is no text is as good as none: it is replaced.
@@ -224,4 +236,12 @@ pub(crate) fn mark(engine: &Engine, mission: &Mission, image: &Image) -> anyhow:
 fn marker(engine: &Engine, mission: &Mission, image: &Image) -> PathBuf {
     let id: String = image.id.trim_start_matches("sha256:").chars().take(12).collect();
     engine.target().join("frozen").join(&mission.name).join(id)
+}
+
+#[test]
+fn a_cut_off_list_of_packages_is_noticed() {
+    assert!(is_package_list("bash=5.2\nzlib1g=1:1.3\n"));
+    for cut in ["", "bash=5.2", "bash=5.2\nzli\n", "bash=\n", "=1\n"] {
+        assert!(!is_package_list(cut), "{cut:?}");
+    }
 }

@@ -57,9 +57,13 @@ pub(crate) fn run(desk: &Desk<'_>, args: &cli::Check) -> anyhow::Result<u8> {
 /// # Errors
 /// The run was interrupted.
 fn look(desk: &Desk<'_>) -> anyhow::Result<anyhow::Result<(Facts, Vec<Finding>)>> {
-    let repo = desk.repo.clone();
+    // Not in the thread that an interruption leaves alone: this starts git.
+    let facts = match Facts::read(&desk.repo) {
+        Ok(facts) => facts,
+        Err(err) if failure::status(&err) == 130 => return Err(err),
+        Err(err) => return Ok(Err(err)),
+    };
     process::interruptible(move || {
-        let facts = Facts::read(&repo)?;
         let findings = check::findings(&facts);
         Ok((facts, findings))
     })

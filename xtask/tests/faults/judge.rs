@@ -98,7 +98,10 @@ fn wrong_status(seen: &Seen<'_>) -> Option<String> {
         Some(130) => seen.fault == Fault::Interrupted,
         Some(0..=3) => seen.fault != Fault::Interrupted,
         // The command's own.
-        Some(_) => seen.task.name.starts_with("image-exec") && seen.fault != Fault::Interrupted,
+        Some(_) => {
+            let is_own = ["image-exec", "image-sh"].contains(&seen.task.name);
+            is_own && seen.fault != Fault::Interrupted
+        }
         None => !seen.ran.ended,
     };
     (!is_right && seen.ran.ended).then(|| format!("{status:?}"))
