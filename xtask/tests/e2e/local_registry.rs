@@ -71,7 +71,12 @@ fn from_build_step(checkout: &Checkout, network: &str, addresses: &[String]) -> 
     checkout.write("target/put/Dockerfile", &format!("{from}{step}\n"));
     let dir = checkout.path("target/put");
     let build = ["build", "--quiet", "--no-cache", "--network", network, dir.to_str().unwrap()];
-    let id = text(&run(docker(&build).env("DOCKER_BUILDKIT", "1")));
+    // A newer docker builds with BuildKit by a plugin, which need not be there.
+    let built = ["1", "0"].iter().find_map(|buildkit| {
+        let output = docker(&build).env("DOCKER_BUILDKIT", buildkit).output().unwrap();
+        output.status.success().then(|| text(&output))
+    });
+    let id = built.expect("the step is built");
     let cat = ["run", "--rm", "--entrypoint", "cat", id.trim(), "/tmp/put"];
     let said = text(&run(&mut docker(&cat)));
     run(&mut docker(&["image", "rm", id.trim()]));
