@@ -27,6 +27,16 @@ class ResolverTest(CraftedScratch):
         text = "".join(f"{line}\n" for line in ("# c", *lines))
         return self.run_script("env-update", environment, self.write(name, text), status=status)
 
+    def test_an_index_with_credentials_leaves_nothing_in_the_home(self) -> None:
+        """uv takes a lock on its store of credentials, which is in the home by default."""
+        home = self.root / "home"
+        home.mkdir()
+        self.make("private")
+        name = self.write("private-more.pip", "more\n")
+        index = self.index.variables["UV_DEFAULT_INDEX"].replace("://", "://user:secret@")
+        self.run_script("env-update", "private", name, HOME=str(home), UV_DEFAULT_INDEX=index)
+        self.assertEqual(list(home.rglob("*")), [])
+
     def opencv(self, environment: str) -> Crafted:
         made = self.make(environment)
         first = made.info("opencv_python", "4.10.0.84", ["numpy>=99"])

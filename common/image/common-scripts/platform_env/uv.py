@@ -46,6 +46,8 @@ def environment() -> dict[str, str]:
         env |= _pip_indexes()
     env["UV_NO_PROGRESS"] = "1"
     env["UV_PYTHON_DOWNLOADS"] = "never"
+    # By default in the home, where a lock file stays behind.
+    env["UV_CREDENTIALS_DIR"] = f"{env.get('UV_CACHE_DIR') or tempfile.gettempdir()}/credentials"
     env.setdefault("UV_LINK_MODE", "copy" if _cache_is_mounted(env) else "hardlink")
     return env
 
