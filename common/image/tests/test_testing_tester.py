@@ -58,12 +58,12 @@ class OwnScript(unittest.TestCase):
         self.assertEqual(done.names("failed"), ["import missing_one"])
 
     def test_what_it_leaves_out_runs_all_the_same(self) -> None:
-        done = self.run_with("echo 'a check of ours'", "exit 3", kinds=["import", "mission"])
+        done = self.run_with("echo 'own check'", "exit 3", kinds=["import", "mission"])
         script = f"mission {self.made.specs}/test"
         self.assertEqual(done.names("failed"), ["import missing_one", script])
         self.assertEqual(done.names("passed"), ["import json"])
         message = done.message(f"{self.made.specs}/test")
-        self.assertEqual(message, "a check of ours\nended with status 3")
+        self.assertEqual(message, "own check\nended with status 3")
 
     def test_wrong_requests_are_answered(self) -> None:
         for request in ('{"plan": {"jobs": 1e99}, "variables": {}}', "[", '{"plan": []}', "{}"):

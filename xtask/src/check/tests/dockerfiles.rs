@@ -268,7 +268,7 @@ fn files_below_the_home() {
     let rule = &check::home_files::RULE;
     let loud = [
         "COPY guide.ipynb /home/jovyan/",
-        "COPY --chown=1000:100 a /home/${NB_USER}/work/",
+        "COPY --chown=1000:100 a /home/${NB_USER}/data/",
         "COPY a .",
         "ADD [\"a\", \"/home/jovyan/b\"]",
         "WORKDIR /home/jovyan/work",
