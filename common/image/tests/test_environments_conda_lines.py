@@ -75,7 +75,7 @@ class LinesTest(Scratch):
         self.assertEqual(said.count("Encountered problems"), 1)
 
     def test_a_home_is_left_as_it_was(self) -> None:
-        """A hub's volume hides what a build leaves there; see test-image."""
+        """A hub's volume hides what a build leaves there; see home_files."""
         new, used = (self.root / name for name in ("new", "used"))
         new.mkdir()
         (used / ".conda").mkdir(parents=True)

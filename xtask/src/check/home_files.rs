@@ -1,5 +1,5 @@
 //! A hub mounts a volume over the home: users never see what the image has there. As far as a Dockerfile
-//! tells; `test-image` looks into the image itself.
+//! tells; a test of the image looks into the image itself.
 
 mod writes;
 

@@ -41,7 +41,7 @@ fn not_a_program(file: &File) -> Option<Finding> {
     found.then(|| finding(file, "is started as a test, and has no `#!` line", fix))
 }
 
-/// What images run: a mission's entry point for tests, or an environment's own.
+/// What images run: a mission's own script for tests, or an environment's.
 fn is_test(file: &File) -> bool {
     let parts: Vec<_> = file.path.iter().collect();
     let is_named = match parts[..] {

@@ -57,8 +57,17 @@ class Scratch:
     def _fill(self) -> None:
         # As the user: root follows nobody's links.
         command = ["cp", "--recursive", "--no-dereference", f"{CONTENTS}/.", str(self.home)]
-        quiet = {"stdin": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        subprocess.run(command, **quiet, **IMAGE_USER.arguments(), check=False)
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            **IMAGE_USER.arguments(),
+        )
+        if done.returncode != 0:
+            paths.say(f"a test's home lacks files of {CONTENTS}: {done.stderr.strip()}")
 
     def variables(self) -> dict[str, str]:
         """The environment variables that lead there, past what the image may say."""
