@@ -138,14 +138,17 @@ impl<'a> Recording<'a> {
 }
 
 impl<'a> Case<'a> {
-    /// Every call with every fault; calls that are in `seen`, since an earlier task has them too,
-    /// with two faults each.
-    pub(crate) fn of(recording: &'a Recording<'a>, seen: &mut BTreeSet<&'a Call>) -> Vec<Case<'a>> {
+    /// Every call with every fault; calls whose program and line are in `seen`, since an earlier task
+    /// has them too or an earlier call is equal, with two faults each.
+    pub(crate) fn of(
+        recording: &'a Recording<'a>,
+        seen: &mut BTreeSet<(&'a str, &'a str)>,
+    ) -> Vec<Case<'a>> {
         let mut res = Vec::new();
         for (idx, (call, stdout)) in recording.calls.iter().enumerate() {
             let task = recording.task;
             let is_attended = task.attended.is_some_and(|start| call.line.starts_with(start));
-            let is_new = seen.insert(call);
+            let is_new = seen.insert((&call.program, &call.line));
             for (place, fault) in FAULTS.into_iter().enumerate() {
                 let is_chosen = is_new || (idx + place).is_multiple_of(FAULTS.len() / 2);
                 if is_chosen && fault.is_asked_for() && !(is_attended && fault.is_a_person_s()) {

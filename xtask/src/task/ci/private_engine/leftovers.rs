@@ -153,7 +153,7 @@ fn remove_groups(parent: &str, folder: &Path) {
     let root = Path::new("/sys/fs/cgroup");
     // Version 1 has a tree for each controller.
     for tree in folders(root).into_iter().chain([root.to_owned()]) {
-        let _ = fs::remove_dir(tree.join(&name));
+        machine::end_group(&tree.join(&name));
     }
 }
 

@@ -25,6 +25,10 @@ pub(super) struct Process {
     pub(super) parent: i32,
     /// Its network namespace; 0 of one that has ended.
     pub(super) namespace: u64,
+    /// When it started, in ticks since the boot: a later process may have the same id.
+    pub(super) start: u64,
+    /// Whether it has ended, and only its parent has not asked for its status yet.
+    pub(super) is_zombie: bool,
 }
 
 /// How long the kernel may take to end processes that were killed.
@@ -51,9 +55,15 @@ pub(super) fn processes() -> anyhow::Result<Vec<Process>> {
 fn process(dir: &Path) -> Option<Process> {
     let id = dir.file_name()?.to_str()?.parse().ok()?;
     let stat = fs::read_to_string(dir.join("stat")).ok()?;
-    // After the name in brackets, which may hold anything, come the state and the parent.
-    let parent = stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()?;
-    Some(Process { id, parent, namespace: namespace(&dir.join("ns/net")).unwrap_or_default() })
+    // After the name in brackets, which may hold anything, come the state, the parent, and so on.
+    let fields: Vec<&str> = stat.rsplit_once(") ")?.1.split(' ').collect();
+    Some(Process {
+        id,
+        parent: fields.get(1)?.parse().ok()?,
+        namespace: namespace(&dir.join("ns/net")).unwrap_or_default(),
+        start: fields.get(19)?.parse().ok()?,
+        is_zombie: *fields.first()? == "Z",
+    })
 }
 
 /// The processes in a network namespace and all that they started: containers have namespaces of
@@ -71,25 +81,46 @@ pub(super) fn members(processes: &[Process], namespace: u64) -> BTreeSet<i32> {
     }
 }
 
-/// Kills the processes in a network namespace and all that they started.
+/// Kills the processes in a network namespace and all that they started, and returns after the last of
+/// them has ended, also if its parent ended first and `/proc` no longer tells to whom it belonged.
 ///
 /// # Errors
 /// This process is one of them, or the kernel does not end them.
 pub(super) fn kill_members(namespace: u64) -> anyhow::Result<()> {
     let deadline = Instant::now() + KILLED;
+    let mut found = BTreeSet::new();
     loop {
-        let members = members(&processes()?, namespace);
-        if members.is_empty() {
+        let processes = processes()?;
+        let alive = || processes.iter().filter(|it| !it.is_zombie).map(|it| (it.id, it.start));
+        let members = members(&processes, namespace);
+        found.extend(alive().filter(|(id, _)| members.contains(id)));
+        found = alive().filter(|it| found.contains(it)).collect();
+        if found.is_empty() {
             return Ok(());
         }
         if members.contains(&std::process::id().cast_signed()) {
             bail!("this run is in the network namespace that it was to remove");
         }
         if Instant::now() > deadline {
-            bail!("processes that were killed do not end: {members:?}");
+            bail!("processes that were killed do not end: {found:?}");
         }
-        members.iter().for_each(|it| _ = kill(Pid::from_raw(*it), Signal::SIGKILL));
+        found.iter().for_each(|(id, _)| _ = kill(Pid::from_raw(*id), Signal::SIGKILL));
         thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Removes a control group after it has killed what is in it: a container that was just starting is
+/// nobody's child any more when what started it was killed. cgroups(7).
+pub(super) fn end_group(dir: &Path) {
+    let deadline = Instant::now() + KILLED;
+    while dir.exists() && Instant::now() < deadline {
+        let ids = fs::read_to_string(dir.join("cgroup.procs")).unwrap_or_default();
+        for id in ids.lines().filter_map(|it| it.parse().ok()).filter(|it| *it > 1) {
+            let _ = kill(Pid::from_raw(id), Signal::SIGKILL);
+        }
+        if fs::remove_dir(dir).is_err() {
+            thread::sleep(Duration::from_millis(50));
+        }
     }
 }
 
@@ -134,7 +165,8 @@ mod tests {
     fn members_are_those_inside_and_what_they_started() {
         // A dockerd, its runc outside of the namespace, a container's process, and others.
         let table = [(1, 0, 9), (20, 1, 5), (21, 20, 9), (22, 21, 7), (30, 1, 9), (31, 30, 0)];
-        let process = |(id, parent, namespace)| Process { id, parent, namespace };
+        let process =
+            |(id, parent, namespace)| Process { id, parent, namespace, start: 0, is_zombie: false };
         let table: Vec<Process> = table.map(process).to_vec();
         assert_eq!(members(&table, 5).into_iter().collect::<Vec<_>>(), [20, 21, 22]);
         assert!(members(&table, 6).is_empty());
