@@ -7,6 +7,7 @@
 
 mod cli;
 mod redact;
+mod private_key;
 mod setup_env;
 mod settings;
 mod config;

@@ -1,15 +1,12 @@
 //! What can be said of secrets without decrypting any: rules, keys, changes, and mistakes.
 
-pub(crate) mod key;
 pub(crate) mod yaml;
 pub(crate) mod encrypted;
 pub(crate) mod plain;
 pub(crate) mod changes;
 pub(crate) mod rules;
-pub(crate) mod recipients;
 pub(crate) mod skeleton;
 pub(crate) mod plaintext;
-pub(crate) mod private_key;
 
 use anyhow::anyhow;
 

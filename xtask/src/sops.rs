@@ -3,6 +3,8 @@
 //! <https://github.com/getsops/sops/blob/main/cmd/sops/codes/codes.go>
 
 mod editor;
+pub(crate) mod key;
+pub(crate) mod recipients;
 
 use std::{env, ffi::OsStr, ops::ControlFlow, path::Path, time::Duration};
 
@@ -12,7 +14,7 @@ use crate::{
     failure::{self, Failure},
     printable::Shown as _,
     process::{self, Cmd, Ended, Output, Patience, cmd},
-    secrets::{key::Key, recipients::Recipients},
+    sops::{key::Key, recipients::Recipients},
     terminal,
 };
 

@@ -8,7 +8,7 @@ use std::{
 
 use fs_err as fs;
 
-use crate::{printable::Shown as _, report::Finding, secrets::private_key, specs};
+use crate::{printable::Shown as _, private_key, report::Finding, specs};
 
 /// The rules that findings of this module belong to.
 pub(crate) const KIND: &str = "file-kind";

@@ -15,10 +15,10 @@ use crate::{
         Model, Sources, Text,
         parse::{Dockerfile, parse},
     },
-    git,
+    git, private_key,
     repo::{Mission, Repo},
     report::Finding,
-    secrets::{plaintext::Named, private_key, rules},
+    secrets::{plaintext::Named, rules},
     tree::{self, Content},
 };
 

@@ -5,8 +5,7 @@ use expect_test::{Expect, expect};
 use super::{Facts, File, MissionFacts, Rule};
 use crate::{
     dockerfile::{generate::generate, tests::sources},
-    report,
-    secrets::private_key,
+    private_key, report,
 };
 
 mod missions;

@@ -72,7 +72,7 @@ pub(super) fn all() -> Vec<Reader> {
         reader("encrypted file", SECRETS, |it| _ = secrets::encrypted::Encrypted::parse(it)),
         reader("sops rules", RULES, |it| _ = secrets::rules::Rules::parse(it)),
         reader("values", "a:\n  b: 1\n  c: [x, {d: e}]\n", |it| {
-            _ = secrets::plain::leaves(it, &secrets::key::Key(Vec::new()));
+            _ = secrets::plain::leaves(it, &crate::sops::key::Key(Vec::new()));
         }),
         reader("output of programs", LOG, said),
     ]

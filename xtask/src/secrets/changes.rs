@@ -5,10 +5,7 @@ use std::{collections::BTreeSet, path::Path};
 
 use serde::Serialize;
 
-use crate::{
-    printable::Shown as _,
-    secrets::{encrypted::Encrypted, key::Key},
-};
+use crate::{printable::Shown as _, secrets::encrypted::Encrypted, sops::key::Key};
 
 /// What became of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

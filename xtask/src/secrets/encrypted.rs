@@ -8,7 +8,10 @@ use regex_lite::Regex;
 use serde::Deserialize as _;
 use serde_yaml::{Mapping, Value};
 
-use crate::secrets::{key::Key, recipients::Recipients, yaml};
+use crate::{
+    secrets::yaml,
+    sops::{key::Key, recipients::Recipients},
+};
 
 /// What a file holds, by key. A list is one value.
 #[derive(Debug, Default)]

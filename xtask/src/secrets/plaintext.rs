@@ -13,9 +13,9 @@ use crate::{
     report::Finding,
     secrets::{
         encrypted::{self, Encrypted},
-        key::Key,
         rules::{self, Rules},
     },
+    sops::key::Key,
 };
 
 /// Something that must not stay so.

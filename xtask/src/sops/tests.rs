@@ -3,7 +3,7 @@ use std::path::Path;
 use expect_test::{Expect, expect};
 
 use super::{Subject, failure, yaml_line};
-use crate::{failure as ours, secrets::recipients::Recipients};
+use crate::{failure as ours, sops::recipients::Recipients};
 
 #[track_caller]
 fn check(status: u8, said: &str, expect: Expect) {

@@ -58,7 +58,7 @@ pub(super) fn lacks(desk: &Desk<'_>, configs: &[Config]) -> Vec<Lack> {
 
 /// age, unless only AWS keys are in use; aws for a role or such keys.
 fn needs(rules: Option<&Rules>, config: &Config) -> Needs {
-    let recipients = |has: fn(&crate::secrets::recipients::Recipients) -> bool| {
+    let recipients = |has: fn(&crate::sops::recipients::Recipients) -> bool| {
         rules.is_some_and(|it| it.all().any(has))
     };
     let has_kms = recipients(|it| !it.kms.is_empty());

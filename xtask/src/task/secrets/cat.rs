@@ -9,8 +9,8 @@ use crate::{
     git,
     printable::Shown as _,
     repo::nearest,
-    secrets::{encrypted, key::Key, plain},
-    sops,
+    secrets::{encrypted, plain},
+    sops::{self, key::Key},
     task::{
         Desk,
         secrets::{Place, Target},

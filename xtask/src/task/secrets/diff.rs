@@ -14,8 +14,8 @@ use crate::{
     secrets::{
         changes::{self, Kind},
         encrypted::{self, Encrypted},
-        key::Key,
     },
+    sops::key::Key,
     task::{Desk, secrets::Place},
     terminal, ui,
 };

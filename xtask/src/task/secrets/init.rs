@@ -11,11 +11,10 @@ use crate::{
     private::Folder,
     secrets::{
         encrypted::Encrypted,
-        recipients::Recipients,
         rules::{self, Rules},
         skeleton,
     },
-    sops::{self, Subject},
+    sops::{self, Subject, recipients::Recipients},
     task::{
         Desk,
         secrets::{Place, change, counted},

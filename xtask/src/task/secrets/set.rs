@@ -12,11 +12,8 @@ use crate::{
     cli, failure,
     printable::Shown as _,
     process::{self, Cmd},
-    secrets::{
-        key::Key,
-        plain::{self, Leaf, Leaves},
-    },
-    sops,
+    secrets::plain::{self, Leaf, Leaves},
+    sops::{self, key::Key},
     task::{
         Desk,
         secrets::{

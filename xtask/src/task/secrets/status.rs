@@ -9,8 +9,8 @@ use serde::Serialize;
 use crate::{
     cli, failure, git,
     printable::Shown as _,
-    secrets::{encrypted, recipients::Recipients, rules::Rules},
-    sops,
+    secrets::{encrypted, rules::Rules},
+    sops::{self, recipients::Recipients},
     task::{Desk, secrets::Place},
     terminal,
 };

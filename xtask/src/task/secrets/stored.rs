@@ -8,10 +8,9 @@ use crate::{
     secrets::{
         changes::{self, Kind},
         encrypted::{self, Encrypted},
-        key::Key,
         plain::{self, Leaves},
     },
-    sops::{self, Subject},
+    sops::{self, Subject, key::Key},
     task::secrets::{Place, Target},
 };
 

@@ -10,8 +10,9 @@ use crate::{
     failure::Failure,
     git::{self, Entry},
     printable::Shown as _,
+    private_key,
     secrets::{
-        plaintext, private_key,
+        plaintext,
         rules::{self, Rules},
     },
     task::secrets::Place,
