@@ -2,7 +2,7 @@
 
 mod reference;
 
-use std::{fmt, path::PathBuf, str::FromStr};
+use std::{path::PathBuf, str::FromStr};
 
 use anyhow::{Context as _, anyhow, bail};
 
@@ -13,6 +13,7 @@ pub(crate) use testing::{Data, Network, Testing};
 use testing::{factor, size};
 
 use crate::{
+    platform::Platform,
     redact::{TOKENS, redact},
     settings::{Setting, Settings},
 };
@@ -83,13 +84,6 @@ pub(crate) enum CaBundle {
     Auto,
     File(PathBuf),
     None,
-}
-
-/// `linux/amd64` or `linux/arm64`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Platform {
-    Amd64,
-    Arm64,
 }
 
 /// Where build steps get packages from; every URL may carry credentials.
@@ -227,27 +221,6 @@ impl FromStr for Registry {
                 Ok(Registry::Remote(it.to_owned()))
             }
         }
-    }
-}
-
-impl FromStr for Platform {
-    type Err = anyhow::Error;
-
-    fn from_str(text: &str) -> anyhow::Result<Platform> {
-        match text {
-            "linux/amd64" => Ok(Platform::Amd64),
-            "linux/arm64" => Ok(Platform::Arm64),
-            _ => bail!("it is linux/amd64 or linux/arm64"),
-        }
-    }
-}
-
-impl fmt::Display for Platform {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Platform::Amd64 => "linux/amd64",
-            Platform::Arm64 => "linux/arm64",
-        })
     }
 }
 

@@ -13,7 +13,7 @@ use crate::{
     files,
     leftovers::{self, Kind},
     process::{self, Cmd},
-    secrets::random_hex,
+    random::random_hex,
     terminal,
     unpack::{Limits, unpack},
 };

@@ -10,10 +10,7 @@ use std::{
 use anyhow::{Context as _, bail};
 use fs_err as fs;
 
-use crate::{
-    printable::Shown as _,
-    tree::{read_text, stays_inside},
-};
+use crate::{printable::Shown as _, text_file::read_text, tree::stays_inside};
 
 /// Files by their path in the context. Empty folders are left out, as in git.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -11,9 +11,9 @@ use anyhow::{Context as _, anyhow, bail};
 use serde::Deserialize;
 
 use crate::{
-    config::Platform,
     failure::{self, Failure},
     patience::{self, Failed, patience},
+    platform::Platform,
     printable::Shown as _,
     process::{self, Cmd, Output, Patience, cmd},
 };

@@ -17,8 +17,8 @@ use crate::{
     frozen::{self, Frozen, changes},
     printable::Shown as _,
     process::{self, Cmd},
+    random::random_hex,
     repo::{Environment, Mission},
-    secrets::random_hex,
     specs::{self, problem::Problem},
     terminal, unified,
 };

@@ -13,7 +13,7 @@ use std::{fmt, path::Path};
 pub(crate) use package::Package;
 pub(crate) use parse::{parse, version_in};
 
-use crate::{config::Platform, specs::problem::Problem};
+use crate::{platform::Platform, specs::problem::Problem};
 
 /// All that a frozen spec says.
 #[derive(Debug, Clone, PartialEq, Eq)]

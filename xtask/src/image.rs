@@ -9,9 +9,10 @@ use std::{
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    config::{Base, Config, Mode, Platform},
+    config::{Base, Config, Mode},
     context::{Context, Entry},
     docker::{Image, LABEL_FROZEN, LABEL_INPUTS, LABEL_MISSION, LABEL_PARENT, NAMESPACE},
+    platform::Platform,
     specs,
 };
 

@@ -19,7 +19,7 @@ use crate::{
     docker::{Docker, LABEL_RUN},
     printable::Shown as _,
     process::{self, Patience},
-    secrets::random_hex,
+    random::random_hex,
     terminal,
 };
 

@@ -8,6 +8,10 @@
 mod cli;
 mod redact;
 mod private_key;
+mod suggest;
+mod text_file;
+mod random;
+mod platform;
 mod setup_env;
 mod settings;
 mod config;

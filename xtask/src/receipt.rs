@@ -14,14 +14,17 @@ use crate::{
     files,
     printable::{self, Shown as _},
     repo::Repo,
+    tests_of_mission::Expected,
 };
 
 mod name;
 mod form;
 mod about;
+mod lacking;
 
 pub(crate) use about::frozen_specs;
 pub(crate) use form::is_digest;
+pub(crate) use lacking::{lacking, untold};
 pub(crate) use name::Name;
 
 /// What `target/xtask/receipts/<mission>/<image id, 12>.json` says, and `docs/receipt.schema.json`
@@ -121,14 +124,6 @@ pub(crate) struct Published {
     pub(crate) tag: String,
     /// `sha256:…` of the manifest.
     pub(crate) digest: String,
-}
-
-/// A test that has to be in a receipt.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Expected {
-    pub(crate) environment: String,
-    pub(crate) kind: &'static str,
-    pub(crate) name: String,
 }
 
 impl Receipt {

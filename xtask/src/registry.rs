@@ -23,7 +23,7 @@ use crate::{
     failure, files,
     patience::patience,
     process::{self, Cmd},
-    secrets::random_hex,
+    random::random_hex,
     terminal,
 };
 

@@ -9,7 +9,8 @@ use fs_err as fs;
 use crate::{
     failure::Failure,
     report::{self, Finding},
-    tree,
+    suggest::nearest,
+    text_file,
 };
 
 /// A checkout of this repository.
@@ -123,25 +124,6 @@ pub(crate) fn find_root(start: &Path) -> anyhow::Result<PathBuf> {
         .context("not inside a deployment checkout: no setup-env.template here or above")
 }
 
-/// The candidate that a typing error would most likely have been meant for.
-pub(crate) fn nearest<'a>(
-    name: &str,
-    candidates: impl Iterator<Item = &'a str>,
-) -> Option<&'a str> {
-    if name.len() > LONGEST_NAME {
-        return None;
-    }
-    candidates
-        .filter(|it| it.len() <= LONGEST_NAME)
-        .map(|it| (strsim::damerau_levenshtein(name, it), it))
-        .filter(|(distance, it)| *distance <= (it.len().max(name.len()) / 3).max(1))
-        .min()
-        .map(|(_, it)| it)
-}
-
-/// Of longer names nobody knows which was meant; to compare two takes the product of their lengths.
-const LONGEST_NAME: usize = 200;
-
 /// Visible folders in `dir` with their names, sorted; nothing when `dir` does not exist. What `bad`
 /// says of a name is added to `refused`.
 fn folders(
@@ -165,7 +147,7 @@ fn folders(
         match is_link.then(|| bad_link(&name)).or_else(|| bad(&name)) {
             None => res.push((name, path)),
             Some(Bad { what, fix }) => {
-                let file = tree::shown(path.strip_prefix(root).unwrap_or(&path));
+                let file = text_file::shown(path.strip_prefix(root).unwrap_or(&path));
                 refused.push(Finding { file, line: None, rule: RULE, what, fix: fix.to_owned() });
             }
         }

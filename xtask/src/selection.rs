@@ -6,8 +6,8 @@ use anyhow::Context as _;
 use serde::Serialize;
 
 use crate::{
-    cli,
-    receipt::{Expected, Receipt, Test},
+    receipt::{Receipt, Test},
+    tests_of_mission::Expected,
 };
 
 /// Tests by environment, name, kind, or one by one; an empty part selects all.
@@ -51,17 +51,16 @@ pub(crate) struct Given {
 impl Selection {
     /// # Errors
     /// A pattern that is none.
-    pub(crate) fn new(args: &cli::ImageTest) -> anyhow::Result<Selection> {
-        for it in &args.only {
+    pub(crate) fn new(
+        environments: &[String],
+        only: &[String],
+        kinds: Vec<&'static str>,
+    ) -> anyhow::Result<Selection> {
+        for it in only {
             glob::Pattern::new(it).with_context(|| format!("--only '{it}' is no pattern"))?;
         }
-        let kinds = [("import", args.imports), ("notebook", args.notebooks)];
-        Ok(Selection {
-            environments: args.env.clone(),
-            only: args.only.clone(),
-            kinds: kinds.iter().filter(|it| it.1).map(|it| it.0).collect(),
-            tests: BTreeSet::new(),
-        })
+        let (environments, only) = (environments.to_vec(), only.to_vec());
+        Ok(Selection { environments, only, kinds, tests: BTreeSet::new() })
     }
 
     /// The same, of these tests only.

@@ -9,9 +9,9 @@ use serde::Serialize;
 
 use crate::{
     redact::redact,
-    repo::nearest,
     setup_env::{self, Assigned, Scope, Vars},
-    tree,
+    suggest::nearest,
+    text_file,
 };
 
 /// Every setting, in the order of `setup-env.template`, which says what each means.
@@ -83,8 +83,8 @@ impl Sources {
         let has_file = root.join(FILE).exists();
         Ok(Sources {
             root: root.to_string_lossy().into_owned(),
-            template: tree::read_text(root, Path::new(TEMPLATE))?,
-            file: has_file.then(|| tree::read_text(root, Path::new(FILE))).transpose()?,
+            template: text_file::read_text(root, Path::new(TEMPLATE))?,
+            file: has_file.then(|| text_file::read_text(root, Path::new(FILE))).transpose()?,
             environment,
             flags: set.iter().map(|it| flag(it)).collect::<anyhow::Result<_>>()?,
         })

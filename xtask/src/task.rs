@@ -42,7 +42,7 @@ use crate::{
     build_settings::BuildSettings,
     check::{self as check_rules, Refusals},
     cli::{Cli, Missions, Task},
-    config::{Config, Mode, Platform},
+    config::{Config, Mode},
     context::{self, Context, Shared},
     docker::Docker,
     dockerfile,
@@ -51,12 +51,13 @@ use crate::{
     frozen,
     image::{self, MissionParts, Parts, Recipe},
     leftovers, pinning,
+    platform::Platform,
     printable::Shown as _,
     private, process,
     repo::{self, Mission, Repo},
     report::Finding,
     settings::Sources,
-    tree,
+    text_file,
     ui::Ui,
 };
 
@@ -337,7 +338,7 @@ fn check_frozen(repo: &Repo, mission: &Mission) -> anyhow::Result<()> {
                 mission.name
             );
         }
-        frozen::canonical(file, &tree::read_text(&repo.root, file)?, &it.name)?;
+        frozen::canonical(file, &text_file::read_text(&repo.root, file)?, &it.name)?;
     }
     Ok(())
 }

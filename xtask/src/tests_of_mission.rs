@@ -10,10 +10,17 @@ use glob::{MatchOptions, Pattern};
 
 use crate::{
     dockerfile::calls::ENVIRONMENTS,
-    receipt::{self, Expected, Receipt, Test},
     repo::{Environment, Mission},
     specs,
 };
+
+/// A test that has to be in a receipt.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Expected {
+    pub(crate) environment: String,
+    pub(crate) kind: &'static str,
+    pub(crate) name: String,
+}
 
 /// What a complete receipt of `mission` has.
 ///
@@ -78,32 +85,6 @@ pub(crate) fn named<'a>(
     let is_notebook = |it: &&PathBuf| it.extension().is_some_and(|it| it == "ipynb");
     let found = files.iter().filter(is_notebook);
     Some(found.filter(|it| glob.matches_path_with(it, options)).collect())
-}
-
-/// What a receipt of `mission` lacks to vouch for its image: a failure for each test that has to be
-/// in it. A receipt that another version of this tool made may know fewer tests.
-///
-/// # Errors
-/// A folder or list cannot be read.
-pub(crate) fn lacking(mission: &Mission, receipt: &Receipt) -> anyhow::Result<Vec<Test>> {
-    let mut all = expected(mission)?;
-    all.extend(of_the_image(mission));
-    let mut res = receipt::missing(&all, &receipt.tests, "the receipt does not know it");
-    res.extend(untold(mission, receipt));
-    Ok(res)
-}
-
-/// A failure for each environment of the mission of which the image said nothing: it may not be there.
-pub(crate) fn untold(mission: &Mission, receipt: &Receipt) -> Vec<Test> {
-    let told = &receipt.contents.environments;
-    let names = mission.environments.iter().map(|it| &it.name);
-    let untold = names
-        .filter(|it| *it != "base" && told.get(it.as_str()).is_none_or(|it| it.python.is_empty()));
-    let failure = |name: &String| Test {
-        environment: name.clone(),
-        ..Test::of_mission("contents", "the image does not tell what it holds".to_owned())
-    };
-    untold.map(failure).collect()
 }
 
 /// What is tested of every image as a whole, and as a hub starts it; by the tester.

@@ -8,16 +8,17 @@ use std::{
 
 use fs_err as fs;
 
-use crate::{printable::Shown as _, private_key, report::Finding, specs};
+use crate::{
+    printable::Shown as _,
+    private_key,
+    report::Finding,
+    specs,
+    text_file::{LIMIT, finding, shown, text, too_large},
+};
 
 /// The rules that findings of this module belong to.
 pub(crate) const KIND: &str = "file-kind";
 pub(crate) const NAME: &str = "file-name";
-pub(crate) const SIZE: &str = "large-file";
-pub(crate) const TEXT: &str = "text-file";
-
-/// From this size on a file is data, and nobody reads it as text.
-pub(crate) const LIMIT: u64 = 1_000_000;
 
 /// A file as it is on the disk.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -88,34 +89,6 @@ impl Content {
     }
 }
 
-/// Reads a file that must be there and be text.
-///
-/// # Errors
-/// It is not; the message names file, line and remedy.
-pub(crate) fn read_text(root: &Path, path: &Path) -> anyhow::Result<String> {
-    let file = root.join(path);
-    let size = fs::metadata(&file)?.len();
-    if size >= LIMIT {
-        anyhow::bail!("{}", too_large(path, size));
-    }
-    text(path, fs::read(file)?).map_err(|it| anyhow::anyhow!("{it}"))
-}
-
-/// `bytes` as text, or why they are none.
-fn text(path: &Path, bytes: Vec<u8>) -> Result<String, Finding> {
-    let bad = |end: usize, bytes: &[u8], what: &str| {
-        let line = bytes[..end].iter().filter(|it| **it == b'\n').count() + 1;
-        finding(path, Some(line), TEXT, what.to_owned(), "save the file as plain UTF-8")
-    };
-    if let Some(at) = bytes.iter().position(|it| *it == 0) {
-        return Err(bad(at, &bytes, "this is no text: there is a NUL byte in it"));
-    }
-    String::from_utf8(bytes).map_err(|err| {
-        let end = err.utf8_error().valid_up_to();
-        bad(end, err.as_bytes(), "this line is no UTF-8")
-    })
-}
-
 /// Whether this automation, or a program in an image, reads `path` as text. Scripts are known by
 /// what they say.
 pub(crate) fn is_text(path: &Path) -> bool {
@@ -130,13 +103,6 @@ pub(crate) fn is_text(path: &Path) -> bool {
         || specs::kind(path).is_some()
         || extension == "ipynb"
         || extension == "sh"
-}
-
-/// A file that git keeps for ever, and every clone has to fetch.
-pub(crate) fn too_large(path: &Path, size: u64) -> Finding {
-    let what = format!("this file has {} MB", size.div_ceil(1_000_000));
-    let fix = "let a test or a build step fetch it, by its checksum";
-    finding(path, None, SIZE, what, fix)
 }
 
 /// The folder that links at `path` have to stay in: a mission's, which is a build context, or the
@@ -199,22 +165,6 @@ pub(crate) fn bad_name(path: &Path) -> Option<Finding> {
     };
     let fix = "rename it; letters, digits, `.`, `_`, `-`, `+`, `@`, `=` and `,` are fine";
     Some(finding(path, None, NAME, what, fix))
-}
-
-fn finding(
-    path: &Path,
-    line: Option<usize>,
-    rule: &'static str,
-    what: String,
-    fix: &str,
-) -> Finding {
-    Finding { file: shown(path), line, rule, what, fix: fix.to_owned() }
-}
-
-/// `path` as it can be printed: in UTF-8, and on one line.
-pub(crate) fn shown(path: &Path) -> PathBuf {
-    let is_control = |c: char| c.is_control();
-    PathBuf::from(path.to_string_lossy().replace(is_control, "\u{fffd}"))
 }
 
 #[cfg(test)]

@@ -19,7 +19,8 @@ use crate::{
     repo::{Mission, Repo},
     report::Finding,
     secrets::{plaintext::Named, rules},
-    tree::{self, Content},
+    text_file,
+    tree::Content,
 };
 
 /// What the rules look at, read before any of them runs.
@@ -223,7 +224,7 @@ impl File {
         what: impl Into<String>,
         fix: impl Into<String>,
     ) -> Finding {
-        let file = tree::shown(&self.path);
+        let file = text_file::shown(&self.path);
         Finding { file, line, rule, what: what.into(), fix: fix.into() }
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     check::{Facts, Refuses, Rule},
     printable::Shown as _,
     report::Finding,
-    tree,
+    text_file, tree,
 };
 
 pub(crate) const RULE: Rule = Rule {
@@ -29,7 +29,9 @@ pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
         let mut parts: Vec<&Path> = file.path.ancestors().collect();
         parts.pop();
         for path in parts.into_iter().rev() {
-            if !seen.insert(path) || facts.refused.iter().any(|it| it.file == tree::shown(path)) {
+            if !seen.insert(path)
+                || facts.refused.iter().any(|it| it.file == text_file::shown(path))
+            {
                 continue;
             }
             res.extend(tree::bad_name(path));
@@ -46,10 +48,10 @@ pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
 
 fn same_but_for_case(first: &Path, path: &Path) -> Finding {
     Finding {
-        file: tree::shown(path),
+        file: text_file::shown(path),
         line: None,
         rule: RULE.name,
-        what: format!("differs from {} in case alone", tree::shown(first).shown()),
+        what: format!("differs from {} in case alone", text_file::shown(first).shown()),
         fix: "rename one: some file systems take them for one file".to_owned(),
     }
 }

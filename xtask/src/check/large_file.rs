@@ -3,13 +3,17 @@
 use crate::{
     check::{Facts, Refuses, Rule},
     report::Finding,
-    tree,
+    text_file,
 };
 
-pub(crate) const RULE: Rule =
-    Rule { name: tree::SIZE, about: "no file has 1 MB or more", refuses: Refuses::Never, check };
+pub(crate) const RULE: Rule = Rule {
+    name: text_file::SIZE,
+    about: "no file has 1 MB or more",
+    refuses: Refuses::Never,
+    check,
+};
 
 pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
-    let large = facts.files.iter().filter(|it| it.size >= tree::LIMIT);
-    large.map(|it| tree::too_large(&it.path, it.size)).collect()
+    let large = facts.files.iter().filter(|it| it.size >= text_file::LIMIT);
+    large.map(|it| text_file::too_large(&it.path, it.size)).collect()
 }

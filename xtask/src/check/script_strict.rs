@@ -5,7 +5,7 @@ use crate::{
     check::{Facts, File, Refuses, Rule},
     printable::Shown as _,
     report::Finding,
-    tree,
+    text_file,
 };
 
 pub(crate) const RULE: Rule = Rule {
@@ -21,7 +21,7 @@ pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
 }
 
 pub(crate) fn not_executable(file: &File) -> Option<Finding> {
-    let path = tree::shown(&file.path);
+    let path = text_file::shown(&file.path);
     let path = path.shown();
     let has_program = program(file).is_some();
     let (what, fix) = match has_program {

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use crate::{
     check::{Facts, File, Refuses, Rule},
-    repo::nearest,
     report::Finding,
     settings::{NAMES, TEMPLATE},
     setup_env::{self, Assigned, Scope, Unreadable, Vars},
+    suggest::nearest,
 };
 
 pub(crate) const RULE: Rule = Rule {

@@ -12,9 +12,9 @@ use crate::{
         Facts, File, RULES, Refuses, Rule,
         notebook::{Notebook, object, readable, string},
     },
-    repo::nearest,
     report::Finding,
-    tree,
+    suggest::nearest,
+    text_file,
 };
 
 pub(crate) const RULE: Rule = Rule {
@@ -127,7 +127,7 @@ fn wrong(switch: &Switch<'_>) -> Option<Finding> {
 impl Switch<'_> {
     /// The rule and each file that the switch is about, as findings name them.
     fn places(&self) -> Vec<(String, PathBuf)> {
-        let own = tree::shown(&self.file.path);
+        let own = text_file::shown(&self.file.path);
         let neighbour = own.to_string_lossy().strip_suffix(".check").map(PathBuf::from);
         let files = [own].into_iter().chain(neighbour);
         files.map(|it| (self.rule.clone(), it)).collect()

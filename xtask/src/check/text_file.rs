@@ -4,11 +4,11 @@
 use crate::{
     check::{Facts, File, Refuses, Rule},
     report::Finding,
-    tree,
+    text_file, tree,
 };
 
 pub(crate) const RULE: Rule = Rule {
-    name: tree::TEXT,
+    name: text_file::TEXT,
     about: "text is UTF-8 without a byte order mark, and lines end in LF",
     refuses: Refuses::Never,
     check,

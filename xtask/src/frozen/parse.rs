@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, path::Path, str::FromStr as _};
 
 use crate::{
-    config::Platform,
     frozen::{CondaPin, FREEZE, Frozen, Pin, Source},
+    platform::Platform,
     redact::{self, redact},
     specs::{
         problem::Problem,

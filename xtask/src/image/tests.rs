@@ -2,9 +2,9 @@ use std::collections::BTreeMap;
 
 use super::{Parent, Pulled, Reason, Recipe, UNKNOWN_INPUTS, base_digest, find, on_base, tag};
 use crate::{
-    config::Platform,
     context::{Context, Entry},
     docker::{Image, ImageConfig, LABEL_INPUTS, LABEL_PARENT},
+    platform::Platform,
 };
 
 fn recipe(text: &str) -> Recipe {

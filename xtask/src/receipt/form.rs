@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, str::FromStr as _};
 use anyhow::bail;
 
 use super::{Name, Receipt, Test};
-use crate::{config::Platform, repo::is_name};
+use crate::{platform::Platform, repo::is_name};
 
 /// The version of the format that is read and written here.
 const VERSION: u32 = 1;

@@ -2,7 +2,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{Contents, Expected, Name, Outcome, Receipt, missing, parse_results};
+use super::{Contents, Name, Outcome, Receipt, missing, parse_results};
+use crate::tests_of_mission::Expected;
 
 const RESULTS: &str = r#"{"environment":"hello","kind":"import","name":"numpy","outcome":"passed","seconds":0.5,"message":""}
 

@@ -18,7 +18,7 @@ use crate::{
         Desk,
         freeze::{find, title},
     },
-    terminal, tree,
+    terminal, text_file,
 };
 
 /// What `--json` prints.
@@ -101,7 +101,7 @@ fn since(
     let name = desk.repo.relative(&path).to_owned();
     let since = commit(desk, revision)?;
     let old = at(desk, &since, &name)?;
-    let new = path.is_file().then(|| tree::read_text(&desk.repo.root, &name)).transpose()?;
+    let new = path.is_file().then(|| text_file::read_text(&desk.repo.root, &name)).transpose()?;
     if old.is_none() && new.is_none() {
         let title = title(mission, environment);
         let name = name.shown();

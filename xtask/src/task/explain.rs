@@ -12,10 +12,10 @@ use crate::{
     image::{self, Parent, Reason, Recipe},
     made::Made,
     pinning,
-    receipt::Receipt,
+    receipt::{self, Receipt},
     registry,
     task::{Chosen, Desk},
-    terminal, tests_of_mission, ui,
+    terminal, ui,
 };
 
 /// One thing that a run would do, or leave.
@@ -128,7 +128,7 @@ fn test(
         None => None,
     };
     let lacking = match &receipt {
-        Some(receipt) => tests_of_mission::lacking(&chosen.mission, receipt)?,
+        Some(receipt) => receipt::lacking(&chosen.mission, receipt)?,
         None => Vec::new(),
     };
     let because = match (&image, &receipt) {

@@ -17,7 +17,7 @@ use crate::{
     failure,
     printable::Shown as _,
     process::{self, Cmd},
-    secrets::random_hex,
+    random::random_hex,
     task::{
         Desk,
         image_exec::{self, Ready},

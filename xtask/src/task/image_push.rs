@@ -7,11 +7,10 @@ use crate::{
     build::{Builds, Built, Missing},
     engine::{Engine, Log},
     image,
-    receipt::{Published, Receipt},
+    receipt::{self, Published, Receipt},
     registry::{self, Host},
     stored_receipt,
     task::Chosen,
-    tests_of_mission,
 };
 
 /// A mission's image, what it was built on, and the proof that it was tested.
@@ -68,7 +67,7 @@ fn receipt(engine: &Engine, tested: &Tested<'_>) -> anyhow::Result<Option<Receip
     let name = &tested.mission.name;
     match stored_receipt::of_built(engine, &tested.chosen.config, tested.mission)? {
         Some(receipt) if receipt.passed() => {
-            let lacking = tests_of_mission::lacking(&tested.chosen.mission, &receipt)?;
+            let lacking = receipt::lacking(&tested.chosen.mission, &receipt)?;
             if let Some(first) = lacking.first() {
                 let title = first.title();
                 bail!(

@@ -55,9 +55,11 @@ impl Asked {
     /// # Errors
     /// A pattern that is none.
     pub(crate) fn new(args: &cli::ImageTest) -> anyhow::Result<Asked> {
+        let kinds = [("import", args.imports), ("notebook", args.notebooks)];
+        let kinds = kinds.iter().filter(|it| it.1).map(|it| it.0).collect();
         Ok(Asked {
             again: args.again,
-            selection: Selection::new(args)?,
+            selection: Selection::new(&args.env, &args.only, kinds)?,
             failed: args.failed,
             jobs: args.jobs,
             timeout: args.timeout,
@@ -127,7 +129,7 @@ pub(crate) fn test(
         false => Receipt::read(&engine.repo, mission, &built.image)?,
     };
     if let Some(receipt) = old.as_ref().filter(|it| it.passed() && suffices)
-        && tests_of_mission::lacking(&chosen.mission, receipt)?.is_empty()
+        && receipt::lacking(&chosen.mission, receipt)?.is_empty()
     {
         return Ok(Some((receipt.clone(), false)));
     }
@@ -159,7 +161,7 @@ pub(crate) fn test(
         ..untested(chosen, built)?
     };
     if receipt.complete {
-        receipt.tests.extend(tests_of_mission::untold(&chosen.mission, &receipt));
+        receipt.tests.extend(receipt::untold(&chosen.mission, &receipt));
     }
     report::record(&run.results(), &receipt)?;
     if receipt.complete {

@@ -10,13 +10,14 @@ use crate::{
     cli::{self, Missions},
     failure, freeze,
     frozen::{self, Frozen, Package},
-    repo::{self, Mission},
+    repo::Mission,
     specs::{read::Spec, requirement::normalised},
+    suggest::nearest,
     task::{
         Desk, Named,
         freeze::{Lists, title},
     },
-    terminal, tree,
+    terminal, text_file,
 };
 
 /// What `--json` prints of an environment that has the package.
@@ -76,7 +77,7 @@ fn frozen_specs(desk: &Desk<'_>, mission: &Mission) -> anyhow::Result<Vec<(Strin
         let path = environment.frozen_spec();
         if path.is_file() {
             let path = desk.repo.relative(&path);
-            let frozen = frozen::parse(path, &tree::read_text(&desk.repo.root, path)?)?;
+            let frozen = frozen::parse(path, &text_file::read_text(&desk.repo.root, path)?)?;
             res.push((title(mission, environment), frozen));
         }
     }
@@ -240,7 +241,7 @@ fn absent(desk: &Desk<'_>, named: &[Named], package: &str) -> anyhow::Result<Str
     if !elsewhere.is_empty() {
         return Ok(format!("{what}; {} does: name its mission, or --all", elsewhere.join(", ")));
     }
-    Ok(match repo::nearest(package, names.iter().map(String::as_str)) {
+    Ok(match nearest(package, names.iter().map(String::as_str)) {
         Some(nearest) => format!("{what}; did you mean `{nearest}`?"),
         None => what,
     })

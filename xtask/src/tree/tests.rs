@@ -4,7 +4,8 @@ use std::{fs, os::unix::fs::symlink, path::Path};
 
 use expect_test::{Expect, expect};
 
-use super::{Content, bad_name, is_text, read_text};
+use super::{Content, bad_name, is_text};
+use crate::text_file::read_text;
 
 /// A checkout with files and links: `name -> target`.
 fn tree(files: &[(&str, &[u8])], links: &[(&str, &str)]) -> tempfile::TempDir {

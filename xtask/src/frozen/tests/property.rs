@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use crate::{
-    config::Platform,
     frozen::{CondaPin, Frozen, Pin, Source, canonical, parse},
+    platform::Platform,
 };
 
 /// Numbers that look random and are the same in every run: xorshift64*,

@@ -1,7 +1,7 @@
 use expect_test::{Expect, expect};
 
 use crate::{
-    config::Platform,
+    platform::Platform,
     specs::{
         marker::{Marker, Target},
         requirement::{normalised, parse},

@@ -11,7 +11,7 @@ use fs_err as fs;
 
 use crate::{
     check::frozen_spec::RULE,
-    config::{Config, Platform},
+    config::Config,
     dockerfile::{
         Sources,
         asked::{self, asked},
@@ -19,6 +19,7 @@ use crate::{
     failure,
     frozen::{self, Frozen, satisfies},
     image::{self, Parts},
+    platform::Platform,
     repo::{Environment, Repo},
     report::{self, Finding},
     specs::{self, read::Spec},

@@ -7,8 +7,9 @@ use anyhow::bail;
 use crate::{
     cli::{self, Missions},
     freeze,
-    repo::{self, Environment, Mission, Repo},
+    repo::{Environment, Mission, Repo},
     specs,
+    suggest::nearest,
     task::{Desk, Named},
 };
 
@@ -104,7 +105,7 @@ pub(crate) fn find<'a>(
     match found.as_slice() {
         [one] => Ok(*one),
         [] => {
-            let hint = match repo::nearest(env, all.clone().map(|(_, it)| it.name.as_str())) {
+            let hint = match nearest(env, all.clone().map(|(_, it)| it.name.as_str())) {
                 Some(nearest) => format!("did you mean `{nearest}`?"),
                 None => {
                     let names = all.map(|(mission, it)| super::title(mission, it));

@@ -8,9 +8,9 @@ use crate::{
     failure::{self, Failure},
     git,
     printable::Shown as _,
-    repo::nearest,
     secrets::{encrypted, plain},
     sops::{self, key::Key},
+    suggest::nearest,
     task::{
         Desk,
         secrets::{Place, Target},
