@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 use serde::Deserialize;
 
-use crate::process::{self, Cmd, Patience, cmd};
+use crate::process::{self, Change, Cmd, Patience, Permit, cmd};
 
 /// What stands for a role, for an hour. No `Debug`: nobody prints it.
 #[derive(Deserialize)]
@@ -23,7 +23,7 @@ struct Answer {
 }
 
 /// <https://docs.aws.amazon.com/cli/latest/reference/sts/assume-role.html>
-pub(crate) fn assume_role(dir: &Path, role: &str) -> Cmd {
+pub(crate) fn assume_role(dir: &Path, role: &str) -> Change {
     cmd!(
         dir,
         "aws sts assume-role --role-arn {role} --role-session-name science-platform-secrets --output json"
@@ -37,9 +37,9 @@ pub(crate) fn assume_role(dir: &Path, role: &str) -> Cmd {
 ///
 /// # Errors
 /// There is no `aws`, or AWS refuses.
-pub(crate) fn credentials(dir: &Path, role: &str) -> anyhow::Result<Credentials> {
+pub(crate) fn credentials(permit: Permit, dir: &Path, role: &str) -> anyhow::Result<Credentials> {
     let cmd = assume_role(dir, role);
-    let output = process::output(&cmd)?;
+    let output = process::output(&cmd.permitted(permit))?;
     if output.status != 0 {
         let said = process::last_lines(&output.stderr, 5);
         bail!(
@@ -56,7 +56,7 @@ fn parse(text: &str) -> Option<Credentials> {
 
 impl Credentials {
     /// Gives them to one process, by its environment.
-    pub(crate) fn to(&self, cmd: Cmd) -> Cmd {
+    pub(crate) fn to<E>(&self, cmd: Cmd<E>) -> Cmd<E> {
         cmd.without_env(&["AWS_PROFILE"])
             .secret_env("AWS_ACCESS_KEY_ID", &self.access_key_id)
             .secret_env("AWS_SECRET_ACCESS_KEY", &self.secret_access_key)

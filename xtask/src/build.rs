@@ -3,8 +3,6 @@
 use std::{
     borrow::Cow,
     collections::BTreeMap,
-    fs::Permissions,
-    os::unix::fs::PermissionsExt as _,
     path::PathBuf,
     time::{Duration, Instant},
 };
@@ -119,10 +117,10 @@ impl<'a> Builds<'a> {
         if may_pull && (present.is_none() || refreshes) {
             let mut log = self.engine.log("pull")?;
             let platform = chain[0].platform.to_string();
-            self.engine
-                .talk(&docker.cmd(["pull", "--platform", &platform, reference]), &mut log)?;
+            let pull = docker.change(["pull", "--platform", &platform, reference]);
+            self.engine.talk(&pull, &mut log)?;
             present = docker.image(reference)?;
-            if present.is_none() && !self.engine.dry_run {
+            if present.is_none() && self.engine.permit.is_some() {
                 bail!("{reference} was pulled, but is not on the engine");
             }
         }
@@ -201,18 +199,16 @@ impl<'a> Builds<'a> {
         let tag = reference(recipe, &id);
         let latest = format!("{NAMESPACE}/{}:latest", recipe.name);
         for name in [&tag, &latest] {
-            self.engine.run(&self.engine.docker.cmd(["image", "tag", &id, name]), &mut log)?;
+            self.engine.run(&self.engine.docker.change(["image", "tag", &id, name]), &mut log)?;
         }
-        if self.engine.dry_run {
-            return Ok(unknown_image());
-        }
+        let Some(permit) = self.engine.permit else { return Ok(unknown_image()) };
         let image = self.engine.docker.image(&tag)?;
         let image = image.with_context(|| format!("{tag} was built, but is not there"))?;
         let has = |name: &String| image.repo_tags.as_ref().is_some_and(|it| it.contains(name));
         if image.id != id || !has(&tag) || !has(&latest) {
             bail!("{tag} and {latest} were given to {id}, but it does not have them");
         }
-        Made::new(recipe, started.elapsed()).write(&self.engine.repo, recipe)?;
+        Made::new(recipe, started.elapsed()).write(permit, &self.engine.repo, recipe)?;
         Ok(image)
     }
 
@@ -232,18 +228,23 @@ impl<'a> Builds<'a> {
             labels.map(|(name, value)| format!("LABEL {name}={value}")).collect();
         let changes = labels.iter().flat_map(|it| ["--change", it.as_str()]);
         let platform = step.recipe.platform.to_string();
-        let to =
-            self.engine.docker.cmd(["import", "--platform", &platform]).args(changes).args(["-"]);
-        if self.engine.dry_run {
+        let to = self
+            .engine
+            .docker
+            .change(["import", "--platform", &platform])
+            .args(changes)
+            .args(["-"]);
+        let Some(permit) = self.engine.permit else {
             terminal::print(redact(&format!("{from} | {to}")));
             return Ok(UNKNOWN_ID.to_owned());
-        }
+        };
         log.line(&redact(&format!("$ {from} | {to}")));
         // What an interrupted mmdebstrap leaves goes with it; apt's own user reads there, too.
-        let open = Permissions::from_mode(0o755);
-        let tmp = tempfile::Builder::new().permissions(open).tempdir()?;
+        let tmp = files::temporary(permit, None, "rootfs-", 0o755)?;
         let from = from.env("TMPDIR", &tmp.path().to_string_lossy());
-        match process::pipe(&from, &to, &mut |line| log.line(line)) {
+        match process::pipe(&from.permitted(permit), &to.permitted(permit), &mut |line| {
+            log.line(line)
+        }) {
             Ok(id) => Ok(id.trim().to_owned()),
             Err(err) => Err(import_failed(err, log)),
         }
@@ -256,13 +257,13 @@ impl<'a> Builds<'a> {
         log: &mut Log,
     ) -> anyhow::Result<String> {
         let place = Place::new(self.engine, &step.recipe.name);
-        if !self.engine.dry_run {
-            step.recipe.context.stage(&place.context)?;
-            files::write(&place.dockerfile, dockerfile.as_bytes())?;
+        if let Some(permit) = self.engine.permit {
+            step.recipe.context.stage(permit, &place.context)?;
+            files::write(permit, &place.dockerfile, dockerfile.as_bytes())?;
         }
         let settings = BuildSettings::new(step.config)?;
         let builder = self.builder(step.config)?;
-        let mut cmd = builder.cmd().args(["--progress", "plain"]);
+        let mut cmd = builder.build().args(["--progress", "plain"]);
         cmd = cmd.args(["--platform".to_owned(), step.recipe.platform.to_string()]);
         for (name, value) in labels(step) {
             cmd = cmd.args(["--label".to_owned(), format!("{name}={value}")]);
@@ -276,7 +277,7 @@ impl<'a> Builds<'a> {
         cmd = settings.add_to(cmd).args(["--iidfile".into(), place.id.clone().into_os_string()]);
         cmd = cmd.args(["--file".into(), place.dockerfile.into_os_string()]);
         self.engine.run(&cmd.args([place.context]), log)?;
-        if self.engine.dry_run {
+        if self.engine.permit.is_none() {
             return Ok(UNKNOWN_ID.to_owned());
         }
         Ok(fs_err::read_to_string(place.id)?.trim().to_owned())

@@ -81,7 +81,7 @@ impl BuildSettings {
     }
 
     /// Adds flags and environment to a `docker build`.
-    pub(crate) fn add_to(&self, mut cmd: Cmd) -> Cmd {
+    pub(crate) fn add_to<E>(&self, mut cmd: Cmd<E>) -> Cmd<E> {
         if let Some(network) = &self.network {
             cmd = cmd.args(["--network", network]);
         }

@@ -12,7 +12,7 @@ use crate::{
     engine::Engine,
     files,
     leftovers::{self, Kind},
-    process::{self, Cmd},
+    process::{self, Change, Permit},
     random::random_hex,
     terminal,
     unpack::{Limits, unpack},
@@ -23,7 +23,7 @@ use crate::{
 /// leaves one that nobody knows of.)
 pub(crate) struct Container<'a> {
     docker: &'a Docker,
-    dry_run: bool,
+    permit: Option<Permit>,
     cidfile: PathBuf,
     /// Of the run that makes it.
     label: String,
@@ -35,51 +35,51 @@ impl<'a> Container<'a> {
     /// Nothing is started yet. `cidfile` must not be in use by another container.
     pub(crate) fn new(engine: &'a Engine, cidfile: PathBuf) -> anyhow::Result<Container<'a>> {
         let label = run_label(engine)?;
-        let (docker, dry_run) = (&engine.docker, engine.dry_run);
-        let res = Container { docker, dry_run, cidfile, label, is_asked_for: Cell::new(false) };
+        let (docker, permit) = (&engine.docker, engine.permit);
+        let res = Container { docker, permit, cidfile, label, is_asked_for: Cell::new(false) };
         // What a killed run may have left.
         res.remove();
-        if let Some(dir) = res.cidfile.parent().filter(|_| !res.dry_run) {
-            fs::create_dir_all(dir)?;
+        if let (Some(permit), Some(dir)) = (permit, res.cidfile.parent()) {
+            files::make_dirs(permit, dir)?;
         }
         Ok(res)
     }
 
     /// `docker run` with what ties the container to this guard.
-    pub(crate) fn run(&self, role: &str) -> Cmd {
+    pub(crate) fn run(&self, role: &str) -> Change {
         self.guarded("run", role)
     }
 
     /// `docker create`, as [`Container::run`]: files can be copied to it and from it, started or not.
-    pub(crate) fn create(&self, role: &str) -> Cmd {
+    pub(crate) fn create(&self, role: &str) -> Change {
         self.guarded("create", role)
     }
 
-    fn guarded(&self, command: &str, role: &str) -> Cmd {
+    fn guarded(&self, command: &str, role: &str) -> Change {
         self.is_asked_for.set(true);
         let label = format!("{LABEL_ROLE}={role}");
         let cidfile = self.cidfile.clone().into_os_string();
-        let cmd = self.docker.cmd([command, "--label", &label, "--label", &self.label]);
+        let cmd = self.docker.change([command, "--label", &label, "--label", &self.label]);
         cmd.args(["--cidfile".into(), cidfile]).makes(&self.cidfile)
     }
 
     /// Starts what was created; its output and status are the command's.
-    pub(crate) fn start(&self) -> anyhow::Result<Cmd> {
-        Ok(self.docker.cmd(["start", "--attach", &self.id()?]))
+    pub(crate) fn start(&self) -> anyhow::Result<Change> {
+        Ok(self.docker.change(["start", "--attach", &self.id()?]))
     }
 
     /// Copies a file into the container.
-    pub(crate) fn send(&self, file: &Path, to: &str) -> anyhow::Result<Cmd> {
-        Ok(self.docker.cmd(["cp"]).args([file]).args([format!("{}:{to}", self.id()?)]))
+    pub(crate) fn send(&self, file: &Path, to: &str) -> anyhow::Result<Change> {
+        Ok(self.docker.change(["cp"]).args([file]).args([format!("{}:{to}", self.id()?)]))
     }
 
     /// Unpacks the tar archive on its standard input in the container.
-    pub(crate) fn unpack(&self, to: &str) -> anyhow::Result<Cmd> {
-        Ok(self.docker.cmd(["cp", "-"]).args([format!("{}:{to}", self.id()?)]))
+    pub(crate) fn unpack(&self, to: &str) -> anyhow::Result<Change> {
+        Ok(self.docker.change(["cp", "-"]).args([format!("{}:{to}", self.id()?)]))
     }
 
     fn id(&self) -> anyhow::Result<String> {
-        if self.dry_run {
+        if self.permit.is_none() {
             return Ok("<container-id>".to_owned());
         }
         Ok(fs::read_to_string(&self.cidfile)?.trim().to_owned())
@@ -92,25 +92,24 @@ impl<'a> Container<'a> {
     /// The tar stream is damaged or exceeds `limits`, or `to` cannot be written.
     pub(crate) fn copy(
         &self,
+        permit: Permit,
         path: &str,
         to: &Path,
         limits: Limits,
     ) -> anyhow::Result<(u8, Vec<String>)> {
         let from = format!("{}:{path}", self.id()?);
-        let copy = self.docker.cmd(["cp", &from, "-"]);
-        process::last_stream(&copy, |stream| unpack(stream, to, limits))
+        let copy = self.docker.query(["cp", &from, "-"]);
+        process::last_stream(&copy, |stream| unpack(permit, stream, to, limits))
     }
 
     fn remove(&self) {
-        if self.dry_run {
-            return;
-        }
+        let Some(permit) = self.permit else { return };
         match fs::read_to_string(&self.cidfile).unwrap_or_default().trim() {
             "" if self.is_asked_for.get() => leftovers::keep_record(),
             "" => (),
-            id => leftovers::remove(self.docker, Kind::Container, id),
+            id => leftovers::remove(permit, self.docker, Kind::Container, id),
         }
-        let _ = fs::remove_file(&self.cidfile);
+        let _ = files::remove(permit, &self.cidfile);
     }
 }
 
@@ -121,16 +120,16 @@ impl Drop for Container<'_> {
 }
 
 fn run_label(engine: &Engine) -> anyhow::Result<String> {
-    match engine.dry_run {
-        true => Ok(format!("{LABEL_RUN}=<run>")),
-        false => leftovers::label(&engine.target()),
+    match engine.permit {
+        None => Ok(format!("{LABEL_RUN}=<run>")),
+        Some(permit) => leftovers::label(permit, &engine.target()),
     }
 }
 
 /// A volume of ours, empty at first, removed on every way out; `file` keeps its name meanwhile.
 pub(crate) struct Volume<'a> {
     docker: &'a Docker,
-    dry_run: bool,
+    permit: Option<Permit>,
     file: PathBuf,
     pub(crate) name: String,
 }
@@ -141,32 +140,31 @@ impl<'a> Volume<'a> {
     /// # Errors
     /// The engine refuses.
     pub(crate) fn new(engine: &'a Engine, role: &str, file: PathBuf) -> anyhow::Result<Volume<'a>> {
-        let (docker, dry_run) = (&engine.docker, engine.dry_run);
+        let (docker, permit) = (&engine.docker, engine.permit);
         let (label, run) = (format!("{LABEL_ROLE}={role}"), run_label(engine)?);
-        let mut res = Volume { docker, dry_run, file, name: String::new() };
-        let create =
-            |name: &str| docker.cmd(["volume", "create", "--label", &label, "--label", &run, name]);
-        if res.dry_run {
+        let mut res = Volume { docker, permit, file, name: String::new() };
+        let create = |name: &str| {
+            docker.change(["volume", "create", "--label", &label, "--label", &run, name])
+        };
+        let Some(permit) = permit else {
             "<volume>".clone_into(&mut res.name);
             terminal::print(create(&res.name));
             return Ok(res);
-        }
+        };
         // What a killed run may have left.
         res.name = fs::read_to_string(&res.file).unwrap_or_default();
         res.remove();
         // Known before it is there, so that one whose making is interrupted goes, too.
         res.name = format!("{NAMESPACE}-{role}-{}", random_hex()?);
-        files::write(&res.file, res.name.as_bytes())?;
-        process::read(&create(&res.name))?;
+        files::write(permit, &res.file, res.name.as_bytes())?;
+        process::read(&create(&res.name).permitted(permit))?;
         Ok(res)
     }
 
     fn remove(&self) {
-        if self.dry_run || self.name.is_empty() {
-            return;
-        }
-        leftovers::remove(self.docker, Kind::Volume, &self.name);
-        let _ = fs::remove_file(&self.file);
+        let Some(permit) = self.permit.filter(|_| !self.name.is_empty()) else { return };
+        leftovers::remove(permit, self.docker, Kind::Volume, &self.name);
+        let _ = files::remove(permit, &self.file);
     }
 }
 

@@ -10,7 +10,9 @@ use std::{
 use anyhow::{Context as _, bail};
 use fs_err as fs;
 
-use crate::{printable::Shown as _, text_file::read_text, tree::stays_inside};
+use crate::{
+    files, printable::Shown as _, process::Permit, text_file::read_text, tree::stays_inside,
+};
 
 /// Files by their path in the context. Empty folders are left out, as in git.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -128,22 +130,20 @@ impl Context {
     ///
     /// # Errors
     /// `dir` cannot be written.
-    pub(crate) fn stage(&self, dir: &Path) -> anyhow::Result<()> {
-        if dir.exists() {
-            fs::remove_dir_all(dir)?;
-        }
-        fs::create_dir_all(dir)?;
-        set_mode(dir, 0o755)?;
+    pub(crate) fn stage(&self, permit: Permit, dir: &Path) -> anyhow::Result<()> {
+        files::remove_tree(permit, dir)?;
+        files::make_dirs(permit, dir)?;
+        files::set_mode(permit, dir, 0o755)?;
         for (path, entry) in &self.entries {
             let path = dir.join(path);
             let parent = path.parent().context("an entry has a folder")?;
-            make_folders(parent)?;
+            make_folders(permit, parent)?;
             match entry {
                 Entry::File { executable, bytes } => {
-                    crate::files::write(&path, bytes)?;
-                    set_mode(&path, if *executable { 0o755 } else { 0o644 })?;
+                    files::write(permit, &path, bytes)?;
+                    files::set_mode(permit, &path, if *executable { 0o755 } else { 0o644 })?;
                 }
-                Entry::Link { target } => std::os::unix::fs::symlink(target, &path)?,
+                Entry::Link { target } => files::link(permit, target, &path)?,
             }
         }
         Ok(())
@@ -236,17 +236,13 @@ impl Filter {
 }
 
 /// As `create_dir_all`, with mode 0755 whatever the umask is.
-fn make_folders(dir: &Path) -> anyhow::Result<()> {
+fn make_folders(permit: Permit, dir: &Path) -> anyhow::Result<()> {
     if dir.exists() {
         return Ok(());
     }
-    make_folders(dir.parent().context("a staged folder has a parent")?)?;
-    fs::create_dir(dir)?;
-    set_mode(dir, 0o755)
-}
-
-fn set_mode(path: &Path, mode: u32) -> anyhow::Result<()> {
-    Ok(fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?)
+    make_folders(permit, dir.parent().context("a staged folder has a parent")?)?;
+    files::make_dirs(permit, dir)?;
+    files::set_mode(permit, dir, 0o755)
 }
 
 #[cfg(test)]

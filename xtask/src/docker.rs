@@ -15,7 +15,7 @@ use crate::{
     patience::{self, Failed, patience},
     platform::Platform,
     printable::Shown as _,
-    process::{self, Cmd, Output, Patience, cmd},
+    process::{self, Change, Cmd, Output, Patience, cmd},
 };
 
 /// All our local images and labels are named below it.
@@ -187,10 +187,20 @@ impl Docker {
         Docker { config: Some(dir.into()), ..self.clone() }
     }
 
-    /// A docker command of which only the arguments are missing.
-    pub(crate) fn cmd<const N: usize>(&self, args: [&str; N]) -> Cmd {
+    /// Returns a docker command that only reads; more arguments may follow.
+    pub(crate) fn query<const N: usize>(&self, args: [&str; N]) -> Cmd {
+        debug_assert!(is_query(&args), "`docker {}` changes something", args.join(" "));
+        self.cmd(&args).only_reads()
+    }
+
+    /// Returns a docker command that changes something; more arguments may follow.
+    pub(crate) fn change<const N: usize>(&self, args: [&str; N]) -> Change {
+        self.cmd(&args)
+    }
+
+    fn cmd(&self, args: &[&str]) -> Change {
         let program = &self.program;
-        let cmd = cmd!(self.root, "{program}").args(args).patience(patience_with(&args));
+        let cmd = cmd!(self.root, "{program}").args(args).patience(patience_with(args));
         match &self.config {
             Some(dir) => cmd.secret_env("DOCKER_CONFIG", &dir.to_string_lossy()),
             None => cmd,
@@ -202,7 +212,7 @@ impl Docker {
     /// # Errors
     /// No engine answers, or it is of another kind than we build for.
     pub(crate) fn engine_platform(&self) -> anyhow::Result<Platform> {
-        let cmd = self.cmd(["version", "--format", "{{.Server.Os}}/{{.Server.Arch}}"]);
+        let cmd = self.query(["version", "--format", "{{.Server.Os}}/{{.Server.Arch}}"]);
         let output = process::output(&cmd)?;
         if output.status != 0 {
             let said = process::last_lines(&output.stderr, 3);
@@ -216,7 +226,7 @@ impl Docker {
     /// # Errors
     /// The engine does not answer.
     pub(crate) fn storage_driver(&self) -> anyhow::Result<String> {
-        let driver = process::read(&self.cmd(["info", "--format", "{{.Driver}}"]))?;
+        let driver = process::read(&self.query(["info", "--format", "{{.Driver}}"]))?;
         Ok(driver.trim().to_owned())
     }
 
@@ -227,13 +237,13 @@ impl Docker {
     pub(crate) fn images(&self) -> anyhow::Result<Vec<Image>> {
         let reference = format!("reference={NAMESPACE}/*");
         let list = ["image", "ls", "--quiet", "--no-trunc", "--filter", &reference];
-        let output = process::output(&self.cmd(list))?;
+        let output = process::output(&self.query(list))?;
         if output.status != 0 {
             let said = process::last_lines(&output.stderr, 3);
             return Err(failure::machine("engine", format!("no docker engine answers: {said}")));
         }
         // A list may be empty, or cut off: it is believed when it is said twice.
-        if process::read(&self.cmd(list))? != output.stdout {
+        if process::read(&self.query(list))? != output.stdout {
             bail!("`docker image ls` did not print the same list twice; run it again");
         }
         let mut ids: Vec<&str> = output.stdout.lines().collect();
@@ -242,7 +252,7 @@ impl Docker {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        let text = process::read(&self.cmd(["image", "inspect"]).args(ids))?;
+        let text = process::read(&self.query(["image", "inspect"]).args(ids))?;
         serde_json::from_str(&text).context("`docker image inspect` printed something unexpected")
     }
 
@@ -251,7 +261,7 @@ impl Docker {
     /// # Errors
     /// What docker prints cannot be read.
     pub(crate) fn image(&self, name: &str) -> anyhow::Result<Option<Image>> {
-        let output = process::output(&self.cmd(["image", "inspect", name]))?;
+        let output = process::output(&self.query(["image", "inspect", name]))?;
         if output.status != 0 {
             return Ok(None);
         }
@@ -274,7 +284,7 @@ impl Docker {
         reference: &str,
         plain_http: bool,
     ) -> anyhow::Result<Option<Remote>> {
-        let mut cmd = self.cmd(["manifest", "inspect", "--verbose"]);
+        let mut cmd = self.query(["manifest", "inspect", "--verbose"]);
         if plain_http {
             cmd = cmd.args(["--insecure"]);
         }
@@ -318,47 +328,56 @@ impl Docker {
     }
 
     fn builder_kind(&self) -> anyhow::Result<Option<BuilderKind>> {
-        if process::output(&self.cmd(["buildx", "version"]))?.status == 0 {
+        if process::output(&self.query(["buildx", "version"]))?.status == 0 {
             // Of a context's builders only the one of its own name sees the engine's images.
-            let context = process::output(&self.cmd(["context", "show"]))?;
+            let context = process::output(&self.query(["context", "show"]))?;
             let context = Some(context.stdout.trim()).filter(|it| !it.is_empty());
             let builder = context.unwrap_or("default").to_owned();
             return Ok(Some(BuilderKind::Buildx { builder }));
         }
-        let version = process::read(&self.cmd(["--version"]))?;
+        let version = process::read(&self.query(["--version"]))?;
         Ok(has_built_in_buildkit(&version).then_some(BuilderKind::BuiltIn))
     }
 }
 
 impl Builder {
     /// `docker build` without its arguments, which are the same for both kinds.
-    pub(crate) fn cmd(&self) -> Cmd {
+    pub(crate) fn build(&self) -> Change {
         match &self.kind {
             // An attestation would give each cached build another id.
-            BuilderKind::Buildx { builder } => self.docker.cmd(["buildx", "build"]).args([
+            BuilderKind::Buildx { builder } => self.docker.change(["buildx", "build"]).args([
                 "--builder",
                 builder,
                 "--load",
                 "--provenance=false",
                 "--sbom=false",
             ]),
-            BuilderKind::BuiltIn => self.docker.cmd(["build"]).env("DOCKER_BUILDKIT", "1"),
+            BuilderKind::BuiltIn => self.docker.change(["build"]).env("DOCKER_BUILDKIT", "1"),
         }
     }
+}
+
+/// Whether a command of docker only reads.
+fn is_query(args: &[&str]) -> bool {
+    matches!(
+        args,
+        ["version" | "--version" | "info" | "port" | "logs" | "inspect" | "wait", ..]
+            | ["context", "show"]
+            | ["manifest", "inspect", ..]
+            | ["image" | "container" | "volume" | "network", "inspect" | "ls", ..]
+            | ["buildx", "version"]
+            | ["cp", _, "-"]
+    )
 }
 
 /// How long a command of docker may be silent.
 fn patience_with(args: &[&str]) -> Patience {
     match args {
-        [
-            "version" | "--version" | "info" | "context" | "manifest" | "port" | "logs" | "inspect",
-            ..,
-        ]
-        | ["image" | "container" | "volume" | "network", "inspect" | "ls", ..]
-        | ["buildx", "version"]
-        | ["exec", ..] => Patience::Answer,
         ["wait", ..] => Patience::Endless,
-        ["rm" | "cp" | "create" | "volume" | "container" | "network", ..]
+        ["cp", ..] => Patience::Change,
+        ["exec", ..] => Patience::Answer,
+        _ if is_query(args) => Patience::Answer,
+        ["rm" | "create" | "volume" | "container" | "network", ..]
         | ["image", "tag" | "rm", ..] => Patience::Change,
         _ => Patience::Work,
     }

@@ -8,29 +8,27 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, anyhow, bail};
-use fs_err as fs;
-
 use crate::{
     build_log,
     docker::Docker,
-    failure,
+    failure, files,
     patience::{self, Failed, patience},
     printable,
     printable::Shown as _,
-    process::{self, Cmd},
+    process::{self, Change, Cmd, Permit},
     repo::Repo,
     terminal,
     ui::{Progress, Ui},
 };
+use anyhow::{anyhow, bail};
 
 /// What tasks act with.
 pub(crate) struct Engine {
     pub(crate) repo: Repo,
     pub(crate) docker: Docker,
     pub(crate) ui: Ui,
-    /// Commands are printed on stdout and not run.
-    pub(crate) dry_run: bool,
+    /// `None` in a dry run: changing commands are printed on stdout and not run.
+    pub(crate) permit: Option<Permit>,
 }
 
 /// One log file, with what is going on shown as progress.
@@ -58,40 +56,39 @@ impl Engine {
     /// It cannot be written.
     pub(crate) fn log(&self, name: &str) -> anyhow::Result<Log> {
         let path = self.target().join("logs").join(format!("{name}.log"));
-        let file = if self.dry_run {
-            None
-        } else {
-            fs::create_dir_all(path.parent().context("a log has a folder")?)?;
-            Some(File::create(&path).with_context(|| format!("cannot write {}", path.shown()))?)
-        };
+        let file = self.permit.map(|it| files::open_empty(it, &path)).transpose()?;
         let progress = self.ui.progress(name);
         Ok(Log { path, file, progress, verbose: self.ui.verbose, tail: Vec::new() })
+    }
+
+    /// Returns `cmd` as one that can be run; prints it in a dry run, which has none.
+    pub(crate) fn permitted(&self, cmd: &Change) -> Option<Cmd> {
+        if self.permit.is_none() {
+            terminal::print(cmd);
+        }
+        self.permit.map(|it| cmd.permitted(it))
     }
 
     /// Runs `cmd`, or prints it in a dry run.
     ///
     /// # Errors
     /// Any status but 0, with the last lines and the log's path.
-    pub(crate) fn run(&self, cmd: &Cmd, log: &mut Log) -> anyhow::Result<()> {
-        let status = self.status(cmd, log)?;
-        if status != 0 {
-            bail!("{}", log.failure(cmd, status));
+    pub(crate) fn run(&self, cmd: &Change, log: &mut Log) -> anyhow::Result<()> {
+        match self.status(cmd, log)? {
+            None | Some(0) => Ok(()),
+            Some(status) => bail!("{}", log.failure(cmd, status)),
         }
-        Ok(())
     }
 
-    /// Runs `cmd`, or prints it in a dry run, and gives its status.
+    /// Runs `cmd` and returns its status; prints it in a dry run, which has none.
     ///
     /// # Errors
-    /// It cannot be started.
-    pub(crate) fn status(&self, cmd: &Cmd, log: &mut Log) -> anyhow::Result<u8> {
-        if self.dry_run {
-            terminal::print(cmd);
-            return Ok(0);
-        }
+    /// `cmd` cannot be started.
+    pub(crate) fn status(&self, cmd: &Change, log: &mut Log) -> anyhow::Result<Option<u8>> {
+        let Some(cmd) = self.permitted(cmd) else { return Ok(None) };
         log.line(&format!("$ {cmd}"));
         log.tail.clear();
-        process::lines(cmd, &mut |line| log.line(line))
+        process::lines(&cmd, &mut |line| log.line(line)).map(Some)
     }
 }
 
@@ -101,11 +98,8 @@ impl Engine {
     ///
     /// # Errors
     /// The last attempt failed, or showed no progress for a minute.
-    pub(crate) fn talk(&self, cmd: &Cmd, log: &mut Log) -> anyhow::Result<()> {
-        if self.dry_run {
-            terminal::print(cmd);
-            return Ok(());
-        }
+    pub(crate) fn talk(&self, cmd: &Change, log: &mut Log) -> anyhow::Result<()> {
+        let Some(cmd) = &self.permitted(cmd) else { return Ok(()) };
         let failed = patience::attempts(|| {
             log.line(&format!("$ {cmd}"));
             log.tail.clear();
@@ -157,7 +151,7 @@ impl Log {
     }
 
     /// What to say of a failed command: what it said last, and where the rest stands.
-    pub(crate) fn failure(&self, cmd: &Cmd, status: u8) -> String {
+    pub(crate) fn failure<E>(&self, cmd: &Cmd<E>, status: u8) -> String {
         let last = || self.tail[self.tail.len().saturating_sub(TAIL)..].join("\n");
         let said = build_log::failed_step(&self.tail, TAIL).unwrap_or_else(last);
         let path: &Path = &self.path;

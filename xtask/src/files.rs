@@ -1,35 +1,37 @@
-//! Writes files of the working tree: whole or not at all.
+//! Writes and removes files and folders. Files of the working tree are written whole or not at all.
+
+#![expect(clippy::disallowed_methods, reason = "this is the place for them")]
 
 use std::{
     env,
     ffi::OsStr,
-    fs::Permissions,
+    fs::{File, Permissions},
     io::{self, Read, Write as _},
-    os::unix::fs::PermissionsExt as _,
+    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _, symlink},
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context as _, ensure};
 use fs_err as fs;
 use nix::sys::signal::{Signal, raise};
-use tempfile::NamedTempFile;
+use tempfile::{NamedTempFile, TempDir};
 
-use crate::printable::Shown as _;
+use crate::{printable::Shown as _, process::Permit};
 
 /// Writes `text` to a temporary file beside `path` and renames it, so that a reader sees the old
 /// text or the new one. Says whether anything changed; an equal file is left untouched.
 ///
 /// # Errors
 /// The folder cannot be written; the file is then as it was.
-pub(crate) fn write(path: &Path, text: &[u8]) -> anyhow::Result<bool> {
-    Ok(!write_all(&[(path, text)])?.is_empty())
+pub(crate) fn write(permit: Permit, path: &Path, text: &[u8]) -> anyhow::Result<bool> {
+    Ok(!write_all(permit, &[(path, text)])?.is_empty())
 }
 
 /// As [`write`], for a secret: nobody else may read the file.
 ///
 /// # Errors
 /// As for [`write`].
-pub(crate) fn write_private(path: &Path, text: &[u8]) -> anyhow::Result<()> {
+pub(crate) fn write_private(_: Permit, path: &Path, text: &[u8]) -> anyhow::Result<()> {
     let file = stage(path, text, 0o600)?;
     file.persist(path).with_context(|| format!("cannot replace {}", path.shown()))?;
     Ok(())
@@ -40,7 +42,7 @@ pub(crate) fn write_private(path: &Path, text: &[u8]) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// A folder cannot be written; all files are then as they were.
-pub(crate) fn write_all(files: &[(&Path, &[u8])]) -> anyhow::Result<Vec<PathBuf>> {
+pub(crate) fn write_all(_: Permit, files: &[(&Path, &[u8])]) -> anyhow::Result<Vec<PathBuf>> {
     let differs = |(path, text): &&(&Path, &[u8])| fs::read(path).map_or(true, |old| old != *text);
     let mut staged = Vec::new();
     for (path, text) in files.iter().filter(differs) {
@@ -61,7 +63,7 @@ pub(crate) fn write_all(files: &[(&Path, &[u8])]) -> anyhow::Result<Vec<PathBuf>
 ///
 /// # Errors
 /// `path` exists already, also as a link, or cannot be written.
-pub(crate) fn create(path: &Path, from: &mut dyn Read) -> anyhow::Result<()> {
+pub(crate) fn create(_: Permit, path: &Path, from: &mut dyn Read) -> anyhow::Result<()> {
     let mut file = fs::OpenOptions::new().write(true).create_new(true).open(path)?;
     io::copy(from, &mut file).with_context(|| format!("cannot write {}", path.shown()))?;
     Ok(())
@@ -94,9 +96,118 @@ pub(crate) fn read_foreign_text(path: &Path, limit: u64) -> anyhow::Result<Strin
 ///
 /// # Errors
 /// It is not ours.
-pub(crate) fn make_executable(path: &Path) -> anyhow::Result<()> {
+pub(crate) fn make_executable(_: Permit, path: &Path) -> anyhow::Result<()> {
     let mode = fs::metadata(path)?.permissions().mode();
     Ok(fs::set_permissions(path, Permissions::from_mode(mode | (mode & 0o444) >> 2))?)
+}
+
+/// Sets the permissions of `path`.
+///
+/// # Errors
+/// `path` belongs to somebody else.
+pub(crate) fn set_mode(_: Permit, path: &Path, mode: u32) -> anyhow::Result<()> {
+    Ok(fs::set_permissions(path, Permissions::from_mode(mode))?)
+}
+
+/// Makes the new link `path` to `target`.
+///
+/// # Errors
+/// `path` exists, or cannot be made.
+pub(crate) fn link(_: Permit, target: &Path, path: &Path) -> anyhow::Result<()> {
+    let made = symlink(target, path);
+    made.with_context(|| format!("cannot make the link {}", path.shown()))
+}
+
+/// Renames `from` to `to`, which are on one file system.
+///
+/// # Errors
+/// `to` is a folder that is not empty, or cannot be made.
+pub(crate) fn rename(_: Permit, from: &Path, to: &Path) -> anyhow::Result<()> {
+    Ok(fs::rename(from, to)?)
+}
+
+/// Makes `dir` and the folders above it, where they are missing.
+///
+/// # Errors
+/// A part of the path cannot be made.
+pub(crate) fn make_dirs(_: Permit, dir: &Path) -> anyhow::Result<()> {
+    Ok(fs::create_dir_all(dir)?)
+}
+
+/// Removes the file or link `path`, if it exists.
+///
+/// # Errors
+/// The folder cannot be written.
+pub(crate) fn remove(_: Permit, path: &Path) -> anyhow::Result<()> {
+    unless_missing(fs::remove_file(path))
+}
+
+/// Removes the folder `dir` with all that is in it, if it exists.
+///
+/// # Errors
+/// A folder cannot be written.
+pub(crate) fn remove_tree(_: Permit, dir: &Path) -> anyhow::Result<()> {
+    unless_missing(fs::remove_dir_all(dir))
+}
+
+/// Removes the folder `dir`, if it exists and is empty.
+pub(crate) fn remove_empty(_: Permit, dir: &Path) {
+    let _ = fs::remove_dir(dir);
+}
+
+fn unless_missing(res: io::Result<()>) -> anyhow::Result<()> {
+    match res {
+        Err(err) if err.kind() != io::ErrorKind::NotFound => Err(err.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Opens `path` for locking, or for a log: an empty file where there is none.
+///
+/// # Errors
+/// `path` cannot be written.
+pub(crate) fn open(_: Permit, path: &Path) -> anyhow::Result<File> {
+    fs::create_dir_all(path.parent().context("a file has a folder")?)?;
+    let file = File::options().create(true).append(true).open(path);
+    file.with_context(|| format!("cannot write {}", path.shown()))
+}
+
+/// As [`open`], without what was in it.
+///
+/// # Errors
+/// `path` cannot be written.
+pub(crate) fn open_empty(permit: Permit, path: &Path) -> anyhow::Result<File> {
+    let file = open(permit, path)?;
+    file.set_len(0)?;
+    Ok(file)
+}
+
+/// Makes the new file `path`, which only this user may read.
+///
+/// # Errors
+/// `path` exists, or cannot be written.
+pub(crate) fn open_new(_: Permit, path: &Path) -> anyhow::Result<File> {
+    let mut options = File::options();
+    let file = options.write(true).create_new(true).mode(0o600).open(path);
+    file.with_context(|| format!("cannot write {}", path.shown()))
+}
+
+/// Makes a temporary folder in `dir`, or where this system has them, with the start of its name and
+/// its mode. It is removed when dropped.
+///
+/// # Errors
+/// No folder can be made there.
+pub(crate) fn temporary(
+    _: Permit,
+    dir: Option<&Path>,
+    prefix: &str,
+    mode: u32,
+) -> anyhow::Result<TempDir> {
+    let mut builder = tempfile::Builder::new();
+    let builder = builder.prefix(prefix).permissions(Permissions::from_mode(mode));
+    let temp = env::temp_dir();
+    let dir = dir.unwrap_or(&temp);
+    builder.tempdir_in(dir).with_context(|| format!("cannot make a folder in {}", dir.shown()))
 }
 
 /// A temporary file beside `path`, removed unless it is renamed.

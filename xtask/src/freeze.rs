@@ -16,7 +16,7 @@ use crate::{
     files,
     frozen::{self, Frozen, changes},
     printable::Shown as _,
-    process::{self, Cmd},
+    process::{self, Change, Permit},
     random::random_hex,
     repo::{Environment, Mission},
     specs::{self, problem::Problem},
@@ -38,8 +38,10 @@ pub(crate) fn freeze(
     }
     let mut questions = questions(engine, image, &environments(mission))?;
     questions.push(debian(engine, mission, image)?);
-    let changed = write(&ask(engine, mission, questions)?)?;
-    mark(engine, mission, image)?;
+    let exports = ask(engine, mission, questions)?;
+    let Some(permit) = engine.permit else { return Ok(Vec::new()) };
+    let changed = write(permit, &exports)?;
+    mark(permit, engine, mission, image)?;
     Ok(changed)
 }
 
@@ -77,7 +79,7 @@ impl Export {
 
 /// A command whose output is what a file has to say.
 pub(crate) struct Question<'a> {
-    pub(crate) cmd: Cmd,
+    pub(crate) cmd: Change,
     /// What it runs in.
     container: Container<'a>,
     pub(crate) path: PathBuf,
@@ -104,9 +106,9 @@ impl<'a> Question<'a> {
     }
 
     /// Answers it; nothing of the container is left.
-    fn ask(self) -> anyhow::Result<Answer> {
+    fn ask(self, permit: Permit) -> anyhow::Result<Answer> {
         let Question { cmd, container, path, environment } = self;
-        let text = process::read(&cmd);
+        let text = process::read(&cmd.permitted(permit));
         drop(container);
         Ok(Answer { cmd, text: text?, path, environment })
     }
@@ -114,7 +116,7 @@ impl<'a> Question<'a> {
 
 /// What a command printed.
 struct Answer {
-    cmd: Cmd,
+    cmd: Change,
     text: String,
     path: PathBuf,
     environment: Option<String>,
@@ -158,19 +160,20 @@ pub(crate) fn ask(
     mission: &Mission,
     questions: Vec<Question<'_>>,
 ) -> anyhow::Result<Vec<Export>> {
-    if engine.dry_run {
+    let Some(permit) = engine.permit else {
         questions
             .iter()
             .for_each(|it| terminal::print(format_args!("{} > {}", it.cmd, it.path.shown())));
         return Ok(Vec::new());
-    }
+    };
     let progress = engine.ui.progress(&format!("freeze-{}", mission.name));
     for it in &questions {
         progress.step(&engine.repo.relative(&it.path).shown());
     }
     // Starting a container takes longer than what runs in it.
     let answers: Vec<anyhow::Result<Answer>> = thread::scope(|scope| {
-        let running: Vec<_> = questions.into_iter().map(|it| scope.spawn(|| it.ask())).collect();
+        let running: Vec<_> =
+            questions.into_iter().map(|it| scope.spawn(move || it.ask(permit))).collect();
         let join = |it: thread::ScopedJoinHandle<'_, _>| {
             it.join().unwrap_or_else(|_| Err(anyhow!("a thread panicked")))
         };
@@ -215,20 +218,24 @@ fn old(path: &Path) -> anyhow::Result<Option<String>> {
 /// # Errors
 /// A folder cannot be written; no file was changed then.
 pub(crate) fn write<'a>(
+    permit: Permit,
     exports: impl IntoIterator<Item = &'a Export>,
 ) -> anyhow::Result<Vec<PathBuf>> {
     let texts = exports.into_iter().map(|it| (it.path.as_path(), it.new.as_bytes()));
-    files::write_all(&texts.collect::<Vec<_>>())
+    files::write_all(permit, &texts.collect::<Vec<_>>())
 }
 
 /// Notes that all of `mission` was frozen from `image`.
 ///
 /// # Errors
 /// The target folder cannot be written.
-pub(crate) fn mark(engine: &Engine, mission: &Mission, image: &Image) -> anyhow::Result<()> {
-    if !engine.dry_run {
-        files::write(&marker(engine, mission, image), image.id.as_bytes())?;
-    }
+pub(crate) fn mark(
+    permit: Permit,
+    engine: &Engine,
+    mission: &Mission,
+    image: &Image,
+) -> anyhow::Result<()> {
+    files::write(permit, &marker(engine, mission, image), image.id.as_bytes())?;
     Ok(())
 }
 

@@ -16,7 +16,7 @@ use crate::{
     aws::Credentials,
     failure,
     printable::Shown as _,
-    process::{self, Cmd, Patience, cmd},
+    process::{self, Change, Cmd, Patience, Permit, cmd, query},
     redact::redact,
     terminal,
 };
@@ -61,7 +61,7 @@ impl Access {
         }
     }
 
-    fn with(&self, cmd: Cmd) -> Cmd {
+    fn with<E>(&self, cmd: Cmd<E>) -> Cmd<E> {
         // Without a terminal git must not wait for a name or a password.
         let prompt = if terminal::has_person() { "1" } else { "0" };
         // `remedy` reads English.
@@ -75,20 +75,25 @@ impl Access {
 }
 
 /// Clones `url` into the folder `into`, which exists and is empty.
-pub(crate) fn clone(dir: &Path, url: &str, into: &Path, access: &Access) -> Cmd {
+pub(crate) fn clone(dir: &Path, url: &str, into: &Path, access: &Access) -> Change {
     let flags = access.flags(url);
     let cmd = cmd!(dir, "git {flags...} clone --quiet --origin origin -- {url} {into}");
     access.with(cmd.without_env(NOT_FOR_GIT))
 }
 
-pub(crate) fn fetch(dir: &Path, url: &str, access: &Access) -> Cmd {
+pub(crate) fn fetch(dir: &Path, url: &str, access: &Access) -> Change {
     let flags = access.flags(url);
     let cmd = cmd!(dir, "git {flags...} fetch --quiet --prune --no-tags origin");
     access.with(cmd.without_env(NOT_FOR_GIT))
 }
 
 /// Publishes `commit` as the remote's `branch`, if that can be moved forward to it.
-pub(crate) fn push(dir: &Path, url: &str, (commit, branch): (&str, &str), access: &Access) -> Cmd {
+pub(crate) fn push(
+    dir: &Path,
+    url: &str,
+    (commit, branch): (&str, &str),
+    access: &Access,
+) -> Change {
     let flags = access.flags(url);
     let refspec = format!("{commit}:refs/heads/{branch}");
     let cmd = cmd!(
@@ -99,13 +104,13 @@ pub(crate) fn push(dir: &Path, url: &str, (commit, branch): (&str, &str), access
 }
 
 /// Commits `files` as they are in the working tree, and nothing else, whatever is staged.
-pub(crate) fn commit(dir: &Path, files: &[&Path], message: &str) -> [Cmd; 2] {
+pub(crate) fn commit(dir: &Path, files: &[&Path], message: &str) -> [Change; 2] {
     let add = cmd!(dir, "git --literal-pathspecs add -- {files...}");
     let commit = cmd!(
         dir,
         "git --literal-pathspecs commit --quiet --only --message {message} -- {files...}"
     );
-    [add.without_env(NOT_FOR_GIT), commit.without_env(NOT_FOR_GIT)]
+    [add, commit].map(|it| it.without_env(NOT_FOR_GIT))
 }
 
 /// Whether the remote's `branch` is `commit`.
@@ -120,7 +125,7 @@ pub(crate) fn is_at(
 ) -> anyhow::Result<bool> {
     let flags = access.flags(url);
     let name = format!("refs/heads/{branch}");
-    let cmd = cmd!(dir, "git {flags...} ls-remote origin {name}").without_env(NOT_FOR_GIT);
+    let cmd = query!(dir, "git {flags...} ls-remote origin {name}").without_env(NOT_FOR_GIT);
     let output = process::output(&access.with(cmd))?;
     Ok(output.status == 0 && output.stdout == format!("{commit}\t{name}\n"))
 }
@@ -129,8 +134,8 @@ pub(crate) fn is_at(
 ///
 /// # Errors
 /// It fails; the message says what it said and what helps.
-pub(crate) fn remote(cmd: &Cmd) -> anyhow::Result<()> {
-    let output = process::output(cmd)?;
+pub(crate) fn remote(permit: Permit, cmd: &Change) -> anyhow::Result<()> {
+    let output = process::output(&cmd.permitted(permit))?;
     if output.status == 0 {
         return Ok(());
     }
@@ -165,7 +170,7 @@ fn remedy(said: &str) -> &'static str {
 /// # Errors
 /// There is no git.
 pub(crate) fn top(dir: &Path) -> anyhow::Result<Option<PathBuf>> {
-    match answers::line(&cmd!(dir, "git rev-parse --show-toplevel")) {
+    match answers::line(&query!(dir, "git rev-parse --show-toplevel")) {
         Err(err) if err.to_string().contains("not a git repository") => Ok(None),
         res => Ok(res?.map(PathBuf::from)),
     }
@@ -176,7 +181,7 @@ pub(crate) fn top(dir: &Path) -> anyhow::Result<Option<PathBuf>> {
 /// # Errors
 /// There is no git.
 pub(crate) fn branch(dir: &Path) -> anyhow::Result<Option<String>> {
-    answers::line(&cmd!(dir, "git symbolic-ref --quiet --short HEAD"))
+    answers::line(&query!(dir, "git symbolic-ref --quiet --short HEAD"))
 }
 
 /// Where `origin` is.
@@ -184,7 +189,7 @@ pub(crate) fn branch(dir: &Path) -> anyhow::Result<Option<String>> {
 /// # Errors
 /// There is no git.
 pub(crate) fn origin(dir: &Path) -> anyhow::Result<Option<String>> {
-    answers::line(&cmd!(dir, "git config --get remote.origin.url"))
+    answers::line(&query!(dir, "git config --get remote.origin.url"))
 }
 
 /// Where a push to `origin` goes, if that is another place.
@@ -192,7 +197,7 @@ pub(crate) fn origin(dir: &Path) -> anyhow::Result<Option<String>> {
 /// # Errors
 /// There is no git.
 pub(crate) fn push_url(dir: &Path) -> anyhow::Result<Option<String>> {
-    answers::line(&cmd!(dir, "git config --get remote.origin.pushurl"))
+    answers::line(&query!(dir, "git config --get remote.origin.pushurl"))
 }
 
 /// The commit that `name` stands for, if there is one.
@@ -201,7 +206,7 @@ pub(crate) fn push_url(dir: &Path) -> anyhow::Result<Option<String>> {
 /// There is no git.
 pub(crate) fn revision(dir: &Path, name: &str) -> anyhow::Result<Option<String>> {
     let name = format!("{name}^{{commit}}");
-    answers::line(&cmd!(dir, "git rev-parse --verify --quiet --end-of-options {name}"))
+    answers::line(&query!(dir, "git rev-parse --verify --quiet --end-of-options {name}"))
 }
 
 /// Whether git knows in whose name to commit.
@@ -214,8 +219,8 @@ pub(crate) fn has_identity(dir: &Path) -> anyhow::Result<bool> {
         Err(err) if failure::status(&err) == 1 => Ok(false),
         res => res.map(|it| it.is_some()),
     };
-    Ok(is_known(cmd!(dir, "git var GIT_AUTHOR_IDENT"))?
-        && is_known(cmd!(dir, "git var GIT_COMMITTER_IDENT"))?)
+    Ok(is_known(query!(dir, "git var GIT_AUTHOR_IDENT"))?
+        && is_known(query!(dir, "git var GIT_COMMITTER_IDENT"))?)
 }
 
 /// Whether `file` is not as HEAD has it.
@@ -223,7 +228,7 @@ pub(crate) fn has_identity(dir: &Path) -> anyhow::Result<bool> {
 /// # Errors
 /// This is no repository.
 pub(crate) fn is_changed(dir: &Path, file: &Path) -> anyhow::Result<bool> {
-    let cmd = cmd!(
+    let cmd = query!(
         dir,
         "git --no-optional-locks --literal-pathspecs status --porcelain --branch --untracked-files=all --ignored -- {file}"
     );
@@ -245,7 +250,7 @@ pub(crate) fn commits_since(
     to: &str,
 ) -> anyhow::Result<Vec<String>> {
     let without = from.map(|it| format!("^{it}"));
-    answers::lines(&cmd!(dir, "git rev-list {to} {without...}"))
+    answers::lines(&query!(dir, "git rev-list {to} {without...}"))
 }
 
 /// Returns `commit` and those before it that no branch of `origin` has.
@@ -253,7 +258,10 @@ pub(crate) fn commits_since(
 /// # Errors
 /// The commit does not exist.
 pub(crate) fn outgoing(dir: &Path, commit: &str) -> anyhow::Result<Vec<String>> {
-    answers::lines(&cmd!(dir, "git --no-replace-objects rev-list {commit} --not --remotes=origin"))
+    answers::lines(&query!(
+        dir,
+        "git --no-replace-objects rev-list {commit} --not --remotes=origin"
+    ))
 }
 
 /// The commit that both come from.
@@ -261,7 +269,7 @@ pub(crate) fn outgoing(dir: &Path, commit: &str) -> anyhow::Result<Vec<String>> 
 /// # Errors
 /// There is no git.
 pub(crate) fn merge_base(dir: &Path, one: &str, other: &str) -> anyhow::Result<Option<String>> {
-    answers::line(&cmd!(dir, "git merge-base {one} {other}"))
+    answers::line(&query!(dir, "git merge-base {one} {other}"))
 }
 
 /// The files of the working tree that git tracks.
@@ -269,7 +277,7 @@ pub(crate) fn merge_base(dir: &Path, one: &str, other: &str) -> anyhow::Result<O
 /// # Errors
 /// This is no repository.
 pub(crate) fn files(dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let files = answers::texts(&cmd!(dir, "git ls-files -z"), 0)?;
+    let files = answers::texts(&query!(dir, "git ls-files -z"), 0)?;
     Ok(files.into_iter().map(PathBuf::from).collect())
 }
 
@@ -287,9 +295,9 @@ pub(crate) fn kept(dir: &Path, nested: bool) -> anyhow::Result<Kept> {
     let records = |cmd: Cmd| -> anyhow::Result<Vec<Vec<u8>>> {
         answers::records(&if nested { cmd.without_env(NOT_FOR_GIT) } else { cmd }, 0)
     };
-    let staged = records(cmd!(dir, "git ls-files -z --stage"))?;
+    let staged = records(query!(dir, "git ls-files -z --stage"))?;
     let submodules: BTreeSet<PathBuf> = staged.iter().filter_map(|it| submodule(it)).collect();
-    let files = records(cmd!(dir, "git ls-files -z --cached --others --exclude-standard"))?;
+    let files = records(query!(dir, "git ls-files -z --cached --others --exclude-standard"))?;
     let files = files.iter().map(|it| PathBuf::from(OsStr::from_bytes(it)));
     Ok(Kept { files: files.filter(|it| !submodules.contains(it)).collect(), submodules })
 }
@@ -321,8 +329,10 @@ pub(crate) struct Entry {
 /// # Errors
 /// The commit does not exist.
 pub(crate) fn tree(dir: &Path, revision: &str) -> anyhow::Result<Vec<Entry>> {
-    let list =
-        cmd!(dir, "git --no-replace-objects ls-tree -r -z --full-tree --end-of-options {revision}");
+    let list = query!(
+        dir,
+        "git --no-replace-objects ls-tree -r -z --full-tree --end-of-options {revision}"
+    );
     Ok(answers::texts(&list, 0)?.iter().filter_map(|it| entry(it)).collect())
 }
 
@@ -331,7 +341,7 @@ pub(crate) fn tree(dir: &Path, revision: &str) -> anyhow::Result<Vec<Entry>> {
 /// # Errors
 /// The commit does not exist.
 pub(crate) fn file(dir: &Path, commit: &str, name: &Path) -> anyhow::Result<Option<Vec<u8>>> {
-    let list = cmd!(dir, "git --literal-pathspecs ls-tree -z {commit} -- {name}");
+    let list = query!(dir, "git --literal-pathspecs ls-tree -z {commit} -- {name}");
     let found = answers::texts(&list, 0)?.iter().find_map(|it| entry(it));
     found.map(|it| answers::object(dir, &it.blob)).transpose()
 }

@@ -17,8 +17,9 @@ use fs_err as fs;
 
 use crate::{
     docker::{Docker, LABEL_RUN},
+    files,
     printable::Shown as _,
-    process::{self, Patience},
+    process::{self, Cmd, Patience, Permit},
     random::random_hex,
     terminal,
 };
@@ -45,10 +46,10 @@ impl Kind {
         }
     }
 
-    fn list(self) -> &'static [&'static str] {
+    fn list(self, docker: &Docker) -> Cmd {
         match self {
-            Kind::Container => &["container", "ls", "--all", "--quiet", "--no-trunc"],
-            Kind::Volume => &["volume", "ls", "--quiet"],
+            Kind::Container => docker.query(["container", "ls", "--all", "--quiet", "--no-trunc"]),
+            Kind::Volume => docker.query(["volume", "ls", "--quiet"]),
         }
     }
 }
@@ -61,6 +62,7 @@ struct Run {
     _file: File,
     /// Whether something could not be removed.
     left: bool,
+    permit: Permit,
 }
 
 /// This process's record, from the first thing that it makes.
@@ -71,10 +73,10 @@ static RUN: Mutex<Option<Run>> = Mutex::new(None);
 ///
 /// # Errors
 /// The folder cannot be written.
-pub(crate) fn label(target: &Path) -> anyhow::Result<String> {
+pub(crate) fn label(permit: Permit, target: &Path) -> anyhow::Result<String> {
     let mut run = RUN.lock().unwrap_or_else(PoisonError::into_inner);
     if run.is_none() {
-        *run = Some(Run::begin(target)?);
+        *run = Some(Run::begin(permit, target)?);
     }
     Ok(format!("{LABEL_RUN}={}", run.as_ref().map_or("", |it| &it.id)))
 }
@@ -83,23 +85,23 @@ pub(crate) fn label(target: &Path) -> anyhow::Result<String> {
 pub(crate) fn end() {
     let run = RUN.lock().unwrap_or_else(PoisonError::into_inner).take();
     if let Some(run) = run.filter(|it| !it.left) {
-        let _ = fs::remove_file(&run.path);
+        let _ = files::remove(run.permit, &run.path);
     }
 }
 
 impl Run {
-    fn begin(target: &Path) -> anyhow::Result<Run> {
+    fn begin(permit: Permit, target: &Path) -> anyhow::Result<Run> {
         let dir = target.join("runs");
-        fs::create_dir_all(&dir)?;
+        files::make_dirs(permit, &dir)?;
         loop {
             let id = random_hex()?;
             let path = dir.join(&id);
-            let mut file = File::options().write(true).create_new(true).open(&path)?;
+            let mut file = files::open_new(permit, &path)?;
             // Another run's sweep may have come between.
             if file.try_lock().is_ok() && path.exists() {
                 file.write_all(engine_asked_for().as_bytes())
                     .with_context(|| format!("cannot write {}", path.shown()))?;
-                return Ok(Run { id, path, _file: file, left: false });
+                return Ok(Run { id, path, _file: file, left: false, permit });
             }
         }
     }
@@ -114,10 +116,10 @@ fn engine_asked_for() -> String {
 
 /// Removes what this run made, even when the run was interrupted, and looks whether it is gone. If it
 /// is not, says so and keeps this run on record.
-pub(crate) fn remove(docker: &Docker, kind: Kind, name: &str) {
+pub(crate) fn remove(permit: Permit, docker: &Docker, kind: Kind, name: &str) {
     let run = RUN.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|it| it.id.clone());
     let Some(id) = run else { return };
-    try_to_remove(docker, kind, name);
+    try_to_remove(permit, docker, kind, name);
     if list(docker, kind, &id).is_none_or(|it| it.iter().any(|it| it == name)) {
         keep_record();
         say_left(kind, name);
@@ -136,7 +138,7 @@ pub(crate) fn keep_record() {
 ///
 /// # Errors
 /// The folder of records cannot be read or written.
-pub(crate) fn sweep(docker: &Docker, target: &Path) -> anyhow::Result<()> {
+pub(crate) fn sweep(permit: Permit, docker: &Docker, target: &Path) -> anyhow::Result<()> {
     let Ok(entries) = fs::read_dir(target.join("runs")) else { return Ok(()) };
     for entry in entries {
         let path = entry?.path();
@@ -148,20 +150,20 @@ pub(crate) fn sweep(docker: &Docker, target: &Path) -> anyhow::Result<()> {
         }
         let id = path.file_name().unwrap_or_default().to_string_lossy();
         let is_other = !engine.is_empty() && engine != engine_asked_for();
-        if !is_other && sweep_run(docker, &id) {
-            fs::remove_file(&path)?;
+        if !is_other && sweep_run(permit, docker, &id) {
+            files::remove(permit, &path)?;
         }
     }
     Ok(())
 }
 
 /// Whether nothing is left of the run `id`.
-fn sweep_run(docker: &Docker, id: &str) -> bool {
+fn sweep_run(permit: Permit, docker: &Docker, id: &str) -> bool {
     let mut is_clean = true;
     // A volume cannot go before its container.
     for kind in [Kind::Container, Kind::Volume] {
         let Some(before) = list(docker, kind, id) else { return false };
-        before.iter().for_each(|it| try_to_remove(docker, kind, it));
+        before.iter().for_each(|it| try_to_remove(permit, docker, kind, it));
         let after = if before.is_empty() { Some(Vec::new()) } else { list(docker, kind, id) };
         for name in &before {
             if after.as_ref().is_none_or(|it| it.contains(name)) {
@@ -179,16 +181,15 @@ fn sweep_run(docker: &Docker, id: &str) -> bool {
 }
 
 /// Whatever docker says of it: it may be gone already.
-fn try_to_remove(docker: &Docker, kind: Kind, name: &str) {
-    let cmd = docker.cmd([]).args(kind.remove()).args([name]);
-    let _ = process::last_words(&cmd.patience(Patience::Change));
+fn try_to_remove(permit: Permit, docker: &Docker, kind: Kind, name: &str) {
+    let cmd = docker.change([]).args(kind.remove()).args([name]);
+    let _ = process::last_words(&cmd.patience(Patience::Change).permitted(permit));
 }
 
 /// The names of what the run `id` has on the engine; `None` when the engine does not say.
 fn list(docker: &Docker, kind: Kind, id: &str) -> Option<Vec<String>> {
     let filter = format!("label={LABEL_RUN}={id}");
-    let cmd = docker.cmd([]).args(kind.list()).args(["--filter", &filter]);
-    let cmd = cmd.patience(Patience::Answer);
+    let cmd = kind.list(docker).args(["--filter", &filter]);
     let read = process::last_stream(&cmd, |stream| {
         let mut text = String::new();
         stream.read_to_string(&mut text).context("docker wrote no UTF-8")?;

@@ -11,6 +11,7 @@ use crate::{
     config::Mode,
     files,
     image::{Make, Parent, Pulled, Recipe},
+    process::Permit,
     repo::Repo,
 };
 
@@ -44,9 +45,9 @@ impl Made {
     ///
     /// # Errors
     /// The target folder cannot be written.
-    pub(crate) fn write(&self, repo: &Repo, recipe: &Recipe) -> anyhow::Result<()> {
+    pub(crate) fn write(&self, permit: Permit, repo: &Repo, recipe: &Recipe) -> anyhow::Result<()> {
         let text = serde_json::to_string_pretty(self).context("a record is plain data")?;
-        files::write(&path(repo, recipe), text.as_bytes())?;
+        files::write(permit, &path(repo, recipe), text.as_bytes())?;
         Ok(())
     }
 

@@ -4,6 +4,13 @@
 //! decisions (pure) -> docker, git and the rest -> outcome -> terminal, JSON, receipt.
 
 #![deny(clippy::print_stdout, clippy::print_stderr, clippy::dbg_macro)]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::disallowed_methods,
+        reason = "unit tests write files; the build without them is checked"
+    )
+)]
 
 mod cli;
 mod redact;
@@ -59,12 +66,14 @@ mod printable;
 mod failure;
 #[cfg(test)]
 mod hostile;
+#[cfg(without_permit)]
+mod without_permit;
 
 use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use crate::cli::Cli;
+use crate::{cli::Cli, process::Permit};
 
 fn main() -> ExitCode {
     let status = run().and_then(|it| terminal::check().map(|()| it));
@@ -85,10 +94,16 @@ fn run() -> anyhow::Result<u8> {
     };
     process::handle_signals()?;
     process::no_core_dumps()?;
-    let status = task::run(&cli)?;
+    let status = task::run(&cli, permit(&cli))?;
     // Whatever was made of the signal: the run did not come to its end.
     process::check_interrupted()?;
     Ok(status)
+}
+
+/// Returns the permit of this run, which all its changes ask for.
+#[expect(clippy::disallowed_methods, reason = "the only permit is made here")]
+fn permit(cli: &Cli) -> Option<Permit> {
+    Permit::of_process(cli.dry_run)
 }
 
 /// Prints the help that was asked for, or what is wrong with the command line.

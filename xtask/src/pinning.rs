@@ -66,7 +66,7 @@ pub(crate) fn hint(docker: Option<&Docker>, unpinned: &Unpinned) -> String {
 
 /// Returns the image if the engine has it and answers soon.
 fn look(docker: &Docker, reference: &str) -> Option<Image> {
-    let cmd = docker.cmd(["image", "inspect", reference]);
+    let cmd = docker.query(["image", "inspect", reference]);
     let output = process::output_within(&cmd, PATIENCE).ok().flatten()?;
     let images: Vec<Image> = serde_json::from_str(&output.stdout).ok()?;
     images.into_iter().next()

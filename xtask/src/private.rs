@@ -1,10 +1,13 @@
 //! Private folders in memory, for what must never reach a disk. Each goes with its guard; what a
-//! killed run left is swept by the next one.
+//! killed run left is swept by the next one. They count as this process's own memory: what only reads may
+//! use one, and needs no permit for it.
+
+#![expect(clippy::disallowed_methods, reason = "this is the place for files in memory")]
 
 use std::{
     fs::File,
     io::Write as _,
-    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt},
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt, symlink},
     path::{Path, PathBuf},
 };
 
@@ -16,7 +19,7 @@ use nix::{
 };
 use tempfile::TempDir;
 
-use crate::failure;
+use crate::{failure, process::Permit};
 
 /// Where Linux keeps files in memory: shm_overview(7).
 const MEMORY: &str = "/dev/shm";
@@ -68,6 +71,14 @@ impl Folder {
         file.write_all(text.as_bytes()).with_context(|| format!("cannot write in {MEMORY}"))?;
         Ok(path)
     }
+
+    /// Makes the link `name` to `target`.
+    ///
+    /// # Errors
+    /// The memory is full.
+    pub(crate) fn link(&self, name: &str, target: &Path) -> anyhow::Result<()> {
+        symlink(target, self.path().join(name)).with_context(|| format!("cannot write in {MEMORY}"))
+    }
 }
 
 /// Why there can be no private folder on this machine, if so.
@@ -80,7 +91,7 @@ pub(crate) fn missing() -> Option<String> {
 ///
 /// # Errors
 /// One of them cannot be removed.
-pub(crate) fn sweep() -> anyhow::Result<()> {
+pub(crate) fn sweep(_: Permit) -> anyhow::Result<()> {
     let Ok(entries) = fs::read_dir(MEMORY) else { return Ok(()) };
     for entry in entries {
         let path = entry?.path();

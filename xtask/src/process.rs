@@ -5,6 +5,7 @@
 
 mod background;
 mod command;
+mod permit;
 mod running;
 mod pipe;
 mod last;
@@ -36,9 +37,10 @@ use crate::failure::{self, Failure};
 use running::{Interruption, Limit, Running, STOP, Stream, follow};
 
 pub(crate) use background::{Background, background};
-pub(crate) use command::{Cmd, Patience, cmd, quoted};
+pub(crate) use command::{Change, Cmd, Patience, cmd, query, quoted};
 pub(crate) use computation::interruptible;
 pub(crate) use last::{last_stream, last_words};
+pub(crate) use permit::Permit;
 pub(crate) use pipe::{Failed, pipe};
 pub(crate) use unattended::{Ended, unattended};
 pub(crate) use watched::watched;

@@ -13,6 +13,7 @@ use crate::{
     docker::Image,
     files,
     printable::{self, Shown as _},
+    process::Permit,
     repo::Repo,
     tests_of_mission::Expected,
 };
@@ -183,9 +184,9 @@ impl Receipt {
     ///
     /// # Errors
     /// The target folder cannot be written.
-    pub(crate) fn write(&self, repo: &Repo) -> anyhow::Result<PathBuf> {
+    pub(crate) fn write(&self, permit: Permit, repo: &Repo) -> anyhow::Result<PathBuf> {
         let path = path(repo, &self.mission, &self.image);
-        files::write(&path, self.to_json()?.as_bytes())?;
+        files::write(permit, &path, self.to_json()?.as_bytes())?;
         Ok(path)
     }
 

@@ -22,7 +22,7 @@ use crate::{
     engine::{Engine, Log},
     failure, files,
     patience::patience,
-    process::{self, Cmd},
+    process::{self, Change},
     random::random_hex,
     terminal,
 };
@@ -68,9 +68,14 @@ impl Host {
         Ok(Host { name: name.to_owned(), docker, login: Some(Arc::new(login)) })
     }
 
-    /// Returns a docker command that may talk to this registry.
-    pub(crate) fn cmd<const N: usize>(&self, args: [&str; N]) -> Cmd {
-        self.docker.cmd(args)
+    /// Returns a docker command that changes something, and may talk to this registry.
+    pub(crate) fn change<const N: usize>(&self, args: [&str; N]) -> Change {
+        self.docker.change(args)
+    }
+
+    /// Returns the command that fetches an image, named by digest, to the engine.
+    pub(crate) fn pull(&self, image: &str) -> Change {
+        self.docker.change(["pull", "--quiet", image])
     }
 
     /// Leaves the password of our registry where people find it.
@@ -78,11 +83,8 @@ impl Host {
     /// # Errors
     /// The target folder cannot be written.
     pub(crate) fn keep_password(&self, engine: &Engine) -> anyhow::Result<()> {
-        let Some(login) = &self.login else { return Ok(()) };
-        if engine.dry_run {
-            return Ok(());
-        }
-        files::write_private(&engine.target().join(PASSWORD), login.password.as_bytes())
+        let (Some(login), Some(permit)) = (&self.login, engine.permit) else { return Ok(()) };
+        files::write_private(permit, &engine.target().join(PASSWORD), login.password.as_bytes())
     }
 
     fn ping(&self) -> anyhow::Result<()> {
@@ -142,11 +144,9 @@ pub(crate) fn answering(engine: &Engine, config: &Config) -> anyhow::Result<Opti
 /// # Errors
 /// The engine does not answer, or keeps one.
 pub(crate) fn retire(engine: &Engine) -> anyhow::Result<()> {
-    if engine.dry_run {
-        return Ok(());
-    }
+    let Some(permit) = engine.permit else { return Ok(()) };
     for id in container::of_earlier_versions(&engine.docker)? {
-        container::remove(&engine.docker, &id)?;
+        container::remove(permit, &engine.docker, &id)?;
         terminal::say(
             "removed the registry of an earlier version, which had no password; its images stay",
         );
@@ -169,11 +169,11 @@ const REPLACED: u32 = 2;
 pub(crate) fn start(engine: &Engine, image: &str) -> anyhow::Result<Host> {
     let docker = &engine.docker;
     let mut log = engine.log("registry")?;
-    if engine.dry_run {
+    let Some(permit) = engine.permit else {
         create(engine, image, "", &mut log)?;
         let (name, docker) = ("127.0.0.1:<port>".to_owned(), docker.with_config("<config>"));
         return Ok(Host { name, docker, login: None });
-    }
+    };
     let mut password = random_hex()?;
     let mut replaced = 0;
     let mut failed = anyhow!("{NAME} is removed again and again by another run");
@@ -199,7 +199,7 @@ pub(crate) fn start(engine: &Engine, image: &str) -> anyhow::Result<Host> {
             Err(err) => {
                 (failed, replaced) = (err, replaced + 1);
                 password = found.password.clone().unwrap_or(password);
-                container::remove(docker, &found.id)?;
+                container::remove(permit, docker, &found.id)?;
             }
         }
     }

@@ -13,7 +13,7 @@ use anyhow::{anyhow, bail};
 use crate::{
     failure::{self, Failure},
     printable::Shown as _,
-    process::{self, Cmd, Ended, Output, Patience, cmd},
+    process::{self, Change, Cmd, Ended, Output, Patience, Permit, cmd, query},
     sops::{key::Key, recipients::Recipients},
     terminal,
 };
@@ -44,13 +44,13 @@ pub(crate) enum Edited {
 }
 
 /// What every call gets: its temporary folder in memory, and no look at the network for updates.
-fn prepared(cmd: Cmd, tmp: &Path) -> Cmd {
+fn prepared<E>(cmd: Cmd<E>, tmp: &Path) -> Cmd<E> {
     let cmd = cmd.env("TMPDIR", &tmp.to_string_lossy()).env("SOPS_DISABLE_VERSION_CHECK", "1");
     cmd.patience(Patience::Change).asks()
 }
 
 /// With the `.sops.yaml` of the clone, which may ask for a layout; the copy is elsewhere.
-fn configured(cmd: Cmd, config: Option<&Path>) -> Cmd {
+fn configured(cmd: Change, config: Option<&Path>) -> Change {
     match config {
         Some(it) => cmd.env("SOPS_CONFIG", &it.to_string_lossy()),
         None => cmd,
@@ -58,7 +58,7 @@ fn configured(cmd: Cmd, config: Option<&Path>) -> Cmd {
 }
 
 /// Opens `file`, in the folder `tmp`, by the command of an [`Editor`].
-pub(crate) fn edit_cmd(tmp: &Path, file: &Path, config: Option<&Path>, editor: &str) -> Cmd {
+pub(crate) fn edit_cmd(tmp: &Path, file: &Path, config: Option<&Path>, editor: &str) -> Change {
     let cmd = prepared(cmd!(tmp, "sops edit {file}"), tmp).env("SOPS_EDITOR", editor);
     configured(cmd, config)
 }
@@ -71,20 +71,20 @@ pub(crate) fn set_cmd(
     config: Option<&Path>,
     index: &str,
     value: String,
-) -> Cmd {
+) -> Change {
     let cmd = cmd!(tmp, "sops set --idempotent --value-stdin {file} {index}");
     configured(prepared(cmd, tmp), config).stdin(value)
 }
 
 /// Removes what is at `index`.
-pub(crate) fn unset_cmd(tmp: &Path, file: &Path, config: Option<&Path>, index: &str) -> Cmd {
+pub(crate) fn unset_cmd(tmp: &Path, file: &Path, config: Option<&Path>, index: &str) -> Change {
     configured(prepared(cmd!(tmp, "sops unset {file} {index}"), tmp), config)
 }
 
 /// Encrypts `text` as the file `name` of the folder `dir`, whose `.sops.yaml` says for whom.
 pub(crate) fn encrypt_cmd(dir: &Path, tmp: &Path, name: &Path, text: String) -> Cmd {
     let kind = kind(name);
-    let cmd = cmd!(
+    let cmd = query!(
         dir,
         "sops encrypt --filename-override {name} --input-type {kind} --output-type {kind}"
     );
@@ -95,7 +95,7 @@ pub(crate) fn encrypt_cmd(dir: &Path, tmp: &Path, name: &Path, text: String) -> 
 fn decrypt_cmd(dir: &Path, name: &Path, key: Option<&Key>, as_json: bool, text: String) -> Cmd {
     let input = kind(name);
     let output = if as_json { "json" } else { input };
-    let cmd = cmd!(dir, "sops decrypt --input-type {input} --output-type {output}");
+    let cmd = query!(dir, "sops decrypt --input-type {input} --output-type {output}");
     let cmd = cmd.env("SOPS_DISABLE_VERSION_CHECK", "1").stdin(text);
     let cmd = cmd.patience(Patience::Change).asks();
     match key {
@@ -119,7 +119,13 @@ fn kind(name: &Path) -> &'static str {
 ///
 /// # Errors
 /// There is no sops, no key opens the file, the editor failed, or it saved what is no YAML.
-pub(crate) fn edit(cmd: &Cmd, limit: Duration, about: Subject<'_>) -> anyhow::Result<Edited> {
+pub(crate) fn edit(
+    permit: Permit,
+    cmd: &Change,
+    limit: Duration,
+    about: Subject<'_>,
+) -> anyhow::Result<Edited> {
+    let cmd = &cmd.permitted(permit);
     let mut said = String::new();
     let status = if terminal::has_person() {
         process::attached(cmd)?

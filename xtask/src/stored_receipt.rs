@@ -19,9 +19,11 @@ use crate::{
     context::{Context, Entry},
     docker::{NAMESPACE, Remote},
     engine::{Engine, Log},
-    failure, image, process,
+    failure, files, image, process,
+    process::Permit,
     receipt::Receipt,
     registry::{self, Host},
+    terminal,
     unpack::Limits,
 };
 
@@ -43,14 +45,14 @@ pub(crate) fn of_built(
     built: &Built,
 ) -> anyhow::Result<Option<Receipt>> {
     let own = Receipt::read(&engine.repo, &built.name, &built.image)?;
-    if engine.dry_run || own.as_ref().is_some_and(|it| it.complete) {
+    let Some(permit) = engine.permit.filter(|_| !own.as_ref().is_some_and(|it| it.complete)) else {
         return Ok(own);
-    }
+    };
     match from_registry(engine, config, built) {
         Ok(None) => Ok(own),
         Ok(Some(mut receipt)) => {
             receipt.refrozen.extend(own.map(|it| it.refrozen).unwrap_or_default());
-            receipt.write(&engine.repo)?;
+            receipt.write(permit, &engine.repo)?;
             Ok(Some(receipt))
         }
         Err(err) if failure::status(&err) == 1 => {
@@ -74,7 +76,9 @@ fn from_registry(
     if remote.config != built.image.id || host.remote(&stored)?.is_none() {
         return Ok(None);
     }
-    let receipt = certifying(engine, &host, &repository, &remote.digest)?;
+    let Some(receipt) = certifying(engine, &host, &repository, &remote.digest)? else {
+        return Ok(None);
+    };
     let checked = receipt.check_about(&built.name, &built.image);
     checked.with_context(|| format!("{stored} does not count"))?;
     Ok(Some(receipt))
@@ -85,8 +89,8 @@ pub(crate) fn published(host: &Host, built: &Built) -> String {
     format!("{}/{}", host.name, built.reference.trim_start_matches(&format!("{NAMESPACE}/")))
 }
 
-/// The receipt stored beside `repository@digest`, which certifies that image. Reads only, so
-/// `engine` has to be one that is not in a dry run.
+/// The receipt stored beside `repository@digest`, which certifies that image. It has to be
+/// pulled: a dry run prints that, and returns `None`.
 ///
 /// # Errors
 /// There is no such image or no receipt beside it; it is no receipt, about another image, partial,
@@ -96,7 +100,7 @@ pub(crate) fn certifying(
     host: &Host,
     repository: &str,
     digest: &str,
-) -> anyhow::Result<Receipt> {
+) -> anyhow::Result<Option<Receipt>> {
     let image = format!("{repository}@{digest}");
     let remote = host.remote(&image)?;
     let remote = remote.with_context(|| format!("{image}: the registry has no such image"))?;
@@ -104,14 +108,19 @@ pub(crate) fn certifying(
     let Some(carrier) = host.remote(&stored)? else {
         bail!("{image}: it is not tested: the registry has no receipt beside it");
     };
-    let text = read(engine, host, &format!("{repository}@{}", carrier.digest));
+    let carrier = format!("{repository}@{}", carrier.digest);
+    let Some(permit) = engine.permit else {
+        terminal::print(host.pull(&carrier));
+        return Ok(None);
+    };
+    let text = read(permit, engine, host, &carrier);
     let text = text.with_context(|| format!("{stored}: not a receipt"))?;
     let receipt = Receipt::parse(&text).with_context(|| format!("{stored}: it is no receipt"))?;
     let mission = repository.rsplit('/').next().unwrap_or_default();
     let checked = check(&receipt, mission, digest, &remote)
         .and_then(|()| check_labels(engine, &receipt, &[&image, &remote.config]));
     checked.with_context(|| format!("{stored} does not count"))?;
-    Ok(receipt)
+    Ok(Some(receipt))
 }
 
 /// Compares `receipt` with the labels of its image, if the engine has that under one of `names`.
@@ -148,18 +157,18 @@ fn check(receipt: &Receipt, mission: &str, digest: &str, image: &Remote) -> anyh
 
 /// Reads the file of the image `carrier`, named by digest, which is pulled for that and then removed
 /// again, unless another run has done so.
-fn read(engine: &Engine, host: &Host, carrier: &str) -> anyhow::Result<String> {
-    let dir = tempfile::tempdir().context("cannot make a temporary folder")?;
-    process::read(&host.cmd(["pull", "--quiet", carrier]))?;
-    let copied = copy(engine, carrier, dir.path());
-    remove(engine, carrier)?;
+fn read(permit: Permit, engine: &Engine, host: &Host, carrier: &str) -> anyhow::Result<String> {
+    let dir = files::temporary(permit, None, "receipt-", 0o700)?;
+    process::read(&host.pull(carrier).permitted(permit))?;
+    let copied = copy(permit, engine, carrier, dir.path());
+    remove(permit, engine, carrier)?;
     copied
 }
 
 /// Removes a name of the engine's, if it is still there.
-fn remove(engine: &Engine, name: &str) -> anyhow::Result<()> {
+fn remove(permit: Permit, engine: &Engine, name: &str) -> anyhow::Result<()> {
     let docker = &engine.docker;
-    let output = process::output(&docker.cmd(["image", "rm", name]))?;
+    let output = process::output(&docker.change(["image", "rm", name]).permitted(permit))?;
     if docker.image(name)?.is_some() {
         let said = process::last_lines(&output.stderr, 3);
         engine.ui.say(format!("warning: the image {name} could not be removed: {said}"));
@@ -168,11 +177,11 @@ fn remove(engine: &Engine, name: &str) -> anyhow::Result<()> {
 }
 
 /// Reads the file from a container that is never started, but has to name a command.
-fn copy(engine: &Engine, stored: &str, dir: &Path) -> anyhow::Result<String> {
+fn copy(permit: Permit, engine: &Engine, stored: &str, dir: &Path) -> anyhow::Result<String> {
     let container = Container::new(engine, dir.join("cid"))?;
-    process::read(&container.create("receipt").args([stored, FILE]))?;
+    process::read(&container.create("receipt").args([stored, FILE]).permitted(permit))?;
     let to = dir.join("receipt");
-    container.copy(&format!("/{FILE}"), &to, LIMITS)?;
+    container.copy(permit, &format!("/{FILE}"), &to, LIMITS)?;
     let file = to.join(FILE);
     ensure!(file.is_file(), "{FILE} is missing, or not a regular file");
     Ok(fs::read_to_string(file)?)
@@ -199,18 +208,18 @@ pub(crate) fn store(
     let build = engine.target().join("build");
     let (dir, id) =
         (build.join(format!("{name}-receipt")), build.join(format!("{name}-receipt.iid")));
-    if let Some(receipt) = receipt {
-        one_file(receipt)?.stage(&dir)?;
+    if let (Some(receipt), Some(permit)) = (receipt, engine.permit) {
+        one_file(receipt)?.stage(permit, &dir)?;
     }
     let builder = docker.builder(config.docker.as_deref())?;
-    let build = builder.cmd().args(["--quiet", "--tag", stored, "--iidfile"]);
+    let build = builder.build().args(["--quiet", "--tag", stored, "--iidfile"]);
     let build = build.args([id.as_os_str(), dir.as_os_str()]);
-    let push = host.cmd(["image", "push", stored]);
-    if engine.dry_run {
+    let push = host.change(["image", "push", stored]);
+    let Some(permit) = engine.permit else {
         engine.run(&build, log)?;
         engine.talk(&push, log)?;
-        return engine.run(&docker.cmd(["image", "rm", stored]), log);
-    }
+        return engine.run(&docker.change(["image", "rm", stored]), log);
+    };
     let mut found = None;
     for _ in 0..ATTEMPTS {
         // Another run may give its own receipt this name, or take the name away.
@@ -219,10 +228,10 @@ pub(crate) fn store(
         engine.talk(&push, log)?;
         found = host.remote(stored)?.map(|it| it.config);
         if found.as_deref() == Some(id.trim()) {
-            return remove(engine, stored);
+            return remove(permit, engine, stored);
         }
     }
-    remove(engine, stored)?;
+    remove(permit, engine, stored)?;
     match found {
         None => bail!("{stored} was pushed, but is not there"),
         Some(found) => bail!("{stored} was pushed, but is another receipt afterwards ({found})"),

@@ -35,7 +35,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use fs_err as fs;
 
 use crate::{
@@ -48,12 +48,13 @@ use crate::{
     dockerfile,
     engine::Engine,
     failure::{self, Failure},
-    frozen,
+    files, frozen,
     image::{self, MissionParts, Parts, Recipe},
     leftovers, pinning,
     platform::Platform,
     printable::Shown as _,
-    private, process,
+    private,
+    process::{self, Permit},
     repo::{self, Mission, Repo},
     report::Finding,
     settings::Sources,
@@ -65,15 +66,15 @@ use crate::{
 ///
 /// # Errors
 /// What the task failed with; [`failure::status`] knows its exit status.
-pub(crate) fn run(cli: &Cli) -> anyhow::Result<u8> {
+pub(crate) fn run(cli: &Cli, permit: Option<Permit>) -> anyhow::Result<u8> {
     // These need no checkout.
     match &cli.task {
         Task::Completion { shell } => return Ok(completion::script(*shell)),
         Task::Complete(args) => return completion::candidates(args),
         _ => (),
     }
-    private::sweep()?;
-    let desk = Desk::read(cli).map_err(failure::request)?;
+    permit.map_or(Ok(()), private::sweep)?;
+    let desk = Desk::read(cli, permit).map_err(failure::request)?;
     match &cli.task {
         Task::Quickstart => quickstart::run(&desk),
         Task::Doctor(args) => doctor::run(&desk, args),
@@ -121,6 +122,8 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<u8> {
 /// What every task starts from.
 pub(crate) struct Desk<'a> {
     pub(crate) cli: &'a Cli,
+    /// `None` in a dry run.
+    pub(crate) permit: Option<Permit>,
     pub(crate) repo: Repo,
     pub(crate) sources: Sources,
     pub(crate) ui: Ui,
@@ -148,7 +151,7 @@ pub(crate) struct Chosen {
 }
 
 impl<'a> Desk<'a> {
-    fn read(cli: &'a Cli) -> anyhow::Result<Desk<'a>> {
+    fn read(cli: &'a Cli, permit: Option<Permit>) -> anyhow::Result<Desk<'a>> {
         let started = Instant::now();
         let root = repo::find_root(&env::current_dir()?)?;
         let mut set = cli.set.clone();
@@ -158,6 +161,7 @@ impl<'a> Desk<'a> {
         });
         Ok(Desk {
             cli,
+            permit,
             sources: Sources::read(&root, &set, environment.collect())?,
             repo: Repo::read(&root)?,
             ui: Ui::new(cli.verbose),
@@ -201,10 +205,10 @@ impl<'a> Desk<'a> {
             repo: self.repo.clone(),
             docker: Docker::find(config.docker.as_deref(), &self.repo.root)?,
             ui: self.ui,
-            dry_run: self.cli.dry_run,
+            permit: self.permit,
         };
-        if !engine.dry_run {
-            leftovers::sweep(&engine.docker, &engine.target())?;
+        if let Some(permit) = self.permit {
+            leftovers::sweep(permit, &engine.docker, &engine.target())?;
         }
         Ok(engine)
     }
@@ -215,7 +219,7 @@ impl<'a> Desk<'a> {
     /// A base is not named by digest.
     pub(crate) fn require_digests(&self, engine: &Engine, named: &[Named]) -> anyhow::Result<()> {
         match pinning::require(&engine.docker, named.iter().map(|it| &it.config)) {
-            Err(refusal) if self.cli.dry_run => self.ui.say(format!("warning: {refusal}")),
+            Err(refusal) if self.permit.is_none() => self.ui.say(format!("warning: {refusal}")),
             res => res.map_err(failure::request)?,
         }
         let floating = named.iter().map(|it| &it.config).filter(|it| it.mode == Mode::Floating);
@@ -232,7 +236,7 @@ impl<'a> Desk<'a> {
     /// A step of an image that is to be frozen installs or copies what floats.
     pub(crate) fn require_pinned(&self, chosen: &[Chosen]) -> anyhow::Result<()> {
         for Chosen { mission, config, floats, .. } in chosen {
-            if config.mode == Mode::Frozen && !floats.is_empty() && !self.cli.dry_run {
+            if config.mode == Mode::Frozen && !floats.is_empty() && self.permit.is_some() {
                 return Err(not_built(&mission.name, floats.clone()));
             }
             self.warn_of(floats);
@@ -292,12 +296,9 @@ impl<'a> Desk<'a> {
     }
 
     fn lock_named(&self, name: &str) -> anyhow::Result<Option<File>> {
-        if self.cli.dry_run {
-            return Ok(None);
-        }
+        let Some(permit) = self.permit else { return Ok(None) };
         let path = self.repo.root.join("target/xtask").join(name);
-        fs::create_dir_all(path.parent().context("a lock has a folder")?)?;
-        let file = File::options().create(true).append(true).open(&path)?;
+        let file = files::open(permit, &path)?;
         if file.try_lock().is_err() {
             self.ui.say("waiting for another `cargo xtask` in this checkout");
         }

@@ -200,7 +200,7 @@ fn a_base_list_needs_no_tests() {
     };
     assert_eq!(names(), ["sky consistency pip check"]);
     let imports = mission.environments[0].dir.join("tests/imports");
-    crate::files::write(&imports, b"papermill\n").unwrap();
+    crate::files::write(crate::process::Permit::of_test(), &imports, b"papermill\n").unwrap();
     let all = ["base consistency pip check", "base import papermill", "sky consistency pip check"];
     assert_eq!(names(), all);
 }

@@ -11,7 +11,7 @@ use anyhow::{Context as _, ensure};
 use fs_err as fs;
 use tar::{Archive, Entry, EntryType};
 
-use crate::files;
+use crate::{files, process::Permit};
 
 /// What one stream may bring.
 #[derive(Debug, Clone, Copy)]
@@ -27,11 +27,12 @@ pub(crate) struct Limits {
 /// # Errors
 /// The stream is damaged or exceeds `limits`, or `dir` cannot be written.
 pub(crate) fn unpack(
+    permit: Permit,
     stream: &mut dyn Read,
     dir: &Path,
     limits: Limits,
 ) -> anyhow::Result<Vec<String>> {
-    clear(dir)?;
+    clear(permit, dir)?;
     let mut left_out = Vec::new();
     let mut bytes = 0;
     for (index, entry) in Archive::new(stream).entries()?.enumerate() {
@@ -39,7 +40,7 @@ pub(crate) fn unpack(
         ensure!(index < limits.entries, "more than {} files", limits.entries);
         bytes += entry.size();
         ensure!(bytes <= limits.bytes, "more than {} MB", limits.bytes / 1_000_000);
-        if let Err(why) = take(&mut entry, dir)? {
+        if let Err(why) = take(permit, &mut entry, dir)? {
             left_out.push(format!("{}: {why}", printable(&entry)));
         }
     }
@@ -47,23 +48,27 @@ pub(crate) fn unpack(
 }
 
 /// Makes `dir` an empty folder; a link in its place is removed, not followed.
-fn clear(dir: &Path) -> anyhow::Result<()> {
+fn clear(permit: Permit, dir: &Path) -> anyhow::Result<()> {
     match fs::symlink_metadata(dir) {
-        Ok(found) if found.is_dir() => fs::remove_dir_all(dir)?,
-        Ok(_) => fs::remove_file(dir)?,
+        Ok(found) if found.is_dir() => files::remove_tree(permit, dir)?,
+        Ok(_) => files::remove(permit, dir)?,
         Err(_) => (),
     }
-    Ok(fs::create_dir_all(dir)?)
+    files::make_dirs(permit, dir)
 }
 
 /// Unpacks one entry, or returns why it is left out.
-fn take<R: Read>(entry: &mut Entry<'_, R>, dir: &Path) -> anyhow::Result<Result<(), String>> {
+fn take<R: Read>(
+    permit: Permit,
+    entry: &mut Entry<'_, R>,
+    dir: &Path,
+) -> anyhow::Result<Result<(), String>> {
     let Some(path) = inside(entry) else {
         return Ok(Err("not a plain path".to_owned()));
     };
     let path = dir.join(path);
     match entry.header().entry_type() {
-        EntryType::Directory => match path.is_dir() || fs::create_dir_all(&path).is_ok() {
+        EntryType::Directory => match path.is_dir() || files::make_dirs(permit, &path).is_ok() {
             true => Ok(Ok(())),
             false => Ok(Err("a file has its name".to_owned())),
         },
@@ -72,10 +77,10 @@ fn take<R: Read>(entry: &mut Entry<'_, R>, dir: &Path) -> anyhow::Result<Result<
         }
         EntryType::Regular => {
             let parent = path.parent().context("an entry has a folder")?;
-            if fs::create_dir_all(parent).is_err() {
+            if files::make_dirs(permit, parent).is_err() {
                 return Ok(Err("a file has its folder's name".to_owned()));
             }
-            files::create(&path, entry)?;
+            files::create(permit, &path, entry)?;
             Ok(Ok(()))
         }
         other => Ok(Err(format!("not a regular file or folder ({other:?})"))),

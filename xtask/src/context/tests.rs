@@ -38,7 +38,7 @@ fn modes_are_normalised_and_what_is_staged_is_what_was_read() {
     assert_ne!(digest(&read(root)), digest(&context));
 
     let staged = root.join("staged");
-    context.stage(&staged).unwrap();
+    context.stage(crate::process::Permit::of_test(), &staged).unwrap();
     fs::write(staged.join(".dockerignore"), "*\n!a\n").unwrap();
     assert_eq!(read(&staged), context);
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::bail;
 
-use crate::process::{self, Cmd, cmd};
+use crate::process::{self, Cmd, query};
 
 use super::NOT_FOR_GIT;
 
@@ -65,7 +65,7 @@ pub(super) fn texts(cmd: &Cmd, end: u8) -> anyhow::Result<Vec<String>> {
 /// The object does not exist, or git printed something else.
 pub(super) fn object(dir: &Path, name: &str) -> anyhow::Result<Vec<u8>> {
     let cmd =
-        own(&cmd!(dir, "git --no-replace-objects cat-file --batch").stdin(format!("{name}\n")));
+        own(&query!(dir, "git --no-replace-objects cat-file --batch").stdin(format!("{name}\n")));
     let bytes = process::bytes(&cmd)?;
     match content(&bytes, name) {
         Some(content) => Ok(content.to_vec()),

@@ -30,7 +30,7 @@ fn a_sweep_takes_what_nobody_owns() {
     let owned = Folder::new().unwrap();
     let left = std::path::Path::new(MEMORY).join(format!("{PREFIX}left-{}", std::process::id()));
     fs::create_dir(&left).unwrap();
-    sweep().unwrap();
+    sweep(crate::process::Permit::of_test()).unwrap();
     assert!(owned.path().is_dir());
     assert!(!left.exists());
 }

@@ -1,12 +1,10 @@
 //! Programs that run beside this one, such as daemons: what they print goes to a file.
 
-use std::{fs::File, path::Path, time::Duration};
+use std::{path::Path, time::Duration};
 
-use anyhow::Context as _;
+use crate::files;
 
-use crate::printable::Shown as _;
-
-use super::{Cmd, running::Running};
+use super::{Change, Permit, running::Running};
 
 /// A program that runs until [`Background::stop`].
 #[derive(Debug)]
@@ -18,9 +16,9 @@ pub(crate) struct Background {
 ///
 /// # Errors
 /// The program is not on `PATH`, or `log` cannot be written.
-pub(crate) fn background(cmd: &Cmd, log: &Path) -> anyhow::Result<Background> {
-    let file = File::create(log).with_context(|| format!("cannot write {}", log.shown()))?;
-    Ok(Background { child: Running::daemon(cmd, file)? })
+pub(crate) fn background(permit: Permit, cmd: &Change, log: &Path) -> anyhow::Result<Background> {
+    let file = files::open_empty(permit, log)?;
+    Ok(Background { child: Running::daemon(&cmd.permitted(permit), file)? })
 }
 
 impl Background {

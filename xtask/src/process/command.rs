@@ -3,6 +3,7 @@
 use std::{
     ffi::{OsStr, OsString},
     fmt,
+    marker::PhantomData,
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
@@ -10,11 +11,24 @@ use std::{
 
 use anyhow::bail;
 
+use super::Permit;
 use crate::printable::{self, Shown as _};
+
+/// Marks a command that only reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Reads {}
+
+/// Marks a command that changes something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Changes {}
+
+/// A command that changes something. No function of this module runs it; see [`Change::permitted`].
+pub(crate) type Change = Cmd<Changes>;
 
 /// A program to start, with all that it depends on.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Cmd {
+pub(crate) struct Cmd<E = Reads> {
+    effect: PhantomData<E>,
     pub(super) program: OsString,
     args: Vec<OsString>,
     pub(super) dir: PathBuf,
@@ -52,19 +66,29 @@ impl Patience {
 }
 
 /// `cmd!(dir, "docker push {image} {flags...}")`: xshell's syntax, split at compile time, so that
-/// a value with a space or a quote stays one argument.
+/// a value with a space or a quote stays one argument. The result is a [`Change`].
 macro_rules! cmd {
     ($dir:expr, $text:literal) => {{
         let sh = ::xshell::Shell::new().expect("there is a current directory");
-        $crate::process::Cmd::from_xshell(::xshell::cmd!(sh, $text), $dir.as_ref())
+        $crate::process::Change::from_xshell(::xshell::cmd!(sh, $text), $dir.as_ref())
     }};
 }
 pub(crate) use cmd;
 
-impl Cmd {
-    pub(crate) fn from_xshell(cmd: xshell::Cmd<'_>, dir: &Path) -> Cmd {
+/// As [`cmd!`], of a command that only reads.
+macro_rules! query {
+    ($dir:expr, $text:literal) => {
+        $crate::process::cmd!($dir, $text).only_reads()
+    };
+}
+pub(crate) use query;
+
+impl Change {
+    /// Converts xshell's form of a command that runs in `dir`.
+    pub(crate) fn from_xshell(cmd: xshell::Cmd<'_>, dir: &Path) -> Change {
         let command = Command::from(cmd);
         Cmd {
+            effect: PhantomData,
             program: command.get_program().to_owned(),
             args: command.get_args().map(ToOwned::to_owned).collect(),
             dir: dir.to_owned(),
@@ -78,55 +102,85 @@ impl Cmd {
         }
     }
 
-    pub(crate) fn args(mut self, args: impl IntoIterator<Item = impl Into<OsString>>) -> Cmd {
+    /// Returns the same command as one that only reads. For [`query!`], and for programs' own modules.
+    pub(crate) fn only_reads(self) -> Cmd {
+        self.with_effect()
+    }
+
+    /// Returns the same command as one that can be run.
+    pub(crate) fn permitted(&self, _: Permit) -> Cmd {
+        self.clone().with_effect()
+    }
+}
+
+impl<E> Cmd<E> {
+    fn with_effect<F>(self) -> Cmd<F> {
+        let Cmd { program, args, dir, env, secret_env, without_env, stdin, .. } = self;
+        let Cmd { makes, patience, asks, .. } = self;
+        Cmd {
+            effect: PhantomData,
+            program,
+            args,
+            dir,
+            env,
+            secret_env,
+            without_env,
+            stdin,
+            makes,
+            patience,
+            asks,
+        }
+    }
+
+    pub(crate) fn args(mut self, args: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
         self.args.extend(args.into_iter().map(Into::into));
         self
     }
 
     /// Makes this command the last arguments of `wrapper`, such as `nsenter`.
-    pub(crate) fn after(self, wrapper: Cmd) -> Cmd {
+    pub(crate) fn after<F>(self, wrapper: Cmd<F>) -> Self {
         let args = [wrapper.args, vec![self.program], self.args].concat();
         Cmd { program: wrapper.program, args, ..self }
     }
 
-    pub(crate) fn env(mut self, name: &'static str, value: &str) -> Cmd {
+    pub(crate) fn env(mut self, name: &'static str, value: &str) -> Self {
         self.env.push((name, value.to_owned()));
         self
     }
 
     /// For a value that nobody may read in a log or a process list.
-    pub(crate) fn secret_env(mut self, name: &'static str, value: &str) -> Cmd {
+    pub(crate) fn secret_env(mut self, name: &'static str, value: &str) -> Self {
         self.secret_env.push((name, value.to_owned()));
         self
     }
 
     /// Keeps variables of this process from the child.
-    pub(crate) fn without_env(mut self, names: &[&'static str]) -> Cmd {
+    pub(crate) fn without_env(mut self, names: &[&'static str]) -> Self {
         self.without_env.extend(names);
         self
     }
 
     /// What the child reads from a pipe: the way for a value that nobody may see.
-    pub(crate) fn stdin(mut self, text: String) -> Cmd {
+    pub(crate) fn stdin(mut self, text: String) -> Self {
         self.stdin = Some(text);
         self
     }
 
     /// For a command that may be silent for longer than one that only answers.
-    pub(crate) fn patience(mut self, patience: Patience) -> Cmd {
+    pub(crate) fn patience(mut self, patience: Patience) -> Self {
         self.patience = patience;
         self
     }
 
     /// For a command that may ask a person at the terminal: for a password, or a touch of a key.
-    pub(crate) fn asks(mut self) -> Cmd {
+    pub(crate) fn asks(mut self) -> Self {
         self.asks = true;
         self
     }
 
     /// For a command that makes something and then writes its name to `file`: an interruption waits
     /// for that.
-    pub(crate) fn makes(mut self, file: &Path) -> Cmd {
+    pub(crate) fn makes(mut self, file: &Path) -> Self {
         self.makes = Some(file.to_owned());
         self
     }
@@ -160,14 +214,14 @@ impl Cmd {
 }
 
 /// As for [`fmt::Display`]: no value gets into a message this way either.
-impl fmt::Debug for Cmd {
+impl<E> fmt::Debug for Cmd<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "`{self}`")
     }
 }
 
 /// Prints what one could paste into a shell; secret values stand as `…`.
-impl fmt::Display for Cmd {
+impl<E> fmt::Display for Cmd<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (name, value) in &self.env {
             write!(f, "{name}={} ", quoted(OsStr::new(value)))?;
@@ -218,7 +272,7 @@ mod tests {
             let printed = quoted(OsStr::new(arg));
             assert_eq!(printable::line(&printed), printed);
             let script = format!("printf %s {printed}");
-            assert_eq!(super::super::read(&cmd!("/", "bash -c {script}")).unwrap(), arg);
+            assert_eq!(super::super::read(&query!("/", "bash -c {script}")).unwrap(), arg);
         }
     }
 }

@@ -98,14 +98,14 @@ fn watch(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::process::cmd;
+    use crate::process::query;
 
     /// More than any machine takes for these scripts.
     const LONG: Duration = Duration::from_secs(600);
 
     /// Runs `script`, and returns how it ended and its last line.
     fn run(script: &str, last_words: Duration) -> (Ended, String) {
-        let cmd = cmd!("/", "bash -c {script}");
+        let cmd = query!("/", "bash -c {script}");
         let mut said = String::new();
         let ended = listened(&cmd, LONG, last_words, &mut |line| {
             line.clone_into(&mut said);

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use crate::{
     docker::{Docker, LABEL_ROLE},
     engine::{Engine, Log},
-    process::{self, Cmd},
+    process::{self, Change, Permit},
 };
 
 /// Its name, and that of its network and its volume.
@@ -37,7 +37,7 @@ impl Container {
     /// # Errors
     /// The engine does not answer, or somebody else's container has the name.
     pub(super) fn find(docker: &Docker) -> anyhow::Result<Option<Container>> {
-        let output = process::output(&docker.cmd(["container", "inspect", NAME]))?;
+        let output = process::output(&docker.query(["container", "inspect", NAME]))?;
         if output.status != 0 && output.stderr.to_lowercase().contains("no such container") {
             return Ok(None);
         }
@@ -61,7 +61,7 @@ impl Container {
     pub(super) fn start(&self, engine: &Engine, log: &mut Log) -> anyhow::Result<()> {
         // One that runs without an address or a password is made anew.
         ensure!(!self.is_running && self.password.is_some(), "{NAME} is not as this tool makes it");
-        engine.run(&engine.docker.cmd(["container", "start", &self.id]), log)
+        engine.run(&engine.docker.change(["container", "start", &self.id]), log)
     }
 }
 
@@ -133,7 +133,7 @@ pub(super) fn of_earlier_versions(docker: &Docker) -> anyhow::Result<Vec<String>
     let label = format!("label={LABEL_ROLE}={ROLE}");
     let format = "{{.ID}}\t{{.Names}}";
     let ls = ["container", "ls", "--all", "--no-trunc", "--filter", &label, "--format", format];
-    let text = process::read(&docker.cmd(ls))?;
+    let text = process::read(&docker.query(ls))?;
     let lines = text.lines().filter_map(|it| it.split_once('\t'));
     Ok(lines.filter(|(_, name)| *name != NAME).map(|(id, _)| id.to_owned()).collect())
 }
@@ -142,11 +142,12 @@ pub(super) fn of_earlier_versions(docker: &Docker) -> anyhow::Result<Vec<String>
 ///
 /// # Errors
 /// It is still there.
-pub(super) fn remove(docker: &Docker, id: &str) -> anyhow::Result<()> {
-    let output = process::output(&docker.cmd(["container", "rm", "--force", id]))?;
+pub(super) fn remove(permit: Permit, docker: &Docker, id: &str) -> anyhow::Result<()> {
+    let remove = docker.change(["container", "rm", "--force", id]);
+    let output = process::output(&remove.permitted(permit))?;
     let filter = format!("id={id}");
     let ls = ["container", "ls", "--all", "--quiet", "--no-trunc", "--filter", &filter];
-    if !process::read(&docker.cmd(ls))?.trim().is_empty() {
+    if !process::read(&docker.query(ls))?.trim().is_empty() {
         let said = process::last_lines(&output.stderr, 3);
         bail!("the container {id} could not be removed\n{said}\nfix: `docker rm --force {id}`");
     }
@@ -163,12 +164,12 @@ pub(super) fn network(engine: &Engine, log: &mut Log) -> anyhow::Result<String> 
     let label = format!("{LABEL_ROLE}={ROLE}");
     let filter = format!("label={label}");
     let ls = ["network", "ls", "--quiet", "--no-trunc", "--filter", &filter];
-    let known = || anyhow::Ok(process::read(&docker.cmd(ls))?.lines().min().map(str::to_owned));
+    let known = || anyhow::Ok(process::read(&docker.query(ls))?.lines().min().map(str::to_owned));
     if let Some(id) = known()? {
         return Ok(id);
     }
-    let make = engine.run(&docker.cmd(["network", "create", "--label", &label, NAME]), log);
-    if engine.dry_run {
+    let make = engine.run(&docker.change(["network", "create", "--label", &label, NAME]), log);
+    if engine.permit.is_none() {
         return Ok("<network>".to_owned());
     }
     match known()? {
@@ -178,12 +179,21 @@ pub(super) fn network(engine: &Engine, log: &mut Log) -> anyhow::Result<String> 
 }
 
 /// Returns the command that makes and starts it, without the image. The password is in no process list.
-pub(super) fn run(docker: &Docker, network: &str, port: u16, password: &str) -> Cmd {
+pub(super) fn run(docker: &Docker, network: &str, port: u16, password: &str) -> Change {
     let label = format!("{LABEL_ROLE}={ROLE}");
     let publish = format!("127.0.0.1:{port}:5000");
     let volume = format!("{NAME}:/var/lib/registry");
     docker
-        .cmd(["run", "--detach", "--name", NAME, "--restart", "unless-stopped", "--label", &label])
+        .change([
+            "run",
+            "--detach",
+            "--name",
+            NAME,
+            "--restart",
+            "unless-stopped",
+            "--label",
+            &label,
+        ])
         .args(["--network", network, "--publish", &publish, "--volume", &volume])
         .args(["--env", PASSWORD])
         .secret_env(PASSWORD, password)

@@ -3,7 +3,6 @@
 
 use std::{
     env,
-    os::unix::fs::symlink,
     path::{Path, PathBuf},
 };
 
@@ -33,7 +32,7 @@ impl Login {
         folder.file("config.json", &config.to_string())?;
         // The engine may be that of a context.
         if let Some(contexts) = user.map(|it| it.join("contexts")).filter(|it| it.is_dir()) {
-            symlink(std::path::absolute(contexts)?, folder.path().join("contexts"))?;
+            folder.link("contexts", &std::path::absolute(contexts)?)?;
         }
         Ok(Login { folder, password: password.to_owned() })
     }

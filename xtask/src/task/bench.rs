@@ -19,7 +19,8 @@ use serde::Serialize;
 use crate::{
     cli,
     docker::{Docker, NAMESPACE},
-    process::{self, Cmd, Patience, cmd},
+    files,
+    process::{self, Change, Patience, Permit, cmd},
     task::Desk,
     terminal, ui,
 };
@@ -39,46 +40,50 @@ pub(crate) fn run(desk: &Desk<'_>, args: &cli::Bench) -> anyhow::Result<u8> {
     let exe = env::current_exe()?;
     let docker = Docker::find(None, &desk.repo.root)?;
     let image_all = cmd!(desk.repo.root, "{exe} image-all hello --json");
-    if desk.cli.dry_run {
+    let Some(permit) = desk.permit else {
         let forgets = if args.cold { forgets(&docker)? } else { Vec::new() };
         forgets.iter().chain([&image_all]).for_each(terminal::print);
         return Ok(0);
-    }
+    };
     let mut res = Vec::new();
     if args.cold {
-        forget(desk, &docker)?;
+        forget(permit, desk, &docker)?;
         let started = Instant::now();
-        let summary: serde_json::Value = serde_json::from_str(&read(&image_all)?)?;
+        let summary: serde_json::Value = serde_json::from_str(&read(permit, &image_all)?)?;
         res.push(seconds("cold image-all hello", started.elapsed(), 360.0));
         let own = summary["own_seconds"].as_f64().context("image-all says its own seconds")?;
         res.push(seconds("of it, not a child process's", Duration::from_secs_f64(own), 2.0));
-        let target = tempfile::tempdir()?;
+        let target = files::temporary(permit, None, "bench-", 0o755)?;
         let target = target.path();
         let build = cmd!(desk.repo.root, "cargo build --package xtask --target-dir {target}");
-        res.push(seconds("building xtask from nothing", time(&build)?, 60.0));
+        res.push(seconds("building xtask from nothing", time(permit, &build)?, 60.0));
     }
     let test = cmd!(desk.repo.root, "cargo test");
-    read(&test)?;
-    res.push(seconds("cargo test, once built", time(&test)?, 20.0));
-    res.push(seconds("cargo xtask --help", median(&cmd!(desk.repo.root, "{exe} --help"))?, 0.15));
-    res.push(seconds("check", median(&cmd!(desk.repo.root, "{exe} check"))?, 1.0));
+    read(permit, &test)?;
+    res.push(seconds("cargo test, once built", time(permit, &test)?, 20.0));
+    res.push(seconds(
+        "cargo xtask --help",
+        median(permit, &cmd!(desk.repo.root, "{exe} --help"))?,
+        0.15,
+    ));
+    res.push(seconds("check", median(permit, &cmd!(desk.repo.root, "{exe} check"))?, 1.0));
     let formatted = cmd!(desk.repo.root, "cargo fmt --check");
-    res.push(seconds("rustfmt, as the hook runs it", median(&formatted)?, 1.0));
-    res.push(many::figure(desk, &exe)?);
-    read(&image_all)?;
-    res.push(seconds("image-all, nothing changed", median(&image_all)?, 0.5));
-    res.extend(frozen_specs(desk, &exe)?);
+    res.push(seconds("rustfmt, as the hook runs it", median(permit, &formatted)?, 1.0));
+    res.push(many::figure(permit, desk, &exe)?);
+    read(permit, &image_all)?;
+    res.push(seconds("image-all, nothing changed", median(permit, &image_all)?, 0.5));
+    res.extend(frozen_specs(permit, desk, &exe)?);
     if args.missions {
-        res.extend(missions::figures(desk, &exe)?);
+        res.extend(missions::figures(permit, desk, &exe)?);
     }
     if args.conda {
-        res.extend(conda::figures(desk, &docker, &exe)?);
+        res.extend(conda::figures(permit, desk, &docker, &exe)?);
     }
     if args.notebooks {
-        res.extend(notebooks::figures(&docker)?);
+        res.extend(notebooks::figures(permit, &docker)?);
     }
     if args.ci {
-        res.push(ci::figure(desk, &exe)?);
+        res.push(ci::figure(permit, desk, &exe)?);
     }
     res.extend(sizes(&docker)?);
     // What builds take depends on it.
@@ -90,50 +95,50 @@ fn seconds(what: &'static str, measured: Duration, budget: f64) -> Figure {
     Figure { what, measured: measured.as_secs_f64(), budget, unit: "s" }
 }
 
-fn frozen_specs(desk: &Desk<'_>, exe: &Path) -> anyhow::Result<Vec<Figure>> {
+fn frozen_specs(permit: Permit, desk: &Desk<'_>, exe: &Path) -> anyhow::Result<Vec<Figure>> {
     let root = &desk.repo.root;
     // It asks the image, as `freeze` does, and writes no tracked file.
     let freeze = cmd!(root, "{exe} freeze --verify hello");
-    read(&freeze)?;
+    read(permit, &freeze)?;
     let check = cmd!(root, "{exe} freeze --check --all");
     Ok(vec![
-        seconds("freezing a built environment", time(&freeze)?, 5.0),
-        seconds("freeze --check of all missions", median(&check)?, 0.3),
-        seconds("why", median(&cmd!(root, "{exe} why numpy --all"))?, 0.2),
-        seconds("diff", median(&cmd!(root, "{exe} diff hello"))?, 0.2),
+        seconds("freezing a built environment", time(permit, &freeze)?, 5.0),
+        seconds("freeze --check of all missions", median(permit, &check)?, 0.3),
+        seconds("why", median(permit, &cmd!(root, "{exe} why numpy --all"))?, 0.2),
+        seconds("diff", median(permit, &cmd!(root, "{exe} diff hello"))?, 0.2),
     ])
 }
 
 /// Empties the builder's cache and removes our images.
-fn forget(desk: &Desk<'_>, docker: &Docker) -> anyhow::Result<()> {
+fn forget(permit: Permit, desk: &Desk<'_>, docker: &Docker) -> anyhow::Result<()> {
     desk.ui.say("removing our images and the builder's cache");
-    forgets(docker)?.iter().try_for_each(|it| read(it).map(drop))
+    forgets(docker)?.iter().try_for_each(|it| read(permit, it).map(drop))
 }
 
 /// The commands of [`forget`].
-fn forgets(docker: &Docker) -> anyhow::Result<Vec<Cmd>> {
+fn forgets(docker: &Docker) -> anyhow::Result<Vec<Change>> {
     let ids: Vec<String> = docker.images()?.into_iter().map(|it| it.id).collect();
-    let images = docker.cmd(["image", "rm", "--force", "--no-prune"]).args(&ids);
-    let cache = docker.cmd(["builder", "prune", "--all", "--force"]);
+    let images = docker.change(["image", "rm", "--force", "--no-prune"]).args(&ids);
+    let cache = docker.change(["builder", "prune", "--all", "--force"]);
     // `image rm` without an image is an error.
     Ok(if ids.is_empty() { vec![cache] } else { vec![images, cache] })
 }
 
 /// Clones this repository to `root`.
-fn clone(desk: &Desk<'_>, root: &Path) -> anyhow::Result<()> {
+fn clone(permit: Permit, desk: &Desk<'_>, root: &Path) -> anyhow::Result<()> {
     let source = &desk.repo.root;
-    read(&cmd!(source, "git clone --quiet {source} {root}"))?;
+    read(permit, &cmd!(source, "git clone --quiet {source} {root}"))?;
     Ok(())
 }
 
-fn time(cmd: &Cmd) -> anyhow::Result<Duration> {
+fn time(permit: Permit, cmd: &Change) -> anyhow::Result<Duration> {
     let started = Instant::now();
-    read(cmd)?;
+    read(permit, cmd)?;
     Ok(started.elapsed())
 }
 
-fn median(cmd: &Cmd) -> anyhow::Result<Duration> {
-    let mut times = (0..RUNS).map(|_| time(cmd)).collect::<anyhow::Result<Vec<_>>>()?;
+fn median(permit: Permit, cmd: &Change) -> anyhow::Result<Duration> {
+    let mut times = (0..RUNS).map(|_| time(permit, cmd)).collect::<anyhow::Result<Vec<_>>>()?;
     times.sort_unstable();
     Ok(times[RUNS / 2])
 }
@@ -172,6 +177,6 @@ fn print(desk: &Desk<'_>, figures: &[Figure]) -> anyhow::Result<u8> {
 }
 
 /// Runs `cmd`, which may be silent for long, and returns its standard output.
-fn read(cmd: &Cmd) -> anyhow::Result<String> {
-    process::read(&cmd.clone().patience(Patience::Work))
+fn read(permit: Permit, cmd: &Change) -> anyhow::Result<String> {
+    process::read(&cmd.clone().patience(Patience::Work).permitted(permit))
 }

@@ -16,6 +16,7 @@ use crate::{
     cli, failure, files,
     printable::Shown as _,
     process,
+    process::Permit,
     repo::Repo,
     report::{self, Finding},
     specs,
@@ -35,10 +36,8 @@ pub(crate) fn run(desk: &Desk<'_>, args: &cli::Check) -> anyhow::Result<u8> {
             break;
         }
         changes.values().for_each(|it| desk.ui.say(it.to_string()));
-        if desk.cli.dry_run {
-            break;
-        }
-        changes.values().try_for_each(|it| apply(&desk.repo, it))?;
+        let Some(permit) = desk.permit else { break };
+        changes.values().try_for_each(|it| apply(permit, &desk.repo, it))?;
         let found;
         (facts, found) = look(desk)??;
         findings = about(found, &files);
@@ -79,13 +78,13 @@ fn changes(facts: &Facts, findings: &[Finding]) -> BTreeMap<(PathBuf, bool), Cha
     changes.map(|it| (key(&it), it)).collect()
 }
 
-fn apply(repo: &Repo, change: &Change) -> anyhow::Result<()> {
+fn apply(permit: Permit, repo: &Repo, change: &Change) -> anyhow::Result<()> {
     match change {
         Change::Text(path, text) => {
-            files::write(&repo.root.join(path), text.as_bytes())?;
+            files::write(permit, &repo.root.join(path), text.as_bytes())?;
             Ok(())
         }
-        Change::Executable(path) => files::make_executable(&repo.root.join(path)),
+        Change::Executable(path) => files::make_executable(permit, &repo.root.join(path)),
     }
 }
 

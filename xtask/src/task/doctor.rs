@@ -15,7 +15,7 @@ use crate::{
     config::Config,
     docker::Docker,
     failure,
-    process::{self, Cmd, Patience},
+    process::{self, Change, Patience},
     task::Desk,
     terminal,
     ui::Colour,
@@ -84,7 +84,7 @@ pub(crate) fn examine(
         if !mend(desk, &found, &commands, fix)? {
             return Ok(3);
         }
-        if desk.cli.dry_run {
+        if desk.permit.is_none() {
             return Ok(0);
         }
         if commands.contains(&findings::start(&desk.repo.root)) {
@@ -113,8 +113,8 @@ fn report(desk: &Desk<'_>, found: &[Finding]) -> anyhow::Result<u8> {
 }
 
 /// The commands of all findings, each once, but for those that were run.
-fn commands(found: &[Finding], ran: &[Cmd]) -> Vec<Cmd> {
-    let mut res: Vec<Cmd> = Vec::new();
+fn commands(found: &[Finding], ran: &[Change]) -> Vec<Change> {
+    let mut res: Vec<Change> = Vec::new();
     for it in found.iter().flat_map(|it| &it.commands) {
         if !res.contains(it) && !ran.contains(it) {
             res.push(it.clone());
@@ -128,26 +128,25 @@ fn commands(found: &[Finding], ran: &[Cmd]) -> Vec<Cmd> {
 ///
 /// # Errors
 /// One of them cannot be started, or the run was interrupted.
-fn mend(desk: &Desk<'_>, found: &[Finding], commands: &[Cmd], fix: Fix) -> anyhow::Result<bool> {
+fn mend(desk: &Desk<'_>, found: &[Finding], commands: &[Change], fix: Fix) -> anyhow::Result<bool> {
     for it in found {
         desk.ui.say(format!("{}: {}", it.name, it.what));
     }
     commands.iter().for_each(|it| desk.ui.say(format!("$ {it}")));
-    if desk.cli.dry_run {
-        return Ok(true);
-    }
+    let Some(permit) = desk.permit else { return Ok(true) };
     if fix == Fix::Asked && !agrees(desk)? {
         return Ok(false);
     }
     for it in commands {
         desk.ui.say(format!("running {it}"));
         let mut said = Vec::new();
-        let status = process::lines(&it.clone().patience(Patience::Work), &mut |line| {
-            if desk.ui.verbose {
-                desk.ui.say(line);
-            }
-            said.push(line.to_owned());
-        })?;
+        let status =
+            process::lines(&it.clone().patience(Patience::Work).permitted(permit), &mut |line| {
+                if desk.ui.verbose {
+                    desk.ui.say(line);
+                }
+                said.push(line.to_owned());
+            })?;
         if status != 0 {
             let said = process::last_lines(&said.join("\n"), 15);
             desk.ui.say(format!("`{it}` failed with status {status}\n{said}"));

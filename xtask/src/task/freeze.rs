@@ -64,24 +64,22 @@ fn write(
         questions.push(freeze::debian(engine, &it.mission, &built.image)?);
         all.push((&it.mission, built, freeze::ask(engine, &it.mission, questions)?));
     }
-    if desk.cli.dry_run {
-        return Ok(());
-    }
-    freeze::write(all.iter().flat_map(|(.., exports)| exports))?;
+    let Some(permit) = desk.permit else { return Ok(()) };
+    freeze::write(permit, all.iter().flat_map(|(.., exports)| exports))?;
     let rows: Vec<Row> = all.iter().flat_map(|(it, _, exports)| rows(desk, it, exports)).collect();
     report(desk, args, &rows)?;
     // One that was not frozen whole is frozen by the next build.
     for (mission, built, _) in all.iter().filter(|(it, ..)| selected.is_whole(it)) {
-        freeze::mark(engine, mission, &built.image)?;
+        freeze::mark(permit, engine, mission, &built.image)?;
     }
     Ok(())
 }
 
 /// Writes the Dockerfiles that images are built from, and reads all that goes into them.
 fn choose(desk: &Desk<'_>, engine: &Engine, named: Vec<Named>) -> anyhow::Result<Vec<Chosen>> {
-    if !desk.cli.dry_run {
+    if let Some(permit) = desk.permit {
         let missions: Vec<&Mission> = named.iter().map(|it| &it.mission).collect();
-        image_update::write(&desk.repo, &image_update::updates(&desk.repo, &missions)?)?;
+        image_update::write(permit, &desk.repo, &image_update::updates(&desk.repo, &missions)?)?;
     }
     let chosen = desk.choose(engine, named)?;
     desk.require_pinned(&chosen)?;

@@ -78,9 +78,9 @@ fn run(desk: &Desk<'_>, missions: &Missions, request: &Request) -> anyhow::Resul
     if builds {
         desk.require_digests(&engine, &named)?;
     }
-    if builds && !desk.cli.dry_run {
+    if let Some(permit) = desk.permit.filter(|_| builds) {
         let missions: Vec<&Mission> = named.iter().map(|it| &it.mission).collect();
-        image_update::write(&desk.repo, &image_update::updates(&desk.repo, &missions)?)?;
+        image_update::write(permit, &desk.repo, &image_update::updates(&desk.repo, &missions)?)?;
     }
     let chosen = desk.choose(&engine, named)?;
     if builds {
@@ -297,7 +297,7 @@ pub(crate) fn summary(desk: &Desk<'_>, rows: Vec<Row>) -> anyhow::Result<u8> {
         let summary = Summary { images: &rows, seconds, own_seconds };
         terminal::json(&summary)?;
     }
-    if desk.cli.dry_run {
+    if desk.permit.is_none() {
         return Ok(u8::from(!ok));
     }
     let cell = |count: Option<usize>| count.map_or_else(|| "-".to_owned(), |it| it.to_string());

@@ -78,9 +78,5 @@ pub(crate) fn run(
         cmd = cmd.args(working_tree(&engine.repo.root, &chosen.mission));
     }
     let cmd = cmd.args(&chosen.config.run_pars).args([&built.reference]).args(command);
-    if engine.dry_run {
-        terminal::print(cmd);
-        return Ok(0);
-    }
-    process::attached(&cmd)
+    engine.permitted(&cmd).map_or(Ok(0), |it| process::attached(&it))
 }

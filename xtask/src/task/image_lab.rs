@@ -16,6 +16,7 @@ use crate::{
     engine::Engine,
     failure,
     printable::Shown as _,
+    process::Permit,
     process::{self, Cmd},
     random::random_hex,
     task::{
@@ -46,19 +47,19 @@ pub(crate) fn run(desk: &Desk<'_>, args: &cli::ImageLab) -> anyhow::Result<u8> {
         .args(&chosen.config.run_pars)
         .args([&built.reference])
         .secret_env("JUPYTER_TOKEN", &token);
-    if engine.dry_run {
+    let Some(permit) = engine.permit else {
         terminal::print(cmd);
         return Ok(0);
-    }
+    };
     let progress = engine.ui.progress("image-lab");
     progress.step("starting the server");
-    let id = process::read(&cmd)?.trim().to_owned();
-    wait(&engine, &id, SILENCE.mul_f64(chosen.config.testing.patience))?;
+    let id = process::read(&cmd.permitted(permit))?.trim().to_owned();
+    wait(permit, &engine, &id, SILENCE.mul_f64(chosen.config.testing.patience))?;
     drop(progress);
     let address = format!("http://{}/lab?token={token}", published(&engine, &id)?);
     terminal::print(address);
     desk.ui.say("open this address in a browser; Ctrl-C ends the server, its home stays");
-    let status = process::read(&engine.docker.cmd(["wait", &id]))?;
+    let status = process::read(&engine.docker.query(["wait", &id]))?;
     match status.trim() {
         "0" => Ok(0),
         status => bail!("the server ended with status {status}\n{}", last_words(&engine, &id)),
@@ -91,8 +92,8 @@ fn home(mission: &str, dir: Option<&Path>) -> anyhow::Result<Vec<String>> {
 
 /// Waits until the server answers, which the image's own health check tells, as long as it runs and
 /// prints something at least every `silence`.
-fn wait(engine: &Engine, id: &str, silence: Duration) -> anyhow::Result<()> {
-    let check = engine.docker.cmd(["exec", id, "jupyter-healthcheck"]);
+fn wait(permit: Permit, engine: &Engine, id: &str, silence: Duration) -> anyhow::Result<()> {
+    let check = engine.docker.change(["exec", id, "jupyter-healthcheck"]).permitted(permit);
     let (mut said, mut progress) = (String::new(), Instant::now());
     while process::output(&check)?.status != 0 {
         let words = last_words(engine, id);
@@ -114,18 +115,18 @@ fn wait(engine: &Engine, id: &str, silence: Duration) -> anyhow::Result<()> {
 }
 
 fn is_running(engine: &Engine, id: &str) -> anyhow::Result<bool> {
-    let inspect: Cmd = engine.docker.cmd(["inspect", "--format", "{{.State.Running}}", id]);
+    let inspect: Cmd = engine.docker.query(["inspect", "--format", "{{.State.Running}}", id]);
     Ok(process::read(&inspect)?.trim() == "true")
 }
 
 /// `127.0.0.1:<port>`.
 fn published(engine: &Engine, id: &str) -> anyhow::Result<String> {
-    let port = process::read(&engine.docker.cmd(["port", id, "8888/tcp"]))?;
+    let port = process::read(&engine.docker.query(["port", id, "8888/tcp"]))?;
     let first = port.lines().next().context("docker published no port")?;
     Ok(first.trim().to_owned())
 }
 
 fn last_words(engine: &Engine, id: &str) -> String {
-    let logs = process::output(&engine.docker.cmd(["logs", "--tail", "25", id]));
+    let logs = process::output(&engine.docker.query(["logs", "--tail", "25", id]));
     logs.map(|it| it.stdout + &it.stderr).unwrap_or_default()
 }

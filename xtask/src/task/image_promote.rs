@@ -35,8 +35,7 @@ struct Move {
 pub(crate) fn run(desk: &Desk<'_>, args: &ImagePush, tag: &str) -> anyhow::Result<u8> {
     let named = desk.named(&args.missions).map_err(failure::request)?;
     check_tag(tag).map_err(failure::request)?;
-    let config = named[0].config.clone();
-    let engine = desk.engine(&config)?;
+    let engine = desk.engine(&named[0].config)?;
     let _lock = desk.lock()?;
     let moves = match &args.from {
         Some(from) => named.iter().map(|it| named_by(&engine, it, tag, from)).collect(),
@@ -44,12 +43,11 @@ pub(crate) fn run(desk: &Desk<'_>, args: &ImagePush, tag: &str) -> anyhow::Resul
     };
     let moves: Vec<Move> = moves?;
     let mut log = engine.log("image-push")?;
-    let reading = Engine { dry_run: false, ..desk.engine(&config)? };
     // Fetched first: an image's labels have to agree with its receipt.
     let sources: Vec<String> =
         moves.iter().map(|it| source(&engine, it, &mut log)).collect::<anyhow::Result<_>>()?;
     for it in &moves {
-        stored_receipt::certifying(&reading, &it.host, &it.repository, &it.digest)?;
+        stored_receipt::certifying(&engine, &it.host, &it.repository, &it.digest)?;
     }
     for (it, source) in moves.iter().zip(&sources) {
         image_push::move_tag(&engine, &it.host, &it.tag, source, &it.digest, &mut log)?;
@@ -132,7 +130,7 @@ fn source(engine: &Engine, it: &Move, log: &mut Log) -> anyhow::Result<String> {
     let image = format!("{}@{}", it.repository, it.digest);
     if docker.image(&image)?.is_none() {
         log.step(&format!("fetching {image}"));
-        engine.talk(&it.host.cmd(["pull", "--quiet", &image]), log)?;
+        engine.talk(&it.host.pull(&image), log)?;
     }
     Ok(image)
 }

@@ -76,7 +76,7 @@ fn receipt(engine: &Engine, tested: &Tested<'_>) -> anyhow::Result<Option<Receip
             }
             Ok(Some(receipt))
         }
-        _ if engine.dry_run => Ok(None),
+        _ if engine.permit.is_none() => Ok(None),
         Some(receipt) if !receipt.tests.is_empty() => {
             let titles: Vec<String> = receipt.failures().map(|it| it.title()).collect();
             bail!("{name}: its tests failed ({}); nothing is pushed", titles.join(", "))
@@ -115,9 +115,9 @@ impl Push<'_> {
         let reference = stored_receipt::published(host, built);
         let landed =
             |reference, digest| Landed { reference, digest, source: built.reference.clone() };
-        if engine.dry_run && reference.contains('<') {
-            engine.run(&docker.cmd(["image", "tag", &built.reference, &reference]), log)?;
-            engine.talk(&host.cmd(["image", "push", &reference]), log)?;
+        if engine.permit.is_none() && reference.contains('<') {
+            engine.run(&docker.change(["image", "tag", &built.reference, &reference]), log)?;
+            engine.talk(&host.change(["image", "push", &reference]), log)?;
             return Ok(landed(reference, "<digest>".to_owned()));
         }
         if let Some(remote) = host.remote(&reference)? {
@@ -130,9 +130,9 @@ impl Push<'_> {
             return Ok(landed(reference, remote.digest));
         }
         log.step(&format!("pushing {reference}"));
-        engine.run(&docker.cmd(["image", "tag", &built.reference, &reference]), log)?;
-        engine.talk(&host.cmd(["image", "push", &reference]), log)?;
-        if engine.dry_run {
+        engine.run(&docker.change(["image", "tag", &built.reference, &reference]), log)?;
+        engine.talk(&host.change(["image", "push", &reference]), log)?;
+        if engine.permit.is_none() {
             return Ok(landed(reference, "<digest>".to_owned()));
         }
         let remote = host.remote(&reference)?;
@@ -168,11 +168,10 @@ impl Push<'_> {
             return Ok(());
         }
         self.log.step(&format!("storing the receipt {reference}"));
-        let receipt = receipt.filter(|_| !self.engine.dry_run);
         let (engine, config) = (self.engine, &tested.chosen.config);
         stored_receipt::store(engine, config, self.host, &reference, receipt.as_ref(), self.log)?;
-        if let Some(receipt) = receipt {
-            receipt.write(&self.engine.repo)?;
+        if let (Some(receipt), Some(permit)) = (receipt, self.engine.permit) {
+            receipt.write(permit, &self.engine.repo)?;
         }
         Ok(())
     }
@@ -195,16 +194,16 @@ pub(crate) fn move_tag(
     digest: &str,
     log: &mut Log,
 ) -> anyhow::Result<()> {
-    let is_known = !engine.dry_run || !digest.contains('<') && !tag.contains('<');
+    let is_known = engine.permit.is_some() || !digest.contains('<') && !tag.contains('<');
     let mut found = if is_known { host.remote(tag)? } else { None };
     for _ in 0..ATTEMPTS {
         if found.as_ref().is_some_and(|it| it.digest == digest) {
             return Ok(());
         }
         log.step(&format!("moving {tag}"));
-        engine.run(&engine.docker.cmd(["image", "tag", source, tag]), log)?;
-        engine.talk(&host.cmd(["image", "push", tag]), log)?;
-        if engine.dry_run {
+        engine.run(&engine.docker.change(["image", "tag", source, tag]), log)?;
+        engine.talk(&host.change(["image", "push", tag]), log)?;
+        if engine.permit.is_none() {
             return Ok(());
         }
         found = host.remote(tag)?;

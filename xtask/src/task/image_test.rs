@@ -12,7 +12,6 @@ use std::{
 };
 
 use anyhow::{Context as _, anyhow};
-use fs_err as fs;
 
 use crate::{
     build::Built,
@@ -143,9 +142,7 @@ pub(crate) fn test(
     let run = Run { engine, chosen, built, asked, selection };
     run.make_ready(last.as_ref())?;
     let (mut tests, contents) = run.all()?;
-    if engine.dry_run {
-        return Ok(None);
-    }
+    let Some(permit) = engine.permit else { return Ok(None) };
     let interrupted = process::check_interrupted().is_err();
     if tests.is_empty() && !interrupted {
         let message = "no test is selected".to_owned();
@@ -163,9 +160,9 @@ pub(crate) fn test(
     if receipt.complete {
         receipt.tests.extend(receipt::untold(&chosen.mission, &receipt));
     }
-    report::record(&run.results(), &receipt)?;
+    report::record(permit, &run.results(), &receipt)?;
     if receipt.complete {
-        receipt.write(&engine.repo)?;
+        receipt.write(permit, &engine.repo)?;
     }
     Ok(Some((receipt, true)))
 }
@@ -198,19 +195,15 @@ impl Run<'_> {
     fn make_ready(&self, last: Option<&Receipt>) -> anyhow::Result<()> {
         let given = tester::given(self.chosen, &self.built.image);
         let plan = self.selection.plan(self.asked.jobs, self.asked.timeout, last, &given)?;
-        if self.engine.dry_run {
-            return Ok(());
-        }
-        if self.results().exists() {
-            fs::remove_dir_all(self.results())?;
-        }
-        files::write(&self.file("plan"), plan.as_bytes())?;
+        let Some(permit) = self.engine.permit else { return Ok(()) };
+        files::remove_tree(permit, &self.results())?;
+        files::write(permit, &self.file("plan"), plan.as_bytes())?;
         Ok(())
     }
 
     /// All tests, those of the mission and those of the image side by side, and what it consists of.
     fn all(&self) -> anyhow::Result<(Vec<Test>, Contents)> {
-        let (own, hub) = if self.engine.dry_run {
+        let (own, hub) = if self.engine.permit.is_none() {
             (self.of_the_mission(), self.of_the_image())
         } else {
             thread::scope(|scope| {
@@ -232,7 +225,7 @@ impl Run<'_> {
         log.step("running the mission's tests");
         let ran = self.in_the_mission_s_container(&mut log)?;
         let mut tests = ran.tests.clone();
-        if ran.status.is_none() || self.engine.dry_run {
+        if ran.status.is_none() {
             return Ok(tests);
         }
         let expected = self.selection.of(tests_of_mission::expected(&self.chosen.mission)?);

@@ -13,6 +13,7 @@ use crate::{
     failure::{self, Failure},
     files,
     printable::Shown as _,
+    process::Permit,
     repo::{Mission, Repo},
     report,
     task::Desk,
@@ -38,8 +39,8 @@ pub(crate) fn run(desk: &Desk<'_>, args: &cli::ImageUpdate) -> anyhow::Result<u8
     for update in &updates {
         desk.ui.say(format!("write {}", update.path.shown()));
     }
-    if !desk.cli.dry_run {
-        write(&desk.repo, &updates)?;
+    if let Some(permit) = desk.permit {
+        write(permit, &desk.repo, &updates)?;
     }
     Ok(0)
 }
@@ -105,9 +106,9 @@ pub(crate) fn text(repo: &Repo, mission: &Mission) -> anyhow::Result<String> {
 ///
 /// # Errors
 /// A folder that cannot be written.
-pub(crate) fn write(repo: &Repo, updates: &[Update]) -> anyhow::Result<()> {
+pub(crate) fn write(permit: Permit, repo: &Repo, updates: &[Update]) -> anyhow::Result<()> {
     for update in updates {
-        files::write(&repo.root.join(&update.path), update.new.as_bytes())?;
+        files::write(permit, &repo.root.join(&update.path), update.new.as_bytes())?;
     }
     Ok(())
 }

@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use fs_err as fs;
 use serde_json::{Value, json};
 
 use crate::{
     cli, failure, files,
     printable::Shown as _,
+    process::Permit,
     repo::{self, Repo},
     specs,
     task::{Desk, image_update},
@@ -20,27 +20,31 @@ pub(crate) fn run(desk: &Desk<'_>, args: &cli::MissionNew) -> anyhow::Result<u8>
     let _lock = desk.lock()?;
     check(&desk.repo, &args.name, &envs).map_err(failure::request)?;
     let dir = desk.repo.root.join("missions").join(&args.name);
-    let files: Vec<(PathBuf, String)> =
+    let texts: Vec<(PathBuf, String)> =
         texts(&args.name, &envs)?.into_iter().map(|(path, text)| (dir.join(path), text)).collect();
-    for (path, _) in &files {
+    for (path, _) in &texts {
         desk.ui.say(format!("write {}", desk.repo.relative(path).shown()));
     }
-    if desk.cli.dry_run {
-        return Ok(0);
-    }
+    let Some(permit) = desk.permit else { return Ok(0) };
     // Half a mission would stop all other tasks.
-    write(desk, &args.name, &files).inspect_err(|_| _ = fs::remove_dir_all(&dir))?;
+    write(permit, desk, &args.name, &texts)
+        .inspect_err(|_| _ = files::remove_tree(permit, &dir))?;
     desk.ui.say(next(&args.name, &envs[0]));
     Ok(0)
 }
 
-fn write(desk: &Desk<'_>, name: &str, files: &[(PathBuf, String)]) -> anyhow::Result<()> {
+fn write(
+    permit: Permit,
+    desk: &Desk<'_>,
+    name: &str,
+    texts: &[(PathBuf, String)],
+) -> anyhow::Result<()> {
     let all: Vec<(&Path, &[u8])> =
-        files.iter().map(|(path, text)| (path.as_path(), text.as_bytes())).collect();
-    files::write_all(&all)?;
+        texts.iter().map(|(path, text)| (path.as_path(), text.as_bytes())).collect();
+    files::write_all(permit, &all)?;
     let repo = Repo::read(&desk.repo.root)?;
     let updates = image_update::updates(&repo, &[repo.mission(name)?])?;
-    image_update::write(&repo, &updates)
+    image_update::write(permit, &repo, &updates)
 }
 
 /// What a person does now, with the paths and commands as they are needed.

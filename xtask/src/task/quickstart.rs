@@ -27,7 +27,7 @@ pub(crate) fn run(desk: &Desk<'_>) -> anyhow::Result<u8> {
     }
     let args = ImageBuild { missions, refresh: false, again: false };
     let status = image_all::all(desk, &args)?;
-    if status == 0 && !desk.cli.dry_run {
+    if status == 0 && desk.permit.is_some() {
         desk.ui.say(NEXT);
     }
     Ok(status)

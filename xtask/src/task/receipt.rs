@@ -7,7 +7,6 @@ use anyhow::Context as _;
 
 use crate::{
     cli::{Missions, ReceiptCommand},
-    engine::Engine,
     failure,
     receipt::{Receipt, is_digest},
     registry::{self, Host},
@@ -20,8 +19,7 @@ pub(crate) fn run(desk: &Desk<'_>, command: &ReceiptCommand) -> anyhow::Result<u
     let ReceiptCommand::Show { image } = command;
     let (name, digest) = parse(image).map_err(failure::request)?;
     let named = desk.named(&Missions::default()).map_err(failure::request)?.remove(0);
-    // It changes nothing: a dry run of it is a run.
-    let engine = Engine { dry_run: false, ..desk.engine(&named.config)? };
+    let engine = desk.engine(&named.config)?;
     let (host, repository) = match name.contains('/') {
         true => (Host::new(&engine.docker, name)?, name.to_owned()),
         false => {
@@ -31,8 +29,10 @@ pub(crate) fn run(desk: &Desk<'_>, command: &ReceiptCommand) -> anyhow::Result<u
             (host, repository)
         }
     };
-    let receipt = stored_receipt::certifying(&engine, &host, &repository, digest)?;
-    print(desk, &receipt, &format!("{repository}@{digest}"))
+    match stored_receipt::certifying(&engine, &host, &repository, digest)? {
+        Some(receipt) => print(desk, &receipt, &format!("{repository}@{digest}")),
+        None => Ok(0),
+    }
 }
 
 /// `quay.io/us/hello@sha256:…` in its two parts.

@@ -19,6 +19,7 @@ use crate::{
     page::{self, Image, Notebook, Page, Section},
     printable::Shown as _,
     process,
+    process::Permit,
     receipt::{self, Receipt},
     task::{Chosen, Desk},
     terminal,
@@ -26,8 +27,7 @@ use crate::{
 
 pub(crate) fn run(desk: &Desk<'_>, args: &cli::Report) -> anyhow::Result<u8> {
     let named = desk.named(&args.missions).map_err(failure::request)?;
-    // It changes nothing but the page.
-    let engine = Engine { dry_run: false, ..desk.engine(&named[0].config)? };
+    let engine = desk.engine(&named[0].config)?;
     let chosen = desk.choose(&engine, named)?;
     let mut builds = Builds::new(&engine, Missing::Refuse)?;
     let sections = chosen.iter().map(|it| section(&engine, &mut builds, it));
@@ -40,12 +40,12 @@ pub(crate) fn run(desk: &Desk<'_>, args: &cli::Report) -> anyhow::Result<u8> {
     }
     let path = args.output.clone().unwrap_or_else(|| engine.target().join("report.html"));
     let path = std::path::absolute(path)?;
-    if desk.cli.dry_run {
-        terminal::print(format_args!("write {}", path.shown()));
-    } else {
+    if let Some(permit) = desk.permit {
         let text = process::interruptible(move || page::text(&page))?;
-        files::write(&path, text.as_bytes())?;
+        files::write(permit, &path, text.as_bytes())?;
         desk.ui.say(format!("written: {}", desk.repo.relative(&path).shown()));
+    } else {
+        terminal::print(format_args!("write {}", path.shown()));
     }
     if desk.cli.json {
         terminal::json(&serde_json::json!({ "report": path }))?;
@@ -127,9 +127,9 @@ fn notebooks(
 ///
 /// # Errors
 /// The target folder cannot be written.
-pub(crate) fn record(dir: &Path, receipt: &Receipt) -> anyhow::Result<()> {
-    files::write(&dir.join("junit.xml"), junit::text(receipt).as_bytes())?;
-    files::write(&dir.join(RUN), receipt.to_json()?.as_bytes())?;
+pub(crate) fn record(permit: Permit, dir: &Path, receipt: &Receipt) -> anyhow::Result<()> {
+    files::write(permit, &dir.join("junit.xml"), junit::text(receipt).as_bytes())?;
+    files::write(permit, &dir.join(RUN), receipt.to_json()?.as_bytes())?;
     Ok(())
 }
 

@@ -213,11 +213,11 @@ impl Place {
     /// AWS does not give the role.
     pub(crate) fn access(&self, desk: &Desk<'_>) -> anyhow::Result<Access> {
         let Some(role) = &self.config.secrets_role else { return Ok(Access::Own) };
-        if desk.cli.dry_run {
+        let Some(permit) = desk.permit else {
             terminal::print(aws::assume_role(&desk.repo.root, role));
             return Ok(Access::Role(None));
-        }
-        Ok(Access::Role(Some(aws::credentials(&desk.repo.root, role)?)))
+        };
+        Ok(Access::Role(Some(aws::credentials(permit, &desk.repo.root, role)?)))
     }
 }
 

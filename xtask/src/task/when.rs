@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::{
     cli, failure, freeze, frozen, git,
-    process::cmd,
+    process::query,
     specs::requirement::normalised,
     task::{Desk, why},
     terminal, ui,
@@ -110,7 +110,7 @@ fn version(path: &Path, package: &str) -> anyhow::Result<Option<String>> {
 fn log(desk: &Desk<'_>, files: &[File]) -> anyhow::Result<String> {
     let paths = files.iter().map(|it| &it.file);
     let format = "--format=commit%x09%H%x09%cI%x09%s";
-    git::text(&cmd!(
+    git::text(&query!(
         desk.repo.root,
         "git log {format} --no-show-signature --patch --unified=0 --no-color --no-ext-diff --no-textconv --no-renames --relative --src-prefix=a/ --dst-prefix=b/ -- {paths...}"
     ))

@@ -30,7 +30,12 @@ impl Stream {
     }
 
     fn unpack(self, dir: &Path) -> anyhow::Result<Vec<String>> {
-        unpack(&mut self.0.into_inner().unwrap().as_slice(), dir, LIMITS)
+        unpack(
+            crate::process::Permit::of_test(),
+            &mut self.0.into_inner().unwrap().as_slice(),
+            dir,
+            LIMITS,
+        )
     }
 }
 
@@ -94,7 +99,12 @@ fn names_that_lead_elsewhere_are_left_out() {
 fn a_link_in_place_of_the_folder_is_removed() {
     let (outside, dir) = place();
     fs::create_dir(outside.path().join("kept")).unwrap();
-    crate::files::write(&outside.path().join("kept/file"), b"mine").unwrap();
+    crate::files::write(
+        crate::process::Permit::of_test(),
+        &outside.path().join("kept/file"),
+        b"mine",
+    )
+    .unwrap();
     symlink(outside.path().join("kept"), &dir).unwrap();
     Stream::new().file("file", "theirs").unpack(&dir).unwrap();
     assert_eq!(fs::read_to_string(outside.path().join("kept/file")).unwrap(), "mine");
@@ -112,5 +122,8 @@ fn limits_end_the_copy() {
     let mut header = tar::Header::new_gnu();
     header.set_size(3_000_000_000);
     header.set_cksum();
-    assert!(unpack(&mut header.as_bytes().as_slice(), &dir, LIMITS).is_err());
+    assert!(
+        unpack(crate::process::Permit::of_test(), &mut header.as_bytes().as_slice(), &dir, LIMITS)
+            .is_err()
+    );
 }

@@ -22,7 +22,7 @@ use crate::{
     judge::{self, Seen, Violation},
     plan::{Call, Fault, Plan, Recorded},
     tasks::Task,
-    world::{Snapshot, World, faults},
+    world::{Snapshot, World, calls, faults},
 };
 
 pub(crate) const FAULTS: [Fault; 10] = [
@@ -121,7 +121,7 @@ impl<'a> Recording<'a> {
         let _ = fs::remove_file(faults(&*world).join("calls"));
         let copy = world.copy();
         let before = copy.look();
-        let ran = run(&*copy, task, &Plan::Record);
+        let ran = run(&*copy, task, task.args, &Plan::Record);
         assert_eq!(ran.status, Some(task.status), "{}: {}\n{}", task.name, ran.stdout, ran.stderr);
         let after = copy.look();
         let old = &before.leftovers;
@@ -164,7 +164,8 @@ impl<'a> Case<'a> {
         let from = self.recording.dir.as_bytes();
         let replay = replaced(self.stdout, from, world.dir().display().to_string().as_bytes());
         fs::write(faults(&*world).join("replay"), replay).unwrap();
-        let ran = run(&*world, self.task, &Plan::Fault(self.call.clone(), self.fault));
+        let ran =
+            run(&*world, self.task, self.task.args, &Plan::Fault(self.call.clone(), self.fault));
         let Recording { before, after, stdout, .. } = self.recording;
         let seen = Seen {
             task: self.task,
@@ -184,11 +185,6 @@ fn last_lines(text: &str) -> String {
     lines[lines.len().saturating_sub(5)..].join("\n        ")
 }
 
-fn calls(world: &dyn World) -> Vec<Recorded> {
-    let text = fs::read_to_string(faults(world).join("calls")).unwrap_or_default();
-    text.lines().map(|it| serde_json::from_str(it).unwrap()).collect()
-}
-
 /// `bytes` with `to` in each place of `from`.
 fn replaced(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
     let mut res = Vec::new();
@@ -202,14 +198,15 @@ fn replaced(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
     res
 }
 
-fn run(world: &dyn World, task: &Task, plan: &Plan) -> Ran {
+/// Runs the tool in `world` with `args`, and with the standard input of `task`.
+pub(crate) fn run(world: &dyn World, task: &Task, args: &[&str], plan: &Plan) -> Ran {
     let dir = faults(world);
     fs::write(dir.join("plan.json"), serde_json::to_string(plan).unwrap()).unwrap();
     fs::write(dir.join("stdin"), task.stdin).unwrap();
     let stdin = File::open(dir.join("stdin")).unwrap();
     fs::remove_file(dir.join("stdin")).unwrap();
     let stdout = File::create(dir.join("stdout")).unwrap();
-    let mut command = world.command(task.args);
+    let mut command = world.command(args);
     command.stdin(stdin).stdout(stdout).env("XTASK_PAUSE", "0");
     let interrupts = matches!(plan, Plan::Fault(_, Fault::Interrupted));
     // One that hangs is given up at once, or after the interruption.

@@ -1,6 +1,10 @@
 //! What no fault may lead to.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    path::PathBuf,
+};
 
 use crate::{case::Ran, images::is_named, plan::Fault, tasks::Task, world::Snapshot};
 
@@ -133,6 +137,15 @@ fn first_difference(
 fn plain(text: &str) -> String {
     let digits = regex_lite::Regex::new(r"[0-9]+(\.[0-9]+)?").unwrap();
     digits.replace_all(text, "#").replace("  ", " ")
+}
+
+/// Files that only one of both has, or that differ.
+pub(crate) fn differing(
+    before: &BTreeMap<PathBuf, Vec<u8>>,
+    after: &BTreeMap<PathBuf, Vec<u8>>,
+) -> Vec<PathBuf> {
+    let names: BTreeSet<&PathBuf> = before.keys().chain(after.keys()).collect();
+    names.into_iter().filter(|it| before.get(*it) != after.get(*it)).cloned().collect()
 }
 
 /// Files that are neither as they were nor as they were to be.

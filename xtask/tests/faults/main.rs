@@ -21,6 +21,7 @@ mod case;
 mod judge;
 mod tasks;
 mod known;
+mod dry_runs;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -12,6 +12,8 @@ pub(crate) struct Task {
     pub(crate) stdin: &'static str,
     /// Of a run without a fault.
     pub(crate) status: i32,
+    /// How its dry run may end.
+    pub(crate) dry: &'static [i32],
     /// What it says when it cannot tell all, which is an answer, too.
     pub(crate) honest: &'static [&'static str],
     /// The beginning of the call that is a person's own, who waits for it and sees what it says.
@@ -23,7 +25,32 @@ const fn task(
     prepare: fn() -> Box<dyn World>,
     args: &'static [&'static str],
 ) -> Task {
-    Task { name, prepare, args, stdin: "", status: 0, honest: &[], attended: None }
+    Task { name, prepare, args, stdin: "", status: 0, dry: &[0], honest: &[], attended: None }
+}
+
+impl Task {
+    /// As in `--help`.
+    pub(crate) fn name(&self) -> &'static str {
+        let is_flag = |it: &&&str| it.starts_with("--");
+        let start = if self.args.first().is_some_and(|it| is_flag(&it)) { 2 } else { 0 };
+        self.args[start]
+    }
+}
+
+/// Tasks that no fault is tried in: what they do takes long, or is what others do.
+pub(crate) fn more() -> Vec<Task> {
+    vec![
+        task("image-lab", built, &["image-lab"]),
+        task("bench", built, &["bench"]),
+        task("bench --cold", built, &["bench", "--cold"]),
+        // It looks first whether this machine lacks something, its network included.
+        Task { dry: &[0, 3], ..task("ci", in_git, &["ci", "--engine", "default"]) },
+        Task { dry: &[0, 3], ..task("ci on its own engine", in_git, &["ci"]) },
+        Task { dry: &[1], ..task("freeze --check", frozen_in_git, &["freeze", "--check"]) },
+        task("doctor --fix", built, &["doctor", "--offline", "--fix", "--yes"]),
+        Task { dry: &[1], ..task("image-update --check", empty, &["image-update", "--check"]) },
+        task("completion", empty, &["completion", "bash"]),
+    ]
 }
 
 pub(crate) fn all() -> Vec<Task> {

@@ -8,7 +8,7 @@ use std::{
     process::Command,
 };
 
-use crate::plan::FOLDER;
+use crate::plan::{FOLDER, Recorded};
 
 /// A scratch folder with a checkout in it.
 pub(crate) trait World: Send + Sync {
@@ -41,6 +41,12 @@ pub(crate) struct Snapshot {
 /// The folder of the stand-in's calls and faults.
 pub(crate) fn faults(world: &dyn World) -> PathBuf {
     world.dir().join("state").join(FOLDER)
+}
+
+/// The calls of the last run.
+pub(crate) fn calls(world: &dyn World) -> Vec<Recorded> {
+    let text = fs::read_to_string(faults(world).join("calls")).unwrap_or_default();
+    text.lines().map(|it| serde_json::from_str(it).unwrap()).collect()
 }
 
 /// Puts the stand-in before `programs` in `bin`: pairs of a name and what it is before.

@@ -2,22 +2,24 @@
 
 use std::path::Path;
 
-use fs_err as fs;
-
 use super::{Figure, seconds, time};
-use crate::{process::cmd, task::Desk};
+use crate::{
+    files,
+    process::{Permit, cmd},
+    task::Desk,
+};
 
 /// # Errors
 /// A step fails, or this machine cannot start a private engine.
-pub(super) fn figure(desk: &Desk<'_>, exe: &Path) -> anyhow::Result<Figure> {
+pub(super) fn figure(permit: Permit, desk: &Desk<'_>, exe: &Path) -> anyhow::Result<Figure> {
     let source = &desk.repo.root;
     // On this checkout's disk: the engine's images lie in the clone.
     let target = source.join("target/xtask");
-    fs::create_dir_all(&target)?;
-    let dir = tempfile::tempdir_in(target)?;
+    files::make_dirs(permit, &target)?;
+    let dir = files::temporary(permit, Some(&target), "bench-", 0o755)?;
     let root = &dir.path().join("clone");
-    super::read(&cmd!(source, "git clone --quiet {source} {root}"))?;
+    super::read(permit, &cmd!(source, "git clone --quiet {source} {root}"))?;
     desk.ui.say("running ci in a clone");
     let ci = cmd!(root, "{exe} ci --engine private");
-    Ok(seconds("ci, from an empty engine", time(&ci)?, 1800.0))
+    Ok(seconds("ci, from an empty engine", time(permit, &ci)?, 1800.0))
 }

@@ -6,7 +6,12 @@ use anyhow::Context as _;
 use serde::Deserialize;
 
 use super::{Figure, clone, seconds};
-use crate::{docker::Docker, process::cmd, task::Desk};
+use crate::{
+    docker::Docker,
+    files,
+    process::{Permit, cmd},
+    task::Desk,
+};
 
 /// What the script prints: seconds for both missions.
 #[derive(Debug, Deserialize)]
@@ -17,15 +22,20 @@ struct Times {
     nothing: f64,
 }
 
-pub(super) fn figures(desk: &Desk<'_>, docker: &Docker, exe: &Path) -> anyhow::Result<Vec<Figure>> {
-    let dir = tempfile::tempdir()?;
+pub(super) fn figures(
+    permit: Permit,
+    desk: &Desk<'_>,
+    docker: &Docker,
+    exe: &Path,
+) -> anyhow::Result<Vec<Figure>> {
+    let dir = files::temporary(permit, None, "bench-", 0o755)?;
     let root = &dir.path().join("clone");
-    clone(desk, root)?;
+    clone(permit, desk, root)?;
     desk.ui.say("building two missions on a conda base, in a clone");
     let kept = desk.repo.root.join("target/xtask/conda-base");
     let program = docker.program.to_string_lossy();
     let figures = cmd!(root, "python3 xtask/tests/e2e/conda_figures.py {exe} {root} {kept}");
-    let printed = super::read(&figures.env("DOCKER", &program))?;
+    let printed = super::read(permit, &figures.env("DOCKER", &program))?;
     let times: Times = serde_json::from_str(&printed).context("conda_figures.py prints seconds")?;
     let took = |what, measured, budget| seconds(what, Duration::from_secs_f64(measured), budget);
     Ok(vec![

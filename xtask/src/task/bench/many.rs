@@ -2,20 +2,22 @@
 
 use std::path::Path;
 
-use fs_err as fs;
-
 use super::{Figure, clone, median, seconds};
-use crate::{files, process::cmd, task::Desk};
+use crate::{
+    files,
+    process::{Permit, cmd},
+    task::Desk,
+};
 
-pub(super) fn figure(desk: &Desk<'_>, exe: &Path) -> anyhow::Result<Figure> {
-    let dir = tempfile::tempdir()?;
+pub(super) fn figure(permit: Permit, desk: &Desk<'_>, exe: &Path) -> anyhow::Result<Figure> {
+    let dir = files::temporary(permit, None, "bench-", 0o755)?;
     let root = &dir.path().join("clone");
-    clone(desk, root)?;
+    clone(permit, desk, root)?;
     for n in 0..1000 {
-        mission(&root.join(format!("missions/mission-{n}")))?;
+        mission(permit, &root.join(format!("missions/mission-{n}")))?;
     }
-    super::read(&cmd!(root, "{exe} image-update --all"))?;
-    Ok(seconds("check of a thousand missions", median(&cmd!(root, "{exe} check"))?, 3.0))
+    super::read(permit, &cmd!(root, "{exe} image-update --all"))?;
+    Ok(seconds("check of a thousand missions", median(permit, &cmd!(root, "{exe} check"))?, 3.0))
 }
 
 const CUSTOM: &[u8] = b"\
@@ -25,12 +27,12 @@ RUN /opt/common-scripts/env-create sky && /opt/common-scripts/env-update sky sky
 ";
 
 /// Writes the smallest mission that passes, but for its frozen spec.
-fn mission(dir: &Path) -> anyhow::Result<()> {
+fn mission(permit: Permit, dir: &Path) -> anyhow::Result<()> {
     let environment = dir.join("environments/sky");
-    fs::create_dir_all(environment.join("tests"))?;
-    files::write(&dir.join(".dockerignore"), b"*\n!environments\n")?;
-    files::write(&dir.join("Dockerfile.custom"), CUSTOM)?;
-    files::write(&environment.join("sky.pip"), b"humanize\n")?;
-    files::write(&environment.join("tests/imports"), b"humanize\n")?;
+    files::make_dirs(permit, &environment.join("tests"))?;
+    files::write(permit, &dir.join(".dockerignore"), b"*\n!environments\n")?;
+    files::write(permit, &dir.join("Dockerfile.custom"), CUSTOM)?;
+    files::write(permit, &environment.join("sky.pip"), b"humanize\n")?;
+    files::write(permit, &environment.join("tests/imports"), b"humanize\n")?;
     Ok(())
 }

@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use crate::{
     docker::{Docker, NAMESPACE},
+    process::Permit,
     task::bench::{Figure, seconds},
 };
 
@@ -26,11 +27,11 @@ struct Pair {
 
 /// # Errors
 /// The image is not there, or a notebook fails in it.
-pub(super) fn figures(docker: &Docker) -> anyhow::Result<Vec<Figure>> {
+pub(super) fn figures(permit: Permit, docker: &Docker) -> anyhow::Result<Vec<Figure>> {
     let image = format!("{NAMESPACE}/hello:latest");
     let python = "/opt/conda/bin/python";
     let args = ["run", "--rm", "--network", "none", "--entrypoint", python, &image, "-c", SCRIPT];
-    let printed = super::read(&docker.cmd(args))?;
+    let printed = super::read(permit, &docker.change(args))?;
     let times: Times = serde_json::from_str(&printed).context("notebooks.py prints times")?;
     let took = |what, seconds_: f64, budget: f64| {
         seconds(what, std::time::Duration::from_secs_f64(seconds_), budget)

@@ -17,7 +17,7 @@ use crate::{
     cli,
     engine::Engine,
     failure,
-    process::{self, Cmd, cmd},
+    process::{self, Change, Permit, cmd},
     task::Desk,
     terminal,
 };
@@ -44,13 +44,18 @@ const GRACE: Duration = Duration::from_secs(30);
 ///
 /// # Errors
 /// The run was interrupted, or a setting is wrong.
-pub(super) fn run(desk: &Desk<'_>, engine: &Engine, args: &cli::Ci) -> anyhow::Result<Ran> {
+pub(super) fn run(
+    permit: Permit,
+    desk: &Desk<'_>,
+    engine: &Engine,
+    args: &cli::Ci,
+) -> anyhow::Result<Ran> {
     if let Some(reason) = Facts::gather(desk)?.reason(args.wants_private()) {
         return Ok(Ran::Cannot(reason));
     }
     let programs = reasons::programs()?;
     let place = Place::new(Path::new(RUN), &desk.repo.root, args.keep);
-    let started = match start::start(&place, &programs, engine) {
+    let started = match start::start(permit, &place, &programs, engine) {
         Ok(started) => started,
         Err(err) if failure::status(&err) == 130 => return Err(err),
         Err(err) => return Ok(Ran::Cannot(format!("{err:#}"))),
@@ -58,7 +63,7 @@ pub(super) fn run(desk: &Desk<'_>, engine: &Engine, args: &cli::Ci) -> anyhow::R
     let driver = &started.driver;
     desk.ui.say(format!("engine: private, with {driver}; log: target/xtask/logs/dockerd.log"));
     let res = again(desk, args, &started.plan, &programs)
-        .and_then(|cmd| process::attached_within(&cmd, GRACE));
+        .and_then(|cmd| process::attached_within(&cmd.permitted(permit), GRACE));
     let survived = started.stop(engine);
     let status = match res {
         // The run inside has said so.
@@ -96,7 +101,12 @@ pub(super) fn print(
 }
 
 /// This program once more, in the engine's network.
-fn again(desk: &Desk<'_>, args: &cli::Ci, plan: &Plan, programs: &Programs) -> anyhow::Result<Cmd> {
+fn again(
+    desk: &Desk<'_>,
+    args: &cli::Ci,
+    plan: &Plan,
+    programs: &Programs,
+) -> anyhow::Result<Change> {
     let exe = env::current_exe()?;
     let verbose = desk.cli.verbose.then_some("--verbose");
     let set = desk.cli.set.iter().flat_map(|it| ["--set", it]);

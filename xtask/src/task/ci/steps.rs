@@ -12,7 +12,7 @@ use crate::{
     check::{self, File},
     docker::NAMESPACE,
     engine::Engine,
-    process::{Cmd, cmd},
+    process::{Change, cmd},
     task::Desk,
 };
 
@@ -58,7 +58,7 @@ impl Step {
 
     /// # Errors
     /// A folder of the checkout cannot be read.
-    pub(super) fn cmds(self, desk: &Desk<'_>, engine: &Engine) -> anyhow::Result<Vec<Cmd>> {
+    pub(super) fn cmds(self, desk: &Desk<'_>, engine: &Engine) -> anyhow::Result<Vec<Change>> {
         let root = &desk.repo.root;
         let exe = env::current_exe()?;
         let docker = engine.docker.program.to_str().context("the docker CLI's path is UTF-8")?;
@@ -98,13 +98,13 @@ impl Step {
 }
 
 /// Tests whose last lines, which are what `ci` shows of a failure, are messages and no backtraces.
-fn cargo_test(root: &Path, args: &[&str]) -> Cmd {
+fn cargo_test(root: &Path, args: &[&str]) -> Change {
     cmd!(root, "cargo test --locked {args...}").env("RUST_BACKTRACE", "0")
 }
 
 /// The tests of `src/hostile/work.rs`, in a build that counts what its parts do; the compiler's file of
 /// counters is of no interest.
-fn hostile_input(root: &Path) -> Cmd {
+fn hostile_input(root: &Path) -> Change {
     let filter = "hostile::work";
     cargo_test(root, &["--bin", "xtask", filter, "--", "--test-threads", "1"])
         .env("RUSTFLAGS", "-C instrument-coverage --cfg work_counted")
@@ -112,7 +112,7 @@ fn hostile_input(root: &Path) -> Cmd {
         .env("LLVM_PROFILE_FILE", "/dev/null")
 }
 
-fn linters(desk: &Desk<'_>, engine: &Engine) -> anyhow::Result<Vec<Cmd>> {
+fn linters(desk: &Desk<'_>, engine: &Engine) -> anyhow::Result<Vec<Change>> {
     let root = &desk.repo.root;
     let tools = engine.target().join("tools");
     let bin = tools.join("bin");
@@ -135,7 +135,7 @@ fn linters(desk: &Desk<'_>, engine: &Engine) -> anyhow::Result<Vec<Cmd>> {
 }
 
 /// Tests with real tools about secrets: sops, aws and what stands for AWS come from PyPI.
-fn with_sops(desk: &Desk<'_>, engine: &Engine, test: &[&str]) -> anyhow::Result<Vec<Cmd>> {
+fn with_sops(desk: &Desk<'_>, engine: &Engine, test: &[&str]) -> anyhow::Result<Vec<Change>> {
     let root = &desk.repo.root;
     let tools = engine.target().join("tools-secrets");
     let bin = tools.join("bin");

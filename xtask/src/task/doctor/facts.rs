@@ -16,7 +16,7 @@ use crate::{
     docker::{Docker, NAMESPACE},
     failure,
     printable::Shown as _,
-    process::{self, Patience, cmd, on_path},
+    process::{self, Patience, on_path, query},
     redact,
     task::{
         Desk,
@@ -155,7 +155,7 @@ impl Facts {
 fn other_engine(docker: Option<&Docker>) -> Option<&'static str> {
     let context = || {
         let docker = docker?;
-        let name = process::output(&docker.cmd(["context", "show"])).ok()?;
+        let name = process::output(&docker.query(["context", "show"])).ok()?;
         Some(name.stdout.trim().to_owned()).filter(|it| !it.is_empty() && it != "default")
     };
     match () {
@@ -170,7 +170,7 @@ fn other_engine(docker: Option<&Docker>) -> Option<&'static str> {
 
 /// Free bytes where the engine keeps its images, when that is on this machine.
 fn free_space(docker: &Docker) -> anyhow::Result<Option<u64>> {
-    let root = process::read(&docker.cmd(["info", "--format", "{{.DockerRootDir}}"]))?;
+    let root = process::read(&docker.query(["info", "--format", "{{.DockerRootDir}}"]))?;
     let root = Path::new(root.trim());
     let Ok(stat) = nix::sys::statvfs::statvfs(root) else { return Ok(None) };
     Ok(Some(stat.blocks_available() * stat.fragment_size()))
@@ -186,7 +186,7 @@ fn registry(docker: &Docker, registry: &Registry) -> Option<String> {
 
 /// An engine in a virtual machine has a clock of its own, which stops while a laptop sleeps.
 fn engine_clock(docker: &Docker) -> Option<i64> {
-    let output = process::output(&docker.cmd(["info", "--format", "{{.SystemTime}}"])).ok()?;
+    let output = process::output(&docker.query(["info", "--format", "{{.SystemTime}}"])).ok()?;
     let time = humantime::parse_rfc3339_weak(output.stdout.trim()).ok()?;
     Some(seconds(SystemTime::now()) - seconds(time))
 }
@@ -219,7 +219,7 @@ fn reach(desk: &Desk<'_>, config: &Config) -> anyhow::Result<Reached> {
         return Ok(Reached::default());
     }
     let script = include_str!("reach.py");
-    let mut cmd = cmd!(desk.repo.root, "python3 -c {script}").patience(Patience::Change);
+    let mut cmd = query!(desk.repo.root, "python3 -c {script}").patience(Patience::Change);
     for (name, value) in &config.proxies {
         cmd = cmd.secret_env(name, value);
     }

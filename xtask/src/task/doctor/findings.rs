@@ -8,7 +8,7 @@ use super::{
     facts::{Answer, Facts, Problem},
     secrets::Lack,
 };
-use crate::process::{Cmd, cmd};
+use crate::process::{Change, cmd};
 
 /// Something that is not as the main job needs it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -21,12 +21,12 @@ pub(crate) struct Finding {
     pub(crate) fix: String,
     /// What `--fix` runs, where it can.
     #[serde(skip)]
-    pub(super) commands: Vec<Cmd>,
+    pub(super) commands: Vec<Change>,
 }
 
 impl Finding {
     /// Does not ask for what was run already and did not help.
-    pub(super) fn note(&mut self, ran: &[Cmd]) {
+    pub(super) fn note(&mut self, ran: &[Change]) {
         if self.commands.is_empty() || self.commands.iter().any(|it| !ran.contains(it)) {
             return;
         }
@@ -126,7 +126,7 @@ fn engine(facts: &Facts, root: &Path, what: &str) -> Finding {
 }
 
 /// Starts the engine, whatever starts services on this machine.
-pub(super) fn start(root: &Path) -> Cmd {
+pub(super) fn start(root: &Path) -> Change {
     cmd!(root, "service docker start")
 }
 
@@ -160,7 +160,7 @@ fn unreachable(facts: &Facts, answer: &Answer) -> Option<Finding> {
     ))
 }
 
-fn apt(facts: &Facts, root: &Path, packages: &[&str]) -> Vec<Cmd> {
+fn apt(facts: &Facts, root: &Path, packages: &[&str]) -> Vec<Change> {
     if !facts.has_apt {
         return Vec::new();
     }
@@ -168,7 +168,7 @@ fn apt(facts: &Facts, root: &Path, packages: &[&str]) -> Vec<Cmd> {
     install(root, cmd!(root, "apt-get install {flags...} {packages...}"))
 }
 
-fn install(root: &Path, install: Cmd) -> Vec<Cmd> {
+fn install(root: &Path, install: Change) -> Vec<Change> {
     vec![cmd!(root, "apt-get update"), install.env("DEBIAN_FRONTEND", "noninteractive")]
 }
 
@@ -178,7 +178,7 @@ fn finding(
     name: &'static str,
     what: &str,
     fix: &str,
-    mut commands: Vec<Cmd>,
+    mut commands: Vec<Change>,
 ) -> Finding {
     let printed = commands.iter().map(|it| format!("\n        {it}")).collect::<String>();
     let fix = match (commands.is_empty(), facts.is_root) {

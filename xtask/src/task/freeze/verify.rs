@@ -9,6 +9,7 @@ use crate::{
     engine::Engine,
     freeze::{self, Export},
     printable::Shown as _,
+    process::Permit,
     receipt::{Name, Receipt, Verdict},
     task::{
         Chosen, Desk, Named,
@@ -65,15 +66,15 @@ pub(super) fn run(
     for it in chosen {
         let built = image(builds, it)?;
         let questions = freeze::questions(engine, &built.image, &selected.of(&it.mission))?;
-        if engine.dry_run {
+        let Some(permit) = engine.permit else {
             questions.iter().for_each(|it| {
                 terminal::print(format_args!("{} | cmp - {}", it.cmd, it.path.shown()))
             });
             continue;
-        }
+        };
         let exports = freeze::ask(engine, &it.mission, questions)?;
         let of_mission = rows_of(desk, it, &built, &exports);
-        record(engine, it, &built, &of_mission)?;
+        record(permit, engine, it, &built, &of_mission)?;
         rows.extend(of_mission);
     }
     report(desk, &rows, diff)?;
@@ -94,7 +95,13 @@ fn rows_of(desk: &Desk<'_>, chosen: &Chosen, built: &Built, exports: &[Export]) 
 }
 
 /// Adds the verdicts to the image's receipt, or begins one without tests, which passes nothing.
-fn record(engine: &Engine, chosen: &Chosen, built: &Built, rows: &[Row]) -> anyhow::Result<()> {
+fn record(
+    permit: Permit,
+    engine: &Engine,
+    chosen: &Chosen,
+    built: &Built,
+    rows: &[Row],
+) -> anyhow::Result<()> {
     let known = Receipt::read(&engine.repo, &chosen.mission.name, &built.image)?;
     let mut receipt = match known {
         Some(receipt) => receipt,
@@ -103,7 +110,7 @@ fn record(engine: &Engine, chosen: &Chosen, built: &Built, rows: &[Row]) -> anyh
     for row in rows {
         receipt.refrozen.insert(Name::try_from(row.environment.as_str())?, row.verdict);
     }
-    receipt.write(&engine.repo)?;
+    receipt.write(permit, &engine.repo)?;
     Ok(())
 }
 

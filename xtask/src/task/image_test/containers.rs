@@ -7,7 +7,7 @@ use crate::{
     container::{Container, Volume},
     engine::Log,
     failure, files,
-    process::{self, cmd},
+    process::{self, Permit, query},
     receipt::{self, Outcome, Test},
     task::image_test::{
         Run,
@@ -21,7 +21,7 @@ use crate::{
 #[derive(Default)]
 pub(super) struct Ran {
     pub(super) tests: Vec<Test>,
-    /// `None` when it was interrupted.
+    /// `None` when it was interrupted, and in a dry run.
     pub(super) status: Option<u8>,
     /// Whether it left results.
     pub(super) left: bool,
@@ -92,12 +92,12 @@ impl Run<'_> {
         let start = container.start()?;
         let status = match self.engine.status(&start, log) {
             Err(err) if failure::status(&err) == 130 => None,
-            status => Some(status?),
+            status => status?,
         };
         let said = log.failure(&start, status.unwrap_or(130));
-        let (tests, left) = match self.engine.dry_run {
-            true => (Vec::new(), true),
-            false => collect(&container, &results, log)?,
+        let (tests, left) = match self.engine.permit {
+            None => (Vec::new(), true),
+            Some(permit) => collect(permit, &container, &results, log)?,
         };
         let said = if left { said } else { format!("it left no results; {said}") };
         Ok(Ran { tests, status, left, said, results })
@@ -151,17 +151,17 @@ impl Run<'_> {
         container: &Container<'_>,
         log: &mut Log,
     ) -> anyhow::Result<()> {
-        let from = cmd!(
+        let from = query!(
             dir,
             "tar --create --owner={owner} --group={group} --mode={mode} --exclude=__pycache__ {names...}"
         );
         let to = container.unpack(to)?;
-        if self.engine.dry_run {
+        let Some(permit) = self.engine.permit else {
             terminal::print(format_args!("{from} | {to}"));
             return Ok(());
-        }
+        };
         log.line(&format!("$ {from} | {to}"));
-        process::pipe(&from, &to, &mut |line| log.line(line))?;
+        process::pipe(&from, &to.permitted(permit), &mut |line| log.line(line))?;
         Ok(())
     }
 }
@@ -172,11 +172,12 @@ const LIMITS: Limits = Limits { bytes: 2_000_000_000, entries: 100_000 };
 /// Takes what the container left into the new folder `results`, also after an interruption. Returns
 /// the tests, and whether there was anything. Results that cannot be taken whole are a failure.
 fn collect(
+    permit: Permit,
     container: &Container<'_>,
     results: &Path,
     log: &mut Log,
 ) -> anyhow::Result<(Vec<Test>, bool)> {
-    let left_out = match container.copy(&format!("{RESULTS}/."), results, LIMITS) {
+    let left_out = match container.copy(permit, &format!("{RESULTS}/."), results, LIMITS) {
         Ok((0, left_out)) => left_out,
         Ok(_) => return Ok((Vec::new(), false)),
         Err(err) => return Ok((vec![not_taken(&err)], true)),

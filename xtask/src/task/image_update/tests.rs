@@ -11,7 +11,8 @@ fn checkout() -> (tempfile::TempDir, Repo) {
         ("missions/a/Dockerfile.custom", "ARG BASE_IMAGE=c\nFROM ${BASE_IMAGE}\n"),
         ("missions/b/Dockerfile", "FROM x\n"),
     ] {
-        files::write(&dir.path().join(path), text.as_bytes()).unwrap();
+        files::write(crate::process::Permit::of_test(), &dir.path().join(path), text.as_bytes())
+            .unwrap();
     }
     let repo = Repo::read(dir.path()).unwrap();
     (dir, repo)
@@ -24,7 +25,7 @@ fn writes_what_differs_and_nothing_else() {
     let wanted = updates(&repo, &missions).unwrap();
     assert_eq!(wanted.len(), 1);
     assert!(wanted[0].differs());
-    write(&repo, &wanted).unwrap();
+    write(crate::process::Permit::of_test(), &repo, &wanted).unwrap();
     assert!(!updates(&repo, &missions).unwrap()[0].differs());
     let own = fs_err::read_to_string(dir.path().join("missions/b/Dockerfile")).unwrap();
     assert_eq!(own, "FROM x\n");
@@ -34,9 +35,9 @@ fn writes_what_differs_and_nothing_else() {
 fn a_difference_is_shown_as_a_diff() {
     let (dir, repo) = checkout();
     let missions: Vec<_> = repo.missions.iter().collect();
-    write(&repo, &updates(&repo, &missions).unwrap()).unwrap();
+    write(crate::process::Permit::of_test(), &repo, &updates(&repo, &missions).unwrap()).unwrap();
     let trailer = dir.path().join("common/image/Dockerfile.trailer");
-    files::write(&trailer, b"USER root\nUSER 1000\n").unwrap();
+    files::write(crate::process::Permit::of_test(), &trailer, b"USER root\nUSER 1000\n").unwrap();
     let diff = updates(&repo, &missions).unwrap()[0].diff();
     let lines: Vec<&str> = diff.lines().filter(|it| it.starts_with(['+', '-', '@'])).collect();
     expect![[r#"
@@ -50,8 +51,14 @@ fn a_difference_is_shown_as_a_diff() {
 #[test]
 fn all_findings_of_all_missions_are_told() {
     let (dir, _) = checkout();
-    files::write(&dir.path().join("missions/a/Dockerfile.custom"), b"RUM a\n").unwrap();
-    files::write(&dir.path().join("missions/c/README.md"), b"").unwrap();
+    files::write(
+        crate::process::Permit::of_test(),
+        &dir.path().join("missions/a/Dockerfile.custom"),
+        b"RUM a\n",
+    )
+    .unwrap();
+    files::write(crate::process::Permit::of_test(), &dir.path().join("missions/c/README.md"), b"")
+        .unwrap();
     let repo = Repo::read(dir.path()).unwrap();
     let err = updates(&repo, &repo.missions.iter().collect::<Vec<_>>()).unwrap_err();
     assert_eq!(crate::failure::status(&err), 2);

@@ -10,7 +10,7 @@ use crate::{
     failure, files, git,
     printable::Shown as _,
     private::Folder,
-    process::{self, Cmd},
+    process::{self, Change, Permit},
     secrets::changes,
     sops::{self, Edited},
     task::{
@@ -81,6 +81,7 @@ impl Copy {
     /// sops stored something else, or the file was changed by somebody else meanwhile, or cannot be written or committed.
     pub(crate) fn keep(
         self,
+        permit: Permit,
         desk: &Desk<'_>,
         place: &Place,
         target: &Target,
@@ -97,10 +98,10 @@ impl Copy {
                 "somebody else changed {shown} meanwhile; it is as they left it\n    fix: run it again"
             );
         }
-        files::write(&target.path, text.as_bytes())
+        files::write(permit, &target.path, text.as_bytes())
             .with_context(|| format!("{shown} is as it was"))?;
         let message = changes::message(&target.name, &target.encrypted, &new);
-        commit(place, &[&target.name], &message)?;
+        commit(permit, place, &[&target.name], &message)?;
         desk.ui.say(format!("committed: {}", message.trim_end()));
         Ok(Edited::Changed)
     }
@@ -116,7 +117,12 @@ pub(crate) fn unchanged(desk: &Desk<'_>, target: &Target) -> Edited {
 ///
 /// # Errors
 /// git refuses; what was written stays, to be committed or dropped.
-pub(crate) fn commit(place: &Place, files: &[&Path], message: &str) -> anyhow::Result<()> {
+pub(crate) fn commit(
+    permit: Permit,
+    place: &Place,
+    files: &[&Path],
+    message: &str,
+) -> anyhow::Result<()> {
     let names = files.iter().map(|it| it.shown()).collect::<Vec<_>>().join(" ");
     let git = place.git();
     let not_committed = |err: anyhow::Error| {
@@ -129,7 +135,7 @@ pub(crate) fn commit(place: &Place, files: &[&Path], message: &str) -> anyhow::R
     }
     };
     for cmd in git::commit(&place.dir, files, message) {
-        process::read(&cmd).map_err(not_committed)?;
+        process::read(&cmd.permitted(permit)).map_err(not_committed)?;
     }
     for file in files {
         if git::is_changed(&place.dir, file).map_err(not_committed)? {
@@ -140,7 +146,7 @@ pub(crate) fn commit(place: &Place, files: &[&Path], message: &str) -> anyhow::R
 }
 
 /// What a dry run prints after `cmd`, which is sops' on a copy.
-pub(crate) fn print(place: &Place, target: &Target, cmd: &Cmd) {
+pub(crate) fn print(place: &Place, target: &Target, cmd: &Change) {
     terminal::print(cmd);
     let names: [&Path; 1] = [&target.name];
     git::commit(&place.dir, &names, "<changed keys>").iter().for_each(terminal::print);
@@ -163,5 +169,5 @@ pub(crate) fn imagined(target: &Target) -> (PathBuf, PathBuf) {
 /// # Errors
 /// `doctor` finding `secrets`.
 pub(crate) fn require_tools(desk: &Desk<'_>) -> anyhow::Result<()> {
-    if desk.cli.dry_run { Ok(()) } else { sops::require() }
+    desk.permit.map_or(Ok(()), |_| sops::require())
 }

@@ -7,8 +7,9 @@ use fs_err as fs;
 
 use crate::{
     failure::{self, Failure},
-    git,
+    files, git,
     printable::Shown as _,
+    process::Permit,
     redact::redact,
     secrets::rules,
     task::{
@@ -34,22 +35,22 @@ pub(crate) fn run(desk: &Desk<'_>, mission: Option<&str>) -> anyhow::Result<u8> 
     }
     let access = place.access(desk)?;
     let root = &desk.repo.root;
-    if desk.cli.dry_run {
+    let Some(permit) = desk.permit else {
         terminal::print(redact(&git::clone(root, url, &place.shown, &access).to_string()));
         return Ok(0);
-    }
+    };
     let parent = place.dir.parent().context("a clone has a folder")?;
-    fs::create_dir_all(parent)?;
-    remove_leftovers(parent)?;
+    files::make_dirs(permit, parent)?;
+    remove_leftovers(permit, parent)?;
     // Removed on every way out; after the rename there is nothing to remove.
-    let staged = tempfile::Builder::new().prefix(PREFIX).tempdir_in(parent)?;
-    let cloned = git::remote(&git::clone(root, url, staged.path(), &access))
+    let staged = files::temporary(permit, Some(parent), PREFIX, 0o700)?;
+    let cloned = git::remote(permit, &git::clone(root, url, staged.path(), &access))
         .and_then(|()| check(desk, staged.path(), url))
-        .and_then(|()| Ok(fs::rename(staged.path(), &place.dir)?));
+        .and_then(|()| files::rename(permit, staged.path(), &place.dir));
     drop(staged);
     if cloned.is_err() {
         // It stays where there are other clones.
-        let _ = fs::remove_dir(parent);
+        files::remove_empty(permit, parent);
     }
     cloned?;
     desk.ui.say(format!("{shown} is a clone of {}", redact(url)));
@@ -72,11 +73,11 @@ fn check(desk: &Desk<'_>, dir: &Path, url: &str) -> anyhow::Result<()> {
 const PREFIX: &str = ".clone-";
 
 /// What a killed run left; the lock says that there is no other.
-fn remove_leftovers(dir: &Path) -> anyhow::Result<()> {
+fn remove_leftovers(permit: Permit, dir: &Path) -> anyhow::Result<()> {
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
         if entry.file_name().to_string_lossy().starts_with(PREFIX) {
-            fs::remove_dir_all(entry.path())?;
+            files::remove_tree(permit, &entry.path())?;
         }
     }
     Ok(())

@@ -28,20 +28,20 @@ pub(crate) fn run(desk: &Desk<'_>, args: &cli::SecretsEdit) -> anyhow::Result<u8
     let _lock = desk.lock_secrets()?;
     let target = change::prepare(&place, args.file.as_deref()).map_err(failure::request)?;
     let config = place.rules_file();
-    if desk.cli.dry_run {
+    let Some(permit) = desk.permit else {
         let (folder, file) = change::imagined(&target);
         let editor = editor.command(&change::saved(&folder));
         change::print(&place, &target, &sops::edit_cmd(&folder, &file, config.as_deref(), &editor));
         return Ok(0);
-    }
+    };
     let copy = Copy::new(&target)?;
     let editor = editor.command(&copy.saved());
     let cmd = sops::edit_cmd(copy.folder.path(), &copy.path, config.as_deref(), &editor);
-    match sops::edit(&cmd, Duration::from_secs(args.time_limit), target.subject())? {
+    match sops::edit(permit, &cmd, Duration::from_secs(args.time_limit), target.subject())? {
         Edited::Changed => {
             let saved = fs::read(copy.saved())?;
             let saved = String::from_utf8(saved).map_err(|_| not_text(&target))?;
-            copy.keep(desk, &place, &target, &Given::File(saved))?
+            copy.keep(permit, desk, &place, &target, &Given::File(saved))?
         }
         Edited::Unchanged if sops::still_runs(&copy.saved()) => {
             let shown = target.shown.shown();

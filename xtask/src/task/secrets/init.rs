@@ -40,17 +40,17 @@ pub(crate) fn run(desk: &Desk<'_>, args: &cli::SecretsInit) -> anyhow::Result<u8
     let plan = plan(&place, args).map_err(failure::request)?;
     let files = [Path::new(rules::FILE), &plan.name];
     let message = format!("Begin with {}", plan.name.shown());
-    if desk.cli.dry_run {
+    let Some(permit) = desk.permit else {
         let tmp = Path::new("<private folder>");
         terminal::print(sops::encrypt_cmd(tmp, tmp, &plan.name, String::new()));
         git::commit(&place.dir, &files, &message).iter().for_each(terminal::print);
         return Ok(0);
-    }
+    };
     let text = encrypted(&plan)?;
     let rules_path = place.dir.join(rules::FILE);
     let path = place.dir.join(&plan.name);
-    files::write_all(&[(&rules_path, plan.rules.as_bytes()), (&path, text.as_bytes())])?;
-    change::commit(&place, &files, &message)?;
+    files::write_all(permit, &[(&rules_path, plan.rules.as_bytes()), (&path, text.as_bytes())])?;
+    change::commit(permit, &place, &files, &message)?;
     desk.ui.say(format!(
         "committed: {} for {}; `cargo xtask secrets-edit` completes it, `cargo xtask secrets-push` publishes it",
         plan.shown.shown(),

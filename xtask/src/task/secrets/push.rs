@@ -29,18 +29,18 @@ pub(crate) fn run(desk: &Desk<'_>, of: &cli::SecretsOf) -> anyhow::Result<u8> {
     let access = place.access(desk)?;
     let fetch = git::fetch(&place.dir, &url, &access);
     let push = git::push(&place.dir, &url, (&commit, &branch), &access);
-    if desk.cli.dry_run {
+    let Some(permit) = desk.permit else {
         terminal::print(redact(&format!("{fetch}\n{push}")));
         return Ok(0);
-    }
-    git::remote(&fetch)?;
+    };
+    git::remote(permit, &fetch)?;
     // Again, since the remote may have lost commits, which then go out with ours.
     outgoing::check(&place, &commit)?;
     let Some(ahead) = ahead(&place, &branch, &commit)? else {
         desk.ui.say(format!("{} has nothing to push", place.shown.shown()));
         return Ok(0);
     };
-    git::remote(&push)?;
+    git::remote(permit, &push)?;
     if !git::is_at(&place.dir, &url, (&commit, &branch), &access)? {
         let url = redact(&url);
         bail!(

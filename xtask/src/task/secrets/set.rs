@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::{
     cli, failure,
     printable::Shown as _,
-    process::{self, Cmd},
+    process::{self, Change},
     secrets::plain::{self, Leaf, Leaves},
     sops::{self, key::Key},
     task::{
@@ -32,19 +32,19 @@ pub(crate) fn run(desk: &Desk<'_>, args: &cli::SecretsSet) -> anyhow::Result<u8>
     let target = change::prepare(&place, args.of.file.as_deref()).map_err(failure::request)?;
     fits(&target, &key).map_err(failure::request)?;
     let config = place.rules_file();
-    if desk.cli.dry_run {
+    let Some(permit) = desk.permit else {
         let (folder, file) = change::imagined(&target);
         let index = key.index();
         let cmd = sops::set_cmd(&folder, &file, config.as_deref(), &index, String::new());
         change::print(&place, &target, &cmd);
         return Ok(0);
-    }
+    };
     let (value, leaves) = value(&key, args.as_json).map_err(failure::request)?;
     let copy = Copy::new(&target)?;
     for cmd in commands(&copy, config.as_deref(), &target, &key, &value) {
-        sops::answer(&cmd, target.subject())?;
+        sops::answer(&cmd.permitted(permit), target.subject())?;
     }
-    copy.keep(desk, &place, &target, &Given::Value(key, leaves))?;
+    copy.keep(permit, desk, &place, &target, &Given::Value(key, leaves))?;
     Ok(0)
 }
 
@@ -55,7 +55,7 @@ fn commands(
     target: &Target,
     key: &Key,
     value: &Value,
-) -> Vec<Cmd> {
+) -> Vec<Change> {
     let tmp = copy.folder.path();
     let set = |index: &str, value: &Value| {
         sops::set_cmd(tmp, &copy.path, config, index, value.to_string())

@@ -2,13 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, anyhow, bail};
 use fs_err as fs;
 use serde::Serialize;
 
 use crate::{
     cli, failure, git,
     printable::Shown as _,
+    redact::redact,
     secrets::{encrypted, rules::Rules},
     sops::{self, recipients::Recipients},
     task::{Desk, secrets::Place},
@@ -104,7 +105,11 @@ fn read(desk: &Desk<'_>, place: &Place) -> anyhow::Result<Status> {
 
 fn fetch(desk: &Desk<'_>, place: &Place) -> anyhow::Result<()> {
     let url = git::origin(&place.dir)?.context("there is no remote `origin`")?;
-    git::remote(&git::fetch(&place.dir, &url, &place.access(desk)?))
+    let fetch = git::fetch(&place.dir, &url, &place.access(desk)?);
+    match desk.permit {
+        Some(permit) => git::remote(permit, &fetch),
+        None => bail!("not asked in a dry run: `{}`", redact(&fetch.to_string())),
+    }
 }
 
 /// The failure as a part of the answer, unless it is a lacking tool or an interruption.

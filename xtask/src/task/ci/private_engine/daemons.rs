@@ -12,8 +12,9 @@ use fs_err as fs;
 use super::plan::{Plan, Programs};
 use crate::{
     docker::Docker,
+    files,
     printable::Shown as _,
-    process::{self, Background, Cmd},
+    process::{self, Background, Change, Permit},
 };
 
 /// How long each may take to end; dockerd stops containers meanwhile.
@@ -42,19 +43,26 @@ impl Daemons {
     /// One of them cannot be started.
     pub(super) fn start(
         &mut self,
+        permit: Permit,
         plan: &Plan,
         programs: &Programs,
         driver: Option<&str>,
         logs: &Path,
     ) -> anyhow::Result<()> {
-        fs::create_dir_all(logs)?;
-        self.add("containerd", &plan.containerd(programs), logs)?;
-        self.add("dockerd", &plan.dockerd(programs, driver), logs)
+        files::make_dirs(permit, logs)?;
+        self.add(permit, "containerd", &plan.containerd(programs), logs)?;
+        self.add(permit, "dockerd", &plan.dockerd(programs, driver), logs)
     }
 
-    fn add(&mut self, name: &'static str, cmd: &Cmd, logs: &Path) -> anyhow::Result<()> {
+    fn add(
+        &mut self,
+        permit: Permit,
+        name: &'static str,
+        cmd: &Change,
+        logs: &Path,
+    ) -> anyhow::Result<()> {
         let log = logs.join(format!("{name}.log"));
-        let running = process::background(cmd, &log)?;
+        let running = process::background(permit, cmd, &log)?;
         self.0.push(Daemon { name, log, running });
         Ok(())
     }
@@ -69,7 +77,7 @@ impl Daemons {
         host: &str,
         patience: Duration,
     ) -> anyhow::Result<()> {
-        let version = docker.cmd(["version"]).env("DOCKER_HOST", host);
+        let version = docker.query(["version"]).env("DOCKER_HOST", host);
         let (mut written, mut since) = (0, Instant::now());
         loop {
             if process::output_within(&version, ANSWER)?.is_some_and(|it| it.status == 0) {

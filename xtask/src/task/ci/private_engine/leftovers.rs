@@ -16,7 +16,12 @@ use super::{
     machine, network,
     plan::{Plan, Programs},
 };
-use crate::{files, printable::Shown as _, process, ui::Ui};
+use crate::{
+    files,
+    printable::Shown as _,
+    process::{self, Permit},
+    ui::Ui,
+};
 
 const RECORD: &str = "record.json";
 
@@ -24,8 +29,8 @@ const RECORD: &str = "record.json";
 ///
 /// # Errors
 /// `run` cannot be made.
-pub(super) fn lock_all(run: &Path) -> anyhow::Result<File> {
-    fs::create_dir_all(run)?;
+pub(super) fn lock_all(permit: Permit, run: &Path) -> anyhow::Result<File> {
+    files::make_dirs(permit, run)?;
     let file = File::open(run).with_context(|| format!("cannot read {}", run.shown()))?;
     while file.try_lock().is_err() {
         thread::sleep(Duration::from_millis(50));
@@ -38,12 +43,18 @@ pub(super) fn lock_all(run: &Path) -> anyhow::Result<File> {
 ///
 /// # Errors
 /// The run was interrupted, or something that was left cannot be removed.
-pub(super) fn claim(run: &Path, dir: &Path, programs: &Programs, ui: Ui) -> anyhow::Result<File> {
+pub(super) fn claim(
+    permit: Permit,
+    run: &Path,
+    dir: &Path,
+    programs: &Programs,
+    ui: Ui,
+) -> anyhow::Result<File> {
     let mut said = false;
     loop {
-        let all = lock_all(run)?;
-        sweep(run, programs, ui)?;
-        fs::create_dir_all(dir)?;
+        let all = lock_all(permit, run)?;
+        sweep(permit, run, programs, ui)?;
+        files::make_dirs(permit, dir)?;
         let own = File::open(dir)?;
         if own.try_lock().is_ok() {
             return Ok(own);
@@ -62,40 +73,39 @@ pub(super) fn claim(run: &Path, dir: &Path, programs: &Programs, ui: Ui) -> anyh
 ///
 /// # Errors
 /// The folder holds a record already, of an engine that could not be removed.
-pub(super) fn record(plan: &Plan) -> anyhow::Result<()> {
+pub(super) fn record(permit: Permit, plan: &Plan) -> anyhow::Result<()> {
     let path = plan.run.join(RECORD);
     if path.exists() {
         let path = path.shown();
         bail!("{path}: an engine of another network namespace; run `cargo xtask ci` there first");
     }
     let text = serde_json::to_string_pretty(plan).context("a plan is plain data")?;
-    files::write(&path, text.as_bytes())?;
+    files::write(permit, &path, text.as_bytes())?;
     Ok(())
 }
 
 /// Removes the engines whose runs are gone.
-fn sweep(run: &Path, programs: &Programs, ui: Ui) -> anyhow::Result<()> {
+fn sweep(permit: Permit, run: &Path, programs: &Programs, ui: Ui) -> anyhow::Result<()> {
     for entry in fs::read_dir(run)? {
         let dir = entry?.path();
         let is_free = File::open(&dir).is_ok_and(|it| it.try_lock().is_ok());
         if is_free {
             ui.say(format!("removing the engine of a run that was killed: {}", dir.shown()));
-            remove(&dir, programs).with_context(|| format!("{} is left", dir.shown()))?;
+            remove(permit, &dir, programs).with_context(|| format!("{} is left", dir.shown()))?;
         }
     }
     Ok(())
 }
 
-fn remove(dir: &Path, programs: &Programs) -> anyhow::Result<()> {
+fn remove(permit: Permit, dir: &Path, programs: &Programs) -> anyhow::Result<()> {
     if let Some(plan) = read(dir)? {
         if !is_removable(&plan)? {
             return Ok(());
         }
-        end(&plan)?;
-        network::take_down(&plan.network(programs));
+        end(permit, &plan)?;
+        network::take_down(permit, &plan.network(programs));
     }
-    fs::remove_dir_all(dir)?;
-    Ok(())
+    files::remove_tree(permit, dir)
 }
 
 /// A damaged record is as good as none: it was written before anything was made.
@@ -121,39 +131,39 @@ fn is_removable(plan: &Plan) -> anyhow::Result<bool> {
 ///
 /// # Errors
 /// Something does not end, or stays mounted.
-pub(super) fn end(plan: &Plan) -> anyhow::Result<()> {
+pub(super) fn end(permit: Permit, plan: &Plan) -> anyhow::Result<()> {
     if let Some(namespace) = machine::namespace(&plan.namespace_file()) {
-        machine::kill_members(namespace)?;
+        machine::kill_members(permit, namespace)?;
     }
-    forget(plan);
-    machine::unmount(&plan.data)?;
-    machine::unmount(&plan.run)
+    forget(permit, plan);
+    machine::unmount(permit, &plan.data)?;
+    machine::unmount(permit, &plan.run)
 }
 
 /// Removes what killed containers and build steps leave elsewhere: sockets of shims, states of runc,
 /// control groups.
-fn forget(plan: &Plan) {
+fn forget(permit: Permit, plan: &Plan) {
     for task in folders(&plan.run.join("containerd/io.containerd.runtime.v2.task/moby")) {
         let socket = fs::read_to_string(task.join("address")).unwrap_or_default();
         if let Some(socket) = socket.strip_prefix("unix://") {
-            let _ = fs::remove_file(socket);
+            let _ = files::remove(permit, Path::new(socket));
         }
-        remove_groups("docker", &task);
+        remove_groups(permit, "docker", &task);
     }
     for step in folders(&plan.data.join("docker/buildkit/executor")) {
-        let _ =
-            fs::remove_dir_all(Path::new("/run/runc").join(step.file_name().unwrap_or_default()));
-        remove_groups("docker/buildkit", &step);
+        let state = Path::new("/run/runc").join(step.file_name().unwrap_or_default());
+        let _ = files::remove_tree(permit, &state);
+        remove_groups(permit, "docker/buildkit", &step);
     }
 }
 
 /// The groups below `parent` that are named as `folder` is.
-fn remove_groups(parent: &str, folder: &Path) {
+fn remove_groups(permit: Permit, parent: &str, folder: &Path) {
     let name = Path::new(parent).join(folder.file_name().unwrap_or_default());
     let root = Path::new("/sys/fs/cgroup");
     // Version 1 has a tree for each controller.
     for tree in folders(root).into_iter().chain([root.to_owned()]) {
-        machine::end_group(&tree.join(&name));
+        machine::end_group(permit, &tree.join(&name));
     }
 }
 

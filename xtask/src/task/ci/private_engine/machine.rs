@@ -16,7 +16,7 @@ use nix::{
     unistd::Pid,
 };
 
-use crate::printable::Shown as _;
+use crate::{files, printable::Shown as _, process::Permit};
 
 /// A process, in `/proc`'s words: proc(5).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,7 +86,7 @@ pub(super) fn members(processes: &[Process], namespace: u64) -> BTreeSet<i32> {
 ///
 /// # Errors
 /// This process is one of them, or the kernel does not end them.
-pub(super) fn kill_members(namespace: u64) -> anyhow::Result<()> {
+pub(super) fn kill_members(_: Permit, namespace: u64) -> anyhow::Result<()> {
     let deadline = Instant::now() + KILLED;
     let mut found = BTreeSet::new();
     loop {
@@ -111,14 +111,15 @@ pub(super) fn kill_members(namespace: u64) -> anyhow::Result<()> {
 
 /// Removes a control group after it has killed what is in it: a container that was just starting is
 /// nobody's child any more when what started it was killed. cgroups(7).
-pub(super) fn end_group(dir: &Path) {
+pub(super) fn end_group(permit: Permit, dir: &Path) {
     let deadline = Instant::now() + KILLED;
     while dir.exists() && Instant::now() < deadline {
         let ids = fs::read_to_string(dir.join("cgroup.procs")).unwrap_or_default();
         for id in ids.lines().filter_map(|it| it.parse().ok()).filter(|it| *it > 1) {
             let _ = kill(Pid::from_raw(id), Signal::SIGKILL);
         }
-        if fs::remove_dir(dir).is_err() {
+        files::remove_empty(permit, dir);
+        if dir.exists() {
             thread::sleep(Duration::from_millis(50));
         }
     }
@@ -128,7 +129,7 @@ pub(super) fn end_group(dir: &Path) {
 ///
 /// # Errors
 /// Something stays mounted.
-pub(super) fn unmount(dir: &Path) -> anyhow::Result<()> {
+pub(super) fn unmount(_: Permit, dir: &Path) -> anyhow::Result<()> {
     for it in mounts(dir)? {
         let _ = umount2(&it, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW);
     }
@@ -178,7 +179,12 @@ mod tests {
         let table = processes().unwrap();
         let own = table.iter().find(|it| it.id == id).expect("it runs");
         assert_eq!(own.parent, nix::unistd::getppid().as_raw());
-        assert!(kill_members(own_namespace()).unwrap_err().to_string().contains("this run is in"));
+        assert!(
+            kill_members(Permit::of_test(), own_namespace())
+                .unwrap_err()
+                .to_string()
+                .contains("this run is in")
+        );
     }
 
     #[test]

@@ -2,7 +2,6 @@
 //! Reference: <https://docs.docker.com/engine/storage/drivers/overlayfs-driver/>.
 
 use std::{
-    fs::{File, create_dir},
     os::unix::fs::{FileTypeExt as _, MetadataExt as _},
     path::Path,
 };
@@ -16,19 +15,21 @@ use nix::{
     sys::stat::Mode,
 };
 
+use crate::{files, process::Permit};
+
 /// Mounts an overlay in a folder of `dir` and changes what it shows.
 ///
 /// # Errors
 /// What does not work, for the reader.
-pub(super) fn probe(dir: &Path) -> anyhow::Result<()> {
-    fs::create_dir_all(dir)?;
-    let dir = tempfile::Builder::new().prefix("overlay-").tempdir_in(dir)?;
+pub(super) fn probe(permit: Permit, dir: &Path) -> anyhow::Result<()> {
+    files::make_dirs(permit, dir)?;
+    let dir = files::temporary(permit, Some(dir), "overlay-", 0o700)?;
     let dir = dir.path();
     for name in ["lower", "upper", "work", "merged"] {
-        create_dir(dir.join(name))?;
+        files::make_dirs(permit, &dir.join(name))?;
     }
     for name in ["kept", "removed"] {
-        File::create(dir.join("lower").join(name))?;
+        files::open(permit, &dir.join("lower").join(name))?;
     }
     ensure!(tells_types(&dir.join("lower"))?, "its folders do not tell the types of files");
     let place = |name: &str| dir.join(name).to_string_lossy().into_owned();
@@ -37,16 +38,16 @@ pub(super) fn probe(dir: &Path) -> anyhow::Result<()> {
     let (kind, merged) = (Some("overlay"), dir.join("merged"));
     mount(kind, &merged, kind, MsFlags::empty(), Some(options.as_str()))
         .context("cannot mount an overlay")?;
-    let res = changes(dir);
+    let res = changes(permit, dir);
     umount2(&merged, MntFlags::MNT_DETACH).context("cannot unmount an overlay")?;
     res
 }
 
 /// A file of the lower folder is removed and another changed: the upper folder has what a layer is
 /// made from.
-fn changes(dir: &Path) -> anyhow::Result<()> {
-    fs::remove_file(dir.join("merged/removed"))?;
-    File::options().append(true).open(dir.join("merged/kept"))?.set_len(1)?;
+fn changes(permit: Permit, dir: &Path) -> anyhow::Result<()> {
+    files::remove(permit, &dir.join("merged/removed"))?;
+    files::open(permit, &dir.join("merged/kept"))?.set_len(1)?;
     let whiteout = fs::symlink_metadata(dir.join("upper/removed"))?;
     let is_whiteout = whiteout.file_type().is_char_device() && whiteout.rdev() == 0;
     ensure!(is_whiteout, "a removed file leaves no whiteout");

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::process::{Cmd, cmd};
+use crate::process::{Change, cmd};
 
 /// Whether this machine forwards packets: proc_sys_net(5).
 pub(super) const FORWARDING: &str = "/proc/sys/net/ipv4/ip_forward";
@@ -41,8 +41,8 @@ pub(super) struct Plan {
 /// A command with the one that undoes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Step {
-    pub(super) run: Cmd,
-    pub(super) undo: Option<Cmd>,
+    pub(super) run: Change,
+    pub(super) undo: Option<Change>,
 }
 
 /// The id of the checkout at `root`.
@@ -82,8 +82,8 @@ impl Plan {
         let (outside, inside) = (&self.address("0.1"), &self.address("0.2"));
         let subnet = &self.address("0.0/30");
         let (from, to) = (&format!("{outside}/30"), &format!("{inside}/30"));
-        let step = |run: Cmd| Step { run, undo: None };
-        let undone = |run: Cmd, undo: Cmd| Step { run, undo: Some(undo) };
+        let step = |run: Change| Step { run, undo: None };
+        let undone = |run: Change, undo: Change| Step { run, undo: Some(undo) };
         let rule = |add: &str, delete: &str, rule: &str| {
             let line = |verb: &str| cmd!("/", "{iptables} -w").args(words(verb)).args(words(rule));
             undone(line(add), line(delete))
@@ -144,13 +144,13 @@ path = {opt:?}
     }
 
     /// A containerd of its own: dockerd would take a running one of this machine's, and its containers.
-    pub(super) fn containerd(&self, programs: &Programs) -> Cmd {
+    pub(super) fn containerd(&self, programs: &Programs) -> Change {
         let (program, config) = (&programs.containerd, self.run.join("containerd.toml"));
         cmd!("/", "{program} --config {config}").after(self.enter(programs))
     }
 
     /// `driver`: how it keeps layers, where not as it likes.
-    pub(super) fn dockerd(&self, programs: &Programs, driver: Option<&str>) -> Cmd {
+    pub(super) fn dockerd(&self, programs: &Programs, driver: Option<&str>) -> Change {
         let program = &programs.dockerd;
         let place = |name: &str| self.run.join(name);
         let (config, containerd, exec) =
@@ -169,7 +169,7 @@ path = {opt:?}
     }
 
     /// What a command in the namespace begins with. Not `ip netns exec`, which hides the cgroups.
-    pub(super) fn enter(&self, programs: &Programs) -> Cmd {
+    pub(super) fn enter(&self, programs: &Programs) -> Change {
         let nsenter = &programs.nsenter;
         let namespace = format!("--net={}", self.namespace_file().to_string_lossy());
         cmd!("/", "{nsenter} {namespace} --")
@@ -177,7 +177,7 @@ path = {opt:?}
 }
 
 /// The commands that undo `steps`, last first.
-pub(super) fn undo(steps: &[Step]) -> Vec<Cmd> {
+pub(super) fn undo(steps: &[Step]) -> Vec<Change> {
     steps.iter().rev().filter_map(|it| it.undo.clone()).collect()
 }
 
@@ -186,7 +186,7 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// The command that removes a folder, but nothing of another file system.
-pub(super) fn remove(dir: &Path) -> Cmd {
+pub(super) fn remove(dir: &Path) -> Change {
     cmd!("/", "rm --recursive --force --one-file-system {dir}")
 }
 
@@ -247,7 +247,7 @@ mod tests {
         }
     }
 
-    fn lines(cmds: impl IntoIterator<Item = Cmd>) -> String {
+    fn lines(cmds: impl IntoIterator<Item = Change>) -> String {
         cmds.into_iter().map(|it| format!("{it}\n")).collect()
     }
 

@@ -15,9 +15,10 @@ use super::{
 };
 use crate::{
     engine::{Engine, Log},
+    files,
     patience::patience,
     printable::Shown as _,
-    process::{self, cmd},
+    process::{self, Permit, query},
 };
 
 pub(super) const OVERLAY2: &str = "overlay2";
@@ -46,6 +47,7 @@ struct Made {
     network: Vec<Step>,
     daemons: Daemons,
     keep: bool,
+    permit: Permit,
     all: PathBuf,
     /// Locked as long as this run lives.
     _own: File,
@@ -72,10 +74,10 @@ impl Place {
     /// This machine has no default route, or no free network.
     pub(super) fn plan(&self, programs: &Programs) -> anyhow::Result<Plan> {
         let ip = &programs.ip;
-        let default = process::read(&cmd!("/", "{ip} -4 route show default"))?;
+        let default = process::read(&query!("/", "{ip} -4 route show default"))?;
         let link = plan::default_link(&default).context("no IPv4 default route")?;
-        let shown = process::read(&cmd!("/", "{ip} -o link show dev {link}"))?;
-        let routes = process::read(&cmd!("/", "{ip} -4 route show table all"))?;
+        let shown = process::read(&query!("/", "{ip} -o link show dev {link}"))?;
+        let routes = process::read(&query!("/", "{ip} -4 route show table all"))?;
         let resolv_conf = fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
         let taken = format!("{routes}\n{}", loopback::servers(&resolv_conf).join("\n"));
         let forward = fs::read_to_string(&self.forwarding).unwrap_or_default();
@@ -97,6 +99,7 @@ impl Place {
 /// # Errors
 /// Something cannot be made, or the run was interrupted.
 pub(super) fn start(
+    permit: Permit,
     place: &Place,
     programs: &Programs,
     engine: &Engine,
@@ -104,11 +107,11 @@ pub(super) fn start(
     let mut log = engine.log("ci-engine")?;
     log.step("looking for what killed runs left");
     let dir = place.run.join(plan::id(&place.root));
-    let own = leftovers::claim(&place.run, &dir, programs, engine.ui)?;
-    let network = make(place, programs, engine, &mut log);
-    let (plan, network) = network.inspect_err(|_| _ = fs::remove_dir_all(&dir))?;
+    let own = leftovers::claim(permit, &place.run, &dir, programs, engine.ui)?;
+    let network = make(permit, place, programs, engine, &mut log);
+    let (plan, network) = network.inspect_err(|_| _ = files::remove_tree(permit, &dir))?;
     let (keep, all, daemons) = (place.keep, place.run.clone(), Daemons::default());
-    let mut made = Made { plan, network, daemons, keep, all, _own: own };
+    let mut made = Made { plan, network, daemons, keep, permit, all, _own: own };
     match run(&mut made, programs, engine, &mut log) {
         Ok(driver) => Ok(Started { plan: made.plan.clone(), driver, made }),
         Err(err) => {
@@ -120,6 +123,7 @@ pub(super) fn start(
 
 /// The network.
 fn make(
+    permit: Permit,
     place: &Place,
     programs: &Programs,
     engine: &Engine,
@@ -127,16 +131,16 @@ fn make(
 ) -> anyhow::Result<(Plan, Vec<Step>)> {
     if !place.keep && place.data().exists() {
         log.step("removing the last run's images");
-        machine::unmount(&place.data())?;
-        network::run(&plan::remove(&place.data()), log)?;
+        machine::unmount(permit, &place.data())?;
+        network::run(permit, &plan::remove(&place.data()), log)?;
     }
     log.step("making a network");
     // No other run looks for a free one meanwhile.
-    let _all = leftovers::lock_all(&place.run)?;
+    let _all = leftovers::lock_all(permit, &place.run)?;
     let plan = place.plan(programs)?;
-    leftovers::record(&plan)?;
+    leftovers::record(permit, &plan)?;
     let network = plan.network(programs);
-    network::set_up(&network, log)?;
+    network::set_up(permit, &network, log)?;
     if plan.must_forward {
         engine.ui.say("net.ipv4.ip_forward: set to 1, and left so");
     }
@@ -150,19 +154,19 @@ fn run(
     engine: &Engine,
     log: &mut Log,
 ) -> anyhow::Result<String> {
-    let plan = &made.plan;
-    let driver = overlay::probe(&plan.data).map(|()| OVERLAY2);
+    let (plan, permit) = (&made.plan, made.permit);
+    let driver = overlay::probe(permit, &plan.data).map(|()| OVERLAY2);
     if let Err(err) = &driver {
         log.line(&format!("no {OVERLAY2}: {err:#}"));
     }
     for (path, text) in plan.files() {
-        crate::files::write(&path, text.as_bytes())?;
+        files::write(permit, &path, text.as_bytes())?;
     }
     log.step("starting dockerd");
-    made.daemons.start(plan, programs, driver.ok(), &engine.target().join("logs"))?;
+    made.daemons.start(permit, plan, programs, driver.ok(), &engine.target().join("logs"))?;
     let host = plan.host();
     made.daemons.wait(&engine.docker, &host, patience())?;
-    let info = engine.docker.cmd(["info", "--format", "{{.Driver}}"]).env("DOCKER_HOST", &host);
+    let info = engine.docker.query(["info", "--format", "{{.Driver}}"]).env("DOCKER_HOST", &host);
     let driver = process::read(&info)?.trim().to_owned();
     if driver == "vfs" {
         bail!(
@@ -190,15 +194,19 @@ impl Made {
     fn remove(&mut self, engine: &Engine) {
         let progress = engine.ui.progress("ci-engine");
         progress.step("stopping dockerd");
+        let permit = self.permit;
         self.daemons.stop();
-        let mut left: Vec<String> =
-            leftovers::end(&self.plan).err().map(|it| format!("{it:#}")).into_iter().collect();
+        let mut left: Vec<String> = leftovers::end(permit, &self.plan)
+            .err()
+            .map(|it| format!("{it:#}"))
+            .into_iter()
+            .collect();
         let is_bare = left.is_empty();
-        left.extend(network::take_down(&self.network));
+        left.extend(network::take_down(permit, &self.network));
         // Nothing below it is mounted.
         if is_bare && !self.keep {
             progress.step("removing its images");
-            left.extend(network::undo(&plan::remove(&self.plan.data)));
+            left.extend(network::undo(permit, &plan::remove(&self.plan.data)));
         }
         // What is left is found by its record.
         if left.is_empty() {
@@ -211,7 +219,7 @@ impl Made {
 
     /// The sign of this engine goes last.
     fn remove_dir(&self) -> anyhow::Result<()> {
-        let _all = leftovers::lock_all(&self.all)?;
-        Ok(fs::remove_dir_all(&self.plan.run)?)
+        let _all = leftovers::lock_all(self.permit, &self.all)?;
+        files::remove_tree(self.permit, &self.plan.run)
     }
 }

@@ -40,7 +40,7 @@ impl Machine {
     }
 
     fn file(&self, name: &str, text: &str) {
-        files::write(&self.path(name), text.as_bytes()).unwrap();
+        files::write(crate::process::Permit::of_test(), &self.path(name), text.as_bytes()).unwrap();
     }
 
     fn programs(&self) -> Programs {
@@ -57,7 +57,7 @@ impl Machine {
         let root = self.path(root);
         let docker = Docker::new(self.path("docker"), &self.path(""));
         let repo = Repo { root, missions: Vec::new(), refused: Vec::new() };
-        Engine { repo, docker, ui: Ui::new(false), dry_run: false }
+        Engine { repo, docker, ui: Ui::new(false), permit: Some(crate::process::Permit::of_test()) }
     }
 
     fn place(&self, root: &str, keep: bool) -> Place {
@@ -67,7 +67,12 @@ impl Machine {
 
     /// An engine of the checkout `root`.
     fn start(&self, root: &str, keep: bool) -> anyhow::Result<Started> {
-        start::start(&self.place(root, keep), &self.programs(), &self.engine(root))
+        start::start(
+            crate::process::Permit::of_test(),
+            &self.place(root, keep),
+            &self.programs(),
+            &self.engine(root),
+        )
     }
 
     /// What the end of a run's process does: its lock goes, and nothing else. A program that another
@@ -131,7 +136,9 @@ fn a_failed_step_undoes_all_before_it() {
     let mut log = machine.engine("root").log("ci-engine").unwrap();
     for failed in 0..steps.len() {
         machine.file("fails", &(failed + 1).to_string());
-        let err = network::set_up(&steps, &mut log).unwrap_err().to_string();
+        let err = network::set_up(crate::process::Permit::of_test(), &steps, &mut log)
+            .unwrap_err()
+            .to_string();
         assert!(err.ends_with("failed with status 2: Operation not permitted"), "{err}");
         let undone = machine.calls().split_off(failed + 1);
         assert_eq!(undone, machine.undo(&steps[..=failed]));
@@ -168,7 +175,15 @@ fn a_dockerd_that_is_silent() {
     let machine = Machine::new();
     machine.file("silent", "");
     let mut daemons = Daemons::default();
-    daemons.start(&machine.plan(), &machine.programs(), None, &machine.path("logs")).unwrap();
+    daemons
+        .start(
+            crate::process::Permit::of_test(),
+            &machine.plan(),
+            &machine.programs(),
+            None,
+            &machine.path("logs"),
+        )
+        .unwrap();
     let docker = machine.engine("root").docker;
     let err = daemons.wait(&docker, "unix:///none", Duration::from_millis(300)).unwrap_err();
     assert!(err.to_string().starts_with("dockerd does not answer"), "{err}");
