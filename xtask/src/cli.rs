@@ -1,12 +1,17 @@
 //! The command line: one variant per task, in the order a release uses them. Doc comments are the help.
 
+mod common;
 mod secrets;
 
 use std::{ffi::OsString, path::PathBuf};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{
+    Args, Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum,
+    error::ErrorKind,
+};
 
 use crate::task::{ci::steps::Step, completion::Shell};
+use common::{BEFORE_TASK, DRY_RUN, Given, JSON, MODE, NoArgs, SET, VERBOSE, With};
 pub(crate) use secrets::{
     SecretsCat, SecretsDiff, SecretsEdit, SecretsInit, SecretsOf, SecretsSet,
 };
@@ -29,39 +34,71 @@ Exit status: 0 all done, 1 the work failed, 2 the request or a file is wrong,
 3 this machine lacks something, 130 interrupted. When the reader of a pipe ends early,
 the rest of the output is dropped; the task goes on, and its status does not change."
 )]
-pub(crate) struct Cli {
-    /// Print the commands instead of running them; what only a run can know stands as <image-id>
-    #[arg(short = 'n', long, global = true, help_heading = "For every task")]
-    pub(crate) dry_run: bool,
-    /// Print the result as JSON on stdout
-    #[arg(long, global = true, help_heading = "For every task")]
-    pub(crate) json: bool,
-    /// Show what the programs print, not only their steps
-    #[arg(short, long, global = true, help_heading = "For every task")]
-    pub(crate) verbose: bool,
-    /// A setting for this run, before all other places it may come from
-    #[arg(long, global = true, value_name = "NAME=VALUE", help_heading = "For every task")]
-    pub(crate) set: Vec<String>,
+struct CommandLine {
+    #[command(flatten)]
+    before_task: With<BEFORE_TASK, NoArgs>,
     #[command(subcommand)]
+    task: Task,
+}
+
+/// A task with the common flags, whether they precede or follow its name.
+#[derive(Debug)]
+pub(crate) struct Cli {
+    pub(crate) dry_run: bool,
+    pub(crate) json: bool,
+    pub(crate) verbose: bool,
+    pub(crate) set: Vec<String>,
     pub(crate) task: Task,
+}
+
+impl Cli {
+    /// Returns the command line as clap describes it.
+    pub(crate) fn command() -> Command {
+        CommandLine::command()
+    }
+
+    /// Reads a command line.
+    ///
+    /// # Errors
+    /// An unknown task, or a flag that the task does not honour.
+    pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+        let mut command = Cli::command();
+        let matches = command.try_get_matches_from_mut(words)?;
+        let line = CommandLine::from_arg_matches(&matches)?;
+        let before = line.before_task.given;
+        let (flags, after) = line.task.common();
+        if let Some(flag) = before.not_in(flags).first() {
+            let name = matches.subcommand_name().unwrap_or_default();
+            let text = format!("`{name}` does not accept `{flag}`");
+            return Err(command.error(ErrorKind::UnknownArgument, text));
+        }
+        let (dry_run, json) = (before.dry_run || after.dry_run, before.json || after.json);
+        if dry_run && json {
+            let text = "a dry run prints commands: `--dry-run` and `--json` exclude each other";
+            return Err(command.error(ErrorKind::ArgumentConflict, text));
+        }
+        let verbose = before.verbose || after.verbose;
+        let set = before.set.iter().chain(&after.set).cloned().collect();
+        Ok(Cli { dry_run, json, verbose, set, task: line.task })
+    }
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Task {
     /// What a fresh machine needs, then build, test and push `hello`
-    Quickstart,
+    Quickstart(With<{ DRY_RUN | JSON | VERBOSE | SET }, NoArgs>),
     /// What this machine lacks for all that, and the command that mends it
     #[command(after_help = "\
 Examples:
   cargo xtask doctor                 for DEPLOYMENT_NAME
   cargo xtask doctor --all --fix     for all missions; asks before it installs anything")]
-    Doctor(Doctor),
+    Doctor(With<{ DRY_RUN | JSON | VERBOSE | SET }, Doctor>),
     /// Write missions/*/Dockerfile from Dockerfile.custom and the common trailer
-    ImageUpdate(ImageUpdate),
+    ImageUpdate(With<{ DRY_RUN | JSON | SET }, ImageUpdate>),
     /// Build the embedded base image
-    ImageBase,
+    ImageBase(With<{ DRY_RUN | JSON | VERBOSE | SET }, NoArgs>),
     /// Build the base if needed, the common image and the mission images
-    ImageBuild(ImageBuild),
+    ImageBuild(With<{ DRY_RUN | JSON | VERBOSE | SET | MODE }, ImageBuild>),
     /// Run the missions' tests in containers and write receipts
     #[command(after_help = "\
 Examples:
@@ -70,7 +107,7 @@ Examples:
   cargo xtask image-test --dev --only cmb.ipynb         as the notebook is in the working tree now
 
 Only a run of all tests makes a receipt that image-push takes.")]
-    ImageTest(ImageTest),
+    ImageTest(With<{ DRY_RUN | JSON | VERBOSE | SET | MODE }, ImageTest>),
     /// Publish what has a complete, passing receipt
     #[command(after_help = "\
 Examples:
@@ -78,69 +115,69 @@ Examples:
   cargo xtask image-push hello --promote v1             the current image, published before, is v1
   cargo xtask image-push --all --promote prod --from test      what is `test` everywhere is now `prod`
   cargo xtask image-push hello --promote prod --from sha256:…  back to an earlier image")]
-    ImagePush(ImagePush),
+    ImagePush(With<{ DRY_RUN | JSON | VERBOSE | SET | MODE }, ImagePush>),
     /// Write an HTML page about images, their tests and their executed notebooks
     #[command(after_help = "Example: cargo xtask report --all")]
-    Report(Report),
+    Report(With<{ DRY_RUN | JSON | VERBOSE | SET | MODE }, Report>),
     /// Receipts of published images
     #[command(subcommand)]
     Receipt(ReceiptCommand),
     /// Build, test and push; any failure means that nothing is pushed
-    ImageAll(ImageBuild),
+    ImageAll(With<{ DRY_RUN | JSON | VERBOSE | SET | MODE }, ImageAll>),
     /// Run a command in a mission's image; its exit status is the command's
     #[command(after_help = "Example: cargo xtask image-exec -- python -c 'print(1)'")]
-    ImageExec(ImageExec),
+    ImageExec(With<{ DRY_RUN | SET | MODE }, ImageExec>),
     /// Open a shell in a mission's image
-    ImageSh(ImageSh),
+    ImageSh(With<{ DRY_RUN | SET | MODE }, ImageSh>),
     /// Run JupyterLab in a mission's image, on a free port of this machine, until Ctrl-C
     #[command(after_help = "\
 Examples:
   cargo xtask image-lab roman                 with a home that stays, in a docker volume
   cargo xtask image-lab roman --home ~/roman  with this folder as the home")]
-    ImageLab(ImageLab),
+    ImageLab(With<{ DRY_RUN | SET | MODE }, ImageLab>),
     /// What `image-all` would build, test and push, and which file or setting caused it
     #[command(after_help = "Example: cargo xtask explain --all")]
-    Explain(Missions),
+    Explain(With<{ JSON | SET | MODE }, Missions>),
     /// Write what floating images consist of to their frozen specs
     #[command(after_help = "\
 Examples:
   cargo xtask freeze roman-cal           from its mission's floating image, built if it is not there
   cargo xtask freeze --check --all       whether all frozen specs are what the lists ask for
   cargo xtask freeze --verify            build frozen, freeze that image, and compare")]
-    Freeze(Freeze),
+    Freeze(With<{ DRY_RUN | JSON | VERBOSE | SET }, Freeze>),
     /// Which lines ask for a package, and through which other packages
-    Why(Package),
+    Why(With<{ JSON | SET }, Package>),
     /// A package's versions over the history of the frozen specs
-    When(Package),
+    When(With<{ JSON | SET }, Package>),
     /// What changed in a frozen spec
-    Diff(Diff),
+    Diff(With<{ JSON | SET }, Diff>),
     /// Clone the mission's secrets repository (SECRETS_REPO) to secrets/<mission>/
     #[command(after_help = "\
 Examples:
   cargo xtask secrets-clone              that of DEPLOYMENT_NAME
   cargo xtask secrets-clone -m roman     that of another mission")]
-    SecretsClone(SecretsOf),
+    SecretsClone(With<{ DRY_RUN | SET }, SecretsOf>),
     /// Write a new deployment's .sops.yaml and its first encrypted <ENVIRONMENT>.yaml
     #[command(after_help = "\
 Examples:
   cargo xtask secrets-init --age \"$(age-keygen -y ~/.config/sops/age/keys.txt)\"
   cargo xtask secrets-init --kms arn:aws:kms:us-east-1:123456789012:key/… --age age1…
   cargo xtask secrets-init --set ENVIRONMENT=prod     one more file, for whom .sops.yaml says")]
-    SecretsInit(SecretsInit),
+    SecretsInit(With<{ DRY_RUN | SET }, SecretsInit>),
     /// Edit <ENVIRONMENT>.yaml in sops, and commit it when its content changed
     #[command(after_help = "\
 Examples:
   cargo xtask secrets-edit
   cargo xtask secrets-edit prod.yaml
   EDITOR='sed -i s/old/new/' cargo xtask secrets-edit </dev/null    nobody there")]
-    SecretsEdit(SecretsEdit),
+    SecretsEdit(With<{ DRY_RUN | SET }, SecretsEdit>),
     /// Print a value, or all of them
     #[command(after_help = "\
 Examples:
   cargo xtask secrets-cat hub.cookieSecret
   cargo xtask secrets-cat --json | jq keys
   cargo xtask secrets-cat --at HEAD~1 proxy.secretToken     as it was a commit ago")]
-    SecretsCat(SecretsCat),
+    SecretsCat(With<{ JSON | SET }, SecretsCat>),
     /// Set one value, which standard input gives, and commit
     #[command(after_help = "\
 Examples:
@@ -148,32 +185,32 @@ Examples:
   cargo xtask secrets-set proxy.https.manual.key < tls.key
   echo '[\"ann\", \"bob\"]' | cargo xtask secrets-set --as-json hub.config.Authenticator.admin_users
 A single line loses the newline at its end; a longer text stays as it is.")]
-    SecretsSet(SecretsSet),
+    SecretsSet(With<{ DRY_RUN | SET }, SecretsSet>),
     /// Which keys changed between two commits; nothing is decrypted
     #[command(after_help = "\
 Examples:
   cargo xtask secrets-diff               what a push would change
   cargo xtask secrets-diff HEAD~3 HEAD")]
-    SecretsDiff(SecretsDiff),
+    SecretsDiff(With<{ JSON | SET }, SecretsDiff>),
     /// Whether the clone is there, ahead or behind, for whom its files are, and whether you can read them
     #[command(after_help = "Example: cargo xtask secrets-status --json")]
-    SecretsStatus(SecretsOf),
+    SecretsStatus(With<{ JSON | SET }, SecretsOf>),
     /// Publish the secrets repository, if nothing in it is plain text and the remote has not moved on
     #[command(after_help = "Example: cargo xtask -n secrets-push")]
-    SecretsPush(SecretsOf),
+    SecretsPush(With<{ DRY_RUN | SET }, SecretsOf>),
     /// Everything that can be checked without an engine; the pre-commit hook
     #[command(after_help = crate::check::help())]
-    Check(Check),
+    Check(With<{ DRY_RUN | JSON | SET }, Check>),
     /// Each setting, its value and where it came from
-    Config(Missions),
+    Config(With<{ JSON | SET | MODE }, Missions>),
     /// The missions and their environments
-    List,
+    List(With<{ JSON | SET }, NoArgs>),
     /// Write the files of a new mission, which builds and passes its tests at once
     #[command(after_help = "\
 Examples:
   cargo xtask mission-new euclid                     with one environment, `euclid`
   cargo xtask mission-new euclid --env nisp --env vis")]
-    MissionNew(MissionNew),
+    MissionNew(With<{ DRY_RUN | SET }, MissionNew>),
     /// Print what a shell sources to complete tasks, flags, missions and environments
     #[command(after_help = "\
 Examples:
@@ -184,7 +221,7 @@ Examples:
     #[command(hide = true)]
     Complete(Complete),
     /// Time what has a budget
-    Bench(Bench),
+    Bench(With<{ DRY_RUN | JSON }, Bench>),
     /// Every check and test of this repository
     ///
     /// As root on Linux, on an engine of its own: a dockerd in a network namespace, which is removed
@@ -193,7 +230,7 @@ Examples:
 Examples:
   cargo xtask ci --keep                  leaves images and builder's cache to the next run with --keep
   cargo xtask ci --only 'script tests'   a part, which proves only a part")]
-    Ci(Ci),
+    Ci(With<{ DRY_RUN | VERBOSE | SET }, Ci>),
 }
 
 /// Which missions a task is about.
@@ -205,30 +242,6 @@ pub(crate) struct Missions {
     /// Every mission
     #[arg(long, conflicts_with = "missions")]
     pub(crate) all: bool,
-    #[command(flatten)]
-    pub(crate) mode: Mode,
-}
-
-/// Which of a mission's two images.
-#[derive(Debug, Clone, Copy, Default, Args)]
-pub(crate) struct Mode {
-    /// As --set USE_FROZEN=1: install exactly the frozen specs
-    #[arg(long, conflicts_with = "floating")]
-    pub(crate) frozen: bool,
-    /// As --set USE_FROZEN=0: solve the floating specs
-    #[arg(long)]
-    pub(crate) floating: bool,
-}
-
-impl Mode {
-    /// The setting that `--frozen` or `--floating` stands for, as `--set` takes it.
-    fn setting(self) -> Option<&'static str> {
-        match (self.frozen, self.floating) {
-            (true, _) => Some("USE_FROZEN=1"),
-            (_, true) => Some("USE_FROZEN=0"),
-            _ => None,
-        }
-    }
 }
 
 #[derive(Debug, Args)]
@@ -262,6 +275,12 @@ pub(crate) struct ImageBuild {
     /// Build although nothing changed: floating specs are solved again
     #[arg(long)]
     pub(crate) refresh: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImageAll {
+    #[command(flatten)]
+    pub(crate) build: ImageBuild,
     /// Test images again that have a passing receipt
     #[arg(long)]
     pub(crate) again: bool,
@@ -332,11 +351,14 @@ pub(crate) enum ReceiptCommand {
 Examples:
   cargo xtask receipt show quay.io/us/hello@sha256:…
   cargo xtask receipt show hello@sha256:…       in REGISTRY")]
-    Show {
-        /// The image, by the digest of its manifest
-        #[arg(value_name = "IMAGE@DIGEST")]
-        image: String,
-    },
+    Show(With<{ JSON | SET }, ReceiptShow>),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReceiptShow {
+    /// The image, by the digest of its manifest
+    #[arg(value_name = "IMAGE@DIGEST")]
+    pub(crate) image: String,
 }
 
 #[derive(Debug, Args)]
@@ -485,8 +507,6 @@ pub(crate) struct ImageExec {
     /// The mission; DEPLOYMENT_NAME when not given
     #[arg(short, long)]
     pub(crate) mission: Option<String>,
-    #[command(flatten)]
-    pub(crate) mode: Mode,
     /// With the scripts and environments of the working tree in place of the image's
     #[arg(long)]
     pub(crate) dev: bool,
@@ -499,8 +519,6 @@ pub(crate) struct ImageExec {
 pub(crate) struct ImageSh {
     /// The mission; DEPLOYMENT_NAME when not given
     pub(crate) mission: Option<String>,
-    #[command(flatten)]
-    pub(crate) mode: Mode,
     /// With the scripts and environments of the working tree in place of the image's
     #[arg(long)]
     pub(crate) dev: bool,
@@ -513,39 +531,62 @@ pub(crate) struct ImageLab {
     /// A folder of this machine as the home, in place of a docker volume
     #[arg(long, value_name = "DIR")]
     pub(crate) home: Option<PathBuf>,
-    #[command(flatten)]
-    pub(crate) mode: Mode,
     /// With the scripts and environments of the working tree in place of the image's
     #[arg(long)]
     pub(crate) dev: bool,
 }
 
 impl Task {
-    /// The setting that a flag of the task stands for, as `--set` takes it.
+    /// Returns the setting that a flag of the task means, as `--set` takes it.
     pub(crate) fn mode(&self) -> Option<&'static str> {
         match self {
-            Task::Freeze(args) => args.mode(),
-            Task::ImageExec(it) => it.mode.setting(),
-            Task::ImageSh(it) => it.mode.setting(),
-            Task::ImageLab(it) => it.mode.setting(),
-            _ => self.missions().and_then(|it| it.mode.setting()),
+            Task::Freeze(args) => args.own.mode(),
+            _ => self.common().1.mode,
         }
     }
 
-    /// The missions that a task takes as arguments.
-    pub(crate) fn missions(&self) -> Option<&Missions> {
+    /// Returns the common flags that the task honours, and their values.
+    fn common(&self) -> (u8, &Given) {
         match self {
-            Task::Doctor(it) => Some(&it.missions),
-            Task::ImageUpdate(it) => Some(&it.missions),
-            Task::ImageBuild(it) | Task::ImageAll(it) => Some(&it.missions),
-            Task::ImageTest(it) => Some(&it.missions),
-            Task::ImagePush(it) => Some(&it.missions),
-            Task::Report(it) => Some(&it.missions),
-            Task::Explain(it) | Task::Config(it) => Some(it),
-            _ => None,
+            Task::Quickstart(it) => it.common(),
+            Task::Doctor(it) => it.common(),
+            Task::ImageUpdate(it) => it.common(),
+            Task::ImageBase(it) => it.common(),
+            Task::ImageBuild(it) => it.common(),
+            Task::ImageTest(it) => it.common(),
+            Task::ImagePush(it) => it.common(),
+            Task::Report(it) => it.common(),
+            Task::ImageAll(it) => it.common(),
+            Task::ImageExec(it) => it.common(),
+            Task::ImageSh(it) => it.common(),
+            Task::ImageLab(it) => it.common(),
+            Task::Explain(it) => it.common(),
+            Task::Freeze(it) => it.common(),
+            Task::Why(it) => it.common(),
+            Task::When(it) => it.common(),
+            Task::Diff(it) => it.common(),
+            Task::SecretsClone(it) => it.common(),
+            Task::SecretsInit(it) => it.common(),
+            Task::SecretsEdit(it) => it.common(),
+            Task::SecretsCat(it) => it.common(),
+            Task::SecretsSet(it) => it.common(),
+            Task::SecretsDiff(it) => it.common(),
+            Task::SecretsStatus(it) => it.common(),
+            Task::SecretsPush(it) => it.common(),
+            Task::Check(it) => it.common(),
+            Task::Config(it) => it.common(),
+            Task::List(it) => it.common(),
+            Task::MissionNew(it) => it.common(),
+            Task::Bench(it) => it.common(),
+            Task::Ci(it) => it.common(),
+            Task::Receipt(ReceiptCommand::Show(it)) => it.common(),
+            Task::Completion { .. } | Task::Complete(_) => (0, &NOT_GIVEN),
         }
     }
 }
+
+static NOT_GIVEN: Given =
+    Given { dry_run: false, json: false, verbose: false, set: Vec::new(), mode: None };
 
 #[cfg(test)]
 mod tests;

@@ -71,8 +71,6 @@ mod without_permit;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
 use crate::{cli::Cli, process::Permit};
 
 fn main() -> ExitCode {
@@ -88,7 +86,7 @@ fn main() -> ExitCode {
 }
 
 fn run() -> anyhow::Result<u8> {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::parse(std::env::args_os()) {
         Ok(cli) => cli,
         Err(err) => return Ok(usage(&err)),
     };

@@ -41,7 +41,7 @@ use fs_err as fs;
 use crate::{
     build_settings::BuildSettings,
     check::{self as check_rules, Refusals},
-    cli::{Cli, Missions, Task},
+    cli::{Cli, Missions, ReceiptCommand, Task},
     config::{Config, Mode},
     context::{self, Context, Shared},
     docker::Docker,
@@ -76,46 +76,49 @@ pub(crate) fn run(cli: &Cli, permit: Option<Permit>) -> anyhow::Result<u8> {
     permit.map_or(Ok(()), private::sweep)?;
     let desk = Desk::read(cli, permit).map_err(failure::request)?;
     match &cli.task {
-        Task::Quickstart => quickstart::run(&desk),
-        Task::Doctor(args) => doctor::run(&desk, args),
-        Task::ImageUpdate(args) => image_update::run(&desk, args),
-        Task::ImageBase => image_base::run(&desk),
-        Task::ImageBuild(args) => image_all::build(&desk, args),
-        Task::ImageTest(args) => image_all::test(&desk, args),
-        Task::ImagePush(args) => match &args.promote {
-            Some(tag) => image_promote::run(&desk, args, tag),
-            None => image_all::push(&desk, &args.missions),
+        Task::Quickstart(_) => quickstart::run(&desk),
+        Task::Doctor(args) => doctor::run(&desk, &args.own),
+        Task::ImageUpdate(args) => image_update::run(&desk, &args.own),
+        Task::ImageBase(_) => image_base::run(&desk),
+        Task::ImageBuild(args) => image_all::build(&desk, &args.own),
+        Task::ImageTest(args) => image_all::test(&desk, &args.own),
+        Task::ImagePush(args) => match &args.own.promote {
+            Some(tag) => image_promote::run(&desk, &args.own, tag),
+            None => image_all::push(&desk, &args.own.missions),
         },
-        Task::Report(args) => report::run(&desk, args),
-        Task::Receipt(command) => receipt::run(&desk, command),
-        Task::ImageAll(args) => image_all::all(&desk, args),
+        Task::Report(args) => report::run(&desk, &args.own),
+        Task::Receipt(ReceiptCommand::Show(args)) => receipt::run(&desk, &args.own),
+        Task::ImageAll(args) => image_all::all(&desk, &args.own),
         Task::ImageExec(args) => {
-            image_exec::run(&desk, args.mission.as_deref(), args.dev, &args.command)
+            image_exec::run(&desk, args.own.mission.as_deref(), args.own.dev, &args.own.command)
         }
-        Task::ImageSh(args) => {
-            image_exec::run(&desk, args.mission.as_deref(), args.dev, &["bash".into(), "-l".into()])
-        }
-        Task::ImageLab(args) => image_lab::run(&desk, args),
-        Task::Explain(missions) => explain::run(&desk, missions),
-        Task::Freeze(args) => freeze::run(&desk, args),
-        Task::Why(args) => why::run(&desk, args),
-        Task::When(args) => when::run(&desk, args),
-        Task::Diff(args) => diff::run(&desk, args),
-        Task::SecretsClone(of) => secrets::clone::run(&desk, of.mission.as_deref()),
-        Task::SecretsInit(args) => secrets::init::run(&desk, args),
-        Task::SecretsEdit(args) => secrets::edit::run(&desk, args),
-        Task::SecretsCat(args) => secrets::cat::run(&desk, args),
-        Task::SecretsSet(args) => secrets::set::run(&desk, args),
-        Task::SecretsDiff(args) => secrets::diff::run(&desk, args),
-        Task::SecretsStatus(of) => secrets::status::run(&desk, of),
-        Task::SecretsPush(of) => secrets::push::run(&desk, of),
-        Task::Check(args) => check::run(&desk, args),
-        Task::Config(missions) => config::run(&desk, missions),
-        Task::List => list::run(&desk),
-        Task::MissionNew(args) => mission_new::run(&desk, args),
+        Task::ImageSh(args) => image_exec::run(
+            &desk,
+            args.own.mission.as_deref(),
+            args.own.dev,
+            &["bash".into(), "-l".into()],
+        ),
+        Task::ImageLab(args) => image_lab::run(&desk, &args.own),
+        Task::Explain(missions) => explain::run(&desk, &missions.own),
+        Task::Freeze(args) => freeze::run(&desk, &args.own),
+        Task::Why(args) => why::run(&desk, &args.own),
+        Task::When(args) => when::run(&desk, &args.own),
+        Task::Diff(args) => diff::run(&desk, &args.own),
+        Task::SecretsClone(of) => secrets::clone::run(&desk, of.own.mission.as_deref()),
+        Task::SecretsInit(args) => secrets::init::run(&desk, &args.own),
+        Task::SecretsEdit(args) => secrets::edit::run(&desk, &args.own),
+        Task::SecretsCat(args) => secrets::cat::run(&desk, &args.own),
+        Task::SecretsSet(args) => secrets::set::run(&desk, &args.own),
+        Task::SecretsDiff(args) => secrets::diff::run(&desk, &args.own),
+        Task::SecretsStatus(of) => secrets::status::run(&desk, &of.own),
+        Task::SecretsPush(of) => secrets::push::run(&desk, &of.own),
+        Task::Check(args) => check::run(&desk, &args.own),
+        Task::Config(missions) => config::run(&desk, &missions.own),
+        Task::List(_) => list::run(&desk),
+        Task::MissionNew(args) => mission_new::run(&desk, &args.own),
         Task::Completion { .. } | Task::Complete(_) => Ok(0),
-        Task::Bench(args) => bench::run(&desk, args),
-        Task::Ci(args) => ci::run(&desk, args),
+        Task::Bench(args) => bench::run(&desk, &args.own),
+        Task::Ci(args) => ci::run(&desk, &args.own),
     }
 }
 

@@ -17,9 +17,9 @@ use anyhow::Context as _;
 use serde::Serialize;
 
 use crate::{
-    cli,
+    cli::{self, Missions},
     docker::{Docker, NAMESPACE},
-    files,
+    failure, files,
     process::{self, Change, Patience, Permit, cmd},
     task::Desk,
     terminal, ui,
@@ -38,7 +38,8 @@ const RUNS: usize = 5;
 
 pub(crate) fn run(desk: &Desk<'_>, args: &cli::Bench) -> anyhow::Result<u8> {
     let exe = env::current_exe()?;
-    let docker = Docker::find(None, &desk.repo.root)?;
+    let config = desk.named(&Missions::default()).map_err(failure::request)?.remove(0).config;
+    let docker = Docker::find(config.docker.as_deref(), &desk.repo.root)?;
     let image_all = cmd!(desk.repo.root, "{exe} image-all hello --json");
     let Some(permit) = desk.permit else {
         let forgets = if args.cold { forgets(&docker)? } else { Vec::new() };

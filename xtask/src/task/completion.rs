@@ -3,7 +3,7 @@
 
 use std::{env, ffi::OsString};
 
-use clap::{Arg, CommandFactory as _, ValueEnum};
+use clap::{Arg, ValueEnum};
 use clap_complete::{
     CompletionCandidate,
     engine::{self, ArgValueCandidates},

@@ -59,10 +59,14 @@ pub(crate) fn run(desk: &Desk<'_>, args: &cli::Doctor) -> anyhow::Result<u8> {
         (true, false) => Fix::Asked,
         (true, true) => Fix::Always,
     };
-    examine(desk, &args.missions, About::Everything, ask, fix)
+    let (status, found) = look_and_fix(desk, &args.missions, About::Everything, ask, fix)?;
+    if desk.cli.json {
+        terminal::json(&found)?;
+    }
+    Ok(status)
 }
 
-/// Reports, mends if that is asked for, and gives the exit status.
+/// Reports missing tools on stderr, installs them as `fix` allows, and returns the exit status.
 pub(crate) fn examine(
     desk: &Desk<'_>,
     missions: &Missions,
@@ -70,6 +74,17 @@ pub(crate) fn examine(
     ask: Ask,
     fix: Fix,
 ) -> anyhow::Result<u8> {
+    Ok(look_and_fix(desk, missions, about, ask, fix)?.0)
+}
+
+/// Returns the exit status, and what is still missing.
+fn look_and_fix(
+    desk: &Desk<'_>,
+    missions: &Missions,
+    about: About,
+    ask: Ask,
+    fix: Fix,
+) -> anyhow::Result<(u8, Vec<Finding>)> {
     let named = desk.named(missions).map_err(failure::request)?;
     let configs: Vec<Config> = named.into_iter().map(|it| it.config).collect();
     let look = || -> anyhow::Result<(Vec<Finding>, Option<String>)> {
@@ -82,10 +97,10 @@ pub(crate) fn examine(
     let mut commands = commands(&found, &ran);
     while fix != Fix::Never && !commands.is_empty() {
         if !mend(desk, &found, &commands, fix)? {
-            return Ok(3);
+            return Ok((3, found));
         }
         if desk.permit.is_none() {
-            return Ok(0);
+            return Ok((0, found));
         }
         if commands.contains(&findings::start(&desk.repo.root)) {
             wait_for_engine(desk, &configs[0])?;
@@ -96,20 +111,17 @@ pub(crate) fn examine(
     }
     found.iter_mut().for_each(|it| it.note(&ran));
     note.iter().for_each(|it| desk.ui.say(it));
-    report(desk, &found)
+    Ok((report(desk, &found), found))
 }
 
-fn report(desk: &Desk<'_>, found: &[Finding]) -> anyhow::Result<u8> {
-    if desk.cli.json {
-        terminal::json(&found)?;
-    }
+fn report(desk: &Desk<'_>, found: &[Finding]) -> u8 {
     for it in found {
         desk.ui.say_in(Colour::Red, it.name, &format!(": {}\n    fix: {}", it.what, it.fix));
     }
     if found.is_empty() {
         desk.ui.say("nothing is missing");
     }
-    Ok(if found.is_empty() { 0 } else { 3 })
+    if found.is_empty() { 0 } else { 3 }
 }
 
 /// The commands of all findings, each once, but for those that were run.

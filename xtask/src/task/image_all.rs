@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::{
     build::{Builds, Built, Missing},
-    cli::{ImageBuild, ImageTest, Missions},
+    cli::{ImageAll, ImageBuild, ImageTest, Missions},
     config::Mode,
     engine::Engine,
     failure, freeze,
@@ -51,10 +51,10 @@ pub(crate) fn push(desk: &Desk<'_>, missions: &Missions) -> anyhow::Result<u8> {
     run(desk, missions, &Request { missing: Missing::Refuse, test: None, push: true })
 }
 
-pub(crate) fn all(desk: &Desk<'_>, args: &ImageBuild) -> anyhow::Result<u8> {
-    let missing = if args.refresh { Missing::Refresh } else { Missing::Build };
+pub(crate) fn all(desk: &Desk<'_>, args: &ImageAll) -> anyhow::Result<u8> {
+    let missing = if args.build.refresh { Missing::Refresh } else { Missing::Build };
     let test = Some(Asked::all(args.again));
-    run(desk, &args.missions, &Request { missing, test, push: true })
+    run(desk, &args.build.missions, &Request { missing, test, push: true })
 }
 
 /// Whether each environment that was named is one of a mission that was.

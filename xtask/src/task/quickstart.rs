@@ -1,7 +1,7 @@
 //! `quickstart`: what a fresh machine needs, then everything for `hello`.
 
 use crate::{
-    cli::{ImageBuild, Missions},
+    cli::{ImageAll, ImageBuild, Missions},
     task::{
         Desk,
         doctor::{self, About, Ask, Fix},
@@ -25,7 +25,7 @@ pub(crate) fn run(desk: &Desk<'_>) -> anyhow::Result<u8> {
     if status != 0 {
         return Ok(status);
     }
-    let args = ImageBuild { missions, refresh: false, again: false };
+    let args = ImageAll { build: ImageBuild { missions, refresh: false }, again: false };
     let status = image_all::all(desk, &args)?;
     if status == 0 && desk.permit.is_some() {
         desk.ui.say(NEXT);

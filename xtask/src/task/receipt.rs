@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use anyhow::Context as _;
 
 use crate::{
-    cli::{Missions, ReceiptCommand},
+    cli::{Missions, ReceiptShow},
     failure,
     receipt::{Receipt, is_digest},
     registry::{self, Host},
@@ -15,9 +15,8 @@ use crate::{
     terminal, ui,
 };
 
-pub(crate) fn run(desk: &Desk<'_>, command: &ReceiptCommand) -> anyhow::Result<u8> {
-    let ReceiptCommand::Show { image } = command;
-    let (name, digest) = parse(image).map_err(failure::request)?;
+pub(crate) fn run(desk: &Desk<'_>, args: &ReceiptShow) -> anyhow::Result<u8> {
+    let (name, digest) = parse(&args.image).map_err(failure::request)?;
     let named = desk.named(&Missions::default()).map_err(failure::request)?.remove(0);
     let engine = desk.engine(&named.config)?;
     let (host, repository) = match name.contains('/') {

@@ -67,7 +67,7 @@ pub(crate) fn run(desk: &Desk<'_>, args: &cli::Package) -> anyhow::Result<u8> {
 /// The missions that `args` is about.
 pub(super) fn named(desk: &Desk<'_>, args: &cli::Package) -> anyhow::Result<Vec<Named>> {
     let missions = args.missions.clone();
-    desk.named(&Missions { missions, all: args.all, ..Missions::default() })
+    desk.named(&Missions { missions, all: args.all })
 }
 
 /// What the frozen specs of `mission` say, with the environments' titles.

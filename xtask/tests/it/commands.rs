@@ -167,3 +167,23 @@ fn dry_run_of_a_cold_bench() {
         assert!(done.stdout.contains(command), "{}", done.stdout);
     }
 }
+
+/// `bench` called the docker on PATH, whatever DOCKER said.
+#[test]
+fn bench_uses_the_docker_of_the_settings() {
+    let mut checkout = Checkout::new();
+    checkout.run(&["image-build"]).status(0);
+    checkout.docker("other", "buildx");
+    let docker = checkout.dir().join("other/docker");
+    checkout.env("DOCKER", docker.to_str().unwrap());
+    let done = checkout.run(&["-n", "bench", "--cold"]).status(0).did_nothing();
+    assert!(done.stdout.contains("/other/docker image rm --force --no-prune "), "{}", done.stdout);
+}
+
+/// `docker image rm` without an image is an error.
+#[test]
+fn a_cold_bench_without_images_removes_none() {
+    let done = Checkout::new().run(&["-n", "bench", "--cold"]).status(0).did_nothing();
+    assert!(!done.stdout.contains("image rm"), "{}", done.stdout);
+    assert!(done.stdout.contains("builder prune --all --force"), "{}", done.stdout);
+}

@@ -8,6 +8,7 @@ mod documents;
 mod checkout;
 mod run;
 mod docs;
+mod flags;
 mod requests;
 mod terminal;
 mod hostile;

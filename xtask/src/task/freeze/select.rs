@@ -25,11 +25,7 @@ impl Selected {
         if !args.environments.is_empty() {
             return Selected::of_names(repo, args.mission.as_deref(), &args.environments);
         }
-        let missions = Missions {
-            missions: args.mission.iter().cloned().collect(),
-            all: args.all,
-            ..Missions::default()
-        };
+        let missions = Missions { missions: args.mission.iter().cloned().collect(), all: args.all };
         let named = desk.named(&missions)?;
         Ok(Selected(named.iter().map(|it| whole(&it.mission)).collect()))
     }
