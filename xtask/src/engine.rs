@@ -13,9 +13,9 @@ use crate::{
     docker::Docker,
     failure, files,
     patience::{self, Failed, patience},
-    printable,
     printable::Shown as _,
     process::{self, Change, Cmd, Permit},
+    redact,
     repo::Repo,
     terminal,
     ui::{Progress, Ui},
@@ -121,9 +121,9 @@ impl Engine {
 }
 
 impl Log {
-    /// Adds a line of output, without what would control the terminal of a reader.
+    /// Adds a line of output, without credentials and without what would control a reader's terminal.
     pub(crate) fn line(&mut self, line: &str) {
-        let line = printable::text(line);
+        let line = redact::text(line);
         if let Some(file) = &mut self.file {
             // A log that cannot be written must not fail what it is about.
             let _ = writeln!(file, "{line}");

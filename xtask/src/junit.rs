@@ -8,6 +8,7 @@ use maud::{PreEscaped, html};
 use crate::{
     printable,
     receipt::{Outcome, Receipt, Test},
+    redact,
 };
 
 /// The text of the file.
@@ -47,7 +48,7 @@ fn suite(receipt: &Receipt, environment: &str, tests: &[&Test]) -> maud::Markup 
             }
             @for it in tests {
                 (PreEscaped("\n    "))
-                testcase classname=(name) name=(printable::text(&format!("{} {}", it.kind, it.name)))
+                testcase classname=(name) name=(redact::text(&format!("{} {}", it.kind, it.name)))
                     time=(seconds(it.seconds)) {
                     @if it.outcome == Outcome::Failed { (failure(it)) }
                 }
@@ -58,12 +59,12 @@ fn suite(receipt: &Receipt, environment: &str, tests: &[&Test]) -> maud::Markup 
 }
 
 fn failure(test: &Test) -> maud::Markup {
-    let message = printable::text(&test.message);
+    let message = redact::text(&test.message);
     // The last line of a traceback says what it was.
     let short = message.trim_end().lines().last().unwrap_or_default();
     let again = if test.again.is_empty() { "" } else { "\nagain: " };
     html! {
-        failure type=(test.kind) message=(short) { (message) (again) (printable::text(&test.again)) }
+        failure type=(test.kind) message=(short) { (message) (again) (redact::text(&test.again)) }
     }
 }
 

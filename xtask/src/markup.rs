@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use html5gum::{DefaultEmitter, HtmlString, Spanned, Token, Tokenizer};
 use maud::{Escaper, Markup, PreEscaped};
 
-use crate::printable;
+use crate::redact;
 
 /// Elements that are kept, without their attributes.
 const KEPT: &[&str] = &[
@@ -148,7 +148,7 @@ impl Out {
 
     fn text(&mut self, text: &str) {
         if self.dropped.is_empty() {
-            self.html += &escaped(&printable::text(text));
+            self.html += &escaped(&redact::text(text));
         }
     }
 
@@ -177,7 +177,7 @@ fn picture(src: Option<String>, alt: Option<String>) -> Option<String> {
     PICTURES.iter().find(|it| src.starts_with(&format!("data:{it}")))?;
     let alt = alt.filter(|it| !it.trim().is_empty());
     let alt = alt.unwrap_or_else(|| "a picture without a description".to_owned());
-    Some(format!(" src=\"{}\" alt=\"{}\"", escaped(&src), escaped(&printable::text(&alt))))
+    Some(format!(" src=\"{}\" alt=\"{}\"", escaped(&src), escaped(&redact::text(&alt))))
 }
 
 fn link(href: Option<String>) -> Option<String> {

@@ -9,7 +9,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use crate::{
     printable,
     receipt::{Installed, Outcome, Receipt, Test},
-    ui,
+    redact, ui,
 };
 
 /// All that the page tells.
@@ -131,7 +131,7 @@ fn mission(section: &Section) -> Markup {
     html! {
         section aria-labelledby=(section.mission) {
             h2 id=(section.mission) tabindex="-1" { (section.mission) " " (verdict(section)) }
-            @for note in &section.notes { p.note { (printable::text(note)) } }
+            @for note in &section.notes { p.note { (redact::text(note)) } }
             @if let Some(receipt) = &section.receipt { (facts(receipt)) }
             (failures(section))
             (images(section))
@@ -180,10 +180,10 @@ fn failures(section: &Section) -> Markup {
             h3 { "Failures" }
             @for it in failed {
                 article.failure {
-                    h4 { (badge(false)) " " (printable::text(&it.title())) }
+                    h4 { (badge(false)) " " (redact::text(&it.title())) }
                     @if let Some(link) = link(section, it) { p { (link) } }
                     @if !it.message.is_empty() { pre { (notebook::cut(&it.message)) } }
-                    @if !it.again.is_empty() { p { "Again: " code { (printable::text(&it.again)) } } }
+                    @if !it.again.is_empty() { p { "Again: " code { (redact::text(&it.again)) } } }
                 }
             }
         }
@@ -273,7 +273,7 @@ fn tests(section: &Section, receipt: &Receipt) -> Markup {
                     td { (badge(it.outcome == Outcome::Passed)) }
                     td { (it.environment) }
                     td { (it.kind) }
-                    td { (printable::text(&it.name)) @if let Some(link) = link(section, it) { " " (link) } }
+                    td { (redact::text(&it.name)) @if let Some(link) = link(section, it) { " " (link) } }
                     td.number { (seconds(it.seconds)) }
                 }
             }

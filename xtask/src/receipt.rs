@@ -14,6 +14,7 @@ use crate::{
     files,
     printable::{self, Shown as _},
     process::Permit,
+    redact,
     repo::Repo,
     tests_of_mission::Expected,
 };
@@ -165,7 +166,7 @@ impl Receipt {
     /// # Errors
     /// A field is missing, unknown or of another form than it has to be.
     pub(crate) fn parse(text: &str) -> anyhow::Result<Receipt> {
-        let receipt: Receipt = serde_json::from_str(text)?;
+        let receipt: Receipt = serde_json::from_str(&redact::json(text))?;
         form::check(&receipt)?;
         Ok(receipt)
     }
@@ -191,7 +192,8 @@ impl Receipt {
     }
 
     pub(crate) fn to_json(&self) -> anyhow::Result<String> {
-        Ok(serde_json::to_string_pretty(self).context("a receipt is plain data")? + "\n")
+        let text = serde_json::to_string_pretty(self).context("a receipt is plain data")?;
+        Ok(redact::json(&text) + "\n")
     }
 }
 
@@ -218,7 +220,7 @@ pub(crate) fn parse_results(text: &str) -> anyhow::Result<Vec<Test>> {
     lines
         .map(|(idx, line)| {
             let test = serde_json::from_str(line).map_err(anyhow::Error::from);
-            let test = test.and_then(|test: Test| form::test(&test).map(|()| test));
+            let test = test.and_then(|test: Test| form::test(&test).map(|()| test.redacted()));
             let start: String = line.chars().take(200).collect();
             test.with_context(|| format!("results.jsonl:{}: {start}", idx + 1))
         })
@@ -245,6 +247,12 @@ pub(crate) fn missing(expected: &BTreeSet<Expected>, tests: &[Test], why: &str) 
 }
 
 impl Test {
+    /// Returns the test without credentials in the texts that people read.
+    fn redacted(self) -> Test {
+        let (message, again) = (redact::redact(&self.message), redact::redact(&self.again));
+        Test { message, again, ..self }
+    }
+
     /// A test of the mission as a whole that failed.
     pub(crate) fn of_mission(name: &str, message: String) -> Test {
         Test {
@@ -264,9 +272,9 @@ impl Test {
             "" => format!("{} {}", self.kind, self.name),
             environment => format!("{environment}: {} {}", self.kind, self.name),
         };
-        printable::line(&title)
+        redact::redact(&printable::line(&title))
     }
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

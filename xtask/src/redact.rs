@@ -1,13 +1,35 @@
-//! Credentials in text: where they are, and the text without them.
+//! Credentials in text: where they are, and the text without them. `terminal.rs` and logs call [`redact`]
+//! on all that they write; the scripts in images do the same (`redact.py`).
 
 use std::ops::Range;
 
-/// How tokens of well-known services begin.
-pub(crate) const TOKENS: [&str; 8] =
-    ["AKIA", "ghp_", "gho_", "ghs_", "github_pat_", "glpat-", "hf_", "xoxb-"];
+use crate::printable;
+
+/// Prefixes of the tokens of well-known services.
+pub(crate) const TOKENS: [&str; 15] = [
+    "AGE-SECRET-KEY-",
+    "AKIA",
+    "ASIA",
+    "dckr_pat_",
+    "ghp_",
+    "gho_",
+    "ghr_",
+    "ghs_",
+    "ghu_",
+    "github_pat_",
+    "glpat-",
+    "hf_",
+    "pypi-AgE",
+    "xoxb-",
+    "xoxp-",
+];
 
 /// Returns `text` with `…` in the place of each user, password and token in it.
 pub(crate) fn redact(text: &str) -> String {
+    let may_have_one = text.contains('@') || text.contains("/t/");
+    if !may_have_one && !TOKENS.iter().any(|it| text.contains(it)) {
+        return text.to_owned();
+    }
     let mut hidden = userinfos(text);
     for word in words(text) {
         let within = &text[word.clone()];
@@ -16,6 +38,45 @@ pub(crate) fn redact(text: &str) -> String {
         hidden.extend(found.map(|it| word.start + it.start..word.start + it.end));
     }
     replace(text, hidden, "…")
+}
+
+/// Returns `text` for people: without credentials, and without what would control a terminal, which
+/// could also hide a credential from [`redact`].
+pub(crate) fn text(text: &str) -> String {
+    redact(&printable::text(text))
+}
+
+/// Returns the JSON `document` with each of its strings as [`redact`] returns it.
+pub(crate) fn json(document: &str) -> String {
+    let mut res = String::with_capacity(document.len());
+    let mut rest = document;
+    while let Some(start) = rest.find('"') {
+        let string = &rest[start..];
+        let end = end_of_string(string);
+        res += &rest[..start];
+        match serde_json::from_str::<String>(&string[..end]) {
+            Ok(text) if redact(&text) != text => {
+                res += &serde_json::Value::from(redact(&text)).to_string();
+            }
+            _ => res += &string[..end],
+        }
+        rest = &string[end..];
+    }
+    res + rest
+}
+
+/// Returns the length of the JSON string at the start of `text`.
+fn end_of_string(text: &str) -> usize {
+    let mut is_escaped = false;
+    for (at, it) in text.bytes().enumerate().skip(1) {
+        match it {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = true,
+            b'"' => return at + 1,
+            _ => (),
+        }
+    }
+    text.len()
 }
 
 /// Returns the URL `url` as it is sent without a login.
@@ -56,19 +117,32 @@ fn userinfo(text: &str, start: usize, last: usize) -> Option<usize> {
     if let Some(at) = authority.rfind('@') {
         return Some(start + at);
     }
-    // A password with a slash in it: what follows the colon is not a port.
+    // A password with one of these characters: the text after the colon is not a port.
     let port = authority.split_once(':').map_or("", |it| it.1);
     let is_port = authority.starts_with('[') || port.bytes().all(|it| it.is_ascii_digit());
-    (!is_port && last > start).then_some(last)
+    let is_cut_off = rest[authority.len()..].starts_with(['?', '#']);
+    ((!is_port || is_cut_off) && last > start).then_some(last)
 }
 
 /// Returns where `user:password` of `user:password@host` is, which proxies may have without a
 /// scheme. An image's `name:tag@sha256:…` is not one.
 fn schemeless(word: &str) -> Option<Range<usize>> {
-    let word = word.split("@sha256:").next().unwrap_or(word);
-    let (first, last) = (word.find('@')?, word.rfind('@')?);
-    let is_login = word[..first].contains(':') && !word.contains("://");
-    is_login.then_some(0..last)
+    let mut ats = word.match_indices('@').map(|it| it.0);
+    let is_digest = |at: &usize| ["sha256:", "<"].iter().any(|it| word[at + 1..].starts_with(it));
+    let last = ats.rfind(|at| !is_digest(at))?;
+    let starts = word.match_indices(is_delimiter).map(|(at, it)| at + it.len());
+    let is_login = |start: &usize| {
+        let name = word[*start..last].find(|c: char| ":/@".contains(c) || is_delimiter(c));
+        let after = name.map_or("", |it| &word[start + it..]);
+        after.starts_with(':') && !after.starts_with("://")
+    };
+    let start = [0].into_iter().chain(starts.filter(|it| *it < last)).find(is_login)?;
+    Some(start..last)
+}
+
+/// Returns whether `c` can precede a user's name: `HTTP_PROXY=user:password@host`.
+fn is_delimiter(c: char) -> bool {
+    ",;=\"'`(<>{|".contains(c)
 }
 
 /// Returns where the token of a conda channel's URL `https://host/t/TOKEN/channel` is.
@@ -88,9 +162,7 @@ pub(crate) fn tokens(word: &str) -> Vec<Range<usize>> {
             // One that is within another ends where that does.
             if at >= end {
                 let rest = word[at + prefix.len()..].bytes();
-                let length =
-                    rest.take_while(|it| it.is_ascii_alphanumeric() || *it == b'_').count();
-                end = at + prefix.len() + length;
+                end = at + prefix.len() + rest.take_while(|it| is_of_token(prefix, *it)).count();
             }
             if end >= at + prefix.len() + 16 {
                 res.push(at..end);
@@ -98,6 +170,16 @@ pub(crate) fn tokens(word: &str) -> Vec<Range<usize>> {
         }
     }
     res
+}
+
+/// Returns whether `byte` can follow `prefix` in a token.
+fn is_of_token(prefix: &str, byte: u8) -> bool {
+    match prefix {
+        // Capitals alone, so that the base64 of an image holds none by chance.
+        "AKIA" | "ASIA" | "AGE-SECRET-KEY-" => byte.is_ascii_uppercase() || byte.is_ascii_digit(),
+        _ if prefix.ends_with('-') && byte == b'-' => true,
+        _ => byte.is_ascii_alphanumeric() || byte == b'_',
+    }
 }
 
 fn starts_token(word: &str, at: usize) -> bool {

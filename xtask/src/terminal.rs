@@ -13,14 +13,17 @@ use std::{
 use anyhow::Context as _;
 use serde::Serialize;
 
-use crate::printable;
+use crate::{
+    printable,
+    redact::{self, redact},
+};
 
 /// Why a result could not be written.
 static LOST: OnceLock<io::Error> = OnceLock::new();
 
 /// Prints a result, which may have several lines, on stdout.
 pub(crate) fn print(text: impl Display) {
-    result(printable::text(&text.to_string()));
+    result(redact::text(&text.to_string()));
 }
 
 /// Prints a result as JSON on stdout.
@@ -29,32 +32,33 @@ pub(crate) fn print(text: impl Display) {
 /// `value` has keys that are not text.
 pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
     let text = serde_json::to_string_pretty(value).context("a result is plain data")?;
-    result(printable::json(&text));
+    result(printable::json(&redact::json(&text)));
     Ok(())
 }
 
-/// Prints `value` as it is on stdout, for programs; a terminal gets it as [`print`] does.
+/// Prints `value` on stdout as it is, credentials included; a terminal gets it without what would
+/// control it.
 pub(crate) fn exact(value: &str) {
     if io::stdout().is_terminal() {
-        return print(value);
+        return result(printable::text(value));
     }
     write(value.as_bytes());
 }
 
 /// Prints a message on stderr.
 pub(crate) fn say(text: impl Display) {
-    message(&(printable::text(&text.to_string()) + "\n"));
+    message(&(redact::text(&text.to_string()) + "\n"));
 }
 
 /// Prints a message on stderr whose start is in a colour, `31` or `32` (ECMA-48, 8.3.117).
 pub(crate) fn say_in(colour: u8, start: &str, rest: &str) {
-    let (start, rest) = (printable::text(start), printable::text(rest));
+    let (start, rest) = (redact::text(start), redact::text(rest));
     message(&format!("\x1b[{colour}m{start}\x1b[0m{rest}\n"));
 }
 
 /// Replaces the live line on stderr, a terminal; by nothing if `line` is empty.
 pub(crate) fn redraw(line: &str) {
-    message(&format!("\r\x1b[2K{}", printable::line(line)));
+    message(&format!("\r\x1b[2K{}", redact(&printable::line(line))));
 }
 
 /// Whether stderr is a terminal.

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{printable, terminal};
+use crate::{printable, redact::redact, terminal};
 
 pub(crate) use heartbeat::Heartbeat;
 
@@ -138,8 +138,10 @@ pub(crate) fn elapsed(time: Duration) -> String {
 
 /// Rows under their heads, columns aligned; each row is one line, and the last column is not padded.
 pub(crate) fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
-    let rows: Vec<Vec<String>> =
-        rows.iter().map(|row| row.iter().map(|it| printable::line(it)).collect()).collect();
+    let rows: Vec<Vec<String>> = rows
+        .iter()
+        .map(|row| row.iter().map(|it| redact(&printable::line(it))).collect())
+        .collect();
     let mut widths: Vec<usize> = heads.iter().map(|it| it.chars().count()).collect();
     for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {

@@ -163,6 +163,6 @@ fn shown(receipt: Receipt) {
 
 fn said(text: &str) {
     let lines: Vec<String> = text.lines().map(str::to_owned).collect();
-    let _ = (build_log::failed_step(&lines, 25), redact::redact(text), printable::text(text));
+    let _ = (build_log::failed_step(&lines, 25), redact::text(text), redact::json(text));
     let _ = (redact::in_channel(text), redact::without_login(text), printable::json(text));
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{Notebook, badge};
 use crate::{
     markup::{self, Outline, PICTURES},
-    printable, ui,
+    redact, ui,
 };
 
 /// The level of the heading with the notebook's name.
@@ -28,7 +28,7 @@ pub(super) fn details(notebook: &Notebook, anchor: &str, failed: bool) -> Markup
             }
             // In here, so that a link to it opens what is around it.
             div.inside id=(anchor) {
-                @match serde_json::from_str::<Value>(&notebook.text) {
+                @match serde_json::from_str::<Value>(&redact::json(&notebook.text)) {
                     Ok(it) => (cells(&it, &notebook.name)),
                     Err(err) => p.note { "It cannot be read: " (err) },
                 }
@@ -181,7 +181,7 @@ fn traceback(output: &Value) -> String {
 
 /// The start of a long text, and how much is missing.
 pub(super) fn cut(text: &str) -> String {
-    let text = printable::text(text);
+    let text = redact::text(text);
     match text.char_indices().nth(LIMIT) {
         None => text,
         Some((idx, _)) => {

@@ -10,7 +10,7 @@ const RESULTS: &str = r#"{"environment":"hello","kind":"import","name":"numpy","
 {"environment":"hello","kind":"notebook","name":"a b.ipynb","outcome":"failed","seconds":2,"message":"ValueError"}
 "#;
 
-fn receipt() -> Receipt {
+pub(crate) fn receipt() -> Receipt {
     Receipt {
         receipt: 1,
         mission: Name::try_from("hello").unwrap(),

@@ -150,7 +150,7 @@ fn results(engine: &Engine, mission: &str) -> PathBuf {
 /// What an executed notebook may have: figures take megabytes.
 const LARGEST: u64 = 50_000_000;
 
-/// The text of a notebook that a container left.
+/// Returns the text of a notebook that a container left.
 fn read(path: &Path) -> anyhow::Result<String> {
     let bytes = files::read_foreign(path, LARGEST)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())

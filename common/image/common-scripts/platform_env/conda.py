@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from . import conda_errors, conda_meta, home_files, paths
+from . import conda_errors, conda_meta, home_files, paths, redact
 from .frozen import CondaPin
 from .paths import Failed
 from .specs import Line
@@ -167,7 +167,7 @@ class Places:
 
     def name(self, url: str) -> str:
         """The name under which the settings know a channel, or its URL without credentials."""
-        bare = paths.without_credentials(url.rstrip("/"))
+        bare = redact.bare_channel(url.rstrip("/"))
         for name, place in self._custom.items():
             if bare == f"{place['scheme']}://{place['location']}/{name}":
                 return name
@@ -245,7 +245,7 @@ def _channel_url(record: dict) -> str:
 
 
 def _name(channel: str, places: Places, known: Mapping[str, str]) -> str:
-    bare = paths.without_credentials(channel.rstrip("/"))
+    bare = redact.bare_channel(channel.rstrip("/"))
     if bare in known:
         return known[bare]
     return places.name(channel) if "://" in channel else channel

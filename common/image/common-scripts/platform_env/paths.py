@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
-from platform_env import printable
+from platform_env import printable, redact
 
 CONDA_DIR = Path(os.environ.get("CONDA_DIR") or "/opt/conda")
 ENVIRONMENTS = Path(os.environ.get("ENVIRONMENTS_DIR") or "/opt/environments")
@@ -109,18 +109,12 @@ def is_frozen() -> bool:
 
 def say(message: str) -> None:
     """Tell a person; stdout belongs to results."""
-    print(printable.text(without_credentials(message)), file=sys.stderr, flush=True)  # noqa: T201
+    print(redact.redact(printable.text(message)), file=sys.stderr, flush=True)  # noqa: T201
 
 
 def show(result: str) -> None:
     """Print a result on stdout."""
-    print(printable.text(result), flush=True)  # noqa: T201
-
-
-def without_credentials(text: str) -> str:
-    """Returns the text without what its URLs hold: user and password, or a token of conda's."""
-    text = re.sub(r"://[^/\s]*@", "://", text)
-    return re.sub(r"(://\S*?)/t/[^/\s]+", r"\1", text)
+    print(redact.redact(printable.text(result)), flush=True)  # noqa: T201
 
 
 def die(message: str, status: int = FAILED) -> NoReturn:

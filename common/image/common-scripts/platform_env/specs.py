@@ -8,14 +8,11 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from . import yml
+from . import redact, yml
 from .yml import SpecError
 
 _HASH = re.compile(r"\s--hash[= ](\S+)")
 _COMMENT = re.compile(r"(^|\s+)#.*$")
-_CREDENTIALS = re.compile(r"://[^/@\s]*@")
-# As conda reads channels: user and password before the host, or a token after `/t/`.
-_CHANNEL_CREDENTIALS = re.compile(r"(?:://|[^/\s]:)[^/\s]*@\S|(?:^|/)t/[^/\s]")
 # What only pip reads in a line: a hash, a URL, a marker.
 _PIP_SYNTAX = re.compile(r"\s--|\s@\s|;(?!\s*if\b)")
 _CONDA_FIELD = re.compile(r"[\[,]\s*name\s*=\s*['\"]?([\w.-]+)")
@@ -233,8 +230,8 @@ def check_url(line: Line, url: str) -> None:
         raise line.error(
             f"`{url}` is not a git URL", "ask for a version from an index, or for git+https://…"
         )
-    if _CREDENTIALS.search(url) and not url.startswith("git+ssh://git@"):
-        shown = _CREDENTIALS.sub("://…@", url)
+    if redact.userinfos(url):
+        shown = redact.redact(url)
         raise line.error(
             f"`{shown}` holds credentials", "take them out and configure git's credentials instead"
         )
@@ -242,7 +239,7 @@ def check_url(line: Line, url: str) -> None:
 
 def check_channel(line: Line) -> None:
     """Refuses a channel with a password or a token, which would stay in the image."""
-    if _CHANNEL_CREDENTIALS.search(line.text):
+    if redact.in_channel(line.text):
         raise line.error(
             "a channel URL with credentials, which would stay in the image",
             "name the channel without them, and set CONDA_CHANNEL_ALIAS in setup-env",

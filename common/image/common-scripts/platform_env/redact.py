@@ -1,0 +1,138 @@
+"""Credentials in text: where they are, and the text without them. `cargo xtask` does the same
+(redact.rs); both read redact_cases.json."""
+
+import re
+from collections.abc import Iterator
+
+# What separates words, as Rust's split_whitespace does.
+_WORD = re.compile("[^\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+")
+_TOKENS = (
+    "AGE-SECRET-KEY-",
+    "AKIA",
+    "ASIA",
+    "dckr_pat_",
+    "ghp_",
+    "gho_",
+    "ghr_",
+    "ghs_",
+    "ghu_",
+    "github_pat_",
+    "glpat-",
+    "hf_",
+    "pypi-AgE",
+    "xoxb-",
+    "xoxp-",
+)
+_CAPITALS = ("AGE-SECRET-KEY-", "AKIA", "ASIA")
+# What can precede a user's name: HTTP_PROXY=user:password@host.
+_DELIMITERS = ",;=\"'`(<>{|"
+_NAME = re.compile(r"[^:/@,;=\"'`(<>{|]*:(?!//)")
+
+_AUTHORITY = re.compile("[^/?#]*")
+
+Range = tuple[int, int]
+
+
+def redact(text: str) -> str:
+    """Returns the text with `…` in the place of each user, password and token in it."""
+    return _replace(text, list(_hidden(text)), "…")
+
+
+def without_login(url: str) -> str:
+    """Returns the URL as it is sent without a login."""
+    return _replace(url, [(start, end + 1) for start, end in userinfos(url)], "")
+
+
+def bare_channel(url: str) -> str:
+    """Returns a channel's URL without a login and without conda's token."""
+    tokens = [(start - len("/t/"), end) for start, end in _channel_tokens(url)]
+    return without_login(_replace(url, tokens, ""))
+
+
+def userinfos(text: str) -> list[Range]:
+    """Returns where the users and passwords of URLs are; `git` alone, of ssh, is not one."""
+    return [
+        (word.start() + start, word.start() + end)
+        for word in _WORD.finditer(text)
+        for start, end in _userinfos(word[0])
+    ]
+
+
+def in_channel(text: str) -> bool:
+    """Returns whether a conda channel, or a conda line with one, holds a password or a token."""
+    return redact(text) != text or any(
+        re.search("(?:^|/)t/[^/]", word[0]) for word in _WORD.finditer(text)
+    )
+
+
+def _hidden(text: str) -> Iterator[Range]:
+    for word in _WORD.finditer(text):
+        for find in (_userinfos, _schemeless, _channel_tokens, _tokens):
+            for start, end in find(word[0]):
+                yield word.start() + start, word.start() + end
+
+
+def _userinfos(word: str) -> Iterator[Range]:
+    for scheme in re.finditer("://", word):
+        end = _end_of_userinfo(word, scheme.end())
+        if end is None or (
+            word.endswith("ssh://", 0, scheme.end()) and word[scheme.end() : end] == "git"
+        ):
+            continue
+        yield scheme.end(), end
+
+
+def _end_of_userinfo(word: str, start: int) -> int | None:
+    """Returns where the userinfo of a URL ends that begins at `start` without its scheme."""
+    found = _AUTHORITY.match(word, start)
+    authority, end = (found[0], found.end()) if found else ("", start)
+    if "@" in authority:
+        return start + authority.rindex("@")
+    # A password with one of these characters: the text after the colon is not a port.
+    port = authority.partition(":")[2]
+    is_port = authority.startswith("[") or re.fullmatch("[0-9]*", port)
+    is_cut_off = word.startswith(("?", "#"), end)
+    last = word.rfind("@")
+    return last if (not is_port or is_cut_off) and last > start else None
+
+
+def _schemeless(word: str) -> Iterator[Range]:
+    """Where user:password of user:password@host is; an image's name:tag@sha256:… is not one."""
+    ats = [it.start() for it in re.finditer("@(?!sha256:|<)", word)]
+    if not ats:
+        return
+    starts = [0, *(at + 1 for at, it in enumerate(word) if it in _DELIMITERS)]
+    for start in starts:
+        if start < ats[-1] and _NAME.match(word, start, ats[-1]):
+            yield start, ats[-1]
+            return
+
+
+def _channel_tokens(word: str) -> Iterator[Range]:
+    """Where the token of a conda channel's URL https://host/t/TOKEN/channel is."""
+    if "://" in word:
+        for found in re.finditer("/t/", word[word.index("://") :]):
+            start = word.index("://") + found.end()
+            end = word.find("/", start)
+            yield start, len(word) if end < 0 else end
+
+
+def _tokens(word: str) -> Iterator[Range]:
+    """Where tokens of well-known services are."""
+    for prefix in _TOKENS:
+        if prefix in _CAPITALS:
+            rest = "[A-Z0-9]{16,}"
+        else:
+            rest = "[A-Za-z0-9_-]{16,}" if prefix.endswith("-") else "[A-Za-z0-9_]{16,}"
+        for found in re.finditer(f"(?<![A-Za-z0-9]){prefix}{rest}", word):
+            yield found.span()
+
+
+def _replace(text: str, ranges: list[Range], new: str) -> str:
+    """Returns the text with `new` in the place of each range; they may overlap."""
+    result, done = "", 0
+    for start, end in sorted(it for it in ranges if it[0] < it[1]):
+        if start >= done:
+            result += text[done:start] + new
+        done = max(done, end)
+    return result + text[done:]
