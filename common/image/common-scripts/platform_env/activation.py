@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from platform_env import paths
-from platform_env.results import tail
+from platform_env.printable import tail
 
 # What the shell itself sets, or what only means something to an interactive one.
 _OF_THE_SHELL = {"PWD", "OLDPWD", "SHLVL", "_", "PS1", "CONDA_PROMPT_MODIFIER"}

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import IO
 
 from platform_env import limits
-from platform_env.results import Result, tail
+from platform_env.printable import tail
+from platform_env.results import Result
 from platform_env.tested import IMAGE_USER, Scratch
 
 # Who ends first when memory runs out (proc(5), oom_score_adj): what is tested, then what watches

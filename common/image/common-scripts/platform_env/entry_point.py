@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from platform_env import limits
 from platform_env.commands import describe_status, kill_group
-from platform_env.results import tail
+from platform_env.printable import tail
 from platform_env.tested import User
 
 LIMIT = 300.0

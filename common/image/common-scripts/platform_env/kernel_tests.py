@@ -15,7 +15,8 @@ from platform_env import kernels, limits, paths
 from platform_env.activation import ActivationError, activation
 from platform_env.notebook_run import run_cell
 from platform_env.plan import Plan
-from platform_env.results import Report, Result, tail
+from platform_env.printable import tail
+from platform_env.results import Report, Result
 from platform_env.servers import Server
 from platform_env.stale_home import USER
 

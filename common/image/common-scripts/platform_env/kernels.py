@@ -11,7 +11,7 @@ from typing import Any
 
 from platform_env import paths
 from platform_env.activation import ActivationError, activation
-from platform_env.results import tail
+from platform_env.printable import tail
 
 # Marks the kernelspecs that are ours to replace and to remove.
 MARK = "environment"

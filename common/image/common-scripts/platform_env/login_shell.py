@@ -8,7 +8,8 @@ from pathlib import Path
 
 from platform_env import limits, login_variables, paths
 from platform_env.plan import Plan
-from platform_env.results import Report, Result, tail
+from platform_env.printable import tail
+from platform_env.results import Report, Result
 from platform_env.stale_home import USER
 
 # Of the image's own; the others may be anywhere.

@@ -19,7 +19,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from platform_env import kernels, limits
 from platform_env.commands import KERNEL, RUNNER, describe_status, yield_memory
 from platform_env.notebooks import Notebook
-from platform_env.results import tail
+from platform_env.printable import tail
 from platform_env.tested import IMAGE_USER, User
 
 # Seconds; a kernel that takes longer to answer does not start.

@@ -9,9 +9,6 @@ from pathlib import Path
 from platform_env import paths, results
 from platform_env.results import Result
 
-# Seconds that a notebook may take unless it says otherwise.
-LIMIT = 600.0
-
 
 @dataclasses.dataclass(frozen=True)
 class Notebook:

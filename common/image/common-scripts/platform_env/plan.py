@@ -11,7 +11,10 @@ import os
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from platform_env import notebooks, pool
+from platform_env import pool
+
+# Seconds that a notebook may take unless it says otherwise.
+NOTEBOOK_LIMIT = 600.0
 
 # What takes how long is not known at first: it may be the longest.
 UNKNOWN = float("inf")
@@ -26,7 +29,7 @@ class Plan:
     kinds: Collection[str] = ()
     tests: Collection[tuple[str, str, str]] = ()  # environment, kind and name
     jobs: int = dataclasses.field(default_factory=pool.cores)
-    timeout: float = notebooks.LIMIT
+    timeout: float = NOTEBOOK_LIMIT
     times: Mapping[tuple[str, str], float] = dataclasses.field(default_factory=dict)
     # The environment in which tests run, before that of their kernel.
     variables: Mapping[str, str] = dataclasses.field(default_factory=lambda: dict(os.environ))

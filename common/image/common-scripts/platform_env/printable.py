@@ -3,6 +3,9 @@ replaced by U+FFFD. `cargo xtask` does the same (printable.rs)."""
 
 import re
 
+# How much of a failed test's output says what was wrong.
+TAIL_LINES = 20
+
 # ECMA-48, 5.4.
 _SEQUENCE = re.compile(r"\x1b\[[ -?]*[@-~]?")
 # ECMA-48, 5; ends of lines; what turns the direction of a text (Unicode UAX #9, 2); noncharacters.
@@ -19,3 +22,8 @@ def text(text: str) -> str:
 def line(line: str) -> str:
     """Returns a text without what would control a terminal, on one line: it forges none."""
     return text(line).replace("\n", "\ufffd")
+
+
+def tail(text: str) -> str:
+    """The last lines of a text, the empty ones at its end aside."""
+    return "\n".join(text.rstrip().splitlines()[-TAIL_LINES:])

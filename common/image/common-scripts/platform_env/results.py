@@ -8,16 +8,12 @@ import dataclasses
 import json
 import os
 import shlex
-import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from platform_env import paths, printable
-
-if TYPE_CHECKING:
-    from platform_env.plan import Plan
 
 Kind = Literal[
     "consistency", "import", "mission", "notebook", "script", "tests",
@@ -25,9 +21,6 @@ Kind = Literal[
     "home", "kernel", "permissions", "server", "shell",
 ]  # fmt: skip
 OF_THE_IMAGE = ("home", "kernel", "permissions", "server", "shell")
-
-# How much of a failed test's output says what was wrong.
-TAIL_LINES = 20
 
 INTERRUPTED = 130
 
@@ -89,11 +82,6 @@ def folder() -> Path | None:
     return next(iter(_folders), Path(name) if name else None)
 
 
-def tail(text: str) -> str:
-    """The last lines of a text, the empty ones at its end aside."""
-    return "\n".join(text.rstrip().splitlines()[-TAIL_LINES:])
-
-
 class Report:
     """Collects results, and says at the end which failed."""
 
@@ -142,19 +130,6 @@ class Report:
             paths.say("interrupted: the other tests did not run")
             return INTERRUPTED
         return paths.FAILED if failures else 0
-
-
-def reported(run: Callable[[Report], None], plan: "Plan") -> int:
-    """Run tests and give the exit status; an interruption keeps what was done before."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    report = Report()
-    try:
-        run(report)
-    except KeyboardInterrupt:
-        report.interrupted()
-    if not report.results and plan.is_selection() and not plan.from_outside:
-        paths.die("no test matches that selection", paths.WRONG)
-    return report.finish()
 
 
 def _append(line: str) -> None:

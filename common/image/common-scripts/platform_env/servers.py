@@ -13,7 +13,7 @@ from pathlib import Path
 
 from platform_env import foreign, limits
 from platform_env.commands import KERNEL, describe_status, kill_group, yield_memory
-from platform_env.results import tail
+from platform_env.printable import tail
 from platform_env.tested import User
 
 # Seconds: a server that starts and makes no progress for so long is given up, as is one that makes

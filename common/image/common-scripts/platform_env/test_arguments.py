@@ -3,8 +3,8 @@
 import argparse
 import dataclasses
 
-from platform_env import notebooks, paths, pool
-from platform_env.plan import Plan
+from platform_env import paths, pool
+from platform_env.plan import NOTEBOOK_LIMIT, Plan
 
 
 def parser(description: str) -> argparse.ArgumentParser:
@@ -32,7 +32,7 @@ def add_timeout(arguments: argparse.ArgumentParser) -> None:
         "--timeout",
         type=_positive(float),
         metavar="SECONDS",
-        help=f"for each notebook (default: {notebooks.LIMIT:g}); execution.timeout in a notebook's "
+        help=f"for each notebook (default: {NOTEBOOK_LIMIT:g}); execution.timeout in a notebook's "
         "metadata goes before it",
     )
 
