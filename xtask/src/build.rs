@@ -152,7 +152,7 @@ impl<'a> Builds<'a> {
         let refresh = self.missing == Missing::Refresh && recipe.mode.is_some();
         let found = match refresh {
             true => Err(Reason::Refresh),
-            false => image::find(recipe, &parent.id, &self.images),
+            false => image::find(recipe, Some(&parent.id), &self.images),
         };
         let (image, reason) = match found {
             Ok(image) => (image.clone(), None),

@@ -296,11 +296,12 @@ impl Reason {
     }
 }
 
-/// The newest image on the engine that was made from this recipe on this parent, or why there is none.
-/// `parent` is the parent's id, empty for an image without one.
+/// The newest image on the engine that was made from this recipe on this parent, or why it has to be
+/// built. `parent` is the parent's id, empty for an image without one, `None` for a parent that has to
+/// be built first.
 pub(crate) fn find<'a>(
     recipe: &Recipe,
-    parent: &str,
+    parent: Option<&str>,
     images: &'a [Image],
 ) -> Result<&'a Image, Reason> {
     let of_name: Vec<&Image> =
@@ -315,7 +316,8 @@ pub(crate) fn find<'a>(
     if of_inputs.is_empty() {
         return Err(Reason::InputsChanged);
     }
-    let of_parent = of_inputs.into_iter().filter(|it| it.label(LABEL_PARENT) == Some(parent));
+    let of_parent =
+        of_inputs.into_iter().filter(|it| parent.is_some() && it.label(LABEL_PARENT) == parent);
     of_parent.max_by(|a, b| a.created.cmp(&b.created)).ok_or(Reason::ParentChanged)
 }
 

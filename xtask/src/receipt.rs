@@ -23,11 +23,13 @@ mod name;
 mod form;
 mod about;
 mod lacking;
+mod verdict;
 
 pub(crate) use about::frozen_specs;
 pub(crate) use form::is_digest;
-pub(crate) use lacking::{lacking, untold};
+pub(crate) use lacking::untold;
 pub(crate) use name::Name;
+pub(crate) use verdict::{Shortcoming, shortcoming};
 
 /// What `target/xtask/receipts/<mission>/<image id, 12>.json` says, and `docs/receipt.schema.json`
 /// describes for other programs. All fields are there always: a reader need not guess.

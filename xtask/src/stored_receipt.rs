@@ -21,7 +21,7 @@ use crate::{
     engine::{Engine, Log},
     failure, files, image, process,
     process::Permit,
-    receipt::Receipt,
+    receipt::{Published, Receipt},
     registry::{self, Host},
     terminal,
     unpack::Limits,
@@ -87,6 +87,50 @@ fn from_registry(
 /// The name that a registry has `built` under: its immutable tag.
 pub(crate) fn published(host: &Host, built: &Built) -> String {
     format!("{}/{}", host.name, built.reference.trim_start_matches(&format!("{NAMESPACE}/")))
+}
+
+/// Whether a registry has an image under its immutable tag.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Landing {
+    /// With this manifest digest.
+    There(String),
+    /// The tag is another image's, with this id.
+    Taken(String),
+    Due,
+}
+
+/// Asks the registry for `reference`, an immutable tag, under which it is to have the image `id`.
+///
+/// # Errors
+/// The registry does not answer.
+pub(crate) fn landing(host: &Host, reference: &str, id: &str) -> anyhow::Result<Landing> {
+    Ok(match host.remote(reference)? {
+        Some(remote) if remote.config == id => Landing::There(remote.digest),
+        Some(remote) => Landing::Taken(remote.config),
+        None => Landing::Due,
+    })
+}
+
+/// Whether `receipt` names `published`, and the registry has a receipt beside that image.
+///
+/// # Errors
+/// The registry does not answer.
+pub(crate) fn is_stored(
+    host: &Host,
+    receipt: &Receipt,
+    published: &Published,
+) -> anyhow::Result<bool> {
+    let Published { repository, digest, .. } = published;
+    let stored = format!("{repository}:{}", image::receipt_tag(digest));
+    Ok(receipt.published.contains(published) && host.remote(&stored)?.is_some())
+}
+
+/// Whether the registry's human tag `tag` is the image with this manifest digest.
+///
+/// # Errors
+/// The registry does not answer.
+pub(crate) fn is_moved(host: &Host, tag: &str, digest: &str) -> anyhow::Result<bool> {
+    Ok(host.remote(tag)?.is_some_and(|it| it.digest == digest))
 }
 
 /// The receipt stored beside `repository@digest`, which certifies that image. It has to be

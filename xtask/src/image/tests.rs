@@ -38,11 +38,12 @@ fn image(id: &str, inputs: &str, parent: &str) -> Image {
 fn nothing_to_do_only_when_inputs_and_parent_are_equal_and_present() {
     let recipe = recipe("1");
     let inputs = recipe.inputs.as_str();
-    assert_eq!(find(&recipe, "p", &[]), Err(Reason::NothingYet));
-    assert_eq!(find(&recipe, "p", &[image("a", "other", "p")]), Err(Reason::InputsChanged));
-    assert_eq!(find(&recipe, "p", &[image("a", inputs, "q")]), Err(Reason::ParentChanged));
+    assert_eq!(find(&recipe, Some("p"), &[]), Err(Reason::NothingYet));
+    assert_eq!(find(&recipe, Some("p"), &[image("a", "other", "p")]), Err(Reason::InputsChanged));
+    assert_eq!(find(&recipe, Some("p"), &[image("a", inputs, "q")]), Err(Reason::ParentChanged));
+    assert_eq!(find(&recipe, None, &[image("a", inputs, "p")]), Err(Reason::ParentChanged));
     let images = [image("a", inputs, "p"), image("b", inputs, "q")];
-    assert_eq!(find(&recipe, "p", &images).map(|it| it.id.as_str()), Ok("sha256:a"));
+    assert_eq!(find(&recipe, Some("p"), &images).map(|it| it.id.as_str()), Ok("sha256:a"));
 }
 
 #[test]
@@ -50,7 +51,7 @@ fn an_image_that_inherited_our_labels_is_not_ours() {
     let recipe = recipe("1");
     let mut image = image("a", &recipe.inputs, "p");
     image.id = "sha256:derived".to_owned();
-    assert_eq!(find(&recipe, "p", &[image]), Err(Reason::NothingYet));
+    assert_eq!(find(&recipe, Some("p"), &[image]), Err(Reason::NothingYet));
 }
 
 #[test]

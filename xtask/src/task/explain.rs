@@ -6,14 +6,15 @@ use serde::Serialize;
 
 use crate::{
     cli::Missions,
-    docker::{Image, NAMESPACE},
+    docker::Image,
     engine::Engine,
     failure,
     image::{self, Parent, Reason, Recipe},
     made::Made,
     pinning,
-    receipt::{self, Receipt},
+    receipt::{self, Published, Receipt, Shortcoming},
     registry,
+    stored_receipt::{self, Landing},
     task::{Chosen, Desk},
     terminal, ui,
 };
@@ -85,15 +86,10 @@ fn build<'a>(
         (_, below) => below.map(str::to_owned),
     };
     let last = Made::read(&engine.repo, recipe)?;
-    // Any parent will do to learn whether the recipe itself changed.
-    let found = image::find(recipe, parent.as_deref().unwrap_or_default(), images);
-    let (image, because) = match (found, &parent) {
-        (Ok(image), Some(_)) => (Some(image), "nothing changed".to_owned()),
-        (Err(Reason::InputsChanged), _) => (None, changes(recipe, last.as_ref())),
-        (Err(reason @ (Reason::NothingYet | Reason::Refresh)), _) => {
-            (None, reason.text().to_owned())
-        }
-        _ => (None, Reason::ParentChanged.text().to_owned()),
+    let (image, because) = match image::find(recipe, parent.as_deref(), images) {
+        Ok(image) => (Some(image), "nothing changed".to_owned()),
+        Err(Reason::InputsChanged) => (None, changes(recipe, last.as_ref())),
+        Err(reason) => (None, reason.text().to_owned()),
     };
     let row = Row {
         image: recipe.name.clone(),
@@ -127,25 +123,18 @@ fn test(
         Some(image) => Receipt::read(&engine.repo, name, image)?,
         None => None,
     };
-    let lacking = match &receipt {
-        Some(receipt) => receipt::lacking(&chosen.mission, receipt)?,
-        None => Vec::new(),
-    };
-    let because = match (&image, &receipt) {
-        (None, _) => "the image is built anew".to_owned(),
-        (_, Some(receipt)) if receipt.passed() && lacking.is_empty() => {
-            format!("it passed at {}", receipt.started)
-        }
-        (_, Some(receipt)) if receipt.complete && !receipt.passed() => {
-            let titles: Vec<String> = receipt.failures().map(|it| it.title()).collect();
-            format!("it failed: {}", titles.join(", "))
-        }
+    let shortcoming = receipt::shortcoming(&chosen.mission, receipt.as_ref())?;
+    let because = match (&image, &receipt, &shortcoming) {
+        (None, ..) => "the image is built first".to_owned(),
+        (_, Some(receipt), None) => format!("it passed at {}", receipt.started),
+        (_, _, Some(Shortcoming::Failed(titles))) => format!("it failed: {}", titles.join(", ")),
+        (_, _, Some(Shortcoming::Lacks(titles))) => format!("not tested: {}", titles.join(", ")),
         _ => "it was not tested whole yet".to_owned(),
     };
     let row = Row {
         image: name.clone(),
         work: "test",
-        due: !receipt.as_ref().is_some_and(Receipt::passed) || !lacking.is_empty(),
+        due: shortcoming.is_some(),
         because,
         seconds: receipt.as_ref().map(|it| it.seconds).filter(|it| *it > 0.0),
     };
@@ -168,21 +157,25 @@ fn push(
         return Ok(row(true, "the registry on this machine does not run yet".to_owned()));
     };
     let tag = image::immutable_tag(name, image).context("an image of ours has its tag")?;
-    let reference = format!("{}/{}", host.name, tag.trim_start_matches(&format!("{NAMESPACE}/")));
-    let human = format!("{}/{name}:{}", host.name, chosen.config.image_tag);
-    let Some(landed) = host.remote(&reference)? else {
-        return Ok(row(true, format!("{reference} is not there")));
+    let repository = format!("{}/{name}", host.name);
+    let tag = tag.rsplit(':').next().unwrap_or_default().to_owned();
+    let reference = format!("{repository}:{tag}");
+    let digest = match stored_receipt::landing(&host, &reference, &image.id)? {
+        Landing::There(digest) => digest,
+        Landing::Taken(id) => {
+            return Ok(row(true, format!("{reference} is another image ({id}), so that it fails")));
+        }
+        Landing::Due => return Ok(row(true, format!("{reference} is not there"))),
     };
-    let receipt_tag = image::receipt_tag(&landed.digest);
-    let stored = host.remote(&format!("{}/{name}:{receipt_tag}", host.name))?;
-    if stored.is_none() || !receipt.published.iter().any(|it| it.digest == landed.digest) {
+    let human = format!("{repository}:{}", chosen.config.image_tag);
+    let published = Published { repository, tag, digest };
+    if !stored_receipt::is_stored(&host, receipt, &published)? {
         return Ok(row(true, "its receipt is not there".to_owned()));
     }
-    match host.remote(&human)? {
-        Some(it) if it.digest == landed.digest => Ok(row(false, format!("{human} is this image"))),
-        Some(_) => Ok(row(true, format!("{human} is another image"))),
-        None => Ok(row(true, format!("{human} is not there"))),
-    }
+    Ok(match stored_receipt::is_moved(&host, &human, &published.digest)? {
+        true => row(false, format!("{human} is this image")),
+        false => row(true, format!("{human} is not this image")),
+    })
 }
 
 fn print(desk: &Desk<'_>, rows: &[Row]) -> anyhow::Result<u8> {

@@ -7,9 +7,9 @@ use crate::{
     build::{Builds, Built, Missing},
     engine::{Engine, Log},
     image,
-    receipt::{self, Published, Receipt},
+    receipt::{self, Published, Receipt, Shortcoming},
     registry::{self, Host},
-    stored_receipt,
+    stored_receipt::{self, Landing},
     task::Chosen,
 };
 
@@ -65,23 +65,21 @@ pub(crate) fn push(
 /// The receipt that certifies the image. `None` in a dry run of what is not built yet.
 fn receipt(engine: &Engine, tested: &Tested<'_>) -> anyhow::Result<Option<Receipt>> {
     let name = &tested.mission.name;
-    match stored_receipt::of_built(engine, &tested.chosen.config, tested.mission)? {
-        Some(receipt) if receipt.passed() => {
-            let lacking = receipt::lacking(&tested.chosen.mission, &receipt)?;
-            if let Some(first) = lacking.first() {
-                let title = first.title();
-                bail!(
-                    "{name}: its receipt lacks tests ({title}); run `cargo xtask image-test {name}`"
-                );
-            }
-            Ok(Some(receipt))
-        }
-        _ if engine.permit.is_none() => Ok(None),
-        Some(receipt) if !receipt.tests.is_empty() => {
-            let titles: Vec<String> = receipt.failures().map(|it| it.title()).collect();
+    let mission = &tested.chosen.mission;
+    let receipt = stored_receipt::of_built(engine, &tested.chosen.config, tested.mission)?;
+    match receipt::shortcoming(mission, receipt.as_ref())? {
+        None => Ok(receipt),
+        Some(Shortcoming::Lacks(titles)) => bail!(
+            "{name}: its receipt lacks tests ({}); run `cargo xtask image-test {name}`",
+            titles[0]
+        ),
+        Some(_) if engine.permit.is_none() => Ok(None),
+        Some(Shortcoming::Failed(titles)) => {
             bail!("{name}: its tests failed ({}); nothing is pushed", titles.join(", "))
         }
-        _ => bail!("{name}: it is not tested; run `cargo xtask image-test {name}`"),
+        Some(Shortcoming::NotTested) => {
+            bail!("{name}: it is not tested; run `cargo xtask image-test {name}`")
+        }
     }
 }
 
@@ -120,14 +118,12 @@ impl Push<'_> {
             engine.talk(&host.change(["image", "push", &reference]), log)?;
             return Ok(landed(reference, "<digest>".to_owned()));
         }
-        if let Some(remote) = host.remote(&reference)? {
-            if remote.config != built.image.id {
-                bail!(
-                    "{reference} is another image already ({}); it is never replaced",
-                    remote.config
-                );
+        match stored_receipt::landing(host, &reference, &built.image.id)? {
+            Landing::There(digest) => return Ok(landed(reference, digest)),
+            Landing::Taken(id) => {
+                bail!("{reference} is another image already ({id}); it is never replaced")
             }
-            return Ok(landed(reference, remote.digest));
+            Landing::Due => (),
         }
         log.step(&format!("pushing {reference}"));
         engine.run(&docker.change(["image", "tag", &built.reference, &reference]), log)?;
@@ -135,12 +131,11 @@ impl Push<'_> {
         if engine.permit.is_none() {
             return Ok(landed(reference, "<digest>".to_owned()));
         }
-        let remote = host.remote(&reference)?;
-        let remote = remote.with_context(|| format!("{reference} was pushed, but is not there"))?;
-        if remote.config != built.image.id {
-            bail!("{reference} arrived as another image ({})", remote.config);
+        match stored_receipt::landing(host, &reference, &built.image.id)? {
+            Landing::There(digest) => Ok(landed(reference, digest)),
+            Landing::Taken(id) => bail!("{reference} arrived as another image ({id})"),
+            Landing::Due => bail!("{reference} was pushed, but is not there"),
         }
-        Ok(landed(reference, remote.digest))
     }
 
     /// Records the digest in the receipt, and stores the receipt beside the image. A dry run may
@@ -160,12 +155,13 @@ impl Push<'_> {
             tag: landed.reference.rsplit(':').next().unwrap_or_default().to_owned(),
             digest: landed.digest.clone(),
         };
-        let is_new = receipt.as_ref().is_none_or(|it| !it.published.contains(&published));
-        if is_new && let Some(receipt) = &mut receipt {
-            receipt.published.push(published);
-        }
-        if !is_new && self.host.remote(&reference)?.is_some() {
-            return Ok(());
+        if let Some(receipt) = &mut receipt {
+            if stored_receipt::is_stored(self.host, receipt, &published)? {
+                return Ok(());
+            }
+            if !receipt.published.contains(&published) {
+                receipt.published.push(published);
+            }
         }
         self.log.step(&format!("storing the receipt {reference}"));
         let (engine, config) = (self.engine, &tested.chosen.config);

@@ -127,8 +127,8 @@ pub(crate) fn test(
         true => stored_receipt::of_built(engine, &chosen.config, built)?,
         false => Receipt::read(&engine.repo, mission, &built.image)?,
     };
-    if let Some(receipt) = old.as_ref().filter(|it| it.passed() && suffices)
-        && receipt::lacking(&chosen.mission, receipt)?.is_empty()
+    if let Some(receipt) = old.as_ref().filter(|_| suffices)
+        && receipt::shortcoming(&chosen.mission, Some(receipt))?.is_none()
     {
         return Ok(Some((receipt.clone(), false)));
     }

@@ -30,7 +30,7 @@ fn what_caused_a_build_is_named() {
             build base: there is none yet
             build common: there is none yet
             build hello: there is none yet
-            test hello: the image is built anew
+            test hello: the image is built first
             push hello: it is built or tested anew
         "#]],
     );
@@ -44,7 +44,7 @@ fn what_caused_a_build_is_named() {
         &[],
         &expect![[r#"
             build hello: environments/hello/tests/imports changed
-            test hello: the image is built anew
+            test hello: the image is built first
             push hello: it is built or tested anew
         "#]],
     );
@@ -53,7 +53,7 @@ fn what_caused_a_build_is_named() {
         &["--floating"],
         &expect![[r#"
             build hello: its inputs changed
-            test hello: the image is built anew
+            test hello: the image is built first
             push hello: it is built or tested anew
         "#]],
     );
@@ -68,7 +68,7 @@ fn what_caused_a_build_is_named() {
         &expect![[r#"
             build common: common/image/packages.txt changed
             build hello: environments/hello/tests/imports changed, its Dockerfile changed
-            test hello: the image is built anew
+            test hello: the image is built first
             push hello: it is built or tested anew
         "#]],
     );
@@ -103,7 +103,48 @@ fn failed_tests_and_a_lost_registry_are_reasons() {
         &checkout,
         &[],
         &expect![[r#"
-            push hello: registry.example.org/hello:v2 is not there
+            push hello: registry.example.org/hello:v2 is not this image
         "#]],
     );
+}
+
+/// What `explain` calls due, and what `image-all` does then: names of images that are built, and whether
+/// anything is tested and pushed.
+#[track_caller]
+fn agrees(checkout: &Checkout) {
+    let explained = checkout.run(&["--json", "explain"]).status(0).did_nothing().json();
+    let due = |work: &str| {
+        let rows = explained.as_array().unwrap().iter();
+        let rows = rows.filter(|it| it["work"] == work && it["due"] == true);
+        rows.map(|it| it["image"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let done = checkout.run(&["--json", "image-all"]).status(0);
+    let rows = done.json()["images"].as_array().unwrap().clone();
+    let built = rows.iter().filter(|it| it["action"] == "built");
+    let built: Vec<&str> = built.map(|it| it["image"].as_str().unwrap()).collect();
+    assert_eq!(due("build"), built);
+    let called = |part: &str| done.lines.iter().any(|it| it.contains(part));
+    assert_eq!(!due("test").is_empty(), called("science-platform.role=test"));
+    assert_eq!(!due("push").is_empty(), called("image push"));
+}
+
+#[test]
+fn explain_says_what_a_run_does() {
+    let mut checkout = Checkout::new();
+    checkout.env("REGISTRY", "registry.example.org");
+    agrees(&checkout);
+    agrees(&checkout);
+    checkout.file(IMPORTS, "numpy\nscipy\n");
+    agrees(&checkout);
+    checkout.env("IMAGE_TAG", "v2");
+    agrees(&checkout);
+    checkout.file("common/image/packages.txt", "# changed\n");
+    agrees(&checkout);
+    checkout.state("state.json", &{
+        let mut state = checkout.knows();
+        state["registry"] = serde_json::json!({});
+        state.to_string()
+    });
+    agrees(&checkout);
+    agrees(&checkout);
 }

@@ -125,7 +125,7 @@ pub(crate) struct Done {
     /// Standard output as it was.
     exact: String,
     pub(crate) calls: Vec<Call>,
-    lines: Vec<String>,
+    pub(crate) lines: Vec<String>,
 }
 
 impl Done {
