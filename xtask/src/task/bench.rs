@@ -40,6 +40,9 @@ pub(crate) fn run(desk: &Desk<'_>, args: &cli::Bench) -> anyhow::Result<u8> {
     let exe = env::current_exe()?;
     let config = desk.named(&Missions::default()).map_err(failure::request)?.remove(0).config;
     let docker = Docker::find(config.docker.as_deref(), &desk.repo.root)?;
+    if args.missions {
+        desk.repo.mission(missions::MISSION).map_err(failure::request)?;
+    }
     let image_all = cmd!(desk.repo.root, "{exe} image-all hello --json");
     let Some(permit) = desk.permit else {
         let forgets = if args.cold { forgets(&docker)? } else { Vec::new() };

@@ -171,6 +171,37 @@ impl Checkout {
         self.file(&format!("{env}/tests/plot.ipynb"), NOTEBOOK);
     }
 
+    /// Removes all missions but `hello`, as a team does that needs no examples.
+    pub(crate) fn remove_examples(&self) {
+        for entry in fs::read_dir(self.root().join("missions")).unwrap() {
+            let entry = entry.unwrap();
+            if entry.file_name() != "hello" {
+                fs::remove_dir_all(entry.path()).unwrap();
+            }
+        }
+    }
+
+    /// Adds the mission `name` with the environment `environment`: a copy of `hello`.
+    pub(crate) fn copy_of_hello(&self, name: &str, environment: &str) {
+        let files = git(&self.root(), &["ls-files", "-z", "missions/hello"]);
+        for file in files.split_terminator('\0') {
+            let to = file
+                .replace("missions/hello", &format!("missions/{name}"))
+                .replace("environments/hello", &format!("environments/{environment}"))
+                .replace("hello-frozen", &format!("{environment}-frozen"));
+            let text = self
+                .read(file)
+                .replace("name: hello", &format!("name: {environment}"))
+                .replace(r#""name": "hello""#, &format!(r#""name": "{environment}""#));
+            // The lists keep their names, by which frozen specs are sorted.
+            let text =
+                ["env-create", "install-common", "env-update"].iter().fold(text, |it, script| {
+                    it.replace(&format!("{script} hello"), &format!("{script} {environment}"))
+                });
+            self.file(&to, &text);
+        }
+    }
+
     /// Makes it a git repository.
     pub(crate) fn git(&self) {
         let init = ["init", "--quiet", "--template="];
@@ -198,7 +229,6 @@ impl Checkout {
     }
 
     /// Commits all files.
-    #[allow(dead_code, reason = "for the target `faults`")]
     pub(crate) fn commit(&self) {
         git(&self.root(), &["add", "--all"]);
         git(&self.root(), &["commit", "--quiet", "--message", "all"]);

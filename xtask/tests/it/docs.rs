@@ -81,6 +81,12 @@ fn messages_of_troubleshooting_are_printed() {
 #[test]
 fn commands_are_what_they_seem() {
     let checkout = Checkout::clone_of_this_repository();
+    // The examples that the documents name may be deleted; these are in their places.
+    checkout.remove_examples();
+    checkout.copy_of_hello("roman", "roman-cal");
+    checkout.copy_of_hello("tike", "tess");
+    checkout.run(&["image-update", "--all"]).status(0);
+    checkout.commit();
     let rootfs = checkout.read("common/base/rootfs");
     checkout.script("common/base/rootfs", ROOTFS);
     checkout.run(&["image-all", "--all"]).status(0);

@@ -16,6 +16,31 @@ fn a_new_mission_passes_every_rule() {
     assert!(!found.contains("euclid"), "{found}");
 }
 
+/// A team deletes the missions that it does not need; all but `hello` are examples.
+#[test]
+fn nothing_needs_the_examples() {
+    let checkout = Checkout::clone_of_this_repository();
+    checkout.remove_examples();
+    checkout.commit();
+    for task in [
+        "check",
+        "image-update --all --check",
+        "freeze --check --all",
+        "list",
+        "config --all",
+        "explain --all",
+        "why numpy --all",
+        "-n image-all --all",
+        "-n bench --cold",
+        "-n ci --engine default --only check",
+    ] {
+        let args: Vec<&str> = task.split(' ').collect();
+        checkout.run(&args).status(0).did_nothing();
+    }
+    let done = checkout.run(&["bench", "--missions"]).status(2);
+    done.says("no mission `roman` under missions/").did_nothing();
+}
+
 #[test]
 fn a_new_mission_builds() {
     let checkout = Checkout::new();
