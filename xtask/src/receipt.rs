@@ -223,7 +223,7 @@ pub(crate) fn parse_results(text: &str) -> anyhow::Result<Vec<Test>> {
         .map(|(idx, line)| {
             let test = serde_json::from_str(line).map_err(anyhow::Error::from);
             let test = test.and_then(|test: Test| form::test(&test).map(|()| test.redacted()));
-            let start: String = line.chars().take(200).collect();
+            let start: String = redact::json(line).chars().take(200).collect();
             test.with_context(|| format!("results.jsonl:{}: {start}", idx + 1))
         })
         .collect()

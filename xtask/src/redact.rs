@@ -24,13 +24,31 @@ pub(crate) const TOKENS: [&str; 15] = [
     "xoxp-",
 ];
 
-/// Returns `text` with `…` in the place of each user, password and token in it.
+/// Parts of the names of variables that hold secrets, and last parts of names that only lead to one.
+const SECRET: [&str; 8] =
+    ["APIKEY", "CREDENTIAL", "CREDENTIALS", "PASSPHRASE", "PASSWD", "PASSWORD", "SECRET", "TOKEN"];
+const KEYS: [&str; 6] =
+    ["ACCESS_KEY", "API_KEY", "AUTH_KEY", "ENCRYPTION_KEY", "PRIVATE_KEY", "SIGNING_KEY"];
+const POINTERS: [&str; 8] = ["DIR", "FILE", "ID", "LENGTH", "NAME", "PATH", "TYPE", "URL"];
+
+/// Returns whether a variable of this name holds a secret.
+pub(crate) fn is_secret_name(name: &str) -> bool {
+    let name = name.to_ascii_uppercase();
+    let is_pointer = name.rsplit('_').next().is_some_and(|it| POINTERS.contains(&it));
+    let is_secret =
+        name.split('_').any(|it| SECRET.contains(&it)) || KEYS.iter().any(|it| name.contains(it));
+    is_secret && !is_pointer
+}
+
+/// Returns `text` with `…` in the place of each user, password and token in it, and of the values of
+/// variables whose names tell that they are secrets.
 pub(crate) fn redact(text: &str) -> String {
-    let may_have_one = text.contains('@') || text.contains("/t/");
+    let may_have_one = text.contains(['@', '=']) || text.contains("/t/");
     if !may_have_one && !TOKENS.iter().any(|it| text.contains(it)) {
         return text.to_owned();
     }
     let mut hidden = userinfos(text);
+    hidden.extend(values(text));
     for word in words(text) {
         let within = &text[word.clone()];
         let found =
@@ -143,6 +161,32 @@ fn schemeless(word: &str) -> Option<Range<usize>> {
 /// Returns whether `c` can precede a user's name: `HTTP_PROXY=user:password@host`.
 fn is_delimiter(c: char) -> bool {
     ",;=\"'`(<>{|".contains(c)
+}
+
+/// Returns where the values of `NAME=value` are whose names tell that they are secrets; quotes around
+/// both or around the value are those of a shell.
+fn values(text: &str) -> Vec<Range<usize>> {
+    let mut res: Vec<Range<usize>> = Vec::new();
+    let is_of_name = |it: char| it.is_ascii_uppercase() || it.is_ascii_digit() || it == '_';
+    for (at, _) in text.match_indices('=') {
+        let before = text[..at].trim_end_matches(is_of_name);
+        let is_whole = !before.ends_with(|it: char| it.is_alphanumeric());
+        if res.last().is_some_and(|it| at < it.end)
+            || !is_whole
+            || !is_secret_name(&text[before.len()..at])
+        {
+            continue;
+        }
+        let quote = |it: &char| *it == '\'' || *it == '"';
+        let inner = text[at + 1..].chars().next().filter(quote);
+        let start = at + 1 + inner.map_or(0, char::len_utf8);
+        let end = match inner.or(before.chars().next_back().filter(quote)) {
+            Some(quote) => text[start..].find(quote),
+            None => text[start..].find(char::is_whitespace),
+        };
+        res.push(start..end.map_or(text.len(), |it| start + it));
+    }
+    res
 }
 
 /// Returns where the token of a conda channel's URL `https://host/t/TOKEN/channel` is.

@@ -4,7 +4,7 @@
 use crate::{
     check::{Facts, Refuses, Rule},
     dockerfile::parse::{Dockerfile, Instruction},
-    redact::{tokens, userinfos},
+    redact::{is_secret_name, tokens, userinfos},
     report::Finding,
 };
 
@@ -55,21 +55,6 @@ fn secret_names(instruction: &Instruction) -> Vec<String> {
     .filter(|it| is_secret_name(it))
     .map(str::to_owned)
     .collect()
-}
-
-/// Parts of names that are secrets, and last parts of names that only lead to one.
-const SECRET: [&str; 8] =
-    ["APIKEY", "CREDENTIAL", "CREDENTIALS", "PASSPHRASE", "PASSWD", "PASSWORD", "SECRET", "TOKEN"];
-const KEYS: [&str; 6] =
-    ["ACCESS_KEY", "API_KEY", "AUTH_KEY", "ENCRYPTION_KEY", "PRIVATE_KEY", "SIGNING_KEY"];
-const POINTERS: [&str; 8] = ["DIR", "FILE", "ID", "LENGTH", "NAME", "PATH", "TYPE", "URL"];
-
-fn is_secret_name(name: &str) -> bool {
-    let name = name.to_ascii_uppercase();
-    let is_pointer = name.rsplit('_').next().is_some_and(|it| POINTERS.contains(&it));
-    let is_secret =
-        name.split('_').any(|it| SECRET.contains(&it)) || KEYS.iter().any(|it| name.contains(it));
-    is_secret && !is_pointer
 }
 
 /// Whether `word` has a token, or an address with a login that is written out.

@@ -12,7 +12,10 @@ use std::{
 use anyhow::bail;
 
 use super::Permit;
-use crate::printable::{self, Shown as _};
+use crate::{
+    printable::{self, Shown as _},
+    redact::redact,
+};
 
 /// Marks a command that only reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -191,9 +194,10 @@ impl<E> Cmd<E> {
         self.makes.as_ref().is_some_and(|it| !has_name(it))
     }
 
-    /// The command line, without its middle when that is long; a log has the whole.
+    /// Returns the command line without its middle when that is long; a log has the whole. Credentials
+    /// are hidden first, since half of one would not be recognised.
     pub(crate) fn in_short(&self) -> String {
-        let text = self.to_string();
+        let text = redact(&self.to_string());
         let (start, end) = (text.chars().take(60), text.chars().count());
         if end <= 160 {
             return text;

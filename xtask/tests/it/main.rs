@@ -11,6 +11,7 @@ mod docs;
 mod flags;
 mod requests;
 mod terminal;
+mod leaks;
 mod hostile;
 mod machine;
 mod commands;

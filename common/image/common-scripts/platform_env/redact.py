@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 
 # What separates words, as Rust's split_whitespace does.
+_SPACE = re.compile("[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]")
 _WORD = re.compile("[^\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+")
 _TOKENS = (
     "AGE-SECRET-KEY-",
@@ -28,13 +29,27 @@ _CAPITALS = ("AGE-SECRET-KEY-", "AKIA", "ASIA")
 _DELIMITERS = ",;=\"'`(<>{|"
 _NAME = re.compile(r"[^:/@,;=\"'`(<>{|]*:(?!//)")
 
+_ASSIGNED = re.compile(r"(?<![^\W_])([A-Z0-9_]+)=")
+# Parts of the names of variables that hold secrets, and last parts of names that only lead to one.
+_SECRET = {
+    "APIKEY",
+    "CREDENTIAL",
+    "CREDENTIALS",
+    "PASSPHRASE",
+    "PASSWD",
+    "PASSWORD",
+    "SECRET",
+    "TOKEN",
+}
+_KEYS = re.compile("(ACCESS|API|AUTH|ENCRYPTION|PRIVATE|SIGNING)_KEY")
+_POINTERS = {"DIR", "FILE", "ID", "LENGTH", "NAME", "PATH", "TYPE", "URL"}
 _AUTHORITY = re.compile("[^/?#]*")
 
 Range = tuple[int, int]
 
 
 def redact(text: str) -> str:
-    """Returns the text with `…` in the place of each user, password and token in it."""
+    """Returns the text with `…` in the place of each user, password, token and secret value."""
     return _replace(text, list(_hidden(text)), "…")
 
 
@@ -65,7 +80,31 @@ def in_channel(text: str) -> bool:
     )
 
 
+def _is_secret_name(name: str) -> bool:
+    parts = name.split("_")
+    return bool(_SECRET.intersection(parts) or _KEYS.search(name)) and parts[-1] not in _POINTERS
+
+
+def _values(text: str) -> Iterator[Range]:
+    """Where the values of NAME=value are whose names tell that they are secrets."""
+    done = 0
+    for found in _ASSIGNED.finditer(text):
+        if found.end() <= done or not _is_secret_name(found[1]):
+            continue
+        before, start = text[max(found.start() - 1, 0) : found.start()], found.end()
+        quote = text[start : start + 1]
+        if quote in ("'", '"'):
+            start += 1
+        else:
+            quote = before
+        closing = re.compile(quote) if quote in ("'", '"') else _SPACE
+        end = closing.search(text, start)
+        done = end.start() if end else len(text)
+        yield start, done
+
+
 def _hidden(text: str) -> Iterator[Range]:
+    yield from _values(text)
     for word in _WORD.finditer(text):
         for find in (_userinfos, _schemeless, _channel_tokens, _tokens):
             for start, end in find(word[0]):

@@ -216,10 +216,11 @@ fn frozen_spec(image: &Image, environment: &str) -> String {
     )
 }
 
-/// Runs the image's tests; those named in the file `failing` fail. If it names the entry point,
+/// Runs the image's tests; those named in the file `failing` fail, with the text of `failing-more`. If it names the entry point,
 /// that does nothing; if it says `killed`, the tests of the image as a whole end so.
 fn tests(store: &Store, id: &str, tests: &[Test]) -> Result<u8> {
     let failing = fs::read_to_string(store.dir.join("failing")).unwrap_or_default();
+    let more = fs::read_to_string(store.dir.join("failing-more")).unwrap_or_default();
     let is_mission = !tests.iter().any(|it| matches!(it.kind.as_str(), "home" | "server"));
     if failing == "/opt/environments/test" && is_mission {
         return Ok(0);
@@ -230,7 +231,7 @@ fn tests(store: &Store, id: &str, tests: &[Test]) -> Result<u8> {
     for it in tests {
         let is_bad = failing.lines().any(|name| name == it.name);
         let outcome = if is_bad { "failed" } else { "passed" };
-        let message = if is_bad { format!("{} is broken", it.name) } else { String::new() };
+        let message = if is_bad { format!("{} is broken{more}", it.name) } else { String::new() };
         status |= u8::from(is_bad);
         println!("{}: {} {outcome}", it.kind, it.name);
         let line = json!({
