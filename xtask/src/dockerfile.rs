@@ -12,6 +12,7 @@ pub(crate) mod mounts;
 pub(crate) mod refusals;
 pub(crate) mod spec_stages;
 pub(crate) mod generate;
+pub(crate) mod update;
 pub(crate) mod asked;
 
 use std::{

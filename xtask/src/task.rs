@@ -45,7 +45,7 @@ use crate::{
     config::{Config, Mode},
     context::{self, Context, Shared},
     docker::Docker,
-    dockerfile,
+    dockerfile::{self, update},
     engine::Engine,
     failure::{self, Failure},
     files, frozen,
@@ -358,7 +358,7 @@ fn mission_parts(
     let floats = refuse(repo, Some(mission), parts, Some(own))?;
     let sources = dockerfile::Sources::read(repo, mission)?;
     let spec_files = sources.custom.as_ref().map(|_| sources.specs()).unwrap_or_default();
-    let dockerfile = image_update::text(repo, mission)?;
+    let dockerfile = update::text(repo, mission)?;
     let name = mission.name.clone();
     Ok((MissionParts { name, dockerfile, context, spec_files }, floats))
 }

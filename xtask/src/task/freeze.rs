@@ -13,13 +13,14 @@ use serde::Serialize;
 use crate::{
     build::{Builds, Built, Missing},
     cli,
+    dockerfile::update,
     engine::Engine,
     failure,
     freeze::{self, Export},
     frozen::changes::{self, Change},
     printable::Shown as _,
     repo::{Environment, Mission},
-    task::{Chosen, Desk, Named, image_update},
+    task::{Chosen, Desk, Named},
     terminal,
 };
 
@@ -79,7 +80,7 @@ fn write(
 fn choose(desk: &Desk<'_>, engine: &Engine, named: Vec<Named>) -> anyhow::Result<Vec<Chosen>> {
     if let Some(permit) = desk.permit {
         let missions: Vec<&Mission> = named.iter().map(|it| &it.mission).collect();
-        image_update::write(permit, &desk.repo, &image_update::updates(&desk.repo, &missions)?)?;
+        update::write(permit, &desk.repo, &update::updates(&desk.repo, &missions)?)?;
     }
     let chosen = desk.choose(engine, named)?;
     desk.require_pinned(&chosen)?;

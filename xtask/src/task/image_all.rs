@@ -10,6 +10,7 @@ use crate::{
     build::{Builds, Built, Missing},
     cli::{ImageAll, ImageBuild, ImageTest, Missions},
     config::Mode,
+    dockerfile::update,
     engine::Engine,
     failure, freeze,
     printable::Shown as _,
@@ -21,7 +22,6 @@ use crate::{
         Chosen, Desk,
         image_push::{self, Tested},
         image_test::{self, Asked},
-        image_update,
     },
     terminal,
     ui::{self, Colour},
@@ -80,7 +80,7 @@ fn run(desk: &Desk<'_>, missions: &Missions, request: &Request) -> anyhow::Resul
     }
     if let Some(permit) = desk.permit.filter(|_| builds) {
         let missions: Vec<&Mission> = named.iter().map(|it| &it.mission).collect();
-        image_update::write(permit, &desk.repo, &image_update::updates(&desk.repo, &missions)?)?;
+        update::write(permit, &desk.repo, &update::updates(&desk.repo, &missions)?)?;
     }
     let chosen = desk.choose(&engine, named)?;
     if builds {

@@ -6,12 +6,14 @@ use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 
 use crate::{
-    cli, failure, files,
+    cli,
+    dockerfile::update,
+    failure, files,
     printable::Shown as _,
     process::Permit,
     repo::{self, Repo},
     specs,
-    task::{Desk, image_update},
+    task::Desk,
 };
 
 pub(crate) fn run(desk: &Desk<'_>, args: &cli::MissionNew) -> anyhow::Result<u8> {
@@ -43,8 +45,8 @@ fn write(
         texts.iter().map(|(path, text)| (path.as_path(), text.as_bytes())).collect();
     files::write_all(permit, &all)?;
     let repo = Repo::read(&desk.repo.root)?;
-    let updates = image_update::updates(&repo, &[repo.mission(name)?])?;
-    image_update::write(permit, &repo, &updates)
+    let updates = update::updates(&repo, &[repo.mission(name)?])?;
+    update::write(permit, &repo, &updates)
 }
 
 /// What a person does now, with the paths and commands as they are needed.
