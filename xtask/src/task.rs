@@ -5,8 +5,6 @@ mod list;
 mod mission_new;
 pub(crate) mod image_update;
 mod image_base;
-pub(crate) mod image_test;
-pub(crate) mod image_push;
 mod image_promote;
 mod receipt;
 pub(crate) mod report;
@@ -41,6 +39,7 @@ use fs_err as fs;
 use crate::{
     build_settings::BuildSettings,
     check::{self as check_rules, Refusals},
+    chosen::Chosen,
     cli::{Cli, Missions, ReceiptCommand, Task},
     config::{Config, Mode},
     context::{self, Context, Shared},
@@ -49,9 +48,8 @@ use crate::{
     engine::Engine,
     failure::{self, Failure},
     files, frozen,
-    image::{self, MissionParts, Parts, Recipe},
+    image::{self, MissionParts, Parts},
     leftovers, pinning,
-    platform::Platform,
     printable::Shown as _,
     private,
     process::{self, Permit},
@@ -138,19 +136,6 @@ pub(crate) struct Desk<'a> {
 pub(crate) struct Named {
     pub(crate) mission: Mission,
     pub(crate) config: Config,
-}
-
-/// A mission with all that its images are made from.
-pub(crate) struct Chosen {
-    pub(crate) mission: Mission,
-    pub(crate) config: Config,
-    pub(crate) platform: Platform,
-    /// The images up to the mission's.
-    pub(crate) chain: Vec<Recipe>,
-    /// The images up to the local registry's.
-    pub(crate) registry_chain: Vec<Recipe>,
-    /// What a frozen build refuses in Dockerfiles.
-    pub(crate) floats: Vec<Finding>,
 }
 
 impl<'a> Desk<'a> {

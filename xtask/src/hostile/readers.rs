@@ -6,8 +6,11 @@ use serde_json::{Value, json};
 
 use crate::{
     build_log,
-    check::{self, tests::facts, tests::mission},
-    freeze, frozen, junit,
+    check::{
+        self,
+        tests::{facts, mission},
+    },
+    freeze, frozen, image_test, junit,
     page::{self, Notebook, Page, Section},
     printable,
     receipt::{self, Receipt},
@@ -156,7 +159,7 @@ fn certificate(text: &str) {
 }
 
 fn shown(receipt: Receipt) {
-    let _ = (junit::text(&receipt), task::image_test::failures(&receipt, false));
+    let _ = (junit::text(&receipt), image_test::failures(&receipt, false));
     let section = Section { receipt: Some(receipt), ..Section::default() };
     let _ = page::text(&Page { made: String::new(), missions: vec![section] });
 }

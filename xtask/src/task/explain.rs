@@ -5,6 +5,7 @@ use anyhow::Context as _;
 use serde::Serialize;
 
 use crate::{
+    chosen::Chosen,
     cli::Missions,
     docker::Image,
     engine::Engine,
@@ -15,7 +16,7 @@ use crate::{
     receipt::{self, Published, Receipt, Shortcoming},
     registry,
     stored_receipt::{self, Landing},
-    task::{Chosen, Desk},
+    task::Desk,
     terminal, ui,
 };
 

@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use crate::{
     build::{Builds, Built, Missing},
+    chosen::Chosen,
     cli,
     dockerfile::update,
     engine::Engine,
@@ -20,7 +21,7 @@ use crate::{
     frozen::changes::{self, Change},
     printable::Shown as _,
     repo::{Environment, Mission},
-    task::{Chosen, Desk, Named},
+    task::{Desk, Named},
     terminal,
 };
 

@@ -8,21 +8,22 @@ use serde::Serialize;
 
 use crate::{
     build::{Builds, Built, Missing},
+    chosen::Chosen,
     cli::{ImageAll, ImageBuild, ImageTest, Missions},
     config::Mode,
     dockerfile::update,
     engine::Engine,
     failure, freeze,
+    image_test::{self, Asked},
     printable::Shown as _,
     process,
+    publish::{self, Tested},
     receipt::{Outcome, Receipt},
     registry,
     repo::Mission,
-    task::{
-        Chosen, Desk,
-        image_push::{self, Tested},
-        image_test::{self, Asked},
-    },
+    selection::Selection,
+    stored_receipt,
+    task::Desk,
     terminal,
     ui::{self, Colour},
 };
@@ -41,7 +42,7 @@ pub(crate) fn build(desk: &Desk<'_>, args: &ImageBuild) -> anyhow::Result<u8> {
 }
 
 pub(crate) fn test(desk: &Desk<'_>, args: &ImageTest) -> anyhow::Result<u8> {
-    let asked = Asked::new(args).map_err(failure::request)?;
+    let asked = asked(args).map_err(failure::request)?;
     check_environments(desk, args, &asked).map_err(failure::request)?;
     let missing = if args.dev { Missing::TakeNewest } else { Missing::Refuse };
     run(desk, &args.missions, &Request { missing, test: Some(asked), push: false })
@@ -55,6 +56,21 @@ pub(crate) fn all(desk: &Desk<'_>, args: &ImageAll) -> anyhow::Result<u8> {
     let missing = if args.build.refresh { Missing::Refresh } else { Missing::Build };
     let test = Some(Asked::all(args.again));
     run(desk, &args.build.missions, &Request { missing, test, push: true })
+}
+
+/// # Errors
+/// A pattern that is none.
+fn asked(args: &ImageTest) -> anyhow::Result<Asked> {
+    let kinds = [("import", args.imports), ("notebook", args.notebooks)];
+    let kinds = kinds.iter().filter(|it| it.1).map(|it| it.0).collect();
+    Ok(Asked {
+        again: args.again,
+        selection: Selection::new(&args.env, &args.only, kinds)?,
+        failed: args.failed,
+        jobs: args.jobs,
+        timeout: args.timeout,
+        dev: args.dev,
+    })
 }
 
 /// Whether each environment that was named is one of a mission that was.
@@ -169,13 +185,28 @@ fn test_all(
         }
         let name = &it.chosen.mission.name;
         let Some(row) = rows.iter_mut().find(|row| row.image == *name) else { continue };
-        match image_test::test(engine, it.chosen, it.mission(), asked) {
+        let res = known_receipt(engine, it, asked)
+            .and_then(|old| image_test::test(engine, it.chosen, it.mission(), asked, old));
+        match res {
             Ok(Some((receipt, is_new))) => row.add_tests(&receipt, is_new, asked.dev),
             Ok(None) => (),
             Err(err) => row.fail(err)?,
         }
     }
     Ok(())
+}
+
+/// The receipt that the image has: where it may save a test, also the one in the registry.
+fn known_receipt(
+    engine: &Engine,
+    images: &Images<'_>,
+    asked: &Asked,
+) -> anyhow::Result<Option<Receipt>> {
+    let Chosen { mission, config, .. } = images.chosen;
+    match asked.takes_receipts() {
+        true => stored_receipt::of_built(engine, config, images.mission()),
+        false => Receipt::read(&engine.repo, &mission.name, &images.mission().image),
+    }
 }
 
 fn push_all(
@@ -192,7 +223,7 @@ fn push_all(
             mission: it.mission(),
         })
         .collect();
-    match image_push::push(engine, builds, &tested) {
+    match publish::push(engine, builds, &tested) {
         Ok(references) => {
             for (it, reference) in tested.iter().zip(references) {
                 let row = rows.iter_mut().find(|row| row.image == it.mission.name);

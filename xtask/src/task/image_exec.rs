@@ -6,12 +6,13 @@ use anyhow::Context as _;
 
 use crate::{
     build::{Builds, Built, Missing},
+    chosen::Chosen,
     cli::Missions,
     container::Container,
     engine::Engine,
     failure, process,
     repo::Mission,
-    task::{Chosen, Desk},
+    task::Desk,
     terminal,
 };
 

@@ -9,11 +9,11 @@ use crate::{
     cli::ImagePush,
     docker::Docker,
     engine::{Engine, Log},
-    failure,
+    failure, publish,
     receipt::is_digest,
     registry::{self, Host},
     stored_receipt,
-    task::{Desk, Named, image_push},
+    task::{Desk, Named},
     terminal,
 };
 
@@ -50,7 +50,7 @@ pub(crate) fn run(desk: &Desk<'_>, args: &ImagePush, tag: &str) -> anyhow::Resul
         stored_receipt::certifying(&engine, &it.host, &it.repository, &it.digest)?;
     }
     for (it, source) in moves.iter().zip(&sources) {
-        image_push::move_tag(&engine, &it.host, &it.tag, source, &it.digest, &mut log)?;
+        publish::move_tag(&engine, &it.host, &it.tag, source, &it.digest, &mut log)?;
         desk.ui.say(format!("{} is {}", it.tag, it.digest));
     }
     if desk.cli.json {

@@ -2,7 +2,7 @@
 //! notebooks. It reads the last test runs of this checkout, and needs no network.
 
 use std::{
-    path::{Component, Path, PathBuf},
+    path::{Component, Path},
     time::SystemTime,
 };
 
@@ -10,18 +10,18 @@ use anyhow::bail;
 
 use crate::{
     build::{Builds, Missing},
+    chosen::Chosen,
     cli,
     docker::LABEL_INPUTS,
     engine::Engine,
     failure, files,
     image::{self, Recipe},
-    junit,
     page::{self, Image, Notebook, Page, Section},
     printable::Shown as _,
     process,
-    process::Permit,
-    receipt::{self, Receipt},
-    task::{Chosen, Desk},
+    receipt::Receipt,
+    results,
+    task::Desk,
     terminal,
 };
 
@@ -77,7 +77,7 @@ fn section(engine: &Engine, builds: &mut Builds<'_>, chosen: &Chosen) -> anyhow:
         .collect();
     let image = &chain[chain.len() - 1].image;
     let is_about = |it: &Receipt| it.check_about(&res.mission, image).is_ok();
-    let last_run = last_run(engine, &res.mission).filter(is_about);
+    let last_run = results::last_run(engine, &res.mission).filter(is_about);
     let receipt = Receipt::read(&engine.repo, &res.mission, image)?;
     res.receipt = receipt.or_else(|| last_run.clone());
     match &res.receipt {
@@ -102,7 +102,7 @@ fn notebooks(
     receipt: &Receipt,
     notes: &mut Vec<String>,
 ) -> anyhow::Result<Vec<Notebook>> {
-    let dir = results(engine, &receipt.mission).join("notebooks");
+    let dir = results::folder(engine, &receipt.mission).join("notebooks");
     let mut res = Vec::new();
     for it in receipt.tests.iter().filter(|it| it.kind == "notebook") {
         let (environment, name) = (it.environment.clone(), it.name.clone());
@@ -120,31 +120,6 @@ fn notebooks(
         }
     }
     Ok(res)
-}
-
-/// Leaves what a run of a mission's tests came to in the folder of its results: for CI servers,
-/// and for the report.
-///
-/// # Errors
-/// The target folder cannot be written.
-pub(crate) fn record(permit: Permit, dir: &Path, receipt: &Receipt) -> anyhow::Result<()> {
-    files::write(permit, &dir.join("junit.xml"), junit::text(receipt).as_bytes())?;
-    files::write(permit, &dir.join(RUN), receipt.to_json()?.as_bytes())?;
-    Ok(())
-}
-
-const RUN: &str = "receipt.json";
-
-/// What the last run of all tests came to, if only until it was interrupted.
-fn last_run(engine: &Engine, mission: &str) -> Option<Receipt> {
-    let path = results(engine, mission).join(RUN);
-    let text = files::read_foreign_text(&path, receipt::LARGEST_RESULTS).ok()?;
-    Receipt::parse(&text).ok()
-}
-
-/// Where the last run of all tests of a mission left its results.
-fn results(engine: &Engine, mission: &str) -> PathBuf {
-    engine.target().join("test").join(mission)
 }
 
 /// What an executed notebook may have: figures take megabytes.

@@ -6,15 +6,16 @@ use serde::Serialize;
 
 use crate::{
     build::{Builds, Built},
+    chosen::Chosen,
     engine::Engine,
     freeze::{self, Export},
+    image_test,
     printable::Shown as _,
     process::Permit,
     receipt::{Name, Receipt, Verdict},
     task::{
-        Chosen, Desk, Named,
+        Desk, Named,
         freeze::{Selected, image},
-        image_test,
     },
     terminal,
     ui::Colour,

@@ -1,7 +1,7 @@
 //! The command line of a test container. Its first process is our tester, sent from this checkout,
 //! as root with few capabilities; what it starts is another user's, and has none.
 
-use crate::{config::Testing, docker::Image, selection::Given, task::Chosen};
+use crate::{chosen::Chosen, config::Testing, docker::Image, selection::Given};
 
 /// Where a container has the tester with its plan, what it leaves, and what tests write: volumes,
 /// since `docker cp` cannot enter a read-only root file system.

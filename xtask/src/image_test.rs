@@ -1,5 +1,5 @@
-//! `image-test`: runs a mission's tests in a container, and beside it the image as a hub starts it;
-//! writes the receipt.
+//! Runs a mission's tests in a container, and beside it the image as a hub starts it; writes the
+//! receipt.
 
 mod containers;
 mod summary;
@@ -15,14 +15,13 @@ use anyhow::{Context as _, anyhow};
 
 use crate::{
     build::Built,
-    cli,
+    chosen::Chosen,
     docker::LABEL_INPUTS,
     engine::Engine,
     failure, files, process,
     receipt::{self, Contents, Name, Receipt, Test},
+    results,
     selection::Selection,
-    stored_receipt,
-    task::{Chosen, report},
     tests_of_mission,
 };
 
@@ -35,12 +34,12 @@ const TESTER: &str = "tester";
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Asked {
     /// Also of an image that has a passing receipt.
-    again: bool,
-    selection: Selection,
+    pub(crate) again: bool,
+    pub(crate) selection: Selection,
     /// Only those that failed in the last receipt.
-    failed: bool,
-    jobs: Option<u16>,
-    timeout: Option<u32>,
+    pub(crate) failed: bool,
+    pub(crate) jobs: Option<u16>,
+    pub(crate) timeout: Option<u32>,
     /// With the tests and scripts of the working tree.
     pub(crate) dev: bool,
 }
@@ -51,24 +50,14 @@ impl Asked {
         Asked { again, ..Asked::default() }
     }
 
-    /// # Errors
-    /// A pattern that is none.
-    pub(crate) fn new(args: &cli::ImageTest) -> anyhow::Result<Asked> {
-        let kinds = [("import", args.imports), ("notebook", args.notebooks)];
-        let kinds = kinds.iter().filter(|it| it.1).map(|it| it.0).collect();
-        Ok(Asked {
-            again: args.again,
-            selection: Selection::new(&args.env, &args.only, kinds)?,
-            failed: args.failed,
-            jobs: args.jobs,
-            timeout: args.timeout,
-            dev: args.dev,
-        })
-    }
-
     /// Whether its results say all about the image.
     pub(crate) fn is_complete(&self) -> bool {
         self.selection.is_all() && !self.failed && !self.dev
+    }
+
+    /// Whether an image that has a passing receipt need not be tested.
+    pub(crate) fn takes_receipts(&self) -> bool {
+        self.is_complete() && !self.again
     }
 
     /// The environments that were named.
@@ -108,7 +97,7 @@ struct Run<'a> {
     selection: Selection,
 }
 
-/// Tests `built`, unless it has a passing receipt that suffices, here or in the registry. Gives the
+/// Tests `built`, unless `old`, its receipt so far, is a passing one that suffices. Gives the
 /// receipt, and whether it was made just now. A complete one is written. `None` in a dry run, and
 /// when nothing is to be tested. After an interruption it has the results so far, and is not
 /// complete.
@@ -120,13 +109,10 @@ pub(crate) fn test(
     chosen: &Chosen,
     built: &Built,
     asked: &Asked,
+    old: Option<Receipt>,
 ) -> anyhow::Result<Option<(Receipt, bool)>> {
     let mission = &chosen.mission.name;
-    let suffices = asked.is_complete() && !asked.again;
-    let old = match suffices {
-        true => stored_receipt::of_built(engine, &chosen.config, built)?,
-        false => Receipt::read(&engine.repo, mission, &built.image)?,
-    };
+    let suffices = asked.takes_receipts();
     if let Some(receipt) = old.as_ref().filter(|_| suffices)
         && receipt::shortcoming(&chosen.mission, Some(receipt))?.is_none()
     {
@@ -160,7 +146,7 @@ pub(crate) fn test(
     if receipt.complete {
         receipt.tests.extend(receipt::untold(&chosen.mission, &receipt));
     }
-    report::record(permit, &run.results(), &receipt)?;
+    results::record(permit, &run.results(), &receipt)?;
     if receipt.complete {
         receipt.write(permit, &engine.repo)?;
     }

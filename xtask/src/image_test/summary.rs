@@ -4,9 +4,9 @@
 use std::ffi::OsStr;
 
 use crate::{
+    image_test::TESTER,
     process::{last_lines, quoted},
     receipt::{Receipt, Test},
-    task::image_test::TESTER,
 };
 
 /// How many failures are shown with their messages; a line is enough for the others.

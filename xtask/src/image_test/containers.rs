@@ -7,12 +7,12 @@ use crate::{
     container::{Container, Volume},
     engine::Log,
     failure, files,
-    process::{self, Permit, query},
-    receipt::{self, Outcome, Test},
-    task::image_test::{
+    image_test::{
         Run,
         tester::{PLAN, Part, RESULTS, SCRIPTS, TESTER, volume},
     },
+    process::{self, Permit, query},
+    receipt::{self, Outcome, Test},
     terminal,
     unpack::Limits,
 };

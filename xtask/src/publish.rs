@@ -1,16 +1,16 @@
-//! `image-push`: publishes what has a complete, passing receipt: immutable tags and receipts of all
+//! Publishes what has a complete, passing receipt: immutable tags and receipts of all
 //! missions first, then all human tags.
 
 use anyhow::{Context as _, bail};
 
 use crate::{
     build::{Builds, Built, Missing},
+    chosen::Chosen,
     engine::{Engine, Log},
     image,
     receipt::{self, Published, Receipt, Shortcoming},
     registry::{self, Host},
     stored_receipt::{self, Landing},
-    task::Chosen,
 };
 
 /// A mission's image, what it was built on, and the proof that it was tested.
