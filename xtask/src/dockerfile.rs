@@ -14,6 +14,7 @@ pub(crate) mod spec_stages;
 pub(crate) mod generate;
 pub(crate) mod update;
 pub(crate) mod asked;
+pub(crate) mod lists;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

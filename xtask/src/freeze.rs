@@ -15,11 +15,12 @@ use crate::{
     engine::Engine,
     files,
     frozen::{self, Frozen, changes},
+    frozen_environments,
     printable::Shown as _,
     process::{self, Change, Permit},
     random::random_hex,
     repo::{Environment, Mission},
-    specs::{self, problem::Problem},
+    specs::problem::Problem,
     terminal, unified,
 };
 
@@ -36,18 +37,13 @@ pub(crate) fn freeze(
     if marker(engine, mission, image).exists() {
         return Ok(Vec::new());
     }
-    let mut questions = questions(engine, image, &environments(mission))?;
+    let mut questions = questions(engine, image, &frozen_environments::of(mission))?;
     questions.push(debian(engine, mission, image)?);
     let exports = ask(engine, mission, questions)?;
     let Some(permit) = engine.permit else { return Ok(Vec::new()) };
     let changed = write(permit, &exports)?;
     mark(permit, engine, mission, image)?;
     Ok(changed)
-}
-
-/// The environments of `mission` that are frozen: not `base`, which the base image's digest pins.
-pub(crate) fn environments(mission: &Mission) -> Vec<&Environment> {
-    mission.environments.iter().filter(|it| it.name != specs::BASE).collect()
 }
 
 /// A file that says what is in an image, as it is and as the image wants it.

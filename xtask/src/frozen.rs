@@ -15,6 +15,9 @@ pub(crate) use parse::{parse, version_in};
 
 use crate::{platform::Platform, specs::problem::Problem};
 
+/// The rule that findings about frozen specs belong to.
+pub(crate) const RULE: &str = "frozen-spec";
+
 /// All that a frozen spec says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Frozen {

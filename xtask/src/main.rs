@@ -32,6 +32,7 @@ mod pinning;
 mod chosen;
 mod made;
 mod tests_of_mission;
+mod frozen_environments;
 mod frozen;
 mod receipt;
 mod selection;

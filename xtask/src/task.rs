@@ -1,14 +1,18 @@
 //! One module per task. Reading comes first, and what is wrong there is status 2; then the work.
 
+pub(crate) mod shared;
 mod config;
 mod list;
 mod mission_new;
 pub(crate) mod image_update;
 mod image_base;
+mod image_build;
+mod image_test;
+mod image_push;
+mod image_all;
 mod image_promote;
 mod receipt;
 pub(crate) mod report;
-mod image_all;
 mod image_exec;
 mod image_lab;
 mod explain;
@@ -40,7 +44,7 @@ use crate::{
     build_settings::BuildSettings,
     check::{self as check_rules, Refusals},
     chosen::Chosen,
-    cli::{Cli, Missions, ReceiptCommand, Task},
+    cli::{Cli, Missions, Package, ReceiptCommand, Task},
     config::{Config, Mode},
     context::{self, Context, Shared},
     docker::Docker,
@@ -78,15 +82,15 @@ pub(crate) fn run(cli: &Cli, permit: Option<Permit>) -> anyhow::Result<u8> {
         Task::Doctor(args) => doctor::run(&desk, &args.own),
         Task::ImageUpdate(args) => image_update::run(&desk, &args.own),
         Task::ImageBase(_) => image_base::run(&desk),
-        Task::ImageBuild(args) => image_all::build(&desk, &args.own),
-        Task::ImageTest(args) => image_all::test(&desk, &args.own),
+        Task::ImageBuild(args) => image_build::run(&desk, &args.own),
+        Task::ImageTest(args) => image_test::run(&desk, &args.own),
         Task::ImagePush(args) => match &args.own.promote {
             Some(tag) => image_promote::run(&desk, &args.own, tag),
-            None => image_all::push(&desk, &args.own.missions),
+            None => image_push::run(&desk, &args.own.missions),
         },
         Task::Report(args) => report::run(&desk, &args.own),
         Task::Receipt(ReceiptCommand::Show(args)) => receipt::run(&desk, &args.own),
-        Task::ImageAll(args) => image_all::all(&desk, &args.own),
+        Task::ImageAll(args) => image_all::run(&desk, &args.own),
         Task::ImageExec(args) => {
             image_exec::run(&desk, args.own.mission.as_deref(), args.own.dev, &args.own.command)
         }
@@ -174,6 +178,15 @@ impl<'a> Desk<'a> {
         let mut seen = BTreeSet::new();
         names.retain(|it| seen.insert(it.clone()));
         names.iter().map(|it| self.one(it)).collect()
+    }
+
+    /// The missions that a task about a package asks for.
+    ///
+    /// # Errors
+    /// As for [`Desk::named`].
+    pub(crate) fn named_for(&self, package: &Package) -> anyhow::Result<Vec<Named>> {
+        let missions = package.missions.clone();
+        self.named(&Missions { missions, all: package.all })
     }
 
     fn one(&self, name: &str) -> anyhow::Result<Named> {
@@ -317,7 +330,7 @@ pub(crate) fn read_parts(repo: &Repo) -> anyhow::Result<Parts> {
 
 /// A frozen build needs what a floating one writes, whole.
 fn check_frozen(repo: &Repo, mission: &Mission) -> anyhow::Result<()> {
-    for it in crate::freeze::environments(mission) {
+    for it in crate::frozen_environments::of(mission) {
         let path = it.frozen_spec();
         let file = repo.relative(&path);
         if !path.is_file() {

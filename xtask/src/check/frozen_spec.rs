@@ -7,7 +7,7 @@ use crate::{
 };
 
 pub(crate) const RULE: Rule = Rule {
-    name: "frozen-spec",
+    name: frozen::RULE,
     about: "frozen specs are complete and hashed",
     // The next floating build writes them anew.
     refuses: Refuses::Never,

@@ -16,7 +16,7 @@ use crate::{
     process::Patience,
     task::{
         Desk,
-        doctor::{self, About, Ask, Fix},
+        shared::doctor::{self, About, Ask, Fix},
     },
     terminal,
     ui::{self, Colour},

@@ -11,13 +11,11 @@ use crate::{
         self, Frozen,
         changes::{self, Change},
     },
+    frozen_environments::{find, title},
     git,
     printable::Shown as _,
     repo::{Environment, Mission},
-    task::{
-        Desk,
-        freeze::{find, title},
-    },
+    task::Desk,
     terminal, text_file,
 };
 

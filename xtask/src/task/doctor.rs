@@ -1,56 +1,13 @@
 //! `doctor`: what this machine lacks for the main job, and the command that mends it.
 
-mod facts;
-mod secrets;
-mod findings;
-
-use std::{
-    io::{self, IsTerminal as _},
-    thread,
-    time::{Duration, Instant},
-};
-
 use crate::{
-    cli::{self, Missions},
-    config::Config,
-    docker::Docker,
-    failure,
-    process::{self, Change, Patience},
-    task::Desk,
+    cli,
+    task::{
+        Desk,
+        shared::doctor::{About, Ask, Fix, look_and_fix},
+    },
     terminal,
-    ui::Colour,
 };
-
-use facts::Facts;
-use findings::{Finding, advice, findings};
-
-/// How far the questions go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ask {
-    /// Hosts that builds get packages from, and the registry, are asked too.
-    Network,
-    MachineOnly,
-}
-
-/// What the findings are about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum About {
-    /// What images need: nobody is kept from building one by a lack of sops.
-    Images,
-    Everything,
-}
-
-/// Whether the commands that mend something are run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fix {
-    Never,
-    /// When the person at the terminal agrees.
-    Asked,
-    Always,
-}
-
-/// How long a docker that was started may take to answer.
-const START: Duration = Duration::from_secs(15);
 
 pub(crate) fn run(desk: &Desk<'_>, args: &cli::Doctor) -> anyhow::Result<u8> {
     let ask = if args.offline { Ask::MachineOnly } else { Ask::Network };
@@ -64,126 +21,4 @@ pub(crate) fn run(desk: &Desk<'_>, args: &cli::Doctor) -> anyhow::Result<u8> {
         terminal::json(&found)?;
     }
     Ok(status)
-}
-
-/// Reports missing tools on stderr, installs them as `fix` allows, and returns the exit status.
-pub(crate) fn examine(
-    desk: &Desk<'_>,
-    missions: &Missions,
-    about: About,
-    ask: Ask,
-    fix: Fix,
-) -> anyhow::Result<u8> {
-    Ok(look_and_fix(desk, missions, about, ask, fix)?.0)
-}
-
-/// Returns the exit status, and what is still missing.
-fn look_and_fix(
-    desk: &Desk<'_>,
-    missions: &Missions,
-    about: About,
-    ask: Ask,
-    fix: Fix,
-) -> anyhow::Result<(u8, Vec<Finding>)> {
-    let named = desk.named(missions).map_err(failure::request)?;
-    let configs: Vec<Config> = named.into_iter().map(|it| it.config).collect();
-    let look = || -> anyhow::Result<(Vec<Finding>, Option<String>)> {
-        let facts = Facts::gather(desk, &configs, about, ask)?;
-        Ok((findings(&facts, &desk.repo.root), advice(&facts)))
-    };
-    let (mut found, mut note) = look()?;
-    let mut ran = Vec::new();
-    // What one mends may show another: a CLI, that it cannot build.
-    let mut commands = commands(&found, &ran);
-    while fix != Fix::Never && !commands.is_empty() {
-        if !mend(desk, &found, &commands, fix)? {
-            return Ok((3, found));
-        }
-        if desk.permit.is_none() {
-            return Ok((0, found));
-        }
-        if commands.contains(&findings::start(&desk.repo.root)) {
-            wait_for_engine(desk, &configs[0])?;
-        }
-        ran.append(&mut commands);
-        (found, note) = look()?;
-        commands = self::commands(&found, &ran);
-    }
-    found.iter_mut().for_each(|it| it.note(&ran));
-    note.iter().for_each(|it| desk.ui.say(it));
-    Ok((report(desk, &found), found))
-}
-
-fn report(desk: &Desk<'_>, found: &[Finding]) -> u8 {
-    for it in found {
-        desk.ui.say_in(Colour::Red, it.name, &format!(": {}\n    fix: {}", it.what, it.fix));
-    }
-    if found.is_empty() {
-        desk.ui.say("nothing is missing");
-    }
-    if found.is_empty() { 0 } else { 3 }
-}
-
-/// The commands of all findings, each once, but for those that were run.
-fn commands(found: &[Finding], ran: &[Change]) -> Vec<Change> {
-    let mut res: Vec<Change> = Vec::new();
-    for it in found.iter().flat_map(|it| &it.commands) {
-        if !res.contains(it) && !ran.contains(it) {
-            res.push(it.clone());
-        }
-    }
-    res
-}
-
-/// Prints `commands` and runs them, if that is wanted; says whether it was. One that fails does not
-/// keep others from being run: its finding stays, so the status is 3.
-///
-/// # Errors
-/// One of them cannot be started, or the run was interrupted.
-fn mend(desk: &Desk<'_>, found: &[Finding], commands: &[Change], fix: Fix) -> anyhow::Result<bool> {
-    for it in found {
-        desk.ui.say(format!("{}: {}", it.name, it.what));
-    }
-    commands.iter().for_each(|it| desk.ui.say(format!("$ {it}")));
-    let Some(permit) = desk.permit else { return Ok(true) };
-    if fix == Fix::Asked && !agrees(desk)? {
-        return Ok(false);
-    }
-    for it in commands {
-        desk.ui.say(format!("running {it}"));
-        let mut said = Vec::new();
-        let status =
-            process::lines(&it.clone().patience(Patience::Work).permitted(permit), &mut |line| {
-                if desk.ui.verbose {
-                    desk.ui.say(line);
-                }
-                said.push(line.to_owned());
-            })?;
-        if status != 0 {
-            let said = process::last_lines(&said.join("\n"), 15);
-            desk.ui.say(format!("`{it}` failed with status {status}\n{said}"));
-        }
-    }
-    Ok(true)
-}
-
-/// An engine that was just started may take a while to answer.
-fn wait_for_engine(desk: &Desk<'_>, config: &Config) -> anyhow::Result<()> {
-    let Ok(docker) = Docker::find(config.docker.as_deref(), &desk.repo.root) else { return Ok(()) };
-    let deadline = Instant::now() + START;
-    while docker.engine_platform().is_err() && Instant::now() < deadline {
-        process::check_interrupted()?;
-        thread::sleep(Duration::from_millis(200));
-    }
-    Ok(())
-}
-
-/// Whether the person at the terminal wants the commands to be run.
-fn agrees(desk: &Desk<'_>) -> anyhow::Result<bool> {
-    if !io::stdin().is_terminal() {
-        desk.ui.say("nothing was run: there is nobody to ask, so say `--yes`");
-        return Ok(false);
-    }
-    desk.ui.say("run them? [y/N]");
-    Ok(matches!(process::read_line()?.trim(), "y" | "Y" | "yes"))
 }

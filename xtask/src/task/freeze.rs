@@ -20,13 +20,12 @@ use crate::{
     freeze::{self, Export},
     frozen::changes::{self, Change},
     printable::Shown as _,
-    repo::{Environment, Mission},
+    repo::Mission,
     task::{Desk, Named},
     terminal,
 };
 
-pub(crate) use check::Lists;
-pub(crate) use select::{Selected, find};
+pub(crate) use select::Selected;
 
 pub(crate) fn run(desk: &Desk<'_>, args: &cli::Freeze) -> anyhow::Result<u8> {
     let selected = Selected::new(desk, args).map_err(failure::request)?;
@@ -165,11 +164,6 @@ fn count(changes: &[Change]) -> String {
         1 => "1 change".to_owned(),
         n => format!("{n} changes"),
     }
-}
-
-/// `mission/environment`, as arguments and messages name it.
-pub(crate) fn title(mission: &Mission, environment: &Environment) -> String {
-    format!("{}/{}", mission.name, environment.name)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use crate::{
     build::{Builds, Missing},
     cli::Missions,
     failure, image,
-    task::{Desk, image_all, read_parts, refuse},
+    task::{Desk, read_parts, refuse, shared::images},
 };
 
 pub(crate) fn run(desk: &Desk<'_>) -> anyhow::Result<u8> {
@@ -20,5 +20,5 @@ pub(crate) fn run(desk: &Desk<'_>) -> anyhow::Result<u8> {
     let _lock = desk.lock()?;
     let mut builds = Builds::new(&engine, Missing::Build)?;
     let built = builds.chain(&config, &image::embedded_base(&config, platform, &parts))?;
-    image_all::summary(desk, built.iter().map(image_all::Row::of_image).collect())
+    images::summary(desk, built.iter().map(images::Row::of_image).collect())
 }

@@ -16,12 +16,11 @@ use crate::{
     engine::Engine,
     failure,
     printable::Shown as _,
-    process::Permit,
-    process::{self, Cmd},
+    process::{self, Cmd, Permit},
     random::random_hex,
     task::{
         Desk,
-        image_exec::{self, Ready},
+        shared::ready_image::{self, Ready},
     },
     terminal,
 };
@@ -32,10 +31,10 @@ const SILENCE: Duration = Duration::from_secs(300);
 /// Runs until the server ends; an interruption is the usual end.
 pub(crate) fn run(desk: &Desk<'_>, args: &cli::ImageLab) -> anyhow::Result<u8> {
     let Ready { engine, chosen, built } =
-        image_exec::ready(desk, args.mission.as_deref(), args.dev)?;
+        ready_image::ready(desk, args.mission.as_deref(), args.dev)?;
     let mut flags = home(&built.name, args.home.as_deref()).map_err(failure::request)?;
     if args.dev {
-        flags.extend(image_exec::working_tree(&engine.repo.root, &chosen.mission));
+        flags.extend(ready_image::working_tree(&engine.repo.root, &chosen.mission));
     }
     let cidfile = engine.target().join(format!("lab/{}-{}.cid", built.name, std::process::id()));
     let container = Container::new(&engine, cidfile)?;

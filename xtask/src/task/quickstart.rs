@@ -1,11 +1,15 @@
 //! `quickstart`: what a fresh machine needs, then everything for `hello`.
 
 use crate::{
-    cli::{ImageAll, ImageBuild, Missions},
+    build::Missing,
+    cli::Missions,
+    image_test::Asked,
     task::{
         Desk,
-        doctor::{self, About, Ask, Fix},
-        image_all,
+        shared::{
+            doctor::{self, About, Ask, Fix},
+            images::{self, Request},
+        },
     },
 };
 
@@ -25,8 +29,9 @@ pub(crate) fn run(desk: &Desk<'_>) -> anyhow::Result<u8> {
     if status != 0 {
         return Ok(status);
     }
-    let args = ImageAll { build: ImageBuild { missions, refresh: false }, again: false };
-    let status = image_all::all(desk, &args)?;
+    let test = Some(Asked::all(false));
+    let request = Request { missing: Missing::Build, test, push: true };
+    let status = images::run(desk, &missions, &request)?;
     if status == 0 && desk.permit.is_some() {
         desk.ui.say(NEXT);
     }

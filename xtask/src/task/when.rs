@@ -7,11 +7,8 @@ use fs_err as fs;
 use serde::Serialize;
 
 use crate::{
-    cli, failure, freeze, frozen, git,
-    process::query,
-    specs::requirement::normalised,
-    task::{Desk, why},
-    terminal, ui,
+    cli, failure, frozen, frozen_environments, git, process::query, specs::requirement::normalised,
+    task::Desk, terminal, ui,
 };
 
 /// A commit that changed the package in one frozen spec, as `--json` prints it.
@@ -44,8 +41,8 @@ pub(crate) fn run(desk: &Desk<'_>, args: &cli::Package) -> anyhow::Result<u8> {
 
 fn events(desk: &Desk<'_>, args: &cli::Package, package: &str) -> anyhow::Result<Vec<Event>> {
     let mut files = Vec::new();
-    for it in why::named(desk, args)? {
-        for environment in freeze::environments(&it.mission) {
+    for it in desk.named_for(args)? {
+        for environment in frozen_environments::of(&it.mission) {
             let path = environment.frozen_spec();
             let file = desk.repo.relative(&path).to_owned();
             files.push(File {

@@ -7,16 +7,15 @@ use anyhow::bail;
 use serde::Serialize;
 
 use crate::{
-    cli::{self, Missions},
-    failure, freeze,
+    cli,
+    dockerfile::lists::Lists,
+    failure,
     frozen::{self, Frozen, Package},
+    frozen_environments::{self, title},
     repo::Mission,
     specs::{read::Spec, requirement::normalised},
     suggest::nearest,
-    task::{
-        Desk, Named,
-        freeze::{Lists, title},
-    },
+    task::{Desk, Named},
     terminal, text_file,
 };
 
@@ -48,7 +47,7 @@ struct Chain {
 
 pub(crate) fn run(desk: &Desk<'_>, args: &cli::Package) -> anyhow::Result<u8> {
     let package = normalised(&args.package);
-    let named = named(desk, args).map_err(failure::request)?;
+    let named = desk.named_for(args).map_err(failure::request)?;
     let mut answers = Vec::new();
     for it in &named {
         answers.extend(of_mission(desk, it, &package).map_err(failure::request)?);
@@ -64,16 +63,10 @@ pub(crate) fn run(desk: &Desk<'_>, args: &cli::Package) -> anyhow::Result<u8> {
     Ok(0)
 }
 
-/// The missions that `args` is about.
-pub(super) fn named(desk: &Desk<'_>, args: &cli::Package) -> anyhow::Result<Vec<Named>> {
-    let missions = args.missions.clone();
-    desk.named(&Missions { missions, all: args.all })
-}
-
 /// What the frozen specs of `mission` say, with the environments' titles.
 fn frozen_specs(desk: &Desk<'_>, mission: &Mission) -> anyhow::Result<Vec<(String, Frozen)>> {
     let mut res = Vec::new();
-    for environment in freeze::environments(mission) {
+    for environment in frozen_environments::of(mission) {
         let path = environment.frozen_spec();
         if path.is_file() {
             let path = desk.repo.relative(&path);
@@ -92,7 +85,7 @@ fn of_mission(desk: &Desk<'_>, named: &Named, package: &str) -> anyhow::Result<V
             continue;
         }
         if lists.is_none() {
-            lists = Some(Lists::read(&desk.repo, named)?);
+            lists = Some(Lists::read(&desk.repo, &named.mission)?);
         }
         let none = Spec::default();
         let asked = lists.as_ref().and_then(|it| it.asked.get(&frozen.name)).unwrap_or(&none);

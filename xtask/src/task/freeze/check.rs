@@ -1,26 +1,17 @@
 //! `freeze --check`: whether the frozen specs are whole, of this base and platform, and still what
 //! the floating lists ask for. Without an engine and without a network.
 
-use std::{
-    collections::BTreeMap,
-    env,
-    path::{Path, PathBuf},
-};
-
-use fs_err as fs;
+use std::{env, path::Path};
 
 use crate::{
-    check::frozen_spec::RULE,
     config::Config,
-    dockerfile::{
-        Sources,
-        asked::{self, asked},
-    },
+    dockerfile::lists::Lists,
     failure,
-    frozen::{self, Frozen, satisfies},
+    frozen::{self, Frozen, RULE, satisfies},
+    frozen_environments,
     image::{self, Parts},
     platform::Platform,
-    repo::{Environment, Repo},
+    repo::Environment,
     report::{self, Finding},
     specs::{self, read::Spec},
     task::{Desk, Named, freeze::Selected, read_parts},
@@ -42,12 +33,12 @@ fn findings(desk: &Desk<'_>, selected: &Selected, named: &[Named]) -> anyhow::Re
     let parts = read_parts(&desk.repo)?;
     let mut res = Vec::new();
     for it in named {
-        let lists = Lists::read(&desk.repo, it)?;
+        let lists = Lists::read(&desk.repo, &it.mission)?;
         res.extend(lists.findings.clone());
         let header = Header::new(&it.config, &parts);
         for environment in selected.of(&it.mission) {
-            let title = super::title(&it.mission, environment);
-            res.extend(lists.check(environment, &title, &header));
+            let title = frozen_environments::title(&it.mission, environment);
+            res.extend(check(&lists, environment, &title, &header));
         }
     }
     res.sort();
@@ -78,7 +69,7 @@ impl Header {
         let finding = |key: &str, what: String| {
             let line = text.lines().position(|it| it.starts_with(key)).map(|at| at + 1);
             let fix = format!("run `cargo xtask freeze {title}`");
-            Finding { file: file.to_owned(), line, rule: RULE.name, what, fix }
+            Finding { file: file.to_owned(), line, rule: RULE, what, fix }
         };
         let mut res = Vec::new();
         if frozen.platform != self.platform {
@@ -93,62 +84,22 @@ impl Header {
     }
 }
 
-/// The lists of a mission: what they say, and what in them cannot be read.
-pub(crate) struct Lists {
-    sources: Sources,
-    /// By environment.
-    pub(crate) asked: BTreeMap<String, Spec>,
-    findings: Vec<Finding>,
-}
-
-impl Lists {
-    /// # Errors
-    /// A file that cannot be read at all.
-    pub(crate) fn read(repo: &Repo, named: &Named) -> anyhow::Result<Lists> {
-        let sources = Sources::read(repo, &named.mission)?;
-        let has_own = sources.custom.is_none() && named.mission.dockerfile().is_file();
-        let model = if has_own { Err(Vec::new()) } else { sources.model() };
-        let mut problems = Vec::new();
-        let common = common_lists(repo)?;
-        let asked = asked(&sources, model.as_ref().ok(), &common, &mut problems);
-        let mut findings = model.err().unwrap_or_default();
-        findings.extend(problems.into_iter().map(|it| it.finding(RULE.name)));
-        Ok(Lists { sources, asked, findings })
-    }
-
-    fn check(&self, environment: &Environment, title: &str, header: &Header) -> Vec<Finding> {
-        let name = specs::frozen(&environment.name);
-        let file = self.sources.path_of(&name);
-        let Some(text) = self.sources.files.get(&name) else {
-            let (what, fix) = ("there is no frozen spec", "run `cargo xtask freeze ");
-            let fix = format!("{fix}{title}`");
-            return vec![Finding { file, line: None, rule: RULE.name, what: what.to_owned(), fix }];
-        };
-        let frozen = match frozen::canonical(&file, text, &environment.name) {
-            Ok(frozen) => frozen,
-            Err(problem) => return vec![problem.finding(RULE.name)],
-        };
-        let mut res = header.findings(&file, text, &frozen, title);
-        let none = Spec::default();
-        let asked = self.asked.get(&environment.name).unwrap_or(&none);
-        res.extend(satisfies::findings(RULE.name, (&file, title), &frozen, asked));
-        res
-    }
-}
-
-/// The texts of the lists that `install-common` installs, by name.
-fn common_lists(repo: &Repo) -> anyhow::Result<BTreeMap<PathBuf, String>> {
-    let mut res = BTreeMap::new();
-    let dir = repo.root.join(asked::COMMON);
-    if !dir.is_dir() {
-        return Ok(res);
-    }
-    for entry in fs::read_dir(dir)? {
-        let entry = entry?;
-        if entry.path().is_file() {
-            let text = String::from_utf8_lossy(&fs::read(entry.path())?).into_owned();
-            res.insert(PathBuf::from(entry.file_name()), text);
-        }
-    }
-    Ok(res)
+/// Returns what is wrong with the frozen spec of an environment.
+fn check(lists: &Lists, environment: &Environment, title: &str, header: &Header) -> Vec<Finding> {
+    let name = specs::frozen(&environment.name);
+    let file = lists.sources.path_of(&name);
+    let Some(text) = lists.sources.files.get(&name) else {
+        let (what, fix) = ("there is no frozen spec", "run `cargo xtask freeze ");
+        let fix = format!("{fix}{title}`");
+        return vec![Finding { file, line: None, rule: RULE, what: what.to_owned(), fix }];
+    };
+    let frozen = match frozen::canonical(&file, text, &environment.name) {
+        Ok(frozen) => frozen,
+        Err(problem) => return vec![problem.finding(RULE)],
+    };
+    let mut res = header.findings(&file, text, &frozen, title);
+    let none = Spec::default();
+    let asked = lists.asked.get(&environment.name).unwrap_or(&none);
+    res.extend(satisfies::findings(RULE, (&file, title), &frozen, asked));
+    res
 }

@@ -9,7 +9,7 @@ use crate::{
     chosen::Chosen,
     engine::Engine,
     freeze::{self, Export},
-    image_test,
+    frozen_environments, image_test,
     printable::Shown as _,
     process::Permit,
     receipt::{Name, Receipt, Verdict},
@@ -32,7 +32,7 @@ pub(super) fn require_frozen(
         for environment in selected.of(&it.mission) {
             let path = environment.frozen_spec();
             if !path.is_file() {
-                let title = super::title(&it.mission, environment);
+                let title = frozen_environments::title(&it.mission, environment);
                 bail!(
                     "{}: there is no frozen spec; run `cargo xtask freeze {title}`",
                     desk.repo.relative(&path).shown()

@@ -20,7 +20,7 @@ use crate::{
     redact,
     task::{
         Desk,
-        doctor::{
+        shared::doctor::{
             About, Ask,
             secrets::{self, Lack},
         },

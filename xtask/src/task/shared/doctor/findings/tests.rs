@@ -4,7 +4,7 @@ use expect_test::{Expect, expect};
 
 use super::super::secrets::{Needs, missing_programs};
 use super::findings;
-use crate::task::doctor::facts::{Answer, Facts, Problem};
+use crate::task::shared::doctor::facts::{Answer, Facts, Problem};
 
 const GOOD: Facts = Facts {
     missing_tools: Vec::new(),

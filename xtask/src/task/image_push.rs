@@ -1,0 +1,14 @@
+//! `image-push`: publishes what has a complete, passing receipt.
+
+use crate::{
+    build::Missing,
+    cli,
+    task::{
+        Desk,
+        shared::images::{self, Request},
+    },
+};
+
+pub(crate) fn run(desk: &Desk<'_>, missions: &cli::Missions) -> anyhow::Result<u8> {
+    images::run(desk, missions, &Request { missing: Missing::Refuse, test: None, push: true })
+}

@@ -1,0 +1,5 @@
+//! What several tasks do, with the desk that every task starts from.
+
+pub(crate) mod doctor;
+pub(crate) mod images;
+pub(crate) mod ready_image;

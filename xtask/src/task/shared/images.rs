@@ -1,0 +1,312 @@
+//! Building, testing and publishing images, each over all missions named. Any failure means that
+//! nothing is pushed.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use serde::Serialize;
+
+use crate::{
+    build::{Builds, Built, Missing},
+    chosen::Chosen,
+    cli::Missions,
+    config::Mode,
+    dockerfile::update,
+    engine::Engine,
+    failure, freeze,
+    image_test::{self, Asked},
+    printable::Shown as _,
+    process,
+    publish::{self, Tested},
+    receipt::{Outcome, Receipt},
+    registry,
+    repo::Mission,
+    stored_receipt,
+    task::Desk,
+    terminal,
+    ui::{self, Colour},
+};
+
+/// What a run does, beside building what is not there.
+#[derive(Debug, Clone)]
+pub(crate) struct Request {
+    pub(crate) missing: Missing,
+    pub(crate) test: Option<Asked>,
+    pub(crate) push: bool,
+}
+
+/// Builds what is missing, then tests and publishes it as asked for, and gives the exit status.
+pub(crate) fn run(desk: &Desk<'_>, missions: &Missions, request: &Request) -> anyhow::Result<u8> {
+    let named = desk.named(missions).map_err(failure::request)?;
+    let engine = desk.engine(&named[0].config)?;
+    let _lock = desk.lock()?;
+    let builds = matches!(request.missing, Missing::Build | Missing::Refresh);
+    if builds {
+        desk.require_digests(&engine, &named)?;
+    }
+    if let Some(permit) = desk.permit.filter(|_| builds) {
+        let missions: Vec<&Mission> = named.iter().map(|it| &it.mission).collect();
+        update::write(permit, &desk.repo, &update::updates(&desk.repo, &missions)?)?;
+    }
+    let chosen = desk.choose(&engine, named)?;
+    if builds {
+        desk.require_pinned(&chosen)?;
+    }
+    registry::retire(&engine)?;
+    let mut builds = Builds::new(&engine, request.missing)?;
+    let mut rows = Vec::new();
+    let images = build_all(&engine, &mut builds, &chosen, &mut rows)?;
+    if let Some(asked) = &request.test {
+        test_all(&engine, &images, asked, &mut rows)?;
+    }
+    if let Err(interrupted) = process::check_interrupted() {
+        summary(desk, rows)?;
+        return Err(interrupted);
+    }
+    if request.push && rows.iter().all(|it| it.error.is_none()) {
+        push_all(&engine, &mut builds, &images, &mut rows)?;
+    }
+    summary(desk, rows)
+}
+
+/// The images of one mission's chain, all built.
+struct Images<'a> {
+    chosen: &'a Chosen,
+    chain: Vec<Built>,
+}
+
+impl Images<'_> {
+    fn mission(&self) -> &Built {
+        &self.chain[self.chain.len() - 1]
+    }
+}
+
+/// Builds every chain; one that fails leaves a row that says so, and the others go on.
+fn build_all<'a>(
+    engine: &Engine,
+    builds: &mut Builds<'_>,
+    chosen: &'a [Chosen],
+    rows: &mut Vec<Row>,
+) -> anyhow::Result<Vec<Images<'a>>> {
+    let mut res = Vec::new();
+    for it in chosen {
+        let clock = Instant::now();
+        let built = builds.chain(&it.config, &it.chain).and_then(|chain| {
+            let images = Images { chosen: it, chain };
+            let floating = it.config.mode == Mode::Floating;
+            let frozen = match floating {
+                true => freeze::freeze(engine, &it.mission, &images.mission().image)?,
+                false => Vec::new(),
+            };
+            frozen.iter().for_each(|it| {
+                engine.ui.say(format!("frozen: {}", engine.repo.relative(it).shown()))
+            });
+            Ok(images)
+        });
+        match built {
+            Ok(images) => {
+                let known: Vec<String> = rows.iter().map(|it| it.image.clone()).collect();
+                let new = images.chain.iter().filter(|it| !known.contains(&it.name));
+                rows.extend(new.map(Row::of_image));
+                res.push(images);
+            }
+            Err(err) => rows.push(Row::failed(&it.mission.name, clock.elapsed(), err)?),
+        }
+    }
+    Ok(res)
+}
+
+fn test_all(
+    engine: &Engine,
+    images: &[Images<'_>],
+    asked: &Asked,
+    rows: &mut [Row],
+) -> anyhow::Result<()> {
+    for it in images {
+        if process::check_interrupted().is_err() {
+            break; // what was tested so far is shown
+        }
+        let environments = it.chosen.mission.environments.iter().map(|it| &it.name);
+        let named = asked.environments();
+        if !named.is_empty()
+            && !environments.chain([&"base".to_owned()]).any(|it| named.contains(it))
+        {
+            continue;
+        }
+        let name = &it.chosen.mission.name;
+        let Some(row) = rows.iter_mut().find(|row| row.image == *name) else { continue };
+        let res = known_receipt(engine, it, asked)
+            .and_then(|old| image_test::test(engine, it.chosen, it.mission(), asked, old));
+        match res {
+            Ok(Some((receipt, is_new))) => row.add_tests(&receipt, is_new, asked.dev),
+            Ok(None) => (),
+            Err(err) => row.fail(err)?,
+        }
+    }
+    Ok(())
+}
+
+/// The receipt that the image has: where it may save a test, also the one in the registry.
+fn known_receipt(
+    engine: &Engine,
+    images: &Images<'_>,
+    asked: &Asked,
+) -> anyhow::Result<Option<Receipt>> {
+    let Chosen { mission, config, .. } = images.chosen;
+    match asked.takes_receipts() {
+        true => stored_receipt::of_built(engine, config, images.mission()),
+        false => Receipt::read(&engine.repo, &mission.name, &images.mission().image),
+    }
+}
+
+fn push_all(
+    engine: &Engine,
+    builds: &mut Builds<'_>,
+    images: &[Images<'_>],
+    rows: &mut [Row],
+) -> anyhow::Result<()> {
+    let tested: Vec<Tested<'_>> = images
+        .iter()
+        .map(|it| Tested {
+            chosen: it.chosen,
+            common: &it.chain[it.chain.len() - 2],
+            mission: it.mission(),
+        })
+        .collect();
+    match publish::push(engine, builds, &tested) {
+        Ok(references) => {
+            for (it, reference) in tested.iter().zip(references) {
+                let row = rows.iter_mut().find(|row| row.image == it.mission.name);
+                row.into_iter().for_each(|row| row.tag.clone_from(&reference));
+            }
+        }
+        Err(err) => rows.last_mut().context("what is pushed has a row")?.fail(err)?,
+    }
+    Ok(())
+}
+
+/// What `--json` prints.
+#[derive(Debug, Serialize)]
+struct Summary<'a> {
+    images: &'a [Row],
+    seconds: f64,
+    /// Of these, what was not spent waiting for other programs.
+    own_seconds: f64,
+}
+
+/// A line of the table at the end.
+#[derive(Debug, Serialize)]
+pub(crate) struct Row {
+    image: String,
+    /// `built`, `unchanged` or `failed`.
+    action: &'static str,
+    seconds: f64,
+    /// Bytes.
+    size: u64,
+    /// The name that stays: in the registry after a push, else on the engine.
+    tag: String,
+    passed: Option<usize>,
+    failed: Option<usize>,
+    /// What failed, as shown under the table.
+    error: Option<String>,
+}
+
+impl Row {
+    pub(crate) fn of_image(built: &Built) -> Row {
+        Row {
+            image: built.name.clone(),
+            action: if built.reason.is_some() { "built" } else { "unchanged" },
+            seconds: built.time.as_secs_f64(),
+            size: built.image.size,
+            tag: built.reference.clone(),
+            passed: None,
+            failed: None,
+            error: None,
+        }
+    }
+
+    fn failed(name: &str, time: Duration, err: anyhow::Error) -> anyhow::Result<Row> {
+        let mut row = Row {
+            image: name.to_owned(),
+            action: "failed",
+            seconds: time.as_secs_f64(),
+            size: 0,
+            tag: String::new(),
+            passed: None,
+            failed: None,
+            error: None,
+        };
+        row.fail(err)?;
+        Ok(row)
+    }
+
+    /// Notes a failure of the work; a wrong request, a lacking machine and an interruption end the run.
+    fn fail(&mut self, err: anyhow::Error) -> anyhow::Result<()> {
+        let err = failure::of_machine(err);
+        if failure::status(&err) != 1 {
+            return Err(err);
+        }
+        self.action = "failed";
+        self.error = Some(format!("{err:#}"));
+        Ok(())
+    }
+
+    fn add_tests(&mut self, receipt: &Receipt, is_new: bool, dev: bool) {
+        let passed = receipt.tests.iter().filter(|it| it.outcome == Outcome::Passed).count();
+        let failed = receipt.tests.len() - passed;
+        (self.passed, self.failed) = (Some(passed), Some(failed));
+        if is_new {
+            self.seconds += receipt.seconds;
+        }
+        if failed > 0 {
+            self.action = "failed";
+            self.error = Some(image_test::failures(receipt, dev));
+        }
+    }
+}
+
+/// Prints what failed, the table, and gives the exit status.
+///
+/// # Errors
+/// None that are expected: rows are plain data.
+pub(crate) fn summary(desk: &Desk<'_>, rows: Vec<Row>) -> anyhow::Result<u8> {
+    let ok = rows.iter().all(|it| it.error.is_none());
+    if desk.cli.json {
+        let seconds = desk.started.elapsed();
+        let own = seconds.saturating_sub(process::time_in_children());
+        let (seconds, own_seconds) = (seconds.as_secs_f64(), own.as_secs_f64());
+        let summary = Summary { images: &rows, seconds, own_seconds };
+        terminal::json(&summary)?;
+    }
+    if desk.permit.is_none() {
+        return Ok(u8::from(!ok));
+    }
+    let cell = |count: Option<usize>| count.map_or_else(|| "-".to_owned(), |it| it.to_string());
+    let cells = |it: &Row| {
+        vec![
+            it.image.clone(),
+            it.action.to_owned(),
+            format!("{:.1} s", it.seconds),
+            ui::megabytes(it.size),
+            cell(it.passed),
+            cell(it.failed),
+            it.tag.clone(),
+        ]
+    };
+    let table: Vec<Vec<String>> = rows.iter().map(cells).collect();
+    let heads = ["IMAGE", "ACTION", "TIME", "SIZE", "PASSED", "FAILED", "TAG"];
+    for row in &rows {
+        if let Some(error) = &row.error {
+            desk.ui.say("");
+            desk.ui.say_in(Colour::Red, &row.image, &format!(": {error}\n"));
+        }
+    }
+    desk.ui.say(ui::table(&heads, &table).trim_end());
+    let verdict = match (process::check_interrupted(), ok) {
+        (Err(_), _) => (Colour::Red, "not all was tested"),
+        (_, true) => (Colour::Green, "done"),
+        (_, false) => (Colour::Red, "failed"),
+    };
+    desk.ui.say_in(verdict.0, verdict.1, "");
+    Ok(u8::from(!ok))
+}
