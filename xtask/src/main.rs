@@ -97,7 +97,7 @@ fn run() -> anyhow::Result<u8> {
     };
     process::handle_signals()?;
     process::no_core_dumps()?;
-    let status = task::run(&cli, permit(&cli))?;
+    let status = cli::run(&cli, permit(&cli))?;
     // Whatever was made of the signal: the run did not come to its end.
     process::check_interrupted()?;
     Ok(status)

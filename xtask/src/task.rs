@@ -1,31 +1,32 @@
 //! One module per task. Reading comes first, and what is wrong there is status 2; then the work.
 
+pub(crate) mod args;
 pub(crate) mod shared;
-mod config;
-mod list;
-mod mission_new;
+pub(crate) mod config;
+pub(crate) mod list;
+pub(crate) mod mission_new;
 pub(crate) mod image_update;
-mod image_base;
-mod image_build;
-mod image_test;
-mod image_push;
-mod image_all;
-mod image_promote;
-mod receipt;
+pub(crate) mod image_base;
+pub(crate) mod image_build;
+pub(crate) mod image_test;
+pub(crate) mod image_push;
+pub(crate) mod image_all;
+pub(crate) mod image_promote;
+pub(crate) mod receipt;
 pub(crate) mod report;
-mod image_exec;
-mod image_lab;
-mod explain;
-mod freeze;
-mod why;
+pub(crate) mod image_exec;
+pub(crate) mod image_lab;
+pub(crate) mod explain;
+pub(crate) mod freeze;
+pub(crate) mod why;
 pub(crate) mod when;
-mod diff;
-mod secrets;
-mod check;
-mod doctor;
-mod quickstart;
+pub(crate) mod diff;
+pub(crate) mod secrets;
+pub(crate) mod check;
+pub(crate) mod doctor;
+pub(crate) mod quickstart;
 pub(crate) mod completion;
-mod bench;
+pub(crate) mod bench;
 pub(crate) mod ci;
 
 use std::{
@@ -44,7 +45,6 @@ use crate::{
     build_settings::BuildSettings,
     check::{self as check_rules, Refusals},
     chosen::Chosen,
-    cli::{Cli, Missions, Package, ReceiptCommand, Task},
     config::{Config, Mode},
     context::{self, Context, Shared},
     docker::Docker,
@@ -55,78 +55,18 @@ use crate::{
     image::{self, MissionParts, Parts},
     leftovers, pinning,
     printable::Shown as _,
-    private,
     process::{self, Permit},
     repo::{self, Mission, Repo},
     report::Finding,
     settings::Sources,
+    task::args::{Flags, Missions, Package},
     text_file,
     ui::Ui,
 };
 
-/// Runs the task and gives the exit status.
-///
-/// # Errors
-/// What the task failed with; [`failure::status`] knows its exit status.
-pub(crate) fn run(cli: &Cli, permit: Option<Permit>) -> anyhow::Result<u8> {
-    // These need no checkout.
-    match &cli.task {
-        Task::Completion { shell } => return Ok(completion::script(*shell)),
-        Task::Complete(args) => return completion::candidates(args),
-        _ => (),
-    }
-    permit.map_or(Ok(()), private::sweep)?;
-    let desk = Desk::read(cli, permit).map_err(failure::request)?;
-    match &cli.task {
-        Task::Quickstart(_) => quickstart::run(&desk),
-        Task::Doctor(args) => doctor::run(&desk, &args.own),
-        Task::ImageUpdate(args) => image_update::run(&desk, &args.own),
-        Task::ImageBase(_) => image_base::run(&desk),
-        Task::ImageBuild(args) => image_build::run(&desk, &args.own),
-        Task::ImageTest(args) => image_test::run(&desk, &args.own),
-        Task::ImagePush(args) => match &args.own.promote {
-            Some(tag) => image_promote::run(&desk, &args.own, tag),
-            None => image_push::run(&desk, &args.own.missions),
-        },
-        Task::Report(args) => report::run(&desk, &args.own),
-        Task::Receipt(ReceiptCommand::Show(args)) => receipt::run(&desk, &args.own),
-        Task::ImageAll(args) => image_all::run(&desk, &args.own),
-        Task::ImageExec(args) => {
-            image_exec::run(&desk, args.own.mission.as_deref(), args.own.dev, &args.own.command)
-        }
-        Task::ImageSh(args) => image_exec::run(
-            &desk,
-            args.own.mission.as_deref(),
-            args.own.dev,
-            &["bash".into(), "-l".into()],
-        ),
-        Task::ImageLab(args) => image_lab::run(&desk, &args.own),
-        Task::Explain(missions) => explain::run(&desk, &missions.own),
-        Task::Freeze(args) => freeze::run(&desk, &args.own),
-        Task::Why(args) => why::run(&desk, &args.own),
-        Task::When(args) => when::run(&desk, &args.own),
-        Task::Diff(args) => diff::run(&desk, &args.own),
-        Task::SecretsClone(of) => secrets::clone::run(&desk, of.own.mission.as_deref()),
-        Task::SecretsInit(args) => secrets::init::run(&desk, &args.own),
-        Task::SecretsEdit(args) => secrets::edit::run(&desk, &args.own),
-        Task::SecretsCat(args) => secrets::cat::run(&desk, &args.own),
-        Task::SecretsSet(args) => secrets::set::run(&desk, &args.own),
-        Task::SecretsDiff(args) => secrets::diff::run(&desk, &args.own),
-        Task::SecretsStatus(of) => secrets::status::run(&desk, &of.own),
-        Task::SecretsPush(of) => secrets::push::run(&desk, &of.own),
-        Task::Check(args) => check::run(&desk, &args.own),
-        Task::Config(missions) => config::run(&desk, &missions.own),
-        Task::List(_) => list::run(&desk),
-        Task::MissionNew(args) => mission_new::run(&desk, &args.own),
-        Task::Completion { .. } | Task::Complete(_) => Ok(0),
-        Task::Bench(args) => bench::run(&desk, &args.own),
-        Task::Ci(args) => ci::run(&desk, &args.own),
-    }
-}
-
 /// What every task starts from.
-pub(crate) struct Desk<'a> {
-    pub(crate) cli: &'a Cli,
+pub(crate) struct Desk {
+    pub(crate) flags: Flags,
     /// `None` in a dry run.
     pub(crate) permit: Option<Permit>,
     pub(crate) repo: Repo,
@@ -142,22 +82,24 @@ pub(crate) struct Named {
     pub(crate) config: Config,
 }
 
-impl<'a> Desk<'a> {
-    fn read(cli: &'a Cli, permit: Option<Permit>) -> anyhow::Result<Desk<'a>> {
+impl Desk {
+    /// Reads the checkout around the current folder, and its settings.
+    ///
+    /// # Errors
+    /// There is no checkout, or a file that cannot be read.
+    pub(crate) fn read(flags: Flags, permit: Option<Permit>) -> anyhow::Result<Desk> {
         let started = Instant::now();
         let root = repo::find_root(&env::current_dir()?)?;
-        let mut set = cli.set.clone();
-        set.extend(cli.task.mode().map(str::to_owned));
         let environment = env::vars_os().filter_map(|(name, value)| {
             Some((name.into_string().ok()?, value.into_string().ok()?))
         });
         Ok(Desk {
-            cli,
             permit,
-            sources: Sources::read(&root, &set, environment.collect())?,
+            sources: Sources::read(&root, &flags.set, environment.collect())?,
             repo: Repo::read(&root)?,
-            ui: Ui::new(cli.verbose),
+            ui: Ui::new(flags.verbose),
             started,
+            flags,
         })
     }
 

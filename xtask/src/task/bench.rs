@@ -17,11 +17,13 @@ use anyhow::Context as _;
 use serde::Serialize;
 
 use crate::{
-    cli::{self, Missions},
     docker::{Docker, NAMESPACE},
     failure, files,
     process::{self, Change, Patience, Permit, cmd},
-    task::Desk,
+    task::{
+        Desk,
+        args::{self, Missions},
+    },
     terminal, ui,
 };
 
@@ -36,7 +38,7 @@ struct Figure {
 
 const RUNS: usize = 5;
 
-pub(crate) fn run(desk: &Desk<'_>, args: &cli::Bench) -> anyhow::Result<u8> {
+pub(crate) fn run(desk: &Desk, args: &args::Bench) -> anyhow::Result<u8> {
     let exe = env::current_exe()?;
     let config = desk.named(&Missions::default()).map_err(failure::request)?.remove(0).config;
     let docker = Docker::find(config.docker.as_deref(), &desk.repo.root)?;
@@ -99,7 +101,7 @@ fn seconds(what: &'static str, measured: Duration, budget: f64) -> Figure {
     Figure { what, measured: measured.as_secs_f64(), budget, unit: "s" }
 }
 
-fn frozen_specs(permit: Permit, desk: &Desk<'_>, exe: &Path) -> anyhow::Result<Vec<Figure>> {
+fn frozen_specs(permit: Permit, desk: &Desk, exe: &Path) -> anyhow::Result<Vec<Figure>> {
     let root = &desk.repo.root;
     // It asks the image, as `freeze` does, and writes no tracked file.
     let freeze = cmd!(root, "{exe} freeze --verify hello");
@@ -114,7 +116,7 @@ fn frozen_specs(permit: Permit, desk: &Desk<'_>, exe: &Path) -> anyhow::Result<V
 }
 
 /// Empties the builder's cache and removes our images.
-fn forget(permit: Permit, desk: &Desk<'_>, docker: &Docker) -> anyhow::Result<()> {
+fn forget(permit: Permit, desk: &Desk, docker: &Docker) -> anyhow::Result<()> {
     desk.ui.say("removing our images and the builder's cache");
     forgets(docker)?.iter().try_for_each(|it| read(permit, it).map(drop))
 }
@@ -129,7 +131,7 @@ fn forgets(docker: &Docker) -> anyhow::Result<Vec<Change>> {
 }
 
 /// Clones this repository to `root`.
-fn clone(permit: Permit, desk: &Desk<'_>, root: &Path) -> anyhow::Result<()> {
+fn clone(permit: Permit, desk: &Desk, root: &Path) -> anyhow::Result<()> {
     let source = &desk.repo.root;
     read(permit, &cmd!(source, "git clone --quiet {source} {root}"))?;
     Ok(())
@@ -164,8 +166,8 @@ fn sizes(docker: &Docker) -> anyhow::Result<Vec<Figure>> {
     ])
 }
 
-fn print(desk: &Desk<'_>, figures: &[Figure]) -> anyhow::Result<u8> {
-    if desk.cli.json {
+fn print(desk: &Desk, figures: &[Figure]) -> anyhow::Result<u8> {
+    if desk.flags.json {
         terminal::json(&figures)?;
         return Ok(0);
     }

@@ -13,18 +13,17 @@ use crate::{
         self, Facts,
         fix::{self, Change},
     },
-    cli, failure, files,
+    failure, files,
     printable::Shown as _,
-    process,
-    process::Permit,
+    process::{self, Permit},
     repo::Repo,
     report::{self, Finding},
     specs,
-    task::Desk,
+    task::{Desk, args},
     terminal,
 };
 
-pub(crate) fn run(desk: &Desk<'_>, args: &cli::Check) -> anyhow::Result<u8> {
+pub(crate) fn run(desk: &Desk, args: &args::Check) -> anyhow::Result<u8> {
     let _lock = if args.fix { desk.lock()? } else { None };
     let (mut facts, found) = look(desk)?.map_err(failure::request)?;
     let files = named(desk, &args.files, &facts).map_err(failure::request)?;
@@ -43,7 +42,7 @@ pub(crate) fn run(desk: &Desk<'_>, args: &cli::Check) -> anyhow::Result<u8> {
         findings = about(found, &files);
     }
     let status = u8::from(!findings.is_empty());
-    if desk.cli.json {
+    if desk.flags.json {
         terminal::json(&findings)?;
     } else if !findings.is_empty() {
         terminal::print(report::text(findings));
@@ -55,7 +54,7 @@ pub(crate) fn run(desk: &Desk<'_>, args: &cli::Check) -> anyhow::Result<u8> {
 ///
 /// # Errors
 /// The run was interrupted.
-fn look(desk: &Desk<'_>) -> anyhow::Result<anyhow::Result<(Facts, Vec<Finding>)>> {
+fn look(desk: &Desk) -> anyhow::Result<anyhow::Result<(Facts, Vec<Finding>)>> {
     // Not in the thread that an interruption leaves alone: this starts git.
     let facts = match Facts::read(&desk.repo) {
         Ok(facts) => facts,
@@ -89,7 +88,7 @@ fn apply(permit: Permit, repo: &Repo, change: &Change) -> anyhow::Result<()> {
 }
 
 /// Files and folders as people name them, relative to the root.
-fn named(desk: &Desk<'_>, files: &[PathBuf], facts: &Facts) -> anyhow::Result<Vec<PathBuf>> {
+fn named(desk: &Desk, files: &[PathBuf], facts: &Facts) -> anyhow::Result<Vec<PathBuf>> {
     let here = env::current_dir()?;
     let here = here.strip_prefix(&desk.repo.root).unwrap_or(Path::new(""));
     let name = |file: &PathBuf| {

@@ -8,7 +8,6 @@ use std::time::Instant;
 use clap::ValueEnum as _;
 
 use crate::{
-    cli::{self, EngineOfCi, Missions},
     docker::Docker,
     engine::Engine,
     failure::{self, Failure},
@@ -16,6 +15,7 @@ use crate::{
     process::Patience,
     task::{
         Desk,
+        args::{self, EngineOfCi, Missions},
         shared::doctor::{self, About, Ask, Fix},
     },
     terminal,
@@ -25,7 +25,7 @@ use crate::{
 use private_engine::Ran;
 use steps::Step;
 
-pub(crate) fn run(desk: &Desk<'_>, args: &cli::Ci) -> anyhow::Result<u8> {
+pub(crate) fn run(desk: &Desk, args: &args::Ci) -> anyhow::Result<u8> {
     let is_chosen = |it: &Step| args.only.is_empty() || args.only.contains(it);
     let steps: Vec<Step> = Step::value_variants().iter().copied().filter(is_chosen).collect();
     let needs_engine = steps.iter().any(|it| it.needs_engine());
@@ -45,7 +45,7 @@ pub(crate) fn run(desk: &Desk<'_>, args: &cli::Ci) -> anyhow::Result<u8> {
     here(desk, &steps, needs_engine)
 }
 
-fn on_private_engine(desk: &Desk<'_>, args: &cli::Ci, steps: &[Step]) -> anyhow::Result<Ran> {
+fn on_private_engine(desk: &Desk, args: &args::Ci, steps: &[Step]) -> anyhow::Result<Ran> {
     let engine = match engine(desk) {
         Err(err) if failure::status(&err) == 3 => return Ok(Ran::Cannot(failure::text(&err))),
         engine => engine?,
@@ -59,7 +59,7 @@ fn on_private_engine(desk: &Desk<'_>, args: &cli::Ci, steps: &[Step]) -> anyhow:
 }
 
 /// With the engine that the environment names, where the steps need one.
-fn here(desk: &Desk<'_>, steps: &[Step], needs_engine: bool) -> anyhow::Result<u8> {
+fn here(desk: &Desk, steps: &[Step], needs_engine: bool) -> anyhow::Result<u8> {
     if needs_engine {
         let missions = Missions { all: true, ..Missions::default() };
         let status = doctor::examine(desk, &missions, About::Images, Ask::Network, Fix::Always)?;
@@ -73,24 +73,24 @@ fn here(desk: &Desk<'_>, steps: &[Step], needs_engine: bool) -> anyhow::Result<u
 }
 
 /// With a CLI that can build.
-fn engine(desk: &Desk<'_>) -> anyhow::Result<Engine> {
+fn engine(desk: &Desk) -> anyhow::Result<Engine> {
     let config = desk.named(&Missions::default()).map_err(failure::request)?.remove(0).config;
     let engine = desk.engine(&config)?;
     let docker = engine.docker.builder(config.docker.as_deref())?.docker;
     Ok(Engine { docker, ..engine })
 }
 
-fn without_docker(desk: &Desk<'_>) -> Engine {
+fn without_docker(desk: &Desk) -> Engine {
     let docker = Docker::new("docker".into(), &desk.repo.root);
     Engine { repo: desk.repo.clone(), docker, ui: desk.ui, permit: desk.permit }
 }
 
-fn run_steps(desk: &Desk<'_>, engine: &Engine, steps: &[Step]) -> anyhow::Result<Vec<Vec<String>>> {
+fn run_steps(desk: &Desk, engine: &Engine, steps: &[Step]) -> anyhow::Result<Vec<Vec<String>>> {
     steps.iter().map(|it| run_step(desk, engine, *it)).collect()
 }
 
 /// Runs a step and returns its row.
-fn run_step(desk: &Desk<'_>, engine: &Engine, step: Step) -> anyhow::Result<Vec<String>> {
+fn run_step(desk: &Desk, engine: &Engine, step: Step) -> anyhow::Result<Vec<String>> {
     let started = Instant::now();
     let name = step.name();
     let mut log = engine.log(&format!("ci-{}", name.replace(' ', "-")))?;
@@ -111,7 +111,7 @@ fn run_step(desk: &Desk<'_>, engine: &Engine, step: Step) -> anyhow::Result<Vec<
     Ok(vec![name, outcome.to_owned(), ui::elapsed(started.elapsed())])
 }
 
-fn summary(desk: &Desk<'_>, rows: &[Vec<String>]) -> anyhow::Result<u8> {
+fn summary(desk: &Desk, rows: &[Vec<String>]) -> anyhow::Result<u8> {
     terminal::print(ui::table(&["STEP", "OUTCOME", "TIME"], rows));
     let failed = rows.iter().filter(|it| it[1] == "failed").count();
     let not_run = Step::value_variants().len() - rows.len();

@@ -3,15 +3,15 @@
 
 use std::{env, ffi::OsString};
 
-use clap::{Arg, ValueEnum};
+use clap::{Arg, Command, ValueEnum};
 use clap_complete::{
     CompletionCandidate,
     engine::{self, ArgValueCandidates},
 };
 
 use crate::{
-    cli::{self, Cli},
     repo::{self, Repo},
+    task::args,
     terminal,
 };
 
@@ -37,10 +37,10 @@ pub(crate) fn script(shell: Shell) -> u8 {
 ///
 /// # Errors
 /// The words make no command line.
-pub(crate) fn candidates(args: &cli::Complete) -> anyhow::Result<u8> {
+pub(crate) fn candidates(args: &args::Complete, command: Command) -> anyhow::Result<u8> {
     let words: Vec<OsString> = args.words.clone();
     let dir = env::current_dir()?;
-    let mut cli = Cli::command().mut_subcommands(|task| task.mut_args(with_names));
+    let mut cli = command.mut_subcommands(|task| task.mut_args(with_names));
     for it in engine::complete(&mut cli, words, args.index, Some(&dir))? {
         terminal::print(it.get_value().to_string_lossy());
     }

@@ -3,16 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    cli::Missions,
     docker::Docker,
     failure, pinning,
     redact::redact,
     settings::{NAMES, Setting},
-    task::Desk,
+    task::{Desk, args::Missions},
     terminal, ui,
 };
 
-pub(crate) fn run(desk: &Desk<'_>, missions: &Missions) -> anyhow::Result<u8> {
+pub(crate) fn run(desk: &Desk, missions: &Missions) -> anyhow::Result<u8> {
     let (mut by_mission, mut unpinned) = (BTreeMap::new(), BTreeSet::new());
     for it in desk.named(missions).map_err(failure::request)? {
         let (mut settings, _) = desk.sources.evaluate(Some(&it.mission.name))?;
@@ -26,7 +25,7 @@ pub(crate) fn run(desk: &Desk<'_>, missions: &Missions) -> anyhow::Result<u8> {
             format!("{}={} is not by digest, which frozen builds need", it.setting, it.reference);
         desk.ui.say(format!("{what}\n{}", pinning::hint(docker.as_ref(), it)));
     }
-    if desk.cli.json {
+    if desk.flags.json {
         terminal::json(&by_mission)?;
         return Ok(0);
     }

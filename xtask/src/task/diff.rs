@@ -5,7 +5,6 @@ use serde::Serialize;
 
 use crate::{
     build::{Builds, Missing},
-    cli::{self, Missions},
     failure, freeze,
     frozen::{
         self, Frozen,
@@ -15,7 +14,10 @@ use crate::{
     git,
     printable::Shown as _,
     repo::{Environment, Mission},
-    task::Desk,
+    task::{
+        Desk,
+        args::{self, Missions},
+    },
     terminal, text_file,
 };
 
@@ -31,7 +33,7 @@ struct Answer {
     changes: Vec<Change>,
 }
 
-pub(crate) fn run(desk: &Desk<'_>, args: &cli::Diff) -> anyhow::Result<u8> {
+pub(crate) fn run(desk: &Desk, args: &args::Diff) -> anyhow::Result<u8> {
     let (mission, environment) =
         find(&desk.repo, None, &args.environment).map_err(failure::request)?;
     let answer = match args.image {
@@ -41,7 +43,7 @@ pub(crate) fn run(desk: &Desk<'_>, args: &cli::Diff) -> anyhow::Result<u8> {
         }
     };
     let Some(answer) = answer else { return Ok(0) };
-    if desk.cli.json {
+    if desk.flags.json {
         terminal::json(&answer)?;
         return Ok(0);
     }
@@ -67,7 +69,7 @@ fn headline(answer: &Answer) -> String {
 /// What the mission's image, of the mode that the settings ask for, has and the file has not.
 /// `None` in a dry run.
 fn of_image(
-    desk: &Desk<'_>,
+    desk: &Desk,
     mission: &Mission,
     environment: &Environment,
 ) -> anyhow::Result<Option<Answer>> {
@@ -90,7 +92,7 @@ fn of_image(
 }
 
 fn since(
-    desk: &Desk<'_>,
+    desk: &Desk,
     mission: &Mission,
     environment: &Environment,
     revision: &str,
@@ -120,14 +122,14 @@ fn since(
 }
 
 /// The full id of the commit `revision`.
-fn commit(desk: &Desk<'_>, revision: &str) -> anyhow::Result<String> {
+fn commit(desk: &Desk, revision: &str) -> anyhow::Result<String> {
     git::revision(&desk.repo.root, revision)?.with_context(|| {
         format!("git knows no commit `{revision}`; `git log --oneline` lists them")
     })
 }
 
 /// The text of a file in a commit, if it has one.
-fn at(desk: &Desk<'_>, commit: &str, name: &std::path::Path) -> anyhow::Result<Option<String>> {
+fn at(desk: &Desk, commit: &str, name: &std::path::Path) -> anyhow::Result<Option<String>> {
     let bytes = git::file(&desk.repo.root, commit, name)?;
     let text = bytes.map(String::from_utf8).transpose();
     text.with_context(|| format!("{} is not UTF-8 in {commit}", name.shown()))

@@ -1,15 +1,14 @@
 //! `doctor`: what this machine lacks for the main job, and the command that mends it.
 
 use crate::{
-    cli,
     task::{
-        Desk,
+        Desk, args,
         shared::doctor::{About, Ask, Fix, look_and_fix},
     },
     terminal,
 };
 
-pub(crate) fn run(desk: &Desk<'_>, args: &cli::Doctor) -> anyhow::Result<u8> {
+pub(crate) fn run(desk: &Desk, args: &args::Doctor) -> anyhow::Result<u8> {
     let ask = if args.offline { Ask::MachineOnly } else { Ask::Network };
     let fix = match (args.fix, args.yes) {
         (false, _) => Fix::Never,
@@ -17,7 +16,7 @@ pub(crate) fn run(desk: &Desk<'_>, args: &cli::Doctor) -> anyhow::Result<u8> {
         (true, true) => Fix::Always,
     };
     let (status, found) = look_and_fix(desk, &args.missions, About::Everything, ask, fix)?;
-    if desk.cli.json {
+    if desk.flags.json {
         terminal::json(&found)?;
     }
     Ok(status)

@@ -6,7 +6,6 @@ use serde::Serialize;
 
 use crate::{
     chosen::Chosen,
-    cli::Missions,
     docker::Image,
     engine::Engine,
     failure,
@@ -16,7 +15,7 @@ use crate::{
     receipt::{self, Published, Receipt, Shortcoming},
     registry,
     stored_receipt::{self, Landing},
-    task::Desk,
+    task::{Desk, args::Missions},
     terminal, ui,
 };
 
@@ -33,7 +32,7 @@ struct Row {
     seconds: Option<f64>,
 }
 
-pub(crate) fn run(desk: &Desk<'_>, missions: &Missions) -> anyhow::Result<u8> {
+pub(crate) fn run(desk: &Desk, missions: &Missions) -> anyhow::Result<u8> {
     let named = desk.named(missions).map_err(failure::request)?;
     let engine = desk.engine(&named[0].config)?;
     let chosen = desk.choose(&engine, named)?;
@@ -179,8 +178,8 @@ fn push(
     })
 }
 
-fn print(desk: &Desk<'_>, rows: &[Row]) -> anyhow::Result<u8> {
-    if desk.cli.json {
+fn print(desk: &Desk, rows: &[Row]) -> anyhow::Result<u8> {
+    if desk.flags.json {
         terminal::json(&rows)?;
         return Ok(0);
     }

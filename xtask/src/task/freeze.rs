@@ -13,7 +13,6 @@ use serde::Serialize;
 use crate::{
     build::{Builds, Built, Missing},
     chosen::Chosen,
-    cli,
     dockerfile::update,
     engine::Engine,
     failure,
@@ -21,13 +20,13 @@ use crate::{
     frozen::changes::{self, Change},
     printable::Shown as _,
     repo::Mission,
-    task::{Desk, Named},
+    task::{Desk, Named, args},
     terminal,
 };
 
 pub(crate) use select::Selected;
 
-pub(crate) fn run(desk: &Desk<'_>, args: &cli::Freeze) -> anyhow::Result<u8> {
+pub(crate) fn run(desk: &Desk, args: &args::Freeze) -> anyhow::Result<u8> {
     let selected = Selected::new(desk, args).map_err(failure::request)?;
     let named = selected.named(desk).map_err(failure::request)?;
     if args.check {
@@ -51,10 +50,10 @@ pub(crate) fn run(desk: &Desk<'_>, args: &cli::Freeze) -> anyhow::Result<u8> {
 
 /// Asks all images before any file is written, and then writes all files.
 fn write(
-    desk: &Desk<'_>,
+    desk: &Desk,
     engine: &Engine,
     builds: &mut Builds<'_>,
-    args: &cli::Freeze,
+    args: &args::Freeze,
     selected: &Selected,
     chosen: &[Chosen],
 ) -> anyhow::Result<()> {
@@ -77,7 +76,7 @@ fn write(
 }
 
 /// Writes the Dockerfiles that images are built from, and reads all that goes into them.
-fn choose(desk: &Desk<'_>, engine: &Engine, named: Vec<Named>) -> anyhow::Result<Vec<Chosen>> {
+fn choose(desk: &Desk, engine: &Engine, named: Vec<Named>) -> anyhow::Result<Vec<Chosen>> {
     if let Some(permit) = desk.permit {
         let missions: Vec<&Mission> = named.iter().map(|it| &it.mission).collect();
         update::write(permit, &desk.repo, &update::updates(&desk.repo, &missions)?)?;
@@ -107,7 +106,7 @@ struct Row {
     diff: String,
 }
 
-fn rows(desk: &Desk<'_>, mission: &Mission, exports: &[Export]) -> Vec<Row> {
+fn rows(desk: &Desk, mission: &Mission, exports: &[Export]) -> Vec<Row> {
     let row = |it: &Export| {
         let file = desk.repo.relative(&it.path).to_owned();
         Some(Row {
@@ -122,8 +121,8 @@ fn rows(desk: &Desk<'_>, mission: &Mission, exports: &[Export]) -> Vec<Row> {
     exports.iter().filter_map(row).collect()
 }
 
-fn report(desk: &Desk<'_>, args: &cli::Freeze, rows: &[Row]) -> anyhow::Result<()> {
-    if desk.cli.json {
+fn report(desk: &Desk, args: &args::Freeze, rows: &[Row]) -> anyhow::Result<()> {
+    if desk.flags.json {
         terminal::json(&rows)?;
         return Ok(());
     }

@@ -2,15 +2,14 @@
 
 use crate::{
     build::Missing,
-    cli,
     image_test::Asked,
     task::{
-        Desk,
+        Desk, args,
         shared::images::{self, Request},
     },
 };
 
-pub(crate) fn run(desk: &Desk<'_>, args: &cli::ImageAll) -> anyhow::Result<u8> {
+pub(crate) fn run(desk: &Desk, args: &args::ImageAll) -> anyhow::Result<u8> {
     let missing = if args.build.refresh { Missing::Refresh } else { Missing::Build };
     let test = Some(Asked::all(args.again));
     images::run(desk, &args.build.missions, &Request { missing, test, push: true })

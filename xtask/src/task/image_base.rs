@@ -2,12 +2,11 @@
 
 use crate::{
     build::{Builds, Missing},
-    cli::Missions,
     failure, image,
-    task::{Desk, read_parts, refuse, shared::images},
+    task::{Desk, args::Missions, read_parts, refuse, shared::images},
 };
 
-pub(crate) fn run(desk: &Desk<'_>) -> anyhow::Result<u8> {
+pub(crate) fn run(desk: &Desk) -> anyhow::Result<u8> {
     let mut named = desk.named(&Missions::default()).map_err(failure::request)?;
     let config = named.remove(0).config;
     let engine = desk.engine(&config)?;

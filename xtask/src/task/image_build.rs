@@ -2,14 +2,13 @@
 
 use crate::{
     build::Missing,
-    cli,
     task::{
-        Desk,
+        Desk, args,
         shared::images::{self, Request},
     },
 };
 
-pub(crate) fn run(desk: &Desk<'_>, args: &cli::ImageBuild) -> anyhow::Result<u8> {
+pub(crate) fn run(desk: &Desk, args: &args::ImageBuild) -> anyhow::Result<u8> {
     let missing = if args.refresh { Missing::Refresh } else { Missing::Build };
     images::run(desk, &args.missions, &Request { missing, test: None, push: false })
 }

@@ -14,7 +14,7 @@ use crate::{
 
 /// Runs `command` and gives its exit status.
 pub(crate) fn run(
-    desk: &Desk<'_>,
+    desk: &Desk,
     mission: Option<&str>,
     dev: bool,
     command: &[OsString],

@@ -10,7 +10,6 @@ use anyhow::{Context as _, bail};
 use fs_err as fs;
 
 use crate::{
-    cli,
     container::Container,
     docker::NAMESPACE,
     engine::Engine,
@@ -19,7 +18,7 @@ use crate::{
     process::{self, Cmd, Permit},
     random::random_hex,
     task::{
-        Desk,
+        Desk, args,
         shared::ready_image::{self, Ready},
     },
     terminal,
@@ -29,7 +28,7 @@ use crate::{
 const SILENCE: Duration = Duration::from_secs(300);
 
 /// Runs until the server ends; an interruption is the usual end.
-pub(crate) fn run(desk: &Desk<'_>, args: &cli::ImageLab) -> anyhow::Result<u8> {
+pub(crate) fn run(desk: &Desk, args: &args::ImageLab) -> anyhow::Result<u8> {
     let Ready { engine, chosen, built } =
         ready_image::ready(desk, args.mission.as_deref(), args.dev)?;
     let mut flags = home(&built.name, args.home.as_deref()).map_err(failure::request)?;

@@ -6,14 +6,13 @@ use serde::Serialize;
 
 use crate::{
     build::{Builds, Missing},
-    cli::ImagePush,
     docker::Docker,
     engine::{Engine, Log},
     failure, publish,
     receipt::is_digest,
     registry::{self, Host},
     stored_receipt,
-    task::{Desk, Named},
+    task::{Desk, Named, args::ImagePush},
     terminal,
 };
 
@@ -32,7 +31,7 @@ struct Move {
 }
 
 /// All images are looked up and their receipts verified before the first tag moves.
-pub(crate) fn run(desk: &Desk<'_>, args: &ImagePush, tag: &str) -> anyhow::Result<u8> {
+pub(crate) fn run(desk: &Desk, args: &ImagePush, tag: &str) -> anyhow::Result<u8> {
     let named = desk.named(&args.missions).map_err(failure::request)?;
     check_tag(tag).map_err(failure::request)?;
     let engine = desk.engine(&named[0].config)?;
@@ -53,7 +52,7 @@ pub(crate) fn run(desk: &Desk<'_>, args: &ImagePush, tag: &str) -> anyhow::Resul
         publish::move_tag(&engine, &it.host, &it.tag, source, &it.digest, &mut log)?;
         desk.ui.say(format!("{} is {}", it.tag, it.digest));
     }
-    if desk.cli.json {
+    if desk.flags.json {
         terminal::json(&moves)?;
     }
     Ok(0)
@@ -79,7 +78,7 @@ fn check_tag(tag: &str) -> anyhow::Result<()> {
 
 /// The images as the working tree has them now.
 fn current(
-    desk: &Desk<'_>,
+    desk: &Desk,
     engine: &Engine,
     named: Vec<Named>,
     tag: &str,

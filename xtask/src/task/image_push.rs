@@ -2,13 +2,12 @@
 
 use crate::{
     build::Missing,
-    cli,
     task::{
-        Desk,
+        Desk, args,
         shared::images::{self, Request},
     },
 };
 
-pub(crate) fn run(desk: &Desk<'_>, missions: &cli::Missions) -> anyhow::Result<u8> {
+pub(crate) fn run(desk: &Desk, missions: &args::Missions) -> anyhow::Result<u8> {
     images::run(desk, missions, &Request { missing: Missing::Refuse, test: None, push: true })
 }

@@ -4,16 +4,16 @@ use anyhow::bail;
 
 use crate::{
     build::Missing,
-    cli, failure,
+    failure,
     image_test::Asked,
     selection::Selection,
     task::{
-        Desk,
+        Desk, args,
         shared::images::{self, Request},
     },
 };
 
-pub(crate) fn run(desk: &Desk<'_>, args: &cli::ImageTest) -> anyhow::Result<u8> {
+pub(crate) fn run(desk: &Desk, args: &args::ImageTest) -> anyhow::Result<u8> {
     let asked = asked(args).map_err(failure::request)?;
     check_environments(desk, args, &asked).map_err(failure::request)?;
     let missing = if args.dev { Missing::TakeNewest } else { Missing::Refuse };
@@ -22,7 +22,7 @@ pub(crate) fn run(desk: &Desk<'_>, args: &cli::ImageTest) -> anyhow::Result<u8> 
 
 /// # Errors
 /// A pattern that is none.
-fn asked(args: &cli::ImageTest) -> anyhow::Result<Asked> {
+fn asked(args: &args::ImageTest) -> anyhow::Result<Asked> {
     let kinds = [("import", args.imports), ("notebook", args.notebooks)];
     let kinds = kinds.iter().filter(|it| it.1).map(|it| it.0).collect();
     Ok(Asked {
@@ -36,7 +36,7 @@ fn asked(args: &cli::ImageTest) -> anyhow::Result<Asked> {
 }
 
 /// Whether each environment that was named is one of a mission that was.
-fn check_environments(desk: &Desk<'_>, args: &cli::ImageTest, asked: &Asked) -> anyhow::Result<()> {
+fn check_environments(desk: &Desk, args: &args::ImageTest, asked: &Asked) -> anyhow::Result<()> {
     let named = desk.named(&args.missions)?;
     let known = || named.iter().flat_map(|it| it.mission.environments.iter().map(|it| &it.name));
     for it in asked.environments().iter().filter(|it| *it != "base") {

@@ -3,28 +3,27 @@
 use std::path::PathBuf;
 
 use crate::{
-    cli,
     dockerfile::update::{self, Update},
     failure,
     printable::Shown as _,
     repo::Mission,
-    task::Desk,
+    task::{Desk, args},
     terminal,
 };
 
 /// `image-update`, or with `--check` a diff and a failure.
-pub(crate) fn run(desk: &Desk<'_>, args: &cli::ImageUpdate) -> anyhow::Result<u8> {
+pub(crate) fn run(desk: &Desk, args: &args::ImageUpdate) -> anyhow::Result<u8> {
     let _lock = if args.check { None } else { desk.lock()? };
     let named = desk.named(&args.missions).map_err(failure::request)?;
     let missions: Vec<&Mission> = named.iter().map(|it| &it.mission).collect();
     let mut updates = update::updates(&desk.repo, &missions).map_err(failure::request)?;
     updates.retain(Update::differs);
-    if desk.cli.json {
+    if desk.flags.json {
         let paths: Vec<&PathBuf> = updates.iter().map(|it| &it.path).collect();
         terminal::json(&paths)?;
     }
     if args.check {
-        let diffs = updates.iter().map(Update::diff).filter(|_| !desk.cli.json);
+        let diffs = updates.iter().map(Update::diff).filter(|_| !desk.flags.json);
         terminal::print(diffs.collect::<String>());
         return Ok(u8::from(!updates.is_empty()));
     }

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use crate::{task::Desk, terminal, ui};
 
-pub(crate) fn run(desk: &Desk<'_>) -> anyhow::Result<u8> {
+pub(crate) fn run(desk: &Desk) -> anyhow::Result<u8> {
     desk.repo.check_names()?;
     let names = |mission: &crate::repo::Mission| -> Vec<String> {
         mission.environments.iter().map(|it| it.name.clone()).collect()
     };
     let missions = desk.repo.missions.iter().map(|it| (it.name.clone(), names(it)));
-    if desk.cli.json {
+    if desk.flags.json {
         let missions: BTreeMap<_, _> = missions.collect();
         terminal::json(&missions)?;
         return Ok(0);

@@ -6,17 +6,16 @@ use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 
 use crate::{
-    cli,
     dockerfile::update,
     failure, files,
     printable::Shown as _,
     process::Permit,
     repo::{self, Repo},
     specs,
-    task::Desk,
+    task::{Desk, args},
 };
 
-pub(crate) fn run(desk: &Desk<'_>, args: &cli::MissionNew) -> anyhow::Result<u8> {
+pub(crate) fn run(desk: &Desk, args: &args::MissionNew) -> anyhow::Result<u8> {
     let envs = if args.envs.is_empty() { vec![args.name.clone()] } else { args.envs.clone() };
     // Before the look at what is there: what another run makes meanwhile is not this one's to remove.
     let _lock = desk.lock()?;
@@ -37,7 +36,7 @@ pub(crate) fn run(desk: &Desk<'_>, args: &cli::MissionNew) -> anyhow::Result<u8>
 
 fn write(
     permit: Permit,
-    desk: &Desk<'_>,
+    desk: &Desk,
     name: &str,
     texts: &[(PathBuf, String)],
 ) -> anyhow::Result<()> {

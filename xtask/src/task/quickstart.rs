@@ -2,10 +2,10 @@
 
 use crate::{
     build::Missing,
-    cli::Missions,
     image_test::Asked,
     task::{
         Desk,
+        args::Missions,
         shared::{
             doctor::{self, About, Ask, Fix},
             images::{self, Request},
@@ -23,7 +23,7 @@ Next:
 To make it yours, copy setup-env.template to setup-env: your registry, your base image.";
 
 /// Gives the exit status of the first part that did not succeed.
-pub(crate) fn run(desk: &Desk<'_>) -> anyhow::Result<u8> {
+pub(crate) fn run(desk: &Desk) -> anyhow::Result<u8> {
     let missions = Missions { missions: vec![MISSION.to_owned()], ..Missions::default() };
     let status = doctor::examine(desk, &missions, About::Images, Ask::MachineOnly, Fix::Always)?;
     if status != 0 {

@@ -6,16 +6,18 @@ use std::collections::BTreeMap;
 use anyhow::Context as _;
 
 use crate::{
-    cli::{Missions, ReceiptShow},
     failure,
     receipt::{Receipt, is_digest},
     registry::{self, Host},
     stored_receipt,
-    task::Desk,
+    task::{
+        Desk,
+        args::{Missions, ReceiptShow},
+    },
     terminal, ui,
 };
 
-pub(crate) fn run(desk: &Desk<'_>, args: &ReceiptShow) -> anyhow::Result<u8> {
+pub(crate) fn run(desk: &Desk, args: &ReceiptShow) -> anyhow::Result<u8> {
     let (name, digest) = parse(&args.image).map_err(failure::request)?;
     let named = desk.named(&Missions::default()).map_err(failure::request)?.remove(0);
     let engine = desk.engine(&named.config)?;
@@ -41,8 +43,8 @@ fn parse(image: &str) -> anyhow::Result<(&str, &str)> {
     parts.with_context(|| format!("`{image}` is not IMAGE@sha256:<64 hex digits>; a tag can move"))
 }
 
-fn print(desk: &Desk<'_>, receipt: &Receipt, image: &str) -> anyhow::Result<u8> {
-    if desk.cli.json {
+fn print(desk: &Desk, receipt: &Receipt, image: &str) -> anyhow::Result<u8> {
+    if desk.flags.json {
         terminal::json(&receipt)?;
         return Ok(0);
     }

@@ -11,7 +11,6 @@ use anyhow::bail;
 use crate::{
     build::{Builds, Missing},
     chosen::Chosen,
-    cli,
     docker::LABEL_INPUTS,
     engine::Engine,
     failure, files,
@@ -21,11 +20,11 @@ use crate::{
     process,
     receipt::Receipt,
     results,
-    task::Desk,
+    task::{Desk, args},
     terminal,
 };
 
-pub(crate) fn run(desk: &Desk<'_>, args: &cli::Report) -> anyhow::Result<u8> {
+pub(crate) fn run(desk: &Desk, args: &args::Report) -> anyhow::Result<u8> {
     let named = desk.named(&args.missions).map_err(failure::request)?;
     let engine = desk.engine(&named[0].config)?;
     let chosen = desk.choose(&engine, named)?;
@@ -47,7 +46,7 @@ pub(crate) fn run(desk: &Desk<'_>, args: &cli::Report) -> anyhow::Result<u8> {
     } else {
         terminal::print(format_args!("write {}", path.shown()));
     }
-    if desk.cli.json {
+    if desk.flags.json {
         terminal::json(&serde_json::json!({ "report": path }))?;
     }
     Ok(0)

@@ -18,14 +18,13 @@ use fs_err as fs;
 
 use crate::{
     aws,
-    cli::Missions,
     config::Config,
     git::{self, Access},
     printable::Shown as _,
     redact::redact,
     secrets::{encrypted::Encrypted, rules},
     sops::Subject,
-    task::{Desk, Named},
+    task::{Desk, Named, args::Missions},
     terminal,
 };
 
@@ -54,7 +53,7 @@ impl Place {
     ///
     /// # Errors
     /// An unknown mission, or a setting that is wrong.
-    pub(crate) fn new(desk: &Desk<'_>, mission: Option<&str>) -> anyhow::Result<Place> {
+    pub(crate) fn new(desk: &Desk, mission: Option<&str>) -> anyhow::Result<Place> {
         let missions = mission.iter().map(|&it| it.to_owned()).collect();
         let mut named = desk.named(&Missions { missions, ..Missions::default() })?;
         let Named { mission, config } = named.pop().context("a task is about a mission")?;
@@ -67,7 +66,7 @@ impl Place {
     ///
     /// # Errors
     /// It is not there, or is something else.
-    pub(crate) fn cloned(desk: &Desk<'_>, mission: Option<&str>) -> anyhow::Result<Place> {
+    pub(crate) fn cloned(desk: &Desk, mission: Option<&str>) -> anyhow::Result<Place> {
         let place = Place::new(desk, mission)?;
         let shown = place.shown.shown();
         if !place.dir.exists() {
@@ -211,7 +210,7 @@ impl Place {
     ///
     /// # Errors
     /// AWS does not give the role.
-    pub(crate) fn access(&self, desk: &Desk<'_>) -> anyhow::Result<Access> {
+    pub(crate) fn access(&self, desk: &Desk) -> anyhow::Result<Access> {
         let Some(role) = &self.config.secrets_role else { return Ok(Access::Own) };
         let Some(permit) = desk.permit else {
             terminal::print(aws::assume_role(&desk.repo.root, role));

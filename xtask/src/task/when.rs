@@ -7,8 +7,11 @@ use fs_err as fs;
 use serde::Serialize;
 
 use crate::{
-    cli, failure, frozen, frozen_environments, git, process::query, specs::requirement::normalised,
-    task::Desk, terminal, ui,
+    failure, frozen, frozen_environments, git,
+    process::query,
+    specs::requirement::normalised,
+    task::{Desk, args},
+    terminal, ui,
 };
 
 /// A commit that changed the package in one frozen spec, as `--json` prints it.
@@ -25,10 +28,10 @@ struct Event {
     subject: String,
 }
 
-pub(crate) fn run(desk: &Desk<'_>, args: &cli::Package) -> anyhow::Result<u8> {
+pub(crate) fn run(desk: &Desk, args: &args::Package) -> anyhow::Result<u8> {
     let package = normalised(&args.package);
     let events = events(desk, args, &package).map_err(failure::request)?;
-    if desk.cli.json {
+    if desk.flags.json {
         terminal::json(&events)?;
     } else if !events.is_empty() {
         terminal::print(text(&events));
@@ -39,7 +42,7 @@ pub(crate) fn run(desk: &Desk<'_>, args: &cli::Package) -> anyhow::Result<u8> {
     Ok(0)
 }
 
-fn events(desk: &Desk<'_>, args: &cli::Package, package: &str) -> anyhow::Result<Vec<Event>> {
+fn events(desk: &Desk, args: &args::Package, package: &str) -> anyhow::Result<Vec<Event>> {
     let mut files = Vec::new();
     for it in desk.named_for(args)? {
         for environment in frozen_environments::of(&it.mission) {
@@ -104,7 +107,7 @@ fn version(path: &Path, package: &str) -> anyhow::Result<Option<String>> {
 
 /// The patches of all commits that changed the files, newest first. What a user's configuration
 /// would change about them is set.
-fn log(desk: &Desk<'_>, files: &[File]) -> anyhow::Result<String> {
+fn log(desk: &Desk, files: &[File]) -> anyhow::Result<String> {
     let paths = files.iter().map(|it| &it.file);
     let format = "--format=commit%x09%H%x09%cI%x09%s";
     git::text(&query!(

@@ -7,7 +7,6 @@ use anyhow::bail;
 use serde::Serialize;
 
 use crate::{
-    cli,
     dockerfile::lists::Lists,
     failure,
     frozen::{self, Frozen, Package},
@@ -15,7 +14,7 @@ use crate::{
     repo::Mission,
     specs::{read::Spec, requirement::normalised},
     suggest::nearest,
-    task::{Desk, Named},
+    task::{Desk, Named, args},
     terminal, text_file,
 };
 
@@ -45,14 +44,14 @@ struct Chain {
     cloned_from: Option<String>,
 }
 
-pub(crate) fn run(desk: &Desk<'_>, args: &cli::Package) -> anyhow::Result<u8> {
+pub(crate) fn run(desk: &Desk, args: &args::Package) -> anyhow::Result<u8> {
     let package = normalised(&args.package);
     let named = desk.named_for(args).map_err(failure::request)?;
     let mut answers = Vec::new();
     for it in &named {
         answers.extend(of_mission(desk, it, &package).map_err(failure::request)?);
     }
-    if desk.cli.json {
+    if desk.flags.json {
         terminal::json(&answers)?;
     } else {
         answers.iter().for_each(|it| terminal::print(text(it)));
@@ -64,7 +63,7 @@ pub(crate) fn run(desk: &Desk<'_>, args: &cli::Package) -> anyhow::Result<u8> {
 }
 
 /// What the frozen specs of `mission` say, with the environments' titles.
-fn frozen_specs(desk: &Desk<'_>, mission: &Mission) -> anyhow::Result<Vec<(String, Frozen)>> {
+fn frozen_specs(desk: &Desk, mission: &Mission) -> anyhow::Result<Vec<(String, Frozen)>> {
     let mut res = Vec::new();
     for environment in frozen_environments::of(mission) {
         let path = environment.frozen_spec();
@@ -77,7 +76,7 @@ fn frozen_specs(desk: &Desk<'_>, mission: &Mission) -> anyhow::Result<Vec<(Strin
     Ok(res)
 }
 
-fn of_mission(desk: &Desk<'_>, named: &Named, package: &str) -> anyhow::Result<Vec<Answer>> {
+fn of_mission(desk: &Desk, named: &Named, package: &str) -> anyhow::Result<Vec<Answer>> {
     let mut res = Vec::new();
     let mut lists = None;
     for (_, frozen) in frozen_specs(desk, &named.mission)? {
@@ -218,7 +217,7 @@ impl Chain {
 }
 
 /// What to say of a package that no frozen spec has.
-fn absent(desk: &Desk<'_>, named: &[Named], package: &str) -> anyhow::Result<String> {
+fn absent(desk: &Desk, named: &[Named], package: &str) -> anyhow::Result<String> {
     let searched: Vec<&str> = named.iter().map(|it| it.mission.name.as_str()).collect();
     let what = format!("no frozen spec of {} has `{package}`", searched.join(", "));
     let (mut elsewhere, mut names) = (Vec::new(), Vec::new());

@@ -11,7 +11,7 @@ use crate::{
 
 /// # Errors
 /// A step fails, or this machine cannot start a private engine.
-pub(super) fn figure(permit: Permit, desk: &Desk<'_>, exe: &Path) -> anyhow::Result<Figure> {
+pub(super) fn figure(permit: Permit, desk: &Desk, exe: &Path) -> anyhow::Result<Figure> {
     let source = &desk.repo.root;
     // On this checkout's disk: the engine's images lie in the clone.
     let target = source.join("target/xtask");

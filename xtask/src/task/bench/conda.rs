@@ -24,7 +24,7 @@ struct Times {
 
 pub(super) fn figures(
     permit: Permit,
-    desk: &Desk<'_>,
+    desk: &Desk,
     docker: &Docker,
     exe: &Path,
 ) -> anyhow::Result<Vec<Figure>> {

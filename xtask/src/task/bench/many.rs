@@ -9,7 +9,7 @@ use crate::{
     task::Desk,
 };
 
-pub(super) fn figure(permit: Permit, desk: &Desk<'_>, exe: &Path) -> anyhow::Result<Figure> {
+pub(super) fn figure(permit: Permit, desk: &Desk, exe: &Path) -> anyhow::Result<Figure> {
     let dir = files::temporary(permit, None, "bench-", 0o755)?;
     let root = &dir.path().join("clone");
     clone(permit, desk, root)?;

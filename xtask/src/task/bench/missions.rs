@@ -19,7 +19,7 @@ const CUSTOM: &str = "missions/roman/Dockerfile.custom";
 /// A small package that no other one needs.
 const ADDED: &str = "\nhumanize\n";
 
-pub(super) fn figures(permit: Permit, desk: &Desk<'_>, exe: &Path) -> anyhow::Result<Vec<Figure>> {
+pub(super) fn figures(permit: Permit, desk: &Desk, exe: &Path) -> anyhow::Result<Vec<Figure>> {
     let dir = files::temporary(permit, None, "bench-", 0o755)?;
     let root = &dir.path().join("clone");
     clone(permit, desk, root)?;

@@ -14,11 +14,10 @@ mod machine;
 use std::{env, path::Path, time::Duration};
 
 use crate::{
-    cli,
     engine::Engine,
     failure,
     process::{self, Change, Permit, cmd},
-    task::Desk,
+    task::{Desk, args},
     terminal,
 };
 
@@ -46,9 +45,9 @@ const GRACE: Duration = Duration::from_secs(30);
 /// The run was interrupted, or a setting is wrong.
 pub(super) fn run(
     permit: Permit,
-    desk: &Desk<'_>,
+    desk: &Desk,
     engine: &Engine,
-    args: &cli::Ci,
+    args: &args::Ci,
 ) -> anyhow::Result<Ran> {
     if let Some(reason) = Facts::gather(desk)?.reason(args.wants_private()) {
         return Ok(Ran::Cannot(reason));
@@ -80,8 +79,8 @@ pub(super) fn run(
 /// # Errors
 /// As for [`run`], or `steps` fails.
 pub(super) fn print(
-    desk: &Desk<'_>,
-    args: &cli::Ci,
+    desk: &Desk,
+    args: &args::Ci,
     steps: impl FnOnce() -> anyhow::Result<()>,
 ) -> anyhow::Result<Option<String>> {
     if let Some(reason) = Facts::gather(desk)?.reason(args.wants_private()) {
@@ -101,15 +100,10 @@ pub(super) fn print(
 }
 
 /// This program once more, in the engine's network.
-fn again(
-    desk: &Desk<'_>,
-    args: &cli::Ci,
-    plan: &Plan,
-    programs: &Programs,
-) -> anyhow::Result<Change> {
+fn again(desk: &Desk, args: &args::Ci, plan: &Plan, programs: &Programs) -> anyhow::Result<Change> {
     let exe = env::current_exe()?;
-    let verbose = desk.cli.verbose.then_some("--verbose");
-    let set = desk.cli.set.iter().flat_map(|it| ["--set", it]);
+    let verbose = desk.flags.verbose.then_some("--verbose");
+    let set = desk.flags.set.iter().flat_map(|it| ["--set", it]);
     let only = args.only.iter().flat_map(|it| ["--only".to_owned(), it.name()]);
     let cmd = cmd!(desk.repo.root, "{exe}")
         .args(verbose)

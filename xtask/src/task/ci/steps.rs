@@ -58,7 +58,7 @@ impl Step {
 
     /// # Errors
     /// A folder of the checkout cannot be read.
-    pub(super) fn cmds(self, desk: &Desk<'_>, engine: &Engine) -> anyhow::Result<Vec<Change>> {
+    pub(super) fn cmds(self, desk: &Desk, engine: &Engine) -> anyhow::Result<Vec<Change>> {
         let root = &desk.repo.root;
         let exe = env::current_exe()?;
         let docker = engine.docker.program.to_str().context("the docker CLI's path is UTF-8")?;
@@ -112,7 +112,7 @@ fn hostile_input(root: &Path) -> Change {
         .env("LLVM_PROFILE_FILE", "/dev/null")
 }
 
-fn linters(desk: &Desk<'_>, engine: &Engine) -> anyhow::Result<Vec<Change>> {
+fn linters(desk: &Desk, engine: &Engine) -> anyhow::Result<Vec<Change>> {
     let root = &desk.repo.root;
     let tools = engine.target().join("tools");
     let bin = tools.join("bin");
@@ -135,7 +135,7 @@ fn linters(desk: &Desk<'_>, engine: &Engine) -> anyhow::Result<Vec<Change>> {
 }
 
 /// Tests with real tools about secrets: sops, aws and what stands for AWS come from PyPI.
-fn with_sops(desk: &Desk<'_>, engine: &Engine, test: &[&str]) -> anyhow::Result<Vec<Change>> {
+fn with_sops(desk: &Desk, engine: &Engine, test: &[&str]) -> anyhow::Result<Vec<Change>> {
     let root = &desk.repo.root;
     let tools = engine.target().join("tools-secrets");
     let bin = tools.join("bin");
@@ -156,7 +156,7 @@ struct Scripts {
     dockerfiles: Vec<PathBuf>,
 }
 
-fn scripts(desk: &Desk<'_>) -> anyhow::Result<Scripts> {
+fn scripts(desk: &Desk) -> anyhow::Result<Scripts> {
     let facts = check::Facts::read(&desk.repo)?;
     let is_shell = |it: &&File| {
         it.path.extension().is_some_and(|it| it == "sh")

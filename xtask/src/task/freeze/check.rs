@@ -18,10 +18,10 @@ use crate::{
     terminal,
 };
 
-pub(super) fn run(desk: &Desk<'_>, selected: &Selected, named: &[Named]) -> anyhow::Result<u8> {
+pub(super) fn run(desk: &Desk, selected: &Selected, named: &[Named]) -> anyhow::Result<u8> {
     let findings = findings(desk, selected, named).map_err(failure::request)?;
     let status = u8::from(!findings.is_empty());
-    if desk.cli.json {
+    if desk.flags.json {
         terminal::json(&findings)?;
     } else if !findings.is_empty() {
         terminal::print(report::text(findings));
@@ -29,7 +29,7 @@ pub(super) fn run(desk: &Desk<'_>, selected: &Selected, named: &[Named]) -> anyh
     Ok(status)
 }
 
-fn findings(desk: &Desk<'_>, selected: &Selected, named: &[Named]) -> anyhow::Result<Vec<Finding>> {
+fn findings(desk: &Desk, selected: &Selected, named: &[Named]) -> anyhow::Result<Vec<Finding>> {
     let parts = read_parts(&desk.repo)?;
     let mut res = Vec::new();
     for it in named {

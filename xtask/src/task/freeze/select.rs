@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    cli::{self, Missions},
     frozen_environments,
     repo::{Environment, Mission, Repo},
-    task::{Desk, Named},
+    task::{
+        Desk, Named,
+        args::{self, Missions},
+    },
 };
 
 /// Names of environments by their mission's.
@@ -16,7 +18,7 @@ pub(crate) struct Selected(BTreeMap<String, BTreeSet<String>>);
 impl Selected {
     /// # Errors
     /// A name that means nothing, or more than one environment.
-    pub(crate) fn new(desk: &Desk<'_>, args: &cli::Freeze) -> anyhow::Result<Selected> {
+    pub(crate) fn new(desk: &Desk, args: &args::Freeze) -> anyhow::Result<Selected> {
         let repo = &desk.repo;
         if !args.environments.is_empty() {
             return Selected::of_names(repo, args.mission.as_deref(), &args.environments);
@@ -47,7 +49,7 @@ impl Selected {
     ///
     /// # Errors
     /// A setting that is wrong.
-    pub(crate) fn named(&self, desk: &Desk<'_>) -> anyhow::Result<Vec<Named>> {
+    pub(crate) fn named(&self, desk: &Desk) -> anyhow::Result<Vec<Named>> {
         let missions = self.0.keys().cloned().collect();
         desk.named(&Missions { missions, ..Missions::default() })
     }

@@ -24,7 +24,7 @@ use crate::{
 /// # Errors
 /// An environment has no frozen spec.
 pub(super) fn require_frozen(
-    desk: &Desk<'_>,
+    desk: &Desk,
     selected: &Selected,
     named: &[Named],
 ) -> anyhow::Result<()> {
@@ -56,7 +56,7 @@ struct Row {
 }
 
 pub(super) fn run(
-    desk: &Desk<'_>,
+    desk: &Desk,
     engine: &Engine,
     builds: &mut Builds<'_>,
     selected: &Selected,
@@ -82,7 +82,7 @@ pub(super) fn run(
     Ok(u8::from(rows.iter().any(|it| it.verdict == Verdict::Different)))
 }
 
-fn rows_of(desk: &Desk<'_>, chosen: &Chosen, built: &Built, exports: &[Export]) -> Vec<Row> {
+fn rows_of(desk: &Desk, chosen: &Chosen, built: &Built, exports: &[Export]) -> Vec<Row> {
     let row = |it: &Export| {
         Some(Row {
             mission: chosen.mission.name.clone(),
@@ -115,8 +115,8 @@ fn record(
     Ok(())
 }
 
-fn report(desk: &Desk<'_>, rows: &[Row], diff: bool) -> anyhow::Result<()> {
-    if desk.cli.json {
+fn report(desk: &Desk, rows: &[Row], diff: bool) -> anyhow::Result<()> {
+    if desk.flags.json {
         terminal::json(&rows)?;
         return Ok(());
     }

@@ -4,7 +4,6 @@ use anyhow::{Context as _, bail};
 use serde_json::Value;
 
 use crate::{
-    cli,
     failure::{self, Failure},
     git,
     printable::Shown as _,
@@ -12,13 +11,13 @@ use crate::{
     sops::{self, key::Key},
     suggest::nearest,
     task::{
-        Desk,
+        Desk, args,
         secrets::{Place, Target},
     },
     terminal,
 };
 
-pub(crate) fn run(desk: &Desk<'_>, args: &cli::SecretsCat) -> anyhow::Result<u8> {
+pub(crate) fn run(desk: &Desk, args: &args::SecretsCat) -> anyhow::Result<u8> {
     let place = Place::cloned(desk, args.of.mission.as_deref()).map_err(failure::request)?;
     let target = target(&place, args).map_err(failure::request)?;
     let key: Option<Key> =
@@ -33,7 +32,7 @@ pub(crate) fn run(desk: &Desk<'_>, args: &cli::SecretsCat) -> anyhow::Result<u8>
 }
 
 /// The file as it is, or as `--at` had it.
-fn target(place: &Place, args: &cli::SecretsCat) -> anyhow::Result<Target> {
+fn target(place: &Place, args: &args::SecretsCat) -> anyhow::Result<Target> {
     let Some(at) = &args.at else { return place.target(args.of.file.as_deref()) };
     let name = place.name(args.of.file.as_deref())?;
     let git = place.git();
@@ -84,14 +83,14 @@ fn check_whole(target: &Target, key: Option<&Key>, text: &str) -> anyhow::Result
 
 /// The value, or all values; as JSON if asked.
 fn decrypted(
-    desk: &Desk<'_>,
+    desk: &Desk,
     place: &Place,
     target: &Target,
     key: Option<&Key>,
 ) -> anyhow::Result<String> {
     let value = key.and_then(|it| target.encrypted.values.get(it));
     let is_leaf = value.is_some_and(|it| !it.is_sequence() && !it.is_mapping());
-    let as_json = desk.cli.json;
+    let as_json = desk.flags.json;
     let read =
         |as_json| sops::decrypt(&place.dir, target.subject(), key, as_json, target.text.clone());
     let text = read(as_json)?;

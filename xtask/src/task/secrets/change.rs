@@ -82,7 +82,7 @@ impl Copy {
     pub(crate) fn keep(
         self,
         permit: Permit,
-        desk: &Desk<'_>,
+        desk: &Desk,
         place: &Place,
         target: &Target,
         given: &Given,
@@ -108,7 +108,7 @@ impl Copy {
 }
 
 /// Says that nothing was done.
-pub(crate) fn unchanged(desk: &Desk<'_>, target: &Target) -> Edited {
+pub(crate) fn unchanged(desk: &Desk, target: &Target) -> Edited {
     desk.ui.say(format!("{} has not changed; there is nothing to commit", target.shown.shown()));
     Edited::Unchanged
 }
@@ -168,6 +168,6 @@ pub(crate) fn imagined(target: &Target) -> (PathBuf, PathBuf) {
 ///
 /// # Errors
 /// `doctor` finding `secrets`.
-pub(crate) fn require_tools(desk: &Desk<'_>) -> anyhow::Result<()> {
+pub(crate) fn require_tools(desk: &Desk) -> anyhow::Result<()> {
     desk.permit.map_or(Ok(()), |_| sops::require())
 }

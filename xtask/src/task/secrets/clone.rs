@@ -19,7 +19,7 @@ use crate::{
     terminal,
 };
 
-pub(crate) fn run(desk: &Desk<'_>, mission: Option<&str>) -> anyhow::Result<u8> {
+pub(crate) fn run(desk: &Desk, mission: Option<&str>) -> anyhow::Result<u8> {
     let place = Place::new(desk, mission).map_err(failure::request)?;
     let shown = place.shown.shown();
     let Some(url) = &place.config.secrets_repo else {
@@ -59,7 +59,7 @@ pub(crate) fn run(desk: &Desk<'_>, mission: Option<&str>) -> anyhow::Result<u8> 
 }
 
 /// Whether git made what it was to make.
-fn check(desk: &Desk<'_>, dir: &Path, url: &str) -> anyhow::Result<()> {
+fn check(desk: &Desk, dir: &Path, url: &str) -> anyhow::Result<()> {
     let top = git::top(dir)?.map(fs::canonicalize).transpose()?;
     let origin = git::origin(dir)?;
     let is_clone = top == Some(fs::canonicalize(dir)?)
@@ -84,7 +84,7 @@ fn remove_leftovers(permit: Permit, dir: &Path) -> anyhow::Result<()> {
 }
 
 /// The clone is as its owners made it; a new one is empty.
-fn say_what_is_missing(desk: &Desk<'_>, place: &Place) {
+fn say_what_is_missing(desk: &Desk, place: &Place) {
     let file = format!("{}.yaml", place.config.environment);
     let has = |name: &str| place.dir.join(name).is_file();
     let text = match (has(rules::FILE), has(&file)) {

@@ -9,14 +9,14 @@ use anyhow::{Context as _, bail};
 use serde::Serialize;
 
 use crate::{
-    cli, failure, git,
+    failure, git,
     printable::Shown as _,
     secrets::{
         changes::{self, Kind},
         encrypted::{self, Encrypted},
     },
     sops::key::Key,
-    task::{Desk, secrets::Place},
+    task::{Desk, args, secrets::Place},
     terminal, ui,
 };
 
@@ -34,11 +34,11 @@ fn as_text<S: serde::Serializer>(key: &Option<Key>, to: S) -> Result<S::Ok, S::E
     key.as_ref().map(ToString::to_string).serialize(to)
 }
 
-pub(crate) fn run(desk: &Desk<'_>, args: &cli::SecretsDiff) -> anyhow::Result<u8> {
+pub(crate) fn run(desk: &Desk, args: &args::SecretsDiff) -> anyhow::Result<u8> {
     let place = Place::cloned(desk, args.of.mission.as_deref()).map_err(failure::request)?;
     let (from, to) = revisions(&place, args).map_err(failure::request)?;
     let rows = between(&place.dir, from.as_deref(), &to)?;
-    if desk.cli.json {
+    if desk.flags.json {
         terminal::json(&rows)?;
     } else if rows.is_empty() {
         desk.ui.say("no key differs");
@@ -55,7 +55,7 @@ pub(crate) fn run(desk: &Desk<'_>, args: &cli::SecretsDiff) -> anyhow::Result<u8
 }
 
 /// What a push would change, unless commits are named; `None` for a remote without commits.
-fn revisions(place: &Place, args: &cli::SecretsDiff) -> anyhow::Result<(Option<String>, String)> {
+fn revisions(place: &Place, args: &args::SecretsDiff) -> anyhow::Result<(Option<String>, String)> {
     let git = place.git();
     let find = |name: &str| {
         git::revision(&place.dir, name)?.with_context(|| {

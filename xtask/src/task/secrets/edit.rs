@@ -6,12 +6,12 @@ use anyhow::{anyhow, bail};
 use fs_err as fs;
 
 use crate::{
-    cli, failure,
+    failure,
     printable::Shown as _,
     process,
     sops::{self, Edited, Editor},
     task::{
-        Desk,
+        Desk, args,
         secrets::{
             Place, Target,
             change::{self, Copy},
@@ -21,7 +21,7 @@ use crate::{
     terminal,
 };
 
-pub(crate) fn run(desk: &Desk<'_>, args: &cli::SecretsEdit) -> anyhow::Result<u8> {
+pub(crate) fn run(desk: &Desk, args: &args::SecretsEdit) -> anyhow::Result<u8> {
     let place = Place::cloned(desk, args.of.mission.as_deref()).map_err(failure::request)?;
     let editor = editor().map_err(failure::request)?;
     change::require_tools(desk)?;

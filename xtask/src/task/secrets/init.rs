@@ -6,7 +6,7 @@ use anyhow::bail;
 use fs_err as fs;
 
 use crate::{
-    cli, failure, files, git,
+    failure, files, git,
     printable::Shown as _,
     private::Folder,
     secrets::{
@@ -16,7 +16,7 @@ use crate::{
     },
     sops::{self, Subject, recipients::Recipients},
     task::{
-        Desk,
+        Desk, args,
         secrets::{Place, change, counted},
     },
     terminal,
@@ -33,7 +33,7 @@ struct Plan {
     recipients: Recipients,
 }
 
-pub(crate) fn run(desk: &Desk<'_>, args: &cli::SecretsInit) -> anyhow::Result<u8> {
+pub(crate) fn run(desk: &Desk, args: &args::SecretsInit) -> anyhow::Result<u8> {
     let place = Place::cloned(desk, args.of.mission.as_deref()).map_err(failure::request)?;
     change::require_tools(desk)?;
     let _lock = desk.lock_secrets()?;
@@ -60,7 +60,7 @@ pub(crate) fn run(desk: &Desk<'_>, args: &cli::SecretsInit) -> anyhow::Result<u8
 }
 
 /// Decides what to write; nothing that is there is overwritten.
-fn plan(place: &Place, args: &cli::SecretsInit) -> anyhow::Result<Plan> {
+fn plan(place: &Place, args: &args::SecretsInit) -> anyhow::Result<Plan> {
     let name = place.name(None)?;
     let shown = place.shown.join(&name);
     place.check_links(&name)?;

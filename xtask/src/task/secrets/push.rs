@@ -6,19 +6,18 @@ mod way_out;
 use anyhow::{Context as _, bail};
 
 use crate::{
-    cli,
     failure::{self, Failure},
     git,
     printable::Shown as _,
     redact::redact,
     task::{
-        Desk,
+        Desk, args,
         secrets::{Place, counted},
     },
     terminal,
 };
 
-pub(crate) fn run(desk: &Desk<'_>, of: &cli::SecretsOf) -> anyhow::Result<u8> {
+pub(crate) fn run(desk: &Desk, of: &args::SecretsOf) -> anyhow::Result<u8> {
     let place = Place::cloned(desk, of.mission.as_deref()).map_err(failure::request)?;
     let _lock = desk.lock_secrets()?;
     let url = origin(&place).map_err(failure::request)?;

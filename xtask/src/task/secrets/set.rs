@@ -9,13 +9,13 @@ use anyhow::{Context as _, bail};
 use serde_json::Value;
 
 use crate::{
-    cli, failure,
+    failure,
     printable::Shown as _,
     process::{self, Change},
     secrets::plain::{self, Leaf, Leaves},
     sops::{self, key::Key},
     task::{
-        Desk,
+        Desk, args,
         secrets::{
             Place, Target,
             change::{self, Copy},
@@ -24,7 +24,7 @@ use crate::{
     },
 };
 
-pub(crate) fn run(desk: &Desk<'_>, args: &cli::SecretsSet) -> anyhow::Result<u8> {
+pub(crate) fn run(desk: &Desk, args: &args::SecretsSet) -> anyhow::Result<u8> {
     let place = Place::cloned(desk, args.of.mission.as_deref()).map_err(failure::request)?;
     let key: Key = args.key.parse().map_err(failure::request)?;
     change::require_tools(desk)?;

@@ -7,12 +7,12 @@ use fs_err as fs;
 use serde::Serialize;
 
 use crate::{
-    cli, failure, git,
+    failure, git,
     printable::Shown as _,
     redact::redact,
     secrets::{encrypted, rules::Rules},
     sops::{self, recipients::Recipients},
-    task::{Desk, secrets::Place},
+    task::{Desk, args, secrets::Place},
     terminal,
 };
 
@@ -45,7 +45,7 @@ struct FileStatus {
     unreadable: Option<String>,
 }
 
-pub(crate) fn run(desk: &Desk<'_>, of: &cli::SecretsOf) -> anyhow::Result<u8> {
+pub(crate) fn run(desk: &Desk, of: &args::SecretsOf) -> anyhow::Result<u8> {
     let mission = of.mission.as_deref();
     let place = Place::new(desk, mission).map_err(failure::request)?;
     let status = if place.dir.exists() {
@@ -55,7 +55,7 @@ pub(crate) fn run(desk: &Desk<'_>, of: &cli::SecretsOf) -> anyhow::Result<u8> {
     } else {
         Status::absent(&place)
     };
-    if desk.cli.json {
+    if desk.flags.json {
         terminal::json(&status)?;
     } else {
         terminal::print(text(&status));
@@ -77,7 +77,7 @@ impl Status {
     }
 }
 
-fn read(desk: &Desk<'_>, place: &Place) -> anyhow::Result<Status> {
+fn read(desk: &Desk, place: &Place) -> anyhow::Result<Status> {
     let unreachable = unless_ended(fetch(desk, place))?;
     let branch = git::branch(&place.dir)?;
     let upstream = branch.as_ref().map(|it| format!("refs/remotes/origin/{it}"));
@@ -103,7 +103,7 @@ fn read(desk: &Desk<'_>, place: &Place) -> anyhow::Result<Status> {
     })
 }
 
-fn fetch(desk: &Desk<'_>, place: &Place) -> anyhow::Result<()> {
+fn fetch(desk: &Desk, place: &Place) -> anyhow::Result<()> {
     let url = git::origin(&place.dir)?.context("there is no remote `origin`")?;
     let fetch = git::fetch(&place.dir, &url, &place.access(desk)?);
     match desk.permit {

@@ -11,12 +11,11 @@ use std::{
 };
 
 use crate::{
-    cli::Missions,
     config::Config,
     docker::Docker,
     failure,
     process::{self, Change, Patience},
-    task::Desk,
+    task::{Desk, args::Missions},
     ui::Colour,
 };
 
@@ -53,7 +52,7 @@ const START: Duration = Duration::from_secs(15);
 
 /// Reports missing tools on stderr, installs them as `fix` allows, and returns the exit status.
 pub(crate) fn examine(
-    desk: &Desk<'_>,
+    desk: &Desk,
     missions: &Missions,
     about: About,
     ask: Ask,
@@ -64,7 +63,7 @@ pub(crate) fn examine(
 
 /// Returns the exit status, and what is still missing.
 pub(crate) fn look_and_fix(
-    desk: &Desk<'_>,
+    desk: &Desk,
     missions: &Missions,
     about: About,
     ask: Ask,
@@ -99,7 +98,7 @@ pub(crate) fn look_and_fix(
     Ok((report(desk, &found), found))
 }
 
-fn report(desk: &Desk<'_>, found: &[Finding]) -> u8 {
+fn report(desk: &Desk, found: &[Finding]) -> u8 {
     for it in found {
         desk.ui.say_in(Colour::Red, it.name, &format!(": {}\n    fix: {}", it.what, it.fix));
     }
@@ -125,7 +124,7 @@ fn commands(found: &[Finding], ran: &[Change]) -> Vec<Change> {
 ///
 /// # Errors
 /// One of them cannot be started, or the run was interrupted.
-fn mend(desk: &Desk<'_>, found: &[Finding], commands: &[Change], fix: Fix) -> anyhow::Result<bool> {
+fn mend(desk: &Desk, found: &[Finding], commands: &[Change], fix: Fix) -> anyhow::Result<bool> {
     for it in found {
         desk.ui.say(format!("{}: {}", it.name, it.what));
     }
@@ -153,7 +152,7 @@ fn mend(desk: &Desk<'_>, found: &[Finding], commands: &[Change], fix: Fix) -> an
 }
 
 /// An engine that was just started may take a while to answer.
-fn wait_for_engine(desk: &Desk<'_>, config: &Config) -> anyhow::Result<()> {
+fn wait_for_engine(desk: &Desk, config: &Config) -> anyhow::Result<()> {
     let Ok(docker) = Docker::find(config.docker.as_deref(), &desk.repo.root) else { return Ok(()) };
     let deadline = Instant::now() + START;
     while docker.engine_platform().is_err() && Instant::now() < deadline {
@@ -164,7 +163,7 @@ fn wait_for_engine(desk: &Desk<'_>, config: &Config) -> anyhow::Result<()> {
 }
 
 /// Whether the person at the terminal wants the commands to be run.
-fn agrees(desk: &Desk<'_>) -> anyhow::Result<bool> {
+fn agrees(desk: &Desk) -> anyhow::Result<bool> {
     if !io::stdin().is_terminal() {
         desk.ui.say("nothing was run: there is nobody to ask, so say `--yes`");
         return Ok(false);

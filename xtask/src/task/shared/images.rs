@@ -9,7 +9,6 @@ use serde::Serialize;
 use crate::{
     build::{Builds, Built, Missing},
     chosen::Chosen,
-    cli::Missions,
     config::Mode,
     dockerfile::update,
     engine::Engine,
@@ -22,7 +21,7 @@ use crate::{
     registry,
     repo::Mission,
     stored_receipt,
-    task::Desk,
+    task::{Desk, args::Missions},
     terminal,
     ui::{self, Colour},
 };
@@ -36,7 +35,7 @@ pub(crate) struct Request {
 }
 
 /// Builds what is missing, then tests and publishes it as asked for, and gives the exit status.
-pub(crate) fn run(desk: &Desk<'_>, missions: &Missions, request: &Request) -> anyhow::Result<u8> {
+pub(crate) fn run(desk: &Desk, missions: &Missions, request: &Request) -> anyhow::Result<u8> {
     let named = desk.named(missions).map_err(failure::request)?;
     let engine = desk.engine(&named[0].config)?;
     let _lock = desk.lock()?;
@@ -269,9 +268,9 @@ impl Row {
 ///
 /// # Errors
 /// None that are expected: rows are plain data.
-pub(crate) fn summary(desk: &Desk<'_>, rows: Vec<Row>) -> anyhow::Result<u8> {
+pub(crate) fn summary(desk: &Desk, rows: Vec<Row>) -> anyhow::Result<u8> {
     let ok = rows.iter().all(|it| it.error.is_none());
-    if desk.cli.json {
+    if desk.flags.json {
         let seconds = desk.started.elapsed();
         let own = seconds.saturating_sub(process::time_in_children());
         let (seconds, own_seconds) = (seconds.as_secs_f64(), own.as_secs_f64());

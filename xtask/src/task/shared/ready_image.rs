@@ -7,11 +7,10 @@ use anyhow::Context as _;
 use crate::{
     build::{Builds, Built, Missing},
     chosen::Chosen,
-    cli::Missions,
     engine::Engine,
     failure,
     repo::Mission,
-    task::Desk,
+    task::{Desk, args::Missions},
 };
 
 /// A mission's image that can be started.
@@ -26,7 +25,7 @@ pub(crate) struct Ready {
 ///
 /// # Errors
 /// It is not built.
-pub(crate) fn ready(desk: &Desk<'_>, mission: Option<&str>, dev: bool) -> anyhow::Result<Ready> {
+pub(crate) fn ready(desk: &Desk, mission: Option<&str>, dev: bool) -> anyhow::Result<Ready> {
     let missing = if dev { Missing::TakeNewest } else { Missing::Refuse };
     let missions = mission.map(str::to_owned).into_iter().collect();
     let missions = Missions { missions, ..Missions::default() };

@@ -27,7 +27,7 @@ pub(super) struct Facts {
 impl Facts {
     /// # Errors
     /// A setting is wrong.
-    pub(super) fn gather(desk: &Desk<'_>) -> anyhow::Result<Facts> {
+    pub(super) fn gather(desk: &Desk) -> anyhow::Result<Facts> {
         let (settings, _) = desk.sources.evaluate(None)?;
         let settings = settings.into_iter().map(|(name, it)| (name.to_owned(), it.value));
         let environment = env::vars_os()

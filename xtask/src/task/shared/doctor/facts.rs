@@ -96,7 +96,7 @@ impl Facts {
     /// # Errors
     /// A program fails that has to be there.
     pub(super) fn gather(
-        desk: &Desk<'_>,
+        desk: &Desk,
         configs: &[Config],
         about: About,
         ask: Ask,
@@ -213,7 +213,7 @@ struct Line {
 
 /// Asks the hosts that builds get packages from, as a build step would: with its proxies and
 /// certificates.
-fn reach(desk: &Desk<'_>, config: &Config) -> anyhow::Result<Reached> {
+fn reach(desk: &Desk, config: &Config) -> anyhow::Result<Reached> {
     let hosts = hosts(desk, config)?;
     if !on_path("python3") || hosts.is_empty() {
         return Ok(Reached::default());
@@ -255,7 +255,7 @@ impl Line {
 }
 
 /// The settings that lead to a host, and a URL there.
-fn hosts(desk: &Desk<'_>, config: &Config) -> anyhow::Result<Vec<(&'static str, String)>> {
+fn hosts(desk: &Desk, config: &Config) -> anyhow::Result<Vec<(&'static str, String)>> {
     let index = config.indexes.pip.as_deref().unwrap_or("https://pypi.org/simple");
     let index = format!("{}/pip/", redact::without_login(index).trim_end_matches('/'));
     let mut res = vec![("PIP_INDEX_URL", index)];

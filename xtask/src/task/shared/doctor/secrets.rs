@@ -37,7 +37,7 @@ impl Needs {
 }
 
 /// What is missing for the secrets of these missions, each lack once.
-pub(super) fn lacks(desk: &Desk<'_>, configs: &[Config]) -> Vec<Lack> {
+pub(super) fn lacks(desk: &Desk, configs: &[Config]) -> Vec<Lack> {
     let mut all = Needs::default();
     for config in configs {
         let dir = desk.repo.root.join("secrets").join(&config.mission);
