@@ -31,6 +31,7 @@ pub(crate) fn assume_role(dir: &Path, role: &str) -> Change {
     .without_env(&["SOPS_AGE_KEY"])
     .patience(Patience::Change)
     .asks()
+    .finding("secrets")
 }
 
 /// Takes `role`.

@@ -34,6 +34,19 @@ pub(crate) const LABEL_ROLE: &str = "science-platform.role";
 /// On containers and volumes: the run that made them and has to remove them.
 pub(crate) const LABEL_RUN: &str = "science-platform.run";
 
+/// Returns the remedy for a failed command whose output says that the engine lacks something.
+pub(crate) fn remedy(output: &[String]) -> Option<String> {
+    let lacks = |(said, _): &&(&str, &str)| output.iter().any(|it| it.contains(said));
+    ENGINE_LACKS.iter().find(lacks).map(|(_, finding)| failure::see(finding))
+}
+
+/// What docker says, and the finding of `doctor` about it.
+const ENGINE_LACKS: [(&str, &str); 3] = [
+    ("no space left on device", "disk"),
+    ("Cannot connect to the Docker daemon", "engine"),
+    ("error during connect", "engine"),
+];
+
 /// One docker CLI, talking to the engine that its environment names.
 #[derive(Debug, Clone)]
 pub(crate) struct Docker {

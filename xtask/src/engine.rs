@@ -10,8 +10,8 @@ use std::{
 
 use crate::{
     build_log,
-    docker::Docker,
-    failure, files,
+    docker::{self, Docker},
+    files,
     patience::{self, Failed, patience},
     printable::Shown as _,
     process::{self, Change, Cmd, Permit},
@@ -157,7 +157,7 @@ impl Log {
         let path: &Path = &self.path;
         let log = format!("log: {}", path.shown());
         let how = if status == 0 { "ended" } else { "failed" };
-        let fix = failure::remedy(&self.tail).map_or(String::new(), |it| format!("\nfix: {it}"));
+        let fix = docker::remedy(&self.tail).map_or(String::new(), |it| format!("\nfix: {it}"));
         format!("`{}` {how} with status {status}\n{said}\n{log}{fix}", cmd.in_short())
     }
 }

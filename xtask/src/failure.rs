@@ -52,20 +52,8 @@ pub(crate) fn of_machine(err: anyhow::Error) -> anyhow::Error {
     }
 }
 
-/// The remedy for a failed command whose output says that the engine lacks something.
-pub(crate) fn remedy(output: &[String]) -> Option<String> {
-    let lacks = |(said, _): &&(&str, &str)| output.iter().any(|it| it.contains(said));
-    ENGINE_LACKS.iter().find(lacks).map(|(_, finding)| see(finding))
-}
-
-/// What docker says, and the finding of `doctor` about it.
-const ENGINE_LACKS: [(&str, &str); 3] = [
-    ("no space left on device", "disk"),
-    ("Cannot connect to the Docker daemon", "engine"),
-    ("error during connect", "engine"),
-];
-
-fn see(finding: &str) -> String {
+/// Returns the remedy that a finding of `doctor` has.
+pub(crate) fn see(finding: &str) -> String {
     format!("see `{finding}` in `cargo xtask doctor`")
 }
 

@@ -288,8 +288,7 @@ fn one(
 fn not_started(cmd: &Cmd, err: io::Error) -> anyhow::Error {
     let program = cmd.program.to_string_lossy();
     if err.kind() == io::ErrorKind::NotFound {
-        let finding = if ["sops", "aws"].contains(&&*program) { "secrets" } else { "tools" };
-        return failure::machine(finding, format!("`{program}` is not on PATH"));
+        return failure::machine(cmd.finding, format!("`{program}` is not on PATH"));
     }
     anyhow::Error::new(err).context(format!("cannot start `{cmd}`"))
 }

@@ -46,7 +46,7 @@ pub(crate) enum Edited {
 /// What every call gets: its temporary folder in memory, and no look at the network for updates.
 fn prepared<E>(cmd: Cmd<E>, tmp: &Path) -> Cmd<E> {
     let cmd = cmd.env("TMPDIR", &tmp.to_string_lossy()).env("SOPS_DISABLE_VERSION_CHECK", "1");
-    cmd.patience(Patience::Change).asks()
+    cmd.patience(Patience::Change).asks().finding("secrets")
 }
 
 /// With the `.sops.yaml` of the clone, which may ask for a layout; the copy is elsewhere.
@@ -97,7 +97,7 @@ fn decrypt_cmd(dir: &Path, name: &Path, key: Option<&Key>, as_json: bool, text: 
     let output = if as_json { "json" } else { input };
     let cmd = query!(dir, "sops decrypt --input-type {input} --output-type {output}");
     let cmd = cmd.env("SOPS_DISABLE_VERSION_CHECK", "1").stdin(text);
-    let cmd = cmd.patience(Patience::Change).asks();
+    let cmd = cmd.patience(Patience::Change).asks().finding("secrets");
     match key {
         Some(key) => cmd.args(["--extract".to_owned(), key.index()]),
         None => cmd,

@@ -42,6 +42,7 @@ pub(crate) struct Cmd<E = Reads> {
     pub(super) makes: Option<PathBuf>,
     pub(super) patience: Patience,
     pub(super) asks: bool,
+    pub(super) finding: &'static str,
 }
 
 /// How long a command may be silent.
@@ -102,6 +103,7 @@ impl Change {
             makes: None,
             patience: Patience::Answer,
             asks: false,
+            finding: "tools",
         }
     }
 
@@ -119,7 +121,7 @@ impl Change {
 impl<E> Cmd<E> {
     fn with_effect<F>(self) -> Cmd<F> {
         let Cmd { program, args, dir, env, secret_env, without_env, stdin, .. } = self;
-        let Cmd { makes, patience, asks, .. } = self;
+        let Cmd { makes, patience, asks, finding, .. } = self;
         Cmd {
             effect: PhantomData,
             program,
@@ -132,6 +134,7 @@ impl<E> Cmd<E> {
             makes,
             patience,
             asks,
+            finding,
         }
     }
 
@@ -172,6 +175,12 @@ impl<E> Cmd<E> {
     /// For a command that may be silent for longer than one that only answers.
     pub(crate) fn patience(mut self, patience: Patience) -> Self {
         self.patience = patience;
+        self
+    }
+
+    /// Names the finding of `doctor` about a missing program; `tools` for most.
+    pub(crate) fn finding(mut self, name: &'static str) -> Self {
+        self.finding = name;
         self
     }
 
