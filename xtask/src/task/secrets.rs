@@ -8,8 +8,6 @@ pub(crate) mod cat;
 pub(crate) mod diff;
 pub(crate) mod status;
 pub(crate) mod push;
-mod change;
-mod stored;
 
 use std::path::{Component, Path, PathBuf};
 

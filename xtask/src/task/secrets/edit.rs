@@ -12,10 +12,10 @@ use crate::{
     sops::{self, Edited, Editor},
     task::{
         Desk, args,
-        secrets::{
-            Place, Target,
-            change::{self, Copy},
-            stored::Given,
+        secrets::{Place, Target},
+        shared::{
+            secret_change::{self, Copy},
+            stored_secret::Given,
         },
     },
     terminal,
@@ -24,14 +24,18 @@ use crate::{
 pub(crate) fn run(desk: &Desk, args: &args::SecretsEdit) -> anyhow::Result<u8> {
     let place = Place::cloned(desk, args.of.mission.as_deref()).map_err(failure::request)?;
     let editor = editor().map_err(failure::request)?;
-    change::require_tools(desk)?;
+    secret_change::require_tools(desk)?;
     let _lock = desk.lock_secrets()?;
-    let target = change::prepare(&place, args.file.as_deref()).map_err(failure::request)?;
+    let target = secret_change::prepare(&place, args.file.as_deref()).map_err(failure::request)?;
     let config = place.rules_file();
     let Some(permit) = desk.permit else {
-        let (folder, file) = change::imagined(&target);
-        let editor = editor.command(&change::saved(&folder));
-        change::print(&place, &target, &sops::edit_cmd(&folder, &file, config.as_deref(), &editor));
+        let (folder, file) = secret_change::imagined(&target);
+        let editor = editor.command(&secret_change::saved(&folder));
+        secret_change::print(
+            &place,
+            &target,
+            &sops::edit_cmd(&folder, &file, config.as_deref(), &editor),
+        );
         return Ok(0);
     };
     let copy = Copy::new(&target)?;
@@ -50,7 +54,7 @@ pub(crate) fn run(desk: &Desk, args: &args::SecretsEdit) -> anyhow::Result<u8> {
             );
         }
         Edited::Unchanged => {
-            let unchanged = change::unchanged(desk, &target);
+            let unchanged = secret_change::unchanged(desk, &target);
             desk.ui.say(format!("if its window is still open: {WAIT}"));
             unchanged
         }

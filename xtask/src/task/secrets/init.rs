@@ -17,7 +17,8 @@ use crate::{
     sops::{self, Subject, recipients::Recipients},
     task::{
         Desk, args,
-        secrets::{Place, change, counted},
+        secrets::{Place, counted},
+        shared::secret_change,
     },
     terminal,
 };
@@ -35,7 +36,7 @@ struct Plan {
 
 pub(crate) fn run(desk: &Desk, args: &args::SecretsInit) -> anyhow::Result<u8> {
     let place = Place::cloned(desk, args.of.mission.as_deref()).map_err(failure::request)?;
-    change::require_tools(desk)?;
+    secret_change::require_tools(desk)?;
     let _lock = desk.lock_secrets()?;
     let plan = plan(&place, args).map_err(failure::request)?;
     let files = [Path::new(rules::FILE), &plan.name];
@@ -50,7 +51,7 @@ pub(crate) fn run(desk: &Desk, args: &args::SecretsInit) -> anyhow::Result<u8> {
     let rules_path = place.dir.join(rules::FILE);
     let path = place.dir.join(&plan.name);
     files::write_all(permit, &[(&rules_path, plan.rules.as_bytes()), (&path, text.as_bytes())])?;
-    change::commit(permit, &place, &files, &message)?;
+    secret_change::commit(permit, &place, &files, &message)?;
     desk.ui.say(format!(
         "committed: {} for {}; `cargo xtask secrets-edit` completes it, `cargo xtask secrets-push` publishes it",
         plan.shown.shown(),
@@ -68,7 +69,7 @@ fn plan(place: &Place, args: &args::SecretsInit) -> anyhow::Result<Plan> {
     if place.dir.join(&name).exists() {
         bail!("{} is there already; `cargo xtask secrets-edit` changes it", shown.shown());
     }
-    change::can_commit(place)?;
+    secret_change::can_commit(place)?;
     let given = Recipients::given(&args.age, &args.kms)?;
     let rules = match (place.rules_file(), given.is_empty()) {
         (None, true) => bail!(

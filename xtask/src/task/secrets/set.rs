@@ -16,10 +16,10 @@ use crate::{
     sops::{self, key::Key},
     task::{
         Desk, args,
-        secrets::{
-            Place, Target,
-            change::{self, Copy},
-            stored::Given,
+        secrets::{Place, Target},
+        shared::{
+            secret_change::{self, Copy},
+            stored_secret::Given,
         },
     },
 };
@@ -27,16 +27,17 @@ use crate::{
 pub(crate) fn run(desk: &Desk, args: &args::SecretsSet) -> anyhow::Result<u8> {
     let place = Place::cloned(desk, args.of.mission.as_deref()).map_err(failure::request)?;
     let key: Key = args.key.parse().map_err(failure::request)?;
-    change::require_tools(desk)?;
+    secret_change::require_tools(desk)?;
     let _lock = desk.lock_secrets()?;
-    let target = change::prepare(&place, args.of.file.as_deref()).map_err(failure::request)?;
+    let target =
+        secret_change::prepare(&place, args.of.file.as_deref()).map_err(failure::request)?;
     fits(&target, &key).map_err(failure::request)?;
     let config = place.rules_file();
     let Some(permit) = desk.permit else {
-        let (folder, file) = change::imagined(&target);
+        let (folder, file) = secret_change::imagined(&target);
         let index = key.index();
         let cmd = sops::set_cmd(&folder, &file, config.as_deref(), &index, String::new());
-        change::print(&place, &target, &cmd);
+        secret_change::print(&place, &target, &cmd);
         return Ok(0);
     };
     let (value, leaves) = value(&key, args.as_json).map_err(failure::request)?;

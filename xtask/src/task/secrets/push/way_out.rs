@@ -9,11 +9,11 @@ use std::{
 use crate::{
     git,
     printable::Shown as _,
-    secrets::changes::Kind,
-    task::secrets::{
-        Place, counted,
-        diff::{self, Row},
+    secrets::{
+        changes::Kind,
+        commits::{self, Row},
     },
+    task::secrets::{Place, counted},
 };
 
 /// The files of a commit, with the names of their blobs.
@@ -61,7 +61,7 @@ fn ours(dir: &Path, base: Option<&str>, commit: &str, upstream: &str) -> anyhow:
     };
     let base_tree = base.map(tree).transpose()?.unwrap_or_default();
     let (our_tree, their_tree) = (tree(commit)?, tree(upstream)?);
-    let rows = diff::between(dir, base, commit)?;
+    let rows = commits::between(dir, base, commit)?;
     let mut res = Ours::default();
     let mut files: Vec<&PathBuf> = base_tree.keys().chain(our_tree.keys()).collect();
     files.sort();

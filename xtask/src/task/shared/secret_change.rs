@@ -15,10 +15,8 @@ use crate::{
     sops::{self, Edited},
     task::{
         Desk,
-        secrets::{
-            Place, Target,
-            stored::{self, Given},
-        },
+        secrets::{Place, Target},
+        shared::stored_secret::{self, Given},
     },
     terminal,
 };
@@ -89,7 +87,7 @@ impl Copy {
     ) -> anyhow::Result<Edited> {
         let shown = target.shown.shown();
         let text = fs::read_to_string(&self.path)?;
-        let new = stored::check(place, target, given, &text)?;
+        let new = stored_secret::check(place, target, given, &text)?;
         if text == target.text {
             return Ok(unchanged(desk, target));
         }
