@@ -5,12 +5,14 @@
 #![expect(clippy::disallowed_methods, reason = "this is the place for them")]
 
 use std::{
-    fmt::Display,
+    fmt::{self, Display},
     io::{self, ErrorKind, IsTerminal as _, Write},
-    sync::OnceLock,
+    sync::{LazyLock, OnceLock},
+    time::Duration,
 };
 
 use anyhow::Context as _;
+use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 use serde::Serialize;
 
 use crate::{
@@ -56,14 +58,51 @@ pub(crate) fn say_in(colour: u8, start: &str, rest: &str) {
     message(&format!("\x1b[{colour}m{start}\x1b[0m{rest}\n"));
 }
 
-/// Replaces the live line on stderr, a terminal; by nothing if `line` is empty.
-pub(crate) fn redraw(line: &str) {
-    message(&format!("\r\x1b[2K{}", redact(&printable::line(line))));
+/// Returns whether stderr is a terminal that can move its cursor: `TERM` is set, and not `dumb`.
+pub(crate) fn has_live_lines() -> bool {
+    !LIVE.is_hidden()
 }
 
-/// Whether stderr is a terminal.
-pub(crate) fn has_live_line() -> bool {
-    io::stderr().is_terminal()
+/// All live lines, below what is printed.
+static LIVE: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
+
+/// How often a live line is drawn.
+const BEAT: Duration = Duration::from_millis(250);
+
+/// A line at the end of stderr, a terminal: the elapsed time and a text, cut to the terminal's width.
+/// It goes when this is dropped.
+pub(crate) struct LiveLine(ProgressBar);
+
+impl LiveLine {
+    /// Shows `text` beside a time that begins with `since`.
+    pub(crate) fn new(text: &str, since: Duration) -> LiveLine {
+        let time = |state: &ProgressState, line: &mut dyn fmt::Write| {
+            let _ = line.write_str(&elapsed(state.elapsed()));
+        };
+        let style = ProgressStyle::with_template("{time} {wide_msg}");
+        let style = style.unwrap_or_else(|_| ProgressStyle::default_spinner());
+        let bar = ProgressBar::no_length().with_elapsed(since);
+        let res = LiveLine(LIVE.add(bar.with_style(style.with_key("time", time))));
+        res.set(text);
+        res.0.enable_steady_tick(BEAT);
+        res
+    }
+
+    pub(crate) fn set(&self, text: &str) {
+        self.0.set_message(redact(&printable::line(text)));
+    }
+}
+
+impl Drop for LiveLine {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+        LIVE.remove(&self.0);
+    }
+}
+
+/// Returns a time as `0:07` or `12:34`.
+pub(crate) fn elapsed(time: Duration) -> String {
+    format!("{}:{:02}", time.as_secs() / 60, time.as_secs() % 60)
 }
 
 /// Whether a person sits at both ends.
@@ -90,8 +129,10 @@ fn result(mut text: String) {
 }
 
 fn write(bytes: &[u8]) {
-    let mut stdout = io::stdout().lock();
-    let written = stdout.write_all(bytes).and_then(|()| stdout.flush());
+    let written = above_live_lines(|| {
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(bytes).and_then(|()| stdout.flush())
+    });
     if let Err(err) = written
         && err.kind() != ErrorKind::BrokenPipe
     {
@@ -105,6 +146,13 @@ fn message(text: &str) {
         #[expect(clippy::print_stderr, reason = "tests capture the output of this macro alone")]
         return eprint!("{text}");
     }
-    let mut stderr = io::stderr().lock();
-    let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
+    let _ = above_live_lines(|| {
+        let mut stderr = io::stderr().lock();
+        stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush())
+    });
+}
+
+/// Calls `write` while no live line is shown.
+fn above_live_lines<T>(write: impl FnOnce() -> T) -> T {
+    if has_live_lines() { LIVE.suspend(write) } else { write() }
 }

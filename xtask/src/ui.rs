@@ -1,17 +1,21 @@
-//! What a person sees: on a terminal one live line with the step and the elapsed time, on a pipe
-//! plain lines. Human text goes to stderr, results to stdout.
+//! What a person sees: on a terminal a live line for each piece of work, with its step and the elapsed
+//! time; on a pipe plain lines. Human text goes to stderr, results to stdout.
 
 mod heartbeat;
 
 use std::{
     fmt::Display,
-    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
-    thread,
-    time::{Duration, Instant},
+    sync::{Mutex, PoisonError, atomic::Ordering},
+    time::Duration,
 };
 
-use crate::{printable, redact::redact, terminal};
+use crate::{
+    printable,
+    redact::redact,
+    terminal::{self, LiveLine},
+};
 
+pub(crate) use crate::terminal::elapsed;
 pub(crate) use heartbeat::Heartbeat;
 
 /// How to show things to whoever reads stderr.
@@ -23,7 +27,7 @@ pub(crate) struct Ui {
 
 impl Ui {
     pub(crate) fn new(verbose: bool) -> Ui {
-        Ui { verbose, terminal: terminal::has_live_line() }
+        Ui { verbose, terminal: terminal::has_live_lines() }
     }
 
     /// A line for the reader.
@@ -41,25 +45,12 @@ impl Ui {
 
     /// Starts to show the progress of `label`.
     pub(crate) fn progress(self, label: &str) -> Progress {
-        let state = State {
-            label: label.to_owned(),
-            step: String::new(),
-            started: Instant::now(),
-            last: None,
-        };
-        let state = Arc::new(Mutex::new(state));
-        if self.terminal && !self.verbose {
-            heartbeat::DRAWN.fetch_add(1, Ordering::SeqCst);
-            let weak = Arc::downgrade(&state);
-            thread::spawn(move || {
-                while let Some(state) = weak.upgrade() {
-                    redraw(&lock(&state));
-                    drop(state);
-                    thread::sleep(Duration::from_millis(250));
-                }
-            });
-        }
-        Progress { ui: self, state }
+        let is_live = self.terminal && !self.verbose;
+        let line = is_live.then(|| {
+            heartbeat::SHOWN.fetch_add(1, Ordering::SeqCst);
+            LiveLine::new(label, Duration::ZERO)
+        });
+        Progress { label: label.to_owned(), line, state: Mutex::default() }
     }
 }
 
@@ -70,16 +61,17 @@ pub(crate) enum Colour {
     Green = 32,
 }
 
-/// One thing that is being done; its line goes when this is dropped.
+/// Progress of one piece of work; its live line goes when this is dropped.
 pub(crate) struct Progress {
-    ui: Ui,
-    state: Arc<Mutex<State>>,
+    label: String,
+    /// Missing where there is no terminal, and where all output is shown.
+    line: Option<LiveLine>,
+    state: Mutex<State>,
 }
 
+#[derive(Default)]
 struct State {
-    label: String,
     step: String,
-    started: Instant,
     /// How long the same took last time.
     last: Option<Duration>,
 }
@@ -87,53 +79,37 @@ struct State {
 impl Progress {
     /// Shows what is being done now; the same step again is not shown twice.
     pub(crate) fn step(&self, step: &str) {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.step == step {
             return;
         }
         step.clone_into(&mut state.step);
-        if !self.ui.terminal || self.ui.verbose {
-            terminal::say(format_args!("{}: {}", state.label, printable::line(step)));
+        match &self.line {
+            Some(line) => line.set(&text(&self.label, &state)),
+            None => terminal::say(format_args!("{}: {}", self.label, printable::line(step))),
         }
     }
-}
 
-impl Progress {
     /// Shows beside the elapsed time how long the same took last time.
     pub(crate) fn expect(&self, last: Option<Duration>) {
-        lock(&self.state).last = last;
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.last = last;
+        self.line.iter().for_each(|it| it.set(&text(&self.label, &state)));
     }
 }
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        if self.ui.terminal && !self.ui.verbose {
-            heartbeat::DRAWN.fetch_sub(1, Ordering::SeqCst);
-            // Under the lock, so that the other thread does not draw the line again.
-            let mut state = lock(&self.state);
-            state.label.clear();
-            terminal::redraw("");
+        if self.line.take().is_some() {
+            heartbeat::SHOWN.fetch_sub(1, Ordering::SeqCst);
         }
     }
 }
 
-fn lock(state: &Mutex<State>) -> std::sync::MutexGuard<'_, State> {
-    state.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn redraw(state: &State) {
-    if state.label.is_empty() {
-        return;
-    }
-    let last = state.last.map(|it| format!(" of {}", elapsed(it))).unwrap_or_default();
-    let time = elapsed(state.started.elapsed());
-    let line = format!("{} {time}{last} {}", state.label, state.step);
-    terminal::redraw(&line.chars().take(100).collect::<String>());
-}
-
-/// `0:07`, `12:34`.
-pub(crate) fn elapsed(time: Duration) -> String {
-    format!("{}:{:02}", time.as_secs() / 60, time.as_secs() % 60)
+/// Returns what follows the elapsed time on a live line.
+fn text(label: &str, state: &State) -> String {
+    let last = state.last.map(|it| format!("of {} ", elapsed(it))).unwrap_or_default();
+    format!("{last}{label} {}", state.step)
 }
 
 /// Rows under their heads, columns aligned; each row is one line, and the last column is not padded.

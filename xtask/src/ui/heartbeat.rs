@@ -1,57 +1,44 @@
-//! What a terminal shows while a program says nothing and no progress is shown: that it is waited for.
+//! The live line of a program that is silent while no progress is shown: the program is waited for.
 
 use std::{
     sync::atomic::{AtomicUsize, Ordering},
     time::{Duration, Instant},
 };
 
-use super::elapsed;
-use crate::terminal;
+use crate::terminal::{self, LiveLine};
 
-/// How many [`super::Progress`] draw the live line.
-pub(super) static DRAWN: AtomicUsize = AtomicUsize::new(0);
+/// How many [`super::Progress`] have a live line.
+pub(super) static SHOWN: AtomicUsize = AtomicUsize::new(0);
 
-/// How long a program may say nothing before the terminal tells so.
+/// How long a program may be silent before the terminal shows that it is waited for.
 const QUIET: Duration = Duration::from_secs(1);
-/// How often the line is drawn.
-const BEAT: Duration = Duration::from_millis(250);
 
-/// The live line about one program; it goes when this is dropped.
+/// The live line of one program; it goes when this is dropped.
 pub(crate) struct Heartbeat {
     label: String,
     heard: Instant,
-    drawn: Option<Instant>,
+    line: Option<LiveLine>,
 }
 
 impl Heartbeat {
     pub(crate) fn new(label: String) -> Heartbeat {
-        Heartbeat { label, heard: Instant::now(), drawn: None }
+        Heartbeat { label, heard: Instant::now(), line: None }
     }
 
-    /// Draws the line if it is time to.
+    /// Shows the line when it is due.
     pub(crate) fn tick(&mut self) {
-        let is_due = self.heard.elapsed() > QUIET
-            && self.drawn.is_none_or(|it| it.elapsed() > BEAT)
-            && DRAWN.load(Ordering::SeqCst) == 0
-            && terminal::has_live_line();
+        let is_due = self.line.is_none()
+            && self.heard.elapsed() > QUIET
+            && SHOWN.load(Ordering::SeqCst) == 0
+            && terminal::has_live_lines();
         if is_due {
-            self.drawn = Some(Instant::now());
-            let line = format!("{} {}", elapsed(self.heard.elapsed()), self.label);
-            terminal::redraw(&line.chars().take(100).collect::<String>());
+            self.line = Some(LiveLine::new(&self.label, self.heard.elapsed()));
         }
     }
 
-    /// Removes the line: the program says something.
+    /// Removes the line: the program prints something.
     pub(crate) fn rest(&mut self) {
         self.heard = Instant::now();
-        if self.drawn.take().is_some() {
-            terminal::redraw("");
-        }
-    }
-}
-
-impl Drop for Heartbeat {
-    fn drop(&mut self) {
-        self.rest();
+        self.line = None;
     }
 }

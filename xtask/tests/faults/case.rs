@@ -214,7 +214,7 @@ pub(crate) fn run(world: &dyn World, task: &Task, args: &[&str], plan: &Plan) ->
     let said = Said::default();
     let terminal = interrupts.then(|| openpty(None, None).unwrap());
     match &terminal {
-        Some(it) => command.stderr(Stdio::from(it.slave.try_clone().unwrap())),
+        Some(it) => command.env("TERM", "xterm").stderr(Stdio::from(it.slave.try_clone().unwrap())),
         None => command.stderr(Stdio::from(File::create(dir.join("stderr")).unwrap())),
     };
     let mut child = command.spawn().unwrap();

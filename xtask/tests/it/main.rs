@@ -12,6 +12,7 @@ mod flags;
 mod requests;
 mod terminal;
 mod leaks;
+mod progress;
 mod hostile;
 mod machine;
 mod commands;
