@@ -1,11 +1,17 @@
 //! Input that is there to do harm: no reader of foreign data panics, and the work of each grows with
 //! the size of the input, not with its square.
 //!
+//! Formats that the scripts of images read, too, are read by both: see [`differential`].
+//!
 //! `cargo test` runs a fixed number of mutations from a fixed seed. `FUZZ_SECONDS=600 cargo test --bin
 //! xtask hostile` goes on for ten minutes; `FUZZ_SEED` chooses others. Work is counted where the code
 //! counts itself: see [`work`].
 
 mod readers;
+#[cfg(read_twice)]
+mod differential;
+#[cfg(read_twice)]
+mod generator;
 #[cfg(work_counted)]
 mod work;
 

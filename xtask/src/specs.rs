@@ -141,4 +141,4 @@ fn include(line: &str) -> Option<&str> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -11,7 +11,7 @@ use glob::{MatchOptions, Pattern};
 use crate::{
     dockerfile::calls::ENVIRONMENTS,
     repo::{Environment, Mission},
-    specs,
+    specs::{self, read::without_comment},
 };
 
 /// A test that has to be in a receipt.
@@ -154,13 +154,6 @@ fn add(
 /// The entries of a list: one per line; `#` starts a comment at the start of a line or after a space.
 pub(crate) fn entries(text: &str) -> impl Iterator<Item = &str> {
     text.lines().map(without_comment).filter(|it| !it.is_empty())
-}
-
-fn without_comment(line: &str) -> &str {
-    let starts =
-        |(idx, _): &(usize, &str)| *idx == 0 || line[..*idx].ends_with(char::is_whitespace);
-    let end = line.match_indices('#').find(starts).map_or(line.len(), |(idx, _)| idx);
-    line[..end].trim()
 }
 
 /// All notebooks below a folder, as paths relative to it.

@@ -204,9 +204,9 @@ class FrozenTest(unittest.TestCase):
 
     def test_bad_frozen_files(self) -> None:
         for text, line, says in (
-            ("", 1, "no frozen spec"),
-            (BODY, 1, "no frozen spec"),
-            (HEAD.replace("# frozen: 1", "# frozen: 2") + BODY, 1, "no frozen spec"),
+            ("", 1, "`# frozen:` is missing"),
+            (BODY, 1, "`# frozen:` is missing"),
+            (HEAD.replace("# frozen: 1", "# frozen: 2") + BODY, 1, "unsupported format"),
             (HEAD.replace("# platform", "# plat") + BODY, 1, "`# platform:` is missing"),
             (HEAD.replace("# base", "# bass") + BODY, 1, "`# base:` is missing"),
             (HEAD + "# build: setuptools\n" + BODY, 4, "not pinned"),
@@ -220,11 +220,11 @@ class FrozenTest(unittest.TestCase):
             (HEAD + BODY.replace("conda-forge", "https://h/t/x/c"), 6, "CONDA_CHANNEL_ALIAS"),
             (HEAD + BODY + f"  - https://u:p@h/c::{CONDA}\n", 9, "CONDA_CHANNEL_ALIAS"),
             (HEAD + "# missing: a b\n" + BODY, 4, "not a conda package name"),
-            (HEAD + BODY + f"  - {CONDA}\n  - {CONDA}\n", 10, "line 9 too"),
+            (HEAD + BODY + f"  - {CONDA}\n  - {CONDA}\n", 10, "listed on line 9"),
             (
                 self.pip(f"a==1 --hash=sha256:{HASH}", f"A==1 --hash=sha256:{HASH}"),
                 11,
-                "line 10 too",
+                "listed on line 10",
             ),
         ):
             with self.subTest(text):

@@ -15,7 +15,7 @@ FILE = Path("f.yml")
 
 
 def written(text: str) -> str:
-    return frozen.render(frozen.parse(FILE, text))
+    return frozen.render(frozen.parse(FILE, text.removeprefix("\ufeff")))
 
 
 class FrozenCases(unittest.TestCase):

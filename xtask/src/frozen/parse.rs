@@ -8,7 +8,8 @@ use crate::{
     redact::{self, redact},
     specs::{
         problem::Problem,
-        requirement::{check_url, is_lower_hex, normalised},
+        read::BLANKS,
+        requirement::{check_url, is_lower_hex, is_name, is_sha256, is_version, normalised},
         yml::{self, Item},
     },
 };
@@ -42,7 +43,7 @@ pub(crate) fn parse(file: &Path, text: &str) -> Result<Frozen, Problem> {
         python,
         conda,
         pip: reader.pins(pip)?,
-        build: reader.pins(&header.build)?,
+        build: header.build,
         missing: header.missing,
     })
 }
@@ -73,7 +74,7 @@ struct Reader<'a> {
 struct Header {
     platform: Platform,
     base: String,
-    build: Vec<Item>,
+    build: Vec<Pin>,
     missing: Vec<String>,
 }
 
@@ -83,44 +84,39 @@ impl Reader<'_> {
     }
 
     fn header(&self, comments: &[Item]) -> Result<Header, Problem> {
-        let mut values: BTreeMap<&str, (usize, &str)> = BTreeMap::new();
+        let mut values: BTreeMap<&str, &str> = BTreeMap::new();
+        let mut lines = BTreeMap::new();
         let (mut build, mut missing) = (Vec::new(), Vec::new());
         for item in comments {
             match item.text.split_once(": ") {
-                Some(("build", text)) => build.push(Item { text: text.to_owned(), ..item.clone() }),
+                Some(("build", text)) => {
+                    let pin = index(text).and_then(|source| pin(source, item));
+                    let pin = pin.map_err(|what| self.wrong(item.line, what))?;
+                    self.refuse_twin(&mut lines, pin.name.clone(), item.line)?;
+                    build.push(pin);
+                }
                 Some(("missing", name)) if is_word(name) => missing.push(name.to_owned()),
                 Some(("missing", name)) => {
                     let what = format!("`{name}` is not a conda package name");
                     return Err(self.wrong(item.line, what));
                 }
                 Some((key @ ("frozen" | "platform" | "base"), value)) => {
-                    if let Some((line, _)) = values.insert(key, (item.line, value)) {
-                        let what = format!("`# {key}:` stands in line {line} too");
-                        return Err(self.wrong(item.line, what));
+                    if values.insert(key, value).is_some() {
+                        return Err(self.wrong(item.line, format!("a second line `# {key}:`")));
                     }
+                    check_value(key, value).map_err(|what| self.wrong(item.line, what))?;
                 }
                 _ => (),
-            }
-        }
-        match values.get("frozen") {
-            Some((_, "1")) => (),
-            Some((line, other)) => {
-                let what = format!("`# frozen: {other}` is a format that is not known here");
-                return Err(self.wrong(*line, what));
-            }
-            None => {
-                let what = "this is no frozen spec: `# frozen: 1` is missing";
-                return Err(self.wrong(1, what));
             }
         }
         let value = |key: &str| {
             let found = values.get(key).copied();
             found.ok_or_else(|| self.wrong(1, format!("the line `# {key}:` is missing")))
         };
-        let (line, platform) = value("platform")?;
-        let platform = Platform::from_str(platform)
-            .map_err(|_| self.wrong(line, format!("`{platform}` is no platform of ours")))?;
-        Ok(Header { platform, base: value("base")?.1.to_owned(), build, missing })
+        value("frozen")?;
+        let platform =
+            Platform::from_str(value("platform")?).map_err(|err| self.wrong(1, err.to_string()))?;
+        Ok(Header { platform, base: value("base")?.to_owned(), build, missing })
     }
 
     fn conda(&self, items: &[Item]) -> Result<(Option<String>, Vec<CondaPin>), Problem> {
@@ -134,6 +130,9 @@ impl Reader<'_> {
                     "python".to_owned()
                 }
                 None => {
+                    if redact::in_channel(&item.text) {
+                        return Err(self.wrong(item.line, "a channel URL with credentials"));
+                    }
                     let pin = conda_pin(item).ok_or_else(|| {
                         let text = redact(&item.text);
                         let what = format!("`{text}` is not pinned to one package file");
@@ -166,7 +165,10 @@ impl Reader<'_> {
         line: usize,
     ) -> Result<(), Problem> {
         match lines.get(&name) {
-            Some(first) => Err(self.wrong(line, format!("`{name}` stands in line {first} too"))),
+            Some(first) => {
+                let what = format!("duplicate entry `{name}`, first listed on line {first}");
+                Err(self.wrong(line, what))
+            }
             None => {
                 lines.insert(name, line);
                 Ok(())
@@ -175,17 +177,31 @@ impl Reader<'_> {
     }
 
     fn pin(&self, item: &Item) -> Result<Pin, Problem> {
-        let res = match item.text.split_once(" @ ") {
+        let source = match item.text.split_once(" @ ") {
             Some((name, url)) => git(url).map(|source| (name, source)),
             None => index(&item.text),
         };
-        let (name, source) = res.map_err(|what| self.wrong(item.line, what))?;
-        if !is_name(name) {
-            return Err(self.wrong(item.line, format!("`{name}` is no package's name")));
-        }
-        let Told { via, .. } = told(&item.comment);
-        Ok(Pin { name: normalised(name), source, via, line: item.line })
+        source.and_then(|it| pin(it, item)).map_err(|what| self.wrong(item.line, what))
     }
+}
+
+/// Refuses a value of the header that is not known here.
+fn check_value(key: &str, value: &str) -> Result<(), String> {
+    match key {
+        "frozen" if value != "1" => Err(format!("unsupported format `{value}`; expected 1")),
+        "platform" if Platform::from_str(value).is_err() => {
+            Err(format!("unsupported platform `{value}`; expected linux/amd64 or linux/arm64"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn pin((name, source): (&str, Source), item: &Item) -> Result<Pin, String> {
+    if !is_name(name) {
+        return Err(format!("`{name}` is not a package name"));
+    }
+    let Told { via, .. } = told(&item.comment);
+    Ok(Pin { name: normalised(name), source, via, line: item.line })
 }
 
 /// What the comment of a line tells.
@@ -200,7 +216,7 @@ fn told(comment: &str) -> Told {
     let mut res = Told::default();
     for part in comment.split("; ") {
         let (key, words) = part.split_once(' ').unwrap_or((part, ""));
-        let words = words.split(',').map(str::trim).filter(|it| !it.is_empty());
+        let words = words.split(',').map(|it| it.trim_matches(BLANKS)).filter(|it| !it.is_empty());
         match key {
             "via" => res.via = words.map(str::to_owned).collect(),
             "provides" => res.provides = words.map(str::to_owned).collect(),
@@ -227,26 +243,25 @@ fn python_line(text: &str) -> Option<&str> {
 
 /// `channel::name=version=build[subdir=…,fn=…,sha256=…]`.
 fn conda_pin(item: &Item) -> Option<CondaPin> {
-    let (channel, text) = match item.text.rsplit_once("::") {
-        Some((channel, text)) => (Some(channel.to_owned()), text),
-        None => (None, item.text.as_str()),
+    let (spec, fields) = item.text.split_once('[')?;
+    let (channel, spec) = match spec.rsplit_once("::") {
+        Some((channel, spec)) => (Some(channel.to_owned()), spec),
+        None => (None, spec),
     };
-    let (spec, fields) = text.split_once('[')?;
     let mut spec = spec.split('=');
     let (name, version, build) = (spec.next()?, spec.next()?, spec.next()?);
     let fields = fields.strip_suffix(']')?.strip_prefix("subdir=")?;
     let (subdir, fields) = fields.split_once(",fn=")?;
     let (file, sha256) = fields.split_once(",sha256=")?;
-    let is_channel = |it: &String| {
-        !it.is_empty() && !it.contains(|c: char| c.is_whitespace() || "[]".contains(c))
-    };
-    let is_field = |it: &str| !it.is_empty() && !it.contains([',', ']', '[', ' ', '*']);
+    let is_printable = |it: &str| !it.is_empty() && it.bytes().all(|it| it.is_ascii_graphic());
+    let is_channel = |it: &String| is_printable(it) && !it.contains(['[', ']']);
+    let is_field = |it: &str| is_printable(it) && !it.contains([',', ']', '[', '*', '=']);
     let fits = spec.next().is_none()
         && channel.iter().all(is_channel)
         && is_word(name)
         && is_word(subdir)
+        && !subdir.contains('.')
         && [version, build, file].into_iter().all(is_field)
-        && !channel.iter().any(|it| redact::in_channel(it))
         && is_sha256(sha256);
     let Told { via, provides } = told(&item.comment);
     fits.then(|| CondaPin {
@@ -267,9 +282,8 @@ fn conda_pin(item: &Item) -> Option<CondaPin> {
 fn index(text: &str) -> Result<(&str, Source), String> {
     let not_pinned = || format!("`{}` is not pinned to one version", redact(text));
     let (name, rest) = text.split_once("==").ok_or_else(not_pinned)?;
-    let end = rest.find(|c: char| c.is_whitespace() || c == ';').unwrap_or(rest.len());
-    let (version, rest) = rest.split_at(end);
-    if !is_name(name) || pep440_rs::Version::from_str(version).is_err() {
+    let (version, rest) = rest.split_at(rest.find([' ', '\t', ';']).unwrap_or(rest.len()));
+    if !is_version(version) {
         return Err(not_pinned());
     }
     match rest.strip_prefix(" --hash=sha256:").filter(|it| is_sha256(it)) {
@@ -292,8 +306,9 @@ fn git(text: &str) -> Result<Source, String> {
     };
     let (url, commit) = text.rsplit_once('@').ok_or_else(wrong)?;
     let is_commit = commit.len() == 40 && commit.bytes().all(is_lower_hex);
-    let is_word = |it: &str| !it.is_empty() && !it.contains([' ', '\t', '#']);
-    if !is_commit || !is_word(url) || !subdirectory.as_deref().is_none_or(is_word) {
+    let is_plain =
+        |it: &str| !it.is_empty() && it.bytes().all(|it| it.is_ascii_graphic() && it != b'#');
+    if !is_commit || !is_plain(url) || !subdirectory.as_deref().is_none_or(is_plain) {
         return Err(wrong());
     }
     check_url(url).map_err(|(what, _)| what)?;
@@ -302,13 +317,4 @@ fn git(text: &str) -> Result<Source, String> {
 
 fn is_word(text: &str) -> bool {
     !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c))
-}
-
-fn is_name(text: &str) -> bool {
-    text.starts_with(|c: char| c.is_ascii_alphanumeric())
-        && text.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c))
-}
-
-fn is_sha256(text: &str) -> bool {
-    text.len() == 64 && text.bytes().all(is_lower_hex)
 }

@@ -3,7 +3,7 @@
 //! the order of versions is that of conda's `VersionOrder`. Our own, since `rattler_conda_types`
 //! brings some two hundred crates.
 
-use crate::redact::redact;
+use crate::{redact::redact, specs::requirement::is_plain};
 
 /// What a line about a conda package asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,27 +42,33 @@ impl MatchSpec {
     pub(crate) fn parse(line: &str) -> Result<MatchSpec, String> {
         let wrong =
             |why: &str| Err(format!("`{}` is not a conda package spec: {why}", redact(line)));
+        if let Some(c) = line.chars().find(|it| !is_plain(*it)) {
+            return wrong(&format!("unexpected character U+{:04X}", u32::from(c)));
+        }
         let (outer, brackets) = line.split_at(line.find('[').unwrap_or(line.len()));
         if !brackets.is_empty() && !brackets.ends_with(']') {
             return wrong("a `[` is not closed");
         }
         let text = outer.rsplit_once("::").map_or(outer, |(_, it)| it).trim();
         let (name, rest) = text.split_at(text.find(is_after_name).unwrap_or(text.len()));
-        let (name, rest) = match (name, field(brackets, "name")) {
-            ("" | "*", Some(name)) => (name, rest),
-            _ => (name, rest.trim()),
+        let rest = rest.trim();
+        let name = match field(brackets, "name") {
+            Some(of_field) if name == "*" => of_field,
+            _ => name,
         };
-        let condition = rest.split_once(';').is_some_and(|it| !it.1.trim().starts_with("if "));
-        if rest.contains('@') || rest.contains("--") || condition {
-            return wrong("a hash, URL or marker of pip");
-        }
         if !is_name(name) {
             return wrong("expected a name of letters, digits, `_`, `.` and `-`");
+        }
+        let is_condition =
+            |it: &str| it.trim_start().strip_prefix("if").is_some_and(is_blank_first);
+        if rest.contains('@') || rest.contains("--") || !rest.split(';').skip(1).all(is_condition) {
+            return wrong("a hash, URL or marker of pip");
         }
         if !rest.is_empty() && rest != "=" && rest.chars().all(|it| "=<>!~".contains(it)) {
             return wrong("missing version");
         }
-        let versions = versions(field(brackets, "version").unwrap_or(rest));
+        let rest = rest.replace('\t', " ");
+        let versions = versions(field(brackets, "version").unwrap_or(&rest));
         Ok(MatchSpec { name: name.to_lowercase(), versions })
     }
 
@@ -75,8 +81,12 @@ impl MatchSpec {
     }
 }
 
+fn is_blank_first(text: &str) -> bool {
+    text.starts_with([' ', '\t'])
+}
+
 fn is_after_name(c: char) -> bool {
-    " =<>!~;@^(".contains(c)
+    " \t=<>!~;@^(".contains(c)
 }
 
 fn is_name(text: &str) -> bool {
@@ -88,12 +98,13 @@ fn is_name(text: &str) -> bool {
 fn field<'a>(brackets: &'a str, key: &str) -> Option<&'a str> {
     let mut rest = brackets.strip_prefix('[')?;
     while let Some((name, value)) = rest.split_once('=') {
+        let value = value.trim_start();
         let quote = value.chars().next().filter(|it| "'\"".contains(*it));
         let (value, after) = match quote {
             Some(quote) => value[1..].split_once(quote)?,
-            None => value.split_at(value.find([',', ' ', ']'])?),
+            None => value.split_at(value.find([',', ' ', '\t', ']'])?),
         };
-        if name.trim_matches([',', ' ']) == key {
+        if name.rsplit(',').next().is_some_and(|it| it.trim() == key) {
             return Some(value);
         }
         rest = after;

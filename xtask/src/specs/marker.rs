@@ -5,7 +5,7 @@ use std::str::FromStr as _;
 
 use pep440_rs::{Version, VersionSpecifier};
 
-use crate::platform::Platform;
+use crate::{platform::Platform, specs::requirement};
 
 /// What a requirement depends on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,15 +112,7 @@ fn compare(left: &str, op: Op, right: &str) -> bool {
     if let (Ok(specifier), Ok(version)) = (specifier, Version::from_str(left)) {
         return specifier.contains(&version);
     }
-    match op {
-        "==" | "===" => left == right,
-        "!=" => left != right,
-        "<" => left < right,
-        "<=" => left <= right,
-        ">" => left > right,
-        ">=" => left >= right,
-        _ => false,
-    }
+    (op == "==") == (left == right)
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -176,8 +168,42 @@ fn words(text: &str) -> Result<Vec<Word>, String> {
     Ok(res)
 }
 
-fn is_compatible(version: &str) -> bool {
-    VersionSpecifier::from_str(&format!("~={version}")).is_ok()
+/// Refuses a comparison whose result depends on who evaluates it: pip, uv, or `packaging`.
+fn check(left: &Value, op: Op, right: &Value) -> Result<(), String> {
+    let (variable, text, is_right) = match (left, right) {
+        (Value::Variable(name), Value::Text(text)) => (*name, text, true),
+        (Value::Text(text), Value::Variable(name)) => (*name, text, false),
+        _ => {
+            return Err("expected a variable on one side of a comparison, text on the other".into());
+        }
+    };
+    let Op::Version(op) = op else { return Ok(()) };
+    let is_equality = op == "==" || op == "!=";
+    match variable {
+        "python_version" | "python_full_version" | "implementation_version" => {}
+        "platform_release" if !is_equality => {}
+        _ if is_equality => return Ok(()),
+        _ => return Err(format!("`{op}` compares versions, and {variable} is not one")),
+    }
+    match is_comparable(text, op, is_right) {
+        true => Ok(()),
+        false => Err(format!("`{op}` cannot compare {variable} with `{text}`")),
+    }
+}
+
+/// Whether `text` may be compared as a version, on the right or the left side of `op`.
+fn is_comparable(text: &str, op: &str, is_right: bool) -> bool {
+    let plain = match text.strip_suffix(".*") {
+        Some(plain) if is_right => plain,
+        _ => text,
+    };
+    let is_plain = !text.contains(char::is_whitespace) && requirement::is_version(plain);
+    match is_right {
+        true => {
+            is_plain && op != "===" && VersionSpecifier::from_str(&format!("{op}{text}")).is_ok()
+        }
+        false => is_plain && op != "===" && op != "~=",
+    }
 }
 
 struct Parser<'a> {
@@ -210,12 +236,8 @@ impl Parser<'_> {
             };
         }
         let (left, op, right) = (self.value()?, self.op()?, self.value()?);
-        match (op, &right) {
-            (Op::Version("~="), Value::Text(text)) if !is_compatible(text) => {
-                Err(format!("`~=` compares versions like 3.12, not `{text}`"))
-            }
-            _ => Ok(Marker::Compare { left, op, right }),
-        }
+        check(&left, op, &right)?;
+        Ok(Marker::Compare { left, op, right })
     }
 
     fn op(&mut self) -> Result<Op, String> {
@@ -231,7 +253,7 @@ impl Parser<'_> {
         }
         match self.next() {
             Some(Word::Op(op)) => Ok(Op::Version(op)),
-            Some(word) => Err(format!("`{}` is no comparison", word.text())),
+            Some(word) => Err(format!("`{}` is not a comparison", word.text())),
             None => Err("a comparison is missing".to_owned()),
         }
     }
@@ -241,7 +263,7 @@ impl Parser<'_> {
             Some(Word::Text(text)) => Ok(Value::Text(text.clone())),
             Some(Word::Name(name)) => variable(name)
                 .map(Value::Variable)
-                .ok_or_else(|| format!("`{name}` is no marker; text needs quotes")),
+                .ok_or_else(|| format!("`{name}` is not a marker variable; text needs quotes")),
             Some(word) => Err(format!("`{}` is not expected in a marker", word.text())),
             None => Err("the marker ends too early".to_owned()),
         }

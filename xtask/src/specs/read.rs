@@ -131,9 +131,7 @@ impl Reader<'_> {
 
     fn conda(&mut self, file: &Path, line: usize, text: &str) {
         match MatchSpec::parse(text) {
-            Ok(_) if redact::in_channel(text) => {
-                self.problems.push(channel_problem(file, line));
-            }
+            _ if redact::in_channel(text) => self.problems.push(channel_problem(file, line)),
             Ok(what) => {
                 self.spec.conda.push(Asked { file: file.into(), line, text: text.into(), what });
             }
@@ -165,9 +163,10 @@ impl Reader<'_> {
     }
 
     fn option(&mut self, line: &Line<'_>) -> Result<(), requirement::Wrong> {
-        let end = line.text.find(['=', ' ']).unwrap_or(line.text.len());
+        let end = line.text.find(['=', ' ', '\t']).unwrap_or(line.text.len());
         let (option, value) = line.text.split_at(end);
-        let value = value.trim_start_matches(['=', ' ']).trim();
+        let value = value.trim_start_matches(BLANKS);
+        let value = value.strip_prefix('=').unwrap_or(value).trim_start_matches(BLANKS);
         let (what, fix) = match option {
             "-r" | "--requirement" => return self.include(line, value),
             "-c" | "--constraint" => {
@@ -215,21 +214,25 @@ fn channel_problem(file: &Path, line: usize) -> Problem {
     Problem::new(file, line, what, fix)
 }
 
-/// A `#` starts a comment at the start of a line and after a blank.
-fn without_comment(line: &str) -> &str {
-    let mut before = ' ';
-    for (at, c) in line.char_indices() {
-        if c == '#' && before.is_whitespace() {
-            return line[..at].trim();
-        }
-        before = c;
-    }
-    line.trim()
+/// No other character is a blank: in a no-break space nobody would see what is wrong.
+pub(crate) const BLANKS: [char; 3] = [' ', '\t', '\r'];
+
+/// Returns a line without its comment, and without blanks around it. A `#` starts a comment at the
+/// start of a line and after a blank.
+pub(crate) fn without_comment(line: &str) -> &str {
+    let starts = |at: usize| line[..at].is_empty() || line[..at].ends_with([' ', '\t']);
+    let end = line.match_indices('#').map(|it| it.0).find(|it| starts(*it));
+    line[..end.unwrap_or(line.len())].trim_matches(BLANKS)
+}
+
+/// Returns a text without the mark that some editors begin a file with.
+pub(crate) fn without_bom(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
 /// The lines with something in them, and their numbers.
 fn lines(text: &str) -> Vec<(usize, String)> {
-    let lines = text.trim_start_matches('\u{feff}').lines().enumerate();
+    let lines = without_bom(text).lines().enumerate();
     let lines = lines.map(|(at, line)| (at + 1, without_comment(line).to_owned()));
     lines.filter(|(_, line)| !line.is_empty()).collect()
 }
@@ -238,10 +241,10 @@ fn lines(text: &str) -> Vec<(usize, String)> {
 fn joined_lines(text: &str) -> Vec<(usize, String)> {
     let mut res: Vec<(usize, String)> = Vec::new();
     let mut open = false;
-    for (at, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
+    for (at, line) in without_bom(text).lines().enumerate() {
         let line = without_comment(line);
         let (part, goes_on) = match line.strip_suffix('\\') {
-            Some(part) => (part.trim_end(), true),
+            Some(part) => (part.trim_matches(BLANKS), true),
             None => (line, false),
         };
         match res.last_mut().filter(|_| open) {
@@ -254,7 +257,7 @@ fn joined_lines(text: &str) -> Vec<(usize, String)> {
         open = goes_on;
     }
     for (_, line) in &mut res {
-        *line = line.trim().to_owned();
+        *line = line.trim_matches(BLANKS).to_owned();
     }
     res.retain(|(_, line)| !line.is_empty());
     res

@@ -4,7 +4,7 @@
 
 use std::str::FromStr as _;
 
-use pep440_rs::VersionSpecifiers;
+use pep440_rs::{Version, VersionSpecifiers};
 
 use crate::{
     redact::{redact, userinfos},
@@ -55,20 +55,16 @@ pub(crate) fn parse(line: &str) -> Result<Requirement, Wrong> {
         let what = format!("`{}` has no name", redact(line));
         return Err((what, "write `name @ git+https://…`, or ask for a version".to_owned()));
     }
-    let (text, hashes) = split_hashes(line);
-    let mut res = dependency(text.trim()).map_err(|(why, fix)| {
+    let refused = |(why, fix): Wrong| {
         let line = redact(line);
         (format!("`{line}` is not a requirement: {why}"), fix)
-    })?;
+    };
+    let (text, options) = split_options(line);
+    let mut res = dependency(text).map_err(refused)?;
+    res.hashes = hashes(options)?;
     if let Wants::Git(url) = &res.wants {
         check_url(url)?;
     }
-    let is_sha256 = |it: &&String| it.len() != 64 || !it.bytes().all(is_lower_hex);
-    if let Some(bad) = hashes.iter().find(is_sha256) {
-        let fix = "write --hash=sha256:<64 hex digits>".to_owned();
-        return Err((format!("`{bad}` is not a sha256"), fix));
-    }
-    res.hashes = hashes;
     Ok(res)
 }
 
@@ -82,23 +78,38 @@ fn has_no_name(line: &str) -> bool {
     starts.iter().any(|it| line.starts_with(it))
 }
 
-/// Takes each ` --hash=sha256:…` out of the line.
-fn split_hashes(line: &str) -> (String, Vec<String>) {
-    let mut text = Vec::new();
-    let mut hashes = Vec::new();
-    let mut words = line.split_whitespace();
+const BLANKS: [char; 2] = [' ', '\t'];
+
+/// Returns the requirement of a line, and the options behind it.
+fn split_options(line: &str) -> (&str, &str) {
+    let starts = |it: &usize| line[..*it].ends_with(BLANKS);
+    let at = line.match_indices("--").map(|it| it.0).find(starts).unwrap_or(line.len());
+    let (text, options) = line.split_at(at);
+    (text.trim_matches(BLANKS), options)
+}
+
+/// Returns the SHA-256 of each `--hash=sha256:…` or `--hash sha256:…`.
+fn hashes(options: &str) -> Result<Vec<String>, Wrong> {
+    let fix = || "write --hash=sha256:<64 hex digits>".to_owned();
+    let mut res = Vec::new();
+    let mut words = options.split(BLANKS).filter(|it| !it.is_empty());
     while let Some(word) = words.next() {
         let hash = match word.strip_prefix("--hash") {
             Some("") => words.next(),
             Some(rest) => rest.strip_prefix('='),
             None => None,
         };
-        match hash {
-            Some(hash) => hashes.push(hash.strip_prefix("sha256:").unwrap_or(hash).to_owned()),
-            None => text.push(word),
-        }
+        let hash =
+            hash.ok_or_else(|| (format!("`{word}` behind a requirement is not known"), fix()))?;
+        let digest = hash.strip_prefix("sha256:").filter(|it| is_sha256(it));
+        let digest = digest.ok_or_else(|| (format!("`{hash}` is not a sha256"), fix()))?;
+        res.push(digest.to_owned());
     }
-    (text.join(" "), hashes)
+    Ok(res)
+}
+
+pub(crate) fn is_sha256(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(is_lower_hex)
 }
 
 /// Only git URLs without credentials: their commit determines what is installed.
@@ -120,13 +131,21 @@ pub(crate) fn check_url(url: &str) -> Result<(), Wrong> {
 
 const EXAMPLE: &str = "write it like `name[extra]>=1.2,<2; python_version >= \"3.12\"`";
 
-/// `name[extras] versions; marker` or `name[extras] @ url ; marker`.
+/// As many parentheses may be open in each other.
+const DEEPEST: usize = 50;
+
+/// `name[extras] versions; marker` or `name[extras] @ url ; marker`. What pip reads and uv does not
+/// is refused, and what they read differently, as `platform_env/requirement.py` does.
 fn dependency(text: &str) -> Result<Requirement, Wrong> {
     let wrong = |what: &str| (what.to_owned(), EXAMPLE.to_owned());
-    let is_part = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-    let (name, rest) = text.split_at(text.find(|c| !is_part(c)).unwrap_or(text.len()));
-    let is_end = |c: Option<char>| c.is_some_and(|it| it.is_ascii_alphanumeric());
-    if !is_end(name.chars().next()) || !is_end(name.chars().last()) {
+    if let Some(c) = text.chars().find(|it| !is_plain(*it)) {
+        return Err(wrong(&format!("unexpected character U+{:04X}", u32::from(c))));
+    }
+    if text.matches('(').count() > DEEPEST {
+        return Err(wrong("too many parentheses"));
+    }
+    let (name, rest) = text.split_at(text.find(|c| !is_name_part(c)).unwrap_or(text.len()));
+    if !is_name(name) {
         return Err(wrong("a package's name starts and ends with a letter or a digit"));
     }
     let rest = rest.trim_start();
@@ -140,55 +159,90 @@ fn dependency(text: &str) -> Result<Requirement, Wrong> {
     };
     let (wants, marker) = match rest.strip_prefix('@') {
         Some(rest) => {
-            let (url, marker) = split_marker(rest, " ;");
-            if url.is_empty() || url.contains(char::is_whitespace) {
-                return Err(wrong("after `@` stands one URL"));
-            }
+            let (url, marker) = url_and_marker(rest.trim()).ok_or_else(|| {
+                wrong("expected one URL behind `@`, then a space and `;` before a marker")
+            })?;
             (Wants::Git(url.to_owned()), marker)
         }
-        None => {
-            let (versions, marker) = split_marker(rest, ";");
-            (Wants::Versions(specifiers(versions)?), marker)
-        }
+        None => match rest.split_once(';') {
+            Some((versions, marker)) => (Wants::Versions(specifiers(versions)?), Some(marker)),
+            None => (Wants::Versions(specifiers(rest)?), None),
+        },
     };
     let marker = marker.map(Marker::parse).transpose().map_err(|why| wrong(&why))?;
     Ok(Requirement { name: normalised(name), extras, wants, marker, hashes: Vec::new() })
 }
 
-/// What stands before `separator`, and the marker behind it.
-fn split_marker<'a>(text: &'a str, separator: &str) -> (&'a str, Option<&'a str>) {
-    match text.split_once(separator) {
-        Some((text, marker)) => (text.trim(), Some(marker)),
-        None => (text.trim(), None),
-    }
+fn url_and_marker(text: &str) -> Option<(&str, Option<&str>)> {
+    let (url, rest) = text.split_at(text.find(BLANKS).unwrap_or(text.len()));
+    let marker = match rest.trim_start() {
+        "" => None,
+        rest => Some(rest.strip_prefix(';')?),
+    };
+    (!url.is_empty()).then_some((url, marker))
+}
+
+/// Whether `text` names a package or an extra:
+/// <https://packaging.python.org/en/latest/specifications/name-normalization/#name-format>.
+pub(crate) fn is_name(text: &str) -> bool {
+    let is_end = |c: Option<char>| c.is_some_and(|it| it.is_ascii_alphanumeric());
+    is_end(text.chars().next()) && is_end(text.chars().last()) && text.chars().all(is_name_part)
+}
+
+fn is_name_part(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "._-".contains(c)
+}
+
+/// Whether a line about a package may have `c`. `\` is for the ends of lines, and pip and uv read it
+/// differently in quotes.
+pub(crate) fn is_plain(c: char) -> bool {
+    c == '\t' || ((' '..='~').contains(&c) && c != '\\')
 }
 
 fn extras(inner: &str) -> Result<Vec<String>, Wrong> {
     if inner.trim().is_empty() {
         return Ok(Vec::new());
     }
-    let is_part = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-    let one = |it: &str| match !it.is_empty() && it.chars().all(is_part) {
+    let one = |it: &str| match is_name(it) {
         true => Ok(normalised(it)),
-        false => Err((format!("`{it}` is no extra"), EXAMPLE.to_owned())),
+        false => Err((format!("`{it}` is not an extra's name"), EXAMPLE.to_owned())),
     };
     inner.split(',').map(|it| one(it.trim())).collect()
 }
 
 fn specifiers(text: &str) -> Result<VersionSpecifiers, Wrong> {
     let text = text.trim();
-    let text = match text.strip_prefix('(').and_then(|it| it.strip_suffix(')')) {
-        Some(inner) => inner.trim(),
-        None => text,
-    };
-    // A comma may stand at the end: pip reads that.
-    let text = text.strip_suffix(',').unwrap_or(text);
+    let inner = text.strip_prefix('(').and_then(|it| it.strip_suffix(')'));
     if text.is_empty() {
         return Ok(VersionSpecifiers::empty());
     }
-    VersionSpecifiers::from_str(text).map_err(|err| {
-        let why = err.to_string();
-        let why = why.lines().next().unwrap_or_default().trim_end_matches(':');
-        (why.trim_start_matches("Failed to parse version: ").to_owned(), EXAMPLE.to_owned())
-    })
+    let text = inner.unwrap_or(text).trim();
+    // A comma may stand at the end: pip and uv read that.
+    let text = text.strip_suffix(',').unwrap_or(text);
+    let wrong = |why: &str| Err((why.to_owned(), EXAMPLE.to_owned()));
+    match VersionSpecifiers::from_str(text) {
+        Ok(it) if it.is_empty() => wrong("missing version"),
+        // pip reads no space behind the comma.
+        Ok(it) if it.len() > 1 && text.contains("===") => {
+            wrong("expected no other version beside `===`")
+        }
+        Ok(_) if !has_small_numbers(text) => wrong("a number in it is too large"),
+        Ok(it) => Ok(it),
+        Err(err) => {
+            let why = err.to_string();
+            let why = why.lines().next().unwrap_or_default().trim_end_matches(':');
+            wrong(why.trim_start_matches("Failed to parse version: "))
+        }
+    }
+}
+
+/// Whether `text` is a version to Python and uv both.
+pub(crate) fn is_version(text: &str) -> bool {
+    Version::from_str(text).is_ok() && has_small_numbers(text)
+}
+
+/// uv's limit is below that of `pep440_rs`.
+fn has_small_numbers(text: &str) -> bool {
+    let digits = text.split(|c: char| !c.is_ascii_digit()).filter(|it| !it.is_empty());
+    digits.map(str::parse::<u64>).all(|it| it.is_ok_and(|it| it < u64::MAX))
 }

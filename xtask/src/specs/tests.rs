@@ -64,6 +64,8 @@ fn paths_without_detours() {
     assert_eq!(normal(Path::new("a/../../b")), None);
 }
 
+mod cases;
+pub(crate) mod form;
 mod malformed;
 mod requirement;
 mod conda;

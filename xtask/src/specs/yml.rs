@@ -4,7 +4,9 @@
 
 use std::path::Path;
 
-use crate::specs::problem::Problem;
+use crate::specs::{problem::Problem, read::without_bom};
+
+const BLANKS: [char; 2] = [' ', '\t'];
 
 /// One entry of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +33,7 @@ pub(crate) struct Document {
 /// The first line that cannot be read.
 pub(crate) fn parse(file: &Path, text: &str) -> Result<Document, Problem> {
     let mut reader = Reader::default();
-    for (at, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
+    for (at, line) in without_bom(text).lines().enumerate() {
         reader
             .line(line, at + 1)
             .map_err(|Wrong(what, fix)| Problem::new(file, at + 1, what, fix))?;
@@ -82,17 +84,21 @@ impl Reader {
         if raw.contains(|c: char| c.is_control() && c != '\t') {
             return wrong("a control character", "take it out");
         }
-        let indentation = &raw[..raw.len() - raw.trim_start().len()];
+        let indentation = &raw[..raw.len() - raw.trim_start_matches(BLANKS).len()];
         if indentation.contains('\t') {
             return wrong("a tab in the indentation", "use spaces");
         }
-        let (content, comment) = split_comment(raw.trim_end());
+        let (content, comment) = split_comment(raw.trim_end_matches(BLANKS));
+        if let Some(c) = content.chars().find(|c| c.is_whitespace() && !BLANKS.contains(c)) {
+            let what = format!("unexpected blank U+{:04X}", u32::from(c));
+            return wrong(what, "write an ordinary space");
+        }
         let item = |text: &str, comment: &str| Item {
             text: text.to_owned(),
             comment: comment.to_owned(),
             line,
         };
-        if content.trim().is_empty() {
+        if content.trim_matches(BLANKS).is_empty() {
             if !comment.is_empty() && self.seen.is_empty() {
                 self.document.comments.push(item(comment, ""));
             }
@@ -105,7 +111,7 @@ impl Reader {
         let indent = content.len() - stripped.len();
         match stripped.strip_prefix('-') {
             Some(value) if value.is_empty() || value.starts_with(' ') => {
-                self.item(indent, item(value.trim(), comment))
+                self.item(indent, item(value.trim_matches(BLANKS), comment))
             }
             _ if indent == 0 => self.key(stripped, line),
             _ => wrong(format!("cannot read `{stripped}`"), "write one list entry per line"),
@@ -115,17 +121,20 @@ impl Reader {
     fn key(&mut self, text: &str, line: usize) -> Result<(), Wrong> {
         let split = text
             .split_once(':')
-            .filter(|(_, value)| value.trim().is_empty() || value.starts_with(' '));
+            .filter(|(_, value)| value.trim_matches(BLANKS).is_empty() || value.starts_with(' '));
         let Some((name, value)) = split else {
             return wrong(format!("cannot read `{text}`"), "expected `key:` or `- entry`");
         };
-        let key = key(name.trim())?;
+        let key = key(name.trim_matches(BLANKS))?;
         if self.seen.contains(&key) {
-            return wrong(format!("`{}` stands here a second time", name.trim()), "merge the two");
+            return wrong(
+                format!("`{}` stands here a second time", name.trim_matches(BLANKS)),
+                "merge the two",
+            );
         }
         self.seen.push(key);
         self.outer = None;
-        let value = value.trim();
+        let value = value.trim_matches(BLANKS);
         if key == Key::Name {
             let text = scalar(value)?;
             self.document.name = Some(Item { text, comment: String::new(), line });
@@ -140,7 +149,8 @@ impl Reader {
         let Some(inner) = value.strip_prefix('[').and_then(|it| it.strip_suffix(']')) else {
             return wrong("this key has a list", "write `- entry` lines below it");
         };
-        for entry in inner.split(',').map(str::trim).filter(|it| !it.is_empty()) {
+        for entry in inner.split(',').map(|it| it.trim_matches(BLANKS)).filter(|it| !it.is_empty())
+        {
             self.add(key, Item { text: scalar(entry)?, comment: String::new(), line });
         }
         Ok(())
@@ -159,7 +169,7 @@ impl Reader {
                 self.pip = Pip::Closed;
             }
             if let (Key::Dependencies, Some(list)) = (key, item.text.strip_suffix(':')) {
-                return self.open(list.trim());
+                return self.open(list.trim_matches(BLANKS));
             }
             self.add(key, Item { text: scalar(&item.text)?, ..item });
             return Ok(());
@@ -242,7 +252,7 @@ fn split_comment(line: &str) -> (&str, &str) {
             Some(_) => (),
             None if "\"'".contains(c) && " [,".contains(before) => quote = Some(c),
             None if c == '#' && " \t".contains(before) => {
-                return (line[..at].trim_end(), line[at + 1..].trim());
+                return (line[..at].trim_end_matches(BLANKS), line[at + 1..].trim_matches(BLANKS));
             }
             None => (),
         }

@@ -2,26 +2,28 @@
 
 import os
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
 from packaging.utils import canonicalize_name
 
-from . import specs, yml
+from . import lists, requirement, specs, yml
 from .yml import SpecError
 
 _PLATFORMS = {"x86_64": "linux/amd64", "aarch64": "linux/arm64"}
 _FREEZE = "freeze the environment again"
-_PIP = re.compile(r"(?P<name>[A-Za-z0-9][\w.-]*)==(?P<version>[^\s;]+)(?P<rest>.*)")
+_PIP = re.compile(r"(?P<name>[^=]*)==(?P<version>[^ \t;]+)(?P<rest>.*)")
 _VCS = re.compile(
-    r"(?P<name>[A-Za-z0-9][\w.-]*) @ (?P<url>git\+[^\s#]+)@(?P<commit>[^\s#@/]+)"
-    r"(?:#subdirectory=(?P<subdirectory>\S+))?"
+    r"(?P<name>.*?) @ (?P<url>git\+[!-~]+)@(?P<commit>[0-9a-f]{40})"
+    r"(?:#subdirectory=(?P<subdirectory>[!-~]+))?"
 )
+_WORD = re.compile(r"[A-Za-z0-9_.-]+")
+_FIELD = r"(?:(?![][,*=])[!-~])+"  # of printable characters
 _CONDA = re.compile(
-    r"(?:(?P<channel>[^\s\[\]]+)::)?(?P<name>[\w.-]+)=(?P<version>[^=\[\]]+)=(?P<build>[^=\[\]]+)"
-    r"\[subdir=(?P<subdir>[\w-]+),fn=(?P<fn>[^,\]]+),sha256=(?P<sha256>[0-9a-f]{64})\]"
+    rf"(?:(?P<channel>(?:(?![][])[!-~])+)::)?(?P<name>{_WORD.pattern})"
+    rf"=(?P<version>{_FIELD})=(?P<build>{_FIELD})"
+    rf"\[subdir=(?P<subdir>[A-Za-z0-9_-]+),fn=(?P<fn>{_FIELD}),sha256=(?P<sha256>[0-9a-f]{{64}})\]"
 )
 
 
@@ -145,18 +147,17 @@ def parse(path: Path, text: str) -> Frozen:
         raise SpecError(path, 1, "the line `name:` is missing", _FREEZE)
     if not document.channels:
         raise SpecError(path, document.name.line, "the list `channels:` is missing", _FREEZE)
-    for item in [*document.channels, *document.conda]:
+    for item in document.channels:
         specs.check_channel(specs.Line(str(path), item.line, item.text))
     channels = [item.text for item in document.channels]
     frozen = Frozen(values["platform"], values["base"], document.name.text, channels)
     frozen.build, frozen.missing = build, missing
+    lines: dict[str, int] = {}
     for item in document.conda:
-        _take_conda(path, item, frozen)
+        _note(path, lines, _take_conda(path, item, frozen), item.line)
     if not frozen.python and not any(pin.name == "python" for pin in frozen.conda):
         raise SpecError(path, document.name.line, "no line says which python", _FREEZE)
     frozen.pip = _pip_pins(path, document.pip)
-    for pins in (frozen.conda, frozen.pip, frozen.build):
-        _refuse_twins(path, pins)
     return frozen
 
 
@@ -164,51 +165,65 @@ def _header(path: Path, comments: list[yml.Item]) -> tuple[dict[str, str], list[
     values: dict[str, str] = {}
     build: list[Pin] = []
     missing: list[str] = []
+    lines: dict[str, int] = {}
     for item in comments:
         key, _, value = item.text.partition(": ")
         if key == "build":
             build.append(_hashed_pin(path, yml.Item(value, item.line)))
+            _note(path, lines, build[-1].name, item.line)
         elif key == "missing":
             missing.append(_conda_name(path, yml.Item(value, item.line)))
         elif key in ("frozen", "platform", "base"):
+            if key in values:
+                raise SpecError(path, item.line, f"a second line `# {key}:`", _FREEZE)
+            _check_value(path, item.line, key, value)
             values[key] = value
-    if values.get("frozen") != "1":
-        raise SpecError(path, 1, "this is no frozen spec: `# frozen: 1` is missing", _FREEZE)
-    for key in ("platform", "base"):
-        if not values.get(key):
+    for key in ("frozen", "platform", "base"):
+        if key not in values:
             raise SpecError(path, 1, f"the line `# {key}:` is missing", _FREEZE)
     return values, build, missing
 
 
+def _check_value(path: Path, line: int, key: str, value: str) -> None:
+    if key == "frozen" and value != "1":
+        raise SpecError(path, line, f"unsupported format `{value}`; expected 1", _FREEZE)
+    if key == "platform" and value not in _PLATFORMS.values():
+        known = " or ".join(_PLATFORMS.values())
+        raise SpecError(path, line, f"unsupported platform `{value}`; expected {known}", _FREEZE)
+
+
 def _conda_name(path: Path, item: yml.Item) -> str:
-    if not re.fullmatch(r"[\w.-]+", item.text):
+    if not _WORD.fullmatch(item.text):
         raise SpecError(path, item.line, f"`{item.text}` is not a conda package name", _FREEZE)
     return item.text
 
 
-def _take_conda(path: Path, item: yml.Item, frozen: Frozen) -> None:
-    if found := re.fullmatch(r"python=(\d+\.\d+\.\d+\w*)", item.text):
+def _take_conda(path: Path, item: yml.Item, frozen: Frozen) -> str:
+    """Keeps a conda package, or the Python of the embedded base; returns its name."""
+    if found := re.fullmatch(r"python=([0-9]+\.[0-9]+\.[0-9]+[A-Za-z0-9]*)", item.text):
         frozen.python = found[1]
-    elif found := _CONDA.fullmatch(item.text):
+        return "python"
+    specs.check_channel(specs.Line(str(path), item.line, item.text))
+    if found := _CONDA.fullmatch(item.text):
         frozen.conda.append(_with_place(CondaPin(**found.groupdict(default="")), item))
-    else:
-        raise SpecError(
-            path, item.line, f"`{item.text}` is not pinned to one package file", _FREEZE
-        )
+        return found["name"]
+    raise SpecError(path, item.line, f"`{item.text}` is not pinned to one package file", _FREEZE)
 
 
 def _pip_pins(path: Path, items: list[yml.Item]) -> list[Pin]:
-    pins = []
+    pins: list[Pin] = []
+    lines: dict[str, int] = {}
     for item in items:
         if item.text == "--no-require-hashes":
             continue
         pins.append(_vcs_pin(path, item) if " @ " in item.text else _hashed_pin(path, item))
+        _note(path, lines, pins[-1].name, item.line)
     return pins
 
 
 def _hashed_pin(path: Path, item: yml.Item) -> Pin:
     found = _PIP.fullmatch(item.text)
-    if not found or "*" in found["version"]:
+    if not found or not _is_version(found["version"]):
         raise SpecError(path, item.line, f"`{item.text}` is not pinned to one version", _FREEZE)
     digest = re.fullmatch(r" --hash=sha256:([0-9a-f]{64})", found["rest"])
     if not digest:
@@ -218,13 +233,27 @@ def _hashed_pin(path: Path, item: yml.Item) -> Pin:
             f"`{found['name']}=={found['version']}` has not exactly one sha256",
             _FREEZE,
         )
-    pin = Pin(canonicalize_name(found["name"]), found["version"], digest[1])
+    pin = Pin(_normalised(path, item, found["name"]), found["version"], digest[1])
     return _with_place(pin, item)
+
+
+def _is_version(text: str) -> bool:
+    try:
+        requirement.check_version(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _normalised(path: Path, item: yml.Item, name: str) -> str:
+    if not requirement.NAME.fullmatch(name):
+        raise SpecError(path, item.line, f"`{name}` is not a package name", _FREEZE)
+    return canonicalize_name(name)
 
 
 def _vcs_pin(path: Path, item: yml.Item) -> Pin:
     found = _VCS.fullmatch(item.text)
-    if not found or not re.fullmatch(r"[0-9a-f]{40}", found["commit"]):
+    if not found or "#" in found["url"] or "#" in (found["subdirectory"] or ""):
         raise SpecError(
             path,
             item.line,
@@ -233,7 +262,7 @@ def _vcs_pin(path: Path, item: yml.Item) -> Pin:
         )
     specs.check_url(specs.Line(str(path), item.line, item.text), found["url"])
     fields = found.groupdict(default="")
-    fields["name"] = canonicalize_name(fields["name"])
+    fields["name"] = _normalised(path, item, fields["name"])
     return _with_place(Pin(**fields, is_source=True), item)
 
 
@@ -250,14 +279,13 @@ def _with_place(pin: AnyPin, item: yml.Item) -> AnyPin:
 
 
 def _words(text: str) -> list[str]:
-    return [word.strip() for word in text.split(",") if word.strip()]
+    words = (word.strip(lists.BLANKS) for word in text.split(","))
+    return [word for word in words if word]
 
 
-def _refuse_twins(path: Path, pins: Sequence[Pin | CondaPin]) -> None:
-    seen: dict[str, int] = {}
-    for pin in pins:
-        if pin.name in seen:
-            raise SpecError(
-                path, pin.line, f"`{pin.name}` stands in line {seen[pin.name]} too", _FREEZE
-            )
-        seen[pin.name] = pin.line
+def _note(path: Path, lines: dict[str, int], name: str, line: int) -> None:
+    """Notes the line of a name; a second one is refused."""
+    if name in lines:
+        problem = f"duplicate entry `{name}`, first listed on line {lines[name]}"
+        raise SpecError(path, line, problem, _FREEZE)
+    lines[name] = line

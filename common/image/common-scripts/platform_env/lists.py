@@ -1,4 +1,4 @@
-"""The lists of what to test: one entry per line, `#` starts a comment."""
+"""Lists: one entry per line, `#` starts a comment."""
 
 import dataclasses
 import re
@@ -6,8 +6,10 @@ from pathlib import Path
 
 from platform_env import paths
 
-# At the start of a line or after a space; a `#` within a word belongs to the word.
-_COMMENT = re.compile(r"(^|\s)#.*")
+# No other character is a blank: in a no-break space nobody would see what is wrong.
+BLANKS = " \t\r"
+# At the start of a line or after a blank; a `#` within a word belongs to the word.
+_COMMENT = re.compile(r"(?:^|[ \t])#.*", re.DOTALL)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,15 +20,21 @@ class Entry:
     origin: str
 
 
+def numbered(text: str) -> list[tuple[int, str]]:
+    """Returns the lines without their ends; no other character than LF ends a line for uv."""
+    return list(enumerate(text.replace("\r\n", "\n").split("\n"), start=1))
+
+
+def without_comment(line: str) -> str:
+    """Returns a line without its comment, and without blanks around it."""
+    return _COMMENT.sub("", line, count=1).strip(BLANKS)
+
+
 def read_list(path: Path) -> list[Entry]:
     """The entries of a list file; an entry may contain spaces."""
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         paths.die(f"{path}: cannot be read: {error}", paths.WRONG)
-    entries = []
-    for number, line in enumerate(lines, start=1):
-        text = _COMMENT.sub("", line).strip()
-        if text:
-            entries.append(Entry(text, f"{path}:{number}"))
-    return entries
+    entries = [(number, without_comment(line)) for number, line in numbered(text)]
+    return [Entry(text, f"{path}:{number}") for number, text in entries if text]

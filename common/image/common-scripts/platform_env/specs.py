@@ -8,15 +8,13 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from . import redact, yml
+from . import lists, redact, requirement, yml
 from .yml import SpecError
 
-_HASH = re.compile(r"\s--hash[= ](\S+)")
-_COMMENT = re.compile(r"(^|\s+)#.*$")
-# What only pip reads in a line: a hash, a URL, a marker.
-_PIP_SYNTAX = re.compile(r"\s--|\s@\s|;(?!\s*if\b)")
-_CONDA_FIELD = re.compile(r"[\[,]\s*name\s*=\s*['\"]?([\w.-]+)")
-_CONDA_NAME = re.compile(r"(?:[^\s\[]*::)?([A-Za-z0-9_*][A-Za-z0-9_.*-]*)\s*(.*)")
+# Only pip reads these: an option, a URL, a marker.
+_PIP_SYNTAX = re.compile(r"--|@|;(?![ \t]*if[ \t])")
+_CONDA_NAME = re.compile(r"[A-Za-z0-9_*][A-Za-z0-9_.*-]*")
+_AFTER_CONDA_NAME = re.compile(r"[ \t=<>!~;@^(]|$")
 _INDEX_OPTIONS = ("-i", "--index-url", "--extra-index-url", "-f", "--find-links", "--no-index")
 
 
@@ -38,13 +36,9 @@ class Line:
         return Path(self.file).name
 
     @property
-    def bare(self) -> str:
-        """The text without hashes."""
-        return _HASH.sub("", self.text).strip()
-
-    @property
     def requirement(self) -> Requirement:
-        return Requirement(self.bare)
+        """The requirement without its hashes."""
+        return Requirement(requirement.split(self.text)[0])
 
     @property
     def name(self) -> str:
@@ -52,7 +46,7 @@ class Line:
 
     @property
     def hashes(self) -> list[str]:
-        return [value.removeprefix("sha256:") for value in _HASH.findall(self.text)]
+        return requirement.hashes(requirement.split(self.text)[1])
 
     def error(self, problem: str, remedy: str = "") -> SpecError:
         return SpecError(self.file, self.number, problem, remedy)
@@ -131,28 +125,24 @@ def channel_lines(file: str) -> list[Line]:
 
 
 def _plain_lines(text: str) -> list[tuple[int, str]]:
-    lines = ((number, _COMMENT.sub("", raw).strip()) for number, raw in _numbered(text))
+    lines = ((number, lists.without_comment(raw)) for number, raw in lists.numbered(text))
     return [(number, line) for number, line in lines if line]
-
-
-def _numbered(text: str) -> list[tuple[int, str]]:
-    return list(enumerate(text.split("\n"), start=1))  # no other character ends a line for uv
 
 
 def _joined_lines(text: str) -> list[tuple[int, str]]:
     """The lines of a pip list, with comments off and continuation lines joined."""
     joined: list[tuple[int, str]] = []
     start, parts = 0, []
-    for number, raw in _numbered(text):
-        line = _COMMENT.sub("", raw).strip()
+    for number, raw in lists.numbered(text):
+        line = lists.without_comment(raw)
         start = start if parts else number
         if line.endswith("\\"):
-            parts.append(line[:-1].strip())
+            parts.append(line[:-1].strip(lists.BLANKS))
             continue
-        joined.append((start, " ".join([*parts, line]).strip()))
+        joined.append((start, " ".join([*parts, line]).strip(lists.BLANKS)))
         parts = []
     if parts:
-        joined.append((start, " ".join(parts)))
+        joined.append((start, " ".join(parts).strip(lists.BLANKS)))
     return [(number, line) for number, line in joined if line]
 
 
@@ -165,12 +155,12 @@ def _take_pip(path: Path, line: Line, spec: Spec, parents: tuple[Path, ...]) -> 
     if not line.text.startswith("-"):
         spec.pip.append(pip_line(line))
         return
-    option, _, value = line.text.replace("=", " ", 1).partition(" ")
+    option, value = re.fullmatch(r"([^ \t=]*)[ \t]*=?[ \t]*(.*)", line.text).groups()
     if option in ("-r", "--requirement"):
-        _include(path, line, value.strip(), spec, parents)
+        _include(path, line, value, spec, parents)
     elif option in ("-c", "--constraint"):
         included = Spec(spec.file, spec.sha256)
-        _include(path, line, value.strip(), included, parents)
+        _include(path, line, value, included, parents)
         spec.constraints += included.pip + included.constraints
     elif option in ("-e", "--editable"):
         raise line.error(
@@ -204,24 +194,27 @@ def pip_line(line: Line) -> Line:
         raise line.error(
             f"`{line.text}` has no name", "write `name @ git+https://…`, or ask for a version"
         )
+    text, options = requirement.split(line.text)
     try:
-        requirement = parse_requirement(line.bare)
+        parsed = requirement.parse(text)
+        requirement.hashes(options)
     except ValueError as error:
         reason = str(error).splitlines()[0]
         raise line.error(f"`{line.text}` is not a requirement", reason) from error
-    if requirement.url:
-        check_url(line, requirement.url)
-    if bad := [value for value in line.hashes if not re.fullmatch(r"[0-9a-f]{64}", value)]:
-        raise line.error(f"`{bad[0]}` is not a sha256", "write --hash=sha256:<64 hex digits>")
+    if parsed.url:
+        check_url(line, parsed.url)
     return line
 
 
 def parse_requirement(text: str) -> Requirement:
     """Returns a requirement; ValueError if it cannot be read, or its marker not be evaluated."""
-    requirement = Requirement(text)
-    if requirement.marker:
-        requirement.marker.evaluate({"extra": ""})
-    return requirement
+    parsed = Requirement(text)
+    if parsed.marker:
+        try:
+            parsed.marker.evaluate({"extra": ""})
+        except KeyError as error:
+            raise ValueError(f"unknown variable {error}") from error
+    return parsed
 
 
 def check_url(line: Line, url: str) -> None:
@@ -249,23 +242,64 @@ def check_channel(line: Line) -> None:
 def conda_line(line: Line) -> Line:
     """Returns the line itself; what only conda can judge is left to conda."""
     check_channel(line)
-    if not _CONDA_NAME.fullmatch(line.text) or _PIP_SYNTAX.search(line.text):
+    if problem := _conda_problem(line.text):
         raise line.error(
-            f"`{line.text}` is not a conda package spec",
+            f"`{line.text}` is not a conda package spec: {problem}",
             "write name or name=version, or move the line into a .pip list",
         )
     return line
 
 
+def _conda_problem(text: str) -> str:
+    if found := re.search(r"[^\t -~]|\\", text):
+        return f"unexpected character U+{ord(found[0]):04X}"
+    name, version, fields = _conda_parts(text)
+    if fields and not fields.endswith("]"):
+        return "a `[` is not closed"
+    if not _CONDA_NAME.fullmatch(name):
+        return "expected a name of letters, digits, `_`, `.` and `-`"
+    if _PIP_SYNTAX.search(version):
+        return "a hash, URL or marker of pip"
+    if re.fullmatch(r"[=<>!~]+", version) and version != "=":
+        return "missing version"
+    return ""
+
+
+def _conda_parts(text: str) -> tuple[str, str, str]:
+    """Returns the name, what follows it, and the brackets, of a line without its channel."""
+    outer, bracket, fields = text.partition("[")
+    outer = outer.rpartition("::")[2].strip(lists.BLANKS)
+    end = _AFTER_CONDA_NAME.search(outer).start()
+    name, fields = outer[:end], bracket + fields
+    of_field = _conda_field(fields, "name") if name == "*" else None
+    return name if of_field is None else of_field, outer[end:].strip(lists.BLANKS), fields
+
+
+def _conda_field(fields: str, key: str) -> str | None:
+    """Returns the value of `key` in `[key=value,key='value']`."""
+    rest = fields.removeprefix("[")
+    while "=" in rest:
+        name, _, value = rest.partition("=")
+        value = value.lstrip(lists.BLANKS)
+        if value.startswith(("'", '"')):
+            value, quote, rest = value[1:].partition(value[0])
+            if not quote:
+                return None
+        else:
+            value, rest = re.fullmatch(r"([^], \t]*)(.*)", value).groups()
+            if not rest:
+                return None
+        if name.rpartition(",")[2].strip(lists.BLANKS) == key:
+            return value
+    return None
+
+
 def conda_name(line: Line) -> str:
     """The package that a conda line is about: `numpy=2`, or `*[name=numpy]`."""
-    found = _CONDA_NAME.fullmatch(line.text)
-    if found and found[1] == "*":
-        found = _CONDA_FIELD.search(line.text) or found
-    return found[1].lower() if found else line.text
+    return _conda_parts(line.text)[0].lower()
 
 
 def conda_version(line: Line) -> str:
     """What a conda line says about the version, as it stands there."""
-    found = _CONDA_NAME.fullmatch(line.text)
-    return found[2].strip() if found else ""
+    _, version, fields = _conda_parts(line.text)
+    return f"{version} {fields}".strip(lists.BLANKS)

@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from . import lists
 from .paths import Wrong
 
 _KEYS = ("name", "channels", "dependencies")
@@ -15,6 +16,8 @@ _REMEDIES = {
     "prefix": "take it out: environments have fixed places in the image",
     "variables": "set variables in a script in etc/conda/activate.d of the environment",
 }
+_BLANKS = " \t"
+_CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f]")
 _NOT_PLAIN = re.compile(r"[\[\]{}&*!|>%@`,?]")
 
 
@@ -60,22 +63,32 @@ class _Reader:
         self.indents: dict[str, int] = {}
 
     def read(self, text: str) -> Document:
-        for number, raw in enumerate(text.split("\n"), start=1):
-            if "\t" in raw[: len(raw) - len(raw.lstrip())]:
-                raise self.error(number, "a tab in the indentation", "use spaces")
-            content, comment = _split_comment(raw.rstrip())
-            if not content.strip():
+        for number, raw in lists.numbered(text):
+            self.check_characters(raw, number)
+            content, comment = _split_comment(raw.rstrip(_BLANKS))
+            if found := next((it for it in content if it.isspace() and it not in _BLANKS), ""):
+                remedy = "write an ordinary space"
+                raise self.error(number, f"unexpected blank U+{ord(found):04X}", remedy)
+            if not content.strip(_BLANKS):
                 if comment and not self.key:
                     self.document.comments.append(Item(comment, number))
             elif content != "---" or self.seen:
                 self.take(content, comment, number)
         return self.document
 
+    def check_characters(self, raw: str, number: int) -> None:
+        if "\ufffd" in raw:
+            raise self.error(number, "this line is not UTF-8", "save the file as UTF-8")
+        if _CONTROL.search(raw):
+            raise self.error(number, "a control character", "take it out")
+        if "\t" in raw[: len(raw) - len(raw.lstrip(_BLANKS))]:
+            raise self.error(number, "a tab in the indentation", "use spaces")
+
     def take(self, content: str, comment: str, number: int) -> None:
         stripped = content.lstrip(" ")
         indent = len(content) - len(stripped)
         if stripped == "-" or stripped.startswith("- "):
-            self.take_item(indent, stripped[1:].strip(), comment, number)
+            self.take_item(indent, stripped[1:].strip(_BLANKS), comment, number)
         elif indent == 0:
             self.take_key(stripped, number)
         else:
@@ -83,7 +96,7 @@ class _Reader:
 
     def take_key(self, text: str, number: int) -> None:
         key, colon, value = text.partition(":")
-        key, value = key.strip(), value.strip()
+        key, value = key.strip(_BLANKS), value.strip(_BLANKS)
         if not colon or (value and not text.partition(":")[2].startswith(" ")):
             raise self.error(number, f"cannot read `{text}`", "expected `key:` or `- entry`")
         if key not in _KEYS:
@@ -103,8 +116,8 @@ class _Reader:
         if not (value.startswith("[") and value.endswith("]")):
             raise self.error(number, f"`{self.key}` is a list", "write `- entry` lines below it")
         for entry in value[1:-1].split(","):
-            if entry.strip():
-                self.add(self.scalar(entry.strip(), number), "", number)
+            if entry.strip(_BLANKS):
+                self.add(self.scalar(entry.strip(_BLANKS), number), "", number)
 
     def take_item(self, indent: int, value: str, comment: str, number: int) -> None:
         if self.key not in ("channels", "dependencies"):
@@ -113,7 +126,7 @@ class _Reader:
         if indent == outer:
             self.indents.pop("pip", None)
             if self.key == "dependencies" and value.endswith(":"):
-                self.open_pip(value[:-1].strip(), number)
+                self.open_pip(value[:-1].strip(_BLANKS), number)
             else:
                 self.add(self.scalar(value, number), comment, number)
         elif "pip" in self.indents and indent > outer:
@@ -163,5 +176,5 @@ def _split_comment(line: str) -> tuple[str, str]:
         elif char in "\"'" and before in " [,":
             quote = char
         elif char == "#" and before in " \t":
-            return line[:position].rstrip(), line[position + 1 :].strip()
+            return line[:position].rstrip(_BLANKS), line[position + 1 :].strip(_BLANKS)
     return line, ""

@@ -173,7 +173,7 @@ fn frozen_specs_are_whole() {
     check_mission(rule, CREATE, &HELLO, expect![[""]]);
     with(&text)(expect![[""]]);
     with("")(expect![[r#"
-        missions/m/environments/hello/hello-frozen.yml:1: frozen-spec: this is no frozen spec: `# frozen: 1` is missing
+        missions/m/environments/hello/hello-frozen.yml:1: frozen-spec: the line `# frozen:` is missing
             fix: freeze the environment again"#]]);
     with(&text.replace(" --hash=sha256:39e7", " --hash=sha256:"))(expect![[r#"
         missions/m/environments/hello/hello-frozen.yml:12: frozen-spec: `humanize==4.10.0` has not exactly one sha256

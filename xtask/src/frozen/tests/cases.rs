@@ -1,10 +1,8 @@
 //! Frozen specs that the scripts of images (`common/image/tests/test_frozen_cases.py`) read alike.
 
-use std::path::Path;
-
 use serde::Deserialize;
 
-use crate::frozen::parse;
+use crate::specs::tests::form;
 
 #[derive(Deserialize)]
 struct Cases {
@@ -31,7 +29,8 @@ impl Cases {
 }
 
 fn written(text: &str) -> String {
-    parse(Path::new("f.yml"), text).unwrap_or_else(|err| panic!("{err}")).to_string()
+    let lines = form::frozen(text).unwrap_or_else(|line| panic!("line {line} of {text}"));
+    lines.iter().map(|it| format!("{it}\n")).collect()
 }
 
 #[test]
@@ -45,7 +44,6 @@ fn cases_of_host_and_scripts() {
         assert_eq!(written(&cases.replaced(old, new)), cases.replaced(old, newer));
     }
     for (old, new, line) in &cases.refused {
-        let problem = parse(Path::new("f.yml"), &cases.replaced(old, new)).unwrap_err();
-        assert_eq!(problem.line, *line, "{problem}");
+        assert_eq!(form::frozen(&cases.replaced(old, new)), Err(*line), "{new}");
     }
 }

@@ -20,7 +20,7 @@ impl Random {
         usize::try_from(high).unwrap() % n
     }
 
-    fn one_in(&mut self, n: usize) -> bool {
+    pub(crate) fn one_in(&mut self, n: usize) -> bool {
         self.below(n) == 0
     }
 
@@ -28,18 +28,18 @@ impl Random {
         from[self.below(from.len())]
     }
 
-    fn hex(&mut self, len: usize) -> String {
+    pub(crate) fn hex(&mut self, len: usize) -> String {
         (0..len).map(|_| char::from(b"0123456789abcdef"[self.below(16)])).collect()
     }
 
     /// Words joined by `separator`.
-    fn words(&mut self, separator: &str) -> String {
+    pub(crate) fn words(&mut self, separator: &str) -> String {
         let words = ["py", "a", "x11", "numpy", "roman", "0", "zlib-ng", "http2"];
         let n = 1 + self.below(3);
         (0..n).map(|_| self.pick(&words)).collect::<Vec<_>>().join(separator)
     }
 
-    fn version(&mut self) -> String {
+    pub(crate) fn version(&mut self) -> String {
         let versions =
             ["1", "2.5.5", "0.0.1rc2", "1!2.0", "3.1.post4", "26.3.dev0", "1.0+cu121", "2026.6"];
         self.pick(&versions).to_owned()
@@ -85,7 +85,7 @@ impl Random {
         }
     }
 
-    fn frozen(&mut self) -> Frozen {
+    pub(crate) fn frozen(&mut self) -> Frozen {
         let platform = if self.one_in(2) { Platform::Amd64 } else { Platform::Arm64 };
         let mut build = self.list(3, Random::pin);
         build.iter_mut().for_each(|it| (it.source, it.via) = (self.index(), Vec::new()));

@@ -73,7 +73,7 @@ impl Step {
                 ),
             ],
             Step::CargoTest => vec![cargo_test(root, &[])],
-            Step::HostileInput => vec![hostile_input(root)],
+            Step::HostileInput => hostile_input(root, engine),
             Step::Check => vec![
                 cmd!(root, "{exe} check"),
                 cmd!(root, "{exe} image-update --all --check"),
@@ -102,28 +102,48 @@ fn cargo_test(root: &Path, args: &[&str]) -> Change {
     cmd!(root, "cargo test --locked {args...}").env("RUST_BACKTRACE", "0")
 }
 
-/// The tests of `src/hostile/work.rs`, in a build that counts what its parts do; the compiler's file of
-/// counters is of no interest.
-fn hostile_input(root: &Path) -> Change {
-    let filter = "hostile::work";
-    cargo_test(root, &["--bin", "xtask", filter, "--", "--test-threads", "1"])
-        .env("RUSTFLAGS", "-C instrument-coverage --cfg work_counted")
-        .env("CARGO_TARGET_DIR", "target/counted")
-        .env("LLVM_PROFILE_FILE", "/dev/null")
+/// The tests of `src/hostile/work.rs`, in a build that counts what its parts do, and those of
+/// `src/hostile/differential.rs`, with the `packaging` of `xtask/tools.txt`; the compiler's file of counters
+/// is of no interest.
+fn hostile_input(root: &Path, engine: &Engine) -> Vec<Change> {
+    let test = |filter: &str| {
+        cargo_test(root, &["--bin", "xtask", filter, "--", "--test-threads", "1"])
+            .env("RUSTFLAGS", "-C instrument-coverage --cfg work_counted --cfg read_twice")
+            .env("CARGO_TARGET_DIR", "target/counted")
+            .env("LLVM_PROFILE_FILE", "/dev/null")
+    };
+    let tools = tools(engine);
+    let python = tools.join("bin/python");
+    let mut res = vec![test("hostile::work")];
+    res.extend(install_tools(root, &tools));
+    res.push(test("hostile::differential").env("SPECS_PYTHON", &python.to_string_lossy()));
+    res
+}
+
+fn tools(engine: &Engine) -> PathBuf {
+    engine.target().join("tools")
+}
+
+/// The linters and what comes with them, by their hashes.
+fn install_tools(root: &Path, tools: &Path) -> [Change; 2] {
+    let python = tools.join("bin/python");
+    let requirements = "xtask/tools.txt";
+    [
+        cmd!(root, "python3 -m venv --clear {tools}"),
+        cmd!(root, "{python} -m pip install --quiet --require-hashes --requirement {requirements}"),
+    ]
 }
 
 fn linters(desk: &Desk, engine: &Engine) -> anyhow::Result<Vec<Change>> {
     let root = &desk.repo.root;
-    let tools = engine.target().join("tools");
+    let tools = tools(engine);
     let bin = tools.join("bin");
-    let (python, ruff) = (bin.join("python"), bin.join("ruff"));
+    let ruff = bin.join("ruff");
     let (shellcheck, hadolint) = (bin.join("shellcheck"), bin.join("hadolint"));
     let pre_commit = bin.join("pre-commit");
-    let requirements = "xtask/tools.txt";
     let Scripts { shell, dockerfiles } = scripts(desk)?;
-    Ok(vec![
-        cmd!(root, "python3 -m venv --clear {tools}"),
-        cmd!(root, "{python} -m pip install --quiet --require-hashes --requirement {requirements}"),
+    let mut res = Vec::from(install_tools(root, &tools));
+    res.extend([
         cmd!(root, "{shellcheck} {shell...}"),
         cmd!(root, "{ruff} check"),
         cmd!(root, "{ruff} format --check"),
@@ -131,7 +151,8 @@ fn linters(desk: &Desk, engine: &Engine) -> anyhow::Result<Vec<Change>> {
         cmd!(root, "{pre_commit} run --all-files"),
         cargo_test(root, &["--test", "pre_commit"])
             .env("PRE_COMMIT", &pre_commit.to_string_lossy()),
-    ])
+    ]);
+    Ok(res)
 }
 
 /// Tests with real tools about secrets: sops, aws and what stands for AWS come from PyPI.
