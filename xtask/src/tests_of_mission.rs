@@ -7,6 +7,7 @@ use std::{
 
 use fs_err as fs;
 use glob::{MatchOptions, Pattern};
+use serde::Deserialize;
 
 use crate::{
     dockerfile::calls::ENVIRONMENTS,
@@ -87,6 +88,18 @@ pub(crate) fn named<'a>(
     Some(found.filter(|it| glob.matches_path_with(it, options)).collect())
 }
 
+/// The tests of every image as a whole: the file that the tester itself reads.
+#[derive(Deserialize)]
+struct ImageTests {
+    /// Kind and name.
+    prepare: Vec<(&'static str, &'static str)>,
+    hub: Vec<(&'static str, &'static str)>,
+    base_kernel: &'static str,
+}
+
+const IMAGE_TESTS: &str =
+    include_str!("../../common/image/common-scripts/platform_env/image_tests.json");
+
 /// What is tested of every image as a whole, and as a hub starts it; by the tester.
 pub(crate) fn of_the_image(mission: &Mission) -> BTreeSet<Expected> {
     let expected = |environment: &str, kind, name: &str| Expected {
@@ -94,23 +107,15 @@ pub(crate) fn of_the_image(mission: &Mission) -> BTreeSet<Expected> {
         kind,
         name: name.to_owned(),
     };
-    let whole = [
-        ("home", "files"),
-        ("home", "kernelspecs"),
-        ("permissions", "/opt/environments"),
-        ("permissions", "CONDA_DIR"),
-        ("permissions", "HOME"),
-        ("server", "jupyterhub-singleuser"),
-        ("server", "own command"),
-        ("shell", "login"),
-    ];
+    let tests: ImageTests = serde_json::from_str(IMAGE_TESTS).expect("image_tests.json is a list");
+    let whole = tests.prepare.into_iter().chain(tests.hub);
     let mut res: BTreeSet<Expected> =
-        whole.into_iter().map(|(kind, name)| expected("", kind, name)).collect();
+        whole.map(|(kind, name)| expected("", kind, name)).collect();
     let own = mission.environments.iter().map(|it| it.name.as_str());
     for name in own.filter(|it| *it != "base") {
         res.insert(expected(name, "kernel", name));
     }
-    res.insert(expected("base", "kernel", "python3"));
+    res.insert(expected("base", "kernel", tests.base_kernel));
     res
 }
 
@@ -176,6 +181,30 @@ fn notebooks(root: &Path) -> anyhow::Result<Vec<String>> {
         }
     }
     Ok(res)
+}
+
+/// The tester's list is read, with kinds as receipts have them.
+#[test]
+fn tests_of_an_image_and_its_kernels() {
+    let environment = Environment { name: "sky".to_owned(), dir: PathBuf::new() };
+    let mission =
+        Mission { name: "m".to_owned(), dir: PathBuf::new(), environments: vec![environment] };
+    let expected = of_the_image(&mission).into_iter();
+    let names: Vec<String> =
+        expected.map(|it| format!("{} {} {}", it.environment, it.kind, it.name)).collect();
+    let all = [
+        " home files",
+        " home kernelspecs",
+        " permissions /opt/environments",
+        " permissions CONDA_DIR",
+        " permissions HOME",
+        " server jupyterhub-singleuser",
+        " server own command",
+        " shell login",
+        "base kernel python3",
+        "sky kernel sky",
+    ];
+    assert_eq!(names, all);
 }
 
 #[test]

@@ -10,7 +10,7 @@ from unittest import mock
 
 sys.path.insert(0, "/opt/common-scripts")
 
-from platform_env import home_files, hub_stand_in, image_files, servers
+from platform_env import home_files, hub_stand_in, hub_tests, image_files, image_tests, servers
 from platform_env.plan import Plan
 from platform_env.results import Report
 from platform_env.servers import Server
@@ -33,6 +33,14 @@ class Files(unittest.TestCase):
         os.environ["HOME"] = str(self.home)
         image_files.test_files(Plan(only=[name]), report)
         return report.results[0].message
+
+    def test_all_of_the_list_are_run(self):
+        """`cargo xtask` waits for each test that image_tests.json lists."""
+        report = Report()
+        image_files.test_files(Plan(), report)
+        self.assertEqual([(it.kind, it.name) for it in report.results], image_tests.PREPARE)
+        of_servers = {("server", hub_tests.OWN), ("server", hub_tests.SINGLEUSER)}
+        self.assertEqual({*of_servers, ("shell", "login")}, set(image_tests.HUB))
 
     def test_folders_that_the_group_cannot_write_in(self):
         self.assertEqual(self.said_of("HOME"), "")

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from platform_env import home_files, paths
+from platform_env import home_files, image_tests, paths
 from platform_env.plan import Plan
 from platform_env.results import Report, Result
 
@@ -18,16 +18,22 @@ _SHOWN = 10
 def test_files(plan: Plan, report: Report) -> None:
     """Run those that are selected; as root, who can look everywhere."""
     home = Path(os.environ["HOME"])
-    places = {"HOME": home, "CONDA_DIR": paths.CONDA_DIR, "/opt/environments": paths.ENVIRONMENTS}
-    for name, folder in places.items():
-        if plan.wants("", "permissions", name):
+    tests = {
+        ("home", "files"): lambda: home_files.problem(home),
+        ("home", "kernelspecs"): lambda: _hidden_kernels(home),
+        ("permissions", "HOME"): lambda: _closed(home),
+        ("permissions", "CONDA_DIR"): lambda: _closed(paths.CONDA_DIR),
+        ("permissions", "/opt/environments"): lambda: _closed(paths.ENVIRONMENTS),
+    }
+    for kind, name in image_tests.PREPARE:
+        if plan.wants("", kind, name):
             started = time.monotonic()
-            message = _message(list(_closed_folders(folder)))
-            report.add(Result("", "permissions", name, message, time.monotonic() - started))
-    if plan.wants("", "home", "kernelspecs"):
-        report.add(Result("", "home", "kernelspecs", _hidden_kernels(home)))
-    if plan.wants("", "home", "files"):
-        report.add(Result("", "home", "files", home_files.problem(home)))
+            message = tests[kind, name]()
+            report.add(Result("", kind, name, message, time.monotonic() - started))
+
+
+def _closed(top: Path) -> str:
+    return _message(list(_closed_folders(top)))
 
 
 def _closed_folders(top: Path) -> Iterator[str]:

@@ -11,13 +11,11 @@ from typing import Any
 
 from platform_env import paths
 from platform_env.activation import ActivationError, activation
+from platform_env.image_tests import BASE_KERNEL
 from platform_env.printable import tail
 
 # Marks the kernelspecs that are ours to replace and to remove.
 MARK = "environment"
-
-# The base's kernel has the name that Jupyter gives the Python it runs in itself.
-BASE_KERNEL = "python3"
 
 # ipykernel knows the command line that its version wants; run in the environment's own Python.
 _WRITE_SPEC = """

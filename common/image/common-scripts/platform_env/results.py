@@ -13,14 +13,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-from platform_env import paths, printable
+from platform_env import image_tests, paths, printable
 
 Kind = Literal[
     "consistency", "import", "mission", "notebook", "script", "tests",
     # Of the image as a whole, or of it as a hub starts it.
     "home", "kernel", "permissions", "server", "shell",
 ]  # fmt: skip
-OF_THE_IMAGE = ("home", "kernel", "permissions", "server", "shell")
 
 INTERRUPTED = 130
 
@@ -59,7 +58,7 @@ class Result:
 
     def again(self) -> str:
         """The command line that runs this test alone; '' where only image-test can."""
-        if self.kind in (*OF_THE_IMAGE, "mission"):
+        if self.kind in (*image_tests.KINDS, "mission"):
             return ""
         command = self.command or ("env-test", self.environment)
         return shlex.join([f"/opt/common-scripts/{command[0]}", *command[1:]])

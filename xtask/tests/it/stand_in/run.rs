@@ -127,30 +127,29 @@ impl Part {
             kind: kind.to_owned(),
             name: name.to_owned(),
         };
-        let permissions = |name: &str| test("", "permissions", name);
+        let list: serde_json::Value = serde_json::from_str(IMAGE_TESTS).expect("JSON");
+        let listed = |part: &str| -> Vec<Test> {
+            let pairs = list[part].as_array().into_iter().flatten();
+            let text = |it: &serde_json::Value| it.as_str().unwrap_or_default().to_owned();
+            pairs.map(|it| test("", &text(&it[0]), &text(&it[1]))).collect()
+        };
         let environments: BTreeSet<&str> =
             image.tests.iter().map(|it| it.environment.as_str()).collect();
         match self {
             Part::Mission => image.tests.clone(),
-            Part::Prepare => vec![
-                test("", "home", "files"),
-                test("", "home", "kernelspecs"),
-                permissions("HOME"),
-                permissions("CONDA_DIR"),
-                permissions("/opt/environments"),
-            ],
+            Part::Prepare => listed("prepare"),
             Part::Hub => {
                 let kernels = environments.into_iter().map(|it| test(it, "kernel", it));
-                let mut res: Vec<Test> = kernels.collect();
-                res.push(test("base", "kernel", "python3"));
-                res.push(test("", "shell", "login"));
-                res.push(test("", "server", "own command"));
-                res.push(test("", "server", "jupyterhub-singleuser"));
-                res
+                let base = list["base_kernel"].as_str().unwrap_or_default();
+                kernels.chain([test("base", "kernel", base)]).chain(listed("hub")).collect()
             }
         }
     }
 }
+
+/// The tests of every image as a whole, as the tester reads them.
+const IMAGE_TESTS: &str =
+    include_str!("../../../../common/image/common-scripts/platform_env/image_tests.json");
 
 fn parse<'a>(args: &[&'a str]) -> Option<Run<'a>> {
     let mut res = Run::default();

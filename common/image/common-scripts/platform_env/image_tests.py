@@ -1,0 +1,15 @@
+"""The tests of every image as a whole, as image_tests.json lists them, for the host, too."""
+
+import json
+from pathlib import Path
+
+_LISTS = json.loads(Path(__file__).with_suffix(".json").read_text(encoding="utf-8"))
+
+# Kind and name, by the container that runs them.
+PREPARE: list[tuple[str, str]] = [(kind, name) for kind, name in _LISTS["prepare"]]
+HUB: list[tuple[str, str]] = [(kind, name) for kind, name in _LISTS["hub"]]
+
+# The name that Jupyter gives the kernel of the Python it runs in itself.
+BASE_KERNEL: str = _LISTS["base_kernel"]
+
+KINDS = ("kernel", *sorted({kind for kind, _ in [*PREPARE, *HUB]}))
