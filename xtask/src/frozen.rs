@@ -22,7 +22,7 @@ pub(crate) const RULE: &str = "frozen-spec";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Frozen {
     pub(crate) platform: Platform,
-    /// The base image's digest; for the embedded one its recipe's.
+    /// The base image's digest, or `local python-3.13`: of the embedded one only its Python counts.
     pub(crate) base: String,
     /// The environment's name.
     pub(crate) name: String,

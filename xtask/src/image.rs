@@ -262,18 +262,28 @@ fn with_digest(chain: &[Recipe], digest: &str) -> Vec<Recipe> {
     res
 }
 
-/// What a frozen spec names the base by: a remote one's digest, the embedded one's recipe.
+/// The embedded base, as `BASE_IMAGE` and frozen specs name it.
+pub(crate) const LOCAL: &str = "local";
+
+/// Returns what the common image records of its base: a remote one's digest, or [`LOCAL`].
 /// `None` for a remote one that is named by a tag, until the engine was asked.
 pub(crate) fn base_digest(chain: &[Recipe]) -> Option<String> {
-    let common = chain.iter().find(|it| it.name == "common")?;
-    match &common.parent {
+    match &chain.iter().find(|it| it.name == "common")?.parent {
         Parent::Pulled(pulled) => pulled.digest.clone(),
-        _ => {
-            let base = chain.iter().find(|it| it.name == "base")?;
-            let known = Some(&base.inputs).filter(|it| *it != UNKNOWN_INPUTS)?;
-            Some(format!("sha256:{}", sha256(known.as_bytes())))
-        }
+        _ => Some(LOCAL.to_owned()),
     }
+}
+
+/// Returns the version of Python that the embedded base's packages are locked for, like 3.13.
+pub(crate) fn embedded_python(parts: &Parts) -> Option<String> {
+    let Entry::File { bytes, .. } = parts.base.1.entries.get(Path::new("requirements.txt"))? else {
+        return None;
+    };
+    let text = std::str::from_utf8(bytes).ok()?;
+    let comments = text.lines().take_while(|it| it.starts_with('#'));
+    let mut words = comments.flat_map(str::split_whitespace);
+    words.find(|it| *it == "--python-version")?;
+    words.next().map(str::to_owned)
 }
 
 /// Why an image has to be built.

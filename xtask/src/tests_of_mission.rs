@@ -109,8 +109,7 @@ pub(crate) fn of_the_image(mission: &Mission) -> BTreeSet<Expected> {
     };
     let tests: ImageTests = serde_json::from_str(IMAGE_TESTS).expect("image_tests.json is a list");
     let whole = tests.prepare.into_iter().chain(tests.hub);
-    let mut res: BTreeSet<Expected> =
-        whole.map(|(kind, name)| expected("", kind, name)).collect();
+    let mut res: BTreeSet<Expected> = whole.map(|(kind, name)| expected("", kind, name)).collect();
     let own = mission.environments.iter().map(|it| it.name.as_str());
     for name in own.filter(|it| *it != "base") {
         res.insert(expected(name, "kernel", name));

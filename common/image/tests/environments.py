@@ -34,7 +34,8 @@ class Scratch(unittest.TestCase):
         image_build = cls.root / "image-build"
         for folder in (cls.specs, cls.common, image_build):
             folder.mkdir()
-        (image_build / "base-digest").write_text("sha256:" + "0" * 64 + "\n")
+        base = "sha256:" + "0" * 64 if cls.conda_base else "local"
+        (image_build / "base-digest").write_text(f"{base}\n")
         cls.env = {
             **os.environ,
             "CONDA_DIR": str(cls.conda_dir),

@@ -57,7 +57,7 @@ class FreezeTest(EmbeddedTest):
         text = self.text
         lines = text.splitlines()
         self.assertEqual(lines[0], "# frozen: 1")
-        self.assertEqual(lines[2], "# base: sha256:" + "0" * 64)
+        self.assertEqual(lines[2], "# base: local python-3.13")
         self.assertRegex(lines[3], r"^# build: setuptools==\S+ --hash=sha256:[0-9a-f]{64}$")
         self.assertRegex(text, r"\n  - python=3\.13\.\d+\n  - pip:\n    - --no-require-hashes\n")
         self.assertIn(f"- docopt==0.6.2 --hash=sha256:{DOCOPT_HASH}  # via foo.v2.pip\n", text)
@@ -241,14 +241,18 @@ class RequestTest(EmbeddedTest):
 
     def test_frozen_for_elsewhere(self) -> None:
         good = (
-            "# frozen: 1\n# platform: PLATFORM\n# base: b\nname: x\nchannels:\n  - c\n"
-            "dependencies:\n  - python=3.13.5\n"
+            "# frozen: 1\n# platform: PLATFORM\n# base: local python-3.13\nname: x\n"
+            "channels:\n  - c\ndependencies:\n  - python=3.13.5\n"
         )
         machine = {"x86_64": "linux/amd64", "aarch64": "linux/arm64"}[os.uname().machine]
+        other = "linux/arm64" if machine == "linux/amd64" else "linux/amd64"
         good = good.replace("PLATFORM", machine)
         pinned = "[subdir=linux-64,fn=p.conda,sha256=" + "a" * 64 + "]"
         for text, says in (
-            (good.replace(machine, "linux/s390x"), ":2: frozen for linux/s390x"),
+            (good.replace(machine, "linux/s390x"), ":2: unsupported platform `linux/s390x`"),
+            (good.replace(machine, other), f":2: frozen for {other}"),
+            (good.replace("python-3.13", "python-3.12"), ":3: frozen on `local python-3.12`"),
+            (good.replace("local python-3.13", "sha256:0"), ":3: frozen on `sha256:0`"),
             (good.replace("name: x", "name: y"), "the frozen spec of y, not of x"),
             (good.replace("3.13.5", "3.12.1"), "frozen with python 3.12.1"),
             (good.replace("3.13.5", "3.13.5=h1_0" + pinned), "frozen on a conda base"),

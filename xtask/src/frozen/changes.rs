@@ -70,7 +70,10 @@ pub(crate) fn changes(old: Option<&Frozen>, new: Option<&Frozen>) -> Vec<Change>
 
 fn entries(frozen: &Frozen) -> BTreeMap<String, Entry> {
     let mut res = BTreeMap::new();
-    let base: String = frozen.base.chars().take("sha256:".len() + 12).collect();
+    let base: String = match frozen.base.strip_prefix("sha256:") {
+        Some(digest) => format!("sha256:{}", digest.chars().take(12).collect::<String>()),
+        None => frozen.base.clone(),
+    };
     res.insert("(base)".to_owned(), (base, frozen.base.clone()));
     let platform = frozen.platform.to_string();
     res.insert("(platform)".to_owned(), (platform.clone(), platform));

@@ -33,7 +33,7 @@ fn freeze_writes_and_tells() {
     let done = checkout.run(&["freeze", "hello"]).status(0);
     done.never_called("build").printed(&expect![[r#"
         hello/hello: 2 changes in missions/hello/environments/hello/hello-frozen.yml
-          (base) sha256:0 → sha256:…
+          (base) sha256:0 → local python-3.13
           numpy 2.2.0 added
     "#]]);
     let first = fs::metadata(checkout.root().join(SPEC)).unwrap().modified().unwrap();
@@ -51,60 +51,60 @@ fn freeze_tells_in_other_forms() {
         (
             "--markdown",
             expect![[r#"
-            ### hello/hello
+                ### hello/hello
 
-            | package | before | after | |
-            | --- | --- | --- | --- |
-            | (base) | sha256:0 | sha256:… | changed |
-            | numpy |  | 2.2.0 | added |
+                | package | before | after | |
+                | --- | --- | --- | --- |
+                | (base) | sha256:0 | local python-3.13 | changed |
+                | numpy |  | 2.2.0 | added |
 
-        "#]],
+            "#]],
         ),
         (
             "--diff",
             expect![[r#"
-            --- missions/hello/environments/hello/hello-frozen.yml
-            +++ missions/hello/environments/hello/hello-frozen.yml
-            @@ -1,8 +1,10 @@
-             # frozen: 1
-             # platform: linux/amd64
-            -# base: sha256:0
-            +# base: sha256:…
-             name: hello
-             channels:
-               - conda-forge
-             dependencies:
-               - python=3.13.5
-            +  - pip:
-            +    - numpy==2.2.0 --hash=sha256:…
-        "#]],
+                --- missions/hello/environments/hello/hello-frozen.yml
+                +++ missions/hello/environments/hello/hello-frozen.yml
+                @@ -1,8 +1,10 @@
+                 # frozen: 1
+                 # platform: linux/amd64
+                -# base: sha256:0
+                +# base: local python-3.13
+                 name: hello
+                 channels:
+                   - conda-forge
+                 dependencies:
+                   - python=3.13.5
+                +  - pip:
+                +    - numpy==2.2.0 --hash=sha256:…
+            "#]],
         ),
         (
             "--json",
             expect![[r#"
-            [
-              {
-                "mission": "hello",
-                "environment": "hello",
-                "file": "missions/hello/environments/hello/hello-frozen.yml",
-                "changed": true,
-                "changes": [
+                [
                   {
-                    "name": "(base)",
-                    "kind": "changed",
-                    "old": "sha256:0",
-                    "new": "sha256:…"
-                  },
-                  {
-                    "name": "numpy",
-                    "kind": "added",
-                    "old": null,
-                    "new": "2.2.0"
+                    "mission": "hello",
+                    "environment": "hello",
+                    "file": "missions/hello/environments/hello/hello-frozen.yml",
+                    "changed": true,
+                    "changes": [
+                      {
+                        "name": "(base)",
+                        "kind": "changed",
+                        "old": "sha256:0",
+                        "new": "local python-3.13"
+                      },
+                      {
+                        "name": "numpy",
+                        "kind": "added",
+                        "old": null,
+                        "new": "2.2.0"
+                      }
+                    ]
                   }
                 ]
-              }
-            ]
-        "#]],
+            "#]],
         ),
         (
             "--dry-run",
@@ -133,7 +133,7 @@ fn an_image_is_compared_with_the_file() {
     let floating = ["--set", "USE_FROZEN=0", "diff", "hello", "--image"];
     checkout.run(&floating).status(0).printed(&expect![[r#"
         hello/hello in image …:
-          (base) sha256:0 → sha256:…
+          (base) sha256:0 → local python-3.13
           numpy 2.2.0 added
     "#]]);
     checkout.run(&["diff", "hello", "--image"]).status(1).says("it is not built");
@@ -196,13 +196,43 @@ fn killed_while_the_image_exports() {
     assert_eq!(checkout.read(SPEC), FROZEN);
 }
 
+/// Issue 12: an edit of `common/base` made every frozen spec stale, although no package had moved.
+#[test]
+fn an_edit_of_the_base_leaves_frozen_specs_as_they_are() {
+    let checkout = Checkout::of_this_repository();
+    let check = ["freeze", "--check", "--all"];
+    checkout.run(&check).status(0);
+    let edit = |name: &str, from: &str, to: &str| {
+        let text = checkout.read(name);
+        assert!(text.contains(from), "{name}");
+        checkout.file(name, &text.replace(from, to));
+    };
+    edit("common/base/Dockerfile", "\nENV ", "\nENV A=b\nENV ");
+    let lock = "common/base/requirements.txt";
+    edit(lock, "\npackaging==", "\npackaging==1");
+    checkout.run(&check).status(0);
+
+    let remote = format!("BASE_IMAGE=quay.io/x/y@sha256:{}", "0".repeat(64));
+    for base in [remote.as_str(), "BASE_IMAGE=quay.io/x/y:tag"] {
+        let done = checkout.run(&["--set", base, "freeze", "--check", "--all"]).status(1);
+        let what = "hello-frozen.yml:3: frozen-spec: frozen on another base, `local python-3.13`";
+        assert!(done.stdout.contains(what), "{}", done.stdout);
+    }
+    edit(lock, "--python-version 3.13", "--python-version 3.14");
+    let done = checkout.run(&check).status(1);
+    let text = &done.stdout;
+    assert!(text.contains("hello-frozen.yml:3: frozen-spec: frozen on another base"), "{text}");
+    let what = "frozen-spec: frozen with python 3.13, but the base has 3.14";
+    assert_eq!(text.matches(what).count(), 4, "{text}");
+}
+
 /// Without an engine.
 #[test]
 fn an_edited_list_is_found() {
     let mut checkout = Checkout::new();
     checkout.path(&["tools"]);
     checkout.run(&["freeze", "--check", "--all"]).status(1).printed(&expect![[r#"
-        missions/hello/environments/hello/hello-frozen.yml:3: frozen-spec: frozen on another base image than sha256:…
+        missions/hello/environments/hello/hello-frozen.yml:3: frozen-spec: frozen on another base, `sha256:0`; expected local
             fix: run `cargo xtask freeze hello/hello`
         missions/hello/environments/hello/hello.pip:1: frozen-spec: `numpy`: the frozen spec does not have it
             fix: run `cargo xtask freeze hello/hello`, or take the edit back

@@ -5,6 +5,8 @@ from .frozen import Frozen
 from .paths import Failed, Wrong
 from .record import Record
 
+LOCAL = "local"  # the embedded base, as BASE_IMAGE names it
+
 
 def export(environment: str) -> str:
     """The text of the frozen spec; fails when record and environment disagree."""
@@ -18,7 +20,7 @@ def export(environment: str) -> str:
     state = record.load(environment)
     _compare(state)
     prefix = paths.prefix(environment)
-    spec = Frozen(frozen.this_platform(), _base_digest(), environment, state.channels)
+    spec = Frozen(frozen.this_platform(), base_name(), environment, state.channels)
     if paths.is_conda_base():
         spec.channels, spec.conda = conda.pins(prefix, state.channels, state.channel_names)
         spec.missing = state.missing
@@ -31,12 +33,19 @@ def export(environment: str) -> str:
     return frozen.render(spec)
 
 
-def _base_digest() -> str:
+def base_name() -> str:
+    """Returns what frozen specs name the base by: its digest, or `local python-3.13`.
+
+    What is frozen on the embedded base depends on its Python only, not on what else is in it.
+    """
     file = paths.IMAGE_BUILD / "base-digest"
     text = file.read_text(encoding="utf-8").strip() if file.is_file() else ""
     if not text:
         raise Failed(f"{file}:1: the base image's digest is missing: build the common image again")
-    return text
+    if text != LOCAL:
+        return text
+    version = installed.full_python_version(paths.prefix("base"))
+    return f"{LOCAL} python-{'.'.join(version.split('.')[:2])}"
 
 
 def _compare(state: Record) -> None:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from . import builds, conda, conda_meta, frozen, installed, paths, settle, uv
+from . import builds, conda, conda_meta, export, frozen, installed, paths, settle, uv
 from .frozen import Frozen
 from .paths import Failed, Wrong
 from .record import Record
@@ -110,5 +110,10 @@ def _check_frozen(path: Path, spec: Frozen, environment: str) -> None:
         if version.split(".")[:2] != spec.python.split(".")[:2]:
             raise Wrong(
                 f"{path}:1: frozen with python {spec.python}, and the base has {version}: "
+                "freeze the environment again"
+            )
+        if spec.base != export.base_name():
+            raise Wrong(
+                f"{path}:3: frozen on `{spec.base}`, and this base is `{export.base_name()}`: "
                 "freeze the environment again"
             )

@@ -1,15 +1,15 @@
 //! `freeze --check`: whether the frozen specs are whole, of this base and platform, and still what
 //! the floating lists ask for. Without an engine and without a network.
 
-use std::{env, path::Path};
+use std::{env, fmt, path::Path};
 
 use crate::{
-    config::Config,
+    config::{Base, Config},
     dockerfile::lists::Lists,
     failure,
     frozen::{self, Frozen, RULE, satisfies},
     frozen_environments,
-    image::{self, Parts},
+    image::{self, LOCAL, Parts},
     platform::Platform,
     repo::Environment,
     report::{self, Finding},
@@ -49,8 +49,50 @@ fn findings(desk: &Desk, selected: &Selected, named: &[Named]) -> anyhow::Result
 /// What the first lines of a frozen spec have to say.
 struct Header {
     platform: Platform,
-    /// `None` when only a registry could tell.
-    base: Option<String>,
+    base: BaseName,
+}
+
+/// What frozen specs name the base by.
+enum BaseName {
+    Digest(String),
+    /// The embedded base, with its Python where its lock tells it.
+    Local(Option<String>),
+    /// A remote base, named by a tag: only a registry could tell its digest.
+    Tag,
+}
+
+impl BaseName {
+    fn new(config: &Config, platform: Platform, parts: &Parts) -> BaseName {
+        match config.base {
+            Base::Embedded => BaseName::Local(image::embedded_python(parts)),
+            Base::Remote(_) => {
+                let digest = image::base_digest(&image::common(config, platform, parts));
+                digest.map_or(BaseName::Tag, BaseName::Digest)
+            }
+        }
+    }
+
+    /// Whether `name`, of a frozen spec, is this base's.
+    fn is(&self, name: &str) -> bool {
+        let python = name.strip_prefix(LOCAL).and_then(|it| it.strip_prefix(" python-"));
+        match self {
+            BaseName::Digest(digest) => name == digest,
+            BaseName::Local(Some(own)) => python == Some(own),
+            BaseName::Local(None) => python.is_some(),
+            BaseName::Tag => python.is_none(),
+        }
+    }
+}
+
+impl fmt::Display for BaseName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BaseName::Digest(digest) => f.write_str(digest),
+            BaseName::Local(Some(python)) => write!(f, "{LOCAL} python-{python}"),
+            BaseName::Local(None) => f.write_str(LOCAL),
+            BaseName::Tag => f.write_str("the base of BASE_IMAGE"),
+        }
+    }
 }
 
 impl Header {
@@ -61,8 +103,7 @@ impl Header {
             _ => Platform::Amd64,
         };
         let platform = config.platform.unwrap_or(here);
-        let base = image::base_digest(&image::common(config, platform, parts));
-        Header { platform, base }
+        Header { platform, base: BaseName::new(config, platform, parts) }
     }
 
     fn findings(&self, file: &Path, text: &str, frozen: &Frozen, title: &str) -> Vec<Finding> {
@@ -76,9 +117,17 @@ impl Header {
             let what = format!("frozen for {}, not for {}", frozen.platform, self.platform);
             res.push(finding("# platform:", what));
         }
-        if let Some(base) = self.base.as_ref().filter(|it| **it != frozen.base) {
-            let what = format!("frozen on another base image than {base}");
+        if !self.base.is(&frozen.base) {
+            let what = format!("frozen on another base, `{}`; expected {}", frozen.base, self.base);
             res.push(finding("# base:", what));
+        }
+        let minor: String =
+            frozen.python_version().splitn(3, '.').take(2).collect::<Vec<_>>().join(".");
+        if let BaseName::Local(Some(own)) = &self.base
+            && minor != *own
+        {
+            let what = format!("frozen with python {minor}, but the base has {own}");
+            res.push(finding("  - python=", what));
         }
         res
     }

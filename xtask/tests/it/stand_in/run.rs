@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::{
     Result, refuse,
-    state::{Container, Image, State, Store, Test, Volume, sha256},
+    state::{Container, Image, State, Store, Test, Volume},
     unknown,
 };
 
@@ -209,9 +209,8 @@ fn start(state: &mut State, run: &Run<'_>) -> String {
 /// As the in-image script writes it; another image gives another one.
 fn frozen_spec(image: &Image, environment: &str) -> String {
     let hex = image.id.trim_start_matches("sha256:");
-    let base = sha256(b"base");
     format!(
-        "# frozen: 1\n# platform: linux/amd64\n# base: {base}\nname: {environment}\nchannels:\n  - conda-forge\ndependencies:\n  - python=3.13.5\n  - pip:\n    - numpy==2.2.0 --hash=sha256:{hex}\n"
+        "# frozen: 1\n# platform: linux/amd64\n# base: local python-3.13\nname: {environment}\nchannels:\n  - conda-forge\ndependencies:\n  - python=3.13.5\n  - pip:\n    - numpy==2.2.0 --hash=sha256:{hex}\n"
     )
 }
 
