@@ -231,7 +231,7 @@ pub(crate) fn parse_results(text: &str) -> anyhow::Result<Vec<Test>> {
 
 /// A failure for each expected test that has no result; `why` is the likely reason.
 pub(crate) fn missing(expected: &BTreeSet<Expected>, tests: &[Test], why: &str) -> Vec<Test> {
-    let has = |it: &&Expected| {
+    let is_missing = |it: &&Expected| {
         !tests.iter().any(|test| {
             test.environment == it.environment && test.kind == it.kind && test.name == it.name
         })
@@ -245,7 +245,7 @@ pub(crate) fn missing(expected: &BTreeSet<Expected>, tests: &[Test], why: &str) 
         message: format!("it was not run: {why}"),
         again: String::new(),
     };
-    expected.iter().filter(has).map(failed).collect()
+    expected.iter().filter(is_missing).map(failed).collect()
 }
 
 impl Test {

@@ -112,7 +112,7 @@ impl Selection {
 
 #[cfg(test)]
 mod tests {
-    use super::{Given, Selection};
+    use super::{Given, Receipt, Selection, Test};
 
     fn selection(environments: &[&str], only: &[&str], kinds: &[&'static str]) -> Selection {
         let owned = |them: &[&str]| them.iter().map(|&it| it.to_owned()).collect();
@@ -135,14 +135,31 @@ mod tests {
         assert!(!it.is_all() && Selection::default().is_all());
     }
 
+    /// `common/image/tests/test_testing_plan.py` reads the same file.
     #[test]
     fn a_plan_is_what_the_scripts_read() {
-        let plan = selection(&["sky"], &[], &["import"])
-            .plan(Some(3), None, None, &Given::default())
-            .unwrap();
-        assert_eq!(
-            plan,
-            r#"{"environments":["sky"],"only":[],"kinds":["import"],"tests":[],"jobs":3,"timeout":null,"times":{},"entry_point":[],"command":[],"health":[],"network":"","disk":0}"#
-        );
+        let text = include_str!("../tests/receipts.json");
+        let corpus: serde_json::Value = serde_json::from_str(text).unwrap();
+        let mut last = Receipt::parse(&corpus["receipt"].to_string()).unwrap();
+        let notebook = Test {
+            environment: "sky".to_owned(),
+            kind: "notebook".to_owned(),
+            name: "a.ipynb".to_owned(),
+            seconds: 2.5,
+            ..last.tests[0].clone()
+        };
+        let selection =
+            selection(&["sky"], &["*.ipynb"], &["notebook"]).among([&notebook].into_iter());
+        last.tests = vec![notebook.clone()];
+        let words = |it: &str| vec![it.to_owned()];
+        let container = Given {
+            entry_point: words("start.sh"),
+            command: words("lab"),
+            health: words("check"),
+            network: "none",
+            disk: 1000,
+        };
+        let plan = selection.plan(Some(3), Some(60), Some(&last), &container).unwrap();
+        assert_eq!(plan, include_str!("../../common/image/tests/plan.json").trim_end());
     }
 }

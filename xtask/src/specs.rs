@@ -131,12 +131,11 @@ pub(crate) fn includes(text: &str) -> Vec<(usize, &str)> {
 }
 
 fn include(line: &str) -> Option<&str> {
-    let line = line.trim();
+    let line = read::without_comment(line);
     let line = line.strip_prefix("- ").unwrap_or(line).trim().trim_matches(['"', '\'']);
     let options = ["--requirement", "--constraint", "-r", "-c"];
     let rest = options.into_iter().find_map(|it| line.strip_prefix(it))?;
-    let rest = rest.strip_prefix('=').unwrap_or(rest).trim_start();
-    let name = rest.split(" #").next()?.trim_end();
+    let name = rest.strip_prefix('=').unwrap_or(rest).trim_start();
     Some(name).filter(|it| !it.is_empty() && !it.contains("://"))
 }
 

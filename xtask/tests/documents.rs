@@ -73,13 +73,17 @@ impl Command {
     /// What is to be done with it.
     #[track_caller]
     pub(crate) fn class(&self) -> Class {
+        self.known_class().unwrap_or_else(|err| panic!("{err}"))
+    }
+
+    pub(crate) fn known_class(&self) -> Result<Class, String> {
         let line = self.words.join(" ");
         let is_form = line.contains(['<', '…']);
         if is_form || line.ends_with("--help") {
-            return Class::Read;
+            return Ok(Class::Read);
         }
         let found = CLASSES.iter().find(|it| line.starts_with(it.0));
-        found.unwrap_or_else(|| panic!("{}: `{line}` has no class", self.place)).1
+        found.map(|it| it.1).ok_or_else(|| format!("{}: `{line}` has no class", self.place))
     }
 }
 

@@ -1,8 +1,14 @@
 """Selections of tests: from outside by a file, by hand by flags; and what is run first."""
 
+import sys
 import unittest
+from pathlib import Path
 
-from stand_in import Installation, notebook
+from stand_in import SCRIPTS, Installation, notebook
+
+sys.path.insert(0, str(SCRIPTS))
+
+from platform_env import plan
 
 TESTS = {
     "tests/imports": "json\nmissing_one\n",
@@ -53,6 +59,31 @@ class Plan(unittest.TestCase):
         done = self.made.run("test-environments", "--only", "nothing-like-it")
         self.assertEqual(done.status, 2)
         self.assertIn("no test matches that selection", done.stderr)
+
+
+class PlanFile(unittest.TestCase):
+    def test_what_image_test_writes(self):
+        """`a_plan_is_what_the_scripts_read` in xtask/src/selection.rs writes the same file."""
+        told = plan.read(Path(__file__).with_name("plan.json"))
+        expected = plan.Plan(
+            environments=["sky"],
+            only=["*.ipynb"],
+            kinds=["notebook"],
+            tests={("sky", "notebook", "a.ipynb")},
+            jobs=3,
+            timeout=60,
+            times={("sky", "a.ipynb"): 2.5},
+            variables=told.variables,
+            disk=1000,
+            network="none",
+            entry_point=["start.sh"],
+            command=["lab"],
+            health=["check"],
+            from_outside=True,
+        )
+        self.assertEqual(told, expected)
+        self.assertTrue(told.wants("sky", "notebook", "a.ipynb"))
+        self.assertFalse(told.wants("sky", "notebook", "b.ipynb"))
 
 
 if __name__ == "__main__":

@@ -126,7 +126,14 @@ fn a_quickstart_that_fails_says_nothing_of_what_is_next() {
 fn a_dry_doctor_changes_nothing() {
     let mut checkout = Checkout::new();
     checkout.path(&["tools"]);
-    checkout.run(&["-n", "doctor", "--fix"]).did_nothing();
+    checkout.script("../tools/apt-get", "#!/bin/bash\necho \"$@\" >> apt-calls\n");
+    checkout.script("../tools/sudo", "#!/bin/bash\n\"$@\"\n");
+    let fix = ["doctor", "--offline", "--fix", "--yes"];
+    checkout.run(&[&["-n"], &fix[..]].concat()).did_nothing();
+    assert!(!checkout.has("apt-calls"));
+    // Else it would.
+    checkout.run(&fix);
+    assert!(checkout.has("apt-calls"));
 }
 
 #[test]
