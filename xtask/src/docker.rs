@@ -5,6 +5,7 @@ use std::{
     collections::BTreeMap,
     env,
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 use anyhow::{Context as _, anyhow, bail};
@@ -232,6 +233,65 @@ impl Docker {
             return Err(failure::machine("engine", format!("no docker engine answers: {said}")));
         }
         output.stdout.trim().parse().context("the docker engine's platform")
+    }
+
+    /// Returns the name of the CLI's context.
+    ///
+    /// # Errors
+    /// The CLI cannot be started.
+    pub(crate) fn context(&self) -> anyhow::Result<String> {
+        Ok(process::output(&self.query(["context", "show"]))?.stdout.trim().to_owned())
+    }
+
+    /// Returns where the engine keeps its data, which may be another machine's folder.
+    ///
+    /// # Errors
+    /// No engine answers.
+    pub(crate) fn data_root(&self) -> anyhow::Result<PathBuf> {
+        let root = process::read(&self.query(["info", "--format", "{{.DockerRootDir}}"]))?;
+        Ok(PathBuf::from(root.trim()))
+    }
+
+    /// Returns the time on the engine's clock.
+    ///
+    /// # Errors
+    /// No engine answers, or its answer is not a time.
+    pub(crate) fn system_time(&self) -> anyhow::Result<SystemTime> {
+        let output = process::output(&self.query(["info", "--format", "{{.SystemTime}}"]))?;
+        Ok(humantime::parse_rfc3339_weak(output.stdout.trim())?)
+    }
+
+    /// Waits until a container ends, and returns its exit status.
+    ///
+    /// # Errors
+    /// No engine answers, or the run was interrupted.
+    pub(crate) fn wait(&self, id: &str) -> anyhow::Result<String> {
+        Ok(process::read(&self.query(["wait", id]))?.trim().to_owned())
+    }
+
+    /// Returns whether a container runs.
+    ///
+    /// # Errors
+    /// No engine answers.
+    pub(crate) fn is_running(&self, id: &str) -> anyhow::Result<bool> {
+        let running = process::read(&self.query(["inspect", "--format", "{{.State.Running}}", id]));
+        Ok(running?.trim() == "true")
+    }
+
+    /// Returns where this machine reaches a container's port: `127.0.0.1:<port>`.
+    ///
+    /// # Errors
+    /// No engine answers, or the port is not published.
+    pub(crate) fn published(&self, id: &str, port: &str) -> anyhow::Result<String> {
+        let published = process::read(&self.query(["port", id, port]))?;
+        let first = published.lines().next().context("docker published no port")?;
+        Ok(first.trim().to_owned())
+    }
+
+    /// Returns the last lines that a container printed.
+    pub(crate) fn last_lines(&self, id: &str) -> String {
+        let logs = process::output(&self.query(["logs", "--tail", "25", id]));
+        logs.map(|it| it.stdout + &it.stderr).unwrap_or_default()
     }
 
     /// How the engine keeps layers: `overlay2`, `fuse-overlayfs`, …

@@ -286,6 +286,24 @@ pub(crate) fn is_checkout(dir: &Path) -> bool {
     dir.ancestors().any(|it| it.join(".git").exists())
 }
 
+/// Clones the repository of this checkout to a new folder.
+pub(crate) fn clone_here(checkout: &Path, to: &Path) -> Change {
+    cmd!(checkout, "git clone --quiet {checkout} {to}")
+}
+
+/// Returns the patches of all commits that changed the files, newest first, each after a line with
+/// `commit`, its id, date and subject. What a user's configuration would change about them is set.
+///
+/// # Errors
+/// There is no git, or no repository.
+pub(crate) fn patches(dir: &Path, files: &[&Path]) -> anyhow::Result<String> {
+    let format = "--format=commit%x09%H%x09%cI%x09%s";
+    text(&query!(
+        dir,
+        "git log {format} --no-show-signature --patch --unified=0 --no-color --no-ext-diff --no-textconv --no-renames --relative --src-prefix=a/ --dst-prefix=b/ -- {files...}"
+    ))
+}
+
 /// Lists what git tracks or would of the checkout at `dir`, and the submodules in it. With
 /// `nested`, it is a repository of its own; without, a hook's environment may say which index counts.
 ///

@@ -18,7 +18,7 @@ use serde::Serialize;
 
 use crate::{
     docker::{Docker, NAMESPACE},
-    failure, files,
+    failure, files, git,
     process::{self, Change, Patience, Permit, cmd},
     task::{
         Desk,
@@ -133,7 +133,7 @@ fn forgets(docker: &Docker) -> anyhow::Result<Vec<Change>> {
 /// Clones this repository to `root`.
 fn clone(permit: Permit, desk: &Desk, root: &Path) -> anyhow::Result<()> {
     let source = &desk.repo.root;
-    read(permit, &cmd!(source, "git clone --quiet {source} {root}"))?;
+    read(permit, &git::clone_here(source, root))?;
     Ok(())
 }
 

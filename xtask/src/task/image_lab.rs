@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use fs_err as fs;
 
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
     engine::Engine,
     failure,
     printable::Shown as _,
-    process::{self, Cmd, Permit},
+    process::{self, Permit},
     random::random_hex,
     task::{
         Desk, args,
@@ -54,13 +54,13 @@ pub(crate) fn run(desk: &Desk, args: &args::ImageLab) -> anyhow::Result<u8> {
     let id = process::read(&cmd.permitted(permit))?.trim().to_owned();
     wait(permit, &engine, &id, SILENCE.mul_f64(chosen.config.testing.patience))?;
     drop(progress);
-    let address = format!("http://{}/lab?token={token}", published(&engine, &id)?);
+    let address = format!("http://{}/lab?token={token}", engine.docker.published(&id, "8888/tcp")?);
     terminal::print(address);
     desk.ui.say("open this address in a browser; Ctrl-C ends the server, its home stays");
-    let status = process::read(&engine.docker.query(["wait", &id]))?;
-    match status.trim() {
+    let status = engine.docker.wait(&id)?;
+    match status.as_str() {
         "0" => Ok(0),
-        status => bail!("the server ended with status {status}\n{}", last_words(&engine, &id)),
+        status => bail!("the server ended with status {status}\n{}", engine.docker.last_lines(&id)),
     }
 }
 
@@ -94,8 +94,8 @@ fn wait(permit: Permit, engine: &Engine, id: &str, silence: Duration) -> anyhow:
     let check = engine.docker.change(["exec", id, "jupyter-healthcheck"]).permitted(permit);
     let (mut said, mut progress) = (String::new(), Instant::now());
     while process::output(&check)?.status != 0 {
-        let words = last_words(engine, id);
-        if !is_running(engine, id)? {
+        let words = engine.docker.last_lines(id);
+        if !engine.docker.is_running(id)? {
             bail!("the server has ended\n{words}");
         }
         if words != said {
@@ -110,21 +110,4 @@ fn wait(permit: Permit, engine: &Engine, id: &str, silence: Duration) -> anyhow:
         process::check_interrupted()?;
     }
     Ok(())
-}
-
-fn is_running(engine: &Engine, id: &str) -> anyhow::Result<bool> {
-    let inspect: Cmd = engine.docker.query(["inspect", "--format", "{{.State.Running}}", id]);
-    Ok(process::read(&inspect)?.trim() == "true")
-}
-
-/// `127.0.0.1:<port>`.
-fn published(engine: &Engine, id: &str) -> anyhow::Result<String> {
-    let port = process::read(&engine.docker.query(["port", id, "8888/tcp"]))?;
-    let first = port.lines().next().context("docker published no port")?;
-    Ok(first.trim().to_owned())
-}
-
-fn last_words(engine: &Engine, id: &str) -> String {
-    let logs = process::output(&engine.docker.query(["logs", "--tail", "25", id]));
-    logs.map(|it| it.stdout + &it.stderr).unwrap_or_default()
 }

@@ -8,7 +8,6 @@ use serde::Serialize;
 
 use crate::{
     failure, frozen, frozen_environments, git,
-    process::query,
     specs::requirement::normalised,
     task::{Desk, args},
     terminal, ui,
@@ -58,7 +57,9 @@ fn events(desk: &Desk, args: &args::Package, package: &str) -> anyhow::Result<Ve
     if files.is_empty() {
         return Ok(Vec::new());
     }
-    let committed = parse_log(&log(desk, &files)?, &files, package);
+    let paths: Vec<&Path> = files.iter().map(|it| it.file.as_path()).collect();
+    let log = git::patches(&desk.repo.root, &paths)?;
+    let committed = parse_log(&log, &files, package);
     let mut res = Vec::new();
     for file in &files {
         let newest = committed.iter().find(|it| file.is_of(it)).and_then(|it| it.version.clone());
@@ -103,17 +104,6 @@ fn version(path: &Path, package: &str) -> anyhow::Result<Option<String>> {
     }
     let text = fs::read_to_string(path)?;
     Ok(text.lines().find_map(|it| frozen::version_in(it, package)))
-}
-
-/// The patches of all commits that changed the files, newest first. What a user's configuration
-/// would change about them is set.
-fn log(desk: &Desk, files: &[File]) -> anyhow::Result<String> {
-    let paths = files.iter().map(|it| &it.file);
-    let format = "--format=commit%x09%H%x09%cI%x09%s";
-    git::text(&query!(
-        desk.repo.root,
-        "git log {format} --no-show-signature --patch --unified=0 --no-color --no-ext-diff --no-textconv --no-renames --relative --src-prefix=a/ --dst-prefix=b/ -- {paths...}"
-    ))
 }
 
 #[derive(Debug, Clone, Copy)]

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{Figure, seconds, time};
 use crate::{
-    files,
+    files, git,
     process::{Permit, cmd},
     task::Desk,
 };
@@ -18,7 +18,7 @@ pub(super) fn figure(permit: Permit, desk: &Desk, exe: &Path) -> anyhow::Result<
     files::make_dirs(permit, &target)?;
     let dir = files::temporary(permit, Some(&target), "bench-", 0o755)?;
     let root = &dir.path().join("clone");
-    super::read(permit, &cmd!(source, "git clone --quiet {source} {root}"))?;
+    super::read(permit, &git::clone_here(source, root))?;
     desk.ui.say("running ci in a clone");
     let ci = cmd!(root, "{exe} ci --engine private");
     Ok(seconds("ci, from an empty engine", time(permit, &ci)?, 1800.0))

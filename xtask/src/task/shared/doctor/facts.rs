@@ -153,11 +153,7 @@ impl Facts {
 
 /// What says that there is an engine already, beside a docker CLI that finds none.
 fn other_engine(docker: Option<&Docker>) -> Option<&'static str> {
-    let context = || {
-        let docker = docker?;
-        let name = process::output(&docker.query(["context", "show"])).ok()?;
-        Some(name.stdout.trim().to_owned()).filter(|it| !it.is_empty() && it != "default")
-    };
+    let context = || docker?.context().ok().filter(|it| !it.is_empty() && it != "default");
     match () {
         () if env::var_os("DOCKER_HOST").is_some() => Some("DOCKER_HOST"),
         () if env::var_os("DOCKER_CONTEXT").is_some() || context().is_some() => {
@@ -170,9 +166,7 @@ fn other_engine(docker: Option<&Docker>) -> Option<&'static str> {
 
 /// Free bytes where the engine keeps its images, when that is on this machine.
 fn free_space(docker: &Docker) -> anyhow::Result<Option<u64>> {
-    let root = process::read(&docker.query(["info", "--format", "{{.DockerRootDir}}"]))?;
-    let root = Path::new(root.trim());
-    let Ok(stat) = nix::sys::statvfs::statvfs(root) else { return Ok(None) };
+    let Ok(stat) = nix::sys::statvfs::statvfs(&docker.data_root()?) else { return Ok(None) };
     Ok(Some(stat.blocks_available() * stat.fragment_size()))
 }
 
@@ -186,9 +180,7 @@ fn registry(docker: &Docker, registry: &Registry) -> Option<String> {
 
 /// An engine in a virtual machine has a clock of its own, which stops while a laptop sleeps.
 fn engine_clock(docker: &Docker) -> Option<i64> {
-    let output = process::output(&docker.query(["info", "--format", "{{.SystemTime}}"])).ok()?;
-    let time = humantime::parse_rfc3339_weak(output.stdout.trim()).ok()?;
-    Some(seconds(SystemTime::now()) - seconds(time))
+    Some(seconds(SystemTime::now()) - seconds(docker.system_time().ok()?))
 }
 
 fn seconds(time: SystemTime) -> i64 {
