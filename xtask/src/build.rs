@@ -12,11 +12,13 @@ use anyhow::{Context as _, anyhow, bail};
 use crate::{
     build_settings::BuildSettings,
     config::{Config, Mode},
-    docker::{Builder, Image, ImageConfig, LABEL_PARENT, NAMESPACE},
+    docker::{Builder, Image, ImageConfig, LABEL_PARENT},
     engine::{Engine, Log},
     failure, files,
-    image::{self, Make, Parent, Pulled, Reason, Recipe},
+    image::{self, Layer, Make, Parent, Pulled, Reason, Recipe},
+    image_name::{ImageId, ImageRef, Tag},
     made::Made,
+    printable::Shown as _,
     process::{self, Patience, cmd},
     redact::redact,
     terminal,
@@ -28,7 +30,7 @@ pub(crate) struct Built {
     pub(crate) name: String,
     pub(crate) image: Image,
     /// `science-platform/<name>:<immutable tag>`.
-    pub(crate) reference: String,
+    pub(crate) reference: ImageRef,
     /// `None` when there was nothing to do.
     pub(crate) reason: Option<Reason>,
     pub(crate) time: Duration,
@@ -55,9 +57,6 @@ pub(crate) enum Missing {
     /// The newest image of the mission will do, whatever it was made from.
     TakeNewest,
 }
-
-/// Stands for an id that only a run can know.
-const UNKNOWN_ID: &str = "<image-id>";
 
 impl<'a> Builds<'a> {
     /// Looks at what the engine has.
@@ -109,7 +108,7 @@ impl<'a> Builds<'a> {
         let Some(pulled) = image::pulled(chain) else { return Ok(Cow::Borrowed(chain)) };
         let reference = &pulled.reference;
         let docker = &self.engine.docker;
-        let is_tag = !reference.contains('@');
+        let is_tag = reference.digest.is_none();
         let refreshes = self.missing == Missing::Refresh && is_tag;
         // What a tag names now need not be what was built on.
         let may_pull = self.missing != Missing::Refuse || !is_tag;
@@ -117,7 +116,7 @@ impl<'a> Builds<'a> {
         if may_pull && (present.is_none() || refreshes) {
             let mut log = self.engine.log("pull")?;
             let platform = chain[0].platform.to_string();
-            let pull = docker.change(["pull", "--platform", &platform, reference]);
+            let pull = docker.change(["pull", "--platform", &platform, &reference.to_string()]);
             self.engine.talk(&pull, &mut log)?;
             present = docker.image(reference)?;
             if present.is_none() && self.engine.permit.is_some() {
@@ -152,7 +151,7 @@ impl<'a> Builds<'a> {
         let refresh = self.missing == Missing::Refresh && recipe.mode.is_some();
         let found = match refresh {
             true => Err(Reason::Refresh),
-            false => image::find(recipe, Some(&parent.id), &self.images),
+            false => image::find(recipe, Some(&parent.label()), &self.images),
         };
         let (image, reason) = match found {
             Ok(image) => (image.clone(), None),
@@ -175,13 +174,13 @@ impl<'a> Builds<'a> {
             Parent::None => ParentImage::default(),
             Parent::Previous => {
                 let built = previous.context("a chain starts with an image of its own")?;
-                let reference = built.reference.clone();
-                ParentImage { id: built.image.id.clone(), reference }
+                let reference = Some(built.reference.clone());
+                ParentImage { id: Some(built.image.id.clone()), reference }
             }
             Parent::Pulled(Pulled { reference, .. }) => {
                 let present = self.engine.docker.image(reference)?;
-                let id = present.map_or(UNKNOWN_ID.to_owned(), |it| it.id);
-                ParentImage { id, reference: reference.clone() }
+                let id = present.map_or_else(ImageId::unknown, |it| it.id);
+                ParentImage { id: Some(id), reference: Some(reference.clone()) }
             }
         })
     }
@@ -197,14 +196,16 @@ impl<'a> Builds<'a> {
             Make::Build(dockerfile) => self.build(step, dockerfile, &mut log)?,
         };
         let tag = reference(recipe, &id);
-        let latest = format!("{NAMESPACE}/{}:latest", recipe.name);
+        let latest = image::local(&recipe.name).tagged(&Tag::latest());
         for name in [&tag, &latest] {
-            self.engine.run(&self.engine.docker.change(["image", "tag", &id, name]), &mut log)?;
+            self.engine.run(&self.engine.docker.tag(&id, name), &mut log)?;
         }
         let Some(permit) = self.engine.permit else { return Ok(unknown_image()) };
         let image = self.engine.docker.image(&tag)?;
         let image = image.with_context(|| format!("{tag} was built, but is not there"))?;
-        let has = |name: &String| image.repo_tags.as_ref().is_some_and(|it| it.contains(name));
+        let has = |name: &ImageRef| {
+            image.repo_tags.as_ref().is_some_and(|it| it.contains(&name.to_string()))
+        };
         if image.id != id || !has(&tag) || !has(&latest) {
             bail!("{tag} and {latest} were given to {id}, but it does not have them");
         }
@@ -213,7 +214,7 @@ impl<'a> Builds<'a> {
     }
 
     /// Pipes the root file system into `docker import`.
-    fn import(&self, step: &Step<'_>, log: &mut Log) -> anyhow::Result<String> {
+    fn import(&self, step: &Step<'_>, log: &mut Log) -> anyhow::Result<ImageId> {
         let root = &self.engine.repo.root;
         let mut from = cmd!(root, "common/base/rootfs").patience(Patience::Work);
         if let Some(mirror) = &step.config.indexes.debian {
@@ -236,7 +237,7 @@ impl<'a> Builds<'a> {
             .args(["-"]);
         let Some(permit) = self.engine.permit else {
             terminal::print(redact(&format!("{from} | {to}")));
-            return Ok(UNKNOWN_ID.to_owned());
+            return Ok(ImageId::unknown());
         };
         log.line(&redact(&format!("$ {from} | {to}")));
         // What an interrupted mmdebstrap leaves goes with it; apt's own user reads there, too.
@@ -245,7 +246,7 @@ impl<'a> Builds<'a> {
         match process::pipe(&from.permitted(permit), &to.permitted(permit), &mut |line| {
             log.line(line)
         }) {
-            Ok(id) => Ok(id.trim().to_owned()),
+            Ok(id) => id.trim().parse().context("`docker import` printed no image id"),
             Err(err) => Err(import_failed(err, log)),
         }
     }
@@ -255,7 +256,7 @@ impl<'a> Builds<'a> {
         step: &Step<'_>,
         dockerfile: &str,
         log: &mut Log,
-    ) -> anyhow::Result<String> {
+    ) -> anyhow::Result<ImageId> {
         let place = Place::new(self.engine, &step.recipe.name);
         if let Some(permit) = self.engine.permit {
             step.recipe.context.stage(permit, &place.context)?;
@@ -278,22 +279,24 @@ impl<'a> Builds<'a> {
         cmd = cmd.args(["--file".into(), place.dockerfile.into_os_string()]);
         self.engine.run(&cmd.args([place.context]), log)?;
         if self.engine.permit.is_none() {
-            return Ok(UNKNOWN_ID.to_owned());
+            return Ok(ImageId::unknown());
         }
-        Ok(fs_err::read_to_string(place.id)?.trim().to_owned())
+        let id = fs_err::read_to_string(&place.id)?;
+        id.trim().parse().with_context(|| format!("{}: not an image id", place.id.shown()))
     }
 
     /// The arguments that a recipe's Dockerfile takes from us.
     fn build_args(&self, step: &Step<'_>) -> anyhow::Result<Vec<(&'static str, String)>> {
-        let parent = step.parent.reference.clone();
-        Ok(match step.recipe.name.as_str() {
-            "base" | "registry" => vec![("ROOTFS", parent)],
-            "common" => {
+        let parent = step.parent.reference.as_ref().map(ToString::to_string).unwrap_or_default();
+        Ok(match step.recipe.layer {
+            Layer::Rootfs => Vec::new(),
+            Layer::Base | Layer::Registry => vec![("ROOTFS", parent)],
+            Layer::Common => {
                 let digest = image::base_digest(step.chain);
                 let digest = digest.unwrap_or_else(|| "<digest>".to_owned());
                 vec![("BASE_IMAGE", parent), ("BASE_DIGEST", digest)]
             }
-            _ => {
+            Layer::Mission => {
                 let mode = step.recipe.mode.context("a mission image has a mode")?;
                 vec![("BASE_IMAGE", parent), ("USE_FROZEN", mode.flag().to_owned())]
             }
@@ -311,7 +314,8 @@ impl<'a> Builds<'a> {
 /// Returns what the image of `recipe` is known by within a run.
 fn key(chain: &[Recipe], recipe: &Recipe) -> String {
     let unknown = recipe.inputs == image::UNKNOWN_INPUTS;
-    let base = image::pulled(chain).filter(|_| unknown).map_or("", |it| &it.reference);
+    let pulled = image::pulled(chain).filter(|_| unknown);
+    let base = pulled.map(|it| it.reference.to_string()).unwrap_or_default();
     format!("{} {} {base}", recipe.name, recipe.inputs)
 }
 
@@ -333,8 +337,15 @@ struct Step<'a> {
 
 #[derive(Debug, Default)]
 struct ParentImage {
-    id: String,
-    reference: String,
+    id: Option<ImageId>,
+    reference: Option<ImageRef>,
+}
+
+impl ParentImage {
+    /// The value of its child's label.
+    fn label(&self) -> String {
+        self.id.as_ref().map(ToString::to_string).unwrap_or_default()
+    }
 }
 
 /// Where a build finds its context and leaves the id.
@@ -365,17 +376,17 @@ fn what_builds(config: &Config, recipe: &Recipe) -> String {
 }
 
 fn labels(step: &Step<'_>) -> Vec<(&'static str, String)> {
-    let parent = (LABEL_PARENT, step.parent.id.clone());
+    let parent = (LABEL_PARENT, step.parent.label());
     step.recipe.labels().into_iter().chain([parent]).collect()
 }
 
-fn reference(recipe: &Recipe, id: &str) -> String {
-    format!("{NAMESPACE}/{}:{}", recipe.name, image::tag(&recipe.inputs, id))
+fn reference(recipe: &Recipe, id: &ImageId) -> ImageRef {
+    image::local(&recipe.name).tagged(&Tag::immutable(&recipe.inputs, id))
 }
 
 fn unknown_image() -> Image {
     Image {
-        id: UNKNOWN_ID.to_owned(),
+        id: ImageId::unknown(),
         repo_tags: None,
         repo_digests: None,
         size: 0,

@@ -1,7 +1,5 @@
 //! The settings of one mission, checked once and then trusted everywhere.
 
-mod reference;
-
 use std::{path::PathBuf, str::FromStr};
 
 use anyhow::{Context as _, anyhow, bail};
@@ -13,6 +11,7 @@ pub(crate) use testing::{Data, Network, Testing};
 use testing::{factor, size};
 
 use crate::{
+    image_name::{ImageRef, Tag, check_registry},
     platform::Platform,
     redact::{TOKENS, redact},
     settings::{Setting, Settings},
@@ -27,12 +26,12 @@ pub(crate) struct Config {
     pub(crate) mode: Mode,
     pub(crate) base: Base,
     /// A pulled root file system for the embedded base.
-    pub(crate) debian_image: Option<String>,
+    pub(crate) debian_image: Option<ImageRef>,
     /// What a frozen build refuses.
     pub(crate) unpinned: Option<Unpinned>,
     pub(crate) registry: Registry,
-    pub(crate) image_tag: String,
-    pub(crate) common_tag: String,
+    pub(crate) image_tag: Tag,
+    pub(crate) common_tag: Tag,
     /// The docker CLI asked for.
     pub(crate) docker: Option<PathBuf>,
     /// The platform asked for.
@@ -65,7 +64,7 @@ pub(crate) enum Base {
     /// `local`: built here from Debian and PyPI.
     Embedded,
     /// An image reference, with a digest in frozen builds.
-    Remote(String),
+    Remote(ImageRef),
 }
 
 /// `REGISTRY`.
@@ -108,11 +107,11 @@ impl Config {
             environment: typed(settings, "ENVIRONMENT", environment)?,
             mode: typed(settings, "USE_FROZEN", Mode::from_str)?,
             base: typed(settings, "BASE_IMAGE", Base::from_str)?,
-            debian_image: typed(settings, "DEBIAN_IMAGE", optional(image))?,
+            debian_image: typed(settings, "DEBIAN_IMAGE", optional(ImageRef::from_str))?,
             unpinned: unpinned(settings),
             registry: typed(settings, "REGISTRY", Registry::from_str)?,
-            image_tag: typed(settings, "IMAGE_TAG", tag)?,
-            common_tag: typed(settings, "COMMON_TAG", tag)?,
+            image_tag: typed(settings, "IMAGE_TAG", Tag::from_str)?,
+            common_tag: typed(settings, "COMMON_TAG", Tag::from_str)?,
             docker: some("DOCKER").map(PathBuf::from),
             platform: typed(settings, "PLATFORM", optional(Platform::from_str))?,
             ca_bundle: match text("CA_BUNDLE").as_str() {
@@ -161,15 +160,16 @@ fn unpinned(settings: &Settings) -> Option<Unpinned> {
         _ => "BASE_IMAGE",
     };
     let Setting { value, origin } = &settings[setting];
-    let is_tag = !value.is_empty() && !value.contains('@');
-    is_tag.then(|| Unpinned { setting, reference: value.clone(), origin: origin.clone() })
+    let reference: ImageRef = value.parse().ok()?;
+    let origin = origin.clone();
+    reference.digest.is_none().then_some(Unpinned { setting, reference, origin })
 }
 
 /// A setting with an image that is named by a tag.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Unpinned {
     pub(crate) setting: &'static str,
-    pub(crate) reference: String,
+    pub(crate) reference: ImageRef,
     /// Where the setting comes from.
     pub(crate) origin: String,
 }
@@ -202,7 +202,7 @@ impl FromStr for Base {
     fn from_str(text: &str) -> anyhow::Result<Base> {
         match required(text)?.as_str() {
             "local" => Ok(Base::Embedded),
-            _ => Ok(Base::Remote(image(text)?)),
+            _ => Ok(Base::Remote(text.parse()?)),
         }
     }
 }
@@ -217,7 +217,7 @@ impl FromStr for Registry {
                 bail!("write the host without a scheme, as in docker.io/org")
             }
             it => {
-                reference::check_registry(it)?;
+                check_registry(it)?;
                 Ok(Registry::Remote(it.to_owned()))
             }
         }
@@ -273,17 +273,6 @@ fn role(text: &str) -> anyhow::Result<String> {
         bail!("it is an AWS role, as in arn:aws:iam::<account>:role/<name>");
     }
     required(text)
-}
-
-fn tag(text: &str) -> anyhow::Result<String> {
-    reference::check_tag(text)?;
-    Ok(text.to_owned())
-}
-
-fn image(text: &str) -> anyhow::Result<String> {
-    let text = required(text)?;
-    reference::check(&text)?;
-    Ok(text)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use std::{
     collections::BTreeMap,
-    env,
+    env, fmt,
     path::{Path, PathBuf},
     time::SystemTime,
 };
@@ -13,6 +13,7 @@ use serde::Deserialize;
 
 use crate::{
     failure::{self, Failure},
+    image_name::{Digest, ImageId, ImageRef},
     patience::{self, Failed, patience},
     platform::Platform,
     printable::Shown as _,
@@ -78,7 +79,7 @@ pub(crate) struct Builder {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Image {
-    pub(crate) id: String,
+    pub(crate) id: ImageId,
     #[serde(default)]
     pub(crate) repo_tags: Option<Vec<String>>,
     /// Under which repositories and digests registries have it.
@@ -127,12 +128,11 @@ impl Image {
     }
 
     /// Returns the digest by which the registry of `reference` has it.
-    pub(crate) fn repo_digest(&self, reference: &str) -> Option<&str> {
-        let known: Vec<(&str, &str)> =
-            self.repo_digests.iter().flatten().filter_map(|it| it.split_once('@')).collect();
-        let repository = familiar(repository(reference));
-        let same = known.iter().find(|(name, _)| familiar(name) == repository);
-        same.or(known.first()).map(|(_, digest)| *digest)
+    pub(crate) fn repo_digest(&self, reference: &ImageRef) -> Option<Digest> {
+        let parse = |it: &String| it.parse::<ImageRef>().ok();
+        let known: Vec<ImageRef> = self.repo_digests.iter().flatten().filter_map(parse).collect();
+        let same = known.iter().find(|it| it.repository.is_same(&reference.repository));
+        same.or(known.first())?.digest.clone()
     }
 
     /// The image's health check as an argument array; `None` without one.
@@ -148,26 +148,12 @@ impl Image {
     }
 }
 
-/// Returns a reference without tag and digest.
-fn repository(reference: &str) -> &str {
-    let name = reference.split('@').next().unwrap_or_default();
-    let path = name.rfind('/').map_or(0, |at| at + 1);
-    name[path..].rfind(':').map_or(name, |at| &name[..path + at])
-}
-
-/// Returns a repository as docker prints it.
-fn familiar(repository: &str) -> &str {
-    let short = repository.strip_prefix("docker.io/").unwrap_or(repository);
-    short.strip_prefix("library/").unwrap_or(short)
-}
-
 /// A manifest in a registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Remote {
-    /// `sha256:…` of the manifest.
-    pub(crate) digest: String,
-    /// `sha256:…` of the image's config, which is the image's id on most engines.
-    pub(crate) config: String,
+    pub(crate) digest: Digest,
+    /// The digest of its config is the image's id on most engines.
+    pub(crate) config: ImageId,
     /// `linux/amd64`, from the config.
     pub(crate) platform: String,
 }
@@ -210,6 +196,16 @@ impl Docker {
     /// Returns a docker command that changes something; more arguments may follow.
     pub(crate) fn change<const N: usize>(&self, args: [&str; N]) -> Change {
         self.cmd(&args)
+    }
+
+    /// Returns the command that gives the engine's image `image` another name.
+    pub(crate) fn tag(&self, image: &dyn fmt::Display, name: &ImageRef) -> Change {
+        self.change(["image", "tag", &image.to_string(), &name.to_string()])
+    }
+
+    /// Returns the command that takes the name `name` from an image of the engine.
+    pub(crate) fn remove_name(&self, name: &ImageRef) -> Change {
+        self.change(["image", "rm", &name.to_string()])
     }
 
     fn cmd(&self, args: &[&str]) -> Change {
@@ -333,8 +329,8 @@ impl Docker {
     ///
     /// # Errors
     /// What docker prints cannot be read.
-    pub(crate) fn image(&self, name: &str) -> anyhow::Result<Option<Image>> {
-        let output = process::output(&self.query(["image", "inspect", name]))?;
+    pub(crate) fn image(&self, name: &dyn fmt::Display) -> anyhow::Result<Option<Image>> {
+        let output = process::output(&self.query(["image", "inspect", &name.to_string()]))?;
         if output.status != 0 {
             return Ok(None);
         }
@@ -354,7 +350,7 @@ impl Docker {
     /// The registry does not answer, refuses, or sends other bytes than it was asked for.
     pub(crate) fn remote(
         &self,
-        reference: &str,
+        reference: &ImageRef,
         plain_http: bool,
     ) -> anyhow::Result<Option<Remote>> {
         let mut cmd = self.query(["manifest", "inspect", "--verbose"]);
@@ -362,7 +358,7 @@ impl Docker {
             cmd = cmd.args(["--insecure"]);
         }
         // Up to 20.10 the command counts as experimental.
-        let cmd = cmd.args([reference]).env("DOCKER_CLI_EXPERIMENTAL", "enabled");
+        let cmd = cmd.args([reference.to_string()]).env("DOCKER_CLI_EXPERIMENTAL", "enabled");
         let answer = patience::attempts(|| {
             Ok(match process::output_within(&cmd, patience())? {
                 Some(output) => {
@@ -478,7 +474,7 @@ fn has_built_in_buildkit(version: &str) -> bool {
     matches!((major, minor), (Some(18), Some(9)) | (Some(19..23), _))
 }
 
-fn read_remote(reference: &str, output: Output) -> anyhow::Result<Option<Remote>> {
+fn read_remote(reference: &ImageRef, output: Output) -> anyhow::Result<Option<Remote>> {
     if output.status != 0 {
         let absent = ["no such manifest", "manifest unknown", "name unknown"];
         if absent.iter().any(|it| output.stderr.contains(it)) {
@@ -499,9 +495,12 @@ fn read_remote(reference: &str, output: Output) -> anyhow::Result<Option<Remote>
         text("/SchemaV2Manifest/config/digest").or_else(|| text("/OCIManifest/config/digest"));
     let part = |name: &str| text(&format!("/Descriptor/platform/{name}")).unwrap_or_default();
     let platform = format!("{}/{}", part("os"), part("architecture"));
-    match (text("/Descriptor/digest"), config) {
-        (Some(digest), Some(config)) => Ok(Some(Remote { digest, config, platform })),
-        _ => bail!("{reference} is not the manifest of one image; it was not pushed by this tool"),
+    let digest = text("/Descriptor/digest").and_then(|it| it.parse().ok());
+    match digest.zip(config.and_then(|it| it.parse().ok())) {
+        Some((digest, config)) => Ok(Some(Remote { digest, config, platform })),
+        None => {
+            bail!("{reference} is not the manifest of one image; it was not pushed by this tool")
+        }
     }
 }
 

@@ -97,7 +97,8 @@ impl<'a> Question<'a> {
         let cidfile = engine.target().join(format!("freeze/{}.cid", random_hex()?));
         let container = Container::new(engine, cidfile)?;
         let flags = ["--sig-proxy=false", "--network", "none", "--entrypoint", command[0]];
-        let cmd = container.run("freeze").args(flags).args([&image.id]).args(&command[1..]);
+        let cmd =
+            container.run("freeze").args(flags).args([image.id.to_string()]).args(&command[1..]);
         Ok(Question { cmd, container, path, environment: environment.map(str::to_owned) })
     }
 
@@ -231,14 +232,13 @@ pub(crate) fn mark(
     mission: &Mission,
     image: &Image,
 ) -> anyhow::Result<()> {
-    files::write(permit, &marker(engine, mission, image), image.id.as_bytes())?;
+    files::write(permit, &marker(engine, mission, image), image.id.to_string().as_bytes())?;
     Ok(())
 }
 
 /// Exists once the image has been frozen.
 fn marker(engine: &Engine, mission: &Mission, image: &Image) -> PathBuf {
-    let id: String = image.id.trim_start_matches("sha256:").chars().take(12).collect();
-    engine.target().join("frozen").join(&mission.name).join(id)
+    engine.target().join("frozen").join(&mission.name).join(image.id.short())
 }
 
 #[test]

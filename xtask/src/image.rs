@@ -12,6 +12,7 @@ use crate::{
     config::{Base, Config, Mode},
     context::{Context, Entry},
     docker::{Image, LABEL_FROZEN, LABEL_INPUTS, LABEL_MISSION, LABEL_PARENT, NAMESPACE},
+    image_name::{ImageRef, Repository, Tag},
     platform::Platform,
     specs,
 };
@@ -19,6 +20,7 @@ use crate::{
 /// Everything that an image is made from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Recipe {
+    pub(crate) layer: Layer,
     /// `base`, `common`, or the mission's: the repository below our namespace.
     pub(crate) name: String,
     pub(crate) make: Make,
@@ -39,6 +41,30 @@ pub(crate) enum Make {
     Build(String),
 }
 
+/// A place in the chain of images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Layer {
+    /// The root file system of the embedded base and of the registry.
+    Rootfs,
+    Base,
+    Registry,
+    Common,
+    Mission,
+}
+
+impl Layer {
+    /// Returns the name of the image; a mission's has the mission's name.
+    fn name(self) -> &'static str {
+        match self {
+            Layer::Rootfs => "rootfs",
+            Layer::Base => "base",
+            Layer::Registry => "registry",
+            Layer::Common => "common",
+            Layer::Mission => "mission",
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Parent {
     None,
@@ -50,16 +76,16 @@ pub(crate) enum Parent {
 /// An image of others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Pulled {
-    pub(crate) reference: String,
+    pub(crate) reference: ImageRef,
     /// Of its manifest, or the id of one that was built on this machine; `None` for a tag until the
     /// engine was asked.
     pub(crate) digest: Option<String>,
 }
 
 impl Pulled {
-    fn new(reference: &str) -> Pulled {
-        let digest = reference.split_once('@').map(|(_, it)| it.to_owned());
-        Pulled { reference: reference.to_owned(), digest }
+    fn new(reference: &ImageRef) -> Pulled {
+        let digest = reference.digest.as_ref().map(ToString::to_string);
+        Pulled { reference: reference.clone(), digest }
     }
 }
 
@@ -88,7 +114,15 @@ fn base_chain(config: &Config, platform: Platform, parts: &Parts) -> (Vec<Recipe
         Base::Remote(reference) => (Vec::new(), Parent::Pulled(Pulled::new(reference))),
         Base::Embedded => {
             let (mut chain, parent) = rootfs_chain(config, platform, parts);
-            chain.push(recipe("base", &parts.base, parent, platform, None, chain.last()));
+            chain.push(recipe(
+                Layer::Base,
+                Layer::Base.name(),
+                &parts.base,
+                parent,
+                platform,
+                None,
+                chain.last(),
+            ));
             (chain, Parent::Previous)
         }
     }
@@ -100,7 +134,8 @@ fn rootfs_chain(config: &Config, platform: Platform, parts: &Parts) -> (Vec<Reci
         return (Vec::new(), Parent::Pulled(Pulled::new(reference)));
     }
     let rootfs = (String::new(), parts.rootfs.clone());
-    let mut rootfs = recipe("rootfs", &rootfs, Parent::None, platform, None, None);
+    let mut rootfs =
+        recipe(Layer::Rootfs, Layer::Rootfs.name(), &rootfs, Parent::None, platform, None, None);
     rootfs.make = Make::Import;
     (vec![rootfs], Parent::Previous)
 }
@@ -114,14 +149,30 @@ pub(crate) fn embedded_base(config: &Config, platform: Platform, parts: &Parts) 
 /// What the registry on this machine is built from.
 pub(crate) fn registry(config: &Config, platform: Platform, parts: &Parts) -> Vec<Recipe> {
     let (mut chain, parent) = rootfs_chain(config, platform, parts);
-    chain.push(recipe("registry", &parts.registry, parent, platform, None, chain.last()));
+    chain.push(recipe(
+        Layer::Registry,
+        Layer::Registry.name(),
+        &parts.registry,
+        parent,
+        platform,
+        None,
+        chain.last(),
+    ));
     chain
 }
 
 /// What the common image is built from, in the order of building; the last one is it.
 pub(crate) fn common(config: &Config, platform: Platform, parts: &Parts) -> Vec<Recipe> {
     let (mut chain, parent) = base_chain(config, platform, parts);
-    chain.push(recipe("common", &parts.common, parent, platform, None, chain.last()));
+    chain.push(recipe(
+        Layer::Common,
+        Layer::Common.name(),
+        &parts.common,
+        parent,
+        platform,
+        None,
+        chain.last(),
+    ));
     chain
 }
 
@@ -140,11 +191,20 @@ pub(crate) fn mission(
     let context = mission.context.clone().without(is_of_other_mode);
     let own = (mission.dockerfile.clone(), context);
     let mode = Some(config.mode);
-    chain.push(recipe(&mission.name, &own, Parent::Previous, platform, mode, chain.last()));
+    chain.push(recipe(
+        Layer::Mission,
+        &mission.name,
+        &own,
+        Parent::Previous,
+        platform,
+        mode,
+        chain.last(),
+    ));
     chain
 }
 
 fn recipe(
+    layer: Layer,
     name: &str,
     (dockerfile, context): &(String, Context),
     parent: Parent,
@@ -153,6 +213,7 @@ fn recipe(
     previous: Option<&Recipe>,
 ) -> Recipe {
     let mut res = Recipe {
+        layer,
         name: name.to_owned(),
         make: Make::Build(dockerfile.clone()),
         parent,
@@ -244,7 +305,8 @@ pub(crate) fn pulled(chain: &[Recipe]) -> Option<&Pulled> {
 pub(crate) fn on_base<'a>(chain: &'a [Recipe], base: Option<&Image>) -> Cow<'a, [Recipe]> {
     match (pulled(chain), base) {
         (Some(Pulled { reference, digest: None }), Some(image)) => {
-            Cow::Owned(with_digest(chain, image.repo_digest(reference).unwrap_or(&image.id)))
+            let digest = image.repo_digest(reference).map(String::from);
+            Cow::Owned(with_digest(chain, &digest.unwrap_or_else(|| image.id.to_string())))
         }
         _ => Cow::Borrowed(chain),
     }
@@ -268,7 +330,7 @@ pub(crate) const LOCAL: &str = "local";
 /// Returns what the common image records of its base: a remote one's digest, or [`LOCAL`].
 /// `None` for a remote one that is named by a tag, until the engine was asked.
 pub(crate) fn base_digest(chain: &[Recipe]) -> Option<String> {
-    match &chain.iter().find(|it| it.name == "common")?.parent {
+    match &chain.iter().find(|it| it.layer == Layer::Common)?.parent {
         Parent::Pulled(pulled) => pulled.digest.clone(),
         _ => Some(LOCAL.to_owned()),
     }
@@ -331,24 +393,16 @@ pub(crate) fn find<'a>(
     of_parent.max_by(|a, b| a.created.cmp(&b.created)).ok_or(Reason::ParentChanged)
 }
 
-/// `<inputs digest, 12>-<image id, 12>`.
-pub(crate) fn tag(inputs: &str, id: &str) -> String {
-    let id = id.trim_start_matches("sha256:");
-    let short = |text: &str| text.chars().take(12).collect::<String>();
-    format!("{}-{}", short(inputs), short(id))
-}
-
-/// The tag under which the receipt of the image with this manifest digest is stored.
-pub(crate) fn receipt_tag(digest: &str) -> String {
-    format!("{}.receipt", digest.replace(':', "-"))
-}
-
 /// The image's name in our namespace, if it has the one that its labels and its id give. An image
 /// that somebody built on ours inherits the labels, but cannot have this name.
-pub(crate) fn immutable_tag(name: &str, image: &Image) -> Option<String> {
-    let tag = tag(image.label(LABEL_INPUTS)?, &image.id);
-    let full = format!("{NAMESPACE}/{name}:{tag}");
-    image.repo_tags.as_ref()?.contains(&full).then_some(full)
+pub(crate) fn immutable_tag(name: &str, image: &Image) -> Option<ImageRef> {
+    let res = local(name).tagged(&Tag::immutable(image.label(LABEL_INPUTS)?, &image.id));
+    image.repo_tags.as_ref()?.contains(&res.to_string()).then_some(res)
+}
+
+/// Returns where the engine has the images called `name`.
+pub(crate) fn local(name: &str) -> Repository {
+    Repository::below(NAMESPACE, name)
 }
 
 #[cfg(test)]

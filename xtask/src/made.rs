@@ -73,7 +73,10 @@ fn parts(recipe: &Recipe) -> BTreeMap<String, String> {
         res.insert("its Dockerfile".to_owned(), digest(dockerfile));
     }
     if let Parent::Pulled(Pulled { reference, digest: known }) = &recipe.parent {
-        res.insert("BASE_IMAGE".to_owned(), digest(known.as_ref().unwrap_or(reference)));
+        res.insert(
+            "BASE_IMAGE".to_owned(),
+            digest(&known.clone().unwrap_or_else(|| reference.to_string())),
+        );
     }
     res.insert("PLATFORM".to_owned(), recipe.platform.to_string());
     res

@@ -28,6 +28,7 @@ mod tree;
 mod dockerfile;
 mod context;
 mod image;
+mod image_name;
 mod pinning;
 mod chosen;
 mod made;

@@ -8,6 +8,7 @@ use anyhow::bail;
 use crate::{
     config::{Config, Mode, Unpinned},
     docker::{Docker, Image},
+    image_name::ImageRef,
     process,
 };
 
@@ -65,8 +66,8 @@ pub(crate) fn hint(docker: Option<&Docker>, unpinned: &Unpinned) -> String {
 }
 
 /// Returns the image if the engine has it and answers soon.
-fn look(docker: &Docker, reference: &str) -> Option<Image> {
-    let cmd = docker.query(["image", "inspect", reference]);
+fn look(docker: &Docker, reference: &ImageRef) -> Option<Image> {
+    let cmd = docker.query(["image", "inspect", &reference.to_string()]);
     let output = process::output_within(&cmd, PATIENCE).ok().flatten()?;
     let images: Vec<Image> = serde_json::from_str(&output.stdout).ok()?;
     images.into_iter().next()

@@ -7,7 +7,7 @@ use crate::{
     build::{Builds, Built, Missing},
     chosen::Chosen,
     engine::{Engine, Log},
-    image,
+    image_name::{Digest, ImageRef, Tag},
     receipt::{self, Published, Receipt, Shortcoming},
     registry::{self, Host},
     stored_receipt::{self, Landing},
@@ -23,10 +23,10 @@ pub(crate) struct Tested<'a> {
 
 /// One image under its immutable tag in a registry.
 struct Landed {
-    reference: String,
-    digest: String,
+    reference: ImageRef,
+    digest: Digest,
     /// Its name on the engine.
-    source: String,
+    source: ImageRef,
 }
 
 /// Publishes all of `tested`. Gives the missions' immutable references, in their order.
@@ -38,12 +38,12 @@ pub(crate) fn push(
     engine: &Engine,
     builds: &mut Builds<'_>,
     tested: &[Tested<'_>],
-) -> anyhow::Result<Vec<String>> {
+) -> anyhow::Result<Vec<ImageRef>> {
     let receipts =
         tested.iter().map(|it| receipt(engine, it)).collect::<anyhow::Result<Vec<_>>>()?;
     let mut log = engine.log("image-push")?;
     let mut res = Vec::new();
-    let mut human: Vec<(Host, String, Landed)> = Vec::new();
+    let mut human: Vec<(Host, ImageRef, Landed)> = Vec::new();
     for (it, receipt) in tested.iter().zip(receipts) {
         let host = host(engine, builds, it.chosen)?;
         let mut push = Push { engine, host: &host, log: &mut log };
@@ -51,7 +51,7 @@ pub(crate) fn push(
         let mission = push.land(it.mission)?;
         push.store(it, &mission, receipt)?;
         res.push(mission.reference.clone());
-        let tag = |name: &str, tag: &str| format!("{}/{name}:{tag}", host.name);
+        let tag = |name: &str, tag: &Tag| host.repository(name).tagged(tag);
         let config = &it.chosen.config;
         human.push((host.clone(), tag(&it.common.name, &config.common_tag), common));
         human.push((host.clone(), tag(&it.mission.name, &config.image_tag), mission));
@@ -113,10 +113,10 @@ impl Push<'_> {
         let reference = stored_receipt::published(host, built);
         let landed =
             |reference, digest| Landed { reference, digest, source: built.reference.clone() };
-        if engine.permit.is_none() && reference.contains('<') {
-            engine.run(&docker.change(["image", "tag", &built.reference, &reference]), log)?;
-            engine.talk(&host.change(["image", "push", &reference]), log)?;
-            return Ok(landed(reference, "<digest>".to_owned()));
+        if !reference.is_known() {
+            engine.run(&docker.tag(&built.reference, &reference), log)?;
+            engine.talk(&host.push(&reference), log)?;
+            return Ok(landed(reference, Digest::unknown()));
         }
         match stored_receipt::landing(host, &reference, &built.image.id)? {
             Landing::There(digest) => return Ok(landed(reference, digest)),
@@ -126,10 +126,10 @@ impl Push<'_> {
             Landing::Due => (),
         }
         log.step(&format!("pushing {reference}"));
-        engine.run(&docker.change(["image", "tag", &built.reference, &reference]), log)?;
-        engine.talk(&host.change(["image", "push", &reference]), log)?;
+        engine.run(&docker.tag(&built.reference, &reference), log)?;
+        engine.talk(&host.push(&reference), log)?;
         if engine.permit.is_none() {
-            return Ok(landed(reference, "<digest>".to_owned()));
+            return Ok(landed(reference, Digest::unknown()));
         }
         match stored_receipt::landing(host, &reference, &built.image.id)? {
             Landing::There(digest) => Ok(landed(reference, digest)),
@@ -147,12 +147,10 @@ impl Push<'_> {
         mut receipt: Option<Receipt>,
     ) -> anyhow::Result<()> {
         let name = &tested.mission.name;
-        let repository = format!("{}/{name}", self.host.name);
-        let tag = image::receipt_tag(&landed.digest);
-        let reference = format!("{repository}:{tag}");
+        let reference = self.host.repository(name).tagged(&Tag::of_receipt(&landed.digest));
         let published = Published {
-            repository,
-            tag: landed.reference.rsplit(':').next().unwrap_or_default().to_owned(),
+            repository: landed.reference.repository.to_string(),
+            tag: landed.reference.tag.clone().context("an immutable tag")?,
             digest: landed.digest.clone(),
         };
         if let Some(receipt) = &mut receipt {
@@ -185,27 +183,27 @@ const ATTEMPTS: u32 = 3;
 pub(crate) fn move_tag(
     engine: &Engine,
     host: &Host,
-    tag: &str,
-    source: &str,
-    digest: &str,
+    tag: &ImageRef,
+    source: &ImageRef,
+    digest: &Digest,
     log: &mut Log,
 ) -> anyhow::Result<()> {
-    let is_known = engine.permit.is_some() || !digest.contains('<') && !tag.contains('<');
+    let is_known = digest.is_known() && tag.is_known();
     let mut found = if is_known { host.remote(tag)? } else { None };
     for _ in 0..ATTEMPTS {
-        if found.as_ref().is_some_and(|it| it.digest == digest) {
+        if found.as_ref().is_some_and(|it| it.digest == *digest) {
             return Ok(());
         }
         log.step(&format!("moving {tag}"));
-        engine.run(&engine.docker.change(["image", "tag", source, tag]), log)?;
-        engine.talk(&host.change(["image", "push", tag]), log)?;
+        engine.run(&engine.docker.tag(source, tag), log)?;
+        engine.talk(&host.push(tag), log)?;
         if engine.permit.is_none() {
             return Ok(());
         }
         found = host.remote(tag)?;
     }
     match found {
-        Some(it) if it.digest == digest => Ok(()),
+        Some(it) if it.digest == *digest => Ok(()),
         Some(it) => bail!(
             "{tag} was pushed, but is {} afterwards; expected {digest}: another run may move it, too",
             it.digest

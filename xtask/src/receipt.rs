@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     docker::Image,
     files,
+    image_name::{Digest, ImageId, Tag},
     printable::{self, Shown as _},
     process::Permit,
     redact,
@@ -26,7 +27,6 @@ mod lacking;
 mod verdict;
 
 pub(crate) use about::frozen_specs;
-pub(crate) use form::is_digest;
 pub(crate) use lacking::untold;
 pub(crate) use name::Name;
 pub(crate) use verdict::{Shortcoming, shortcoming};
@@ -40,7 +40,7 @@ pub(crate) struct Receipt {
     pub(crate) receipt: u32,
     pub(crate) mission: Name,
     /// The image's id: the digest of its config.
-    pub(crate) image: String,
+    pub(crate) image: ImageId,
     /// `linux/amd64`.
     pub(crate) platform: String,
     /// The inputs digest.
@@ -125,9 +125,9 @@ pub(crate) struct Published {
     /// `host/repository`.
     pub(crate) repository: String,
     /// The immutable tag.
-    pub(crate) tag: String,
+    pub(crate) tag: Tag,
     /// `sha256:…` of the manifest.
-    pub(crate) digest: String,
+    pub(crate) digest: Digest,
 }
 
 impl Receipt {
@@ -199,9 +199,8 @@ impl Receipt {
     }
 }
 
-fn path(repo: &Repo, mission: &str, image: &str) -> PathBuf {
-    let id: String = image.trim_start_matches("sha256:").chars().take(12).collect();
-    dir(repo, mission).join(format!("{id}.json"))
+fn path(repo: &Repo, mission: &str, image: &ImageId) -> PathBuf {
+    dir(repo, mission).join(format!("{}.json", image.short()))
 }
 
 fn dir(repo: &Repo, mission: &str) -> PathBuf {

@@ -21,6 +21,7 @@ use crate::{
     docker::{Docker, Remote},
     engine::{Engine, Log},
     failure, files,
+    image_name::{ImageRef, Repository, Tag},
     patience::patience,
     process::{self, Change},
     random::random_hex,
@@ -68,14 +69,19 @@ impl Host {
         Ok(Host { name: name.to_owned(), docker, login: Some(Arc::new(login)) })
     }
 
-    /// Returns a docker command that changes something, and may talk to this registry.
-    pub(crate) fn change<const N: usize>(&self, args: [&str; N]) -> Change {
-        self.docker.change(args)
+    /// Returns where it has the images called `name`.
+    pub(crate) fn repository(&self, name: &str) -> Repository {
+        Repository::below(&self.name, name)
+    }
+
+    /// Returns the command that sends the engine's image `reference` to it.
+    pub(crate) fn push(&self, reference: &ImageRef) -> Change {
+        self.docker.change(["image", "push", &reference.to_string()])
     }
 
     /// Returns the command that fetches an image, named by digest, to the engine.
-    pub(crate) fn pull(&self, image: &str) -> Change {
-        self.docker.change(["pull", "--quiet", image])
+    pub(crate) fn pull(&self, image: &ImageRef) -> Change {
+        self.docker.change(["pull", "--quiet", &image.to_string()])
     }
 
     /// Leaves the password of our registry where people find it.
@@ -87,15 +93,19 @@ impl Host {
         files::write_private(permit, &engine.target().join(PASSWORD), login.password.as_bytes())
     }
 
-    fn ping(&self) -> anyhow::Result<()> {
-        self.remote(&format!("{}/none:none", self.name)).map(drop)
+    /// Asks it for an image that nobody has.
+    ///
+    /// # Errors
+    /// The registry does not answer, or refuses.
+    pub(crate) fn ping(&self) -> anyhow::Result<()> {
+        self.remote(&self.repository("none").tagged(&Tag::none())).map(drop)
     }
 
     /// Returns what the registry has under `repository:tag` or `repository@digest`.
     ///
     /// # Errors
     /// The registry does not answer, or refuses.
-    pub(crate) fn remote(&self, reference: &str) -> anyhow::Result<Option<Remote>> {
+    pub(crate) fn remote(&self, reference: &ImageRef) -> anyhow::Result<Option<Remote>> {
         self.docker.remote(reference, is_plain_http(&self.name))
     }
 }
@@ -166,7 +176,7 @@ const REPLACED: u32 = 2;
 ///
 /// # Errors
 /// It does not start, or no port is free.
-pub(crate) fn start(engine: &Engine, image: &str) -> anyhow::Result<Host> {
+pub(crate) fn start(engine: &Engine, image: &ImageRef) -> anyhow::Result<Host> {
     let docker = &engine.docker;
     let mut log = engine.log("registry")?;
     let Some(permit) = engine.permit else {
@@ -207,9 +217,10 @@ pub(crate) fn start(engine: &Engine, image: &str) -> anyhow::Result<Host> {
 }
 
 /// Makes the container and starts it. That another run was first is no failure.
-fn create(engine: &Engine, image: &str, password: &str, log: &mut Log) -> anyhow::Result<()> {
+fn create(engine: &Engine, image: &ImageRef, password: &str, log: &mut Log) -> anyhow::Result<()> {
     let network = container::network(engine, log)?;
-    let run = container::run(&engine.docker, &network, free_port()?, password).args([image]);
+    let run =
+        container::run(&engine.docker, &network, free_port()?, password).args([image.to_string()]);
     match engine.run(&run, log) {
         Err(err) if failure::status(&err) != 1 || Container::find(&engine.docker)?.is_none() => {
             Err(err)

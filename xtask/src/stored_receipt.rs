@@ -7,6 +7,7 @@
 //! image, complete and passing, because [`check`] looks. Who stored it is not known: whoever may
 //! write to the registry may write receipts.
 
+use std::fmt;
 use std::path::Path;
 
 use anyhow::{Context as _, bail, ensure};
@@ -17,9 +18,11 @@ use crate::{
     config::Config,
     container::Container,
     context::{Context, Entry},
-    docker::{NAMESPACE, Remote},
+    docker::Remote,
     engine::{Engine, Log},
-    failure, files, image, process,
+    failure, files,
+    image_name::{Digest, ImageId, ImageRef, Repository, Tag},
+    process,
     process::Permit,
     receipt::{Published, Receipt},
     registry::{self, Host},
@@ -71,8 +74,8 @@ fn from_registry(
 ) -> anyhow::Result<Option<Receipt>> {
     let Some(host) = registry::running(engine, config)? else { return Ok(None) };
     let Some(remote) = host.remote(&published(&host, built))? else { return Ok(None) };
-    let repository = format!("{}/{}", host.name, built.name);
-    let stored = format!("{repository}:{}", image::receipt_tag(&remote.digest));
+    let repository = host.repository(&built.name);
+    let stored = repository.tagged(&Tag::of_receipt(&remote.digest));
     if remote.config != built.image.id || host.remote(&stored)?.is_none() {
         return Ok(None);
     }
@@ -85,17 +88,17 @@ fn from_registry(
 }
 
 /// The name that a registry has `built` under: its immutable tag.
-pub(crate) fn published(host: &Host, built: &Built) -> String {
-    format!("{}/{}", host.name, built.reference.trim_start_matches(&format!("{NAMESPACE}/")))
+pub(crate) fn published(host: &Host, built: &Built) -> ImageRef {
+    ImageRef { repository: host.repository(&built.name), ..built.reference.clone() }
 }
 
 /// Whether a registry has an image under its immutable tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Landing {
     /// With this manifest digest.
-    There(String),
+    There(Digest),
     /// The tag is another image's, with this id.
-    Taken(String),
+    Taken(ImageId),
     Due,
 }
 
@@ -103,9 +106,9 @@ pub(crate) enum Landing {
 ///
 /// # Errors
 /// The registry does not answer.
-pub(crate) fn landing(host: &Host, reference: &str, id: &str) -> anyhow::Result<Landing> {
+pub(crate) fn landing(host: &Host, reference: &ImageRef, id: &ImageId) -> anyhow::Result<Landing> {
     Ok(match host.remote(reference)? {
-        Some(remote) if remote.config == id => Landing::There(remote.digest),
+        Some(remote) if remote.config == *id => Landing::There(remote.digest),
         Some(remote) => Landing::Taken(remote.config),
         None => Landing::Due,
     })
@@ -120,8 +123,8 @@ pub(crate) fn is_stored(
     receipt: &Receipt,
     published: &Published,
 ) -> anyhow::Result<bool> {
-    let Published { repository, digest, .. } = published;
-    let stored = format!("{repository}:{}", image::receipt_tag(digest));
+    let mission = receipt.mission.to_string();
+    let stored = host.repository(&mission).tagged(&Tag::of_receipt(&published.digest));
     Ok(receipt.published.contains(published) && host.remote(&stored)?.is_some())
 }
 
@@ -129,8 +132,8 @@ pub(crate) fn is_stored(
 ///
 /// # Errors
 /// The registry does not answer.
-pub(crate) fn is_moved(host: &Host, tag: &str, digest: &str) -> anyhow::Result<bool> {
-    Ok(host.remote(tag)?.is_some_and(|it| it.digest == digest))
+pub(crate) fn is_moved(host: &Host, tag: &ImageRef, digest: &Digest) -> anyhow::Result<bool> {
+    Ok(host.remote(tag)?.is_some_and(|it| it.digest == *digest))
 }
 
 /// The receipt stored beside `repository@digest`, which certifies that image. It has to be
@@ -142,17 +145,17 @@ pub(crate) fn is_moved(host: &Host, tag: &str, digest: &str) -> anyhow::Result<b
 pub(crate) fn certifying(
     engine: &Engine,
     host: &Host,
-    repository: &str,
-    digest: &str,
+    repository: &Repository,
+    digest: &Digest,
 ) -> anyhow::Result<Option<Receipt>> {
-    let image = format!("{repository}@{digest}");
+    let image = repository.at(digest);
     let remote = host.remote(&image)?;
     let remote = remote.with_context(|| format!("{image}: the registry has no such image"))?;
-    let stored = format!("{repository}:{}", image::receipt_tag(digest));
+    let stored = repository.tagged(&Tag::of_receipt(digest));
     let Some(carrier) = host.remote(&stored)? else {
         bail!("{image}: it is not tested: the registry has no receipt beside it");
     };
-    let carrier = format!("{repository}@{}", carrier.digest);
+    let carrier = repository.at(&carrier.digest);
     let Some(permit) = engine.permit else {
         terminal::print(host.pull(&carrier));
         return Ok(None);
@@ -160,15 +163,18 @@ pub(crate) fn certifying(
     let text = read(permit, engine, host, &carrier);
     let text = text.with_context(|| format!("{stored}: not a receipt"))?;
     let receipt = Receipt::parse(&text).with_context(|| format!("{stored}: it is no receipt"))?;
-    let mission = repository.rsplit('/').next().unwrap_or_default();
-    let checked = check(&receipt, mission, digest, &remote)
-        .and_then(|()| check_labels(engine, &receipt, &[&image, &remote.config]));
+    let checked = check(&receipt, repository.name(), digest, &remote)
+        .and_then(|()| check_labels(engine, &receipt, [&image, &remote.config]));
     checked.with_context(|| format!("{stored} does not count"))?;
     Ok(Some(receipt))
 }
 
 /// Compares `receipt` with the labels of its image, if the engine has that under one of `names`.
-fn check_labels(engine: &Engine, receipt: &Receipt, names: &[&str]) -> anyhow::Result<()> {
+fn check_labels(
+    engine: &Engine,
+    receipt: &Receipt,
+    names: [&dyn fmt::Display; 2],
+) -> anyhow::Result<()> {
     for name in names {
         if let Some(image) = engine.docker.image(name)? {
             return receipt.check_labels(&image);
@@ -185,12 +191,12 @@ fn check_labels(engine: &Engine, receipt: &Receipt, names: &[&str]) -> anyhow::R
 ///
 /// # Errors
 /// The first reason why it does not.
-fn check(receipt: &Receipt, mission: &str, digest: &str, image: &Remote) -> anyhow::Result<()> {
+fn check(receipt: &Receipt, mission: &str, digest: &Digest, image: &Remote) -> anyhow::Result<()> {
     let Receipt { image: tested, platform, .. } = receipt;
     ensure!(*receipt.mission == *mission, "it is about the mission {}", receipt.mission);
     ensure!(*tested == image.config, "it is about another image ({tested})");
     ensure!(*platform == image.platform, "it is about {platform}, the image {}", image.platform);
-    let names_it = receipt.published.iter().any(|it| it.digest == digest);
+    let names_it = receipt.published.iter().any(|it| it.digest == *digest);
     ensure!(names_it, "it does not name this digest among those published");
     ensure!(receipt.complete, "it is partial: not all tests were asked for");
     let failed: Vec<String> = receipt.failures().map(|it| it.title()).collect();
@@ -201,7 +207,12 @@ fn check(receipt: &Receipt, mission: &str, digest: &str, image: &Remote) -> anyh
 
 /// Reads the file of the image `carrier`, named by digest, which is pulled for that and then removed
 /// again, unless another run has done so.
-fn read(permit: Permit, engine: &Engine, host: &Host, carrier: &str) -> anyhow::Result<String> {
+fn read(
+    permit: Permit,
+    engine: &Engine,
+    host: &Host,
+    carrier: &ImageRef,
+) -> anyhow::Result<String> {
     let dir = files::temporary(permit, None, "receipt-", 0o700)?;
     process::read(&host.pull(carrier).permitted(permit))?;
     let copied = copy(permit, engine, carrier, dir.path());
@@ -210,9 +221,9 @@ fn read(permit: Permit, engine: &Engine, host: &Host, carrier: &str) -> anyhow::
 }
 
 /// Removes a name of the engine's, if it is still there.
-fn remove(permit: Permit, engine: &Engine, name: &str) -> anyhow::Result<()> {
+fn remove(permit: Permit, engine: &Engine, name: &ImageRef) -> anyhow::Result<()> {
     let docker = &engine.docker;
-    let output = process::output(&docker.change(["image", "rm", name]).permitted(permit))?;
+    let output = process::output(&docker.remove_name(name).permitted(permit))?;
     if docker.image(name)?.is_some() {
         let said = process::last_lines(&output.stderr, 3);
         engine.ui.say(format!("warning: the image {name} could not be removed: {said}"));
@@ -221,9 +232,11 @@ fn remove(permit: Permit, engine: &Engine, name: &str) -> anyhow::Result<()> {
 }
 
 /// Reads the file from a container that is never started, but has to name a command.
-fn copy(permit: Permit, engine: &Engine, stored: &str, dir: &Path) -> anyhow::Result<String> {
+fn copy(permit: Permit, engine: &Engine, stored: &ImageRef, dir: &Path) -> anyhow::Result<String> {
     let container = Container::new(engine, dir.join("cid"))?;
-    process::read(&container.create("receipt").args([stored, FILE]).permitted(permit))?;
+    process::read(
+        &container.create("receipt").args([&stored.to_string(), FILE]).permitted(permit),
+    )?;
     let to = dir.join("receipt");
     container.copy(permit, &format!("/{FILE}"), &to, LIMITS)?;
     let file = to.join(FILE);
@@ -243,12 +256,12 @@ pub(crate) fn store(
     engine: &Engine,
     config: &Config,
     host: &Host,
-    stored: &str,
+    stored: &ImageRef,
     receipt: Option<&Receipt>,
     log: &mut Log,
 ) -> anyhow::Result<()> {
     let docker = &engine.docker;
-    let name = stored.rsplit('/').next().and_then(|it| it.split(':').next()).unwrap_or_default();
+    let name = stored.repository.name();
     let build = engine.target().join("build");
     let (dir, id) =
         (build.join(format!("{name}-receipt")), build.join(format!("{name}-receipt.iid")));
@@ -256,13 +269,13 @@ pub(crate) fn store(
         one_file(receipt)?.stage(permit, &dir)?;
     }
     let builder = docker.builder(config.docker.as_deref())?;
-    let build = builder.build().args(["--quiet", "--tag", stored, "--iidfile"]);
+    let build = builder.build().args(["--quiet", "--tag", &stored.to_string(), "--iidfile"]);
     let build = build.args([id.as_os_str(), dir.as_os_str()]);
-    let push = host.change(["image", "push", stored]);
+    let push = host.push(stored);
     let Some(permit) = engine.permit else {
         engine.run(&build, log)?;
         engine.talk(&push, log)?;
-        return engine.run(&docker.change(["image", "rm", stored]), log);
+        return engine.run(&docker.remove_name(stored), log);
     };
     let mut found = None;
     for _ in 0..ATTEMPTS {
@@ -271,7 +284,7 @@ pub(crate) fn store(
         let id = fs::read_to_string(&id)?;
         engine.talk(&push, log)?;
         found = host.remote(stored)?.map(|it| it.config);
-        if found.as_deref() == Some(id.trim()) {
+        if found.as_ref().is_some_and(|it| it.to_string() == id.trim()) {
             return remove(permit, engine, stored);
         }
     }

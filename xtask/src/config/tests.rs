@@ -49,7 +49,9 @@ fn wrong_values() {
     check(&["PLATFORM=amd64"], expect!["PLATFORM=amd64 (--set): it is linux/amd64 or linux/arm64"]);
     check(
         &["IMAGE_TAG=a b"],
-        expect!["IMAGE_TAG=a b (--set): a tag is up to 128 letters, digits, `_`, `.` and `-`"],
+        expect![
+            "IMAGE_TAG=a b (--set): expected a tag of up to 128 letters, digits, `_`, `.` and `-`"
+        ],
     );
     check(
         &["REGISTRY=https://x"],

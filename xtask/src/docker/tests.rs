@@ -15,13 +15,16 @@ fn which_versions_bring_buildkit() {
 fn what_a_registry_answers() {
     let answer = |status, stdout: &str, stderr: &str| {
         let (stdout, stderr) = (stdout.to_owned(), stderr.to_owned());
-        read_remote("r/hello:1", Output { status, stdout, stderr })
+        read_remote(&"r/hello:1".parse().unwrap(), Output { status, stdout, stderr })
     };
-    let manifest = r#"{"Descriptor": {"digest": "sha256:a", "platform": {"os": "linux", "architecture": "arm64"}},
-        "SchemaV2Manifest": {"config": {"digest": "sha256:b"}}}"#;
+    let (digest, config) = (["a"; 64].concat(), ["b"; 64].concat());
+    let manifest = &format!(
+        r#"{{"Descriptor": {{"digest": "sha256:{digest}", "platform": {{"os": "linux", "architecture": "arm64"}}}},
+        "SchemaV2Manifest": {{"config": {{"digest": "sha256:{config}"}}}}}}"#
+    );
     let remote = Remote {
-        digest: "sha256:a".to_owned(),
-        config: "sha256:b".to_owned(),
+        digest: format!("sha256:{digest}").parse().unwrap(),
+        config: format!("sha256:{config}").parse().unwrap(),
         platform: "linux/arm64".to_owned(),
     };
     assert_eq!(answer(0, manifest, "").unwrap(), Some(remote));
@@ -30,5 +33,8 @@ fn what_a_registry_answers() {
     assert_eq!(format!("{refused:#}"), "cannot ask for r/hello:1: connection refused");
     let tampered = answer(1, "", "unsupported manifest format: &{{{2 […\n").unwrap_err();
     assert!(format!("{tampered:#}").ends_with("or not of this digest"), "{tampered:#}");
-    assert!(answer(0, r#"{"Descriptor": {"digest": "sha256:a"}}"#, "").is_err());
+    let short = manifest.replace(&digest, "a");
+    for damaged in [r#"{"Descriptor": {"digest": "sha256:a"}}"#, &short] {
+        assert!(answer(0, damaged, "").is_err());
+    }
 }

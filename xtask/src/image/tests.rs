@@ -1,9 +1,12 @@
 use std::collections::BTreeMap;
 
-use super::{Parent, Pulled, Reason, Recipe, UNKNOWN_INPUTS, base_digest, find, on_base, tag};
+use super::{
+    Layer, Parent, Pulled, Reason, Recipe, UNKNOWN_INPUTS, base_digest, find, local, on_base,
+};
 use crate::{
     context::{Context, Entry},
     docker::{Image, ImageConfig, LABEL_INPUTS, LABEL_PARENT},
+    image_name::{ImageId, Tag},
     platform::Platform,
 };
 
@@ -11,14 +14,20 @@ fn recipe(text: &str) -> Recipe {
     let entry = Entry::File { executable: false, bytes: text.as_bytes().to_vec() };
     let context = Context { entries: BTreeMap::from([("x".into(), entry)]) };
     let parts = ("FROM x".to_owned(), context);
-    super::recipe("hello", &parts, Parent::None, Platform::Amd64, None, None)
+    super::recipe(Layer::Mission, "hello", &parts, Parent::None, Platform::Amd64, None, None)
+}
+
+/// Returns an id of this one digit.
+fn id(digit: &str) -> ImageId {
+    format!("sha256:{}", digit.repeat(64)).parse().unwrap()
 }
 
 fn image(id: &str, inputs: &str, parent: &str) -> Image {
     let label = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let id = self::id(id);
     Image {
-        id: format!("sha256:{id}"),
-        repo_tags: Some(vec![format!("science-platform/hello:{}", tag(inputs, id))]),
+        repo_tags: Some(vec![local("hello").tagged(&Tag::immutable(inputs, &id)).to_string()]),
+        id,
         repo_digests: None,
         size: 0,
         created: "2026-11-22T10:00:00Z".to_owned(),
@@ -43,14 +52,14 @@ fn nothing_to_do_only_when_inputs_and_parent_are_equal_and_present() {
     assert_eq!(find(&recipe, Some("p"), &[image("a", inputs, "q")]), Err(Reason::ParentChanged));
     assert_eq!(find(&recipe, None, &[image("a", inputs, "p")]), Err(Reason::ParentChanged));
     let images = [image("a", inputs, "p"), image("b", inputs, "q")];
-    assert_eq!(find(&recipe, Some("p"), &images).map(|it| it.id.as_str()), Ok("sha256:a"));
+    assert_eq!(find(&recipe, Some("p"), &images).map(|it| &it.id), Ok(&id("a")));
 }
 
 #[test]
 fn an_image_that_inherited_our_labels_is_not_ours() {
     let recipe = recipe("1");
     let mut image = image("a", &recipe.inputs, "p");
-    image.id = "sha256:derived".to_owned();
+    image.id = id("d");
     assert_eq!(find(&recipe, Some("p"), &[image]), Err(Reason::NothingYet));
 }
 
@@ -60,26 +69,31 @@ fn the_inputs_digest_depends_on_the_context() {
     assert_ne!(recipe("1").inputs, recipe("2").inputs);
 }
 
-#[test]
-fn the_immutable_tag_has_both_identities() {
-    assert_eq!(tag("0123456789abcdef", "sha256:fedcba9876543210"), "0123456789ab-fedcba987654");
-}
-
 /// Issue 10, defect 8: the reference's text was digested.
 #[test]
 fn a_remote_base_counts_by_its_digest() {
     let digest = format!("sha256:{}", "a".repeat(64));
     let chain = |reference: &str| {
         let parts = ("FROM x".to_owned(), Context { entries: BTreeMap::new() });
-        let parent = Parent::Pulled(Pulled::new(reference));
-        let common = super::recipe("common", &parts, parent, Platform::Amd64, None, None);
+        let parent = Parent::Pulled(Pulled::new(&reference.parse().unwrap()));
+        let common =
+            super::recipe(Layer::Common, "common", &parts, parent, Platform::Amd64, None, None);
         let own = Parent::Previous;
-        let hello = super::recipe("hello", &parts, own, Platform::Amd64, None, Some(&common));
+        let hello = super::recipe(
+            Layer::Mission,
+            "hello",
+            &parts,
+            own,
+            Platform::Amd64,
+            None,
+            Some(&common),
+        );
         vec![common, hello]
     };
     let inputs = |chain: &[Recipe]| chain.iter().map(|it| it.inputs.clone()).collect::<Vec<_>>();
     let mut base = image("c", "", "");
-    base.repo_digests = Some(vec![format!("other@sha256:1"), format!("debian@{digest}")]);
+    base.repo_digests =
+        Some(vec![format!("other@sha256:{}", "1".repeat(64)), format!("debian@{digest}")]);
     for tag in ["debian:13", "docker.io/library/debian:13", "docker.io/debian"] {
         let by_tag = chain(tag);
         assert_eq!(inputs(&by_tag), [UNKNOWN_INPUTS; 2]);
@@ -88,11 +102,10 @@ fn a_remote_base_counts_by_its_digest() {
         assert_eq!(base_digest(&known), Some(digest.clone()));
     }
     // The embedded base on a DEBIAN_IMAGE that is named by a tag.
-    let embedded = chain("debian:13").into_iter().zip(["base", "common"]);
-    let embedded: Vec<Recipe> =
-        embedded.map(|(it, name)| Recipe { name: name.to_owned(), ..it }).collect();
+    let embedded = chain("debian:13").into_iter().zip([Layer::Base, Layer::Common]);
+    let embedded: Vec<Recipe> = embedded.map(|(it, layer)| Recipe { layer, ..it }).collect();
     assert_eq!(base_digest(&embedded).as_deref(), Some("local"));
     base.repo_digests = None;
     let known = on_base(&chain("mine"), Some(&base)).into_owned();
-    assert_eq!(base_digest(&known), Some(base.id));
+    assert_eq!(base_digest(&known), Some(base.id.to_string()));
 }

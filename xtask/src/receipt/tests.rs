@@ -14,7 +14,7 @@ pub(crate) fn receipt() -> Receipt {
     Receipt {
         receipt: 1,
         mission: Name::try_from("hello").unwrap(),
-        image: format!("sha256:{}", "0123456789abcdef".repeat(4)),
+        image: format!("sha256:{}", "0123456789abcdef".repeat(4)).parse().unwrap(),
         platform: "linux/amd64".to_owned(),
         inputs: "0".repeat(64),
         frozen_specs: BTreeMap::new(),

@@ -1,6 +1,7 @@
 use super::check;
 use crate::{
     docker::Remote,
+    image_name::ImageId,
     receipt::{Name, Outcome, Receipt},
 };
 
@@ -16,6 +17,10 @@ fn whole() -> (Receipt, Remote) {
         platform: receipt.platform.clone(),
     };
     (receipt, remote)
+}
+
+fn other() -> ImageId {
+    format!("sha256:{}", "e".repeat(64)).parse().unwrap()
 }
 
 #[track_caller]
@@ -35,8 +40,8 @@ fn one_that_certifies() {
 
 #[test]
 fn one_of_another_image() {
-    refused(|it, _| it.image = format!("sha256:{}", "e".repeat(64)), "it is about another image");
-    refused(|_, it| it.config = format!("sha256:{}", "e".repeat(64)), "it is about another image");
+    refused(|it, _| it.image = other(), "it is about another image");
+    refused(|_, it| it.config = other(), "it is about another image");
     refused(|_, it| it.platform = "linux/arm64".to_owned(), "it is about linux/amd64, the image");
     refused(|it, _| it.mission = Name::try_from("roman").unwrap(), "it is about the mission roman");
     refused(|it, _| it.published.clear(), "it does not name this digest");

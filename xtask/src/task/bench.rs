@@ -123,7 +123,7 @@ fn forget(permit: Permit, desk: &Desk, docker: &Docker) -> anyhow::Result<()> {
 
 /// The commands of [`forget`].
 fn forgets(docker: &Docker) -> anyhow::Result<Vec<Change>> {
-    let ids: Vec<String> = docker.images()?.into_iter().map(|it| it.id).collect();
+    let ids: Vec<String> = docker.images()?.into_iter().map(|it| it.id.to_string()).collect();
     let images = docker.change(["image", "rm", "--force", "--no-prune"]).args(&ids);
     let cache = docker.change(["builder", "prune", "--all", "--force"]);
     // `image rm` without an image is an error.

@@ -12,6 +12,7 @@ use crate::{
     },
     frozen_environments::{find, title},
     git,
+    image_name::{ImageId, short},
     printable::Shown as _,
     repo::{Environment, Mission},
     task::{
@@ -29,7 +30,7 @@ struct Answer {
     /// The commit whose file is the older one.
     since: Option<String>,
     /// The image that is compared with the file.
-    image: Option<String>,
+    image: Option<ImageId>,
     changes: Vec<Change>,
 }
 
@@ -60,9 +61,8 @@ pub(crate) fn run(desk: &Desk, args: &args::Diff) -> anyhow::Result<u8> {
 
 fn headline(answer: &Answer) -> String {
     let Answer { mission, environment, since, image, .. } = answer;
-    let short = |id: &String| id.trim_start_matches("sha256:").chars().take(12).collect::<String>();
     let since = since.iter().map(|it| format!(" since {}", short(it)));
-    let image = image.iter().map(|it| format!(" in image {}", short(it)));
+    let image = image.iter().map(|it| format!(" in image {}", it.short()));
     format!("{mission}/{environment}{}", since.chain(image).collect::<String>())
 }
 

@@ -10,6 +10,7 @@ use crate::{
     engine::Engine,
     failure,
     image::{self, Parent, Reason, Recipe},
+    image_name::ImageId,
     made::Made,
     pinning,
     receipt::{self, Published, Receipt, Shortcoming},
@@ -54,18 +55,17 @@ pub(crate) fn run(desk: &Desk, missions: &Missions) -> anyhow::Result<u8> {
 
 fn of_mission(engine: &Engine, chosen: &Chosen, images: &[Image]) -> anyhow::Result<Vec<Row>> {
     let mut res = Vec::new();
-    // The id of the image below, while nothing has to be built.
-    let mut below = Some(String::new());
+    let mut below = Below::Nothing;
     let base = match image::pulled(&chosen.chain) {
         Some(pulled) => engine.docker.image(&pulled.reference)?,
         None => None,
     };
     for recipe in image::on_base(&chosen.chain, base.as_ref()).iter() {
-        let (row, image) = build(engine, recipe, below.as_deref(), images)?;
+        let (row, image) = build(engine, recipe, &below, images)?;
         res.push(row);
-        below = image.map(|it| it.id.clone());
+        below = image.map_or(Below::Due, |it| Below::Image(it.id.clone()));
     }
-    let mission = images.iter().find(|it| below.as_ref() == Some(&it.id));
+    let mission = images.iter().find(|it| below == Below::Image(it.id.clone()));
     let (test, receipt) = test(engine, chosen, mission)?;
     let is_tested = !test.due;
     res.push(test);
@@ -73,17 +73,29 @@ fn of_mission(engine: &Engine, chosen: &Chosen, images: &[Image]) -> anyhow::Res
     Ok(res)
 }
 
-/// What becomes of one image of a chain, and the image if it is there already. `below` is the id
-/// of the one before it, `None` when that one has to be built.
+/// The image before one in its chain.
+#[derive(Debug, PartialEq, Eq)]
+enum Below {
+    Nothing,
+    Image(ImageId),
+    /// It has to be built.
+    Due,
+}
+
+/// What becomes of one image of a chain, and the image if it is there already.
 fn build<'a>(
     engine: &Engine,
     recipe: &Recipe,
-    below: Option<&str>,
+    below: &Below,
     images: &'a [Image],
 ) -> anyhow::Result<(Row, Option<&'a Image>)> {
     let parent = match (&recipe.parent, below) {
-        (Parent::Pulled(pulled), _) => engine.docker.image(&pulled.reference)?.map(|it| it.id),
-        (_, below) => below.map(str::to_owned),
+        (Parent::Pulled(pulled), _) => {
+            engine.docker.image(&pulled.reference)?.map(|it| it.id.to_string())
+        }
+        (_, Below::Nothing) => Some(String::new()),
+        (_, Below::Image(id)) => Some(id.to_string()),
+        (_, Below::Due) => None,
     };
     let last = Made::read(&engine.repo, recipe)?;
     let (image, because) = match image::find(recipe, parent.as_deref(), images) {
@@ -156,10 +168,10 @@ fn push(
     let Some(host) = registry::running(engine, &chosen.config)? else {
         return Ok(row(true, "the registry on this machine does not run yet".to_owned()));
     };
-    let tag = image::immutable_tag(name, image).context("an image of ours has its tag")?;
-    let repository = format!("{}/{name}", host.name);
-    let tag = tag.rsplit(':').next().unwrap_or_default().to_owned();
-    let reference = format!("{repository}:{tag}");
+    let tag = image::immutable_tag(name, image).and_then(|it| it.tag);
+    let tag = tag.context("an image of this repository has its tag")?;
+    let repository = host.repository(name);
+    let reference = repository.tagged(&tag);
     let digest = match stored_receipt::landing(&host, &reference, &image.id)? {
         Landing::There(digest) => digest,
         Landing::Taken(id) => {
@@ -167,8 +179,8 @@ fn push(
         }
         Landing::Due => return Ok(row(true, format!("{reference} is not there"))),
     };
-    let human = format!("{repository}:{}", chosen.config.image_tag);
-    let published = Published { repository, tag, digest };
+    let human = repository.tagged(&chosen.config.image_tag);
+    let published = Published { repository: repository.to_string(), tag, digest };
     if !stored_receipt::is_stored(&host, receipt, &published)? {
         return Ok(row(true, "its receipt is not there".to_owned()));
     }

@@ -7,7 +7,8 @@ use anyhow::Context as _;
 
 use crate::{
     failure,
-    receipt::{Receipt, is_digest},
+    image_name::{Digest, ImageRef},
+    receipt::Receipt,
     registry::{self, Host},
     stored_receipt,
     task::{
@@ -21,29 +22,28 @@ pub(crate) fn run(desk: &Desk, args: &ReceiptShow) -> anyhow::Result<u8> {
     let (name, digest) = parse(&args.image).map_err(failure::request)?;
     let named = desk.named(&Missions::default()).map_err(failure::request)?.remove(0);
     let engine = desk.engine(&named.config)?;
-    let (host, repository) = match name.contains('/') {
-        true => (Host::new(&engine.docker, name)?, name.to_owned()),
-        false => {
+    let host = match name.rsplit_once('/') {
+        Some((registry, _)) => Host::new(&engine.docker, registry)?,
+        None => {
             let host = registry::running(&engine, &named.config)?;
-            let host = host.context("the registry on this machine does not run")?;
-            let repository = format!("{}/{name}", host.name);
-            (host, repository)
+            host.context("the registry on this machine does not run")?
         }
     };
-    match stored_receipt::certifying(&engine, &host, &repository, digest)? {
-        Some(receipt) => print(desk, &receipt, &format!("{repository}@{digest}")),
+    let repository = host.repository(name.rsplit('/').next().unwrap_or_default());
+    match stored_receipt::certifying(&engine, &host, &repository, &digest)? {
+        Some(receipt) => print(desk, &receipt, &repository.at(&digest)),
         None => Ok(0),
     }
 }
 
-/// `quay.io/us/hello@sha256:…` in its two parts.
-fn parse(image: &str) -> anyhow::Result<(&str, &str)> {
-    let parts =
-        image.split_once('@').filter(|(name, digest)| !name.is_empty() && is_digest(digest));
+/// Returns the two parts of `quay.io/us/hello@sha256:…`.
+fn parse(image: &str) -> anyhow::Result<(&str, Digest)> {
+    let parts = image.split_once('@').filter(|(name, _)| !name.is_empty());
+    let parts = parts.and_then(|(name, digest)| Some((name, digest.parse().ok()?)));
     parts.with_context(|| format!("`{image}` is not IMAGE@sha256:<64 hex digits>; a tag can move"))
 }
 
-fn print(desk: &Desk, receipt: &Receipt, image: &str) -> anyhow::Result<u8> {
+fn print(desk: &Desk, receipt: &Receipt, image: &ImageRef) -> anyhow::Result<u8> {
     if desk.flags.json {
         terminal::json(&receipt)?;
         return Ok(0);
@@ -75,7 +75,7 @@ fn print(desk: &Desk, receipt: &Receipt, image: &str) -> anyhow::Result<u8> {
 fn images_by_digest() {
     let digest = format!("sha256:{}", "0".repeat(64));
     let image = format!("127.0.0.1:5000/hello@{digest}");
-    assert_eq!(parse(&image).unwrap(), ("127.0.0.1:5000/hello", digest.as_str()));
+    assert_eq!(parse(&image).unwrap(), ("127.0.0.1:5000/hello", digest.parse().unwrap()));
     for it in ["hello", "hello:v1", "hello@sha256:0", &format!("@{digest}"), &digest] {
         parse(it).unwrap_err();
     }

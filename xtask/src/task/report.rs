@@ -69,7 +69,7 @@ fn section(engine: &Engine, builds: &mut Builds<'_>, chosen: &Chosen) -> anyhow:
         .iter()
         .map(|it| Image {
             name: it.name.clone(),
-            id: it.image.id.clone(),
+            id: it.image.id.to_string(),
             inputs: it.image.label(LABEL_INPUTS).unwrap_or_default().to_owned(),
             size: it.image.size,
         })
@@ -92,7 +92,7 @@ const NO_NOTEBOOKS: &str = "The tests did not run here, or another image was tes
 
 /// The remote image at the chain's start.
 fn starts_from(chain: &[Recipe]) -> Option<String> {
-    image::pulled(chain).map(|it| it.reference.clone())
+    image::pulled(chain).map(|it| it.reference.to_string())
 }
 
 /// The executed notebooks of the receipt's tests, as the last run left them.

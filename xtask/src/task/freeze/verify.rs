@@ -87,7 +87,7 @@ fn rows_of(desk: &Desk, chosen: &Chosen, built: &Built, exports: &[Export]) -> V
         Some(Row {
             mission: chosen.mission.name.clone(),
             environment: it.frozen.as_ref()?.name.clone(),
-            image: built.image.id.clone(),
+            image: built.image.id.to_string(),
             verdict: if it.differs() { Verdict::Different } else { Verdict::Identical },
             diff: it.diff(desk.repo.relative(&it.path)),
         })

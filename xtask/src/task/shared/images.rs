@@ -176,7 +176,7 @@ fn push_all(
         Ok(references) => {
             for (it, reference) in tested.iter().zip(references) {
                 let row = rows.iter_mut().find(|row| row.image == it.mission.name);
-                row.into_iter().for_each(|row| row.tag.clone_from(&reference));
+                row.into_iter().for_each(|row| row.tag = reference.to_string());
             }
         }
         Err(err) => rows.last_mut().context("what is pushed has a row")?.fail(err)?,
@@ -217,7 +217,7 @@ impl Row {
             action: if built.reason.is_some() { "built" } else { "unchanged" },
             seconds: built.time.as_secs_f64(),
             size: built.image.size,
-            tag: built.reference.clone(),
+            tag: built.reference.to_string(),
             passed: None,
             failed: None,
             error: None,

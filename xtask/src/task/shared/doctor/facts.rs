@@ -174,7 +174,7 @@ fn free_space(docker: &Docker) -> anyhow::Result<Option<u64>> {
 fn registry(docker: &Docker, registry: &Registry) -> Option<String> {
     let Registry::Remote(name) = registry else { return None };
     let host = crate::registry::Host::new(docker, name);
-    let err = host.and_then(|it| it.remote(&format!("{name}/none:none"))).err()?;
+    let err = host.and_then(|it| it.ping()).err()?;
     Some(failure::text(&err))
 }
 
