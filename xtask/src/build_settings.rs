@@ -119,7 +119,7 @@ pub(crate) fn ca_bundle(setting: &CaBundle) -> anyhow::Result<Option<PathBuf>> {
     match setting {
         CaBundle::None => Ok(None),
         CaBundle::File(path) if !path.is_file() => {
-            bail!("CA_BUNDLE={}: there is no such file", path.shown())
+            bail!("CA_BUNDLE={}: file not found", path.shown())
         }
         CaBundle::File(path) => Ok(Some(path.clone())),
         CaBundle::Auto => {

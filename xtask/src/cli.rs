@@ -35,7 +35,7 @@ use common::{BEFORE_TASK, DRY_RUN, Given, JSON, MODE, NoArgs, SET, VERBOSE, With
 Examples:
   cargo xtask quickstart                 everything for a first image on a fresh machine
   cargo xtask image-all roman tike       build, test and push two missions
-  cargo xtask image-all --floating       solve the package lists anew, then freeze the result
+  cargo xtask image-all --floating       solve the package lists again, then freeze the result
   cargo xtask -n image-push              what would be run, without running it
 
 Exit status: 0 all done, 1 the work failed, 2 the request or a file is wrong,
@@ -93,9 +93,9 @@ impl Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Task {
-    /// What a fresh machine needs, then build, test and push `hello`
+    /// Install what a fresh machine lacks, then build, test and push `hello`
     Quickstart(With<{ DRY_RUN | JSON | VERBOSE | SET }, NoArgs>),
-    /// What this machine lacks for all that, and the command that mends it
+    /// Check this machine for missing tools, and print the commands that install them
     #[command(after_help = "\
 Examples:
   cargo xtask doctor                 for DEPLOYMENT_NAME
@@ -111,28 +111,28 @@ Examples:
     #[command(after_help = "\
 Examples:
   cargo xtask image-test roman --env roman-cal --only '*.ipynb'
-  cargo xtask image-test --failed                       what failed last time, in the image as it is
-  cargo xtask image-test --dev --only cmb.ipynb         as the notebook is in the working tree now
+  cargo xtask image-test --failed                       the tests that failed last time, in the image as it is
+  cargo xtask image-test --dev --only cmb.ipynb         the notebook of the working tree
 
-Only a run of all tests makes a receipt that image-push takes.")]
+image-push accepts only the receipt of a run of all tests.")]
     ImageTest(With<{ DRY_RUN | JSON | VERBOSE | SET | MODE }, ImageTest>),
-    /// Publish what has a complete, passing receipt
+    /// Publish images that have a complete, passing receipt
     #[command(after_help = "\
 Examples:
   cargo xtask image-push roman tike                     publish two missions
-  cargo xtask image-push hello --promote v1             the current image, published before, is v1
-  cargo xtask image-push --all --promote prod --from test      what is `test` everywhere is now `prod`
-  cargo xtask image-push hello --promote prod --from sha256:…  back to an earlier image")]
+  cargo xtask image-push hello --promote v1             tag the current image, already published, as v1
+  cargo xtask image-push --all --promote prod --from test      tag all images tagged `test` as `prod`
+  cargo xtask image-push hello --promote prod --from sha256:…  go back to an earlier image")]
     ImagePush(With<{ DRY_RUN | JSON | VERBOSE | SET | MODE }, ImagePush>),
     /// Write an HTML page about images, their tests and their executed notebooks
     #[command(after_help = "Example: cargo xtask report --all")]
     Report(With<{ DRY_RUN | JSON | VERBOSE | SET | MODE }, Report>),
-    /// Receipts of published images
+    /// Verify and print receipts of published images
     #[command(subcommand)]
     Receipt(ReceiptCommand),
     /// Build, test and push; any failure means that nothing is pushed
     ImageAll(With<{ DRY_RUN | JSON | VERBOSE | SET | MODE }, ImageAll>),
-    /// Run a command in a mission's image; its exit status is the command's
+    /// Run a command in a mission's image, and return the command's exit status
     #[command(after_help = "Example: cargo xtask image-exec -- python -c 'print(1)'")]
     ImageExec(With<{ DRY_RUN | SET | MODE }, ImageExec>),
     /// Open a shell in a mission's image
@@ -140,118 +140,118 @@ Examples:
     /// Run JupyterLab in a mission's image, on a free port of this machine, until Ctrl-C
     #[command(after_help = "\
 Examples:
-  cargo xtask image-lab roman                 with a home that stays, in a docker volume
-  cargo xtask image-lab roman --home ~/roman  with this folder as the home")]
+  cargo xtask image-lab roman                 keep the home in a docker volume
+  cargo xtask image-lab roman --home ~/roman  use this folder as the home")]
     ImageLab(With<{ DRY_RUN | SET | MODE }, ImageLab>),
-    /// What `image-all` would build, test and push, and which file or setting caused it
+    /// Print what `image-all` would build, test and push, and which file or setting is the reason
     #[command(after_help = "Example: cargo xtask explain --all")]
     Explain(With<{ JSON | SET | MODE }, Missions>),
-    /// Write what floating images consist of to their frozen specs
+    /// Write the frozen specs of floating images
     #[command(after_help = "\
 Examples:
-  cargo xtask freeze roman-cal           from its mission's floating image, built if it is not there
-  cargo xtask freeze --check --all       whether all frozen specs are what the lists ask for
-  cargo xtask freeze --verify            build frozen, freeze that image, and compare")]
+  cargo xtask freeze roman-cal           from the floating image of its mission, which is built if missing
+  cargo xtask freeze --check --all       check that all frozen specs match their package lists
+  cargo xtask freeze --verify            build a frozen image, freeze it again, and compare")]
     Freeze(With<{ DRY_RUN | JSON | VERBOSE | SET }, Freeze>),
-    /// Which lines ask for a package, and through which other packages
+    /// Print the lines that require a package, and the packages between
     Why(With<{ JSON | SET }, Package>),
-    /// A package's versions over the history of the frozen specs
+    /// Print the versions of a package in the history of the frozen specs
     When(With<{ JSON | SET }, Package>),
-    /// What changed in a frozen spec
+    /// Compare a frozen spec with an earlier commit or with an image
     Diff(With<{ JSON | SET }, Diff>),
     /// Clone the mission's secrets repository (SECRETS_REPO) to secrets/<mission>/
     #[command(after_help = "\
 Examples:
-  cargo xtask secrets-clone              that of DEPLOYMENT_NAME
-  cargo xtask secrets-clone -m roman     that of another mission")]
+  cargo xtask secrets-clone              the repository of DEPLOYMENT_NAME
+  cargo xtask secrets-clone -m roman     the repository of another mission")]
     SecretsClone(With<{ DRY_RUN | SET }, SecretsOf>),
-    /// Write a new deployment's .sops.yaml and its first encrypted <ENVIRONMENT>.yaml
+    /// Write .sops.yaml and the first encrypted <ENVIRONMENT>.yaml of a new deployment
     #[command(after_help = "\
 Examples:
   cargo xtask secrets-init --age \"$(age-keygen -y ~/.config/sops/age/keys.txt)\"
   cargo xtask secrets-init --kms arn:aws:kms:us-east-1:123456789012:key/… --age age1…
-  cargo xtask secrets-init --set ENVIRONMENT=prod     one more file, for whom .sops.yaml says")]
+  cargo xtask secrets-init --set ENVIRONMENT=prod     add a file for the recipients in .sops.yaml")]
     SecretsInit(With<{ DRY_RUN | SET }, SecretsInit>),
-    /// Edit <ENVIRONMENT>.yaml in sops, and commit it when its content changed
+    /// Edit <ENVIRONMENT>.yaml in sops, and commit the change
     #[command(after_help = "\
 Examples:
   cargo xtask secrets-edit
   cargo xtask secrets-edit prod.yaml
-  EDITOR='sed -i s/old/new/' cargo xtask secrets-edit </dev/null    nobody there")]
+  EDITOR='sed -i s/old/new/' cargo xtask secrets-edit </dev/null    without a terminal")]
     SecretsEdit(With<{ DRY_RUN | SET }, SecretsEdit>),
     /// Print a value, or all of them
     #[command(after_help = "\
 Examples:
   cargo xtask secrets-cat hub.cookieSecret
   cargo xtask secrets-cat --json | jq keys
-  cargo xtask secrets-cat --at HEAD~1 proxy.secretToken     as it was a commit ago")]
+  cargo xtask secrets-cat --at HEAD~1 proxy.secretToken     the value one commit ago")]
     SecretsCat(With<{ JSON | SET }, SecretsCat>),
-    /// Set one value, which standard input gives, and commit
+    /// Set one value, read from standard input, and commit
     #[command(after_help = "\
 Examples:
   openssl rand -hex 32 | cargo xtask secrets-set proxy.secretToken
   cargo xtask secrets-set proxy.https.manual.key < tls.key
   echo '[\"ann\", \"bob\"]' | cargo xtask secrets-set --as-json hub.config.Authenticator.admin_users
-A single line loses the newline at its end; a longer text stays as it is.")]
+The newline at the end of a single line is removed; a longer text is stored as it is.")]
     SecretsSet(With<{ DRY_RUN | SET }, SecretsSet>),
-    /// Which keys changed between two commits; nothing is decrypted
+    /// Print the keys that changed between two commits, without decrypting anything
     #[command(after_help = "\
 Examples:
-  cargo xtask secrets-diff               what a push would change
+  cargo xtask secrets-diff               changes that a push would publish
   cargo xtask secrets-diff HEAD~3 HEAD")]
     SecretsDiff(With<{ JSON | SET }, SecretsDiff>),
-    /// Whether the clone is there, ahead or behind, for whom its files are, and whether you can read them
+    /// Print the state of the clone, the recipients of its files, and whether you can read them
     #[command(after_help = "Example: cargo xtask secrets-status --json")]
     SecretsStatus(With<{ JSON | SET }, SecretsOf>),
-    /// Publish the secrets repository, if nothing in it is plain text and the remote has not moved on
+    /// Push the secrets repository, unless it holds plain text or the remote has new commits
     #[command(after_help = "Example: cargo xtask -n secrets-push")]
     SecretsPush(With<{ DRY_RUN | SET }, SecretsOf>),
-    /// Everything that can be checked without an engine; the pre-commit hook
+    /// Run all checks that need no engine; the pre-commit hook
     #[command(after_help = crate::check::help())]
     Check(With<{ DRY_RUN | JSON | SET }, Check>),
-    /// Each setting, its value and where it came from
+    /// Print each setting, its value and its origin
     Config(With<{ JSON | SET | MODE }, Missions>),
-    /// The missions and their environments
+    /// Print the missions and their environments
     List(With<{ JSON | SET }, NoArgs>),
-    /// Write the files of a new mission, which builds and passes its tests at once
+    /// Write the files of a new mission that builds and passes its tests
     #[command(after_help = "\
 Examples:
   cargo xtask mission-new euclid                     with one environment, `euclid`
   cargo xtask mission-new euclid --env nisp --env vis")]
     MissionNew(With<{ DRY_RUN | SET }, MissionNew>),
-    /// Print what a shell sources to complete tasks, flags, missions and environments
+    /// Print a shell completion script for tasks, flags, missions and environments
     #[command(after_help = "\
 Examples:
   source <(cargo xtask completion bash)      in ~/.bashrc, and likewise in ~/.zshrc
   cargo xtask completion fish | source       in ~/.config/fish/config.fish")]
     Completion { shell: Shell },
-    /// What the word at INDEX may become; asked by the functions that `completion` prints
+    /// Print candidates for the word at INDEX; called by the script that `completion` prints
     #[command(hide = true)]
     Complete(Complete),
-    /// Time what has a budget
+    /// Run the benchmarks, and compare with their budgets
     Bench(With<{ DRY_RUN | JSON }, Bench>),
-    /// Every check and test of this repository
+    /// Run every check and test of this repository
     ///
-    /// As root on Linux, on an engine of its own: a dockerd in a network namespace, which is removed
-    /// at the end. Where that is not possible, on this machine's engine, after a line that says why.
+    /// As root on Linux, the run starts an engine of its own, a dockerd in a network namespace, and
+    /// removes it at the end. Otherwise the run prints the reason and uses this machine's engine.
     #[command(after_help = "\
 Examples:
-  cargo xtask ci --keep                  leaves images and builder's cache to the next run with --keep
-  cargo xtask ci --only 'script tests'   a part, which proves only a part")]
+  cargo xtask ci --keep                  keep images and the builder's cache for the next run with --keep
+  cargo xtask ci --only 'script tests'   run one step")]
     Ci(With<{ DRY_RUN | VERBOSE | SET }, Ci>),
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ReceiptCommand {
-    /// Verify the receipt that the registry has beside an image, and print it
+    /// Verify the receipt stored beside an image in the registry, and print it
     ///
-    /// Verified is that the bytes of the manifest give the digest, that the receipt is about the
-    /// image's config and platform, that it is complete, and that every test passed. Not verified
-    /// is who stored it: whoever may write to the registry may write receipts.
+    /// The digest has to match the bytes of the manifest; the receipt has to match the image's config
+    /// and platform, be complete, and hold passed tests only. The author of a receipt is not verified:
+    /// everybody with write access to the registry can write receipts.
     #[command(after_help = "\
 Examples:
   cargo xtask receipt show quay.io/us/hello@sha256:…
-  cargo xtask receipt show hello@sha256:…       in REGISTRY")]
+  cargo xtask receipt show hello@sha256:…       an image in REGISTRY")]
     Show(With<{ JSON | SET }, ReceiptShow>),
 }
 

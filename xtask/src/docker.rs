@@ -177,8 +177,7 @@ impl Docker {
             Some(program) => Some(program.to_owned()),
             None => on_path().into_iter().next(),
         };
-        let program =
-            program.ok_or_else(|| failure::machine("engine", "there is no docker CLI on PATH"))?;
+        let program = program.ok_or_else(|| failure::machine("engine", "no docker CLI on PATH"))?;
         Ok(Docker::new(program, root))
     }
 

@@ -220,7 +220,7 @@ pub(crate) fn failure(status: u8, said: &str, about: Subject<'_>) -> anyhow::Err
             "no rule of .sops.yaml is about {file}\n    fix: correct its path_regex, as docs/secrets.md shows"
         )),
         _ if says("no space left") => anyhow!(
-            "there is no room left for the temporary files of sops; {file} is as it was\n    fix: make room in /dev/shm"
+            "no space left for the temporary files of sops; {file} is as it was\n    fix: make room in /dev/shm"
         ),
         2 | 92 => wrong(format!(
             "{file} is damaged: it is not what sops writes\n    fix: take the last version that was whole: `{git} restore -- {name}`"

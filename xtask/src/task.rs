@@ -277,7 +277,7 @@ fn check_frozen(repo: &Repo, mission: &Mission) -> anyhow::Result<()> {
         let file = repo.relative(&path);
         if !path.is_file() {
             bail!(
-                "{}: there is no such file; `cargo xtask image-build {} --floating` writes it",
+                "{}: file not found; `cargo xtask image-build {} --floating` writes it",
                 file.shown(),
                 mission.name
             );

@@ -21,10 +21,10 @@ pub(crate) struct Flags {
     pub(crate) set: Vec<String>,
 }
 
-/// Which missions a task is about.
+/// Missions of a task.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct Missions {
-    /// Folders under missions/; none means DEPLOYMENT_NAME
+    /// Folders under missions/; DEPLOYMENT_NAME by default
     #[arg(value_name = "MISSION")]
     pub(crate) missions: Vec<String>,
     /// Every mission
@@ -36,13 +36,13 @@ pub(crate) struct Missions {
 pub(crate) struct Doctor {
     #[command(flatten)]
     pub(crate) missions: Missions,
-    /// Install and start what is missing: prints the commands, and asks before it runs them
+    /// Install and start what is missing; prints the commands and asks before running them
     #[arg(long)]
     pub(crate) fix: bool,
-    /// Run them without asking
+    /// Run the commands without asking
     #[arg(long, requires = "fix")]
     pub(crate) yes: bool,
-    /// Ask no hosts: neither package indexes nor the registry
+    /// Skip the checks of package indexes and the registry
     #[arg(long)]
     pub(crate) offline: bool,
 }
@@ -51,7 +51,7 @@ pub(crate) struct Doctor {
 pub(crate) struct ImageUpdate {
     #[command(flatten)]
     pub(crate) missions: Missions,
-    /// Change nothing; show the differences and fail if there are any
+    /// Write nothing; print the differences and fail if there are any
     #[arg(long)]
     pub(crate) check: bool,
 }
@@ -60,7 +60,7 @@ pub(crate) struct ImageUpdate {
 pub(crate) struct ImageBuild {
     #[command(flatten)]
     pub(crate) missions: Missions,
-    /// Build although nothing changed: floating specs are solved again
+    /// Build even if nothing changed; solves floating specs again
     #[arg(long)]
     pub(crate) refresh: bool,
 }
@@ -81,28 +81,28 @@ pub(crate) struct ImageTest {
     /// Test images again that have a passing receipt
     #[arg(long)]
     pub(crate) again: bool,
-    /// Only tests of this environment; may be given more than once
+    /// Run only tests of this environment; may be repeated
     #[arg(long, value_name = "ENV")]
     pub(crate) env: Vec<String>,
-    /// Only tests with such a name, e.g. '*.ipynb'; may be given more than once
+    /// Run only tests whose name matches, e.g. '*.ipynb'; may be repeated
     #[arg(long, value_name = "GLOB")]
     pub(crate) only: Vec<String>,
-    /// Only imports
+    /// Run only import tests
     #[arg(long)]
     pub(crate) imports: bool,
-    /// Only notebooks
+    /// Run only notebooks
     #[arg(long)]
     pub(crate) notebooks: bool,
-    /// Only the tests that failed in the last complete run
+    /// Run only tests that failed in the last complete run
     #[arg(long)]
     pub(crate) failed: bool,
-    /// How many tests of an image run at a time; the engine's cores by default
+    /// Number of tests of an image that run at a time; the engine's cores by default
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) jobs: Option<u16>,
-    /// Seconds for each notebook, 600 by default; execution.timeout in its metadata goes before it
+    /// Time limit of each notebook, 600 by default; overridden by execution.timeout in its metadata
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) timeout: Option<u32>,
-    /// Test the newest image with the tests and scripts of the working tree
+    /// Test the newest image, with the tests and scripts of the working tree
     #[arg(long)]
     pub(crate) dev: bool,
 }
@@ -111,10 +111,10 @@ pub(crate) struct ImageTest {
 pub(crate) struct ImagePush {
     #[command(flatten)]
     pub(crate) missions: Missions,
-    /// Move this tag to images that are published and tested, and push nothing else
+    /// Move this tag to published, tested images, and push nothing else
     #[arg(long, value_name = "TAG")]
     pub(crate) promote: Option<String>,
-    /// What the tag is moved to, by digest or another tag; the current images when not given
+    /// Target of the tag: a digest or another tag; the current images by default
     #[arg(long, value_name = "DIGEST|TAG", requires = "promote")]
     pub(crate) from: Option<String>,
 }
@@ -123,42 +123,42 @@ pub(crate) struct ImagePush {
 pub(crate) struct Report {
     #[command(flatten)]
     pub(crate) missions: Missions,
-    /// Where to write the page, instead of target/xtask/report.html
+    /// File to write; target/xtask/report.html by default
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct ReceiptShow {
-    /// The image, by the digest of its manifest
+    /// Image, by the digest of its manifest
     #[arg(value_name = "IMAGE@DIGEST")]
     pub(crate) image: String,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Freeze {
-    /// As ENV or MISSION/ENV; none means those of DEPLOYMENT_NAME
+    /// ENV or MISSION/ENV; those of DEPLOYMENT_NAME by default
     #[arg(value_name = "ENV")]
     pub(crate) environments: Vec<String>,
-    /// The environments of this mission
+    /// Freeze all environments of this mission
     #[arg(short, long)]
     pub(crate) mission: Option<String>,
-    /// The environments of every mission
+    /// Freeze all environments of every mission
     #[arg(long, conflicts_with_all = ["environments", "mission"])]
     pub(crate) all: bool,
-    /// Write nothing: are the frozen specs whole, and what the lists ask for? Needs no engine
+    /// Write nothing; check that the frozen specs are complete and match the lists, without an engine
     #[arg(long, conflicts_with_all = ["verify", "diff", "markdown", "refresh"])]
     pub(crate) check: bool,
-    /// Write nothing: does the image built from the frozen specs give them again?
+    /// Write nothing; check that freezing the frozen image yields the same specs
     #[arg(long, conflicts_with = "markdown")]
     pub(crate) verify: bool,
-    /// Show a unified diff instead of a summary
+    /// Print a unified diff instead of a summary
     #[arg(long)]
     pub(crate) diff: bool,
-    /// Show the summary as Markdown, for a pull request
+    /// Print the summary as Markdown, for a pull request
     #[arg(long, conflicts_with = "diff")]
     pub(crate) markdown: bool,
-    /// Build although nothing changed
+    /// Build even if nothing changed
     #[arg(long)]
     pub(crate) refresh: bool,
 }
@@ -176,19 +176,19 @@ impl Freeze {
 
 #[derive(Debug, Args)]
 pub(crate) struct Check {
-    /// Only what is found in these files or folders; none means all that git does not ignore
+    /// Report findings in these files or folders only; all that git does not ignore by default
     #[arg(value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
-    /// Mend what needs no decision: outputs, line ends, modes, generated Dockerfiles
+    /// Fix findings that need no decision: outputs, line ends, modes, generated Dockerfiles
     #[arg(long)]
     pub(crate) fix: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Package {
-    /// The package's name
+    /// Name of the package
     pub(crate) package: String,
-    /// Folders under missions/; none means DEPLOYMENT_NAME
+    /// Folders under missions/; DEPLOYMENT_NAME by default
     #[arg(value_name = "MISSION")]
     pub(crate) missions: Vec<String>,
     /// Every mission
@@ -198,32 +198,32 @@ pub(crate) struct Package {
 
 #[derive(Debug, Args)]
 pub(crate) struct Diff {
-    /// As ENV or MISSION/ENV
+    /// ENV or MISSION/ENV
     #[arg(value_name = "ENV")]
     pub(crate) environment: String,
     /// Compare with the frozen spec of this commit
     #[arg(long, value_name = "REV", default_value = "HEAD")]
     pub(crate) since: String,
-    /// Compare the file with what the image consists of that is built already
+    /// Compare the file with the contents of the current image
     #[arg(long, conflicts_with = "since")]
     pub(crate) image: bool,
-    /// Show the summary as Markdown, for a pull request
+    /// Print the summary as Markdown, for a pull request
     #[arg(long)]
     pub(crate) markdown: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct MissionNew {
-    /// The folder under missions/, and the image
+    /// Name of the folder under missions/ and of the image
     pub(crate) name: String,
-    /// An environment, also its kernel; one of the mission's name when none is given
+    /// Environment and its kernel; named like the mission by default; may be repeated
     #[arg(long = "env", value_name = "ENV")]
     pub(crate) envs: Vec<String>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Complete {
-    /// Of the word at the cursor
+    /// Index of the word at the cursor
     pub(crate) index: usize,
     /// The command line so far, beginning with `xtask`
     #[arg(last = true)]
@@ -232,32 +232,32 @@ pub(crate) struct Complete {
 
 #[derive(Debug, Args)]
 pub(crate) struct Bench {
-    /// Also what takes minutes: empties the builder's cache, removes our images, builds from nothing
+    /// Also time a build from nothing; removes the images of this repository and empties the builder's cache
     #[arg(long)]
     pub(crate) cold: bool,
-    /// Also what takes minutes with a large environment: roman's, in a clone of this repository
+    /// Also time builds of roman, a large environment, in a clone of this repository
     #[arg(long)]
     pub(crate) missions: bool,
-    /// Also what takes minutes on a conda base: two missions of the tests, in a clone of this repository
+    /// Also time two missions on a conda base, in a clone of this repository
     #[arg(long)]
     pub(crate) conda: bool,
-    /// Also what takes minutes: notebooks tested, beside papermill called once for each
+    /// Also time tests of notebooks, beside one call of papermill for each
     #[arg(long)]
     pub(crate) notebooks: bool,
-    /// Also all of `ci` in a clone of this repository, on a private engine that is empty
+    /// Also time `ci` in a clone of this repository, on an empty private engine
     #[arg(long)]
     pub(crate) ci: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Ci {
-    /// Where images are built and tested; a private engine where that is possible, by default
+    /// Engine that builds and tests images; a private one by default, where that is possible
     #[arg(long, value_name = "ENGINE")]
     pub(crate) engine: Option<EngineOfCi>,
-    /// Keep the private engine's data in target/xtask/engine/, and use those of the last such run
+    /// Keep the data of the private engine in target/xtask/engine/ for the next run with --keep
     #[arg(long)]
     pub(crate) keep: bool,
-    /// Run only this step; may be given more than once
+    /// Run only this step; may be repeated
     #[arg(long, value_name = "STEP")]
     pub(crate) only: Vec<Step>,
 }
@@ -270,42 +270,42 @@ impl Ci {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum EngineOfCi {
-    /// One that this run starts and removes; status 3 where that is not possible
+    /// Start an engine and remove it at the end; status 3 where that is not possible
     Private,
-    /// The one that the environment names
+    /// Use the engine of the environment
     Default,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct ImageExec {
-    /// The mission; DEPLOYMENT_NAME when not given
+    /// Mission; DEPLOYMENT_NAME by default
     #[arg(short, long)]
     pub(crate) mission: Option<String>,
-    /// With the scripts and environments of the working tree in place of the image's
+    /// Use the scripts and environments of the working tree instead of the image's
     #[arg(long)]
     pub(crate) dev: bool,
-    /// The command and its arguments, passed on untouched
+    /// Command and arguments, passed on unchanged
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
     pub(crate) command: Vec<OsString>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct ImageSh {
-    /// The mission; DEPLOYMENT_NAME when not given
+    /// Mission; DEPLOYMENT_NAME by default
     pub(crate) mission: Option<String>,
-    /// With the scripts and environments of the working tree in place of the image's
+    /// Use the scripts and environments of the working tree instead of the image's
     #[arg(long)]
     pub(crate) dev: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct ImageLab {
-    /// The mission; DEPLOYMENT_NAME when not given
+    /// Mission; DEPLOYMENT_NAME by default
     pub(crate) mission: Option<String>,
-    /// A folder of this machine as the home, in place of a docker volume
+    /// Use a folder of this machine as the home instead of a docker volume
     #[arg(long, value_name = "DIR")]
     pub(crate) home: Option<PathBuf>,
-    /// With the scripts and environments of the working tree in place of the image's
+    /// Use the scripts and environments of the working tree instead of the image's
     #[arg(long)]
     pub(crate) dev: bool,
 }

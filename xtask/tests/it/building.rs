@@ -114,7 +114,7 @@ fn ca_in_context() {
     checkout.run(&["image-build"]).status(0).did_nothing();
     let other = "CA_BUNDLE=/no/such/file";
     let done = checkout.run(&["--set", other, "image-build"]).status(2).did_nothing();
-    done.says("CA_BUNDLE=/no/such/file: there is no such file");
+    done.says("CA_BUNDLE=/no/such/file: file not found");
 }
 
 #[test]

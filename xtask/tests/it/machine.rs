@@ -7,7 +7,7 @@ fn no_docker() {
     let mut checkout = Checkout::new();
     checkout.path(&["tools"]);
     let done = checkout.run(&["image-all"]).status(3);
-    done.says("there is no docker CLI on PATH").says("see `engine` in `cargo xtask doctor`");
+    done.says("no docker CLI on PATH").says("see `engine` in `cargo xtask doctor`");
     let done =
         checkout.run(&["--json", "doctor", "--offline"]).status(3).never_says("see `engine`");
     assert_eq!(done.json()[0]["name"], "engine");

@@ -8,6 +8,7 @@ mod documents;
 mod checkout;
 mod run;
 mod docs;
+mod words;
 mod flags;
 mod requests;
 mod terminal;

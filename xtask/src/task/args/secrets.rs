@@ -4,21 +4,21 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-/// Whose secrets repository a task is about.
+/// Mission whose secrets repository a task uses.
 #[derive(Debug, Args)]
 pub(crate) struct SecretsOf {
-    /// The mission; DEPLOYMENT_NAME when not given
+    /// Mission; DEPLOYMENT_NAME by default
     #[arg(short, long)]
     pub(crate) mission: Option<String>,
 }
 
-/// Which file of a secrets repository a task is about.
+/// File of a secrets repository.
 #[derive(Debug, Args)]
 pub(crate) struct SecretsFile {
-    /// The mission; DEPLOYMENT_NAME when not given
+    /// Mission; DEPLOYMENT_NAME by default
     #[arg(short, long)]
     pub(crate) mission: Option<String>,
-    /// Its name in secrets/<mission>/; <ENVIRONMENT>.yaml when not given
+    /// File in secrets/<mission>/; <ENVIRONMENT>.yaml by default
     #[arg(short, long)]
     pub(crate) file: Option<PathBuf>,
 }
@@ -27,10 +27,10 @@ pub(crate) struct SecretsFile {
 pub(crate) struct SecretsInit {
     #[command(flatten)]
     pub(crate) of: SecretsOf,
-    /// A public key that may read: age1…, or an ssh public key; may be given several times
+    /// Public key of a recipient: age1…, or an ssh public key; may be repeated
     #[arg(long, value_name = "RECIPIENT")]
     pub(crate) age: Vec<String>,
-    /// An AWS key whose users may read; may be given several times
+    /// AWS key whose users are recipients; may be repeated
     #[arg(long, value_name = "ARN")]
     pub(crate) kms: Vec<String>,
 }
@@ -39,9 +39,9 @@ pub(crate) struct SecretsInit {
 pub(crate) struct SecretsEdit {
     #[command(flatten)]
     pub(crate) of: SecretsOf,
-    /// Its name in secrets/<mission>/; <ENVIRONMENT>.yaml when not given
+    /// File in secrets/<mission>/; <ENVIRONMENT>.yaml by default
     pub(crate) file: Option<PathBuf>,
-    /// Without a terminal, end the editor after this time
+    /// Time limit of the editor without a terminal
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     pub(crate) time_limit: u64,
 }
@@ -50,9 +50,9 @@ pub(crate) struct SecretsEdit {
 pub(crate) struct SecretsCat {
     #[command(flatten)]
     pub(crate) of: SecretsFile,
-    /// Names with dots between, as in hub.cookieSecret; `\.` is a dot within a name
+    /// Path of the value, as in hub.cookieSecret; `\.` is a dot within a name
     pub(crate) key: Option<String>,
-    /// As this commit had it
+    /// Read the file of this commit
     #[arg(long, value_name = "REV")]
     pub(crate) at: Option<String>,
 }
@@ -61,9 +61,9 @@ pub(crate) struct SecretsCat {
 pub(crate) struct SecretsSet {
     #[command(flatten)]
     pub(crate) of: SecretsFile,
-    /// Names with dots between, as in hub.cookieSecret; `\.` is a dot within a name
+    /// Path of the value, as in hub.cookieSecret; `\.` is a dot within a name
     pub(crate) key: String,
-    /// The value is JSON: a number, a list, or text in quotes
+    /// Read the value as JSON: a number, a list, or quoted text
     #[arg(long)]
     pub(crate) as_json: bool,
 }
@@ -72,8 +72,8 @@ pub(crate) struct SecretsSet {
 pub(crate) struct SecretsDiff {
     #[command(flatten)]
     pub(crate) of: SecretsOf,
-    /// A commit; the remote's branch when not given
+    /// Commit; the branch of the remote by default
     pub(crate) from: Option<String>,
-    /// A commit; HEAD when not given
+    /// Commit; HEAD by default
     pub(crate) to: Option<String>,
 }

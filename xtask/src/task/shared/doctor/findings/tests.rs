@@ -42,12 +42,12 @@ fn nothing_is_missing() {
 
 #[test]
 fn a_fresh_debian_gets_commands() {
-    let engine = Some("there is no docker CLI on PATH".to_owned());
+    let engine = Some("no docker CLI on PATH".to_owned());
     let facts = Facts { engine, has_mmdebstrap: false, has_docker: false, free: None, ..GOOD };
     check(
         &facts,
         expect![[r#"
-            engine: there is no docker CLI on PATH
+            engine: no docker CLI on PATH
                 fix: cargo xtask doctor --fix, which runs
                     apt-get update
                     DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-remove docker.io
@@ -62,7 +62,7 @@ fn a_fresh_debian_gets_commands() {
 
 #[test]
 fn others_than_root_are_told_what_root_has_to_run() {
-    let engine = Some("there is no docker CLI on PATH".to_owned());
+    let engine = Some("no docker CLI on PATH".to_owned());
     let facts = Facts { missing_tools: vec!["git"], is_root: false, ..GOOD };
     assert!(findings(&facts, Path::new("/")).iter().all(|it| it.commands.is_empty()));
     check(
@@ -72,7 +72,7 @@ fn others_than_root_are_told_what_root_has_to_run() {
             fix: run as root
                 apt-get update
                 DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-remove --no-install-recommends git
-        engine: there is no docker CLI on PATH
+        engine: no docker CLI on PATH
             fix: run as root
                 apt-get update
                 DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-remove docker.io
