@@ -70,7 +70,7 @@ pub(crate) enum Base {
 /// `REGISTRY`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Registry {
-    /// A container of ours on 127.0.0.1.
+    /// A container of this tool on 127.0.0.1.
     Local,
     /// `host[:port][/path]`.
     Remote(String),

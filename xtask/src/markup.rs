@@ -1,4 +1,4 @@
-//! Text and HTML of others, made fit for a page of ours.
+//! Text and HTML of others, made fit for the report.
 
 use std::collections::BTreeMap;
 

@@ -204,7 +204,7 @@ fn flag(text: &str) -> anyhow::Result<(String, String)> {
     if !NAMES.contains(&name) {
         let hint = nearest(name, NAMES.iter().copied())
             .map_or_else(String::new, |it| format!("; did you mean `{it}`?"));
-        bail!("--set {name}: there is no such setting{hint}");
+        bail!("--set {name}: unknown setting{hint}");
     }
     Ok((name.to_owned(), value.to_owned()))
 }

@@ -71,7 +71,7 @@ pub(crate) struct MissionFacts {
 
 impl Facts {
     /// # Errors
-    /// This is no git checkout, or a file cannot be read.
+    /// Not a git checkout, or a file cannot be read.
     pub(crate) fn read(repo: &Repo) -> anyhow::Result<Facts> {
         let mut res = Facts { refused: repo.refused.clone(), ..Facts::default() };
         let kept = Kept::read(&repo.root)?;

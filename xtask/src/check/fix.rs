@@ -1,4 +1,4 @@
-//! What `check --fix` can mend, without a decision that is somebody's to take.
+//! Fixes of `check --fix`: changes that need no decision.
 
 use std::{
     fmt,
@@ -50,7 +50,7 @@ const MENDS: [(&str, Mend); 4] = [
     (generated_dockerfile::RULE.name, dockerfile),
 ];
 
-/// What mends `finding`, if anything does.
+/// Returns the fix of `finding`, if it has one.
 pub(crate) fn change(facts: &Facts, finding: &Finding) -> Option<Change> {
     let (_, mend) = MENDS.iter().find(|(rule, _)| *rule == finding.rule)?;
     mend(facts, finding)

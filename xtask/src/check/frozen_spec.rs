@@ -9,7 +9,7 @@ use crate::{
 pub(crate) const RULE: Rule = Rule {
     name: frozen::RULE,
     about: "frozen specs are complete and hashed",
-    // The next floating build writes them anew.
+    // The next floating build writes them again.
     refuses: Refuses::Never,
     check,
 };

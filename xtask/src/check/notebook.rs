@@ -40,7 +40,7 @@ pub(crate) fn readable(facts: &Facts) -> impl Iterator<Item = Notebook<'_>> {
 
 impl<'a> Notebook<'a> {
     /// # Errors
-    /// It is no JSON object.
+    /// The text is not a JSON object.
     pub(crate) fn read(file: &'a File) -> Result<Notebook<'a>, Wrong> {
         // A byte order mark is rule `text-file`'s.
         let text = file.text.trim_start_matches('\u{feff}');
@@ -49,7 +49,7 @@ impl<'a> Notebook<'a> {
                 let ends = text.match_indices('\n').map(|it| it.0).collect();
                 Ok(Notebook { file, text, ends, members })
             }
-            Err(err) => Err((err.line().max(1), format!("this is no notebook: {err}"))),
+            Err(err) => Err((err.line().max(1), format!("not a valid notebook: {err}"))),
         }
     }
 

@@ -42,7 +42,7 @@ fn check_notebook(missions: &Missions<'_>, notebook: &Notebook<'_>) -> Option<Fi
     let name = name.and_then(string);
     let what = match &name {
         Some(name) if known.contains(name.as_str()) => return None,
-        Some(name) => format!("there is no kernel `{}`", name.escape_debug()),
+        Some(name) => format!("unknown kernel `{}`", name.escape_debug()),
         None => "`metadata.kernelspec.name` names no kernel".to_owned(),
     };
     let names: Vec<&str> = known.into_iter().collect();

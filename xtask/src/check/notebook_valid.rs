@@ -47,14 +47,14 @@ fn problems(notebook: &Notebook<'_>) -> Vec<Wrong> {
     let cells: Option<Vec<&RawValue>> =
         members.get("cells").and_then(|it| serde_json::from_str(it.get()).ok());
     let Some(cells) = cells else {
-        res.push((1, "there is no list `cells`".to_owned()));
+        res.push((1, "missing list `cells`".to_owned()));
         return res;
     };
     let mut ids = BTreeSet::new();
     for cell in cells {
         let line = notebook.line(cell);
         let Some(cell) = object(cell) else {
-            res.push((line, "this cell is no object".to_owned()));
+            res.push((line, "this cell is not an object".to_owned()));
             continue;
         };
         let whats = shape(&cell).into_iter().chain(id(&cell, minor, &mut ids));
@@ -77,7 +77,7 @@ fn shape(cell: &Object<'_>) -> Vec<String> {
         string(it).is_some() || serde_json::from_str::<Vec<String>>(it.get()).is_ok()
     };
     if !cell.get("source").is_some_and(|it| is_text(it)) {
-        res.push("`source` is no text".to_owned());
+        res.push("`source` is not text".to_owned());
     }
     let has = |name| cell.contains_key(name);
     let is_list = |it: &RawValue| serde_json::from_str::<Vec<&RawValue>>(it.get()).is_ok();

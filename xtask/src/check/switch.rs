@@ -109,11 +109,11 @@ fn wrong(switch: &Switch<'_>) -> Option<Finding> {
                 Some(nearest) => format!("did you mean `{nearest}`?"),
                 None => "write a name of `cargo xtask check --help`".to_owned(),
             };
-            (format!("there is no rule `{}`", rule.escape_debug()), fix)
+            (format!("unknown rule `{}`", rule.escape_debug()), fix)
         }
         Some(it) if it.refuses == Refuses::Always || it.name == RULE.name => {
             let what = format!("`{rule}` is never switched off");
-            (what, "take the switch out, and mend what it is about".to_owned())
+            (what, "remove the switch, and fix the finding".to_owned())
         }
         Some(_) if reason.is_empty() => {
             let fix = format!("write it behind the name: `check: allow {rule} -- <reason>`");

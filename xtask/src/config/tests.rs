@@ -64,10 +64,7 @@ fn wrong_values() {
             "DEBIAN_IMAGE=debian@sha256:13 (--set): expected a digest after `@`, as in debian:trixie-slim@sha256:<64 hex digits>"
         ],
     );
-    check(
-        &["REGISTERY=x"],
-        expect!["--set REGISTERY: there is no such setting; did you mean `REGISTRY`?"],
-    );
+    check(&["REGISTERY=x"], expect!["--set REGISTERY: unknown setting; did you mean `REGISTRY`?"]);
 }
 
 /// Docker refused the name at the push, after build and tests.

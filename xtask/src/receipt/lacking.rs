@@ -3,7 +3,7 @@
 use super::{Receipt, Test, missing};
 use crate::{repo::Mission, tests_of_mission};
 
-/// What a receipt of `mission` lacks to vouch for its image: a failure for each test that has to be
+/// What a receipt of `mission` lacks to certify its image: a failure for each test that has to be
 /// in it. A receipt that another version of this tool made may know fewer tests.
 ///
 /// # Errors

@@ -81,7 +81,7 @@ pub(crate) fn plain_lines(text: &str) -> Vec<String> {
     values.filter(is_plain).map(|(name, _)| name.trim().to_owned()).collect()
 }
 
-/// For whom a file is encrypted; nobody, when it is not.
+/// Recipients of a file; none if the file is not encrypted.
 pub(crate) fn recipients(text: &str) -> Recipients {
     let documents = documents(text).unwrap_or_default();
     let metadata = documents.iter().find_map(|it| it.get("sops"));
@@ -115,7 +115,7 @@ fn collect(at: &Key, map: Mapping, values: &mut BTreeMap<Key, Value>) -> anyhow:
             Value::String(it) => it,
             Value::Number(it) => it.to_string(),
             Value::Bool(it) => it.to_string(),
-            _ => bail!("a key below `{at}` is no name"),
+            _ => bail!("a key below `{at}` is not a name"),
         };
         match value {
             Value::Mapping(map) if !map.is_empty() => collect(&at.child(&name), map, values)?,
@@ -171,7 +171,9 @@ impl Partial {
     fn new(metadata: &Value) -> anyhow::Result<Option<Partial>> {
         let text = |name: &str| metadata.get(name).and_then(Value::as_str).unwrap_or_default();
         let set = |name: &str| Some(text(name)).filter(|it| !it.is_empty());
-        let regex = |it: &str| Regex::new(it).ok().with_context(|| format!("`{it}` is no pattern"));
+        let regex = |it: &str| {
+            Regex::new(it).ok().with_context(|| format!("`{it}` is not a valid pattern"))
+        };
         if set("unencrypted_comment_regex").or(set("encrypted_comment_regex")).is_some() {
             return Ok(None);
         }

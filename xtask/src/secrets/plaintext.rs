@@ -68,7 +68,7 @@ pub(crate) fn not_encrypted(files: &[Named<'_>]) -> Vec<Mistake> {
 pub(crate) fn problem(path: &Path, text: &str) -> Option<(String, String)> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     if !encrypted::is_encrypted(path, text) {
-        let what = format!("a rule of {} says that it is encrypted, and it is not", rules::FILE);
+        let what = format!("not encrypted, although a rule of {} requires it", rules::FILE);
         return Some((what, format!("run `sops encrypt --in-place {name}` in its folder")));
     }
     let plain = match path.extension().and_then(|it| it.to_str()) {
@@ -99,7 +99,7 @@ pub(crate) fn decrypted_copies(files: &[Named<'_>]) -> Vec<Mistake> {
             continue;
         }
         let what = if says_decrypted(path) {
-            "its name says that it is decrypted".to_owned()
+            "the name is that of a decrypted file".to_owned()
         } else {
             let keys = plain_keys(path, text);
             let Some((of, _)) = key_sets.iter().find(|(_, it)| keys.as_ref() == Some(it)) else {
@@ -170,10 +170,10 @@ mod tests {
         assert_eq!(
             names(&not_encrypted(&files)),
             [
-                "bad/.sops.yaml: .sops.yaml: there is no list creation_rules",
+                "bad/.sops.yaml: .sops.yaml: missing list creation_rules",
                 "s/part.yaml: it is encrypted, but not all of it: b",
-                "s/damaged.yaml: it is damaged: `(` is no pattern",
-                "s/sub/plain.yaml: a rule of .sops.yaml says that it is encrypted, and it is not",
+                "s/damaged.yaml: it is damaged: `(` is not a valid pattern",
+                "s/sub/plain.yaml: not encrypted, although a rule of .sops.yaml requires it",
             ]
         );
     }
@@ -195,7 +195,7 @@ mod tests {
             names(&decrypted_copies(&files)),
             [
                 "copy.yaml: it has the keys of dev.yaml in plain text",
-                "env.yaml.decrypted: its name says that it is decrypted",
+                "env.yaml.decrypted: the name is that of a decrypted file",
             ]
         );
     }

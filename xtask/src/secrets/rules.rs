@@ -1,4 +1,4 @@
-//! `.sops.yaml`: which files are to be encrypted, and for whom. See
+//! `.sops.yaml`: the files to encrypt, and their recipients. See
 //! <https://getsops.io/docs/#using-sops-yaml-conf-to-select-kms-pgp-and-age-for-new-files>.
 
 use std::path::Path;
@@ -34,11 +34,11 @@ impl Rules {
             let path = path.with_context(|| format!("{FILE}: a path_regex cannot be read"))?;
             Ok(Rule { path, recipients: Recipients::of_rule(rule) })
         };
-        let rules = rules.with_context(|| format!("{FILE}: there is no list creation_rules"))?;
+        let rules = rules.with_context(|| format!("{FILE}: missing list creation_rules"))?;
         Ok(Rules(rules.iter().map(rule).collect::<anyhow::Result<_>>()?))
     }
 
-    /// For whom the file is to be encrypted: the first rule that matches `path`, relative to the
+    /// Returns the recipients of the file: those of the first rule that matches `path`, relative to the
     /// folder of `.sops.yaml`, decides. A rule without a pattern is taken to mean the formats that
     /// sops knows, and no file that configures sops or git.
     pub(crate) fn recipients(&self, path: &Path) -> Option<&Recipients> {

@@ -43,7 +43,7 @@ fn typo_lets_pass() {
     let done = checkout.run(&["config"]).status(0);
     done.says("setup-env:1: `USE_FROZN` is not a setting; did you mean `USE_FROZEN`?");
     let done = checkout.run(&["--set", "REGISTY=x", "config"]).status(2);
-    done.says("--set REGISTY: there is no such setting; did you mean `REGISTRY`?");
+    done.says("--set REGISTY: unknown setting; did you mean `REGISTRY`?");
 }
 
 #[test]

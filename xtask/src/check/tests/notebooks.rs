@@ -62,7 +62,7 @@ fn notebooks_are_whole() {
         "{",
         "<<<<<<< HEAD\n{",
         expect![[r#"
-        a.ipynb:1: notebook-valid: this is no notebook: expected value at line 1 column 1
+        a.ipynb:1: notebook-valid: not a valid notebook: expected value at line 1 column 1
             fix: open and save it in JupyterLab, or restore it from git"#]],
     );
     check(
@@ -70,7 +70,7 @@ fn notebooks_are_whole() {
         "\"cells\"",
         "\"worksheets\"",
         expect![[r#"
-        a.ipynb:1: notebook-valid: there is no list `cells`
+        a.ipynb:1: notebook-valid: missing list `cells`
             fix: open and save it in JupyterLab, or restore it from git"#]],
     );
     check(
@@ -78,7 +78,7 @@ fn notebooks_are_whole() {
         "\"source\": [",
         "\"input\": [",
         expect![[r#"
-        a.ipynb:4: notebook-valid: `source` is no text
+        a.ipynb:4: notebook-valid: `source` is not text
             fix: open and save it in JupyterLab, or restore it from git"#]],
     );
     check(
@@ -111,9 +111,9 @@ fn notebooks_are_whole() {
         rule,
         &[("a.ipynb", ""), ("b.ipynb", "[]\n"), ("c.ipynb", "{}\n")],
         expect![[r#"
-        a.ipynb:1: notebook-valid: this is no notebook: EOF while parsing a value at line 1 column 0
+        a.ipynb:1: notebook-valid: not a valid notebook: EOF while parsing a value at line 1 column 0
             fix: open and save it in JupyterLab, or restore it from git
-        b.ipynb:1: notebook-valid: this is no notebook: invalid type: sequence, expected a map at line 1 column 0
+        b.ipynb:1: notebook-valid: not a valid notebook: invalid type: sequence, expected a map at line 1 column 0
             fix: open and save it in JupyterLab, or restore it from git
         c.ipynb:1: notebook-valid: `nbformat` is not 4
             fix: open and save it in JupyterLab, or restore it from git"#]],
@@ -165,7 +165,7 @@ fn kernels_exist() {
         "missions/m/a.ipynb",
         &other("\"base\""),
         expect![[r#"
-        missions/m/a.ipynb:15: notebook-kernel: there is no kernel `base`
+        missions/m/a.ipynb:15: notebook-kernel: unknown kernel `base`
             fix: choose one of these in JupyterLab: hello, python3"#]],
     );
     check(

@@ -47,7 +47,7 @@ fn plain_text_where_a_rule_wants_none() {
         rule,
         &facts(("dev.yaml", "a: b\n"), &clone),
         expect![[r#"
-            secrets/m/dev.yaml: secret-plaintext: a rule of .sops.yaml says that it is encrypted, and it is not
+            secrets/m/dev.yaml: secret-plaintext: not encrypted, although a rule of .sops.yaml requires it
                 fix: run `sops encrypt --in-place dev.yaml` in its folder"#]],
     );
 }
@@ -64,7 +64,7 @@ fn plaintext_left() {
         rule,
         &facts(("values.yaml", "a: b\n"), &clone),
         expect![[r#"
-            secrets/m/env.yaml.decrypted: decrypted-copy: its name says that it is decrypted
+            secrets/m/env.yaml.decrypted: decrypted-copy: the name is that of a decrypted file
                 fix: delete it; `cargo xtask secrets-cat` shows values without a file
             values.yaml: decrypted-copy: it has the keys of secrets/m/dev.yaml in plain text
                 fix: delete it; `cargo xtask secrets-cat` shows values without a file"#]],

@@ -53,15 +53,15 @@ fn switches_have_a_reason_a_rule_and_a_use() {
         expect![[r#"
             a:1: switch: no reason is given why `run-chain` does not hold
                 fix: write it behind the name: `check: allow run-chain -- <reason>`
-            a:2: switch: there is no rule `run-chian`
+            a:2: switch: unknown rule `run-chian`
                 fix: did you mean `run-chain`?
-            a:3: switch: there is no rule `xyz`
+            a:3: switch: unknown rule `xyz`
                 fix: write a name of `cargo xtask check --help`
             a:4: switch: `nothing-tested` is never switched off
-                fix: take the switch out, and mend what it is about
+                fix: remove the switch, and fix the finding
             a:5: switch: `switch` is never switched off
-                fix: take the switch out, and mend what it is about
-            a:6: switch: there is no rule ``
+                fix: remove the switch, and fix the finding
+            a:6: switch: unknown rule ``
                 fix: write a name of `cargo xtask check --help`"#]],
     );
     check_all(
