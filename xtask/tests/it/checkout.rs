@@ -231,7 +231,7 @@ impl Checkout {
     /// Commits all files.
     pub(crate) fn commit(&self) {
         git(&self.root(), &["add", "--all"]);
-        git(&self.root(), &["commit", "--quiet", "--message", "all"]);
+        git(&self.root(), &["commit", "--quiet", "--allow-empty", "--message", "all"]);
     }
 
     /// Makes `dir` the home of a docker CLI that is `buildx`, `built-in` or `neither`.
