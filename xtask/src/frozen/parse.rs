@@ -255,7 +255,9 @@ fn conda_pin(item: &Item) -> Option<CondaPin> {
     let (file, sha256) = fields.split_once(",sha256=")?;
     let is_printable = |it: &str| !it.is_empty() && it.bytes().all(|it| it.is_ascii_graphic());
     let is_channel = |it: &String| is_printable(it) && !it.contains(['[', ']']);
-    let is_field = |it: &str| is_printable(it) && !it.contains([',', ']', '[', '*', '=']);
+    let is_field = |it: &str| {
+        is_printable(it) && !it.contains([',', ']', '[', '*', '=']) && !it.contains("::")
+    };
     let fits = spec.next().is_none()
         && channel.iter().all(is_channel)
         && is_word(name)

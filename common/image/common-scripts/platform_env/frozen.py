@@ -19,7 +19,7 @@ _VCS = re.compile(
     r"(?:#subdirectory=(?P<subdirectory>[!-~]+))?"
 )
 _WORD = re.compile(r"[A-Za-z0-9_.-]+")
-_FIELD = r"(?:(?![][,*=])[!-~])+"  # of printable characters
+_FIELD = r"(?:(?![][,*=]|::)[!-~])+"  # of printable characters; `::` ends a channel
 _CONDA = re.compile(
     rf"(?:(?P<channel>(?:(?![][])[!-~])+)::)?(?P<name>{_WORD.pattern})"
     rf"=(?P<version>{_FIELD})=(?P<build>{_FIELD})"
