@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    frozen,
+    frozen::parse,
     platform::Platform,
     specs::{
         marker::{Marker, Op, Target, Value},
@@ -48,7 +48,7 @@ pub(crate) fn list(name: &str, text: &str) -> Result<Vec<String>, usize> {
 
 /// Returns the lines of a frozen spec as it is written, or the line that is refused.
 pub(crate) fn frozen(text: &str) -> Result<Vec<String>, usize> {
-    match frozen::parse(Path::new("f.yml"), text) {
+    match parse(Path::new("f.yml"), text) {
         Ok(frozen) => Ok(frozen.to_string().lines().map(str::to_owned).collect()),
         Err(problem) => Err(problem.line),
     }
