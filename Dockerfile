@@ -53,7 +53,7 @@ RUN --mount=type=bind,source=common/image,target=/mnt \
     && install -D --mode=0755 --target-directory=/usr/local/bin/before-notebook.d /mnt/before-notebook.d/* \
     && /opt/conda/bin/python -m compileall -q /opt/common-scripts/platform_env \
     && /opt/common-scripts/login-setup \
-    && PYTHONPATH=/opt/common-scripts /opt/conda/bin/python -sB -m platform_env.home_files \
+    && PYTHONPATH=/opt/common-scripts /opt/conda/bin/python -sB -m platform_env.environments.home_files \
     && echo "${BASE_DIGEST}" > /etc/image-build/base-digest
 
 USER 1000

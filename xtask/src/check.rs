@@ -43,9 +43,9 @@ pub(crate) use facts::{Facts, File, MissionFacts};
 use std::{collections::BTreeSet, path::Path};
 
 use crate::{
-    context::Context,
-    repo::{Mission, Repo},
-    report::Finding,
+    image::build_context::BuildContext,
+    mission::checkout::{Checkout, Mission},
+    run::finding::Finding,
 };
 
 /// One kind of mistake.
@@ -122,11 +122,11 @@ pub(crate) fn findings(facts: &Facts) -> Vec<Finding> {
 /// # Errors
 /// A file that cannot be read.
 pub(crate) fn refusals(
-    repo: &Repo,
+    checkout: &Checkout,
     mission: Option<&Mission>,
-    contexts: &[(&Path, &Context)],
+    contexts: &[(&Path, &BuildContext)],
 ) -> anyhow::Result<Refusals> {
-    let facts = Facts::of_build(repo, mission, contexts)?;
+    let facts = Facts::of_build(checkout, mission, contexts)?;
     let always = found(&facts, |rule| rule.refuses == Refuses::Always);
     let mut frozen = found(&facts, |rule| rule.refuses == Refuses::Frozen);
     let rules: BTreeSet<&str> = frozen.iter().map(|it| it.rule).collect();

@@ -9,17 +9,16 @@ use clap::{
 };
 
 use crate::{
-    failure, private,
-    process::Permit,
+    run::{failure, memory_folder, process::Permit},
     task::{
-        self, Desk,
+        self, Session,
         args::{
             Bench, Check, Ci, Complete, Diff, Doctor, Flags, Freeze, ImageAll, ImageBuild,
             ImageExec, ImageLab, ImagePush, ImageSh, ImageTest, ImageUpdate, MissionNew, Missions,
             Package, ReceiptShow, Report, SecretsCat, SecretsDiff, SecretsEdit, SecretsInit,
             SecretsOf, SecretsSet,
         },
-        completion::Shell,
+        machine::completion::Shell,
     },
 };
 use common::{BEFORE_TASK, DRY_RUN, Given, JSON, MODE, NoArgs, SET, VERBOSE, With};
@@ -314,61 +313,63 @@ static NOT_GIVEN: Given =
 pub(crate) fn run(cli: &Cli, permit: Option<Permit>) -> anyhow::Result<u8> {
     // These need no checkout.
     match &cli.task {
-        Task::Completion { shell } => return Ok(task::completion::script(*shell)),
-        Task::Complete(args) => return task::completion::candidates(args, Cli::command()),
+        Task::Completion { shell } => return Ok(task::machine::completion::script(*shell)),
+        Task::Complete(args) => return task::machine::completion::candidates(args, Cli::command()),
         _ => (),
     }
-    permit.map_or(Ok(()), private::sweep)?;
+    permit.map_or(Ok(()), memory_folder::sweep)?;
     let (json, verbose) = (cli.json, cli.verbose);
     let set = cli.set.iter().cloned().chain(cli.task.mode().map(str::to_owned)).collect();
-    let desk = Desk::read(Flags { json, verbose, set }, permit).map_err(failure::request)?;
+    let session = Session::read(Flags { json, verbose, set }, permit).map_err(failure::request)?;
     match &cli.task {
-        Task::Quickstart(_) => task::quickstart::run(&desk),
-        Task::Doctor(args) => task::doctor::run(&desk, &args.own),
-        Task::ImageUpdate(args) => task::image_update::run(&desk, &args.own),
-        Task::ImageBase(_) => task::image_base::run(&desk),
-        Task::ImageBuild(args) => task::image_build::run(&desk, &args.own),
-        Task::ImageTest(args) => task::image_test::run(&desk, &args.own),
+        Task::Quickstart(_) => task::machine::quickstart::run(&session),
+        Task::Doctor(args) => task::machine::doctor::run(&session, &args.own),
+        Task::ImageUpdate(args) => task::images::update::run(&session, &args.own),
+        Task::ImageBase(_) => task::images::base::run(&session),
+        Task::ImageBuild(args) => task::images::build::run(&session, &args.own),
+        Task::ImageTest(args) => task::images::test::run(&session, &args.own),
         Task::ImagePush(args) => match &args.own.promote {
-            Some(tag) => task::image_promote::run(&desk, &args.own, tag),
-            None => task::image_push::run(&desk, &args.own.missions),
+            Some(tag) => task::images::promote::run(&session, &args.own, tag),
+            None => task::images::push::run(&session, &args.own.missions),
         },
-        Task::Report(args) => task::report::run(&desk, &args.own),
-        Task::Receipt(ReceiptCommand::Show(args)) => task::receipt::run(&desk, &args.own),
-        Task::ImageAll(args) => task::image_all::run(&desk, &args.own),
-        Task::ImageExec(args) => task::image_exec::run(
-            &desk,
+        Task::Report(args) => task::images::report::run(&session, &args.own),
+        Task::Receipt(ReceiptCommand::Show(args)) => {
+            task::images::receipt::run(&session, &args.own)
+        }
+        Task::ImageAll(args) => task::images::all::run(&session, &args.own),
+        Task::ImageExec(args) => task::images::exec::run(
+            &session,
             args.own.mission.as_deref(),
             args.own.dev,
             &args.own.command,
         ),
-        Task::ImageSh(args) => task::image_exec::run(
-            &desk,
+        Task::ImageSh(args) => task::images::exec::run(
+            &session,
             args.own.mission.as_deref(),
             args.own.dev,
             &["bash".into(), "-l".into()],
         ),
-        Task::ImageLab(args) => task::image_lab::run(&desk, &args.own),
-        Task::Explain(missions) => task::explain::run(&desk, &missions.own),
-        Task::Freeze(args) => task::freeze::run(&desk, &args.own),
-        Task::Why(args) => task::why::run(&desk, &args.own),
-        Task::When(args) => task::when::run(&desk, &args.own),
-        Task::Diff(args) => task::diff::run(&desk, &args.own),
-        Task::SecretsClone(of) => task::secrets::clone::run(&desk, of.own.mission.as_deref()),
-        Task::SecretsInit(args) => task::secrets::init::run(&desk, &args.own),
-        Task::SecretsEdit(args) => task::secrets::edit::run(&desk, &args.own),
-        Task::SecretsCat(args) => task::secrets::cat::run(&desk, &args.own),
-        Task::SecretsSet(args) => task::secrets::set::run(&desk, &args.own),
-        Task::SecretsDiff(args) => task::secrets::diff::run(&desk, &args.own),
-        Task::SecretsStatus(of) => task::secrets::status::run(&desk, &of.own),
-        Task::SecretsPush(of) => task::secrets::push::run(&desk, &of.own),
-        Task::Check(args) => task::check::run(&desk, &args.own),
-        Task::Config(missions) => task::config::run(&desk, &missions.own),
-        Task::List(_) => task::list::run(&desk),
-        Task::MissionNew(args) => task::mission_new::run(&desk, &args.own),
+        Task::ImageLab(args) => task::images::lab::run(&session, &args.own),
+        Task::Explain(missions) => task::images::explain::run(&session, &missions.own),
+        Task::Freeze(args) => task::packages::freeze::run(&session, &args.own),
+        Task::Why(args) => task::packages::why::run(&session, &args.own),
+        Task::When(args) => task::packages::when::run(&session, &args.own),
+        Task::Diff(args) => task::packages::diff::run(&session, &args.own),
+        Task::SecretsClone(of) => task::secrets::clone::run(&session, of.own.mission.as_deref()),
+        Task::SecretsInit(args) => task::secrets::init::run(&session, &args.own),
+        Task::SecretsEdit(args) => task::secrets::edit::run(&session, &args.own),
+        Task::SecretsCat(args) => task::secrets::cat::run(&session, &args.own),
+        Task::SecretsSet(args) => task::secrets::set::run(&session, &args.own),
+        Task::SecretsDiff(args) => task::secrets::diff::run(&session, &args.own),
+        Task::SecretsStatus(of) => task::secrets::status::run(&session, &of.own),
+        Task::SecretsPush(of) => task::secrets::push::run(&session, &of.own),
+        Task::Check(args) => task::repository::check::run(&session, &args.own),
+        Task::Config(missions) => task::repository::config::run(&session, &missions.own),
+        Task::List(_) => task::repository::list::run(&session),
+        Task::MissionNew(args) => task::repository::mission_new::run(&session, &args.own),
         Task::Completion { .. } | Task::Complete(_) => Ok(0),
-        Task::Bench(args) => task::bench::run(&desk, &args.own),
-        Task::Ci(args) => task::ci::run(&desk, &args.own),
+        Task::Bench(args) => task::machine::bench::run(&session, &args.own),
+        Task::Ci(args) => task::machine::ci::run(&session, &args.own),
     }
 }
 

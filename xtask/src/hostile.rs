@@ -23,8 +23,8 @@ use std::{
 
 use crate::{
     check::tests::mutations::{PIECES, mutated},
-    frozen::tests::property::Random,
-    terminal,
+    run::terminal,
+    specs::frozen::tests::property::Random,
 };
 
 /// Mutations in a run without `FUZZ_SECONDS`.

@@ -1,7 +1,8 @@
 //! The automation of this repository; see `cargo xtask --help`.
 //!
-//! Data flows one way: flags, `setup-env` and folders -> [`config`], [`repo`] -> recipes and
-//! decisions (pure) -> docker, git and the rest -> outcome -> terminal, JSON, receipt.
+//! Data flows one way: flags, `setup-env` and folders -> [`settings`], [`mission`] -> recipes and
+//! decisions (pure) -> docker, git and the rest -> outcome -> terminal, JSON, receipt. A room knows
+//! only those before it.
 
 #![deny(clippy::print_stdout, clippy::print_stderr, clippy::dbg_macro)]
 #![cfg_attr(
@@ -12,72 +13,36 @@
     )
 )]
 
-mod cli;
-mod redact;
-mod private_key;
-mod suggest;
-mod text_file;
-mod random;
-mod platform;
-mod setup_env;
+mod run;
+mod tools;
 mod settings;
-mod config;
-mod repo;
 mod specs;
-mod tree;
-mod dockerfile;
-mod context;
+mod mission;
 mod image;
-mod image_name;
-mod pinning;
-mod chosen;
-mod made;
-mod tests_of_mission;
-mod frozen_environments;
-mod frozen;
-mod receipt;
-mod selection;
-mod image_test;
-mod report;
-mod markup;
-mod junit;
-mod results;
-mod page;
+mod testing;
+mod registry;
+mod secrets;
 mod check;
 mod task;
-mod build_settings;
-mod build;
-mod freeze;
-mod registry;
-mod stored_receipt;
-mod publish;
-mod secrets;
-mod git;
-mod sops;
-mod aws;
-mod private;
-mod leftovers;
-mod container;
-mod unpack;
-mod engine;
-mod build_log;
-mod docker;
-mod files;
-mod unified;
-mod patience;
-mod process;
-mod ui;
-mod terminal;
-mod printable;
-mod failure;
+mod cli;
 #[cfg(test)]
 mod hostile;
 #[cfg(without_permit)]
 mod without_permit;
+#[cfg(test)]
+mod rooms;
 
 use std::process::ExitCode;
 
-use crate::{cli::Cli, process::Permit};
+use crate::{
+    cli::Cli,
+    image::leftovers,
+    run::{
+        failure,
+        process::{self, Permit},
+        terminal,
+    },
+};
 
 fn main() -> ExitCode {
     let status = run().and_then(|it| terminal::check().map(|()| it));

@@ -2,6 +2,8 @@
 
 mod container;
 mod login;
+pub(crate) mod receipts;
+pub(crate) mod publish;
 
 use std::{
     net::{Ipv4Addr, TcpListener},
@@ -17,15 +19,19 @@ use self::{
     login::Login,
 };
 use crate::{
-    config::{Config, Registry},
-    docker::{Docker, Remote},
-    engine::{Engine, Log},
-    failure, files,
-    image_name::{ImageRef, Repository, Tag},
-    patience::patience,
-    process::{self, Change},
-    random::random_hex,
-    terminal,
+    image::runner::{Log, Runner},
+    run::{
+        failure, files,
+        process::{self, Change},
+        random::random_hex,
+        terminal,
+    },
+    settings::config::{Config, Registry},
+    tools::{
+        docker::{Docker, RemoteImage},
+        image_name::{ImageRef, Repository, Tag},
+        retries::patience,
+    },
 };
 
 /// A registry, and the docker CLI as it is logged in there.
@@ -88,9 +94,9 @@ impl Host {
     ///
     /// # Errors
     /// The target folder cannot be written.
-    pub(crate) fn keep_password(&self, engine: &Engine) -> anyhow::Result<()> {
-        let (Some(login), Some(permit)) = (&self.login, engine.permit) else { return Ok(()) };
-        files::write_private(permit, &engine.target().join(PASSWORD), login.password.as_bytes())
+    pub(crate) fn keep_password(&self, runner: &Runner) -> anyhow::Result<()> {
+        let (Some(login), Some(permit)) = (&self.login, runner.permit) else { return Ok(()) };
+        files::write_private(permit, &runner.target().join(PASSWORD), login.password.as_bytes())
     }
 
     /// Asks it for an image that nobody has.
@@ -105,7 +111,7 @@ impl Host {
     ///
     /// # Errors
     /// The registry does not answer, or refuses.
-    pub(crate) fn remote(&self, reference: &ImageRef) -> anyhow::Result<Option<Remote>> {
+    pub(crate) fn remote(&self, reference: &ImageRef) -> anyhow::Result<Option<RemoteImage>> {
         self.docker.remote(reference, is_plain_http(&self.name))
     }
 }
@@ -120,8 +126,8 @@ fn is_plain_http(name: &str) -> bool {
 ///
 /// # Errors
 /// The engine does not answer.
-pub(crate) fn running(engine: &Engine, config: &Config) -> anyhow::Result<Option<Host>> {
-    let docker = &engine.docker;
+pub(crate) fn running(runner: &Runner, config: &Config) -> anyhow::Result<Option<Host>> {
+    let docker = &runner.docker;
     match &config.registry {
         Registry::Remote(name) => Ok(Some(Host::new(docker, name)?)),
         Registry::Local => match Container::find(docker)?.filter(Container::is_ready) {
@@ -137,8 +143,8 @@ pub(crate) fn running(engine: &Engine, config: &Config) -> anyhow::Result<Option
 ///
 /// # Errors
 /// The engine does not answer, or the run is interrupted.
-pub(crate) fn answering(engine: &Engine, config: &Config) -> anyhow::Result<Option<Host>> {
-    let Some(host) = running(engine, config)? else { return Ok(None) };
+pub(crate) fn answering(runner: &Runner, config: &Config) -> anyhow::Result<Option<Host>> {
+    let Some(host) = running(runner, config)? else { return Ok(None) };
     if matches!(config.registry, Registry::Remote(_)) {
         return Ok(Some(host));
     }
@@ -153,10 +159,10 @@ pub(crate) fn answering(engine: &Engine, config: &Config) -> anyhow::Result<Opti
 ///
 /// # Errors
 /// The engine does not answer, or keeps one.
-pub(crate) fn retire(engine: &Engine) -> anyhow::Result<()> {
-    let Some(permit) = engine.permit else { return Ok(()) };
-    for id in container::of_earlier_versions(&engine.docker)? {
-        container::remove(permit, &engine.docker, &id)?;
+pub(crate) fn retire(runner: &Runner) -> anyhow::Result<()> {
+    let Some(permit) = runner.permit else { return Ok(()) };
+    for id in container::of_earlier_versions(&runner.docker)? {
+        container::remove(permit, &runner.docker, &id)?;
         terminal::say(
             "removed the registry of an earlier version, which had no password; its images stay",
         );
@@ -176,11 +182,11 @@ const REPLACED: u32 = 2;
 ///
 /// # Errors
 /// It does not start, or no port is free.
-pub(crate) fn start(engine: &Engine, image: &ImageRef) -> anyhow::Result<Host> {
-    let docker = &engine.docker;
-    let mut log = engine.log("registry")?;
-    let Some(permit) = engine.permit else {
-        create(engine, image, "", &mut log)?;
+pub(crate) fn start(runner: &Runner, image: &ImageRef) -> anyhow::Result<Host> {
+    let docker = &runner.docker;
+    let mut log = runner.log("registry")?;
+    let Some(permit) = runner.permit else {
+        create(runner, image, "", &mut log)?;
         let (name, docker) = ("127.0.0.1:<port>".to_owned(), docker.with_config("<config>"));
         return Ok(Host { name, docker, login: None });
     };
@@ -190,12 +196,12 @@ pub(crate) fn start(engine: &Engine, image: &ImageRef) -> anyhow::Result<Host> {
     for _ in 0..ROUNDS {
         process::check_interrupted()?;
         let Some(found) = Container::find(docker)? else {
-            failed = create(engine, image, &password, &mut log).err().unwrap_or(failed);
+            failed = create(runner, image, &password, &mut log).err().unwrap_or(failed);
             continue;
         };
         let res = match found.is_ready() {
             true => wait(docker, &found, &mut log),
-            false => found.start(engine, &mut log).map(|()| None),
+            false => found.start(runner, &mut log).map(|()| None),
         };
         match res {
             Ok(Some(host)) => return Ok(host),
@@ -217,12 +223,12 @@ pub(crate) fn start(engine: &Engine, image: &ImageRef) -> anyhow::Result<Host> {
 }
 
 /// Makes the container and starts it. That another run was first is no failure.
-fn create(engine: &Engine, image: &ImageRef, password: &str, log: &mut Log) -> anyhow::Result<()> {
-    let network = container::network(engine, log)?;
+fn create(runner: &Runner, image: &ImageRef, password: &str, log: &mut Log) -> anyhow::Result<()> {
+    let network = container::network(runner, log)?;
     let run =
-        container::run(&engine.docker, &network, free_port()?, password).args([image.to_string()]);
-    match engine.run(&run, log) {
-        Err(err) if failure::status(&err) != 1 || Container::find(&engine.docker)?.is_none() => {
+        container::run(&runner.docker, &network, free_port()?, password).args([image.to_string()]);
+    match runner.run(&run, log) {
+        Err(err) if failure::status(&err) != 1 || Container::find(&runner.docker)?.is_none() => {
             Err(err)
         }
         _ => Ok(()),

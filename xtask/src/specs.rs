@@ -7,13 +7,14 @@ pub(crate) mod marker;
 pub(crate) mod requirement;
 pub(crate) mod conda;
 pub(crate) mod read;
+pub(crate) mod frozen;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Component, Path, PathBuf},
 };
 
-use crate::config::Mode;
+use crate::settings::config::Mode;
 
 /// The environment that every base image brings.
 pub(crate) const BASE: &str = "base";

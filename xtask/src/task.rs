@@ -2,32 +2,11 @@
 
 pub(crate) mod args;
 pub(crate) mod shared;
-pub(crate) mod config;
-pub(crate) mod list;
-pub(crate) mod mission_new;
-pub(crate) mod image_update;
-pub(crate) mod image_base;
-pub(crate) mod image_build;
-pub(crate) mod image_test;
-pub(crate) mod image_push;
-pub(crate) mod image_all;
-pub(crate) mod image_promote;
-pub(crate) mod receipt;
-pub(crate) mod report;
-pub(crate) mod image_exec;
-pub(crate) mod image_lab;
-pub(crate) mod explain;
-pub(crate) mod freeze;
-pub(crate) mod why;
-pub(crate) mod when;
-pub(crate) mod diff;
 pub(crate) mod secrets;
-pub(crate) mod check;
-pub(crate) mod doctor;
-pub(crate) mod quickstart;
-pub(crate) mod completion;
-pub(crate) mod bench;
-pub(crate) mod ci;
+pub(crate) mod images;
+pub(crate) mod packages;
+pub(crate) mod machine;
+pub(crate) mod repository;
 
 use std::{
     collections::BTreeSet,
@@ -42,34 +21,44 @@ use anyhow::bail;
 use fs_err as fs;
 
 use crate::{
-    build_settings::BuildSettings,
     check::{self as check_rules, Refusals},
-    chosen::Chosen,
-    config::{Config, Mode},
-    context::{self, Context, Shared},
-    docker::Docker,
-    dockerfile::{self, update},
-    engine::Engine,
-    failure::{self, Failure},
-    files, frozen,
-    image::{self, MissionParts, Parts},
-    leftovers, pinning,
-    printable::Shown as _,
-    process::{self, Permit},
-    repo::{self, Mission, Repo},
-    report::Finding,
-    settings::Sources,
+    image::{
+        build_context::{self, BuildContext, Shared},
+        build_settings::BuildSettings,
+        leftovers,
+        mission_images::MissionImages,
+        pinning,
+        recipe::{self, MissionParts, Parts},
+        runner::Runner,
+    },
+    mission::{
+        checkout::{self, Checkout, Mission},
+        dockerfile::{self, update},
+    },
+    run::{
+        failure::{self, Failure},
+        files,
+        finding::Finding,
+        printable::Shown as _,
+        process::{self, Permit},
+        text_file,
+        ui::Ui,
+    },
+    settings::{
+        config::{Config, Mode},
+        layers::Sources,
+    },
+    specs::frozen,
     task::args::{Flags, Missions, Package},
-    text_file,
-    ui::Ui,
+    tools::docker::Docker,
 };
 
 /// What every task starts from.
-pub(crate) struct Desk {
+pub(crate) struct Session {
     pub(crate) flags: Flags,
     /// `None` in a dry run.
     pub(crate) permit: Option<Permit>,
-    pub(crate) repo: Repo,
+    pub(crate) checkout: Checkout,
     pub(crate) sources: Sources,
     pub(crate) ui: Ui,
     pub(crate) started: Instant,
@@ -77,26 +66,26 @@ pub(crate) struct Desk {
 
 /// A mission with its settings in types.
 #[derive(Debug, Clone)]
-pub(crate) struct Named {
+pub(crate) struct MissionConfig {
     pub(crate) mission: Mission,
     pub(crate) config: Config,
 }
 
-impl Desk {
+impl Session {
     /// Reads the checkout around the current folder, and its settings.
     ///
     /// # Errors
     /// There is no checkout, or a file that cannot be read.
-    pub(crate) fn read(flags: Flags, permit: Option<Permit>) -> anyhow::Result<Desk> {
+    pub(crate) fn read(flags: Flags, permit: Option<Permit>) -> anyhow::Result<Session> {
         let started = Instant::now();
-        let root = repo::find_root(&env::current_dir()?)?;
+        let root = checkout::find_root(&env::current_dir()?)?;
         let environment = env::vars_os().filter_map(|(name, value)| {
             Some((name.into_string().ok()?, value.into_string().ok()?))
         });
-        Ok(Desk {
+        Ok(Session {
             permit,
             sources: Sources::read(&root, &flags.set, environment.collect())?,
-            repo: Repo::read(&root)?,
+            checkout: Checkout::read(&root)?,
             ui: Ui::new(flags.verbose),
             started,
             flags,
@@ -107,11 +96,11 @@ impl Desk {
     ///
     /// # Errors
     /// An unknown mission, a name that cannot be one, or a setting that is wrong.
-    pub(crate) fn named(&self, missions: &Missions) -> anyhow::Result<Vec<Named>> {
-        self.repo.check_names()?;
+    pub(crate) fn named(&self, missions: &Missions) -> anyhow::Result<Vec<MissionConfig>> {
+        self.checkout.check_names()?;
         let mut names = missions.missions.clone();
         if missions.all {
-            names = self.repo.missions.iter().map(|it| it.name.clone()).collect();
+            names = self.checkout.missions.iter().map(|it| it.name.clone()).collect();
         }
         if names.is_empty() {
             let (settings, _) = self.sources.evaluate(None)?;
@@ -125,17 +114,17 @@ impl Desk {
     /// The missions that a task about a package asks for.
     ///
     /// # Errors
-    /// As for [`Desk::named`].
-    pub(crate) fn named_for(&self, package: &Package) -> anyhow::Result<Vec<Named>> {
+    /// As for [`Session::named`].
+    pub(crate) fn named_for(&self, package: &Package) -> anyhow::Result<Vec<MissionConfig>> {
         let missions = package.missions.clone();
         self.named(&Missions { missions, all: package.all })
     }
 
-    fn one(&self, name: &str) -> anyhow::Result<Named> {
-        let mission = self.repo.mission(name)?.clone();
+    fn one(&self, name: &str) -> anyhow::Result<MissionConfig> {
+        let mission = self.checkout.mission(name)?.clone();
         let (settings, warnings) = self.sources.evaluate(Some(name))?;
         warnings.iter().for_each(|it| self.ui.say(format!("warning: {it}")));
-        Ok(Named { mission, config: Config::new(&settings)? })
+        Ok(MissionConfig { mission, config: Config::new(&settings)? })
     }
 
     /// What tasks about images act with. Its docker CLI is that of the first mission. What earlier
@@ -143,25 +132,29 @@ impl Desk {
     ///
     /// # Errors
     /// There is no docker CLI.
-    pub(crate) fn engine(&self, config: &Config) -> anyhow::Result<Engine> {
-        let engine = Engine {
-            repo: self.repo.clone(),
-            docker: Docker::find(config.docker.as_deref(), &self.repo.root)?,
+    pub(crate) fn runner(&self, config: &Config) -> anyhow::Result<Runner> {
+        let runner = Runner {
+            checkout: self.checkout.clone(),
+            docker: Docker::find(config.docker.as_deref(), &self.checkout.root)?,
             ui: self.ui,
             permit: self.permit,
         };
         if let Some(permit) = self.permit {
-            leftovers::sweep(permit, &engine.docker, &engine.target())?;
+            leftovers::sweep(permit, &runner.docker, &runner.target())?;
         }
-        Ok(engine)
+        Ok(runner)
     }
 
     /// Refuses frozen builds on a tag; a dry run only says so, and floating builds warn.
     ///
     /// # Errors
     /// A base is not named by digest.
-    pub(crate) fn require_digests(&self, engine: &Engine, named: &[Named]) -> anyhow::Result<()> {
-        match pinning::require(&engine.docker, named.iter().map(|it| &it.config)) {
+    pub(crate) fn require_digests(
+        &self,
+        runner: &Runner,
+        named: &[MissionConfig],
+    ) -> anyhow::Result<()> {
+        match pinning::require(&runner.docker, named.iter().map(|it| &it.config)) {
             Err(refusal) if self.permit.is_none() => self.ui.say(format!("warning: {refusal}")),
             res => res.map_err(failure::request)?,
         }
@@ -177,8 +170,8 @@ impl Desk {
     ///
     /// # Errors
     /// A step of an image that is to be frozen installs or copies what floats.
-    pub(crate) fn require_pinned(&self, chosen: &[Chosen]) -> anyhow::Result<()> {
-        for Chosen { mission, config, floats, .. } in chosen {
+    pub(crate) fn require_pinned(&self, chosen: &[MissionImages]) -> anyhow::Result<()> {
+        for MissionImages { mission, config, floats, .. } in chosen {
             if config.mode == Mode::Frozen && !floats.is_empty() && self.permit.is_some() {
                 return Err(not_built(&mission.name, floats.clone()));
             }
@@ -195,24 +188,28 @@ impl Desk {
     ///
     /// # Errors
     /// A file that is missing or wrong, or a mission that is refused.
-    pub(crate) fn choose(&self, engine: &Engine, named: Vec<Named>) -> anyhow::Result<Vec<Chosen>> {
+    pub(crate) fn choose(
+        &self,
+        runner: &Runner,
+        named: Vec<MissionConfig>,
+    ) -> anyhow::Result<Vec<MissionImages>> {
         let platform = named.iter().find_map(|it| it.config.platform);
         let engines = match platform {
             Some(platform) => platform,
-            None => engine.docker.engine_platform()?,
+            None => runner.docker.engine_platform()?,
         };
-        let parts = read_parts(&self.repo).map_err(failure::request)?;
-        let choose = |it: Named| {
+        let parts = read_parts(&self.checkout).map_err(failure::request)?;
+        let choose = |it: MissionConfig| {
             let platform = it.config.platform.unwrap_or(engines);
-            let (own, floats) = mission_parts(&self.repo, &it.mission, &parts)?;
+            let (own, floats) = mission_parts(&self.checkout, &it.mission, &parts)?;
             if it.config.mode == Mode::Frozen {
-                check_frozen(&self.repo, &it.mission).inspect_err(|_| self.warn_of(&floats))?;
+                check_frozen(&self.checkout, &it.mission).inspect_err(|_| self.warn_of(&floats))?;
             }
             // What is wrong with them is said before anything is built.
             BuildSettings::new(&it.config)?;
-            Ok(Chosen {
-                chain: image::mission(&it.config, platform, &parts, &own),
-                registry_chain: image::registry(&it.config, platform, &parts),
+            Ok(MissionImages {
+                chain: recipe::mission(&it.config, platform, &parts, &own),
+                registry_chain: recipe::registry(&it.config, platform, &parts),
                 mission: it.mission,
                 config: it.config,
                 platform,
@@ -240,7 +237,7 @@ impl Desk {
 
     fn lock_named(&self, name: &str) -> anyhow::Result<Option<File>> {
         let Some(permit) = self.permit else { return Ok(None) };
-        let path = self.repo.root.join("target/xtask").join(name);
+        let path = self.checkout.root.join("target/xtask").join(name);
         let file = files::open(permit, &path)?;
         if file.try_lock().is_err() {
             self.ui.say("waiting for another `cargo xtask` in this checkout");
@@ -255,26 +252,29 @@ impl Desk {
 }
 
 /// The common parts of all chains.
-pub(crate) fn read_parts(repo: &Repo) -> anyhow::Result<Parts> {
+pub(crate) fn read_parts(checkout: &Checkout) -> anyhow::Result<Parts> {
     let build = |shared: Shared| {
-        let text = fs::read_to_string(repo.root.join(shared.dockerfile))?;
-        let context = Context::read(&repo.root.join(shared.dir), &repo.root.join(shared.ignore))?;
+        let text = fs::read_to_string(checkout.root.join(shared.dockerfile))?;
+        let context = BuildContext::read(
+            &checkout.root.join(shared.dir),
+            &checkout.root.join(shared.ignore),
+        )?;
         anyhow::Ok((text, context))
     };
     let rootfs = ["rootfs", "rootfs-packages.txt", "debian.sources"];
     Ok(Parts {
-        rootfs: Context::read_files(&repo.root.join(context::BASE.dir), &rootfs)?,
-        registry: build(context::REGISTRY)?,
-        base: build(context::BASE)?,
-        common: build(context::COMMON)?,
+        rootfs: BuildContext::read_files(&checkout.root.join(build_context::BASE.dir), &rootfs)?,
+        registry: build(build_context::REGISTRY)?,
+        base: build(build_context::BASE)?,
+        common: build(build_context::COMMON)?,
     })
 }
 
 /// A frozen build needs what a floating one writes, whole.
-fn check_frozen(repo: &Repo, mission: &Mission) -> anyhow::Result<()> {
-    for it in crate::frozen_environments::of(mission) {
+fn check_frozen(checkout: &Checkout, mission: &Mission) -> anyhow::Result<()> {
+    for it in crate::mission::frozen_environments::of(mission) {
         let path = it.frozen_spec();
-        let file = repo.relative(&path);
+        let file = checkout.relative(&path);
         if !path.is_file() {
             bail!(
                 "{}: file not found; `cargo xtask image-build {} --floating` writes it",
@@ -282,23 +282,23 @@ fn check_frozen(repo: &Repo, mission: &Mission) -> anyhow::Result<()> {
                 mission.name
             );
         }
-        frozen::canonical(file, &text_file::read_text(&repo.root, file)?, &it.name)?;
+        frozen::canonical(file, &text_file::read_text(&checkout.root, file)?, &it.name)?;
     }
     Ok(())
 }
 
 /// Returns what the image of `mission` is made from, and what a frozen build refuses in it.
 fn mission_parts(
-    repo: &Repo,
+    checkout: &Checkout,
     mission: &Mission,
     parts: &Parts,
 ) -> anyhow::Result<(MissionParts, Vec<Finding>)> {
-    let context = Context::read(&mission.dir, &mission.dir.join(".dockerignore"))?;
-    let own = (repo.relative(&mission.dir), &context);
-    let floats = refuse(repo, Some(mission), parts, Some(own))?;
-    let sources = dockerfile::Sources::read(repo, mission)?;
+    let context = BuildContext::read(&mission.dir, &mission.dir.join(".dockerignore"))?;
+    let own = (checkout.relative(&mission.dir), &context);
+    let floats = refuse(checkout, Some(mission), parts, Some(own))?;
+    let sources = dockerfile::Sources::read(checkout, mission)?;
     let spec_files = sources.custom.as_ref().map(|_| sources.specs()).unwrap_or_default();
-    let dockerfile = update::text(repo, mission)?;
+    let dockerfile = update::text(checkout, mission)?;
     let name = mission.name.clone();
     Ok((MissionParts { name, dockerfile, context, spec_files }, floats))
 }
@@ -306,19 +306,19 @@ fn mission_parts(
 /// Refuses to build what must not be: images of `mission`, whose context is `own`, or those below all
 /// missions'. Returns what refuses frozen images alone.
 fn refuse(
-    repo: &Repo,
+    checkout: &Checkout,
     mission: Option<&Mission>,
     parts: &Parts,
-    own: Option<(&Path, &Context)>,
+    own: Option<(&Path, &BuildContext)>,
 ) -> anyhow::Result<Vec<Finding>> {
     let mut sent = vec![
-        (Path::new(context::BASE.dir), &parts.rootfs),
-        (Path::new(context::BASE.dir), &parts.base.1),
-        (Path::new(context::REGISTRY.dir), &parts.registry.1),
-        (Path::new(context::COMMON.dir), &parts.common.1),
+        (Path::new(build_context::BASE.dir), &parts.rootfs),
+        (Path::new(build_context::BASE.dir), &parts.base.1),
+        (Path::new(build_context::REGISTRY.dir), &parts.registry.1),
+        (Path::new(build_context::COMMON.dir), &parts.common.1),
     ];
     sent.extend(own);
-    let Refusals { always, frozen } = check_rules::refusals(repo, mission, &sent)?;
+    let Refusals { always, frozen } = check_rules::refusals(checkout, mission, &sent)?;
     match always.is_empty() {
         true => Ok(frozen),
         false => Err(not_built(mission.map_or("the base image", |it| &it.name), always)),
@@ -326,5 +326,5 @@ fn refuse(
 }
 
 fn not_built(name: &str, refusals: Vec<Finding>) -> anyhow::Error {
-    Failure::Request(format!("{name} is not built\n{}", crate::report::text(refusals))).into()
+    Failure::Request(format!("{name} is not built\n{}", crate::run::finding::text(refusals))).into()
 }

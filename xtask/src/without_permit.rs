@@ -4,8 +4,11 @@
 use std::path::Path;
 
 use crate::{
-    files, leftovers,
-    process::{self, Change, Permit},
+    image::leftovers,
+    run::{
+        files,
+        process::{self, Change, Permit},
+    },
 };
 
 fn a_change_is_not_run(cmd: &Change) {
@@ -18,7 +21,7 @@ fn no_file_is_written_or_removed(path: &Path) {
     let _ = files::remove_tree(path); //~ E0061
 }
 
-fn nothing_is_swept(docker: &crate::docker::Docker) {
+fn nothing_is_swept(docker: &crate::tools::docker::Docker) {
     let _ = leftovers::sweep(docker, &docker.root); //~ E0061
 }
 

@@ -18,9 +18,9 @@ from packaging.markers import Marker
 from packaging.specifiers import Specifier
 from packaging.utils import canonicalize_name
 from packaging.version import Version
-from platform_env import frozen, specs
-from platform_env.specs import Line
-from platform_env.yml import SpecError
+from platform_env.environments import frozen, specs
+from platform_env.environments.specs import Line
+from platform_env.environments.yml import SpecError
 
 # Other lists that a case may include.
 INCLUDED = {"c.txt": "scipy<2\n", "bad.txt": "numpy>=\n", "loop.txt": "-r loop.txt\n"}

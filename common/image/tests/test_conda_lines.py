@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import environments  # noqa: F401 - puts the scripts' package on the path
-from platform_env import specs
-from platform_env.specs import Line
-from platform_env.yml import SpecError
+from platform_env.environments import specs
+from platform_env.environments.specs import Line
+from platform_env.environments.yml import SpecError
 
 CASES: dict[str, Any] = json.loads(Path(__file__).with_name("conda_lines.json").read_text())
 

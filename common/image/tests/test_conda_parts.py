@@ -9,12 +9,22 @@ import unittest
 from pathlib import Path
 
 import environments  # noqa: F401 - puts the scripts' package on the path
-from platform_env import clone, conda, conda_errors, conda_meta, origins, paths, record, specs, thaw
-from platform_env.frozen import CondaPin, Frozen, Pin
-from platform_env.paths import Failed, Wrong
-from platform_env.record import Record
-from platform_env.specs import Line, Spec
-from platform_env.yml import SpecError
+from platform_env.environments import (
+    clone,
+    conda,
+    conda_errors,
+    conda_meta,
+    origins,
+    paths,
+    record,
+    specs,
+    thaw,
+)
+from platform_env.environments.frozen import CondaPin, Frozen, Pin
+from platform_env.environments.paths import Failed, Wrong
+from platform_env.environments.record import Record
+from platform_env.environments.specs import Line, Spec
+from platform_env.environments.yml import SpecError
 
 SECRETS = (
     "https://user:hunter2@host.invalid/channel",

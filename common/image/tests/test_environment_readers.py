@@ -10,7 +10,7 @@ import environments  # noqa: F401 - puts the scripts' package on the path
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-from platform_env import frozen
+from platform_env.environments import frozen
 from test_environment_specs import COMMIT, HASH
 
 MISSIONS = Path(os.environ.get("MISSIONS") or "/missions")

@@ -6,8 +6,8 @@ import unittest
 from pathlib import Path
 
 import environments  # noqa: F401 - puts the scripts' package on the path
-from platform_env import embedded, frozen, specs, yml
-from platform_env.yml import SpecError
+from platform_env.environments import embedded, frozen, specs, yml
+from platform_env.environments.yml import SpecError
 
 HASH = "a" * 64
 COMMIT = "b" * 40

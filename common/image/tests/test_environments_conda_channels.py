@@ -5,7 +5,7 @@ from pathlib import Path
 from unittest import mock
 
 from environments import Scratch
-from platform_env import conda, paths
+from platform_env.environments import conda, paths
 
 PUBLIC = "https://conda.anaconda.org"
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from environments import Scratch
-from platform_env import specs
+from platform_env.environments import specs
 
 CASE = Path(__file__).parent / "cases" / "conda-build-wildcard" / "x.conda"
 

@@ -1,4 +1,5 @@
-"""Frozen specs that the host (`xtask/src/frozen/tests/cases.rs`) and these scripts read alike."""
+"""Frozen specs that the host (`xtask/src/specs/frozen/tests/cases.rs`) and these scripts read
+alike."""
 
 import json
 import unittest
@@ -6,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import environments  # noqa: F401 - puts the scripts' package on the path
-from platform_env import frozen
-from platform_env.yml import SpecError
+from platform_env.environments import frozen
+from platform_env.environments.yml import SpecError
 
 CASES: dict[str, Any] = json.loads(Path(__file__).with_name("frozen_cases.json").read_text())
 GOOD = "".join(f"{line}\n" for line in CASES["good"])

@@ -11,9 +11,10 @@ from unittest import mock
 
 sys.path.insert(0, "/opt/common-scripts")
 
-from platform_env import login_shell, login_variables, paths, stale_home
-from platform_env.plan import Plan
-from platform_env.results import Report
+from platform_env.environments import login_variables, paths
+from platform_env.testing import login_shell, stale_home
+from platform_env.testing.plan import Plan
+from platform_env.testing.results import Report
 
 PROFILE = Path("/etc/profile.d/environments.sh")
 RECORD = Path("/etc/image-build/login.sh")

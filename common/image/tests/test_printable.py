@@ -1,4 +1,5 @@
-"""Control characters, which the host (`xtask/src/printable.rs`) and these scripts replace alike."""
+"""Control characters, which the host (`xtask/src/run/printable.rs`) and these scripts replace
+alike."""
 
 import contextlib
 import io
@@ -7,8 +8,8 @@ import unittest
 from pathlib import Path
 
 import environments  # noqa: F401 - puts the scripts' package on the path
-from platform_env import paths, printable
-from platform_env.results import Report, Result
+from platform_env.environments import paths, printable
+from platform_env.testing.results import Report, Result
 
 CASES: list[list[str]] = json.loads(Path(__file__).with_name("printable_cases.json").read_text())
 HOSTILE = "\x1b]52;c;cm0gLXJm\x07\x1b[31m\rdone\u202e"

@@ -1,4 +1,4 @@
-"""Credentials, which the host (`xtask/src/redact.rs`) and these scripts hide alike."""
+"""Credentials, which the host (`xtask/src/run/redact.rs`) and these scripts hide alike."""
 
 import contextlib
 import io
@@ -8,7 +8,7 @@ import unittest
 from pathlib import Path
 
 import environments  # noqa: F401 - puts the scripts' package on the path
-from platform_env import paths, redact
+from platform_env.environments import paths, redact
 
 CASES: list[list[str]] = json.loads(Path(__file__).with_name("redact_cases.json").read_text())
 

@@ -10,11 +10,12 @@ from unittest import mock
 
 sys.path.insert(0, "/opt/common-scripts")
 
-from platform_env import home_files, hub_stand_in, hub_tests, image_files, image_tests, servers
-from platform_env.plan import Plan
-from platform_env.results import Report
-from platform_env.servers import Server
-from platform_env.stale_home import USER
+from platform_env.environments import home_files, image_tests
+from platform_env.testing import hub_stand_in, hub_tests, image_files, servers
+from platform_env.testing.plan import Plan
+from platform_env.testing.results import Report
+from platform_env.testing.servers import Server
+from platform_env.testing.stale_home import USER
 
 
 class Files(unittest.TestCase):

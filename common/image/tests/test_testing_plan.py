@@ -8,7 +8,7 @@ from stand_in import SCRIPTS, Installation, notebook
 
 sys.path.insert(0, str(SCRIPTS))
 
-from platform_env import plan
+from platform_env.testing import plan
 
 TESTS = {
     "tests/imports": "json\nmissing_one\n",
@@ -63,7 +63,8 @@ class Plan(unittest.TestCase):
 
 class PlanFile(unittest.TestCase):
     def test_what_image_test_writes(self):
-        """`a_plan_is_what_the_scripts_read` in xtask/src/selection.rs writes the same file."""
+        """`a_plan_is_what_the_scripts_read` in xtask/src/testing/selection.rs writes the same
+        file."""
         told = plan.read(Path(__file__).with_name("plan.json"))
         expected = plan.Plan(
             environments=["sky"],

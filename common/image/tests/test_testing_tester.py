@@ -11,8 +11,8 @@ from stand_in import SCRIPTS, Installation, notebook
 
 sys.path.insert(0, str(SCRIPTS))
 
-from platform_env import disk, entry_point, foreign, limits, mission_tests
-from platform_env.tested import IMAGE_USER, Scratch
+from platform_env.testing import disk, entry_point, foreign, limits, mission_tests
+from platform_env.testing.tested import IMAGE_USER, Scratch
 
 ASSERTS = notebook("import os\nassert os.environ['GREETING'] == 'hello'")
 MARKS = notebook(

@@ -5,8 +5,7 @@ use std::path::Path;
 
 use crate::{
     check::{Facts, File, Refuses, Rule},
-    printable::Shown as _,
-    report::Finding,
+    run::{finding::Finding, printable::Shown as _},
 };
 
 pub(crate) const RULE: Rule = Rule {

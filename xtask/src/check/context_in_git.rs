@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, path::Path};
 
 use crate::{
     check::{Facts, File, Refuses, Rule},
-    report::Finding,
+    run::finding::Finding,
 };
 
 pub(crate) const RULE: Rule = Rule {

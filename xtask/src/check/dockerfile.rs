@@ -4,12 +4,12 @@ use std::path::Path;
 
 use crate::{
     check::{Facts, Refuses, Rule},
-    dockerfile::{
+    mission::dockerfile::{
         parse::{self, parse},
         refusals,
         stages::Stages,
     },
-    report::Finding,
+    run::finding::Finding,
 };
 
 pub(crate) const RULE: Rule = Rule {

@@ -3,11 +3,11 @@
 
 use crate::{
     check::{Facts, Refuses, Rule, unpinned::git::is_commit},
-    dockerfile::{
+    mission::dockerfile::{
         parse::{Dockerfile, Instruction},
         programs,
     },
-    report::Finding,
+    run::finding::Finding,
 };
 
 pub(crate) const RULE: Rule = Rule {

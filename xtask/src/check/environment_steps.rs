@@ -2,9 +2,8 @@
 
 use crate::{
     check::{Facts, Refuses, Rule},
-    dockerfile::{Model, Sources},
-    printable::Shown as _,
-    report::Finding,
+    mission::dockerfile::{Model, Sources},
+    run::{finding::Finding, printable::Shown as _},
     specs,
 };
 

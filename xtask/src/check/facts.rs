@@ -10,17 +10,18 @@ use fs_err as fs;
 
 use crate::{
     check::{dockerfile, kept::Kept},
-    context::{self, Context, Entry},
-    dockerfile::{
-        Model, Sources, Text,
-        parse::{Dockerfile, parse},
+    image::build_context::{self, BuildContext, Entry},
+    mission::{
+        checkout::{Checkout, Mission},
+        dockerfile::{
+            Model, Sources, Text,
+            parse::{Dockerfile, parse},
+        },
+        file_content::Content,
     },
-    git, private_key,
-    repo::{Mission, Repo},
-    report::Finding,
+    run::{finding::Finding, private_key, text_file},
     secrets::{plaintext::Named, rules},
-    text_file,
-    tree::Content,
+    tools::git,
 };
 
 /// What the rules look at, read before any of them runs.
@@ -56,7 +57,7 @@ pub(crate) struct File {
     /// See [`Content::unreadable`].
     pub(crate) unreadable: Option<Finding>,
     /// Private keys in the file.
-    pub(crate) keys: Vec<private_key::Found>,
+    pub(crate) keys: Vec<private_key::PrivateKey>,
 }
 
 /// A mission; see [`Sources::custom`] for one that keeps a Dockerfile of its own.
@@ -72,25 +73,26 @@ pub(crate) struct MissionFacts {
 impl Facts {
     /// # Errors
     /// Not a git checkout, or a file cannot be read.
-    pub(crate) fn read(repo: &Repo) -> anyhow::Result<Facts> {
-        let mut res = Facts { refused: repo.refused.clone(), ..Facts::default() };
-        let kept = Kept::read(&repo.root)?;
+    pub(crate) fn read(checkout: &Checkout) -> anyhow::Result<Facts> {
+        let mut res = Facts { refused: checkout.refused.clone(), ..Facts::default() };
+        let kept = Kept::read(&checkout.root)?;
         let mut sent = BTreeSet::new();
-        for (dir, ignore) in folders(repo, &repo.missions) {
-            let [names, files] = Context::names(&repo.root.join(&dir), &repo.root.join(ignore))?;
+        for (dir, ignore) in folders(checkout, &checkout.missions) {
+            let [names, files] =
+                BuildContext::names(&checkout.root.join(&dir), &checkout.root.join(ignore))?;
             res.sent.extend(names.iter().map(|it| dir.join(it)));
             sent.extend(files.iter().map(|it| dir.join(it)));
         }
         for path in kept.files.union(&sent) {
             let is_sent = sent.contains(path);
             let is_unknown_to_git = !kept.files.contains(path);
-            let file = File::read(&repo.root, path)?;
+            let file = File::read(&checkout.root, path)?;
             res.files.extend(file.map(|it| File { is_sent, is_unknown_to_git, ..it }));
         }
         res.empty_submodules = kept.empty_submodules;
-        let missions = repo.missions.iter().map(|it| MissionFacts::read(repo, it));
+        let missions = checkout.missions.iter().map(|it| MissionFacts::read(checkout, it));
         res.missions = missions.collect::<anyhow::Result<_>>()?;
-        collect(repo, &repo.root.join("secrets"), &mut res.secrets)?;
+        collect(checkout, &checkout.root.join("secrets"), &mut res.secrets)?;
         Ok(res)
     }
 
@@ -100,13 +102,13 @@ impl Facts {
     /// # Errors
     /// A file cannot be read.
     pub(crate) fn of_build(
-        repo: &Repo,
+        checkout: &Checkout,
         mission: Option<&Mission>,
-        contexts: &[(&Path, &Context)],
+        contexts: &[(&Path, &BuildContext)],
     ) -> anyhow::Result<Facts> {
         let missions: Vec<MissionFacts> = mission
             .into_iter()
-            .map(|it| MissionFacts::read(repo, it))
+            .map(|it| MissionFacts::read(checkout, it))
             .collect::<anyhow::Result<_>>()?;
         let mut files: Vec<File> = missions.iter().map(MissionFacts::author_part).collect();
         for (dir, context) in contexts {
@@ -117,19 +119,20 @@ impl Facts {
         let above: BTreeSet<PathBuf> =
             files.iter().flat_map(|it| it.path.ancestors().skip(1)).map(Path::to_owned).collect();
         let others = above.iter().map(|it| it.join(rules::FILE));
-        let dockerfiles = [context::COMMON, context::BASE, context::REGISTRY];
+        let dockerfiles = [build_context::COMMON, build_context::BASE, build_context::REGISTRY];
         for path in others.chain(dockerfiles.map(|it| it.dockerfile.into())) {
-            files.extend(File::read(&repo.root, &path)?);
+            files.extend(File::read(&checkout.root, &path)?);
         }
         files.sort_by(|a, b| a.path.cmp(&b.path));
         files.dedup_by(|a, b| a.path == b.path);
-        let empty_submodules = match git::is_checkout(&repo.root) {
-            true => Kept::read(&repo.root)?.empty_submodules,
+        let empty_submodules = match git::is_checkout(&checkout.root) {
+            true => Kept::read(&checkout.root)?.empty_submodules,
             false => Vec::new(),
         };
         let mut sent = Vec::new();
-        for (dir, ignore) in folders(repo, mission) {
-            let [names, _] = Context::names(&repo.root.join(&dir), &repo.root.join(ignore))?;
+        for (dir, ignore) in folders(checkout, mission) {
+            let [names, _] =
+                BuildContext::names(&checkout.root.join(&dir), &checkout.root.join(ignore))?;
             sent.extend(names.iter().map(|it| dir.join(it)));
         }
         Ok(Facts { files, sent, empty_submodules, missions, ..Facts::default() })
@@ -232,17 +235,17 @@ impl File {
 /// Folders that are the build contexts of shared images and of `missions`, and their `.dockerignore`
 /// files.
 fn folders<'a>(
-    repo: &Repo,
+    checkout: &Checkout,
     missions: impl IntoIterator<Item = &'a Mission>,
 ) -> Vec<(PathBuf, PathBuf)> {
-    let shared = [context::COMMON, context::BASE, context::REGISTRY];
+    let shared = [build_context::COMMON, build_context::BASE, build_context::REGISTRY];
     let shared = shared.map(|it| (it.dir.into(), it.ignore.into()));
-    let missions = missions.into_iter().map(|it| repo.relative(&it.dir).to_owned());
+    let missions = missions.into_iter().map(|it| checkout.relative(&it.dir).to_owned());
     shared.into_iter().chain(missions.map(|it| (it.clone(), it.join(".dockerignore")))).collect()
 }
 
 /// All files below `dir`, but git's own and clones that are being made.
-fn collect(repo: &Repo, dir: &Path, res: &mut Vec<File>) -> anyhow::Result<()> {
+fn collect(checkout: &Checkout, dir: &Path, res: &mut Vec<File>) -> anyhow::Result<()> {
     if !dir.is_dir() {
         return Ok(());
     }
@@ -251,9 +254,9 @@ fn collect(repo: &Repo, dir: &Path, res: &mut Vec<File>) -> anyhow::Result<()> {
         let name = entry.file_name();
         let is_hidden_folder = name == ".git" || name.to_string_lossy().starts_with(".clone-");
         if entry.file_type()?.is_dir() && !is_hidden_folder {
-            collect(repo, &entry.path(), res)?;
+            collect(checkout, &entry.path(), res)?;
         } else if entry.file_type()?.is_file() {
-            res.extend(File::read(&repo.root, repo.relative(&entry.path()))?);
+            res.extend(File::read(&checkout.root, checkout.relative(&entry.path()))?);
         }
     }
     Ok(())
@@ -275,11 +278,11 @@ impl MissionFacts {
         File { path, size: text.len() as u64, text, ..File::default() }
     }
 
-    fn read(repo: &Repo, mission: &Mission) -> anyhow::Result<MissionFacts> {
-        let sources = Sources::read(repo, mission)?;
+    fn read(checkout: &Checkout, mission: &Mission) -> anyhow::Result<MissionFacts> {
+        let sources = Sources::read(checkout, mission)?;
         let path = mission.dockerfile();
-        let relative = repo.relative(&path);
-        let content = Content::follow(&repo.root, relative)?;
+        let relative = checkout.relative(&path);
+        let content = Content::follow(&checkout.root, relative)?;
         let dockerfile = path.is_file().then_some(content.text.clone());
         let model = match (&sources.custom, &dockerfile) {
             (None, Some(text)) => {

@@ -3,12 +3,12 @@
 
 use crate::{
     check::{Facts, Refuses, Rule},
-    report::Finding,
-    tree,
+    mission::file_content,
+    run::finding::Finding,
 };
 
 pub(crate) const RULE: Rule = Rule {
-    name: tree::KIND,
+    name: file_content::KIND,
     about: "files are plain files, or links that stay in their mission",
     refuses: Refuses::Never,
     check,

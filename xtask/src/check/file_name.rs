@@ -8,13 +8,12 @@ use std::{
 
 use crate::{
     check::{Facts, Refuses, Rule},
-    printable::Shown as _,
-    report::Finding,
-    text_file, tree,
+    mission::file_content,
+    run::{finding::Finding, printable::Shown as _, text_file},
 };
 
 pub(crate) const RULE: Rule = Rule {
-    name: tree::NAME,
+    name: file_content::NAME,
     about: "names of files are plain ASCII, and differ not in case alone",
     refuses: Refuses::Never,
     check,
@@ -34,7 +33,7 @@ pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
             {
                 continue;
             }
-            res.extend(tree::bad_name(path));
+            res.extend(file_content::bad_name(path));
             let lower_case = path.to_string_lossy().to_lowercase();
             let first = *by_lower_case.entry(lower_case.into()).or_insert(path);
             // Of two folders, the files in them are none of it.

@@ -10,9 +10,8 @@ use crate::{
         Facts, File, generated_dockerfile, notebook::Notebook, notebook_outputs, script_strict,
         text_file,
     },
-    dockerfile::generate::generate,
-    printable::Shown as _,
-    report::Finding,
+    mission::dockerfile::generate::generate,
+    run::{finding::Finding, printable::Shown as _},
 };
 
 /// A change of one file, whose path is relative to the root.

@@ -3,11 +3,11 @@
 
 use crate::{
     check::{Facts, Refuses, Rule},
-    dockerfile::{
+    mission::dockerfile::{
         parse::Dockerfile,
         stages::{Run, Stage, Stages, declares},
     },
-    report::Finding,
+    run::finding::Finding,
 };
 
 pub(crate) const RULE: Rule = Rule {

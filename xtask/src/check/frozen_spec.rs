@@ -3,7 +3,7 @@
 
 use crate::{
     check::{Facts, Refuses, Rule, text_file},
-    frozen, specs,
+    specs::{self, frozen},
 };
 
 pub(crate) const RULE: Rule = Rule {
@@ -14,7 +14,7 @@ pub(crate) const RULE: Rule = Rule {
     check,
 };
 
-pub(crate) fn check(facts: &Facts) -> Vec<crate::report::Finding> {
+pub(crate) fn check(facts: &Facts) -> Vec<crate::run::finding::Finding> {
     let mut res = Vec::new();
     for sources in facts.missions.iter().map(|it| &it.sources) {
         for env in sources.environments.iter().filter(|it| *it != specs::BASE) {

@@ -2,8 +2,8 @@
 
 use crate::{
     check::{Facts, MissionFacts, Refuses, Rule},
-    dockerfile::generate::generate,
-    report::Finding,
+    mission::dockerfile::generate::generate,
+    run::finding::Finding,
 };
 
 pub(crate) const RULE: Rule = Rule {

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use crate::{
     check::{Facts, Refuses, Rule},
-    dockerfile::parse::{Dockerfile, Instruction, exec_form},
-    report::Finding,
+    mission::dockerfile::parse::{Dockerfile, Instruction, exec_form},
+    run::finding::Finding,
 };
 
 pub(crate) const RULE: Rule = Rule {

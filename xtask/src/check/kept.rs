@@ -7,7 +7,7 @@ use std::{
 
 use fs_err as fs;
 
-use crate::git;
+use crate::tools::git;
 
 /// What git has of the checkout and of the submodules in it.
 #[derive(Debug, Default)]

@@ -2,8 +2,7 @@
 
 use crate::{
     check::{Facts, Refuses, Rule},
-    report::Finding,
-    text_file,
+    run::{finding::Finding, text_file},
 };
 
 pub(crate) const RULE: Rule = Rule {

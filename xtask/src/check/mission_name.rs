@@ -2,12 +2,12 @@
 
 use crate::{
     check::{Facts, Refuses, Rule},
-    repo,
-    report::Finding,
+    mission::checkout,
+    run::finding::Finding,
 };
 
 pub(crate) const RULE: Rule = Rule {
-    name: repo::RULE,
+    name: checkout::RULE,
     about: "folders of missions and environments have names that docker and conda take",
     refuses: Refuses::Always,
     check,

@@ -10,7 +10,7 @@ use crate::{
         Facts, Refuses, Rule,
         notebook::{Notebook, object, readable, string},
     },
-    report::Finding,
+    run::finding::Finding,
     specs,
 };
 

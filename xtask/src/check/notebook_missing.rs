@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 
 use crate::{
     check::{Facts, Refuses, Rule},
-    dockerfile::{Sources, calls::ENVIRONMENTS},
-    report::Finding,
-    tests_of_mission::{HOME, entries, named},
+    mission::{
+        dockerfile::{Sources, calls::ENVIRONMENTS},
+        expected_tests::{HOME, entries, named},
+    },
+    run::finding::Finding,
 };
 
 pub(crate) const RULE: Rule = Rule {

@@ -7,7 +7,7 @@ use crate::{
         Facts, Refuses, Rule,
         notebook::{Notebook, Object, is_empty, readable},
     },
-    report::Finding,
+    run::finding::Finding,
 };
 
 pub(crate) const RULE: Rule = Rule {

@@ -9,7 +9,7 @@ use crate::{
         Facts, Refuses, Rule,
         notebook::{Notebook, Object, Wrong, notebooks, object, string},
     },
-    report::Finding,
+    run::finding::Finding,
 };
 
 pub(crate) const RULE: Rule = Rule {

@@ -4,10 +4,9 @@ use std::path::{Path, PathBuf};
 
 use crate::{
     check::{Facts, Refuses, Rule},
-    dockerfile::Sources,
-    report::Finding,
+    mission::{dockerfile::Sources, expected_tests::entries},
+    run::finding::Finding,
     specs,
-    tests_of_mission::entries,
 };
 
 pub(crate) const RULE: Rule = Rule {

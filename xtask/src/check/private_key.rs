@@ -3,7 +3,7 @@
 
 use crate::{
     check::{Facts, File, Refuses, Rule},
-    report::Finding,
+    run::finding::Finding,
 };
 
 pub(crate) const RULE: Rule = Rule {

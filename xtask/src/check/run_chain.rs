@@ -6,13 +6,13 @@ use std::collections::BTreeMap;
 
 use crate::{
     check::{Facts, Refuses, Rule, download_unchecked::downloads},
-    dockerfile::{
+    mission::dockerfile::{
         parse::{Dockerfile, Instruction, exec_form},
         programs,
         shell::{self, Command, Operator},
         stages::is_base_image,
     },
-    report::Finding,
+    run::finding::Finding,
 };
 
 pub(crate) const RULE: Rule = Rule {

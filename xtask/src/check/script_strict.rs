@@ -3,9 +3,7 @@
 
 use crate::{
     check::{Facts, File, Refuses, Rule},
-    printable::Shown as _,
-    report::Finding,
-    text_file,
+    run::{finding::Finding, printable::Shown as _, text_file},
 };
 
 pub(crate) const RULE: Rule = Rule {

@@ -3,9 +3,11 @@
 
 use crate::{
     check::{Facts, Refuses, Rule},
-    dockerfile::parse::{Dockerfile, Instruction},
-    redact::{is_secret_name, tokens, userinfos},
-    report::Finding,
+    mission::dockerfile::parse::{Dockerfile, Instruction},
+    run::{
+        finding::Finding,
+        redact::{is_secret_name, tokens, userinfos},
+    },
 };
 
 pub(crate) const RULE: Rule = Rule {

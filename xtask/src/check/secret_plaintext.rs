@@ -3,7 +3,7 @@
 
 use crate::{
     check::{Facts, Refuses, Rule},
-    report::Finding,
+    run::finding::Finding,
     secrets::plaintext,
 };
 

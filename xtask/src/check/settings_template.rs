@@ -4,10 +4,11 @@ use std::path::Path;
 
 use crate::{
     check::{Facts, File, Refuses, Rule},
-    report::Finding,
-    settings::{NAMES, TEMPLATE},
-    setup_env::{self, Assigned, Scope, Unreadable, Vars},
-    suggest::nearest,
+    run::{finding::Finding, suggest::nearest},
+    settings::{
+        layers::{NAMES, TEMPLATE},
+        setup_env::{self, Assigned, Scope, Unreadable, Vars},
+    },
 };
 
 pub(crate) const RULE: Rule = Rule {

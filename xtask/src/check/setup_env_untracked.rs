@@ -2,8 +2,7 @@
 
 use crate::{
     check::{Facts, Refuses, Rule},
-    printable::Shown as _,
-    report::Finding,
+    run::{finding::Finding, printable::Shown as _},
 };
 
 pub(crate) const RULE: Rule = Rule {

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use crate::{
     check::{Facts, Refuses, Rule},
-    dockerfile::asked::{self, asked},
-    report::Finding,
+    mission::dockerfile::asked::{self, asked},
+    run::finding::Finding,
 };
 
 pub(crate) const RULE: Rule = Rule {

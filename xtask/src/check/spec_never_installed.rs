@@ -4,9 +4,8 @@ use std::{collections::BTreeSet, path::PathBuf};
 
 use crate::{
     check::{Facts, Refuses, Rule},
-    dockerfile::{Model, Sources},
-    printable::Shown as _,
-    report::Finding,
+    mission::dockerfile::{Model, Sources},
+    run::{finding::Finding, printable::Shown as _},
     specs,
 };
 

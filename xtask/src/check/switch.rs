@@ -12,9 +12,7 @@ use crate::{
         Facts, File, RULES, Refuses, Rule,
         notebook::{Notebook, object, readable, string},
     },
-    report::Finding,
-    suggest::nearest,
-    text_file,
+    run::{finding::Finding, suggest::nearest, text_file},
 };
 
 pub(crate) const RULE: Rule = Rule {

@@ -4,8 +4,8 @@ use expect_test::{Expect, expect};
 
 use super::{Facts, File, MissionFacts, Rule};
 use crate::{
-    dockerfile::{generate::generate, tests::sources},
-    private_key, report,
+    mission::dockerfile::{generate::generate, tests::sources},
+    run::{finding, private_key},
 };
 
 mod missions;
@@ -36,7 +36,7 @@ pub(crate) fn facts(files: &[(&str, &str)]) -> Facts {
 fn check(rule: &Rule, facts: &Facts, expect: Expect) {
     let findings = (rule.check)(facts);
     assert!(findings.iter().all(|it| it.rule == rule.name));
-    expect.assert_eq(&report::text(findings));
+    expect.assert_eq(&finding::text(findings));
 }
 
 #[track_caller]

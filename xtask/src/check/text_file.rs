@@ -3,8 +3,8 @@
 
 use crate::{
     check::{Facts, File, Refuses, Rule},
-    report::Finding,
-    text_file, tree,
+    mission::file_content,
+    run::{finding::Finding, text_file},
 };
 
 pub(crate) const RULE: Rule = Rule {
@@ -18,7 +18,7 @@ pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
     let generated = facts.generated();
     let files = facts.files.iter().filter(|it| !generated.contains(&it.path));
     files
-        .filter(|it| tree::is_text(&it.path) || it.text.starts_with("#!"))
+        .filter(|it| file_content::is_text(&it.path) || it.text.starts_with("#!"))
         .flat_map(check_file)
         .collect()
 }

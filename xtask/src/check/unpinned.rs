@@ -9,13 +9,13 @@ use std::path::Path;
 
 use crate::{
     check::{Facts, Refuses, Rule},
-    context,
-    dockerfile::{
+    image::build_context,
+    mission::dockerfile::{
         TRAILER,
         parse::{Dockerfile, Instruction},
         programs,
     },
-    report::Finding,
+    run::finding::Finding,
 };
 
 pub(crate) const RULE: Rule = Rule {
@@ -36,7 +36,8 @@ struct Float {
 
 pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
     // Other Dockerfiles are not of images.
-    let shared = [context::COMMON, context::BASE, context::REGISTRY].map(|it| it.dockerfile);
+    let shared = [build_context::COMMON, build_context::BASE, build_context::REGISTRY]
+        .map(|it| it.dockerfile);
     let builds = |it: &Dockerfile| {
         let is = |path: &str| it.path == Path::new(path);
         it.path.starts_with("missions") || is(TRAILER) || shared.into_iter().any(is)
@@ -46,7 +47,7 @@ pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
 
 fn check_file(file: &Dockerfile) -> Vec<Finding> {
     let mut res = Vec::new();
-    let mut known = images::Known::default();
+    let mut known = images::KnownNames::default();
     for instruction in &file.instructions {
         let mut floats = known.floats(&file.path, instruction);
         if instruction.word == "RUN" {
@@ -60,7 +61,7 @@ fn check_file(file: &Dockerfile) -> Vec<Finding> {
     res
 }
 
-fn of_run(known: &images::Known, run: &Instruction) -> Vec<Float> {
+fn of_run(known: &images::KnownNames, run: &Instruction) -> Vec<Float> {
     let commands: Vec<Vec<String>> = programs::commands(run)
         .into_iter()
         .map(|it| it.words.iter().map(|it| known.expand(it)).collect())

@@ -11,10 +11,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{generator, setting};
 use crate::{
-    frozen::tests::property::Random,
-    process::{self, query},
-    specs::tests::form,
-    terminal,
+    run::{
+        process::{self, query},
+        terminal,
+    },
+    specs::{frozen::tests::property::Random, tests::form},
 };
 
 const LISTS: usize = 5000;

@@ -1,7 +1,7 @@
 //! Lists and frozen specs that look like those that people write, and ones with something wrong.
 
 use super::differential::Case;
-use crate::frozen::tests::property::Random;
+use crate::specs::frozen::tests::property::Random;
 
 const NAMES: &[&str] =
     &["a", "numpy", "Zope.Interface", "a__b", "x-1", "0", "python-dateutil", "a_", "_a", "nümpy"];

@@ -5,18 +5,22 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::{
-    build_log,
     check::{
         self,
         tests::{facts, mission},
     },
-    freeze, frozen, image_test, junit,
-    page::{self, Notebook, Page, Section},
-    printable,
-    receipt::{self, Receipt},
-    redact, secrets,
-    setup_env::{self, Scope, Vars},
+    image::export,
+    run::{printable, redact},
+    secrets,
+    settings::setup_env::{self, Scope, Vars},
+    specs::frozen,
     task,
+    testing::{
+        image_test, junit,
+        page::{self, Notebook, Page, Section},
+        receipt::{self, Receipt},
+    },
+    tools::docker::build_log,
 };
 
 /// A reader: what it makes of a text is of no interest here.
@@ -58,7 +62,7 @@ pub(super) fn all() -> Vec<Reader> {
         reader("notebooks", "*.ipynb\n**/[a-z]*.ipynb\n", |it| list("hello/tests/notebooks", it)),
         reader("frozen spec", frozen::tests::GOOD, frozen_spec),
         reader("changed frozen spec", frozen::tests::GOOD, diff),
-        reader("patches of frozen specs", PATCH, |it| _ = task::when::tests::events(it)),
+        reader("patches of frozen specs", PATCH, |it| _ = task::packages::when::tests::events(it)),
         reader("notebook", NOTEBOOK, |it| file("a.ipynb", it)),
         reader("cells of a notebook", "{\"id\": \"\"},", |it| file("c.ipynb", &of_cells(it))),
         reader("notebook's markdown", MARKDOWN, |it| file("b.ipynb", &of_cell(&markdown(it)))),
@@ -72,10 +76,10 @@ pub(super) fn all() -> Vec<Reader> {
         reader("message of a test", LOG, |it| results(&of_message(it))),
         reader("receipt", &known_receipt().to_string(), certificate),
         reader("secrets", SECRETS, |it| file("secrets/m/a.yaml", it)),
-        reader("encrypted file", SECRETS, |it| _ = secrets::encrypted::Encrypted::parse(it)),
+        reader("encrypted file", SECRETS, |it| _ = secrets::encrypted::EncryptedFile::parse(it)),
         reader("sops rules", RULES, |it| _ = secrets::rules::Rules::parse(it)),
         reader("values", "a:\n  b: 1\n  c: [x, {d: e}]\n", |it| {
-            _ = secrets::plain::leaves(it, &crate::sops::key::Key(Vec::new()));
+            _ = secrets::plain::leaves(it, &crate::tools::sops::key::Key(Vec::new()));
         }),
         reader("output of programs", LOG, said),
     ]
@@ -102,7 +106,7 @@ fn frozen_spec(text: &str) {
 }
 
 fn diff(text: &str) {
-    let export = freeze::Export {
+    let export = export::Export {
         path: PathBuf::from("x"),
         old: Some(frozen::tests::GOOD.to_owned()),
         new: text.to_owned(),

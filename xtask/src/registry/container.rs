@@ -7,9 +7,9 @@ use anyhow::{Context as _, bail, ensure};
 use serde::Deserialize;
 
 use crate::{
-    docker::{Docker, LABEL_ROLE},
-    engine::{Engine, Log},
-    process::{self, Change, Permit},
+    image::runner::{Log, Runner},
+    run::process::{self, Change, Permit},
+    tools::docker::{Docker, LABEL_ROLE},
 };
 
 /// Its name, and that of its network and its volume.
@@ -58,10 +58,10 @@ impl Container {
     ///
     /// # Errors
     /// It is of no use, or docker fails.
-    pub(super) fn start(&self, engine: &Engine, log: &mut Log) -> anyhow::Result<()> {
+    pub(super) fn start(&self, runner: &Runner, log: &mut Log) -> anyhow::Result<()> {
         // One that runs without an address or a password is made anew.
         ensure!(!self.is_running && self.password.is_some(), "{NAME} is not as this tool makes it");
-        engine.run(&engine.docker.change(["container", "start", &self.id]), log)
+        runner.run(&runner.docker.change(["container", "start", &self.id]), log)
     }
 }
 
@@ -159,8 +159,8 @@ pub(super) fn remove(permit: Permit, docker: &Docker, id: &str) -> anyhow::Resul
 ///
 /// # Errors
 /// The engine makes none.
-pub(super) fn network(engine: &Engine, log: &mut Log) -> anyhow::Result<String> {
-    let docker = &engine.docker;
+pub(super) fn network(runner: &Runner, log: &mut Log) -> anyhow::Result<String> {
+    let docker = &runner.docker;
     let label = format!("{LABEL_ROLE}={ROLE}");
     let filter = format!("label={label}");
     let ls = ["network", "ls", "--quiet", "--no-trunc", "--filter", &filter];
@@ -168,8 +168,8 @@ pub(super) fn network(engine: &Engine, log: &mut Log) -> anyhow::Result<String> 
     if let Some(id) = known()? {
         return Ok(id);
     }
-    let make = engine.run(&docker.change(["network", "create", "--label", &label, NAME]), log);
-    if engine.permit.is_none() {
+    let make = runner.run(&docker.change(["network", "create", "--label", &label, NAME]), log);
+    if runner.permit.is_none() {
         return Ok("<network>".to_owned());
     }
     match known()? {

@@ -10,14 +10,14 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use fs_err as fs;
 use serde_json::{Map, Value, json};
 
-use crate::private::Folder;
+use crate::run::memory_folder::MemoryFolder;
 
 /// Who logs in; `common/registry/start` knows it by this name.
 const USER: &str = "xtask";
 
 /// What a docker CLI reads in the place of the user's configuration.
 pub(super) struct Login {
-    folder: Folder,
+    folder: MemoryFolder,
     pub(super) password: String,
 }
 
@@ -25,7 +25,7 @@ impl Login {
     /// # Errors
     /// There is no room in memory.
     pub(super) fn new(address: &str, password: &str) -> anyhow::Result<Login> {
-        let folder = Folder::new()?;
+        let folder = MemoryFolder::new()?;
         let user = user_s_config();
         let text = user.as_ref().and_then(|it| fs::read_to_string(it.join("config.json")).ok());
         let config = config(text.as_deref().unwrap_or_default(), address, password);

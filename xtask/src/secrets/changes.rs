@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, path::Path};
 
 use serde::Serialize;
 
-use crate::{printable::Shown as _, secrets::encrypted::Encrypted, sops::key::Key};
+use crate::{run::printable::Shown as _, secrets::encrypted::EncryptedFile, tools::sops::key::Key};
 
 /// What became of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -24,7 +24,7 @@ pub(crate) struct Change {
 }
 
 /// The keys in which `new` differs from `old`, in order.
-pub(crate) fn between(old: &Encrypted, new: &Encrypted) -> Vec<Change> {
+pub(crate) fn between(old: &EncryptedFile, new: &EncryptedFile) -> Vec<Change> {
     let keys: BTreeSet<&Key> = old.values.keys().chain(new.values.keys()).collect();
     let kind = |key: &Key| match (old.values.get(key), new.values.get(key)) {
         (None, _) => Some(Kind::Added),
@@ -35,7 +35,7 @@ pub(crate) fn between(old: &Encrypted, new: &Encrypted) -> Vec<Change> {
 }
 
 /// A commit message that names keys and no values.
-pub(crate) fn message(file: &Path, old: &Encrypted, new: &Encrypted) -> String {
+pub(crate) fn message(file: &Path, old: &EncryptedFile, new: &EncryptedFile) -> String {
     let changes = between(old, new);
     let file = file.shown();
     let subject = match changes.as_slice() {
@@ -65,7 +65,7 @@ mod tests {
     #[test]
     fn a_message_names_keys() {
         let (a, b) = (cipher("a"), cipher("b"));
-        let read = |lines: &str| Encrypted::parse(&file(lines)).unwrap();
+        let read = |lines: &str| EncryptedFile::parse(&file(lines)).unwrap();
         let old = read(&format!("x: {a}\ny:\n  z:\n    - {a}\nw: {a}"));
         let path = Path::new("dev.yaml");
         let text = |new: &str| message(path, &old, &read(new));

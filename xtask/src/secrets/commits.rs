@@ -9,13 +9,12 @@ use anyhow::bail;
 use serde::Serialize;
 
 use crate::{
-    git,
-    printable::Shown as _,
+    run::printable::Shown as _,
     secrets::{
         changes::{self, Kind},
-        encrypted::{self, Encrypted},
+        encrypted::{self, EncryptedFile},
     },
-    sops::key::Key,
+    tools::{git, sops::key::Key},
 };
 
 /// One difference.
@@ -68,11 +67,11 @@ pub(crate) fn between(dir: &Path, from: Option<&str>, to: &str) -> anyhow::Resul
 }
 
 /// `None` for a file that sops did not encrypt.
-fn parse(file: &Path, text: &str) -> anyhow::Result<Option<Encrypted>> {
+fn parse(file: &Path, text: &str) -> anyhow::Result<Option<EncryptedFile>> {
     if !encrypted::is_encrypted(file, text) {
         return Ok(None);
     }
-    match Encrypted::parse(text) {
+    match EncryptedFile::parse(text) {
         Ok(it) => Ok(Some(it)),
         Err(err) => bail!("{}: {err:#}", file.shown()),
     }

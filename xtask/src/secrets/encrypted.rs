@@ -10,25 +10,25 @@ use serde_yaml::{Mapping, Value};
 
 use crate::{
     secrets::yaml,
-    sops::{key::Key, recipients::Recipients},
+    tools::sops::{key::Key, recipients::Recipients},
 };
 
 /// What a file holds, by key. A list is one value.
 #[derive(Debug, Default)]
-pub(crate) struct Encrypted {
+pub(crate) struct EncryptedFile {
     pub(crate) values: BTreeMap<Key, Value>,
     pub(crate) recipients: Recipients,
     /// Values that are to be encrypted, and are not.
     pub(crate) plain: Vec<Key>,
 }
 
-impl Encrypted {
+impl EncryptedFile {
     /// Reads YAML or JSON. Messages hold no value.
     ///
     /// # Errors
     /// It is neither, or sops did not encrypt it.
-    pub(crate) fn parse(text: &str) -> anyhow::Result<Encrypted> {
-        let mut res = Encrypted::default();
+    pub(crate) fn parse(text: &str) -> anyhow::Result<EncryptedFile> {
+        let mut res = EncryptedFile::default();
         let mut metadata = None;
         for document in documents(text)? {
             let Value::Mapping(mut map) = document else { bail!("it holds no keys") };

@@ -9,7 +9,7 @@ use serde::{
     de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 
-use crate::{secrets::yaml, sops::key::Key};
+use crate::{secrets::yaml, tools::sops::key::Key};
 
 /// A value, or a list or mapping without any.
 #[derive(Debug, Clone, PartialEq, Eq)]

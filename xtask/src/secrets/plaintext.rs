@@ -9,13 +9,12 @@ use std::{
 use serde_yaml::Value;
 
 use crate::{
-    printable::Shown as _,
-    report::Finding,
+    run::{finding::Finding, printable::Shown as _},
     secrets::{
-        encrypted::{self, Encrypted},
+        encrypted::{self, EncryptedFile},
         rules::{self, Rules},
     },
-    sops::key::Key,
+    tools::sops::key::Key,
 };
 
 /// Something that must not stay so.
@@ -73,7 +72,7 @@ pub(crate) fn problem(path: &Path, text: &str) -> Option<(String, String)> {
     }
     let plain = match path.extension().and_then(|it| it.to_str()) {
         Some("env" | "ini") => encrypted::plain_lines(text),
-        _ => match Encrypted::parse(text) {
+        _ => match EncryptedFile::parse(text) {
             Ok(it) => it.plain.iter().map(ToString::to_string).collect(),
             Err(err) => return Some((format!("it is damaged: {err:#}"), RESTORE.to_owned())),
         },
@@ -124,7 +123,7 @@ fn encrypted_keys(path: &Path, text: &str) -> Option<BTreeSet<Key>> {
     if !encrypted::is_encrypted(path, text) {
         return None;
     }
-    let keys: BTreeSet<Key> = Encrypted::parse(text).ok()?.values.into_keys().collect();
+    let keys: BTreeSet<Key> = EncryptedFile::parse(text).ok()?.values.into_keys().collect();
     (!keys.is_empty()).then_some(keys)
 }
 

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use regex_lite::Regex;
 use serde_yaml::Value;
 
-use crate::{secrets::yaml, sops::recipients::Recipients};
+use crate::{secrets::yaml, tools::sops::recipients::Recipients};
 
 pub(crate) const FILE: &str = ".sops.yaml";
 

@@ -1,6 +1,6 @@
 //! The first secrets file of a deployment: docs/secrets.md explains its keys.
 
-use crate::random::random_hex;
+use crate::run::random::random_hex;
 
 /// Helm values with a proxy token and a cookie secret of their own. 32 bytes each, as hexadecimal
 /// digits: <https://z2jh.jupyter.org/en/stable/resources/reference.html#proxy-secrettoken>

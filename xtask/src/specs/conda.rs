@@ -3,7 +3,7 @@
 //! the order of versions is that of conda's `VersionOrder`. Our own, since `rattler_conda_types`
 //! brings some two hundred crates.
 
-use crate::{redact::redact, specs::requirement::is_plain};
+use crate::{run::redact::redact, specs::requirement::is_plain};
 
 /// What a line about a conda package asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::str::FromStr as _;
 
 use pep440_rs::{Version, VersionSpecifier};
 
-use crate::{platform::Platform, specs::requirement};
+use crate::{specs::requirement, tools::platform::Platform};
 
 /// What a requirement depends on.
 #[derive(Debug, Clone, PartialEq, Eq)]

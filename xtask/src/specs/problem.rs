@@ -5,9 +5,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{
+use crate::run::{
+    finding::Finding,
     printable::{self, Shown as _},
-    report::Finding,
 };
 
 /// The first thing that is wrong in a file, or in one line of it.

@@ -1,5 +1,5 @@
 //! Reads a floating list with all that it includes: what each line asks for, and where it stands.
-//! The same as `platform_env/specs.py` reads in images, whose refusals come at the end of a build.
+//! The same as `platform_env/environments/specs.py` reads in images, whose refusals come at the end of a build.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -7,8 +7,7 @@ use std::{
 };
 
 use crate::{
-    printable::Shown as _,
-    redact,
+    run::{printable::Shown as _, redact},
     specs::{
         self, Kind,
         conda::MatchSpec,
@@ -28,7 +27,7 @@ pub(crate) struct Texts<'a> {
 
 /// A line, and what it asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Asked<T> {
+pub(crate) struct Requested<T> {
     /// With [`Texts::dir`].
     pub(crate) file: PathBuf,
     /// Counted from 1.
@@ -41,15 +40,15 @@ pub(crate) struct Asked<T> {
 /// What lists ask for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Spec {
-    pub(crate) conda: Vec<Asked<MatchSpec>>,
-    pub(crate) pip: Vec<Asked<Requirement>>,
+    pub(crate) conda: Vec<Requested<MatchSpec>>,
+    pub(crate) pip: Vec<Requested<Requirement>>,
     /// Of `-c` files: they limit versions, and ask for nothing.
-    pub(crate) constraints: Vec<Asked<Requirement>>,
+    pub(crate) constraints: Vec<Requested<Requirement>>,
     /// The environments that this one was cloned from, directly or not.
     pub(crate) cloned: BTreeSet<String>,
 }
 
-impl<T> Asked<T> {
+impl<T> Requested<T> {
     /// Returns `file:line: text`.
     pub(crate) fn shown(&self) -> String {
         format!("{}:{}: {}", self.file.shown(), self.line, self.text)
@@ -133,7 +132,12 @@ impl Reader<'_> {
         match MatchSpec::parse(text) {
             _ if redact::in_channel(text) => self.problems.push(channel_problem(file, line)),
             Ok(what) => {
-                self.spec.conda.push(Asked { file: file.into(), line, text: text.into(), what });
+                self.spec.conda.push(Requested {
+                    file: file.into(),
+                    line,
+                    text: text.into(),
+                    what,
+                });
             }
             Err(what) => {
                 let fix = "write name, or name=version";
@@ -154,7 +158,7 @@ impl Reader<'_> {
             true => self.option(line),
             false => requirement::parse(line.text).map(|what| {
                 let text = line.text.to_owned();
-                self.spec.pip.push(Asked { file: file.clone(), line: line.number, text, what });
+                self.spec.pip.push(Requested { file: file.clone(), line: line.number, text, what });
             }),
         };
         if let Err((what, fix)) = res {

@@ -7,7 +7,7 @@ use std::str::FromStr as _;
 use pep440_rs::{Version, VersionSpecifiers};
 
 use crate::{
-    redact::{redact, userinfos},
+    run::redact::{redact, userinfos},
     specs::marker::Marker,
 };
 
@@ -135,7 +135,7 @@ const EXAMPLE: &str = "write it like `name[extra]>=1.2,<2; python_version >= \"3
 const DEEPEST: usize = 50;
 
 /// `name[extras] versions; marker` or `name[extras] @ url ; marker`. What pip reads and uv does not
-/// is refused, and what they read differently, as `platform_env/requirement.py` does.
+/// is refused, and what they read differently, as `platform_env/environments/requirement.py` does.
 fn dependency(text: &str) -> Result<Requirement, Wrong> {
     let wrong = |what: &str| (what.to_owned(), EXAMPLE.to_owned());
     if let Some(c) = text.chars().find(|it| !is_plain(*it)) {

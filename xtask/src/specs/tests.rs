@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use super::{Kind, all, includes, kind, modes, normal};
-use crate::config::Mode;
+use crate::settings::config::Mode;
 
 /// LESSONS extension-cut: the kind was the text after the first dot of the path.
 #[test]

@@ -1,5 +1,5 @@
 //! Reads the small part of YAML that environment files use, and keeps line numbers and comments,
-//! as `platform_env/yml.py` does in images. Anything else that YAML allows (anchors, nested maps,
+//! as `platform_env/environments/yml.py` does in images. Anything else that YAML allows (anchors, nested maps,
 //! blocks of text) is an error with its line: conda itself ignores much of what it does not know.
 
 use std::path::Path;

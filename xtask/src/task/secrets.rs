@@ -15,15 +15,15 @@ use anyhow::{Context as _, bail};
 use fs_err as fs;
 
 use crate::{
-    aws,
-    config::Config,
-    git::{self, Access},
-    printable::Shown as _,
-    redact::redact,
-    secrets::{encrypted::Encrypted, rules},
-    sops::Subject,
-    task::{Desk, Named, args::Missions},
-    terminal,
+    run::{printable::Shown as _, redact::redact, terminal},
+    secrets::{encrypted::EncryptedFile, rules},
+    settings::config::Config,
+    task::{MissionConfig, Session, args::Missions},
+    tools::{
+        aws,
+        git::{self, Access},
+        sops::Subject,
+    },
 };
 
 /// A mission's secrets repository, whether it is cloned or not.
@@ -43,7 +43,7 @@ pub(crate) struct Target {
     pub(crate) shown: PathBuf,
     pub(crate) path: PathBuf,
     pub(crate) text: String,
-    pub(crate) encrypted: Encrypted,
+    pub(crate) encrypted: EncryptedFile,
 }
 
 impl Place {
@@ -51,12 +51,12 @@ impl Place {
     ///
     /// # Errors
     /// An unknown mission, or a setting that is wrong.
-    pub(crate) fn new(desk: &Desk, mission: Option<&str>) -> anyhow::Result<Place> {
+    pub(crate) fn new(session: &Session, mission: Option<&str>) -> anyhow::Result<Place> {
         let missions = mission.iter().map(|&it| it.to_owned()).collect();
-        let mut named = desk.named(&Missions { missions, ..Missions::default() })?;
-        let Named { mission, config } = named.pop().context("a task is about a mission")?;
+        let mut named = session.named(&Missions { missions, ..Missions::default() })?;
+        let MissionConfig { mission, config } = named.pop().context("a task is about a mission")?;
         let shown = Path::new("secrets").join(&mission.name);
-        Ok(Place { config, dir: desk.repo.root.join(&shown), shown })
+        Ok(Place { config, dir: session.checkout.root.join(&shown), shown })
     }
 
     /// As [`Place::new`], for what needs the clone. Every later command runs in a folder that is
@@ -64,15 +64,15 @@ impl Place {
     ///
     /// # Errors
     /// It is not there, or is something else.
-    pub(crate) fn cloned(desk: &Desk, mission: Option<&str>) -> anyhow::Result<Place> {
-        let place = Place::new(desk, mission)?;
+    pub(crate) fn cloned(session: &Session, mission: Option<&str>) -> anyhow::Result<Place> {
+        let place = Place::new(session, mission)?;
         let shown = place.shown.shown();
         if !place.dir.exists() {
             bail!("there is no {shown}; `cargo xtask secrets-clone` makes it");
         }
         place.check_top()?;
         if let (Some(wanted), Some(origin)) = (&place.config.secrets_repo, git::origin(&place.dir)?)
-            && !is_same_repository(&desk.repo.root, wanted, &origin)
+            && !is_same_repository(&session.checkout.root, wanted, &origin)
         {
             bail!(
                 "{shown} is a clone of {}, and SECRETS_REPO is {}; correct the setting, or move {shown} away and run `cargo xtask secrets-clone`",
@@ -149,14 +149,14 @@ impl Place {
         Ok(())
     }
 
-    fn parse(&self, shown: &Path, text: &str) -> anyhow::Result<Encrypted> {
+    fn parse(&self, shown: &Path, text: &str) -> anyhow::Result<EncryptedFile> {
         let name = shown.file_name().unwrap_or_default().to_string_lossy();
         let git = self.git();
         let restore = format!("`{git} restore -- {name}` takes back the last version");
         if text.trim().is_empty() {
             bail!("{} is empty; {restore}", shown.shown());
         }
-        let encrypted = Encrypted::parse(text).with_context(|| {
+        let encrypted = EncryptedFile::parse(text).with_context(|| {
             let encrypt = format!("`sops encrypt --in-place {name}` in its folder encrypts it");
             format!("{} is damaged or not encrypted; {restore}, {encrypt}", shown.shown())
         })?;
@@ -208,13 +208,13 @@ impl Place {
     ///
     /// # Errors
     /// AWS does not give the role.
-    pub(crate) fn access(&self, desk: &Desk) -> anyhow::Result<Access> {
+    pub(crate) fn access(&self, session: &Session) -> anyhow::Result<Access> {
         let Some(role) = &self.config.secrets_role else { return Ok(Access::Own) };
-        let Some(permit) = desk.permit else {
-            terminal::print(aws::assume_role(&desk.repo.root, role));
+        let Some(permit) = session.permit else {
+            terminal::print(aws::assume_role(&session.checkout.root, role));
             return Ok(Access::Role(None));
         };
-        Ok(Access::Role(Some(aws::credentials(permit, &desk.repo.root, role)?)))
+        Ok(Access::Role(Some(aws::credentials(permit, &session.checkout.root, role)?)))
     }
 }
 

@@ -1,1 +1,1 @@
-"""What the environment scripts share: specs, records, frozen specs, and the tools that install."""
+"""What the scripts share: `environments` makes environments, `testing` tests images."""

@@ -3,7 +3,7 @@
 use std::path::{Component, Path, PathBuf};
 
 use super::{Effect, HOME};
-use crate::dockerfile::{parse::Instruction, programs};
+use crate::mission::dockerfile::{parse::Instruction, programs};
 
 /// Returns the path that `word` is in `folder`, with the home for what a shell takes for it.
 pub(super) fn resolve(folder: &Path, word: &str) -> PathBuf {

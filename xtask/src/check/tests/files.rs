@@ -10,8 +10,8 @@ use crate::{
         self,
         fix::{Change, change},
     },
-    report::Finding,
-    settings,
+    run::finding::Finding,
+    settings::layers,
 };
 
 #[test]
@@ -168,7 +168,7 @@ fn files_are_small() {
 fn the_template_is_complete() {
     let rule = &check::settings_template::RULE;
     let mut text = String::new();
-    for name in settings::NAMES {
+    for name in layers::NAMES {
         writeln!(text, "export {name}=").unwrap();
     }
     check_files(

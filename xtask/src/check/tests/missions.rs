@@ -162,7 +162,7 @@ fn drifted_copy() {
 #[test]
 fn frozen_specs_are_whole() {
     let rule = &check::frozen_spec::RULE;
-    let text = crate::frozen::tests::GOOD.replace("roman-cal", "hello");
+    let text = crate::specs::frozen::tests::GOOD.replace("roman-cal", "hello");
     let with = |text: &str| {
         let text = text.to_owned();
         move |expect| {

@@ -3,8 +3,8 @@
 use super::{Facts, MissionFacts, facts};
 use crate::{
     check::{self, fix},
-    dockerfile::tests::sources,
-    frozen::tests::{GOOD, property::Random},
+    mission::dockerfile::tests::sources,
+    specs::frozen::tests::{GOOD, property::Random},
 };
 
 const CUSTOM: &str = "# escape=\\\nARG BASE_IMAGE=c\nFROM ${BASE_IMAGE} AS a\nARG USE_FROZEN TOKEN=1\n\

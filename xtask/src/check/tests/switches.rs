@@ -3,14 +3,14 @@
 use expect_test::{Expect, expect};
 
 use super::{Facts, File, check_files, facts, file, mission};
-use crate::{check, report};
+use crate::{check, run::finding};
 
 const RULE: &check::Rule = &check::switch::RULE;
 const CHAIN: &str = "FROM a\nRUN b; c\n";
 
 #[track_caller]
 fn check_all(facts: &Facts, expect: Expect) {
-    expect.assert_eq(&report::text(check::findings(facts)));
+    expect.assert_eq(&finding::text(check::findings(facts)));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Repositories that a step clones: by a branch or a tag, which move, or by a commit.
 
 use super::Float;
-use crate::dockerfile::programs;
+use crate::mission::dockerfile::programs;
 
 /// Returns clones and pulls after which no commit is checked out in the same step.
 pub(super) fn floats(commands: &[Vec<String>]) -> Vec<Float> {

@@ -3,11 +3,11 @@
 use std::{collections::BTreeMap, path::Path};
 
 use super::Float;
-use crate::dockerfile::{parse::Instruction, refusals};
+use crate::mission::dockerfile::{parse::Instruction, refusals};
 
 /// What the instructions so far have declared.
 #[derive(Debug, Default)]
-pub(super) struct Known {
+pub(super) struct KnownNames {
     stages: Vec<String>,
     /// Defaults of ARG, and values of ENV.
     variables: BTreeMap<String, String>,
@@ -16,7 +16,7 @@ pub(super) struct Known {
 /// Images that builds name by these arguments: this repository's own, or with the digest of a setting.
 const ARGUMENTS: [&str; 2] = ["BASE_IMAGE", "ROOTFS"];
 
-impl Known {
+impl KnownNames {
     pub(super) fn add(&mut self, instruction: &Instruction) {
         let words = shell_words::split(&instruction.args).unwrap_or_default();
         match (instruction.word.as_str(), words.as_slice()) {

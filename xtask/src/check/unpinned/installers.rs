@@ -1,7 +1,7 @@
 //! Programs that install what is newest on the day of the build, and how each is told what to take.
 
 use super::{Float, git::is_commit};
-use crate::dockerfile::programs;
+use crate::mission::dockerfile::programs;
 
 const LISTS: &str = "name it in a list of the environment, which is frozen";
 const HASHED: &str = "name it in a list of the environment, which is frozen, or pass `--require-hashes --requirement <file with hashes>`";

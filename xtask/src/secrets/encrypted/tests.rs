@@ -21,7 +21,7 @@ fn values_have_names() {
     let text = file(&format!(
         "hub:\n  a.b: {a}\n  list:\n    - {b}\n  none: null\n  empty: ''\n1: {b}\nplain: text\nx_unencrypted:\n  y: z"
     ));
-    let it = Encrypted::parse(&text).unwrap();
+    let it = EncryptedFile::parse(&text).unwrap();
     let names: Vec<Key> = it.values.keys().cloned().collect();
     assert_eq!(
         keys(&names),
@@ -36,7 +36,7 @@ fn values_have_names() {
 #[test]
 fn metadata_says_what_stays_plain() {
     let text = |rule: &str| file("a: x\nb_s: x") + "  " + rule + "\n";
-    let plain = |rule: &str| keys(&Encrypted::parse(&text(rule)).unwrap().plain);
+    let plain = |rule: &str| keys(&EncryptedFile::parse(&text(rule)).unwrap().plain);
     assert_eq!(plain("encrypted_regex: ^a$"), ["a"]);
     assert_eq!(plain("unencrypted_regex: ^a$"), ["b_s"]);
     assert_eq!(plain("encrypted_suffix: _s"), ["b_s"]);
@@ -49,7 +49,7 @@ fn what_is_wrong_is_said_without_the_value() {
     for text in
         ["canary", "- canary", "a: canary", "a: [canary", "sops: canary\n", "? [canary]\n: x"]
     {
-        let err = format!("{:#}", Encrypted::parse(text).unwrap_err());
+        let err = format!("{:#}", EncryptedFile::parse(text).unwrap_err());
         assert!(!err.contains("canary"), "{err}");
     }
 }

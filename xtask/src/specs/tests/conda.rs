@@ -1,5 +1,5 @@
 use crate::{
-    redact::in_channel,
+    run::redact::in_channel,
     specs::conda::{MatchSpec, Version},
 };
 

@@ -6,14 +6,14 @@ use std::{
 };
 
 use crate::{
-    frozen::parse,
-    platform::Platform,
     specs::{
+        frozen::parse,
         marker::{Marker, Op, Target, Value},
-        read::{Asked, Texts, read},
+        read::{Requested, Texts, read},
         requirement::{Requirement, Wants, normalised},
         yml,
     },
+    tools::platform::Platform,
 };
 
 /// Other lists that a case may include.
@@ -38,7 +38,7 @@ pub(crate) fn list(name: &str, text: &str) -> Result<Vec<String>, usize> {
     }
     let place = |origin: String, line: usize| format!("{origin}:{line}");
     let pip =
-        |it: &Asked<Requirement>| format!("{} {}", place(it.origin(), it.line), form(&it.what));
+        |it: &Requested<Requirement>| format!("{} {}", place(it.origin(), it.line), form(&it.what));
     let conda = spec.conda.iter();
     res.extend(conda.map(|it| format!("conda {} {}", place(it.origin(), it.line), it.what.name)));
     res.extend(spec.pip.iter().map(|it| format!("pip {}", pip(it))));

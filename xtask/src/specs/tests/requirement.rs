@@ -1,11 +1,11 @@
 use expect_test::{Expect, expect};
 
 use crate::{
-    platform::Platform,
     specs::{
         marker::{Marker, Target},
         requirement::{normalised, parse},
     },
+    tools::platform::Platform,
 };
 
 #[test]

@@ -4,21 +4,25 @@ use anyhow::{Context as _, bail};
 use serde_json::Value;
 
 use crate::{
-    failure::{self, Failure},
-    git,
-    printable::Shown as _,
+    run::{
+        failure::{self, Failure},
+        printable::Shown as _,
+        suggest::nearest,
+        terminal,
+    },
     secrets::{encrypted, plain},
-    sops::{self, key::Key},
-    suggest::nearest,
     task::{
-        Desk, args,
+        Session, args,
         secrets::{Place, Target},
     },
-    terminal,
+    tools::{
+        git,
+        sops::{self, key::Key},
+    },
 };
 
-pub(crate) fn run(desk: &Desk, args: &args::SecretsCat) -> anyhow::Result<u8> {
-    let place = Place::cloned(desk, args.of.mission.as_deref()).map_err(failure::request)?;
+pub(crate) fn run(session: &Session, args: &args::SecretsCat) -> anyhow::Result<u8> {
+    let place = Place::cloned(session, args.of.mission.as_deref()).map_err(failure::request)?;
     let target = target(&place, args).map_err(failure::request)?;
     let key: Option<Key> =
         args.key.as_deref().map(str::parse).transpose().map_err(failure::request)?;
@@ -26,7 +30,7 @@ pub(crate) fn run(desk: &Desk, args: &args::SecretsCat) -> anyhow::Result<u8> {
         check_key(&target, key)?;
     }
     sops::require()?;
-    let text = decrypted(desk, &place, &target, key.as_ref())?;
+    let text = decrypted(session, &place, &target, key.as_ref())?;
     terminal::exact(&text);
     Ok(0)
 }
@@ -83,14 +87,14 @@ fn check_whole(target: &Target, key: Option<&Key>, text: &str) -> anyhow::Result
 
 /// The value, or all values; as JSON if asked.
 fn decrypted(
-    desk: &Desk,
+    session: &Session,
     place: &Place,
     target: &Target,
     key: Option<&Key>,
 ) -> anyhow::Result<String> {
     let value = key.and_then(|it| target.encrypted.values.get(it));
     let is_leaf = value.is_some_and(|it| !it.is_sequence() && !it.is_mapping());
-    let as_json = desk.flags.json;
+    let as_json = session.flags.json;
     let read =
         |as_json| sops::decrypt(&place.dir, target.subject(), key, as_json, target.text.clone());
     let text = read(as_json)?;

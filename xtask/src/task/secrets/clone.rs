@@ -6,36 +6,40 @@ use anyhow::{Context as _, bail};
 use fs_err as fs;
 
 use crate::{
-    failure::{self, Failure},
-    files, git,
-    printable::Shown as _,
-    process::Permit,
-    redact::redact,
+    run::{
+        failure::{self, Failure},
+        files,
+        printable::Shown as _,
+        process::Permit,
+        redact::redact,
+        terminal,
+    },
     secrets::rules,
     task::{
-        Desk,
+        Session,
         secrets::{Place, is_same_repository},
     },
-    terminal,
+    tools::git,
 };
 
-pub(crate) fn run(desk: &Desk, mission: Option<&str>) -> anyhow::Result<u8> {
-    let place = Place::new(desk, mission).map_err(failure::request)?;
+pub(crate) fn run(session: &Session, mission: Option<&str>) -> anyhow::Result<u8> {
+    let place = Place::new(session, mission).map_err(failure::request)?;
     let shown = place.shown.shown();
     let Some(url) = &place.config.secrets_repo else {
         let text = "SECRETS_REPO is not set; write `export SECRETS_REPO=<git URL>` into setup-env";
         return Err(Failure::Request(text.to_owned()).into());
     };
-    let _lock = desk.lock_secrets()?;
+    let _lock = session.lock_secrets()?;
     if place.dir.exists() {
-        Place::cloned(desk, mission).map_err(failure::request)?;
-        desk.ui
+        Place::cloned(session, mission).map_err(failure::request)?;
+        session
+            .ui
             .say(format!("{shown} is there already; `{} pull --ff-only` updates it", place.git()));
         return Ok(0);
     }
-    let access = place.access(desk)?;
-    let root = &desk.repo.root;
-    let Some(permit) = desk.permit else {
+    let access = place.access(session)?;
+    let root = &session.checkout.root;
+    let Some(permit) = session.permit else {
         terminal::print(redact(&git::clone(root, url, &place.shown, &access).to_string()));
         return Ok(0);
     };
@@ -45,7 +49,7 @@ pub(crate) fn run(desk: &Desk, mission: Option<&str>) -> anyhow::Result<u8> {
     // Removed on every way out; after the rename there is nothing to remove.
     let staged = files::temporary(permit, Some(parent), PREFIX, 0o700)?;
     let cloned = git::remote(permit, &git::clone(root, url, staged.path(), &access))
-        .and_then(|()| check(desk, staged.path(), url))
+        .and_then(|()| check(session, staged.path(), url))
         .and_then(|()| files::rename(permit, staged.path(), &place.dir));
     drop(staged);
     if cloned.is_err() {
@@ -53,17 +57,17 @@ pub(crate) fn run(desk: &Desk, mission: Option<&str>) -> anyhow::Result<u8> {
         files::remove_empty(permit, parent);
     }
     cloned?;
-    desk.ui.say(format!("{shown} is a clone of {}", redact(url)));
-    say_what_is_missing(desk, &place);
+    session.ui.say(format!("{shown} is a clone of {}", redact(url)));
+    say_what_is_missing(session, &place);
     Ok(0)
 }
 
 /// Whether git made what it was to make.
-fn check(desk: &Desk, dir: &Path, url: &str) -> anyhow::Result<()> {
+fn check(session: &Session, dir: &Path, url: &str) -> anyhow::Result<()> {
     let top = git::top(dir)?.map(fs::canonicalize).transpose()?;
     let origin = git::origin(dir)?;
     let is_clone = top == Some(fs::canonicalize(dir)?)
-        && origin.is_some_and(|it| is_same_repository(&desk.repo.root, url, &it));
+        && origin.is_some_and(|it| is_same_repository(&session.checkout.root, url, &it));
     if !is_clone {
         bail!("`git clone` made no clone of {}", redact(url));
     }
@@ -84,7 +88,7 @@ fn remove_leftovers(permit: Permit, dir: &Path) -> anyhow::Result<()> {
 }
 
 /// The clone is as its owners made it; a new one is empty.
-fn say_what_is_missing(desk: &Desk, place: &Place) {
+fn say_what_is_missing(session: &Session, place: &Place) {
     let file = format!("{}.yaml", place.config.environment);
     let has = |name: &str| place.dir.join(name).is_file();
     let text = match (has(rules::FILE), has(&file)) {
@@ -99,5 +103,5 @@ fn say_what_is_missing(desk: &Desk, place: &Place) {
             rules::FILE
         ),
     };
-    desk.ui.say(text);
+    session.ui.say(text);
 }

@@ -3,22 +3,20 @@
 use anyhow::Context as _;
 
 use crate::{
-    failure, git,
-    printable::Shown as _,
+    run::{failure, printable::Shown as _, terminal, ui},
     secrets::commits::{self, Row},
-    sops::key::Key,
-    task::{Desk, args, secrets::Place},
-    terminal, ui,
+    task::{Session, args, secrets::Place},
+    tools::{git, sops::key::Key},
 };
 
-pub(crate) fn run(desk: &Desk, args: &args::SecretsDiff) -> anyhow::Result<u8> {
-    let place = Place::cloned(desk, args.of.mission.as_deref()).map_err(failure::request)?;
+pub(crate) fn run(session: &Session, args: &args::SecretsDiff) -> anyhow::Result<u8> {
+    let place = Place::cloned(session, args.of.mission.as_deref()).map_err(failure::request)?;
     let (from, to) = revisions(&place, args).map_err(failure::request)?;
     let rows = commits::between(&place.dir, from.as_deref(), &to)?;
-    if desk.flags.json {
+    if session.flags.json {
         terminal::json(&rows)?;
     } else if rows.is_empty() {
-        desk.ui.say("no key differs");
+        session.ui.say("no key differs");
     } else {
         let key = |it: &Row| it.key.as_ref().map_or("(recipients)".to_owned(), Key::to_string);
         let change = |it: &Row| format!("{:?}", it.change).to_lowercase();

@@ -6,29 +6,26 @@ use anyhow::{anyhow, bail};
 use fs_err as fs;
 
 use crate::{
-    failure,
-    printable::Shown as _,
-    process,
-    sops::{self, Edited, Editor},
+    run::{failure, printable::Shown as _, process, terminal},
     task::{
-        Desk, args,
+        Session, args,
         secrets::{Place, Target},
         shared::{
             secret_change::{self, Copy},
             stored_secret::Given,
         },
     },
-    terminal,
+    tools::sops::{self, EditResult, Editor},
 };
 
-pub(crate) fn run(desk: &Desk, args: &args::SecretsEdit) -> anyhow::Result<u8> {
-    let place = Place::cloned(desk, args.of.mission.as_deref()).map_err(failure::request)?;
+pub(crate) fn run(session: &Session, args: &args::SecretsEdit) -> anyhow::Result<u8> {
+    let place = Place::cloned(session, args.of.mission.as_deref()).map_err(failure::request)?;
     let editor = editor().map_err(failure::request)?;
-    secret_change::require_tools(desk)?;
-    let _lock = desk.lock_secrets()?;
+    secret_change::require_tools(session)?;
+    let _lock = session.lock_secrets()?;
     let target = secret_change::prepare(&place, args.file.as_deref()).map_err(failure::request)?;
     let config = place.rules_file();
-    let Some(permit) = desk.permit else {
+    let Some(permit) = session.permit else {
         let (folder, file) = secret_change::imagined(&target);
         let editor = editor.command(&secret_change::saved(&folder));
         secret_change::print(
@@ -42,20 +39,20 @@ pub(crate) fn run(desk: &Desk, args: &args::SecretsEdit) -> anyhow::Result<u8> {
     let editor = editor.command(&copy.saved());
     let cmd = sops::edit_cmd(copy.folder.path(), &copy.path, config.as_deref(), &editor);
     match sops::edit(permit, &cmd, Duration::from_secs(args.time_limit), target.subject())? {
-        Edited::Changed => {
+        EditResult::Changed => {
             let saved = fs::read(copy.saved())?;
             let saved = String::from_utf8(saved).map_err(|_| not_text(&target))?;
-            copy.keep(permit, desk, &place, &target, &Given::File(saved))?
+            copy.keep(permit, session, &place, &target, &Given::File(saved))?
         }
-        Edited::Unchanged if sops::still_runs(&copy.saved()) => {
+        EditResult::Unchanged if sops::still_runs(&copy.saved()) => {
             let shown = target.shown.shown();
             bail!(
                 "the editor returned, but a program that it started still runs; {shown} is as it was, and what is saved from now on is lost\n    fix: {WAIT}"
             );
         }
-        Edited::Unchanged => {
-            let unchanged = secret_change::unchanged(desk, &target);
-            desk.ui.say(format!("if its window is still open: {WAIT}"));
+        EditResult::Unchanged => {
+            let unchanged = secret_change::unchanged(session, &target);
+            session.ui.say(format!("if its window is still open: {WAIT}"));
             unchanged
         }
     };

@@ -6,21 +6,21 @@ use anyhow::bail;
 use fs_err as fs;
 
 use crate::{
-    failure, files, git,
-    printable::Shown as _,
-    private::Folder,
+    run::{failure, files, memory_folder::MemoryFolder, printable::Shown as _, terminal},
     secrets::{
-        encrypted::Encrypted,
+        encrypted::EncryptedFile,
         rules::{self, Rules},
         skeleton,
     },
-    sops::{self, Subject, recipients::Recipients},
     task::{
-        Desk, args,
+        Session, args,
         secrets::{Place, counted},
         shared::secret_change,
     },
-    terminal,
+    tools::{
+        git,
+        sops::{self, Subject, recipients::Recipients},
+    },
 };
 
 /// What is to be written.
@@ -34,14 +34,14 @@ struct Plan {
     recipients: Recipients,
 }
 
-pub(crate) fn run(desk: &Desk, args: &args::SecretsInit) -> anyhow::Result<u8> {
-    let place = Place::cloned(desk, args.of.mission.as_deref()).map_err(failure::request)?;
-    secret_change::require_tools(desk)?;
-    let _lock = desk.lock_secrets()?;
+pub(crate) fn run(session: &Session, args: &args::SecretsInit) -> anyhow::Result<u8> {
+    let place = Place::cloned(session, args.of.mission.as_deref()).map_err(failure::request)?;
+    secret_change::require_tools(session)?;
+    let _lock = session.lock_secrets()?;
     let plan = plan(&place, args).map_err(failure::request)?;
     let files = [Path::new(rules::FILE), &plan.name];
     let message = format!("Begin with {}", plan.name.shown());
-    let Some(permit) = desk.permit else {
+    let Some(permit) = session.permit else {
         let tmp = Path::new("<private folder>");
         terminal::print(sops::encrypt_cmd(tmp, tmp, &plan.name, String::new()));
         git::commit(&place.dir, &files, &message).iter().for_each(terminal::print);
@@ -52,7 +52,7 @@ pub(crate) fn run(desk: &Desk, args: &args::SecretsInit) -> anyhow::Result<u8> {
     let path = place.dir.join(&plan.name);
     files::write_all(permit, &[(&rules_path, plan.rules.as_bytes()), (&path, text.as_bytes())])?;
     secret_change::commit(permit, &place, &files, &message)?;
-    desk.ui.say(format!(
+    session.ui.say(format!(
         "committed: {} for {}; `cargo xtask secrets-edit` completes it, `cargo xtask secrets-push` publishes it",
         plan.shown.shown(),
         counted(plan.recipients.all().count(), "recipient")
@@ -91,12 +91,12 @@ fn plan(place: &Place, args: &args::SecretsInit) -> anyhow::Result<Plan> {
 
 /// The skeleton, encrypted. Its plain text goes through a pipe alone.
 fn encrypted(plan: &Plan) -> anyhow::Result<String> {
-    let folder = Folder::new()?;
+    let folder = MemoryFolder::new()?;
     folder.file(rules::FILE, &plan.rules)?;
     let tmp = folder.path();
     let about = Subject { file: &plan.shown, recipients: &plan.recipients };
     let text = sops::answer(&sops::encrypt_cmd(tmp, tmp, &plan.name, skeleton::text()?), about)?;
-    match Encrypted::parse(&text) {
+    match EncryptedFile::parse(&text) {
         Ok(it) if it.plain.is_empty() && !it.values.is_empty() => Ok(text),
         _ => bail!("sops did not encrypt {}; nothing was written", plan.shown.shown()),
     }

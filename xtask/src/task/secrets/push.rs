@@ -6,29 +6,31 @@ mod way_out;
 use anyhow::{Context as _, bail};
 
 use crate::{
-    failure::{self, Failure},
-    git,
-    printable::Shown as _,
-    redact::redact,
+    run::{
+        failure::{self, Failure},
+        printable::Shown as _,
+        redact::redact,
+        terminal,
+    },
     task::{
-        Desk, args,
+        Session, args,
         secrets::{Place, counted},
     },
-    terminal,
+    tools::git,
 };
 
-pub(crate) fn run(desk: &Desk, of: &args::SecretsOf) -> anyhow::Result<u8> {
-    let place = Place::cloned(desk, of.mission.as_deref()).map_err(failure::request)?;
-    let _lock = desk.lock_secrets()?;
+pub(crate) fn run(session: &Session, of: &args::SecretsOf) -> anyhow::Result<u8> {
+    let place = Place::cloned(session, of.mission.as_deref()).map_err(failure::request)?;
+    let _lock = session.lock_secrets()?;
     let url = origin(&place).map_err(failure::request)?;
     // From here on the branch may be switched or moved: this one commit is checked and pushed.
     let branch = place.branch().map_err(failure::request)?;
     let commit = commit(&place, &branch)?;
     outgoing::check(&place, &commit)?;
-    let access = place.access(desk)?;
+    let access = place.access(session)?;
     let fetch = git::fetch(&place.dir, &url, &access);
     let push = git::push(&place.dir, &url, (&commit, &branch), &access);
-    let Some(permit) = desk.permit else {
+    let Some(permit) = session.permit else {
         terminal::print(redact(&format!("{fetch}\n{push}")));
         return Ok(0);
     };
@@ -36,7 +38,7 @@ pub(crate) fn run(desk: &Desk, of: &args::SecretsOf) -> anyhow::Result<u8> {
     // Again, since the remote may have lost commits, which then go out with ours.
     outgoing::check(&place, &commit)?;
     let Some(ahead) = ahead(&place, &branch, &commit)? else {
-        desk.ui.say(format!("{} has nothing to push", place.shown.shown()));
+        session.ui.say(format!("{} has nothing to push", place.shown.shown()));
         return Ok(0);
     };
     git::remote(permit, &push)?;
@@ -47,7 +49,7 @@ pub(crate) fn run(desk: &Desk, of: &args::SecretsOf) -> anyhow::Result<u8> {
         );
     }
     let commits = counted(ahead, "commit");
-    desk.ui.say(format!("pushed {commits} of {} to {}", place.shown.shown(), redact(&url)));
+    session.ui.say(format!("pushed {commits} of {} to {}", place.shown.shown(), redact(&url)));
     Ok(0)
 }
 

@@ -9,31 +9,33 @@ use anyhow::{Context as _, bail};
 use serde_json::Value;
 
 use crate::{
-    failure,
-    printable::Shown as _,
-    process::{self, Change},
+    run::{
+        failure,
+        printable::Shown as _,
+        process::{self, Change},
+    },
     secrets::plain::{self, Leaf, Leaves},
-    sops::{self, key::Key},
     task::{
-        Desk, args,
+        Session, args,
         secrets::{Place, Target},
         shared::{
             secret_change::{self, Copy},
             stored_secret::Given,
         },
     },
+    tools::sops::{self, key::Key},
 };
 
-pub(crate) fn run(desk: &Desk, args: &args::SecretsSet) -> anyhow::Result<u8> {
-    let place = Place::cloned(desk, args.of.mission.as_deref()).map_err(failure::request)?;
+pub(crate) fn run(session: &Session, args: &args::SecretsSet) -> anyhow::Result<u8> {
+    let place = Place::cloned(session, args.of.mission.as_deref()).map_err(failure::request)?;
     let key: Key = args.key.parse().map_err(failure::request)?;
-    secret_change::require_tools(desk)?;
-    let _lock = desk.lock_secrets()?;
+    secret_change::require_tools(session)?;
+    let _lock = session.lock_secrets()?;
     let target =
         secret_change::prepare(&place, args.of.file.as_deref()).map_err(failure::request)?;
     fits(&target, &key).map_err(failure::request)?;
     let config = place.rules_file();
-    let Some(permit) = desk.permit else {
+    let Some(permit) = session.permit else {
         let (folder, file) = secret_change::imagined(&target);
         let index = key.index();
         let cmd = sops::set_cmd(&folder, &file, config.as_deref(), &index, String::new());
@@ -45,7 +47,7 @@ pub(crate) fn run(desk: &Desk, args: &args::SecretsSet) -> anyhow::Result<u8> {
     for cmd in commands(&copy, config.as_deref(), &target, &key, &value) {
         sops::answer(&cmd.permitted(permit), target.subject())?;
     }
-    copy.keep(permit, desk, &place, &target, &Given::Value(key, leaves))?;
+    copy.keep(permit, session, &place, &target, &Given::Value(key, leaves))?;
     Ok(0)
 }
 

@@ -7,13 +7,13 @@ use fs_err as fs;
 use serde::Serialize;
 
 use crate::{
-    failure, git,
-    printable::Shown as _,
-    redact::redact,
+    run::{failure, printable::Shown as _, redact::redact, terminal},
     secrets::{encrypted, rules::Rules},
-    sops::{self, recipients::Recipients},
-    task::{Desk, args, secrets::Place},
-    terminal,
+    task::{Session, args, secrets::Place},
+    tools::{
+        git,
+        sops::{self, recipients::Recipients},
+    },
 };
 
 /// The answer.
@@ -45,17 +45,17 @@ struct FileStatus {
     unreadable: Option<String>,
 }
 
-pub(crate) fn run(desk: &Desk, of: &args::SecretsOf) -> anyhow::Result<u8> {
+pub(crate) fn run(session: &Session, of: &args::SecretsOf) -> anyhow::Result<u8> {
     let mission = of.mission.as_deref();
-    let place = Place::new(desk, mission).map_err(failure::request)?;
+    let place = Place::new(session, mission).map_err(failure::request)?;
     let status = if place.dir.exists() {
-        let place = Place::cloned(desk, mission).map_err(failure::request)?;
+        let place = Place::cloned(session, mission).map_err(failure::request)?;
         sops::require()?;
-        read(desk, &place)?
+        read(session, &place)?
     } else {
         Status::absent(&place)
     };
-    if desk.flags.json {
+    if session.flags.json {
         terminal::json(&status)?;
     } else {
         terminal::print(text(&status));
@@ -77,8 +77,8 @@ impl Status {
     }
 }
 
-fn read(desk: &Desk, place: &Place) -> anyhow::Result<Status> {
-    let unreachable = unless_ended(fetch(desk, place))?;
+fn read(session: &Session, place: &Place) -> anyhow::Result<Status> {
+    let unreachable = unless_ended(fetch(session, place))?;
     let branch = git::branch(&place.dir)?;
     let upstream = branch.as_ref().map(|it| format!("refs/remotes/origin/{it}"));
     let upstream = upstream.map(|it| git::revision(&place.dir, &it)).transpose()?.flatten();
@@ -103,10 +103,10 @@ fn read(desk: &Desk, place: &Place) -> anyhow::Result<Status> {
     })
 }
 
-fn fetch(desk: &Desk, place: &Place) -> anyhow::Result<()> {
+fn fetch(session: &Session, place: &Place) -> anyhow::Result<()> {
     let url = git::origin(&place.dir)?.context("there is no remote `origin`")?;
-    let fetch = git::fetch(&place.dir, &url, &place.access(desk)?);
-    match desk.permit {
+    let fetch = git::fetch(&place.dir, &url, &place.access(session)?);
+    match session.permit {
         Some(permit) => git::remote(permit, &fetch),
         None => bail!("not asked in a dry run: `{}`", redact(&fetch.to_string())),
     }

@@ -11,12 +11,14 @@ use std::{
 };
 
 use crate::{
-    config::Config,
-    docker::Docker,
-    failure,
-    process::{self, Change, Patience},
-    task::{Desk, args::Missions},
-    ui::Colour,
+    run::{
+        failure,
+        process::{self, Change, Patience},
+        ui::Colour,
+    },
+    settings::config::Config,
+    task::{Session, args::Missions},
+    tools::docker::Docker,
 };
 
 use facts::Facts;
@@ -24,7 +26,7 @@ use findings::{Finding, advice, findings};
 
 /// How far the questions go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ask {
+pub(crate) enum Probes {
     /// Hosts that builds get packages from, and the registry, are asked too.
     Network,
     MachineOnly,
@@ -40,7 +42,7 @@ pub(crate) enum About {
 
 /// Whether the commands that mend something are run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fix {
+pub(crate) enum FixPolicy {
     Never,
     /// When the person at the terminal agrees.
     Asked,
@@ -52,58 +54,58 @@ const START: Duration = Duration::from_secs(15);
 
 /// Reports missing tools on stderr, installs them as `fix` allows, and returns the exit status.
 pub(crate) fn examine(
-    desk: &Desk,
+    session: &Session,
     missions: &Missions,
     about: About,
-    ask: Ask,
-    fix: Fix,
+    ask: Probes,
+    fix: FixPolicy,
 ) -> anyhow::Result<u8> {
-    Ok(look_and_fix(desk, missions, about, ask, fix)?.0)
+    Ok(look_and_fix(session, missions, about, ask, fix)?.0)
 }
 
 /// Returns the exit status, and what is still missing.
 pub(crate) fn look_and_fix(
-    desk: &Desk,
+    session: &Session,
     missions: &Missions,
     about: About,
-    ask: Ask,
-    fix: Fix,
+    ask: Probes,
+    fix: FixPolicy,
 ) -> anyhow::Result<(u8, Vec<Finding>)> {
-    let named = desk.named(missions).map_err(failure::request)?;
+    let named = session.named(missions).map_err(failure::request)?;
     let configs: Vec<Config> = named.into_iter().map(|it| it.config).collect();
     let look = || -> anyhow::Result<(Vec<Finding>, Option<String>)> {
-        let facts = Facts::gather(desk, &configs, about, ask)?;
-        Ok((findings(&facts, &desk.repo.root), advice(&facts)))
+        let facts = Facts::gather(session, &configs, about, ask)?;
+        Ok((findings(&facts, &session.checkout.root), advice(&facts)))
     };
     let (mut found, mut note) = look()?;
     let mut ran = Vec::new();
     // What one mends may show another: a CLI, that it cannot build.
     let mut commands = commands(&found, &ran);
-    while fix != Fix::Never && !commands.is_empty() {
-        if !mend(desk, &found, &commands, fix)? {
+    while fix != FixPolicy::Never && !commands.is_empty() {
+        if !mend(session, &found, &commands, fix)? {
             return Ok((3, found));
         }
-        if desk.permit.is_none() {
+        if session.permit.is_none() {
             return Ok((0, found));
         }
-        if commands.contains(&findings::start(&desk.repo.root)) {
-            wait_for_engine(desk, &configs[0])?;
+        if commands.contains(&findings::start(&session.checkout.root)) {
+            wait_for_engine(session, &configs[0])?;
         }
         ran.append(&mut commands);
         (found, note) = look()?;
         commands = self::commands(&found, &ran);
     }
     found.iter_mut().for_each(|it| it.note(&ran));
-    note.iter().for_each(|it| desk.ui.say(it));
-    Ok((report(desk, &found), found))
+    note.iter().for_each(|it| session.ui.say(it));
+    Ok((report(session, &found), found))
 }
 
-fn report(desk: &Desk, found: &[Finding]) -> u8 {
+fn report(session: &Session, found: &[Finding]) -> u8 {
     for it in found {
-        desk.ui.say_in(Colour::Red, it.name, &format!(": {}\n    fix: {}", it.what, it.fix));
+        session.ui.say_in(Colour::Red, it.name, &format!(": {}\n    fix: {}", it.what, it.fix));
     }
     if found.is_empty() {
-        desk.ui.say("nothing is missing");
+        session.ui.say("nothing is missing");
     }
     if found.is_empty() { 0 } else { 3 }
 }
@@ -124,36 +126,43 @@ fn commands(found: &[Finding], ran: &[Change]) -> Vec<Change> {
 ///
 /// # Errors
 /// One of them cannot be started, or the run was interrupted.
-fn mend(desk: &Desk, found: &[Finding], commands: &[Change], fix: Fix) -> anyhow::Result<bool> {
+fn mend(
+    session: &Session,
+    found: &[Finding],
+    commands: &[Change],
+    fix: FixPolicy,
+) -> anyhow::Result<bool> {
     for it in found {
-        desk.ui.say(format!("{}: {}", it.name, it.what));
+        session.ui.say(format!("{}: {}", it.name, it.what));
     }
-    commands.iter().for_each(|it| desk.ui.say(format!("$ {it}")));
-    let Some(permit) = desk.permit else { return Ok(true) };
-    if fix == Fix::Asked && !agrees(desk)? {
+    commands.iter().for_each(|it| session.ui.say(format!("$ {it}")));
+    let Some(permit) = session.permit else { return Ok(true) };
+    if fix == FixPolicy::Asked && !agrees(session)? {
         return Ok(false);
     }
     for it in commands {
-        desk.ui.say(format!("running {it}"));
+        session.ui.say(format!("running {it}"));
         let mut said = Vec::new();
         let status =
             process::lines(&it.clone().patience(Patience::Work).permitted(permit), &mut |line| {
-                if desk.ui.verbose {
-                    desk.ui.say(line);
+                if session.ui.verbose {
+                    session.ui.say(line);
                 }
                 said.push(line.to_owned());
             })?;
         if status != 0 {
             let said = process::last_lines(&said.join("\n"), 15);
-            desk.ui.say(format!("`{it}` failed with status {status}\n{said}"));
+            session.ui.say(format!("`{it}` failed with status {status}\n{said}"));
         }
     }
     Ok(true)
 }
 
 /// An engine that was just started may take a while to answer.
-fn wait_for_engine(desk: &Desk, config: &Config) -> anyhow::Result<()> {
-    let Ok(docker) = Docker::find(config.docker.as_deref(), &desk.repo.root) else { return Ok(()) };
+fn wait_for_engine(session: &Session, config: &Config) -> anyhow::Result<()> {
+    let Ok(docker) = Docker::find(config.docker.as_deref(), &session.checkout.root) else {
+        return Ok(());
+    };
     let deadline = Instant::now() + START;
     while docker.engine_platform().is_err() && Instant::now() < deadline {
         process::check_interrupted()?;
@@ -163,11 +172,11 @@ fn wait_for_engine(desk: &Desk, config: &Config) -> anyhow::Result<()> {
 }
 
 /// Whether the person at the terminal wants the commands to be run.
-fn agrees(desk: &Desk) -> anyhow::Result<bool> {
+fn agrees(session: &Session) -> anyhow::Result<bool> {
     if !io::stdin().is_terminal() {
-        desk.ui.say("nothing was run: there is nobody to ask, so say `--yes`");
+        session.ui.say("nothing was run: there is nobody to ask, so say `--yes`");
         return Ok(false);
     }
-    desk.ui.say("run them? [y/N]");
+    session.ui.say("run them? [y/N]");
     Ok(matches!(process::read_line()?.trim(), "y" | "Y" | "yes"))
 }

@@ -7,84 +7,91 @@ use anyhow::Context as _;
 use serde::Serialize;
 
 use crate::{
-    build::{Builds, Built, Missing},
-    chosen::Chosen,
-    config::Mode,
-    dockerfile::update,
-    engine::Engine,
-    failure, freeze,
-    image_test::{self, Asked},
-    printable::Shown as _,
-    process,
-    publish::{self, Tested},
-    receipt::{Outcome, Receipt},
-    registry,
-    repo::Mission,
-    stored_receipt,
-    task::{Desk, args::Missions},
-    terminal,
-    ui::{self, Colour},
+    image::{
+        build::{BuildPolicy, Builds, BuiltImage},
+        export,
+        mission_images::MissionImages,
+        runner::Runner,
+    },
+    mission::{checkout::Mission, dockerfile::update},
+    registry::{
+        self,
+        publish::{self, TestedImage},
+        receipts,
+    },
+    run::{
+        failure,
+        printable::Shown as _,
+        process, terminal,
+        ui::{self, Colour},
+    },
+    settings::config::Mode,
+    task::{Session, args::Missions},
+    testing::{
+        image_test::{self, TestRequest},
+        receipt::{Outcome, Receipt},
+    },
 };
 
 /// What a run does, beside building what is not there.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
-    pub(crate) missing: Missing,
-    pub(crate) test: Option<Asked>,
+    pub(crate) missing: BuildPolicy,
+    pub(crate) test: Option<TestRequest>,
     pub(crate) push: bool,
 }
 
 /// Builds what is missing, then tests and publishes it as asked for, and gives the exit status.
-pub(crate) fn run(desk: &Desk, missions: &Missions, request: &Request) -> anyhow::Result<u8> {
-    let named = desk.named(missions).map_err(failure::request)?;
-    let engine = desk.engine(&named[0].config)?;
-    let _lock = desk.lock()?;
-    let builds = matches!(request.missing, Missing::Build | Missing::Refresh);
+pub(crate) fn run(session: &Session, missions: &Missions, request: &Request) -> anyhow::Result<u8> {
+    let named = session.named(missions).map_err(failure::request)?;
+    let runner = session.runner(&named[0].config)?;
+    let _lock = session.lock()?;
+    let builds = matches!(request.missing, BuildPolicy::Build | BuildPolicy::Refresh);
     if builds {
-        desk.require_digests(&engine, &named)?;
+        session.require_digests(&runner, &named)?;
     }
-    if let Some(permit) = desk.permit.filter(|_| builds) {
+    if let Some(permit) = session.permit.filter(|_| builds) {
         let missions: Vec<&Mission> = named.iter().map(|it| &it.mission).collect();
-        update::write(permit, &desk.repo, &update::updates(&desk.repo, &missions)?)?;
+        update::write(permit, &session.checkout, &update::updates(&session.checkout, &missions)?)?;
     }
-    let chosen = desk.choose(&engine, named)?;
+    let chosen = session.choose(&runner, named)?;
     if builds {
-        desk.require_pinned(&chosen)?;
+        session.require_pinned(&chosen)?;
     }
-    registry::retire(&engine)?;
-    let mut builds = Builds::new(&engine, request.missing)?;
+    registry::retire(&runner)?;
+    let mut builds = Builds::new(&runner, request.missing)?;
     let mut rows = Vec::new();
-    let images = build_all(&engine, &mut builds, &chosen, &mut rows)?;
+    let images = build_all(&runner, &mut builds, &chosen, &mut rows)?;
     if let Some(asked) = &request.test {
-        test_all(&engine, &images, asked, &mut rows)?;
+        test_all(&runner, &images, asked, &mut rows)?;
     }
     if let Err(interrupted) = process::check_interrupted() {
-        summary(desk, rows)?;
+        summary(session, rows)?;
         return Err(interrupted);
     }
     if request.push && rows.iter().all(|it| it.error.is_none()) {
-        push_all(&engine, &mut builds, &images, &mut rows)?;
+        push_all(&runner, &mut builds, &images, &mut rows)?;
     }
-    summary(desk, rows)
+    summary(session, rows)
 }
 
 /// The images of one mission's chain, all built.
 struct Images<'a> {
-    chosen: &'a Chosen,
-    chain: Vec<Built>,
+    chosen: &'a MissionImages,
+    chain: Vec<BuiltImage>,
 }
 
 impl Images<'_> {
-    fn mission(&self) -> &Built {
+    fn mission(&self) -> &BuiltImage {
         &self.chain[self.chain.len() - 1]
     }
 }
 
 /// Builds every chain; one that fails leaves a row that says so, and the others go on.
 fn build_all<'a>(
-    engine: &Engine,
+    runner: &Runner,
     builds: &mut Builds<'_>,
-    chosen: &'a [Chosen],
+    chosen: &'a [MissionImages],
     rows: &mut Vec<Row>,
 ) -> anyhow::Result<Vec<Images<'a>>> {
     let mut res = Vec::new();
@@ -94,11 +101,11 @@ fn build_all<'a>(
             let images = Images { chosen: it, chain };
             let floating = it.config.mode == Mode::Floating;
             let frozen = match floating {
-                true => freeze::freeze(engine, &it.mission, &images.mission().image)?,
+                true => export::freeze(runner, &it.mission, &images.mission().image)?,
                 false => Vec::new(),
             };
             frozen.iter().for_each(|it| {
-                engine.ui.say(format!("frozen: {}", engine.repo.relative(it).shown()))
+                runner.ui.say(format!("frozen: {}", runner.checkout.relative(it).shown()))
             });
             Ok(images)
         });
@@ -116,9 +123,9 @@ fn build_all<'a>(
 }
 
 fn test_all(
-    engine: &Engine,
+    runner: &Runner,
     images: &[Images<'_>],
-    asked: &Asked,
+    asked: &TestRequest,
     rows: &mut [Row],
 ) -> anyhow::Result<()> {
     for it in images {
@@ -134,8 +141,8 @@ fn test_all(
         }
         let name = &it.chosen.mission.name;
         let Some(row) = rows.iter_mut().find(|row| row.image == *name) else { continue };
-        let res = known_receipt(engine, it, asked)
-            .and_then(|old| image_test::test(engine, it.chosen, it.mission(), asked, old));
+        let res = known_receipt(runner, it, asked)
+            .and_then(|old| image_test::test(runner, it.chosen, it.mission(), asked, old));
         match res {
             Ok(Some((receipt, is_new))) => row.add_tests(&receipt, is_new, asked.dev),
             Ok(None) => (),
@@ -147,32 +154,32 @@ fn test_all(
 
 /// The receipt that the image has: where it may save a test, also the one in the registry.
 fn known_receipt(
-    engine: &Engine,
+    runner: &Runner,
     images: &Images<'_>,
-    asked: &Asked,
+    asked: &TestRequest,
 ) -> anyhow::Result<Option<Receipt>> {
-    let Chosen { mission, config, .. } = images.chosen;
+    let MissionImages { mission, config, .. } = images.chosen;
     match asked.takes_receipts() {
-        true => stored_receipt::of_built(engine, config, images.mission()),
-        false => Receipt::read(&engine.repo, &mission.name, &images.mission().image),
+        true => receipts::of_built(runner, config, images.mission()),
+        false => Receipt::read(&runner.checkout, &mission.name, &images.mission().image),
     }
 }
 
 fn push_all(
-    engine: &Engine,
+    runner: &Runner,
     builds: &mut Builds<'_>,
     images: &[Images<'_>],
     rows: &mut [Row],
 ) -> anyhow::Result<()> {
-    let tested: Vec<Tested<'_>> = images
+    let tested: Vec<TestedImage<'_>> = images
         .iter()
-        .map(|it| Tested {
+        .map(|it| TestedImage {
             chosen: it.chosen,
             common: &it.chain[it.chain.len() - 2],
             mission: it.mission(),
         })
         .collect();
-    match publish::push(engine, builds, &tested) {
+    match publish::push(runner, builds, &tested) {
         Ok(references) => {
             for (it, reference) in tested.iter().zip(references) {
                 let row = rows.iter_mut().find(|row| row.image == it.mission.name);
@@ -211,7 +218,7 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    pub(crate) fn of_image(built: &Built) -> Row {
+    pub(crate) fn of_image(built: &BuiltImage) -> Row {
         Row {
             image: built.name.clone(),
             action: if built.reason.is_some() { "built" } else { "unchanged" },
@@ -268,16 +275,16 @@ impl Row {
 ///
 /// # Errors
 /// None that are expected: rows are plain data.
-pub(crate) fn summary(desk: &Desk, rows: Vec<Row>) -> anyhow::Result<u8> {
+pub(crate) fn summary(session: &Session, rows: Vec<Row>) -> anyhow::Result<u8> {
     let ok = rows.iter().all(|it| it.error.is_none());
-    if desk.flags.json {
-        let seconds = desk.started.elapsed();
+    if session.flags.json {
+        let seconds = session.started.elapsed();
         let own = seconds.saturating_sub(process::time_in_children());
         let (seconds, own_seconds) = (seconds.as_secs_f64(), own.as_secs_f64());
         let summary = Summary { images: &rows, seconds, own_seconds };
         terminal::json(&summary)?;
     }
-    if desk.permit.is_none() {
+    if session.permit.is_none() {
         return Ok(u8::from(!ok));
     }
     let cell = |count: Option<usize>| count.map_or_else(|| "-".to_owned(), |it| it.to_string());
@@ -296,16 +303,16 @@ pub(crate) fn summary(desk: &Desk, rows: Vec<Row>) -> anyhow::Result<u8> {
     let heads = ["IMAGE", "ACTION", "TIME", "SIZE", "PASSED", "FAILED", "TAG"];
     for row in &rows {
         if let Some(error) = &row.error {
-            desk.ui.say("");
-            desk.ui.say_in(Colour::Red, &row.image, &format!(": {error}\n"));
+            session.ui.say("");
+            session.ui.say_in(Colour::Red, &row.image, &format!(": {error}\n"));
         }
     }
-    desk.ui.say(ui::table(&heads, &table).trim_end());
+    session.ui.say(ui::table(&heads, &table).trim_end());
     let verdict = match (process::check_interrupted(), ok) {
         (Err(_), _) => (Colour::Red, "not all was tested"),
         (_, true) => (Colour::Green, "done"),
         (_, false) => (Colour::Red, "failed"),
     };
-    desk.ui.say_in(verdict.0, verdict.1, "");
+    session.ui.say_in(verdict.0, verdict.1, "");
     Ok(u8::from(!ok))
 }

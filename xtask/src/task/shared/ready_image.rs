@@ -5,19 +5,21 @@ use std::path::Path;
 use anyhow::Context as _;
 
 use crate::{
-    build::{Builds, Built, Missing},
-    chosen::Chosen,
-    engine::Engine,
-    failure,
-    repo::Mission,
-    task::{Desk, args::Missions},
+    image::{
+        build::{BuildPolicy, Builds, BuiltImage},
+        mission_images::MissionImages,
+        runner::Runner,
+    },
+    mission::checkout::Mission,
+    run::failure,
+    task::{Session, args::Missions},
 };
 
 /// A mission's image that can be started.
-pub(crate) struct Ready {
-    pub(crate) engine: Engine,
-    pub(crate) chosen: Chosen,
-    pub(crate) built: Built,
+pub(crate) struct ReadyImage {
+    pub(crate) runner: Runner,
+    pub(crate) chosen: MissionImages,
+    pub(crate) built: BuiltImage,
 }
 
 /// The image of `mission`, or of `DEPLOYMENT_NAME`; the newest one, whatever it was made from, when
@@ -25,19 +27,23 @@ pub(crate) struct Ready {
 ///
 /// # Errors
 /// It is not built.
-pub(crate) fn ready(desk: &Desk, mission: Option<&str>, dev: bool) -> anyhow::Result<Ready> {
-    let missing = if dev { Missing::TakeNewest } else { Missing::Refuse };
+pub(crate) fn ready(
+    session: &Session,
+    mission: Option<&str>,
+    dev: bool,
+) -> anyhow::Result<ReadyImage> {
+    let missing = if dev { BuildPolicy::TakeNewest } else { BuildPolicy::Refuse };
     let missions = mission.map(str::to_owned).into_iter().collect();
     let missions = Missions { missions, ..Missions::default() };
-    let named = desk.named(&missions).map_err(failure::request)?;
-    let engine = desk.engine(&named[0].config)?;
-    let chosen = desk.choose(&engine, named)?.pop().context("one mission is chosen")?;
-    let built = Builds::new(&engine, missing)?
+    let named = session.named(&missions).map_err(failure::request)?;
+    let runner = session.runner(&named[0].config)?;
+    let chosen = session.choose(&runner, named)?.pop().context("one mission is chosen")?;
+    let built = Builds::new(&runner, missing)?
         .chain(&chosen.config, &chosen.chain)
         .map_err(failure::request)?
         .pop()
         .context("a chain has an image")?;
-    Ok(Ready { engine, chosen, built })
+    Ok(ReadyImage { runner, chosen, built })
 }
 
 /// The flags that put the working tree's scripts and environments in the place of the image's, and

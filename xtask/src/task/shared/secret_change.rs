@@ -7,23 +7,28 @@ use anyhow::{Context as _, anyhow, bail};
 use fs_err as fs;
 
 use crate::{
-    failure, files, git,
-    printable::Shown as _,
-    private::Folder,
-    process::{self, Change, Permit},
+    run::{
+        failure, files,
+        memory_folder::MemoryFolder,
+        printable::Shown as _,
+        process::{self, Change, Permit},
+        terminal,
+    },
     secrets::changes,
-    sops::{self, Edited},
     task::{
-        Desk,
+        Session,
         secrets::{Place, Target},
         shared::stored_secret::{self, Given},
     },
-    terminal,
+    tools::{
+        git,
+        sops::{self, EditResult},
+    },
 };
 
 /// A copy of a file, for sops to work on.
 pub(crate) struct Copy {
-    pub(crate) folder: Folder,
+    pub(crate) folder: MemoryFolder,
     pub(crate) path: PathBuf,
 }
 
@@ -61,7 +66,7 @@ impl Copy {
     /// # Errors
     /// There is no room in memory.
     pub(crate) fn new(target: &Target) -> anyhow::Result<Copy> {
-        let folder = Folder::new()?;
+        let folder = MemoryFolder::new()?;
         let name = target.name.file_name().context("a file has a name")?;
         let path = folder.file(&name.to_string_lossy(), &target.text)?;
         Ok(Copy { folder, path })
@@ -80,16 +85,16 @@ impl Copy {
     pub(crate) fn keep(
         self,
         permit: Permit,
-        desk: &Desk,
+        session: &Session,
         place: &Place,
         target: &Target,
         given: &Given,
-    ) -> anyhow::Result<Edited> {
+    ) -> anyhow::Result<EditResult> {
         let shown = target.shown.shown();
         let text = fs::read_to_string(&self.path)?;
         let new = stored_secret::check(place, target, given, &text)?;
         if text == target.text {
-            return Ok(unchanged(desk, target));
+            return Ok(unchanged(session, target));
         }
         if fs::read_to_string(&target.path)? != target.text {
             bail!(
@@ -100,15 +105,15 @@ impl Copy {
             .with_context(|| format!("{shown} is as it was"))?;
         let message = changes::message(&target.name, &target.encrypted, &new);
         commit(permit, place, &[&target.name], &message)?;
-        desk.ui.say(format!("committed: {}", message.trim_end()));
-        Ok(Edited::Changed)
+        session.ui.say(format!("committed: {}", message.trim_end()));
+        Ok(EditResult::Changed)
     }
 }
 
 /// Says that nothing was done.
-pub(crate) fn unchanged(desk: &Desk, target: &Target) -> Edited {
-    desk.ui.say(format!("{} has not changed; there is nothing to commit", target.shown.shown()));
-    Edited::Unchanged
+pub(crate) fn unchanged(session: &Session, target: &Target) -> EditResult {
+    session.ui.say(format!("{} has not changed; there is nothing to commit", target.shown.shown()));
+    EditResult::Unchanged
 }
 
 /// Commits `files`, which are encrypted, and nothing else.
@@ -166,6 +171,6 @@ pub(crate) fn imagined(target: &Target) -> (PathBuf, PathBuf) {
 ///
 /// # Errors
 /// `doctor` finding `secrets`.
-pub(crate) fn require_tools(desk: &Desk) -> anyhow::Result<()> {
-    desk.permit.map_or(Ok(()), |_| sops::require())
+pub(crate) fn require_tools(session: &Session) -> anyhow::Result<()> {
+    session.permit.map_or(Ok(()), |_| sops::require())
 }

@@ -3,15 +3,14 @@
 use anyhow::bail;
 
 use crate::{
-    failure::Failure,
-    printable::Shown as _,
+    run::{failure::Failure, printable::Shown as _},
     secrets::{
         changes::{self, Kind},
-        encrypted::{self, Encrypted},
+        encrypted::{self, EncryptedFile},
         plain::{self, Leaves},
     },
-    sops::{self, Subject, key::Key},
     task::secrets::{Place, Target},
+    tools::sops::{self, Subject, key::Key},
 };
 
 /// What sops was given.
@@ -31,7 +30,7 @@ pub(crate) fn check(
     target: &Target,
     given: &Given,
     text: &str,
-) -> anyhow::Result<Encrypted> {
+) -> anyhow::Result<EncryptedFile> {
     if let Given::File(saved) = given
         && saved.trim().is_empty()
     {
@@ -41,7 +40,7 @@ pub(crate) fn check(
             "leave values in it, or remove the file by git",
         );
     }
-    let Ok(new) = Encrypted::parse(text) else {
+    let Ok(new) = EncryptedFile::parse(text) else {
         bail!(
             "what the editor saved is encrypted already; {} is as it was\n    fix: save plain values, sops encrypts them",
             target.shown.shown()
@@ -70,7 +69,7 @@ pub(crate) fn check(
 }
 
 /// Checks which keys changed, and that their values are encrypted.
-fn check_changes(target: &Target, given: &Given, new: &Encrypted) -> anyhow::Result<()> {
+fn check_changes(target: &Target, given: &Given, new: &EncryptedFile) -> anyhow::Result<()> {
     let changes = changes::between(&target.encrypted, new);
     for change in changes.iter().filter(|it| it.kind != Kind::Removed) {
         let key = &change.key;

@@ -7,15 +7,13 @@ use std::{
 };
 
 use crate::{
-    failure::Failure,
-    git::{self, Entry},
-    printable::Shown as _,
-    private_key,
+    run::{failure::Failure, printable::Shown as _, private_key},
     secrets::{
         plaintext,
         rules::{self, Rules},
     },
     task::secrets::Place,
+    tools::git::{self, Entry},
 };
 
 /// # Errors

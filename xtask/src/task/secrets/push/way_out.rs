@@ -7,13 +7,13 @@ use std::{
 };
 
 use crate::{
-    git,
-    printable::Shown as _,
+    run::printable::Shown as _,
     secrets::{
         changes::Kind,
         commits::{self, Row},
     },
     task::secrets::{Place, counted},
+    tools::git,
 };
 
 /// The files of a commit, with the names of their blobs.

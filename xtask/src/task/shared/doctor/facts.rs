@@ -11,20 +11,22 @@ use fs_err as fs;
 use serde::Deserialize;
 
 use crate::{
-    build_settings,
-    config::{Base, Config, Registry},
-    docker::{Docker, NAMESPACE},
-    failure,
-    printable::Shown as _,
-    process::{self, Patience, on_path, query},
-    redact,
+    image::build_settings,
+    run::{
+        failure,
+        printable::Shown as _,
+        process::{self, Patience, on_path, query},
+        redact,
+    },
+    settings::config::{Base, Config, Registry},
     task::{
-        Desk,
+        Session,
         shared::doctor::{
-            About, Ask,
-            secrets::{self, Lack},
+            About, Probes,
+            secrets::{self, MissingTool},
         },
     },
+    tools::docker::{Docker, NAMESPACE},
 };
 
 /// Programs that tasks start, which are packages of the same name in Debian.
@@ -64,7 +66,7 @@ pub(super) struct Facts {
     /// Seconds that this machine's clock is ahead of theirs, or of the engine's.
     pub(super) clock: Option<i64>,
     /// What the tasks about secrets lack, where there are secrets.
-    pub(super) secrets: Vec<Lack>,
+    pub(super) secrets: Vec<MissingTool>,
 }
 
 /// What a host said, or why it said nothing.
@@ -96,13 +98,13 @@ impl Facts {
     /// # Errors
     /// A program fails that has to be there.
     pub(super) fn gather(
-        desk: &Desk,
+        session: &Session,
         configs: &[Config],
         about: About,
-        ask: Ask,
+        ask: Probes,
     ) -> anyhow::Result<Facts> {
         let config = configs.first().context("a task is about a mission")?;
-        let docker = Docker::find(config.docker.as_deref(), &desk.repo.root);
+        let docker = Docker::find(config.docker.as_deref(), &session.checkout.root);
         let text = |err: anyhow::Error| failure::text(&err);
         let (engine, buildkit) = match &docker {
             Err(err) => (Some(failure::text(err)), None),
@@ -120,13 +122,13 @@ impl Facts {
         let missing_missions = configs.iter().filter(|it| !has(&it.mission)).count() as u64;
         let common = if has("common") { 0 } else { COMMON_SIZE };
         let reached = match ask {
-            Ask::Network => reach(desk, config)?,
-            Ask::MachineOnly => Reached::default(),
+            Probes::Network => reach(session, config)?,
+            Probes::MachineOnly => Reached::default(),
         };
         Ok(Facts {
             secrets: match about {
                 About::Images => Vec::new(),
-                About::Everything => secrets::lacks(desk, configs),
+                About::Everything => secrets::lacks(session, configs),
             },
             missing_tools: TOOLS.iter().filter(|it| !on_path(it)).copied().collect(),
             free: reachable.map(free_space).transpose()?.flatten(),
@@ -140,7 +142,7 @@ impl Facts {
             is_docker_io: Path::new("/var/lib/dpkg/info/docker.io.list").is_file(),
             other_engine: other_engine(docker.as_ref().ok()),
             registry: match (ask, reachable) {
-                (Ask::Network, Some(docker)) => registry(docker, &config.registry),
+                (Probes::Network, Some(docker)) => registry(docker, &config.registry),
                 _ => None,
             },
             answers: reached.answers,
@@ -205,13 +207,13 @@ struct Line {
 
 /// Asks the hosts that builds get packages from, as a build step would: with its proxies and
 /// certificates.
-fn reach(desk: &Desk, config: &Config) -> anyhow::Result<Reached> {
-    let hosts = hosts(desk, config)?;
+fn reach(session: &Session, config: &Config) -> anyhow::Result<Reached> {
+    let hosts = hosts(session, config)?;
     if !on_path("python3") || hosts.is_empty() {
         return Ok(Reached::default());
     }
     let script = include_str!("reach.py");
-    let mut cmd = query!(desk.repo.root, "python3 -c {script}").patience(Patience::Change);
+    let mut cmd = query!(session.checkout.root, "python3 -c {script}").patience(Patience::Change);
     for (name, value) in &config.proxies {
         cmd = cmd.secret_env(name, value);
     }
@@ -247,14 +249,14 @@ impl Line {
 }
 
 /// The settings that lead to a host, and a URL there.
-fn hosts(desk: &Desk, config: &Config) -> anyhow::Result<Vec<(&'static str, String)>> {
+fn hosts(session: &Session, config: &Config) -> anyhow::Result<Vec<(&'static str, String)>> {
     let index = config.indexes.pip.as_deref().unwrap_or("https://pypi.org/simple");
     let index = format!("{}/pip/", redact::without_login(index).trim_end_matches('/'));
     let mut res = vec![("PIP_INDEX_URL", index)];
     if config.base == Base::Embedded {
         let mirror = match &config.indexes.debian {
             Some(mirror) => redact::without_login(mirror),
-            None => default_mirror(&desk.repo.root)?,
+            None => default_mirror(&session.checkout.root)?,
         };
         let release = format!("{}/dists/trixie/InRelease", mirror.trim_end_matches('/'));
         res.push(("DEBIAN_MIRROR", release));

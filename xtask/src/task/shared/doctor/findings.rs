@@ -6,9 +6,9 @@ use serde::Serialize;
 
 use super::{
     facts::{Answer, Facts, Problem},
-    secrets::Lack,
+    secrets::MissingTool,
 };
-use crate::process::{Change, cmd};
+use crate::run::process::{Change, cmd};
 
 /// Something that is not as the main job needs it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -82,7 +82,7 @@ pub(super) fn findings(facts: &Facts, root: &Path) -> Vec<Finding> {
             "set it: `timedatectl set-ntp true`; restart a docker that runs in a virtual machine";
         res.push(finding(facts, "clock", &what, fix, Vec::new()));
     }
-    let secrets = |it: &Lack| {
+    let secrets = |it: &MissingTool| {
         let commands = it.package.map(|it| apt(facts, root, &[it])).unwrap_or_default();
         finding(facts, "secrets", &it.what, it.fix, commands)
     };

@@ -3,15 +3,15 @@
 use fs_err as fs;
 
 use crate::{
-    config::Config,
-    private, process,
+    run::{memory_folder, process},
     secrets::rules::{self, Rules},
-    task::Desk,
+    settings::config::Config,
+    task::Session,
 };
 
 /// Something that is missing.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Lack {
+pub(super) struct MissingTool {
     pub(super) what: String,
     pub(super) fix: &'static str,
     /// Debian's package for it.
@@ -37,18 +37,18 @@ impl Needs {
 }
 
 /// What is missing for the secrets of these missions, each lack once.
-pub(super) fn lacks(desk: &Desk, configs: &[Config]) -> Vec<Lack> {
+pub(super) fn lacks(session: &Session, configs: &[Config]) -> Vec<MissingTool> {
     let mut all = Needs::default();
     for config in configs {
-        let dir = desk.repo.root.join("secrets").join(&config.mission);
+        let dir = session.checkout.root.join("secrets").join(&config.mission);
         if config.secrets_repo.is_some() || dir.is_dir() {
             let rules = fs::read_to_string(dir.join(rules::FILE)).ok();
             all = all.and(needs(rules.and_then(|it| Rules::parse(&it).ok()).as_ref(), config));
         }
     }
     let mut res = missing_programs(all, process::on_path);
-    let memory = all.sops.then(private::missing).flatten();
-    res.extend(memory.map(|what| Lack {
+    let memory = all.sops.then(memory_folder::missing).flatten();
+    res.extend(memory.map(|what| MissingTool {
         what,
         fix: "mount a tmpfs there: plain text is kept in memory alone",
         package: None,
@@ -58,7 +58,7 @@ pub(super) fn lacks(desk: &Desk, configs: &[Config]) -> Vec<Lack> {
 
 /// age, unless only AWS keys are in use; aws for a role or such keys.
 fn needs(rules: Option<&Rules>, config: &Config) -> Needs {
-    let recipients = |has: fn(&crate::sops::recipients::Recipients) -> bool| {
+    let recipients = |has: fn(&crate::tools::sops::recipients::Recipients) -> bool| {
         rules.is_some_and(|it| it.all().any(has))
     };
     let has_kms = recipients(|it| !it.kms.is_empty());
@@ -69,7 +69,7 @@ fn needs(rules: Option<&Rules>, config: &Config) -> Needs {
     }
 }
 
-pub(super) fn missing_programs(needs: Needs, on_path: impl Fn(&str) -> bool) -> Vec<Lack> {
+pub(super) fn missing_programs(needs: Needs, on_path: impl Fn(&str) -> bool) -> Vec<MissingTool> {
     let programs = [
         (
             needs.sops,
@@ -93,7 +93,7 @@ pub(super) fn missing_programs(needs: Needs, on_path: impl Fn(&str) -> bool) -> 
             None,
         ),
     ];
-    let lack = |(_, name, why, fix, package): (bool, &str, &str, &'static str, _)| Lack {
+    let lack = |(_, name, why, fix, package): (bool, &str, &str, &'static str, _)| MissingTool {
         what: format!("{name} is not on PATH, {why}"),
         fix,
         package,

@@ -1,0 +1,1 @@
+"""Making environments: specs, records, frozen specs, and the tools that install."""

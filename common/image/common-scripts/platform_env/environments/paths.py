@@ -1,0 +1,162 @@
+"""Where things are in the image, and the few helpers that every script needs."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+from platform_env.environments import printable, redact
+
+CONDA_DIR = Path(os.environ.get("CONDA_DIR") or "/opt/conda")
+ENVIRONMENTS = Path(os.environ.get("ENVIRONMENTS_DIR") or "/opt/environments")
+COMMON_ENV = Path(os.environ.get("COMMON_ENV_DIR") or "/opt/common-env")
+IMAGE_BUILD = Path(os.environ.get("IMAGE_BUILD_DIR") or "/etc/image-build")
+
+# Hubs run the server as any user id, but always with this group.
+SHARED_GROUP = 100
+
+FAILED = 1  # the work failed
+WRONG = 2  # the request or a file is wrong, nothing was started
+
+
+class Failed(Exception):
+    """The work failed; the text says at what, and what to do."""
+
+    status = FAILED
+
+
+class Wrong(Failed):
+    """The request or a file is wrong; nothing was started."""
+
+    status = WRONG
+
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+
+
+def is_conda_base() -> bool:
+    """Whether CONDA_DIR is a real conda installation, not the embedded base."""
+    return (CONDA_DIR / "conda-meta" / "history").is_file()
+
+
+def prefix(environment: str) -> Path:
+    """The folder in which an environment is installed."""
+    return CONDA_DIR if environment == "base" else CONDA_DIR / "envs" / environment
+
+
+def python(environment: str) -> Path:
+    """The interpreter of an environment."""
+    return prefix(environment) / "bin" / "python"
+
+
+def exists(environment: str) -> bool:
+    """Whether an environment has an interpreter; a folder without one is no environment."""
+    return python(environment).exists()
+
+
+def environments() -> list[str]:
+    """The names of the installed environments, sorted; `base` is not among them."""
+    folder = CONDA_DIR / "envs"
+    if not folder.is_dir():
+        return []
+    return sorted(entry.name for entry in folder.iterdir() if exists(entry.name))
+
+
+def spec_folder(environment: str) -> Path:
+    """Where the files of an environment (specs, kernel.name, tests) lie."""
+    return ENVIRONMENTS / environment
+
+
+@contextmanager
+def new(environment: str) -> Iterator[None]:
+    """The making of an environment: refused over an existing one, undone when it fails."""
+    folder = prefix(environment)
+    if environment == "base":
+        raise Wrong("base exists already: choose another name, or use env-update base")
+    if folder.exists():
+        husk = "" if exists(environment) else ", without a Python in it"
+        raise Wrong(f"{folder} exists already{husk}: remove it first, or choose another name")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def check_name(environment: str) -> str:
+    """The name itself, when it may name an environment."""
+    if not _NAME.fullmatch(environment):
+        raise Wrong(
+            f"{environment!r} cannot name an environment: "
+            "use lower-case letters, digits, '.', '_' and '-', starting with a letter or digit"
+        )
+    return environment
+
+
+def is_frozen() -> bool:
+    """The mode of the build: USE_FROZEN is 0 (or unset) or 1."""
+    value = os.environ.get("USE_FROZEN", "0")
+    if value not in ("0", "1"):
+        raise Wrong(f"USE_FROZEN={value} means nothing: write 0 (floating) or 1 (frozen)")
+    return value == "1"
+
+
+def say(message: str) -> None:
+    """Tell a person; stdout belongs to results."""
+    print(redact.redact(printable.text(message)), file=sys.stderr, flush=True)  # noqa: T201
+
+
+def show(result: str) -> None:
+    """Print a result on stdout."""
+    print(redact.redact(printable.text(result)), flush=True)  # noqa: T201
+
+
+def die(message: str, status: int = FAILED) -> NoReturn:
+    """Say what is wrong and what to do, and end with that status."""
+    say(f"{Path(sys.argv[0]).name}: error: {message}")
+    raise SystemExit(status)
+
+
+def run(
+    command: Sequence[str | Path],
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    capture: bool = False,
+) -> subprocess.CompletedProcess[str]:
+    """Run a program: output goes to stderr, or is captured; the caller looks at the status."""
+    argv = [str(part) for part in command]
+    if capture:
+        return subprocess.run(
+            argv, env=env, cwd=cwd, text=True, capture_output=True, stdin=subprocess.DEVNULL
+        )
+    return subprocess.run(
+        argv, env=env, cwd=cwd, text=True, stdout=sys.stderr, stdin=subprocess.DEVNULL
+    )
+
+
+def share_new_files() -> None:
+    """Make what this process creates writable by the group that all users of the image have."""
+    os.umask(0o002)
+    if os.geteuid() == 0:
+        os.setgid(SHARED_GROUP)
+
+
+def run_script(main: Callable[[], None]) -> NoReturn:
+    """Run a script's main function: an error is one message and its status, not a traceback."""
+    share_new_files()
+    try:
+        main()
+    except Failed as error:
+        die(str(error), error.status)
+    except OSError as error:
+        die(str(error))
+    except KeyboardInterrupt:
+        die("interrupted", 130)
+    raise SystemExit(0)

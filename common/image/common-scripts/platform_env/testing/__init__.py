@@ -1,0 +1,1 @@
+"""Testing an image: which tests, running them, and what they came to."""

@@ -1,0 +1,77 @@
+"""Which notebooks are tests: those in an environment's folder, and those that its list names."""
+
+import dataclasses
+import glob
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from platform_env.environments import paths
+from platform_env.testing import results
+from platform_env.testing.results import Result
+
+
+@dataclasses.dataclass(frozen=True)
+class Notebook:
+    """A notebook to run in an environment."""
+
+    environment: str
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The path below the environment's tests, or the whole path of a notebook elsewhere."""
+        tests = tests_folder(self.environment)
+        inside = self.path.is_relative_to(tests)
+        return str(self.path.relative_to(tests) if inside else self.path)
+
+    def result(self, message: str, seconds: float) -> Result:
+        again = ("test-notebooks", self.environment, str(self.path))
+        return Result(self.environment, "notebook", self.name, message, seconds, again)
+
+    def executed(self) -> Path | None:
+        """Where the executed notebook is kept, if results are."""
+        folder = results.folder()
+        if folder is None:
+            return None
+        return folder / "notebooks" / self.environment / self.name.lstrip("/")
+
+    def limit(self, default: float) -> float:
+        """The seconds in its metadata (`execution`, `timeout`), or the default."""
+        try:
+            metadata = json.loads(self.path.read_text(encoding="utf-8")).get("metadata", {})
+            own = metadata.get("execution", {}).get("timeout", default)
+        except (OSError, ValueError, AttributeError) as error:
+            raise ValueError(f"{self.path} cannot be read as a notebook: {error}") from error
+        if isinstance(own, bool) or not isinstance(own, int | float) or own <= 0:
+            raise ValueError(
+                f"{self.path}: metadata execution.timeout is {own!r}: write a number of seconds"
+            )
+        return float(own)
+
+
+def tests_folder(environment: str) -> Path:
+    """Where an environment's tests lie."""
+    return paths.spec_folder(environment) / "tests"
+
+
+def find(environment: str) -> list[Path]:
+    """Every notebook in an environment's tests, but not the copies that Jupyter makes."""
+    found = tests_folder(environment).rglob("*.ipynb")
+    return sorted(path for path in found if ".ipynb_checkpoints" not in path.parts)
+
+
+def matching(pattern: str, folder: Path) -> list[Path]:
+    """The notebooks that a path or a glob names, relative to a folder."""
+    exact = folder / pattern
+    if exact.is_file():
+        return [exact]
+    found = glob.glob(pattern, root_dir=folder, recursive=True)  # noqa: PTH207 -- or absolute
+    return [folder / name for name in sorted(found) if name.endswith(".ipynb")]
+
+
+def unique(environment: str, found: Iterable[Path]) -> list[Notebook]:
+    """Each notebook once, however often and by whatever path it is named."""
+    first = {path.resolve(): path for path in reversed(list(found))}
+    plain = [path.parent.resolve() / path.name for path in reversed(first.values())]
+    return [Notebook(environment, path) for path in plain]

@@ -1,0 +1,81 @@
+"""Which tests are asked for, how many run at a time, and how long they took last time.
+
+`image-test` tells the tester by a file; by hand, flags say it.
+"""
+
+import dataclasses
+import fnmatch
+import json
+import math
+import os
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+
+from platform_env.testing import pool
+
+# Seconds that a notebook may take unless it says otherwise.
+NOTEBOOK_LIMIT = 600.0
+
+# What takes how long is not known at first: it may be the longest.
+UNKNOWN = float("inf")
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """A selection of tests; an empty part of it selects all."""
+
+    environments: Collection[str] = ()
+    only: Collection[str] = ()  # patterns of names
+    kinds: Collection[str] = ()
+    tests: Collection[tuple[str, str, str]] = ()  # environment, kind and name
+    jobs: int = dataclasses.field(default_factory=pool.cores)
+    timeout: float = NOTEBOOK_LIMIT
+    times: Mapping[tuple[str, str], float] = dataclasses.field(default_factory=dict)
+    # The environment in which tests run, before that of their kernel.
+    variables: Mapping[str, str] = dataclasses.field(default_factory=lambda: dict(os.environ))
+    disk: float = math.inf  # the bytes that the tests may leave on the disk together
+    network: str = ""  # `none` where they have none
+    # Of the image's configuration.
+    entry_point: Sequence[str] = ()
+    command: Sequence[str] = ()
+    health: Sequence[str] = ()
+    # Environment, kind and name of tests that have run.
+    done: Collection[tuple[str, str, str]] = ()
+    # Who asked from outside knows what should have run, and notices when nothing did.
+    from_outside: bool = False
+
+    def wants(self, environment: str, kind: str, name: str) -> bool:
+        """Whether a test is selected."""
+        return (
+            (environment, kind, name) not in self.done
+            and (not self.environments or environment in self.environments)
+            and (not self.only or any(fnmatch.fnmatchcase(name, it) for it in self.only))
+            and (not self.kinds or kind in self.kinds)
+            and (not self.tests or (environment, kind, name) in self.tests)
+        )
+
+    def wants_any(self, environment: str) -> bool:
+        """Whether tests of an environment may be selected."""
+        named = not self.tests or any(environment == it[0] for it in self.tests)
+        return named and (not self.environments or environment in self.environments)
+
+    def is_selection(self) -> bool:
+        """Whether any test is left out."""
+        return any((self.environments, self.only, self.kinds, self.tests))
+
+    def seconds(self, environment: str, notebook: str) -> float:
+        """How long a notebook took last time."""
+        return self.times.get((environment, notebook), UNKNOWN)
+
+
+def read(file: Path) -> Plan:
+    """The plan of who asks from outside, a JSON object; what is empty in it is not given."""
+    told = json.loads(file.read_text())
+    times = [
+        ((environment, it), time)
+        for environment, name in told.pop("times").items()
+        for it, time in name.items()
+    ]
+    tests = {tuple(test) for test in told.pop("tests")}
+    given = {name: value for name, value in told.items() if value}
+    return Plan(tests=tests, times=dict(times), from_outside=True, **given)

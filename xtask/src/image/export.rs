@@ -1,0 +1,255 @@
+//! Writes what a floating image consists of to its mission's frozen specs: all of them or none.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    thread,
+};
+
+use anyhow::{anyhow, bail};
+use fs_err as fs;
+
+use crate::{
+    image::{container::Container, runner::Runner},
+    mission::{
+        checkout::{Environment, Mission},
+        frozen_environments,
+    },
+    run::{
+        files,
+        printable::Shown as _,
+        process::{self, Change, Permit},
+        random::random_hex,
+        terminal, unified,
+    },
+    specs::{
+        frozen::{self, FrozenSpec, changes},
+        problem::Problem,
+    },
+    tools::docker::Image,
+};
+
+/// Freezes every environment of `mission`, unless this very image was frozen before: a frozen spec
+/// that somebody took back since then stays as it is. Gives the files that changed.
+///
+/// # Errors
+/// An export fails or is damaged; no file was changed then.
+pub(crate) fn freeze(
+    runner: &Runner,
+    mission: &Mission,
+    image: &Image,
+) -> anyhow::Result<Vec<PathBuf>> {
+    if marker(runner, mission, image).exists() {
+        return Ok(Vec::new());
+    }
+    let mut questions = questions(runner, image, &frozen_environments::of(mission))?;
+    questions.push(debian(runner, mission, image)?);
+    let exports = ask(runner, mission, questions)?;
+    let Some(permit) = runner.permit else { return Ok(Vec::new()) };
+    let changed = write(permit, &exports)?;
+    mark(permit, runner, mission, image)?;
+    Ok(changed)
+}
+
+/// A file that says what is in an image, as it is and as the image wants it.
+#[derive(Debug)]
+pub(crate) struct Export {
+    /// The environment and what its frozen spec says; `None` for the list of Debian packages.
+    pub(crate) frozen: Option<FrozenSpec>,
+    pub(crate) path: PathBuf,
+    pub(crate) old: Option<String>,
+    pub(crate) new: String,
+}
+
+impl Export {
+    pub(crate) fn differs(&self) -> bool {
+        self.old.as_deref() != Some(&self.new)
+    }
+
+    /// What differs from the old frozen spec, or from nothing when that cannot be read.
+    pub(crate) fn changes(&self) -> Vec<changes::Change> {
+        let old = self.old.as_ref().and_then(|it| frozen::parse(&self.path, it).ok());
+        changes::changes(old.as_ref(), self.frozen.as_ref())
+    }
+
+    /// As a unified diff.
+    pub(crate) fn diff(&self, name: &Path) -> String {
+        unified::diff(name, self.old.as_deref(), &self.new)
+    }
+}
+
+/// A command whose output is what a file has to say.
+pub(crate) struct Question<'a> {
+    pub(crate) cmd: Change,
+    /// What it runs in.
+    container: Container<'a>,
+    pub(crate) path: PathBuf,
+    /// `None` for the list of Debian packages.
+    environment: Option<String>,
+}
+
+impl<'a> Question<'a> {
+    /// Past the entry point, whose messages are for people; without a network, which it must not
+    /// need. A program that heeds no signal does not keep docker's CLI from ending.
+    fn new(
+        runner: &'a Runner,
+        image: &Image,
+        command: &[&str],
+        path: PathBuf,
+        environment: Option<&str>,
+    ) -> anyhow::Result<Question<'a>> {
+        // Others may ask the same at the same time.
+        let cidfile = runner.target().join(format!("freeze/{}.cid", random_hex()?));
+        let container = Container::new(runner, cidfile)?;
+        let flags = ["--sig-proxy=false", "--network", "none", "--entrypoint", command[0]];
+        let cmd =
+            container.run("freeze").args(flags).args([image.id.to_string()]).args(&command[1..]);
+        Ok(Question { cmd, container, path, environment: environment.map(str::to_owned) })
+    }
+
+    /// Answers it; nothing of the container is left.
+    fn ask(self, permit: Permit) -> anyhow::Result<Answer> {
+        let Question { cmd, container, path, environment } = self;
+        let text = process::read(&cmd.permitted(permit));
+        drop(container);
+        Ok(Answer { cmd, text: text?, path, environment })
+    }
+}
+
+/// What a command printed.
+struct Answer {
+    cmd: Change,
+    text: String,
+    path: PathBuf,
+    environment: Option<String>,
+}
+
+/// What to ask `image` about `environments`.
+///
+/// # Errors
+/// The target folder cannot be written.
+pub(crate) fn questions<'a>(
+    runner: &'a Runner,
+    image: &Image,
+    environments: &[&Environment],
+) -> anyhow::Result<Vec<Question<'a>>> {
+    let question = |it: &&Environment| {
+        let command = ["/opt/common-scripts/env-export", &it.name];
+        Question::new(runner, image, &command, it.frozen_spec(), Some(&it.name))
+    };
+    environments.iter().map(question).collect()
+}
+
+/// What to ask `image` about its Debian packages, which are recorded and not pinned.
+///
+/// # Errors
+/// The target folder cannot be written.
+pub(crate) fn debian<'a>(
+    runner: &'a Runner,
+    mission: &Mission,
+    image: &Image,
+) -> anyhow::Result<Question<'a>> {
+    let command = ["dpkg-query", "--show", "--showformat", "${Package}=${Version}\\n"];
+    Question::new(runner, image, &command, mission.dir.join("packages-debian.txt"), None)
+}
+
+/// The answers to `questions` about `mission`. In a dry run prints these, and gives none.
+///
+/// # Errors
+/// An export fails or is damaged.
+pub(crate) fn ask(
+    runner: &Runner,
+    mission: &Mission,
+    questions: Vec<Question<'_>>,
+) -> anyhow::Result<Vec<Export>> {
+    let Some(permit) = runner.permit else {
+        questions
+            .iter()
+            .for_each(|it| terminal::print(format_args!("{} > {}", it.cmd, it.path.shown())));
+        return Ok(Vec::new());
+    };
+    let progress = runner.ui.progress(&format!("freeze-{}", mission.name));
+    for it in &questions {
+        progress.step(&runner.checkout.relative(&it.path).shown());
+    }
+    // Starting a container takes longer than what runs in it.
+    let answers: Vec<anyhow::Result<Answer>> = thread::scope(|scope| {
+        let running: Vec<_> =
+            questions.into_iter().map(|it| scope.spawn(move || it.ask(permit))).collect();
+        let join = |it: thread::ScopedJoinHandle<'_, _>| {
+            it.join().unwrap_or_else(|_| Err(anyhow!("a thread panicked")))
+        };
+        running.into_iter().map(join).collect()
+    });
+    let export = |answer: anyhow::Result<Answer>| {
+        let Answer { cmd, text: new, path, environment } = answer?;
+        let parse = |name: String| {
+            frozen::canonical(&path, &new, &name).map_err(|Problem { line, what, .. }| {
+                anyhow!("`{cmd}` printed no frozen spec: line {line}: {what}")
+            })
+        };
+        let frozen = environment.map(parse).transpose()?;
+        if frozen.is_none() && !is_package_list(&new) {
+            bail!(
+                "`{cmd}` printed an incomplete list of packages; expected `<package>=<version>` lines"
+            );
+        }
+        Ok(Export { frozen, old: old(&path)?, path, new })
+    };
+    answers.into_iter().map(export).collect()
+}
+
+/// Whether each line is a package with its version, and the last one is whole.
+fn is_package_list(text: &str) -> bool {
+    let is_package =
+        |it: &str| it.split_once('=').is_some_and(|(a, b)| !a.is_empty() && !b.is_empty());
+    text.ends_with('\n') && text.lines().all(is_package)
+}
+
+/// The text of a file, if there is one. One that is no text is as good as none: it is replaced.
+fn old(path: &Path) -> anyhow::Result<Option<String>> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
+        Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(err) => Err(err.into()),
+    }
+}
+
+/// Writes all that differs, or nothing. Gives the files that changed.
+///
+/// # Errors
+/// A folder cannot be written; no file was changed then.
+pub(crate) fn write<'a>(
+    permit: Permit,
+    exports: impl IntoIterator<Item = &'a Export>,
+) -> anyhow::Result<Vec<PathBuf>> {
+    let texts = exports.into_iter().map(|it| (it.path.as_path(), it.new.as_bytes()));
+    files::write_all(permit, &texts.collect::<Vec<_>>())
+}
+
+/// Notes that all of `mission` was frozen from `image`.
+///
+/// # Errors
+/// The target folder cannot be written.
+pub(crate) fn mark(
+    permit: Permit,
+    runner: &Runner,
+    mission: &Mission,
+    image: &Image,
+) -> anyhow::Result<()> {
+    files::write(permit, &marker(runner, mission, image), image.id.to_string().as_bytes())?;
+    Ok(())
+}
+
+/// Exists once the image has been frozen.
+fn marker(runner: &Runner, mission: &Mission, image: &Image) -> PathBuf {
+    runner.target().join("frozen").join(&mission.name).join(image.id.short())
+}
+
+#[test]
+fn a_cut_off_list_of_packages_is_noticed() {
+    assert!(is_package_list("bash=5.2\nzlib1g=1:1.3\n"));
+    for cut in ["", "bash=5.2", "bash=5.2\nzli\n", "bash=\n", "=1\n"] {
+        assert!(!is_package_list(cut), "{cut:?}");
+    }
+}

@@ -1,0 +1,211 @@
+//! Containers and volumes that outlive their run: removal that is looked at afterwards, a record of
+//! each run that makes any, and the sweep of what earlier runs left.
+//!
+//! A run labels what it makes with an id of its own. `target/xtask/runs/<id>` keeps the id on record:
+//! locked as long as the run lives, removed at its end unless something could not be removed.
+
+use std::{
+    env,
+    fs::File,
+    io::{Read as _, Write as _},
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+};
+
+use anyhow::Context as _;
+use fs_err as fs;
+
+use crate::{
+    run::{
+        files,
+        printable::Shown as _,
+        process::{self, Cmd, Patience, Permit},
+        random::random_hex,
+        terminal,
+    },
+    tools::docker::{Docker, LABEL_RUN},
+};
+
+/// What a run makes on the engine and has to remove.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Container,
+    Volume,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Kind::Container => "container",
+            Kind::Volume => "volume",
+        }
+    }
+
+    fn remove(self) -> &'static [&'static str] {
+        match self {
+            Kind::Container => &["rm", "--force", "--volumes"],
+            Kind::Volume => &["volume", "rm", "--force"],
+        }
+    }
+
+    fn list(self, docker: &Docker) -> Cmd {
+        match self {
+            Kind::Container => docker.query(["container", "ls", "--all", "--quiet", "--no-trunc"]),
+            Kind::Volume => docker.query(["volume", "ls", "--quiet"]),
+        }
+    }
+}
+
+/// The record of one run.
+struct Run {
+    id: String,
+    path: PathBuf,
+    /// Locked as long as this process lives.
+    _file: File,
+    /// Whether something could not be removed.
+    left: bool,
+    permit: Permit,
+}
+
+/// This process's record, from the first thing that it makes.
+static RUN: Mutex<Option<Run>> = Mutex::new(None);
+
+/// Returns the label of what this run makes, and puts the run on record. `target` is this checkout's
+/// folder for such things.
+///
+/// # Errors
+/// The folder cannot be written.
+pub(crate) fn label(permit: Permit, target: &Path) -> anyhow::Result<String> {
+    let mut run = RUN.lock().unwrap_or_else(PoisonError::into_inner);
+    if run.is_none() {
+        *run = Some(Run::begin(permit, target)?);
+    }
+    Ok(format!("{LABEL_RUN}={}", run.as_ref().map_or("", |it| &it.id)))
+}
+
+/// Ends this process's record, if nothing was left.
+pub(crate) fn end() {
+    let run = RUN.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some(run) = run.filter(|it| !it.left) {
+        let _ = files::remove(run.permit, &run.path);
+    }
+}
+
+impl Run {
+    fn begin(permit: Permit, target: &Path) -> anyhow::Result<Run> {
+        let dir = target.join("runs");
+        files::make_dirs(permit, &dir)?;
+        loop {
+            let id = random_hex()?;
+            let path = dir.join(&id);
+            let mut file = files::open_new(permit, &path)?;
+            // Another run's sweep may have come between.
+            if file.try_lock().is_ok() && path.exists() {
+                file.write_all(engine_asked_for().as_bytes())
+                    .with_context(|| format!("cannot write {}", path.shown()))?;
+                return Ok(Run { id, path, _file: file, left: false, permit });
+            }
+        }
+    }
+}
+
+/// What decides which engine docker talks to: a record about another one stays as it is.
+fn engine_asked_for() -> String {
+    let names = ["DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG"];
+    let line = |name| format!("{name}={}\n", env::var(name).unwrap_or_default());
+    names.into_iter().map(line).collect()
+}
+
+/// Removes what this run made, even when the run was interrupted, and looks whether it is gone. If it
+/// is not, says so and keeps this run on record.
+pub(crate) fn remove(permit: Permit, docker: &Docker, kind: Kind, name: &str) {
+    let run = RUN.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|it| it.id.clone());
+    let Some(id) = run else { return };
+    try_to_remove(permit, docker, kind, name);
+    if list(docker, kind, &id).is_none_or(|it| it.iter().any(|it| it == name)) {
+        keep_record();
+        say_left(kind, name);
+    }
+}
+
+/// Leaves this run on record: it may have made something that it does not know of.
+pub(crate) fn keep_record() {
+    if let Some(run) = RUN.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+        run.left = true;
+    }
+}
+
+/// Removes what ended runs of this checkout left on this engine. What stays is named, and tried again
+/// by the next run.
+///
+/// # Errors
+/// The folder of records cannot be read or written.
+pub(crate) fn sweep(permit: Permit, docker: &Docker, target: &Path) -> anyhow::Result<()> {
+    let Ok(entries) = fs::read_dir(target.join("runs")) else { return Ok(()) };
+    for entry in entries {
+        let path = entry?.path();
+        // Another run may have swept it.
+        let Ok(mut file) = File::open(&path) else { continue };
+        let mut engine = String::new();
+        if file.try_lock().is_err() || file.read_to_string(&mut engine).is_err() {
+            continue;
+        }
+        let id = path.file_name().unwrap_or_default().to_string_lossy();
+        let is_other = !engine.is_empty() && engine != engine_asked_for();
+        if !is_other && sweep_run(permit, docker, &id) {
+            files::remove(permit, &path)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether nothing is left of the run `id`.
+fn sweep_run(permit: Permit, docker: &Docker, id: &str) -> bool {
+    let mut is_clean = true;
+    // A volume cannot go before its container.
+    for kind in [Kind::Container, Kind::Volume] {
+        let Some(before) = list(docker, kind, id) else { return false };
+        before.iter().for_each(|it| try_to_remove(permit, docker, kind, it));
+        let after = if before.is_empty() { Some(Vec::new()) } else { list(docker, kind, id) };
+        for name in &before {
+            if after.as_ref().is_none_or(|it| it.contains(name)) {
+                is_clean = false;
+                say_left(kind, name);
+            } else {
+                terminal::say(format!(
+                    "removed a {} that an earlier run left: {name}",
+                    kind.name()
+                ));
+            }
+        }
+    }
+    is_clean
+}
+
+/// Whatever docker says of it: it may be gone already.
+fn try_to_remove(permit: Permit, docker: &Docker, kind: Kind, name: &str) {
+    let cmd = docker.change([]).args(kind.remove()).args([name]);
+    let _ = process::last_words(&cmd.patience(Patience::Change).permitted(permit));
+}
+
+/// The names of what the run `id` has on the engine; `None` when the engine does not say.
+fn list(docker: &Docker, kind: Kind, id: &str) -> Option<Vec<String>> {
+    let filter = format!("label={LABEL_RUN}={id}");
+    let cmd = kind.list(docker).args(["--filter", &filter]);
+    let read = process::last_stream(&cmd, |stream| {
+        let mut text = String::new();
+        stream.read_to_string(&mut text).context("docker wrote no UTF-8")?;
+        Ok(text)
+    });
+    let (status, text) = read.ok()?;
+    (status == 0).then(|| text.lines().map(str::to_owned).collect())
+}
+
+fn say_left(kind: Kind, name: &str) {
+    let remove = kind.remove().join(" ");
+    terminal::say(format!(
+        "warning: {} {name} could not be removed; the next run of `cargo xtask` in this checkout tries again\n\
+         fix: `docker {remove} {name}`",
+        kind.name()
+    ));
+}

@@ -1,0 +1,76 @@
+//! Bases that are named by a tag: frozen builds refuse them, and everything else says how to name
+//! them by digest.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use anyhow::bail;
+
+use crate::{
+    run::process,
+    settings::config::{Config, Mode, UnpinnedImage},
+    tools::{
+        docker::{Docker, Image},
+        image_name::ImageRef,
+    },
+};
+
+/// How long the engine may take to answer what only makes a message better.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Returns what makes frozen builds of `configs` impossible.
+pub(crate) fn refused<'a>(configs: impl Iterator<Item = &'a Config>) -> BTreeSet<UnpinnedImage> {
+    configs.filter(|it| it.mode == Mode::Frozen).filter_map(|it| it.unpinned.clone()).collect()
+}
+
+/// Refuses to build frozen images on a tag.
+///
+/// # Errors
+/// One of `configs` is frozen, and its base is not named by digest.
+pub(crate) fn require<'a>(
+    docker: &Docker,
+    configs: impl Iterator<Item = &'a Config>,
+) -> anyhow::Result<()> {
+    match refused(configs).first() {
+        Some(unpinned) => bail!("{}", refusal(Some(docker), unpinned)),
+        None => Ok(()),
+    }
+}
+
+/// Returns what a frozen build says of a base without a digest.
+pub(crate) fn refusal(docker: Option<&Docker>, unpinned: &UnpinnedImage) -> String {
+    let UnpinnedImage { setting, reference, origin } = unpinned;
+    let hint = hint(docker, unpinned);
+    format!(
+        "{setting}={reference} ({origin}): a frozen build needs the base by digest; write the digest, or set USE_FROZEN=0\n{hint}"
+    )
+}
+
+/// Returns what a floating build says of a base without a digest.
+pub(crate) fn warning(unpinned: &UnpinnedImage) -> String {
+    let UnpinnedImage { setting, reference, origin } = unpinned;
+    format!("{setting}={reference} ({origin}): a tag, which may move; frozen builds refuse it")
+}
+
+/// Returns the setting with its digest, if the engine has the image, or else the commands that
+/// print it. Works without an engine.
+pub(crate) fn hint(docker: Option<&Docker>, unpinned: &UnpinnedImage) -> String {
+    let UnpinnedImage { setting, reference, .. } = unpinned;
+    let image = docker.and_then(|it| look(it, reference));
+    match image.as_ref().map(|it| it.repo_digest(reference)) {
+        Some(Some(digest)) => format!("    fix: {setting}={reference}@{digest}"),
+        Some(None) => format!(
+            "    fix: {reference} was built on this machine and has no digest; push it to a registry"
+        ),
+        None => format!(
+            "    fix: add the digest that these commands print: {setting}={reference}@sha256:…\n        docker pull {reference}\n        docker image inspect --format '{{{{index .RepoDigests 0}}}}' {reference}"
+        ),
+    }
+}
+
+/// Returns the image if the engine has it and answers soon.
+fn look(docker: &Docker, reference: &ImageRef) -> Option<Image> {
+    let cmd = docker.query(["image", "inspect", &reference.to_string()]);
+    let output = process::output_within(&cmd, PATIENCE).ok().flatten()?;
+    let images: Vec<Image> = serde_json::from_str(&output.stdout).ok()?;
+    images.into_iter().next()
+}

@@ -1,0 +1,411 @@
+//! What each image is made from, and whether one on the engine is that image already. Pure.
+
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
+
+use sha2::{Digest as _, Sha256};
+
+use crate::{
+    image::build_context::{BuildContext, Entry},
+    settings::config::{Base, Config, Mode},
+    specs,
+    tools::{
+        docker::{Image, LABEL_FROZEN, LABEL_INPUTS, LABEL_MISSION, LABEL_PARENT, NAMESPACE},
+        image_name::{ImageRef, Repository, Tag},
+        platform::Platform,
+    },
+};
+
+/// Everything that an image is made from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Recipe {
+    pub(crate) layer: Layer,
+    /// `base`, `common`, or the mission's: the repository below our namespace.
+    pub(crate) name: String,
+    pub(crate) make: Make,
+    pub(crate) parent: Parent,
+    pub(crate) platform: Platform,
+    /// `USE_FROZEN`, where the image depends on it.
+    pub(crate) mode: Option<Mode>,
+    pub(crate) context: BuildContext,
+    /// Digest over all of the above and the parent's, 64 hex digits.
+    pub(crate) inputs: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Make {
+    /// The script `common/base/rootfs` writes a root file system, which is imported.
+    Import,
+    /// The text of the Dockerfile.
+    Build(String),
+}
+
+/// A place in the chain of images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Layer {
+    /// The root file system of the embedded base and of the registry.
+    Rootfs,
+    Base,
+    Registry,
+    Common,
+    Mission,
+}
+
+impl Layer {
+    /// Returns the name of the image; a mission's has the mission's name.
+    fn name(self) -> &'static str {
+        match self {
+            Layer::Rootfs => "rootfs",
+            Layer::Base => "base",
+            Layer::Registry => "registry",
+            Layer::Common => "common",
+            Layer::Mission => "mission",
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Parent {
+    None,
+    /// The recipe before it in the same chain.
+    Previous,
+    Pulled(PulledImage),
+}
+
+/// An image of others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PulledImage {
+    pub(crate) reference: ImageRef,
+    /// Of its manifest, or the id of one that was built on this machine; `None` for a tag until the
+    /// engine was asked.
+    pub(crate) digest: Option<String>,
+}
+
+impl PulledImage {
+    fn new(reference: &ImageRef) -> PulledImage {
+        let digest = reference.digest.as_ref().map(ToString::to_string);
+        PulledImage { reference: reference.clone(), digest }
+    }
+}
+
+/// The text files that recipes are made of, as read from the working tree.
+pub(crate) struct Parts {
+    pub(crate) rootfs: BuildContext,
+    pub(crate) registry: (String, BuildContext),
+    pub(crate) base: (String, BuildContext),
+    pub(crate) common: (String, BuildContext),
+}
+
+/// What a mission's image is made from, as read from its folder.
+pub(crate) struct MissionParts {
+    pub(crate) name: String,
+    /// The text of the generated Dockerfile, or of the mission's own.
+    pub(crate) dockerfile: String,
+    /// What the `.dockerignore` lets in.
+    pub(crate) context: BuildContext,
+    /// The lists of packages of both modes, relative to `environments/`.
+    pub(crate) spec_files: BTreeSet<PathBuf>,
+}
+
+/// The recipes up to the embedded base or the reference of a remote one.
+fn base_chain(config: &Config, platform: Platform, parts: &Parts) -> (Vec<Recipe>, Parent) {
+    match &config.base {
+        Base::Remote(reference) => (Vec::new(), Parent::Pulled(PulledImage::new(reference))),
+        Base::Embedded => {
+            let (mut chain, parent) = rootfs_chain(config, platform, parts);
+            chain.push(recipe(
+                Layer::Base,
+                Layer::Base.name(),
+                &parts.base,
+                parent,
+                platform,
+                None,
+                chain.last(),
+            ));
+            (chain, Parent::Previous)
+        }
+    }
+}
+
+/// The recipes of the root file system or the reference of a pulled one.
+fn rootfs_chain(config: &Config, platform: Platform, parts: &Parts) -> (Vec<Recipe>, Parent) {
+    if let Some(reference) = &config.debian_image {
+        return (Vec::new(), Parent::Pulled(PulledImage::new(reference)));
+    }
+    let rootfs = (String::new(), parts.rootfs.clone());
+    let mut rootfs =
+        recipe(Layer::Rootfs, Layer::Rootfs.name(), &rootfs, Parent::None, platform, None, None);
+    rootfs.make = Make::Import;
+    (vec![rootfs], Parent::Previous)
+}
+
+/// What the embedded base is built from, whatever `BASE_IMAGE` says.
+pub(crate) fn embedded_base(config: &Config, platform: Platform, parts: &Parts) -> Vec<Recipe> {
+    let config = Config { base: Base::Embedded, ..config.clone() };
+    base_chain(&config, platform, parts).0
+}
+
+/// What the registry on this machine is built from.
+pub(crate) fn registry(config: &Config, platform: Platform, parts: &Parts) -> Vec<Recipe> {
+    let (mut chain, parent) = rootfs_chain(config, platform, parts);
+    chain.push(recipe(
+        Layer::Registry,
+        Layer::Registry.name(),
+        &parts.registry,
+        parent,
+        platform,
+        None,
+        chain.last(),
+    ));
+    chain
+}
+
+/// What the common image is built from, in the order of building; the last one is it.
+pub(crate) fn common(config: &Config, platform: Platform, parts: &Parts) -> Vec<Recipe> {
+    let (mut chain, parent) = base_chain(config, platform, parts);
+    chain.push(recipe(
+        Layer::Common,
+        Layer::Common.name(),
+        &parts.common,
+        parent,
+        platform,
+        None,
+        chain.last(),
+    ));
+    chain
+}
+
+/// What a mission's image is built from, in the order of building; the last one is the mission's.
+pub(crate) fn mission(
+    config: &Config,
+    platform: Platform,
+    parts: &Parts,
+    mission: &MissionParts,
+) -> Vec<Recipe> {
+    let mut chain = common(config, platform, parts);
+    let is_of_other_mode = |path: &Path| {
+        let path = path.strip_prefix("environments").unwrap_or(path);
+        mission.spec_files.contains(path) && !specs::modes(path).contains(&config.mode)
+    };
+    let context = mission.context.clone().without(is_of_other_mode);
+    let own = (mission.dockerfile.clone(), context);
+    let mode = Some(config.mode);
+    chain.push(recipe(
+        Layer::Mission,
+        &mission.name,
+        &own,
+        Parent::Previous,
+        platform,
+        mode,
+        chain.last(),
+    ));
+    chain
+}
+
+fn recipe(
+    layer: Layer,
+    name: &str,
+    (dockerfile, context): &(String, BuildContext),
+    parent: Parent,
+    platform: Platform,
+    mode: Option<Mode>,
+    previous: Option<&Recipe>,
+) -> Recipe {
+    let mut res = Recipe {
+        layer,
+        name: name.to_owned(),
+        make: Make::Build(dockerfile.clone()),
+        parent,
+        platform,
+        mode,
+        context: context.clone(),
+        inputs: String::new(),
+    };
+    res.inputs = res.digest(previous);
+    res
+}
+
+/// Inputs digest of what is built on a remote image that is not on the engine.
+pub(crate) const UNKNOWN_INPUTS: &str = "<inputs>";
+
+impl Recipe {
+    /// Returns the labels of its image, but for the one that names the parent.
+    pub(crate) fn labels(&self) -> Vec<(&'static str, String)> {
+        let mut res = vec![(LABEL_INPUTS, self.inputs.clone())];
+        if let Some(mode) = self.mode {
+            let frozen = serde_json::json!(self.frozen_specs(mode)).to_string();
+            res.extend([(LABEL_MISSION, self.name.clone()), (LABEL_FROZEN, frozen)]);
+        }
+        res
+    }
+
+    /// Returns the SHA-256 of each frozen spec that it installs, by environment, as docker gets it.
+    fn frozen_specs<'a>(&'a self, mode: Mode) -> BTreeMap<&'a str, String> {
+        if mode == Mode::Floating {
+            return BTreeMap::new();
+        }
+        let digest = |(path, entry): (&'a PathBuf, &Entry)| match entry {
+            Entry::File { bytes, .. } => Some((frozen_environment(path)?, sha256(bytes))),
+            Entry::Link { .. } => None,
+        };
+        self.context.entries.iter().filter_map(digest).collect()
+    }
+
+    /// Returns the digest over all of it, and its parent's. How a remote image is named does not
+    /// count: a tag and the digest behind it give the same.
+    fn digest(&self, previous: Option<&Recipe>) -> String {
+        let parent = match &self.parent {
+            Parent::None => "",
+            Parent::Previous => previous.map_or("", |it| it.inputs.as_str()),
+            Parent::Pulled(pulled) => pulled.digest.as_deref().unwrap_or(UNKNOWN_INPUTS),
+        };
+        if parent == UNKNOWN_INPUTS {
+            return parent.to_owned();
+        }
+        let dockerfile = match &self.make {
+            Make::Import => "",
+            Make::Build(text) => text,
+        };
+        let mut hasher = blake3::Hasher::new();
+        let mode = self.mode.map_or("", Mode::flag);
+        for field in ["inputs 1", dockerfile, parent, mode, &self.platform.to_string()] {
+            hasher.update(&(field.len() as u64).to_le_bytes());
+            hasher.update(field.as_bytes());
+        }
+        self.context.hash(&mut hasher);
+        hasher.finalize().to_hex().to_string()
+    }
+}
+
+/// Returns the environment that a path's frozen spec is of. The base's is the base image's digest.
+fn frozen_environment(path: &Path) -> Option<&str> {
+    let parts: Vec<&str> = path.iter().filter_map(|it| it.to_str()).collect();
+    match parts[..] {
+        ["environments", name, file] if file.strip_suffix("-frozen.yml") == Some(name) => {
+            Some(name).filter(|it| *it != specs::BASE)
+        }
+        _ => None,
+    }
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|it| format!("{it:02x}")).collect()
+}
+
+/// Returns the remote image that `chain` starts from.
+pub(crate) fn pulled(chain: &[Recipe]) -> Option<&PulledImage> {
+    match &chain.first()?.parent {
+        Parent::Pulled(pulled) => Some(pulled),
+        _ => None,
+    }
+}
+
+/// Returns `chain` with the digest of `base`, the remote image that it starts from.
+pub(crate) fn on_base<'a>(chain: &'a [Recipe], base: Option<&Image>) -> Cow<'a, [Recipe]> {
+    match (pulled(chain), base) {
+        (Some(PulledImage { reference, digest: None }), Some(image)) => {
+            let digest = image.repo_digest(reference).map(String::from);
+            Cow::Owned(with_digest(chain, &digest.unwrap_or_else(|| image.id.to_string())))
+        }
+        _ => Cow::Borrowed(chain),
+    }
+}
+
+fn with_digest(chain: &[Recipe], digest: &str) -> Vec<Recipe> {
+    let mut res: Vec<Recipe> = Vec::new();
+    for mut recipe in chain.iter().cloned() {
+        if let Parent::Pulled(pulled) = &mut recipe.parent {
+            pulled.digest = Some(digest.to_owned());
+        }
+        recipe.inputs = recipe.digest(res.last());
+        res.push(recipe);
+    }
+    res
+}
+
+/// The embedded base, as `BASE_IMAGE` and frozen specs name it.
+pub(crate) const LOCAL: &str = "local";
+
+/// Returns what the common image records of its base: a remote one's digest, or [`LOCAL`].
+/// `None` for a remote one that is named by a tag, until the engine was asked.
+pub(crate) fn base_digest(chain: &[Recipe]) -> Option<String> {
+    match &chain.iter().find(|it| it.layer == Layer::Common)?.parent {
+        Parent::Pulled(pulled) => pulled.digest.clone(),
+        _ => Some(LOCAL.to_owned()),
+    }
+}
+
+/// Returns the version of Python that the embedded base's packages are locked for, like 3.13.
+pub(crate) fn embedded_python(parts: &Parts) -> Option<String> {
+    let Entry::File { bytes, .. } = parts.base.1.entries.get(Path::new("requirements.txt"))? else {
+        return None;
+    };
+    let text = std::str::from_utf8(bytes).ok()?;
+    let comments = text.lines().take_while(|it| it.starts_with('#'));
+    let mut words = comments.flat_map(str::split_whitespace);
+    words.find(|it| *it == "--python-version")?;
+    words.next().map(str::to_owned)
+}
+
+/// Why an image has to be built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reason {
+    NothingYet,
+    InputsChanged,
+    ParentChanged,
+    Refresh,
+}
+
+impl Reason {
+    pub(crate) fn text(self) -> &'static str {
+        match self {
+            Reason::NothingYet => "there is none yet",
+            Reason::InputsChanged => "its inputs changed",
+            Reason::ParentChanged => "its parent image changed",
+            Reason::Refresh => "asked for",
+        }
+    }
+}
+
+/// The newest image on the engine that was made from this recipe on this parent, or why it has to be
+/// built. `parent` is the parent's id, empty for an image without one, `None` for a parent that has to
+/// be built first.
+pub(crate) fn find<'a>(
+    recipe: &Recipe,
+    parent: Option<&str>,
+    images: &'a [Image],
+) -> Result<&'a Image, Reason> {
+    let of_name: Vec<&Image> =
+        images.iter().filter(|it| immutable_tag(&recipe.name, it).is_some()).collect();
+    if of_name.is_empty() {
+        return Err(Reason::NothingYet);
+    }
+    let labels = recipe.labels();
+    let has_labels =
+        |it: &&Image| labels.iter().all(|(name, value)| it.label(name) == Some(value.as_str()));
+    let of_inputs: Vec<&Image> = of_name.into_iter().filter(has_labels).collect();
+    if of_inputs.is_empty() {
+        return Err(Reason::InputsChanged);
+    }
+    let of_parent =
+        of_inputs.into_iter().filter(|it| parent.is_some() && it.label(LABEL_PARENT) == parent);
+    of_parent.max_by(|a, b| a.created.cmp(&b.created)).ok_or(Reason::ParentChanged)
+}
+
+/// The image's name in our namespace, if it has the one that its labels and its id give. An image
+/// that somebody built on ours inherits the labels, but cannot have this name.
+pub(crate) fn immutable_tag(name: &str, image: &Image) -> Option<ImageRef> {
+    let res = local(name).tagged(&Tag::immutable(image.label(LABEL_INPUTS)?, &image.id));
+    image.repo_tags.as_ref()?.contains(&res.to_string()).then_some(res)
+}
+
+/// Returns where the engine has the images called `name`.
+pub(crate) fn local(name: &str) -> Repository {
+    Repository::below(NAMESPACE, name)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,113 @@
+use std::collections::BTreeMap;
+
+use super::{
+    Layer, Parent, PulledImage, Reason, Recipe, UNKNOWN_INPUTS, base_digest, find, local, on_base,
+};
+use crate::{
+    image::build_context::{BuildContext, Entry},
+    tools::{
+        docker::{Image, ImageConfig, LABEL_INPUTS, LABEL_PARENT},
+        image_name::{ImageId, Tag},
+        platform::Platform,
+    },
+};
+
+fn recipe(text: &str) -> Recipe {
+    let entry = Entry::File { executable: false, bytes: text.as_bytes().to_vec() };
+    let context = BuildContext { entries: BTreeMap::from([("x".into(), entry)]) };
+    let parts = ("FROM x".to_owned(), context);
+    super::recipe(Layer::Mission, "hello", &parts, Parent::None, Platform::Amd64, None, None)
+}
+
+/// Returns an id of this one digit.
+fn id(digit: &str) -> ImageId {
+    format!("sha256:{}", digit.repeat(64)).parse().unwrap()
+}
+
+fn image(id: &str, inputs: &str, parent: &str) -> Image {
+    let label = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let id = self::id(id);
+    Image {
+        repo_tags: Some(vec![local("hello").tagged(&Tag::immutable(inputs, &id)).to_string()]),
+        id,
+        repo_digests: None,
+        size: 0,
+        created: "2026-11-22T10:00:00Z".to_owned(),
+        os: "linux".to_owned(),
+        architecture: "amd64".to_owned(),
+        config: ImageConfig {
+            labels: Some(BTreeMap::from([
+                label(LABEL_INPUTS, inputs),
+                label(LABEL_PARENT, parent),
+            ])),
+            ..ImageConfig::default()
+        },
+    }
+}
+
+#[test]
+fn nothing_to_do_only_when_inputs_and_parent_are_equal_and_present() {
+    let recipe = recipe("1");
+    let inputs = recipe.inputs.as_str();
+    assert_eq!(find(&recipe, Some("p"), &[]), Err(Reason::NothingYet));
+    assert_eq!(find(&recipe, Some("p"), &[image("a", "other", "p")]), Err(Reason::InputsChanged));
+    assert_eq!(find(&recipe, Some("p"), &[image("a", inputs, "q")]), Err(Reason::ParentChanged));
+    assert_eq!(find(&recipe, None, &[image("a", inputs, "p")]), Err(Reason::ParentChanged));
+    let images = [image("a", inputs, "p"), image("b", inputs, "q")];
+    assert_eq!(find(&recipe, Some("p"), &images).map(|it| &it.id), Ok(&id("a")));
+}
+
+#[test]
+fn an_image_that_inherited_our_labels_is_not_ours() {
+    let recipe = recipe("1");
+    let mut image = image("a", &recipe.inputs, "p");
+    image.id = id("d");
+    assert_eq!(find(&recipe, Some("p"), &[image]), Err(Reason::NothingYet));
+}
+
+#[test]
+fn the_inputs_digest_depends_on_the_context() {
+    assert_eq!(recipe("1").inputs, recipe("1").inputs);
+    assert_ne!(recipe("1").inputs, recipe("2").inputs);
+}
+
+/// Issue 10, defect 8: the reference's text was digested.
+#[test]
+fn a_remote_base_counts_by_its_digest() {
+    let digest = format!("sha256:{}", "a".repeat(64));
+    let chain = |reference: &str| {
+        let parts = ("FROM x".to_owned(), BuildContext { entries: BTreeMap::new() });
+        let parent = Parent::Pulled(PulledImage::new(&reference.parse().unwrap()));
+        let common =
+            super::recipe(Layer::Common, "common", &parts, parent, Platform::Amd64, None, None);
+        let own = Parent::Previous;
+        let hello = super::recipe(
+            Layer::Mission,
+            "hello",
+            &parts,
+            own,
+            Platform::Amd64,
+            None,
+            Some(&common),
+        );
+        vec![common, hello]
+    };
+    let inputs = |chain: &[Recipe]| chain.iter().map(|it| it.inputs.clone()).collect::<Vec<_>>();
+    let mut base = image("c", "", "");
+    base.repo_digests =
+        Some(vec![format!("other@sha256:{}", "1".repeat(64)), format!("debian@{digest}")]);
+    for tag in ["debian:13", "docker.io/library/debian:13", "docker.io/debian"] {
+        let by_tag = chain(tag);
+        assert_eq!(inputs(&by_tag), [UNKNOWN_INPUTS; 2]);
+        let known = on_base(&by_tag, Some(&base));
+        assert_eq!(inputs(&known), inputs(&chain(&format!("{tag}@{digest}"))));
+        assert_eq!(base_digest(&known), Some(digest.clone()));
+    }
+    // The embedded base on a DEBIAN_IMAGE that is named by a tag.
+    let embedded = chain("debian:13").into_iter().zip([Layer::Base, Layer::Common]);
+    let embedded: Vec<Recipe> = embedded.map(|(it, layer)| Recipe { layer, ..it }).collect();
+    assert_eq!(base_digest(&embedded).as_deref(), Some("local"));
+    base.repo_digests = None;
+    let known = on_base(&chain("mine"), Some(&base)).into_owned();
+    assert_eq!(base_digest(&known), Some(base.id.to_string()));
+}

@@ -1,0 +1,165 @@
+//! Carries out commands for the tasks: prints them in a dry run, and otherwise runs them with a log
+//! of both their streams.
+
+use std::{
+    fs::File,
+    io::Write as _,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use crate::{
+    mission::checkout::Checkout,
+    run::{
+        files,
+        printable::Shown as _,
+        process::{self, Change, Cmd, Permit},
+        redact, terminal,
+        ui::{Progress, Ui},
+    },
+    tools::{
+        docker::{self, Docker, build_log},
+        retries::{self, FailedAttempt, patience},
+    },
+};
+use anyhow::{anyhow, bail};
+
+/// What tasks act with.
+pub(crate) struct Runner {
+    pub(crate) checkout: Checkout,
+    pub(crate) docker: Docker,
+    pub(crate) ui: Ui,
+    /// `None` in a dry run: changing commands are printed on stdout and not run.
+    pub(crate) permit: Option<Permit>,
+}
+
+/// One log file, with what is going on shown as progress.
+pub(crate) struct Log {
+    pub(crate) path: PathBuf,
+    file: Option<File>,
+    progress: Progress,
+    verbose: bool,
+    tail: Vec<String>,
+}
+
+/// How many lines of a failed command are shown, and how many are kept to choose from.
+const TAIL: usize = 25;
+const KEPT: usize = 400;
+
+impl Runner {
+    /// A folder of ours that git ignores and that may be removed at any time.
+    pub(crate) fn target(&self) -> PathBuf {
+        self.checkout.root.join("target/xtask")
+    }
+
+    /// Starts the log `target/xtask/logs/<name>.log`.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub(crate) fn log(&self, name: &str) -> anyhow::Result<Log> {
+        let path = self.target().join("logs").join(format!("{name}.log"));
+        let file = self.permit.map(|it| files::open_empty(it, &path)).transpose()?;
+        let progress = self.ui.progress(name);
+        Ok(Log { path, file, progress, verbose: self.ui.verbose, tail: Vec::new() })
+    }
+
+    /// Returns `cmd` as one that can be run; prints it in a dry run, which has none.
+    pub(crate) fn permitted(&self, cmd: &Change) -> Option<Cmd> {
+        if self.permit.is_none() {
+            terminal::print(cmd);
+        }
+        self.permit.map(|it| cmd.permitted(it))
+    }
+
+    /// Runs `cmd`, or prints it in a dry run.
+    ///
+    /// # Errors
+    /// Any status but 0, with the last lines and the log's path.
+    pub(crate) fn run(&self, cmd: &Change, log: &mut Log) -> anyhow::Result<()> {
+        match self.status(cmd, log)? {
+            None | Some(0) => Ok(()),
+            Some(status) => bail!("{}", log.failure(cmd, status)),
+        }
+    }
+
+    /// Runs `cmd` and returns its status; prints it in a dry run, which has none.
+    ///
+    /// # Errors
+    /// `cmd` cannot be started.
+    pub(crate) fn status(&self, cmd: &Change, log: &mut Log) -> anyhow::Result<Option<u8>> {
+        let Some(cmd) = self.permitted(cmd) else { return Ok(None) };
+        log.line(&format!("$ {cmd}"));
+        log.tail.clear();
+        process::lines(&cmd, &mut |line| log.line(line)).map(Some)
+    }
+}
+
+impl Runner {
+    /// Runs `cmd`, which talks to a registry: again when that may help, and not for ever. Prints it
+    /// in a dry run.
+    ///
+    /// # Errors
+    /// The last attempt failed, or showed no progress for a minute.
+    pub(crate) fn talk(&self, cmd: &Change, log: &mut Log) -> anyhow::Result<()> {
+        let Some(cmd) = &self.permitted(cmd) else { return Ok(()) };
+        let failed = retries::attempts(|| {
+            log.line(&format!("$ {cmd}"));
+            log.tail.clear();
+            let status = process::watched(cmd, patience(), &mut |line| log.line(line))?;
+            Ok(match status {
+                Some(0) => Ok(()),
+                Some(status) => Err(FailedAttempt::Said(log.failure(cmd, status))),
+                None => Err(FailedAttempt::Hangs),
+            })
+        })?;
+        failed.map_err(|failed| match failed {
+            FailedAttempt::Said(text) => anyhow!(text),
+            FailedAttempt::Hangs => {
+                let (cmd, seconds) = (cmd.in_short(), patience().as_secs());
+                anyhow!("`{cmd}` showed no progress for {seconds} s, and was ended; is the registry there?")
+            }
+        })
+    }
+}
+
+impl Log {
+    /// Adds a line of output, without credentials and without what would control a reader's terminal.
+    pub(crate) fn line(&mut self, line: &str) {
+        let line = redact::text(line);
+        if let Some(file) = &mut self.file {
+            // A log that cannot be written must not fail what it is about.
+            let _ = writeln!(file, "{line}");
+        }
+        if self.verbose {
+            terminal::say(&line);
+        }
+        if let Some(step) = build_log::step(&line) {
+            self.progress.step(&step);
+        }
+        self.tail.push(line);
+        if self.tail.len() > 2 * KEPT {
+            self.tail.drain(..KEPT);
+        }
+    }
+
+    /// Shows what is being done now.
+    pub(crate) fn step(&self, step: &str) {
+        self.progress.step(step);
+    }
+
+    /// Shows beside the elapsed time how many seconds the same took last time, if that is known.
+    pub(crate) fn expect(&self, seconds: Option<f64>) {
+        self.progress.expect(seconds.map(Duration::from_secs_f64));
+    }
+
+    /// What to say of a failed command: what it said last, and where the rest stands.
+    pub(crate) fn failure<E>(&self, cmd: &Cmd<E>, status: u8) -> String {
+        let last = || self.tail[self.tail.len().saturating_sub(TAIL)..].join("\n");
+        let said = build_log::failed_step(&self.tail, TAIL).unwrap_or_else(last);
+        let path: &Path = &self.path;
+        let log = format!("log: {}", path.shown());
+        let how = if status == 0 { "ended" } else { "failed" };
+        let fix = docker::remedy(&self.tail).map_or(String::new(), |it| format!("\nfix: {it}"));
+        format!("`{}` {how} with status {status}\n{said}\n{log}{fix}", cmd.in_short())
+    }
+}

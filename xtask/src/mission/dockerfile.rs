@@ -1,0 +1,231 @@
+//! A mission's Dockerfile: what its author wrote, understood, and the file made from it.
+//!
+//! Authors write plain `RUN /opt/common-scripts/env-update …`. The generated file adds mounts,
+//! build arguments and the stages that hold spec files; see [`generate`].
+
+pub(crate) mod shell;
+pub(crate) mod parse;
+pub(crate) mod calls;
+pub(crate) mod programs;
+pub(crate) mod stages;
+pub(crate) mod mounts;
+pub(crate) mod refusals;
+pub(crate) mod spec_stages;
+pub(crate) mod generate;
+pub(crate) mod update;
+pub(crate) mod asked;
+pub(crate) mod lists;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
+
+use fs_err as fs;
+
+use crate::{
+    mission::{
+        checkout::{Checkout, Mission},
+        dockerfile::{parse::Dockerfile, spec_stages::StepFiles, stages::Stages},
+        file_content::{self, Content},
+    },
+    run::finding::Finding,
+    specs,
+};
+
+/// Where the last steps of every mission's image are.
+pub(crate) const TRAILER: &str = "common/image/Dockerfile.trailer";
+
+/// The variables that build steps see and images do not keep: certificates, package indexes and
+/// caches. One ARG instruction, since BuildKit's cache knows steps by their whole environment.
+///
+/// Without `PYTHONDONTWRITEBYTECODE`, root's steps leave `__pycache__` folders that are closed to the
+/// group in a base that has no bytecode. What pip, uv and conda compile of a package is not affected.
+pub(crate) const BUILD_ARGS: &str = "\
+ARG SSL_CERT_FILE=/etc/image-build/ca.crt PIP_CERT=/etc/image-build/ca.crt \
+REQUESTS_CA_BUNDLE=/etc/image-build/ca.crt CURL_CA_BUNDLE=/etc/image-build/ca.crt \
+GIT_SSL_CAINFO=/etc/image-build/ca.crt NODE_EXTRA_CA_CERTS=/etc/image-build/ca.crt \
+CONDA_SSL_VERIFY=/etc/image-build/ca.crt APT_CONFIG=/etc/image-build/apt.conf \
+WGETRC=/etc/image-build/wgetrc PIP_CONFIG_FILE=/etc/image-build/pip.conf \
+UV_CONFIG_FILE=/etc/image-build/uv.toml CONDARC=/etc/image-build/condarc \
+PIP_CACHE_DIR=/var/cache/image-build/pip UV_CACHE_DIR=/var/cache/image-build/uv \
+CONDA_PKGS_DIRS=/var/cache/image-build/conda UV_LINK_MODE=copy \
+PYTHONDONTWRITEBYTECODE=1";
+
+/// A file and what it says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Text {
+    /// Relative to the root of the checkout.
+    pub(crate) path: PathBuf,
+    pub(crate) text: String,
+}
+
+/// All that a generated Dockerfile is made from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Sources {
+    /// `missions/<name>`.
+    pub(crate) mission: PathBuf,
+    /// `None` for a mission that keeps a Dockerfile of its own.
+    pub(crate) custom: Option<Text>,
+    pub(crate) trailer: Text,
+    /// Names of the folders below `environments/`.
+    pub(crate) environments: Vec<String>,
+    /// Every file below `environments/`, relative to it. Text where it may be a list; files of
+    /// tests, other than `tests/imports` and `tests/notebooks`, have none here.
+    pub(crate) files: BTreeMap<PathBuf, String>,
+    /// Files below `default-home-contents/`, relative to it.
+    pub(crate) home: Vec<PathBuf>,
+    /// Why some of the texts are empty.
+    pub(crate) unreadable: Vec<Finding>,
+}
+
+/// The sources, understood.
+#[derive(Debug)]
+pub(crate) struct Model {
+    /// The author's part, then the trailer.
+    pub(crate) files: [Dockerfile; 2],
+    pub(crate) stages: Stages,
+    /// One for each RUN step that calls environment scripts, in order.
+    pub(crate) steps: Vec<StepFiles>,
+}
+
+impl Sources {
+    /// What is no text, is not there or leads out of the tree is kept as a finding.
+    ///
+    /// # Errors
+    /// The disk or a file's permissions do not let it be read.
+    pub(crate) fn read(checkout: &Checkout, mission: &Mission) -> anyhow::Result<Sources> {
+        let mut unreadable = Vec::new();
+        let mut content = |path: &Path, needs_text: bool| {
+            let content = Content::follow(&checkout.root, checkout.relative(path))?;
+            let is_text_needed = |it: &Finding| needs_text || it.rule == file_content::KIND;
+            unreadable.extend(content.unreadable.filter(is_text_needed));
+            anyhow::Ok(content.text)
+        };
+        let mut text = |path: &Path| -> anyhow::Result<Text> {
+            Ok(Text { path: checkout.relative(path).to_owned(), text: content(path, true)? })
+        };
+        let custom = mission.custom().map(|it| text(&it)).transpose()?;
+        let trailer = text(&checkout.root.join(TRAILER))?;
+        let environments = mission.dir.join("environments");
+        let home = mission.dir.join("default-home-contents");
+        let mut files = BTreeMap::new();
+        for path in walk(&environments, is_hidden)? {
+            if checkout.is_refused(&path) {
+                continue;
+            }
+            let name = PathBuf::from(relative(&path, &environments).to_string_lossy().as_ref());
+            // A floating build writes frozen specs anew, whatever is in them.
+            let is_frozen = name == specs::frozen(specs::environment(&name));
+            let text = match is_list(&name) {
+                true => content(&path, file_content::is_text(&name) && !is_frozen)?,
+                false => String::new(),
+            };
+            files.insert(name, text);
+        }
+        Ok(Sources {
+            mission: checkout.relative(&mission.dir).to_owned(),
+            custom,
+            trailer,
+            environments: mission.environments.iter().map(|it| it.name.clone()).collect(),
+            files,
+            home: walk(&home, |_| false)?.iter().map(|it| relative(it, &home)).collect(),
+            unreadable,
+        })
+    }
+
+    /// # Errors
+    /// All that no builder would read, or that the generator cannot follow.
+    pub(crate) fn model(&self) -> Result<Model, Vec<Finding>> {
+        let Some(custom) = &self.custom else { return Err(vec![self.lacks_custom()]) };
+        if !self.unreadable.is_empty() {
+            return Err(self.unreadable.clone());
+        }
+        let custom = parse::parse(&custom.path, &custom.text);
+        let trailer = parse::parse(&self.trailer.path, &self.trailer.text);
+        let files = match (custom, trailer) {
+            (Ok(custom), Ok(trailer)) => [custom, trailer],
+            (custom, trailer) => {
+                return Err([custom.err(), trailer.err()]
+                    .into_iter()
+                    .flatten()
+                    .flatten()
+                    .collect());
+            }
+        };
+        let stages = Stages::read(&files);
+        let mut findings = stages.findings.clone();
+        findings.extend(refusals::refusals(&files, &stages));
+        findings.extend(spec_stages::bad_names(self));
+        let steps =
+            stages.steps().map(|it| StepFiles::new(self, &files, it, &mut findings)).collect();
+        if findings.is_empty() { Ok(Model { files, stages, steps }) } else { Err(findings) }
+    }
+
+    fn lacks_custom(&self) -> Finding {
+        Finding {
+            file: self.mission.clone(),
+            line: None,
+            rule: parse::RULE,
+            what: "there is no Dockerfile.custom".to_owned(),
+            fix: "write one; missions/hello has an example".to_owned(),
+        }
+    }
+
+    /// All lists of packages, of both modes, relative to `environments/`.
+    pub(crate) fn specs(&self) -> BTreeSet<PathBuf> {
+        specs::all(&self.files)
+    }
+
+    /// Whether a file below `environments/` has a text that could not be read.
+    pub(crate) fn is_unreadable(&self, file: &Path) -> bool {
+        let path = self.path_of(file);
+        self.unreadable.iter().any(|it| it.file == path)
+    }
+
+    /// A file below `environments/`, relative to the root of the checkout.
+    pub(crate) fn path_of(&self, file: &Path) -> PathBuf {
+        self.mission.join("environments").join(file)
+    }
+}
+
+/// Whether the generator looks into the file: a list, or something that a list may include.
+fn is_list(file: &Path) -> bool {
+    let name = file.file_name().unwrap_or_default();
+    let names_tests = file.components().count() == 3 && (name == "imports" || name == "notebooks");
+    names_tests || !specs::is_test(file)
+}
+
+fn relative(path: &Path, dir: &Path) -> PathBuf {
+    path.strip_prefix(dir).unwrap_or(path).to_owned()
+}
+
+/// What editors and file managers leave behind.
+fn is_hidden(name: &str) -> bool {
+    name.starts_with('.')
+}
+
+/// Files below `dir`, links among them, without what Python and Jupyter leave behind, nor what
+/// `skip` says of a name. Nothing when there is no `dir`.
+fn walk(dir: &Path, skip: fn(&str) -> bool) -> anyhow::Result<Vec<PathBuf>> {
+    if !dir.is_dir() {
+        return Ok(Vec::new());
+    }
+    let mut res = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name == "__pycache__" || name == ".ipynb_checkpoints" || skip(&name) {
+            continue;
+        }
+        if entry.file_type()?.is_dir() {
+            res.extend(walk(&entry.path(), skip)?);
+        } else {
+            res.push(entry.path());
+        }
+    }
+    Ok(res)
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,56 @@
+//! The lists of a mission, and what they ask for in each environment.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use fs_err as fs;
+
+use super::{
+    Sources,
+    asked::{self, asked},
+};
+use crate::{
+    mission::checkout::{Checkout, Mission},
+    run::finding::Finding,
+    specs::{frozen, read::Spec},
+};
+
+/// The lists of a mission: what they say, and what in them cannot be read.
+pub(crate) struct Lists {
+    pub(crate) sources: Sources,
+    /// By environment.
+    pub(crate) asked: BTreeMap<String, Spec>,
+    pub(crate) findings: Vec<Finding>,
+}
+
+impl Lists {
+    /// # Errors
+    /// A file that cannot be read at all.
+    pub(crate) fn read(checkout: &Checkout, mission: &Mission) -> anyhow::Result<Lists> {
+        let sources = Sources::read(checkout, mission)?;
+        let has_own = sources.custom.is_none() && mission.dockerfile().is_file();
+        let model = if has_own { Err(Vec::new()) } else { sources.model() };
+        let mut problems = Vec::new();
+        let common = common_lists(checkout)?;
+        let asked = asked(&sources, model.as_ref().ok(), &common, &mut problems);
+        let mut findings = model.err().unwrap_or_default();
+        findings.extend(problems.into_iter().map(|it| it.finding(frozen::RULE)));
+        Ok(Lists { sources, asked, findings })
+    }
+}
+
+/// The texts of the lists that `install-common` installs, by name.
+fn common_lists(checkout: &Checkout) -> anyhow::Result<BTreeMap<PathBuf, String>> {
+    let mut res = BTreeMap::new();
+    let dir = checkout.root.join(asked::COMMON);
+    if !dir.is_dir() {
+        return Ok(res);
+    }
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry.path().is_file() {
+            let text = String::from_utf8_lossy(&fs::read(entry.path())?).into_owned();
+            res.insert(PathBuf::from(entry.file_name()), text);
+        }
+    }
+    Ok(res)
+}

@@ -1,0 +1,231 @@
+//! Which tests a mission's folder asks for, so that one which did not run is noticed.
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
+
+use fs_err as fs;
+use glob::{MatchOptions, Pattern};
+use serde::Deserialize;
+
+use crate::{
+    mission::{
+        checkout::{Environment, Mission},
+        dockerfile::calls::ENVIRONMENTS,
+    },
+    specs::{self, read::without_comment},
+};
+
+/// A test that has to be in a receipt.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct ExpectedTest {
+    pub(crate) environment: String,
+    pub(crate) kind: &'static str,
+    pub(crate) name: String,
+}
+
+/// What a complete receipt of `mission` has.
+///
+/// # Errors
+/// A folder or list cannot be read.
+pub(crate) fn expected(mission: &Mission) -> anyhow::Result<BTreeSet<ExpectedTest>> {
+    let mut res = BTreeSet::new();
+    if mission.dir.join("environments/test").is_file() {
+        let script = format!("{ENVIRONMENTS}/test");
+        res.insert(ExpectedTest { environment: String::new(), kind: "mission", name: script });
+    }
+    let files = notebooks_in_image(mission)?;
+    for environment in &mission.environments {
+        let mut own = BTreeSet::new();
+        add(environment, &files, &mut own)?;
+        // As `test-environments` does: the base needs no tests, and without any it is left alone.
+        if environment.name != "base" || own.len() > 1 {
+            res.extend(own);
+        }
+    }
+    Ok(res)
+}
+
+/// Where a mission's `default-home-contents` is in its image.
+pub(crate) const HOME: &str = "/opt/default-home-contents";
+
+/// Returns where the image has the notebooks of the mission's folder.
+fn notebooks_in_image(mission: &Mission) -> anyhow::Result<Vec<PathBuf>> {
+    let mut res = Vec::new();
+    for (folder, place) in [("environments", ENVIRONMENTS), ("default-home-contents", HOME)] {
+        let found = notebooks(&mission.dir.join(folder))?;
+        res.extend(found.into_iter().map(|it| Path::new(place).join(it)));
+    }
+    Ok(res)
+}
+
+/// Returns which of `files`, as the image has them, an entry of a `tests/notebooks` in `folder`
+/// names: a path or a glob. `None` for what only the image knows, as the common image's notebooks.
+pub(crate) fn named<'a>(
+    folder: &Path,
+    entry: &str,
+    files: &'a [PathBuf],
+) -> Option<Vec<&'a PathBuf>> {
+    let pattern = folder.join(entry);
+    let Some(pattern) = specs::normal(pattern.strip_prefix("/").unwrap_or(&pattern)) else {
+        return Some(Vec::new());
+    };
+    let pattern = Path::new("/").join(pattern);
+    if !pattern.starts_with(ENVIRONMENTS) && !pattern.starts_with(HOME) {
+        return None;
+    }
+    let exact: Vec<&PathBuf> = files.iter().filter(|it| **it == pattern).collect();
+    if !exact.is_empty() {
+        return Some(exact);
+    }
+    let options = MatchOptions {
+        require_literal_separator: true,
+        require_literal_leading_dot: true,
+        ..MatchOptions::default()
+    };
+    let Ok(glob) = Pattern::new(&pattern.to_string_lossy()) else { return Some(Vec::new()) };
+    let is_notebook = |it: &&PathBuf| it.extension().is_some_and(|it| it == "ipynb");
+    let found = files.iter().filter(is_notebook);
+    Some(found.filter(|it| glob.matches_path_with(it, options)).collect())
+}
+
+/// The tests of every image as a whole: the file that the tester itself reads.
+#[derive(Deserialize)]
+struct ImageTests {
+    /// Kind and name.
+    prepare: Vec<(&'static str, &'static str)>,
+    hub: Vec<(&'static str, &'static str)>,
+    base_kernel: &'static str,
+}
+
+const IMAGE_TESTS: &str =
+    include_str!("../../../common/image/common-scripts/platform_env/image_tests.json");
+
+/// What is tested of every image as a whole, and as a hub starts it; by the tester.
+pub(crate) fn of_the_image(mission: &Mission) -> BTreeSet<ExpectedTest> {
+    let expected = |environment: &str, kind, name: &str| ExpectedTest {
+        environment: environment.to_owned(),
+        kind,
+        name: name.to_owned(),
+    };
+    let tests: ImageTests = serde_json::from_str(IMAGE_TESTS).expect("image_tests.json is a list");
+    let whole = tests.prepare.into_iter().chain(tests.hub);
+    let mut res: BTreeSet<ExpectedTest> =
+        whole.map(|(kind, name)| expected("", kind, name)).collect();
+    let own = mission.environments.iter().map(|it| it.name.as_str());
+    for name in own.filter(|it| *it != "base") {
+        res.insert(expected(name, "kernel", name));
+    }
+    res.insert(expected("base", "kernel", tests.base_kernel));
+    res
+}
+
+/// `files` are the notebooks of the mission in its image.
+fn add(
+    environment: &Environment,
+    files: &[PathBuf],
+    res: &mut BTreeSet<ExpectedTest>,
+) -> anyhow::Result<()> {
+    let mut expect = |kind, name: &str| {
+        let environment = environment.name.clone();
+        res.insert(ExpectedTest { environment, kind, name: name.to_owned() });
+    };
+    expect("consistency", "pip check");
+    let tests = environment.dir.join("tests");
+    let imports = tests.join("imports");
+    if imports.is_file() {
+        let text = fs::read_to_string(imports)?;
+        entries(&text).for_each(|it| expect("import", it));
+    }
+    if tests.join("test").is_file() {
+        expect("script", "test");
+    }
+    for notebook in notebooks(&tests)? {
+        expect("notebook", &notebook);
+    }
+    let list = tests.join("notebooks");
+    if list.is_file() {
+        let folder = Path::new(ENVIRONMENTS).join(&environment.name).join("tests");
+        for entry in entries(&fs::read_to_string(list)?) {
+            for file in named(&folder, entry, files).unwrap_or_default() {
+                // A notebook of the environment's own tests goes by its path there.
+                let name = file.strip_prefix(&folder).unwrap_or(file);
+                expect("notebook", &name.to_string_lossy());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The entries of a list: one per line; `#` starts a comment at the start of a line or after a space.
+pub(crate) fn entries(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().map(without_comment).filter(|it| !it.is_empty())
+}
+
+/// All notebooks below a folder, as paths relative to it.
+fn notebooks(root: &Path) -> anyhow::Result<Vec<String>> {
+    let mut res = Vec::new();
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        if !folder.is_dir() {
+            continue;
+        }
+        for entry in fs::read_dir(folder)? {
+            let path = entry?.path();
+            if path.is_dir() && !path.ends_with(".ipynb_checkpoints") {
+                folders.push(path);
+            } else if path.extension().is_some_and(|it| it == "ipynb")
+                && let Ok(name) = path.strip_prefix(root)
+            {
+                res.push(name.to_string_lossy().into_owned());
+            }
+        }
+    }
+    Ok(res)
+}
+
+/// The tester's list is read, with kinds as receipts have them.
+#[test]
+fn tests_of_an_image_and_its_kernels() {
+    let environment = Environment { name: "sky".to_owned(), dir: PathBuf::new() };
+    let mission =
+        Mission { name: "m".to_owned(), dir: PathBuf::new(), environments: vec![environment] };
+    let expected = of_the_image(&mission).into_iter();
+    let names: Vec<String> =
+        expected.map(|it| format!("{} {} {}", it.environment, it.kind, it.name)).collect();
+    let all = [
+        " home files",
+        " home kernelspecs",
+        " permissions /opt/environments",
+        " permissions CONDA_DIR",
+        " permissions HOME",
+        " server jupyterhub-singleuser",
+        " server own command",
+        " shell login",
+        "base kernel python3",
+        "sky kernel sky",
+    ];
+    assert_eq!(names, all);
+}
+
+#[test]
+fn a_base_list_needs_no_tests() {
+    let dir = tempfile::tempdir().unwrap();
+    let environment = |name: &str| {
+        let dir = dir.path().join("environments").join(name);
+        Environment { name: name.to_owned(), dir }
+    };
+    let environments = vec![environment("base"), environment("sky")];
+    let mission = Mission { name: "m".to_owned(), dir: dir.path().to_owned(), environments };
+    let names = || -> Vec<String> {
+        let expected = expected(&mission).unwrap().into_iter();
+        expected.map(|it| format!("{} {} {}", it.environment, it.kind, it.name)).collect()
+    };
+    assert_eq!(names(), ["sky consistency pip check"]);
+    let imports = mission.environments[0].dir.join("tests/imports");
+    crate::run::files::write(crate::run::process::Permit::of_test(), &imports, b"papermill\n")
+        .unwrap();
+    let all = ["base consistency pip check", "base import papermill", "sky consistency pip check"];
+    assert_eq!(names(), all);
+}

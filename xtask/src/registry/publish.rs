@@ -1,0 +1,217 @@
+//! Publishes what has a complete, passing receipt: immutable tags and receipts of all
+//! missions first, then all human tags.
+
+use anyhow::{Context as _, bail};
+
+use crate::{
+    image::{
+        build::{BuildPolicy, Builds, BuiltImage},
+        mission_images::MissionImages,
+        runner::{Log, Runner},
+    },
+    registry::{
+        self, Host,
+        receipts::{self, Landing},
+    },
+    testing::receipt::{self, PublishedImage, Receipt, Shortcoming},
+    tools::image_name::{Digest, ImageRef, Tag},
+};
+
+/// A mission's image, what it was built on, and the proof that it was tested.
+pub(crate) struct TestedImage<'a> {
+    pub(crate) chosen: &'a MissionImages,
+    /// The last two of its chain.
+    pub(crate) common: &'a BuiltImage,
+    pub(crate) mission: &'a BuiltImage,
+}
+
+/// One image under its immutable tag in a registry.
+struct PushedImage {
+    reference: ImageRef,
+    digest: Digest,
+    /// Its name on the engine.
+    source: ImageRef,
+}
+
+/// Publishes all of `tested`. Gives the missions' immutable references, in their order.
+///
+/// # Errors
+/// A receipt is missing or not passing: nothing is pushed then. The registry fails: no human tag is
+/// moved then.
+pub(crate) fn push(
+    runner: &Runner,
+    builds: &mut Builds<'_>,
+    tested: &[TestedImage<'_>],
+) -> anyhow::Result<Vec<ImageRef>> {
+    let receipts =
+        tested.iter().map(|it| receipt(runner, it)).collect::<anyhow::Result<Vec<_>>>()?;
+    let mut log = runner.log("image-push")?;
+    let mut res = Vec::new();
+    let mut human: Vec<(Host, ImageRef, PushedImage)> = Vec::new();
+    for (it, receipt) in tested.iter().zip(receipts) {
+        let host = host(runner, builds, it.chosen)?;
+        let mut push = Push { runner, host: &host, log: &mut log };
+        let common = push.land(it.common)?;
+        let mission = push.land(it.mission)?;
+        push.store(it, &mission, receipt)?;
+        res.push(mission.reference.clone());
+        let tag = |name: &str, tag: &Tag| host.repository(name).tagged(tag);
+        let config = &it.chosen.config;
+        human.push((host.clone(), tag(&it.common.name, &config.common_tag), common));
+        human.push((host.clone(), tag(&it.mission.name, &config.image_tag), mission));
+    }
+    for (host, tag, it) in human {
+        move_tag(runner, &host, &tag, &it.source, &it.digest, &mut log)?;
+    }
+    Ok(res)
+}
+
+/// The receipt that certifies the image. `None` in a dry run of what is not built yet.
+fn receipt(runner: &Runner, tested: &TestedImage<'_>) -> anyhow::Result<Option<Receipt>> {
+    let name = &tested.mission.name;
+    let mission = &tested.chosen.mission;
+    let receipt = receipts::of_built(runner, &tested.chosen.config, tested.mission)?;
+    match receipt::shortcoming(mission, receipt.as_ref())? {
+        None => Ok(receipt),
+        Some(Shortcoming::Lacks(titles)) => bail!(
+            "{name}: its receipt lacks tests ({}); run `cargo xtask image-test {name}`",
+            titles[0]
+        ),
+        Some(_) if runner.permit.is_none() => Ok(None),
+        Some(Shortcoming::Failed(titles)) => {
+            bail!("{name}: its tests failed ({}); nothing is pushed", titles.join(", "))
+        }
+        Some(Shortcoming::NotTested) => {
+            bail!("{name}: it is not tested; run `cargo xtask image-test {name}`")
+        }
+    }
+}
+
+/// The registry to push to. Our own is built and started if it is not there, whatever was asked for.
+fn host(runner: &Runner, builds: &mut Builds<'_>, chosen: &MissionImages) -> anyhow::Result<Host> {
+    let host = match registry::answering(runner, &chosen.config)? {
+        Some(host) => host,
+        None => {
+            let images =
+                builds.missing(BuildPolicy::Build).chain(&chosen.config, &chosen.registry_chain)?;
+            let image = images.last().context("a registry has an image")?;
+            registry::start(runner, &image.reference)?
+        }
+    };
+    host.keep_password(runner)?;
+    Ok(host)
+}
+
+/// One registry, as a destination.
+struct Push<'a> {
+    runner: &'a Runner,
+    host: &'a Host,
+    log: &'a mut Log,
+}
+
+impl Push<'_> {
+    /// Makes sure that the registry has `built` under its immutable tag; never over another image.
+    fn land(&mut self, built: &BuiltImage) -> anyhow::Result<PushedImage> {
+        let Push { runner, host, log } = self;
+        let docker = &runner.docker;
+        let reference = receipts::published(host, built);
+        let landed =
+            |reference, digest| PushedImage { reference, digest, source: built.reference.clone() };
+        if !reference.is_known() {
+            runner.run(&docker.tag(&built.reference, &reference), log)?;
+            runner.talk(&host.push(&reference), log)?;
+            return Ok(landed(reference, Digest::unknown()));
+        }
+        match receipts::landing(host, &reference, &built.image.id)? {
+            Landing::There(digest) => return Ok(landed(reference, digest)),
+            Landing::Taken(id) => {
+                bail!("{reference} is another image already ({id}); it is never replaced")
+            }
+            Landing::Due => (),
+        }
+        log.step(&format!("pushing {reference}"));
+        runner.run(&docker.tag(&built.reference, &reference), log)?;
+        runner.talk(&host.push(&reference), log)?;
+        if runner.permit.is_none() {
+            return Ok(landed(reference, Digest::unknown()));
+        }
+        match receipts::landing(host, &reference, &built.image.id)? {
+            Landing::There(digest) => Ok(landed(reference, digest)),
+            Landing::Taken(id) => bail!("{reference} arrived as another image ({id})"),
+            Landing::Due => bail!("{reference} was pushed, but is not there"),
+        }
+    }
+
+    /// Records the digest in the receipt, and stores the receipt beside the image. A dry run may
+    /// have no receipt yet.
+    fn store(
+        &mut self,
+        tested: &TestedImage<'_>,
+        landed: &PushedImage,
+        mut receipt: Option<Receipt>,
+    ) -> anyhow::Result<()> {
+        let name = &tested.mission.name;
+        let reference = self.host.repository(name).tagged(&Tag::of_receipt(&landed.digest));
+        let published = PublishedImage {
+            repository: landed.reference.repository.to_string(),
+            tag: landed.reference.tag.clone().context("an immutable tag")?,
+            digest: landed.digest.clone(),
+        };
+        if let Some(receipt) = &mut receipt {
+            if receipts::is_stored(self.host, receipt, &published)? {
+                return Ok(());
+            }
+            if !receipt.published.contains(&published) {
+                receipt.published.push(published);
+            }
+        }
+        self.log.step(&format!("storing the receipt {reference}"));
+        let (runner, config) = (self.runner, &tested.chosen.config);
+        receipts::store(runner, config, self.host, &reference, receipt.as_ref(), self.log)?;
+        if let (Some(receipt), Some(permit)) = (receipt, self.runner.permit) {
+            receipt.write(permit, &self.runner.checkout)?;
+        }
+        Ok(())
+    }
+}
+
+/// How often a tag is moved that another run of this engine moves at the same time.
+const ATTEMPTS: u32 = 3;
+
+/// Points a human tag at an image that is in its registry under another name, and on the engine as
+/// `source`, and reads it back. Runs of other checkouts give the engine's images the same name: what
+/// arrived may be theirs.
+///
+/// # Errors
+/// The registry refuses, or shows another image under the tag afterwards.
+pub(crate) fn move_tag(
+    runner: &Runner,
+    host: &Host,
+    tag: &ImageRef,
+    source: &ImageRef,
+    digest: &Digest,
+    log: &mut Log,
+) -> anyhow::Result<()> {
+    let is_known = digest.is_known() && tag.is_known();
+    let mut found = if is_known { host.remote(tag)? } else { None };
+    for _ in 0..ATTEMPTS {
+        if found.as_ref().is_some_and(|it| it.digest == *digest) {
+            return Ok(());
+        }
+        log.step(&format!("moving {tag}"));
+        runner.run(&runner.docker.tag(source, tag), log)?;
+        runner.talk(&host.push(tag), log)?;
+        if runner.permit.is_none() {
+            return Ok(());
+        }
+        found = host.remote(tag)?;
+    }
+    match found {
+        Some(it) if it.digest == *digest => Ok(()),
+        Some(it) => bail!(
+            "{tag} was pushed, but is {} afterwards; expected {digest}: another run may move it, too",
+            it.digest
+        ),
+        None => bail!("{tag} was pushed, but is not there; expected {digest}"),
+    }
+}

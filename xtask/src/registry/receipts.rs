@@ -1,0 +1,320 @@
+//! Receipts that a registry has beside images: storing one, and reading back one that certifies
+//! an image.
+//!
+//! What is known by which means: that a digest is the image's, because docker's CLI digests the
+//! bytes of the manifest and of the config ([`crate::tools::docker::Docker::remote`]); that the file is what
+//! was stored, because the engine digests the layers that it pulls; that the receipt is about this
+//! image, complete and passing, because [`check`] looks. Who stored it is not known: whoever may
+//! write to the registry may write receipts.
+
+use std::fmt;
+use std::path::Path;
+
+use anyhow::{Context as _, bail, ensure};
+use fs_err as fs;
+
+use crate::{
+    image::{
+        build::BuiltImage,
+        build_context::{BuildContext, Entry},
+        container::Container,
+        runner::{Log, Runner},
+    },
+    registry::{self, Host},
+    run::{
+        failure, files,
+        process::{self, Permit},
+        terminal,
+        unpack::Limits,
+    },
+    settings::config::Config,
+    testing::receipt::{PublishedImage, Receipt},
+    tools::{
+        docker::RemoteImage,
+        image_name::{Digest, ImageId, ImageRef, Repository, Tag},
+    },
+};
+
+/// Where the receipt lies in the image that carries it.
+const FILE: &str = "receipt.json";
+
+/// A receipt has a line or two for each test and package.
+const LIMITS: Limits = Limits { bytes: 64_000_000, entries: 1 };
+
+/// The receipt of `built`: the one that was made here, or else the one that the registry has.
+/// That one is kept here from then on. In a dry run no registry is asked.
+///
+/// # Errors
+/// The receipt that was made here is damaged, or the run is interrupted. A registry that does not
+/// answer, and a receipt that does not vouch for the image, are told and are no errors.
+pub(crate) fn of_built(
+    runner: &Runner,
+    config: &Config,
+    built: &BuiltImage,
+) -> anyhow::Result<Option<Receipt>> {
+    let own = Receipt::read(&runner.checkout, &built.name, &built.image)?;
+    let Some(permit) = runner.permit.filter(|_| !own.as_ref().is_some_and(|it| it.complete)) else {
+        return Ok(own);
+    };
+    match from_registry(runner, config, built) {
+        Ok(None) => Ok(own),
+        Ok(Some(mut receipt)) => {
+            receipt.refrozen.extend(own.map(|it| it.refrozen).unwrap_or_default());
+            receipt.write(permit, &runner.checkout)?;
+            Ok(Some(receipt))
+        }
+        Err(err) if failure::status(&err) == 1 => {
+            runner.ui.say(format!("{}: no receipt from the registry: {err:#}", built.name));
+            Ok(own)
+        }
+        Err(err) => Err(err),
+    }
+}
+
+/// `None` when the registry does not run, or has no such image or no receipt of it.
+fn from_registry(
+    runner: &Runner,
+    config: &Config,
+    built: &BuiltImage,
+) -> anyhow::Result<Option<Receipt>> {
+    let Some(host) = registry::running(runner, config)? else { return Ok(None) };
+    let Some(remote) = host.remote(&published(&host, built))? else { return Ok(None) };
+    let repository = host.repository(&built.name);
+    let stored = repository.tagged(&Tag::of_receipt(&remote.digest));
+    if remote.config != built.image.id || host.remote(&stored)?.is_none() {
+        return Ok(None);
+    }
+    let Some(receipt) = certifying(runner, &host, &repository, &remote.digest)? else {
+        return Ok(None);
+    };
+    let checked = receipt.check_about(&built.name, &built.image);
+    checked.with_context(|| format!("{stored} does not count"))?;
+    Ok(Some(receipt))
+}
+
+/// The name that a registry has `built` under: its immutable tag.
+pub(crate) fn published(host: &Host, built: &BuiltImage) -> ImageRef {
+    ImageRef { repository: host.repository(&built.name), ..built.reference.clone() }
+}
+
+/// Whether a registry has an image under its immutable tag.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Landing {
+    /// With this manifest digest.
+    There(Digest),
+    /// The tag is another image's, with this id.
+    Taken(ImageId),
+    Due,
+}
+
+/// Asks the registry for `reference`, an immutable tag, under which it is to have the image `id`.
+///
+/// # Errors
+/// The registry does not answer.
+pub(crate) fn landing(host: &Host, reference: &ImageRef, id: &ImageId) -> anyhow::Result<Landing> {
+    Ok(match host.remote(reference)? {
+        Some(remote) if remote.config == *id => Landing::There(remote.digest),
+        Some(remote) => Landing::Taken(remote.config),
+        None => Landing::Due,
+    })
+}
+
+/// Whether `receipt` names `published`, and the registry has a receipt beside that image.
+///
+/// # Errors
+/// The registry does not answer.
+pub(crate) fn is_stored(
+    host: &Host,
+    receipt: &Receipt,
+    published: &PublishedImage,
+) -> anyhow::Result<bool> {
+    let mission = receipt.mission.to_string();
+    let stored = host.repository(&mission).tagged(&Tag::of_receipt(&published.digest));
+    Ok(receipt.published.contains(published) && host.remote(&stored)?.is_some())
+}
+
+/// Whether the registry's human tag `tag` is the image with this manifest digest.
+///
+/// # Errors
+/// The registry does not answer.
+pub(crate) fn is_moved(host: &Host, tag: &ImageRef, digest: &Digest) -> anyhow::Result<bool> {
+    Ok(host.remote(tag)?.is_some_and(|it| it.digest == *digest))
+}
+
+/// The receipt stored beside `repository@digest`, which certifies that image. It has to be
+/// pulled: a dry run prints that, and returns `None`.
+///
+/// # Errors
+/// There is no such image or no receipt beside it; it is no receipt, about another image, partial,
+/// or tells of failures. The registry does not answer.
+pub(crate) fn certifying(
+    runner: &Runner,
+    host: &Host,
+    repository: &Repository,
+    digest: &Digest,
+) -> anyhow::Result<Option<Receipt>> {
+    let image = repository.at(digest);
+    let remote = host.remote(&image)?;
+    let remote = remote.with_context(|| format!("{image}: the registry has no such image"))?;
+    let stored = repository.tagged(&Tag::of_receipt(digest));
+    let Some(carrier) = host.remote(&stored)? else {
+        bail!("{image}: it is not tested: the registry has no receipt beside it");
+    };
+    let carrier = repository.at(&carrier.digest);
+    let Some(permit) = runner.permit else {
+        terminal::print(host.pull(&carrier));
+        return Ok(None);
+    };
+    let text = read(permit, runner, host, &carrier);
+    let text = text.with_context(|| format!("{stored}: not a receipt"))?;
+    let receipt = Receipt::parse(&text).with_context(|| format!("{stored}: it is no receipt"))?;
+    let checked = check(&receipt, repository.name(), digest, &remote)
+        .and_then(|()| check_labels(runner, &receipt, [&image, &remote.config]));
+    checked.with_context(|| format!("{stored} does not count"))?;
+    Ok(Some(receipt))
+}
+
+/// Compares `receipt` with the labels of its image, if the engine has that under one of `names`.
+fn check_labels(
+    runner: &Runner,
+    receipt: &Receipt,
+    names: [&dyn fmt::Display; 2],
+) -> anyhow::Result<()> {
+    for name in names {
+        if let Some(image) = runner.docker.image(name)? {
+            return receipt.check_labels(&image);
+        }
+    }
+    runner.ui.say(format!(
+        "note: {} is not on this engine: the inputs and frozen specs of its receipt are not compared with it",
+        names[0]
+    ));
+    Ok(())
+}
+
+/// Checks that `receipt` certifies `image` of `mission`, whose manifest has this `digest`.
+///
+/// # Errors
+/// The first reason why it does not.
+fn check(
+    receipt: &Receipt,
+    mission: &str,
+    digest: &Digest,
+    image: &RemoteImage,
+) -> anyhow::Result<()> {
+    let Receipt { image: tested, platform, .. } = receipt;
+    ensure!(*receipt.mission == *mission, "it is about the mission {}", receipt.mission);
+    ensure!(*tested == image.config, "it is about another image ({tested})");
+    ensure!(*platform == image.platform, "it is about {platform}, the image {}", image.platform);
+    let names_it = receipt.published.iter().any(|it| it.digest == *digest);
+    ensure!(names_it, "it does not name this digest among those published");
+    ensure!(receipt.complete, "it is partial: not all tests were asked for");
+    let failed: Vec<String> = receipt.failures().map(|it| it.title()).collect();
+    ensure!(failed.is_empty(), "its tests failed ({})", failed.join(", "));
+    ensure!(receipt.passed(), "it has no tests");
+    Ok(())
+}
+
+/// Reads the file of the image `carrier`, named by digest, which is pulled for that and then removed
+/// again, unless another run has done so.
+fn read(
+    permit: Permit,
+    runner: &Runner,
+    host: &Host,
+    carrier: &ImageRef,
+) -> anyhow::Result<String> {
+    let dir = files::temporary(permit, None, "receipt-", 0o700)?;
+    process::read(&host.pull(carrier).permitted(permit))?;
+    let copied = copy(permit, runner, carrier, dir.path());
+    remove(permit, runner, carrier)?;
+    copied
+}
+
+/// Removes a name of the engine's, if it is still there.
+fn remove(permit: Permit, runner: &Runner, name: &ImageRef) -> anyhow::Result<()> {
+    let docker = &runner.docker;
+    let output = process::output(&docker.remove_name(name).permitted(permit))?;
+    if docker.image(name)?.is_some() {
+        let said = process::last_lines(&output.stderr, 3);
+        runner.ui.say(format!("warning: the image {name} could not be removed: {said}"));
+    }
+    Ok(())
+}
+
+/// Reads the file from a container that is never started, but has to name a command.
+fn copy(permit: Permit, runner: &Runner, stored: &ImageRef, dir: &Path) -> anyhow::Result<String> {
+    let container = Container::new(runner, dir.join("cid"))?;
+    process::read(
+        &container.create("receipt").args([&stored.to_string(), FILE]).permitted(permit),
+    )?;
+    let to = dir.join("receipt");
+    container.copy(permit, &format!("/{FILE}"), &to, LIMITS)?;
+    let file = to.join(FILE);
+    ensure!(file.is_file(), "{FILE} is missing, or not a regular file");
+    Ok(fs::read_to_string(file)?)
+}
+
+/// How often a receipt is pushed that another run of this engine pushes at the same time.
+const ATTEMPTS: u32 = 3;
+
+/// Stores `receipt` as an image of one file, which any docker can push and pull, and looks whether the
+/// registry has it. `None` stands for one that a dry run cannot have.
+///
+/// # Errors
+/// No CLI can build, or the registry refuses, or has something else under the name afterwards.
+pub(crate) fn store(
+    runner: &Runner,
+    config: &Config,
+    host: &Host,
+    stored: &ImageRef,
+    receipt: Option<&Receipt>,
+    log: &mut Log,
+) -> anyhow::Result<()> {
+    let docker = &runner.docker;
+    let name = stored.repository.name();
+    let build = runner.target().join("build");
+    let (dir, id) =
+        (build.join(format!("{name}-receipt")), build.join(format!("{name}-receipt.iid")));
+    if let (Some(receipt), Some(permit)) = (receipt, runner.permit) {
+        one_file(receipt)?.stage(permit, &dir)?;
+    }
+    let builder = docker.builder(config.docker.as_deref())?;
+    let build = builder.build().args(["--quiet", "--tag", &stored.to_string(), "--iidfile"]);
+    let build = build.args([id.as_os_str(), dir.as_os_str()]);
+    let push = host.push(stored);
+    let Some(permit) = runner.permit else {
+        runner.run(&build, log)?;
+        runner.talk(&push, log)?;
+        return runner.run(&docker.remove_name(stored), log);
+    };
+    let mut found = None;
+    for _ in 0..ATTEMPTS {
+        // Another run may give its own receipt this name, or take the name away.
+        runner.run(&build, log)?;
+        let id = fs::read_to_string(&id)?;
+        runner.talk(&push, log)?;
+        found = host.remote(stored)?.map(|it| it.config);
+        if found.as_ref().is_some_and(|it| it.to_string() == id.trim()) {
+            return remove(permit, runner, stored);
+        }
+    }
+    remove(permit, runner, stored)?;
+    match found {
+        None => bail!("{stored} was pushed, but is not there"),
+        Some(found) => bail!("{stored} was pushed, but is another receipt afterwards ({found})"),
+    }
+}
+
+fn one_file(receipt: &Receipt) -> anyhow::Result<BuildContext> {
+    let file = |text: String| Entry::File { executable: false, bytes: text.into_bytes() };
+    Ok(BuildContext {
+        entries: [
+            ("Dockerfile".into(), file(format!("FROM scratch\nCOPY {FILE} /\n"))),
+            (FILE.into(), file(receipt.to_json()?)),
+        ]
+        .into(),
+    })
+}
+
+#[cfg(test)]
+mod tests;

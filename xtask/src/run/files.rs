@@ -1,0 +1,255 @@
+//! Writes and removes files and folders. Files of the working tree are written whole or not at all.
+
+#![expect(clippy::disallowed_methods, reason = "this is the place for them")]
+
+use std::{
+    env,
+    ffi::OsStr,
+    fs::{File, Permissions},
+    io::{self, Read, Write as _},
+    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _, symlink},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, ensure};
+use fs_err as fs;
+use nix::sys::signal::{Signal, raise};
+use tempfile::{NamedTempFile, TempDir};
+
+use crate::run::{printable::Shown as _, process::Permit};
+
+/// Writes `text` to a temporary file beside `path` and renames it, so that a reader sees the old
+/// text or the new one. Says whether anything changed; an equal file is left untouched.
+///
+/// # Errors
+/// The folder cannot be written; the file is then as it was.
+pub(crate) fn write(permit: Permit, path: &Path, text: &[u8]) -> anyhow::Result<bool> {
+    Ok(!write_all(permit, &[(path, text)])?.is_empty())
+}
+
+/// As [`write`], for a secret: nobody else may read the file.
+///
+/// # Errors
+/// As for [`write`].
+pub(crate) fn write_private(_: Permit, path: &Path, text: &[u8]) -> anyhow::Result<()> {
+    let file = stage(path, text, 0o600)?;
+    file.persist(path).with_context(|| format!("cannot replace {}", path.shown()))?;
+    Ok(())
+}
+
+/// As [`write`], for files that belong together: none is renamed before all are written. Gives
+/// those that changed.
+///
+/// # Errors
+/// A folder cannot be written; all files are then as they were.
+pub(crate) fn write_all(_: Permit, files: &[(&Path, &[u8])]) -> anyhow::Result<Vec<PathBuf>> {
+    let differs = |(path, text): &&(&Path, &[u8])| fs::read(path).map_or(true, |old| old != *text);
+    let mut staged = Vec::new();
+    for (path, text) in files.iter().filter(differs) {
+        let mode = fs::metadata(path).map_or(0o644, |it| it.permissions().mode() & 0o777);
+        staged.push((stage(path, text, mode)?, path.to_path_buf()));
+    }
+    let mut res = Vec::new();
+    for (file, path) in staged {
+        fault("before-rename");
+        file.persist(&path).with_context(|| format!("cannot replace {}", path.shown()))?;
+        fault("after-rename");
+        res.push(path);
+    }
+    Ok(res)
+}
+
+/// Copies `from` to the new file `path`, which is readable by all.
+///
+/// # Errors
+/// `path` exists already, also as a link, or cannot be written.
+pub(crate) fn create(_: Permit, path: &Path, from: &mut dyn Read) -> anyhow::Result<()> {
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).open(path)?;
+    io::copy(from, &mut file).with_context(|| format!("cannot write {}", path.shown()))?;
+    Ok(())
+}
+
+/// Reads a file that others wrote.
+///
+/// # Errors
+/// `path` is not a regular file, cannot be read, or has more than `limit` bytes.
+pub(crate) fn read_foreign(path: &Path, limit: u64) -> anyhow::Result<Vec<u8>> {
+    let metadata = fs::symlink_metadata(path)?;
+    ensure!(metadata.is_file(), "{}: not a regular file", path.shown());
+    let mut bytes = Vec::new();
+    fs::File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
+    let has_all = bytes.len() as u64 <= limit;
+    ensure!(has_all, "{}: larger than {} MB", path.shown(), limit / 1_000_000);
+    Ok(bytes)
+}
+
+/// As [`read_foreign`]; the file has to be UTF-8.
+///
+/// # Errors
+/// As for [`read_foreign`].
+pub(crate) fn read_foreign_text(path: &Path, limit: u64) -> anyhow::Result<String> {
+    let text = String::from_utf8(read_foreign(path, limit)?);
+    text.with_context(|| format!("{}: not UTF-8", path.shown()))
+}
+
+/// Lets everybody execute `path` who may read it.
+///
+/// # Errors
+/// It is not ours.
+pub(crate) fn make_executable(_: Permit, path: &Path) -> anyhow::Result<()> {
+    let mode = fs::metadata(path)?.permissions().mode();
+    Ok(fs::set_permissions(path, Permissions::from_mode(mode | (mode & 0o444) >> 2))?)
+}
+
+/// Sets the permissions of `path`.
+///
+/// # Errors
+/// `path` belongs to somebody else.
+pub(crate) fn set_mode(_: Permit, path: &Path, mode: u32) -> anyhow::Result<()> {
+    Ok(fs::set_permissions(path, Permissions::from_mode(mode))?)
+}
+
+/// Makes the new link `path` to `target`.
+///
+/// # Errors
+/// `path` exists, or cannot be made.
+pub(crate) fn link(_: Permit, target: &Path, path: &Path) -> anyhow::Result<()> {
+    let made = symlink(target, path);
+    made.with_context(|| format!("cannot make the link {}", path.shown()))
+}
+
+/// Renames `from` to `to`, which are on one file system.
+///
+/// # Errors
+/// `to` is a folder that is not empty, or cannot be made.
+pub(crate) fn rename(_: Permit, from: &Path, to: &Path) -> anyhow::Result<()> {
+    Ok(fs::rename(from, to)?)
+}
+
+/// Makes `dir` and the folders above it, where they are missing.
+///
+/// # Errors
+/// A part of the path cannot be made.
+pub(crate) fn make_dirs(_: Permit, dir: &Path) -> anyhow::Result<()> {
+    Ok(fs::create_dir_all(dir)?)
+}
+
+/// Removes the file or link `path`, if it exists.
+///
+/// # Errors
+/// The folder cannot be written.
+pub(crate) fn remove(_: Permit, path: &Path) -> anyhow::Result<()> {
+    unless_missing(fs::remove_file(path))
+}
+
+/// Removes the folder `dir` with all that is in it, if it exists.
+///
+/// # Errors
+/// A folder cannot be written.
+pub(crate) fn remove_tree(_: Permit, dir: &Path) -> anyhow::Result<()> {
+    unless_missing(fs::remove_dir_all(dir))
+}
+
+/// Removes the folder `dir`, if it exists and is empty.
+pub(crate) fn remove_empty(_: Permit, dir: &Path) {
+    let _ = fs::remove_dir(dir);
+}
+
+fn unless_missing(res: io::Result<()>) -> anyhow::Result<()> {
+    match res {
+        Err(err) if err.kind() != io::ErrorKind::NotFound => Err(err.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Opens `path` for locking, or for a log: an empty file where there is none.
+///
+/// # Errors
+/// `path` cannot be written.
+pub(crate) fn open(_: Permit, path: &Path) -> anyhow::Result<File> {
+    fs::create_dir_all(path.parent().context("a file has a folder")?)?;
+    let file = File::options().create(true).append(true).open(path);
+    file.with_context(|| format!("cannot write {}", path.shown()))
+}
+
+/// As [`open`], without what was in it.
+///
+/// # Errors
+/// `path` cannot be written.
+pub(crate) fn open_empty(permit: Permit, path: &Path) -> anyhow::Result<File> {
+    let file = open(permit, path)?;
+    file.set_len(0)?;
+    Ok(file)
+}
+
+/// Makes the new file `path`, which only this user may read.
+///
+/// # Errors
+/// `path` exists, or cannot be written.
+pub(crate) fn open_new(_: Permit, path: &Path) -> anyhow::Result<File> {
+    let mut options = File::options();
+    let file = options.write(true).create_new(true).mode(0o600).open(path);
+    file.with_context(|| format!("cannot write {}", path.shown()))
+}
+
+/// Makes a temporary folder in `dir`, or where this system has them, with the start of its name and
+/// its mode. It is removed when dropped.
+///
+/// # Errors
+/// No folder can be made there.
+pub(crate) fn temporary(
+    _: Permit,
+    dir: Option<&Path>,
+    prefix: &str,
+    mode: u32,
+) -> anyhow::Result<TempDir> {
+    let mut builder = tempfile::Builder::new();
+    let builder = builder.prefix(prefix).permissions(Permissions::from_mode(mode));
+    let temp = env::temp_dir();
+    let dir = dir.unwrap_or(&temp);
+    builder.tempdir_in(dir).with_context(|| format!("cannot make a folder in {}", dir.shown()))
+}
+
+/// A temporary file beside `path`, removed unless it is renamed.
+fn stage(path: &Path, text: &[u8], mode: u32) -> anyhow::Result<NamedTempFile> {
+    let dir = path.parent().context("a file has a folder")?;
+    let name = path.file_name().context("a file has a name")?.to_string_lossy();
+    let prefix = format!(".{name}.");
+    fs::create_dir_all(dir)?;
+    remove_leftovers(dir, &prefix)?;
+    fault("before-write");
+    let mut file = tempfile::Builder::new()
+        .prefix(&prefix)
+        .suffix(SUFFIX)
+        .permissions(Permissions::from_mode(mode))
+        .tempfile_in(dir)
+        .with_context(|| format!("cannot write in {}", dir.shown()))?;
+    file.write_all(text).with_context(|| format!("cannot write {}", path.shown()))?;
+    fault("after-write");
+    Ok(file)
+}
+
+const SUFFIX: &str = ".new";
+
+/// What a run left that was killed.
+fn remove_leftovers(dir: &Path, prefix: &str) -> anyhow::Result<()> {
+    let is_ours = |name: &OsStr| {
+        let name = name.to_string_lossy();
+        name.starts_with(prefix) && name.ends_with(SUFFIX)
+    };
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        if is_ours(&entry.file_name()) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Where a test lets this process be killed, as by a loss of power: `XTASK_FAULT=before-write`.
+fn fault(point: &str) {
+    if env::var_os("XTASK_FAULT").is_some_and(|it| it == point) {
+        // Nothing after this runs.
+        let _ = raise(Signal::SIGKILL);
+    }
+}

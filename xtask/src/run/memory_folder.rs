@@ -1,0 +1,112 @@
+//! Private folders in memory, for what must never reach a disk. Each goes with its guard; what a
+//! killed run left is swept by the next one. They count as this process's own memory: what only reads may
+//! use one, and needs no permit for it.
+
+#![expect(clippy::disallowed_methods, reason = "this is the place for files in memory")]
+
+use std::{
+    fs::File,
+    io::Write as _,
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt, symlink},
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context as _;
+use fs_err as fs;
+use nix::{
+    sys::statfs::{TMPFS_MAGIC, statfs},
+    unistd::geteuid,
+};
+use tempfile::TempDir;
+
+use crate::run::{failure, process::Permit};
+
+/// Where Linux keeps files in memory: shm_overview(7).
+const MEMORY: &str = "/dev/shm";
+
+const PREFIX: &str = "xtask-secrets-";
+
+/// A folder with mode 0700, removed when dropped.
+pub(crate) struct MemoryFolder {
+    dir: TempDir,
+    /// Locked as long as this process lives.
+    _owner: File,
+}
+
+impl MemoryFolder {
+    /// # Errors
+    /// `/dev/shm` is not in memory, or full.
+    pub(crate) fn new() -> anyhow::Result<MemoryFolder> {
+        if let Some(what) = missing() {
+            return Err(failure::machine("secrets", what));
+        }
+        loop {
+            let dir = tempfile::Builder::new()
+                .prefix(PREFIX)
+                .permissions(PermissionsExt::from_mode(0o700))
+                .tempdir_in(MEMORY)
+                .with_context(|| format!("cannot make a folder in {MEMORY}"))?;
+            let owner = File::open(dir.path());
+            // Another run's sweep may have come between.
+            if let Ok(owner) = owner
+                && owner.try_lock().is_ok()
+                && dir.path().is_dir()
+            {
+                return Ok(MemoryFolder { dir, _owner: owner });
+            }
+        }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Writes a file with mode 0600.
+    ///
+    /// # Errors
+    /// The memory is full.
+    pub(crate) fn file(&self, name: &str, text: &str) -> anyhow::Result<PathBuf> {
+        let path = self.path().join(name);
+        let mut file = File::options().write(true).create_new(true).mode(0o600).open(&path)?;
+        file.write_all(text.as_bytes()).with_context(|| format!("cannot write in {MEMORY}"))?;
+        Ok(path)
+    }
+
+    /// Makes the link `name` to `target`.
+    ///
+    /// # Errors
+    /// The memory is full.
+    pub(crate) fn link(&self, name: &str, target: &Path) -> anyhow::Result<()> {
+        symlink(target, self.path().join(name)).with_context(|| format!("cannot write in {MEMORY}"))
+    }
+}
+
+/// Why there can be no private folder on this machine, if so.
+pub(crate) fn missing() -> Option<String> {
+    let in_memory = statfs(MEMORY).is_ok_and(|it| it.filesystem_type() == TMPFS_MAGIC);
+    (!in_memory).then(|| format!("{MEMORY} is not in memory (a tmpfs)"))
+}
+
+/// Removes this user's folders whose owner is gone.
+///
+/// # Errors
+/// One of them cannot be removed.
+pub(crate) fn sweep(_: Permit) -> anyhow::Result<()> {
+    let Ok(entries) = fs::read_dir(MEMORY) else { return Ok(()) };
+    for entry in entries {
+        let path = entry?.path();
+        let is_ours = path.file_name().is_some_and(|it| it.to_string_lossy().starts_with(PREFIX))
+            && fs::symlink_metadata(&path)
+                .is_ok_and(|it| it.is_dir() && it.uid() == geteuid().as_raw());
+        if let Some(folder) = is_ours.then(|| File::open(&path).ok()).flatten()
+            && folder.try_lock().is_ok()
+            && path.is_dir()
+        {
+            fs::remove_dir_all(&path)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,36 @@
+use std::{fs, os::unix::fs::PermissionsExt as _};
+
+use super::{MEMORY, MemoryFolder, PREFIX, sweep};
+
+#[test]
+fn a_folder_is_private_and_goes() {
+    let folder = MemoryFolder::new().unwrap();
+    let file = folder.file("x", "text").unwrap();
+    let mode = |path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(folder.path()), mode(&file)), (0o700, 0o600));
+    let path = folder.path().to_owned();
+    drop(folder);
+    assert!(!path.exists());
+}
+
+#[test]
+fn a_panic_removes_it_too() {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let thread = std::thread::spawn(move || {
+        let folder = MemoryFolder::new().unwrap();
+        sender.send(folder.path().to_owned()).unwrap();
+        panic!("on purpose");
+    });
+    assert!(thread.join().is_err());
+    assert!(!receiver.recv().unwrap().exists());
+}
+
+#[test]
+fn a_sweep_takes_what_nobody_owns() {
+    let owned = MemoryFolder::new().unwrap();
+    let left = std::path::Path::new(MEMORY).join(format!("{PREFIX}left-{}", std::process::id()));
+    fs::create_dir(&left).unwrap();
+    sweep(crate::run::process::Permit::of_test()).unwrap();
+    assert!(owned.path().is_dir());
+    assert!(!left.exists());
+}

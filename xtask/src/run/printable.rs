@@ -1,0 +1,98 @@
+//! Text of others, fit for a terminal, a log, a page and XML: colour codes are removed, and each other
+//! control character is replaced by U+FFFD.
+
+use std::path::Path;
+
+/// Returns `text`, whose lines may end and hold tabs, without terminal control sequences (ECMA-48, 5.4)
+/// and with a mark in the place of every other control character.
+pub(crate) fn text(text: &str) -> String {
+    let mut res = String::with_capacity(text.len());
+    let mut chars = text.chars().peekable();
+    while let Some(it) = chars.next() {
+        match it {
+            '\x1b' if chars.next_if_eq(&'[').is_some() => {
+                while chars.next_if(|it| (' '..='?').contains(it)).is_some() {}
+                chars.next_if(|it| ('@'..='~').contains(it));
+            }
+            '\n' | '\t' => res.push(it),
+            '\r' if chars.peek() == Some(&'\n') => (),
+            it if is_control(it) => res.push('\u{fffd}'),
+            it => res.push(it),
+        }
+    }
+    res
+}
+
+/// Returns `text` as [`text()`] does, on one line: a name with a line's end in it forges no line.
+pub(crate) fn line(line: &str) -> String {
+    text(line).replace('\n', "\u{fffd}")
+}
+
+/// Returns the HTML or XML `document` with a mark in the place of each control character. Sequences are
+/// not removed: their ends could be a part of its markup.
+pub(crate) fn document(document: &str) -> String {
+    let is_marked = |it: char| is_control(it) && !"\n\t".contains(it);
+    document.replace(is_marked, "\u{fffd}")
+}
+
+/// Returns the JSON document `document` with `\u…` in the place of the control characters that JSON
+/// allows in strings.
+pub(crate) fn json(document: &str) -> String {
+    let escaped = |it: char| match it {
+        '\n' => "\n".to_owned(),
+        it if is_control(it) => format!("\\u{:04x}", u32::from(it)),
+        it => it.to_string(),
+    };
+    document.chars().map(escaped).collect()
+}
+
+/// Whether a terminal, a reader or XML would take `it` for something else than a character of a text:
+/// control characters (ECMA-48, 5), ends of lines, what turns the direction of a text
+/// (Unicode UAX #9, 2), and noncharacters.
+fn is_control(it: char) -> bool {
+    it.is_control()
+        || matches!(it, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}')
+        || matches!(it, '\u{2066}'..='\u{2069}' | '\u{fffe}' | '\u{ffff}')
+}
+
+/// Names of files in messages.
+pub(crate) trait Shown {
+    /// Returns the path as [`line`] does.
+    fn shown(&self) -> String;
+}
+
+impl Shown for Path {
+    fn shown(&self) -> String {
+        line(&self.to_string_lossy())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The scripts in images read the same cases.
+    #[test]
+    fn control_characters() {
+        let cases = include_str!("../../../common/image/tests/printable_cases.json");
+        let cases: Vec<[String; 2]> = serde_json::from_str(cases).unwrap();
+        for [given, expected] in cases {
+            assert_eq!(text(&given), expected, "{given:?}");
+            assert_eq!(line(&given), expected.replace('\n', "\u{fffd}"), "{given:?}");
+        }
+    }
+
+    #[test]
+    fn names_forge_no_line() {
+        assert_eq!(line("a\nok: b\r\nc\rd\te"), "a\u{fffd}ok: b\u{fffd}c\u{fffd}d\te");
+        assert_eq!(Path::new("a\n\x1b]0;b").shown(), "a\u{fffd}\u{fffd}]0;b");
+    }
+
+    #[test]
+    fn json_stays_the_same_value() {
+        let value = serde_json::json!({ "a\u{9b}\n": "\x1b]52\x07\x7f\u{202e}µ🌍\u{2028}" });
+        let shown = json(&serde_json::to_string_pretty(&value).unwrap());
+        assert_eq!(shown.replace('\n', ""), text(&shown).replace('\n', ""));
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).unwrap(), value);
+    }
+}

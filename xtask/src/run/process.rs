@@ -1,0 +1,299 @@
+//! Starts programs: the only module that does. A command is an argument array, never a shell line;
+//! each runs in a directory that its maker named, and is printed as something one could paste.
+
+#![expect(clippy::disallowed_methods, reason = "this is the place for them")]
+
+mod background;
+mod command;
+mod permit;
+mod running;
+mod pipe;
+mod last;
+mod unattended;
+mod watched;
+mod computation;
+
+use std::{
+    cell::Cell,
+    fmt,
+    io::{self, Read as _},
+    os::unix::process::ExitStatusExt as _,
+    process::{ExitStatus, Stdio},
+    sync::{
+        Arc, LazyLock,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, bail};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+use crate::run::failure::{self, Failure};
+
+use running::{Interruption, Limit, Running, STOP, Stream, follow};
+
+pub(crate) use background::{Background, background};
+pub(crate) use command::{Change, Cmd, Patience, cmd, query, quoted};
+pub(crate) use computation::interruptible;
+pub(crate) use last::{last_stream, last_words};
+pub(crate) use permit::Permit;
+pub(crate) use pipe::{Failed, pipe};
+pub(crate) use unattended::{ProcessEnd, unattended};
+pub(crate) use watched::watched;
+
+/// What a program said, and how it ended.
+#[derive(Debug)]
+pub(crate) struct Output {
+    /// As a shell reports it: 128 and the signal's number when one ended it.
+    pub(crate) status: u8,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// Runs `cmd` and gives its output, whatever its status.
+///
+/// # Errors
+/// It is not on `PATH`, does not write UTF-8, or was interrupted.
+pub(crate) fn output(cmd: &Cmd) -> anyhow::Result<Output> {
+    let (status, stdout, stderr) = both(cmd)?;
+    let stdout =
+        String::from_utf8(stdout).ok().with_context(|| format!("`{cmd}` wrote no UTF-8"))?;
+    Ok(Output { status, stdout, stderr })
+}
+
+/// As [`output`]; `None` when it has not ended within `limit`, and was ended.
+///
+/// # Errors
+/// As for [`output`].
+pub(crate) fn output_within(cmd: &Cmd, limit: Duration) -> anyhow::Result<Option<Output>> {
+    let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+    let mut on_line = |stream, line: &[u8]| match stream {
+        Stream::Stdout => stdout.extend_from_slice(line),
+        Stream::Stderr => stderr.extend_from_slice(line),
+    };
+    let status = waiting(|| one(cmd, Limit::Whole(limit), &mut on_line))?;
+    let text = |it: Vec<u8>| String::from_utf8_lossy(&it).into_owned();
+    Ok(status.map(|status| Output { status, stdout: text(stdout), stderr: text(stderr) }))
+}
+
+fn both(cmd: &Cmd) -> anyhow::Result<(u8, Vec<u8>, String)> {
+    let mut stdout = Vec::new();
+    let mut stderr = Vec::new();
+    let status = run(cmd, &mut |stream, line| match stream {
+        Stream::Stdout => stdout.extend_from_slice(line),
+        Stream::Stderr => stderr.extend_from_slice(line),
+    })?;
+    Ok((status, stdout, String::from_utf8_lossy(&stderr).into_owned()))
+}
+
+/// Runs `cmd` and gives its standard output, which may be anything.
+///
+/// # Errors
+/// It is not on `PATH`, was interrupted, or ends with any status but 0.
+pub(crate) fn bytes(cmd: &Cmd) -> anyhow::Result<Vec<u8>> {
+    let (status, stdout, stderr) = both(cmd)?;
+    if status != 0 {
+        bail!("`{cmd}` failed with status {status}\n{}", last_lines(&stderr, 15));
+    }
+    Ok(stdout)
+}
+
+/// Runs `cmd` and gives its standard output.
+///
+/// # Errors
+/// As for [`output`], and any status but 0, with what it said last.
+pub(crate) fn read(cmd: &Cmd) -> anyhow::Result<String> {
+    let output = output(cmd)?;
+    if output.status != 0 {
+        let said = last_lines(&output.stderr, 15);
+        bail!("`{}` failed with status {}\n{said}", cmd.in_short(), output.status);
+    }
+    Ok(output.stdout)
+}
+
+/// Runs `cmd`, hands each line of both its streams to `on_line`, and gives its status.
+///
+/// # Errors
+/// It is not on `PATH`, or was interrupted.
+pub(crate) fn lines(cmd: &Cmd, on_line: &mut dyn FnMut(&str)) -> anyhow::Result<u8> {
+    run(cmd, &mut |_, line| on_line(String::from_utf8_lossy(line).trim_end()))
+}
+
+/// Hands the terminal to `cmd` and gives its status.
+///
+/// # Errors
+/// It is not on `PATH`, or was interrupted.
+pub(crate) fn attached(cmd: &Cmd) -> anyhow::Result<u8> {
+    attached_within(cmd, STOP)
+}
+
+/// As [`attached`]; after an interruption `cmd` has `limit` to end by itself.
+///
+/// # Errors
+/// As for [`attached`].
+pub(crate) fn attached_within(cmd: &Cmd, limit: Duration) -> anyhow::Result<u8> {
+    let mut child = Running::attached(cmd)?;
+    let mut interruption = Interruption::default();
+    loop {
+        if let Some(status) = child.ended()? {
+            return Ok(status);
+        }
+        interruption.check(&child).inspect_err(|_| child.stop(limit))?;
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Whether `PATH` has `program`.
+pub(crate) fn on_path(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|it| it.join(program).is_file())
+}
+
+/// All of this process's standard input, which must be UTF-8.
+///
+/// # Errors
+/// It is not, or the run was interrupted while it waited.
+pub(crate) fn read_stdin() -> anyhow::Result<String> {
+    from_stdin(|text| io::stdin().read_to_string(text))
+}
+
+/// A line of this process's standard input, with its end.
+///
+/// # Errors
+/// As for [`read_stdin`].
+pub(crate) fn read_line() -> anyhow::Result<String> {
+    from_stdin(|text| io::stdin().read_line(text))
+}
+
+/// A signal does not end a read, so another thread reads.
+fn from_stdin(
+    read: impl FnOnce(&mut String) -> io::Result<usize> + Send + 'static,
+) -> anyhow::Result<String> {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        let mut text = String::new();
+        let _ = sender.send(read(&mut text).map(|_| text));
+    });
+    loop {
+        match receiver.recv_timeout(Duration::from_millis(50)) {
+            Ok(text) => return text.context("cannot read standard input"),
+            Err(_) => check_interrupted()?,
+        }
+    }
+}
+
+/// From here on neither this process nor its children leave a core dump, which would hold secrets.
+/// One byte, not none: it is too short for a file, and the kernel hands a dump to no program at
+/// this limit, which it does at zero (core(5), and `RLIMIT_CORE` in its coredump.c).
+///
+/// # Errors
+/// The system refuses.
+pub(crate) fn no_core_dumps() -> anyhow::Result<()> {
+    let (_, hard) = getrlimit(Resource::RLIMIT_CORE)?;
+    let limit = hard.min(1);
+    setrlimit(Resource::RLIMIT_CORE, limit, limit).context("cannot switch core dumps off")
+}
+
+/// Set by the signal handler; whoever waits for a child looks at it.
+static INTERRUPTED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
+
+/// From here on SIGINT, SIGTERM and SIGHUP end the running child and fail the run with status 130,
+/// so that every guard on the way out does its work.
+///
+/// # Errors
+/// The system refuses the handler.
+pub(crate) fn handle_signals() -> anyhow::Result<()> {
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+        signal_hook::flag::register(signal, Arc::clone(&INTERRUPTED))
+            .context("cannot handle signals")?;
+    }
+    Ok(())
+}
+
+/// For loops that wait for something else than a child.
+///
+/// # Errors
+/// The run was interrupted.
+pub(crate) fn check_interrupted() -> anyhow::Result<()> {
+    if INTERRUPTED.load(Ordering::SeqCst) {
+        return Err(Failure::Interrupted.into());
+    }
+    Ok(())
+}
+
+thread_local! {
+    static WAITED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+}
+
+/// How long this thread has waited for other programs.
+pub(crate) fn time_in_children() -> Duration {
+    WAITED.get()
+}
+
+/// Counts the time of `wait` as time in other programs.
+pub(crate) fn waiting<T>(wait: impl FnOnce() -> T) -> T {
+    let started = Instant::now();
+    let res = wait();
+    WAITED.set(WAITED.get() + started.elapsed());
+    res
+}
+
+/// The last `n` lines of `text`.
+pub(crate) fn last_lines(text: &str, n: usize) -> String {
+    let lines: Vec<&str> = text.trim_end().lines().collect();
+    lines[lines.len().saturating_sub(n)..].join("\n")
+}
+
+/// A command that was silent for too long, and was ended.
+#[derive(Debug)]
+pub(crate) struct Silent {
+    cmd: String,
+    limit: Duration,
+}
+
+impl std::error::Error for Silent {}
+
+impl fmt::Display for Silent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Silent { cmd, limit } = self;
+        write!(f, "`{cmd}`: no output for {} s, stopped", limit.as_secs())
+    }
+}
+
+/// Runs `cmd`, which may be silent for as long as its [`Patience`].
+fn run(cmd: &Cmd, on_line: &mut dyn FnMut(Stream, &[u8])) -> anyhow::Result<u8> {
+    let limit = cmd.patience.limit();
+    let status = waiting(|| one(cmd, Limit::Silence(limit), on_line))?;
+    status.ok_or_else(|| Silent { cmd: cmd.in_short(), limit }.into())
+}
+
+/// `None` when the limit was over.
+fn one(
+    cmd: &Cmd,
+    limit: Limit,
+    on_line: &mut dyn FnMut(Stream, &[u8]),
+) -> anyhow::Result<Option<u8>> {
+    let (sender, receiver) = mpsc::channel();
+    let mut children = [Running::start(cmd, Stdio::null())?];
+    children.iter_mut().try_for_each(|it| it.listen(&sender))?;
+    drop(sender);
+    let ended = follow(&mut children, &receiver, limit, on_line)?;
+    Ok(if ended { children[0].ended()? } else { None })
+}
+
+fn not_started(cmd: &Cmd, err: io::Error) -> anyhow::Error {
+    let program = cmd.program.to_string_lossy();
+    if err.kind() == io::ErrorKind::NotFound {
+        return failure::machine(cmd.finding, format!("`{program}` is not on PATH"));
+    }
+    anyhow::Error::new(err).context(format!("cannot start `{cmd}`"))
+}
+
+fn code(status: ExitStatus) -> u8 {
+    let signal = || status.signal().map(|it| 128 + it);
+    status.code().or_else(signal).and_then(|it| u8::try_from(it).ok()).unwrap_or(1)
+}

@@ -1,0 +1,37 @@
+//! Programs that run beside this one, such as daemons: what they print goes to a file.
+
+use std::{path::Path, time::Duration};
+
+use crate::run::files;
+
+use super::{Change, Permit, running::Running};
+
+/// A program that runs until [`Background::stop`].
+#[derive(Debug)]
+pub(crate) struct Background {
+    child: Running,
+}
+
+/// Starts `cmd`, which a Ctrl-C in the terminal does not reach, and writes its output to `log`.
+///
+/// # Errors
+/// The program is not on `PATH`, or `log` cannot be written.
+pub(crate) fn background(permit: Permit, cmd: &Change, log: &Path) -> anyhow::Result<Background> {
+    let file = files::open_empty(permit, log)?;
+    Ok(Background { child: Running::daemon(&cmd.permitted(permit), file)? })
+}
+
+impl Background {
+    /// Returns the status of a program that ended by itself.
+    ///
+    /// # Errors
+    /// The system cannot tell.
+    pub(crate) fn ended(&mut self) -> anyhow::Result<Option<u8>> {
+        self.child.ended()
+    }
+
+    /// Asks the program to end, and kills it after `limit`.
+    pub(crate) fn stop(&mut self, limit: Duration) {
+        self.child.stop(limit);
+    }
+}

@@ -1,0 +1,126 @@
+//! Commands that save or clean up: they run also after an interruption, but not for ever.
+
+use std::{
+    io::{self, Read},
+    process::Stdio,
+    sync::mpsc::{self, RecvTimeoutError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context as _;
+
+use crate::run::ui::Heartbeat;
+
+use super::{
+    Cmd, Silent, check_interrupted,
+    running::{Interruption, POLL, Running, STOP, is_given_up},
+};
+
+/// Runs a command that saves or cleans up: even when the run was interrupted, and whatever it says.
+/// Gives its status.
+///
+/// # Errors
+/// It cannot be started, or does not end.
+pub(crate) fn last_words(cmd: &Cmd) -> anyhow::Result<u8> {
+    let (status, _) = last_stream(cmd, |it| Ok(io::copy(it, &mut io::sink())?))?;
+    Ok(status)
+}
+
+/// As [`last_words`], but hands the standard output of `cmd` to `take`. Returns the status and what
+/// `take` made of it; `cmd` is ended when `take` fails.
+///
+/// # Errors
+/// It cannot be started, does not end, or `take` fails.
+pub(crate) fn last_stream<T>(
+    cmd: &Cmd,
+    take: impl FnOnce(&mut dyn Read) -> anyhow::Result<T>,
+) -> anyhow::Result<(u8, T)> {
+    let mut command = cmd.command()?;
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = Running::spawn(cmd, &mut command)?;
+    let stdout = child.child.stdout.take().context("a piped child has a standard output")?;
+    let (sender, chunks) = mpsc::sync_channel(16);
+    thread::spawn(move || send_chunks(stdout, &sender));
+    let watch = Watch::new(cmd, child.child.id());
+    let mut stream = Chunks { chunks, rest: Vec::new(), watch };
+    let res = take(&mut stream).and_then(|taken| {
+        loop {
+            if let Some(status) = child.ended()? {
+                return Ok((status, taken));
+            }
+            stream.watch.check()?;
+            thread::sleep(Duration::from_millis(2));
+        }
+    });
+    res.inspect_err(|_| child.stop(STOP))
+}
+
+fn send_chunks(mut stream: impl Read, sender: &mpsc::SyncSender<Vec<u8>>) {
+    let mut chunk = vec![0; 1 << 16];
+    while let Ok(n @ 1..) = stream.read(&mut chunk) {
+        if sender.send(chunk[..n].to_vec()).is_err() {
+            return;
+        }
+    }
+}
+
+/// What a child writes, as long as it is waited for.
+struct Chunks<'a> {
+    chunks: mpsc::Receiver<Vec<u8>>,
+    rest: Vec<u8>,
+    watch: Watch<'a>,
+}
+
+impl Read for Chunks<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.rest.is_empty() {
+            match self.chunks.recv_timeout(POLL) {
+                Ok(chunk) => {
+                    self.watch.heard = Instant::now();
+                    self.rest = chunk;
+                }
+                Err(RecvTimeoutError::Disconnected) => return Ok(0),
+                Err(RecvTimeoutError::Timeout) => {
+                    self.watch.check().map_err(|err| io::Error::other(format!("{err:#}")))?;
+                }
+            }
+        }
+        let n = self.rest.len().min(buffer.len());
+        buffer[..n].copy_from_slice(&self.rest[..n]);
+        self.rest.drain(..n);
+        Ok(n)
+    }
+}
+
+/// How long a command is waited for that an interruption does not end at once.
+struct Watch<'a> {
+    cmd: &'a Cmd,
+    pid: u32,
+    heard: Instant,
+    /// It began after an interruption, and is not ended by that.
+    is_on_the_way_out: bool,
+    interruption: Interruption,
+    heartbeat: Heartbeat,
+}
+
+impl<'a> Watch<'a> {
+    fn new(cmd: &'a Cmd, pid: u32) -> Watch<'a> {
+        let is_on_the_way_out = check_interrupted().is_err();
+        let interruption = Interruption::default();
+        let heartbeat = Heartbeat::new(cmd.in_short());
+        Watch { cmd, pid, heard: Instant::now(), is_on_the_way_out, interruption, heartbeat }
+    }
+
+    fn check(&mut self) -> anyhow::Result<()> {
+        self.heartbeat.tick();
+        let (limit, given_up) = (self.cmd.patience.limit(), is_given_up(self.pid));
+        if !self.is_on_the_way_out {
+            self.interruption.check_while(!given_up)?;
+        }
+        if given_up || self.heard.elapsed() > limit {
+            return Err(Silent { cmd: self.cmd.in_short(), limit }.into());
+        }
+        Ok(())
+    }
+}

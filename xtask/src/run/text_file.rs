@@ -1,0 +1,66 @@
+//! Text files of the checkout: below a size, in UTF-8, without NUL bytes.
+
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+
+use crate::run::finding::Finding;
+
+/// The rules that findings of this module belong to.
+pub(crate) const SIZE: &str = "large-file";
+pub(crate) const TEXT: &str = "text-file";
+
+/// From this size on a file is data, and nobody reads it as text.
+pub(crate) const LIMIT: u64 = 1_000_000;
+
+/// Reads a file that must be there and be text.
+///
+/// # Errors
+/// It is not; the message names file, line and remedy.
+pub(crate) fn read_text(root: &Path, path: &Path) -> anyhow::Result<String> {
+    let file = root.join(path);
+    let size = fs::metadata(&file)?.len();
+    if size >= LIMIT {
+        anyhow::bail!("{}", too_large(path, size));
+    }
+    text(path, fs::read(file)?).map_err(|it| anyhow::anyhow!("{it}"))
+}
+
+/// `bytes` as text, or why they are none.
+pub(crate) fn text(path: &Path, bytes: Vec<u8>) -> Result<String, Finding> {
+    let bad = |end: usize, bytes: &[u8], what: &str| {
+        let line = bytes[..end].iter().filter(|it| **it == b'\n').count() + 1;
+        finding(path, Some(line), TEXT, what.to_owned(), "save the file as plain UTF-8")
+    };
+    if let Some(at) = bytes.iter().position(|it| *it == 0) {
+        return Err(bad(at, &bytes, "this is no text: there is a NUL byte in it"));
+    }
+    String::from_utf8(bytes).map_err(|err| {
+        let end = err.utf8_error().valid_up_to();
+        bad(end, err.as_bytes(), "this line is no UTF-8")
+    })
+}
+
+/// A file that git keeps for ever, and every clone has to fetch.
+pub(crate) fn too_large(path: &Path, size: u64) -> Finding {
+    let what = format!("this file has {} MB", size.div_ceil(1_000_000));
+    let fix = "let a test or a build step fetch it, by its checksum";
+    finding(path, None, SIZE, what, fix)
+}
+
+/// Returns the finding with this remedy, at a path that can be printed.
+pub(crate) fn finding(
+    path: &Path,
+    line: Option<usize>,
+    rule: &'static str,
+    what: String,
+    fix: &str,
+) -> Finding {
+    Finding { file: shown(path), line, rule, what, fix: fix.to_owned() }
+}
+
+/// `path` as it can be printed: in UTF-8, and on one line.
+pub(crate) fn shown(path: &Path) -> PathBuf {
+    let is_control = |c: char| c.is_control();
+    PathBuf::from(path.to_string_lossy().replace(is_control, "\u{fffd}"))
+}

@@ -1,0 +1,22 @@
+//! Unified diffs of generated files.
+
+use std::path::Path;
+
+use similar::TextDiff;
+
+use crate::run::printable::Shown as _;
+
+/// How many lines two texts may have together: to compare them takes their product in the worst case.
+const MOST_LINES: usize = 20_000;
+
+/// Returns what differs between `old`, nothing for a new file, and `new`.
+pub(crate) fn diff(path: &Path, old: Option<&str>, new: &str) -> String {
+    let name = path.shown();
+    let before = if old.is_some() { name.as_str() } else { "/dev/null" };
+    let old = old.unwrap_or_default();
+    let count = old.lines().count() + new.lines().count();
+    if count > MOST_LINES {
+        return format!("--- {before}\n+++ {name}\n{count} lines: too many to be compared\n");
+    }
+    TextDiff::from_lines(old, new).unified_diff().header(before, &name).to_string()
+}

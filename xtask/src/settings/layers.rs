@@ -1,0 +1,211 @@
+//! The names of all settings, and where the value of each comes from.
+//!
+//! Order: `--set`, the process environment (known names only), `setup-env`, `setup-env.template`.
+
+use std::{collections::BTreeMap, path::Path};
+
+use anyhow::{Context as _, bail};
+use serde::Serialize;
+
+use crate::{
+    run::{redact::redact, suggest::nearest, text_file},
+    settings::setup_env::{self, Assigned, Scope, Vars},
+};
+
+/// Every setting, in the order of `setup-env.template`, which says what each means.
+pub(crate) const NAMES: &[&str] = &[
+    "DEPLOYMENT_NAME",
+    "ENVIRONMENT",
+    "USE_FROZEN",
+    "BASE_IMAGE",
+    "DEBIAN_IMAGE",
+    "REGISTRY",
+    "IMAGE_TAG",
+    "COMMON_TAG",
+    "DOCKER",
+    "PLATFORM",
+    "CA_BUNDLE",
+    "IMAGE_RUN_PARS",
+    "BUILD_NETWORK",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "PIP_INDEX_URL",
+    "PIP_EXTRA_INDEX_URL",
+    "CONDA_CHANNEL_ALIAS",
+    "DEBIAN_MIRROR",
+    "TEST_MEMORY",
+    "TEST_DISK",
+    "TEST_NETWORK",
+    "TEST_DATA",
+    "PATIENCE",
+    "SECRETS_REPO",
+    "SECRETS_ROLE_ARN",
+];
+
+/// Settings that most programs also take in lower case.
+const LOWER_CASE_TOO: &[&str] = &["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"];
+
+const FILE: &str = "setup-env";
+pub(crate) const TEMPLATE: &str = "setup-env.template";
+
+/// One evaluated setting.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Setting {
+    pub(crate) value: String,
+    /// `--set`, `the environment`, or `setup-env:12`.
+    pub(crate) origin: String,
+}
+
+/// All settings by name; every one of [`NAMES`] is there.
+pub(crate) type Settings = BTreeMap<&'static str, Setting>;
+
+/// What the settings are evaluated from, read once.
+pub(crate) struct Sources {
+    root: String,
+    template: String,
+    /// The text of `setup-env`, if there is one.
+    file: Option<String>,
+    /// The process environment.
+    environment: Vars,
+    /// `NAME=value` of `--set`.
+    flags: Vars,
+}
+
+impl Sources {
+    /// Reads both files of the checkout at `root`.
+    ///
+    /// # Errors
+    /// A file cannot be read, or a flag is not `NAME=value` with a known name.
+    pub(crate) fn read(root: &Path, set: &[String], environment: Vars) -> anyhow::Result<Sources> {
+        let has_file = root.join(FILE).exists();
+        Ok(Sources {
+            root: root.to_string_lossy().into_owned(),
+            template: text_file::read_text(root, Path::new(TEMPLATE))?,
+            file: has_file.then(|| text_file::read_text(root, Path::new(FILE))).transpose()?,
+            environment,
+            flags: set.iter().map(|it| flag(it)).collect::<anyhow::Result<_>>()?,
+        })
+    }
+
+    /// The template of this repository with flags, and nothing of this machine.
+    #[cfg(test)]
+    pub(crate) fn template_with(set: &[&str]) -> anyhow::Result<Sources> {
+        Ok(Sources {
+            root: "/repo".to_owned(),
+            template: include_str!("../../../setup-env.template").to_owned(),
+            file: None,
+            environment: Vars::new(),
+            flags: set.iter().map(|it| flag(it)).collect::<anyhow::Result<_>>()?,
+        })
+    }
+
+    /// Evaluates all settings, with `DEPLOYMENT_NAME` set to `mission` if there is one.
+    /// Gives the warnings too: names in `setup-env` that nothing reads.
+    ///
+    /// # Errors
+    /// A line of either file that cannot be read.
+    pub(crate) fn evaluate(
+        &self,
+        mission: Option<&str>,
+    ) -> anyhow::Result<(Settings, Vec<String>)> {
+        let mut overrides = self.overrides();
+        if let Some(mission) = mission {
+            let value = mission.to_owned();
+            overrides.insert(
+                "DEPLOYMENT_NAME",
+                Setting { value, origin: "the command line".to_owned() },
+            );
+        }
+        let file = match &self.file {
+            Some(text) => {
+                let defaults =
+                    self.parse(TEMPLATE, &self.template, &values(&overrides), &Vars::new())?;
+                let defaults =
+                    defaults.into_iter().map(|(name, (value, _))| (name, value)).collect();
+                self.parse(FILE, text, &values(&overrides), &defaults)?
+            }
+            None => Assigned::new(),
+        };
+        let mut lines: Vec<(usize, &str)> =
+            file.iter().map(|(name, it)| (it.1, name.as_str())).collect();
+        lines.sort_unstable();
+        let warnings =
+            lines.into_iter().filter_map(|(line, name)| unknown_name(name, line)).collect();
+        add(&mut overrides, FILE, file);
+        let template = self.parse(TEMPLATE, &self.template, &values(&overrides), &Vars::new())?;
+        add(&mut overrides, TEMPLATE, template);
+        if let Some(name) = NAMES.iter().find(|it| !overrides.contains_key(*it)) {
+            bail!("{TEMPLATE}: no line `export {name}=…`; every setting needs its default there");
+        }
+        Ok((overrides, warnings))
+    }
+
+    /// What wins over both files.
+    fn overrides(&self) -> Settings {
+        let mut res = Settings::new();
+        for &name in NAMES {
+            let lower = LOWER_CASE_TOO.contains(&name).then(|| name.to_lowercase());
+            let from_env = |name: &str| self.environment.get(name);
+            let value = from_env(name).or_else(|| from_env(&lower?));
+            let flag = self.flags.get(name).map(|it| (it, "--set"));
+            if let Some((value, origin)) = flag.or(value.map(|it| (it, "the environment"))) {
+                res.insert(name, Setting { value: value.clone(), origin: origin.to_owned() });
+            }
+        }
+        res
+    }
+
+    fn parse(
+        &self,
+        file: &str,
+        text: &str,
+        fixed: &Vars,
+        defaults: &Vars,
+    ) -> anyhow::Result<Assigned> {
+        let mut ambient = self.environment.clone();
+        ambient.extend(defaults.clone());
+        setup_env::parse(text, &Scope { file, root: &self.root, fixed, ambient: &ambient })
+    }
+}
+
+fn values(settings: &Settings) -> Vars {
+    settings.iter().map(|(name, it)| ((*name).to_owned(), it.value.clone())).collect()
+}
+
+/// Adds what `file` assigned to known names.
+fn add(settings: &mut Settings, file: &str, assigned: Assigned) {
+    for (name, (value, line)) in assigned {
+        if let Some(name) = NAMES.iter().find(|it| **it == name) {
+            settings.entry(name).or_insert(Setting { value, origin: format!("{file}:{line}") });
+        }
+    }
+}
+
+/// A warning, unless the name is known. A name that others of the file use is the user's own business.
+fn unknown_name(name: &str, line: usize) -> Option<String> {
+    if NAMES.contains(&name) {
+        return None;
+    }
+    let hint = match nearest(name, NAMES.iter().copied()) {
+        Some(nearest) => format!("did you mean `{nearest}`?"),
+        None => "setup-env.template lists all settings".to_owned(),
+    };
+    Some(format!("{FILE}:{line}: `{name}` is not a setting; {hint}"))
+}
+
+/// `NAME=value` of `--set`.
+fn flag(text: &str) -> anyhow::Result<(String, String)> {
+    let (name, value) = text
+        .split_once('=')
+        .with_context(|| format!("--set {}: expected NAME=value", redact(text)))?;
+    if !NAMES.contains(&name) {
+        let hint = nearest(name, NAMES.iter().copied())
+            .map_or_else(String::new, |it| format!("; did you mean `{it}`?"));
+        bail!("--set {name}: unknown setting{hint}");
+    }
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,265 @@
+//! Reads `setup-env`: a file that bash can source, of which nothing is ever run.
+//!
+//! The subset: comments, `[export] NAME=value …`, both quotes, `$NAME`, `${NAME}`,
+//! `${NAME:-default}`, and `pwd` in backquotes or `$( )` for the root of the checkout. Tests compare
+//! with bash itself. Rules of quoting and expansion: Bash Reference Manual, 3.1.2 and 3.5.3.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, bail, ensure};
+
+use crate::run::redact::redact;
+
+/// Values by name.
+pub(crate) type Vars = BTreeMap<String, String>;
+
+/// A value and the line that assigned it, counted from 1.
+pub(crate) type Assigned = BTreeMap<String, (String, usize)>;
+
+/// What a file is read against.
+pub(crate) struct Scope<'a> {
+    /// For messages.
+    pub(crate) file: &'a str,
+    /// What `pwd` gives.
+    pub(crate) root: &'a str,
+    /// Values that win over an assignment in the file, as if bash had them `readonly`.
+    pub(crate) fixed: &'a Vars,
+    /// Values an expansion sees when the file has not assigned the name before.
+    pub(crate) ambient: &'a Vars,
+}
+
+/// A line that cannot be read, counted from 1, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Unreadable {
+    pub(crate) line: usize,
+    pub(crate) what: String,
+}
+
+/// Evaluates `text`, line by line.
+///
+/// # Errors
+/// Anything outside the subset, with file, line and what to write instead.
+pub(crate) fn parse(text: &str, scope: &Scope<'_>) -> anyhow::Result<Assigned> {
+    let (assigned, unreadable) = read(text, scope);
+    match unreadable.first() {
+        Some(Unreadable { line, what }) => bail!("{}:{line}: {what}", scope.file),
+        None => Ok(assigned),
+    }
+}
+
+/// What `text` assigns, and the lines that cannot be read.
+pub(crate) fn read(text: &str, scope: &Scope<'_>) -> (Assigned, Vec<Unreadable>) {
+    let mut assigned = Assigned::new();
+    let mut unreadable = Vec::new();
+    if text.starts_with('\u{feff}') {
+        let what = "starts with a byte order mark; save the file as plain UTF-8".to_owned();
+        unreadable.push(Unreadable { line: 1, what });
+    }
+    for (idx, text) in text.trim_start_matches('\u{feff}').split('\n').enumerate() {
+        let words = Line { rest: text, scope, assigned: &assigned }.words();
+        match words {
+            Ok(words) => assigned.extend(
+                words
+                    .into_iter()
+                    .filter(|(name, _)| !scope.fixed.contains_key(name))
+                    .map(|(name, value)| (name, (value, idx + 1))),
+            ),
+            Err(what) => unreadable.push(Unreadable { line: idx + 1, what }),
+        }
+    }
+    (assigned, unreadable)
+}
+
+/// What one value may have: an assignment that doubles another one's, line after line, would take
+/// all memory.
+const LONGEST: usize = 100_000;
+
+/// The rest of one line.
+struct Line<'a> {
+    rest: &'a str,
+    scope: &'a Scope<'a>,
+    assigned: &'a Assigned,
+}
+
+impl<'a> Line<'a> {
+    /// The assignments, or why the line cannot be read.
+    fn words(self) -> Result<Vec<(String, String)>, String> {
+        let text = self.rest;
+        if text.ends_with('\r') {
+            return Err("the line ends in CR LF; save the file with LF line ends".to_owned());
+        }
+        self.assignments().map_err(|err| format!("cannot read `{}`: {err:#}", redact(text.trim())))
+    }
+
+    fn assignments(mut self) -> anyhow::Result<Vec<(String, String)>> {
+        let mut res: Vec<(String, String)> = Vec::new();
+        self.skip_blanks();
+        let exported = self.eat("export ") || self.eat("export\t");
+        loop {
+            self.skip_blanks();
+            if self.rest.is_empty() || self.rest.starts_with('#') {
+                return Ok(res);
+            }
+            let name = self.name().to_owned();
+            if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) || !self.eat("=") {
+                bail!("expected `export NAME=value`; commands are not run here");
+            }
+            if !exported && !res.is_empty() {
+                bail!("write `export` before several assignments");
+            }
+            let value = self.value()?;
+            res.push((name, value));
+        }
+    }
+
+    fn value(&mut self) -> anyhow::Result<String> {
+        let mut value = String::new();
+        loop {
+            ensure!(value.len() <= LONGEST, "the value has more than {LONGEST} bytes");
+            match self.peek() {
+                None | Some(' ' | '\t') => return Ok(value),
+                Some('"') => self.double_quoted(&mut value)?,
+                Some('\'') => {
+                    self.bump();
+                    let (quoted, rest) =
+                        self.rest.split_once('\'').context("missing closing `'`")?;
+                    value.push_str(quoted);
+                    self.rest = rest;
+                }
+                Some('~') if value.is_empty() => bail!("write `$HOME` instead of `~`"),
+                Some(c @ (';' | '&' | '|' | '<' | '>' | '(' | ')')) => {
+                    bail!("`{c}` must be quoted; commands are not run here")
+                }
+                Some(c) => self.plain_or_expansion(c, &mut value)?,
+            }
+        }
+    }
+
+    fn double_quoted(&mut self, value: &mut String) -> anyhow::Result<()> {
+        self.bump();
+        loop {
+            match self.peek() {
+                None => bail!("missing closing `\"`"),
+                Some('"') => {
+                    self.bump();
+                    return Ok(());
+                }
+                Some(c) => self.plain_or_expansion(c, value)?,
+            }
+        }
+    }
+
+    /// What means the same inside and outside double quotes.
+    fn plain_or_expansion(&mut self, c: char, value: &mut String) -> anyhow::Result<()> {
+        match c {
+            '\\' => bail!("`\\` is not supported; use single quotes"),
+            '`' => {
+                let inner = self.enclosed("`", "`")?;
+                value.push_str(self.substitution(inner)?);
+            }
+            '$' => value.push_str(&self.expansion()?),
+            _ => {
+                self.bump();
+                value.push(c);
+            }
+        }
+        Ok(())
+    }
+
+    /// What stands at a `$`.
+    fn expansion(&mut self) -> anyhow::Result<String> {
+        if self.rest.starts_with("$(") {
+            let inner = self.enclosed("$(", ")")?;
+            return Ok(self.substitution(inner)?.to_owned());
+        }
+        self.bump();
+        let braces = self.eat("{");
+        let name = self.name().to_owned();
+        if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
+            bail!("only `$NAME`, `${{NAME}}` and `${{NAME:-default}}` are supported after `$`");
+        }
+        let value = self.lookup(&name);
+        if !braces || self.eat("}") {
+            return value.with_context(|| {
+                format!("`{name}` is not set here; assign it before, or write `${{{name}:-}}`")
+            });
+        }
+        if !self.eat(":-") {
+            bail!("only `${{NAME}}` and `${{NAME:-default}}` are supported in braces");
+        }
+        let default = self.default_value()?;
+        Ok(value.filter(|it| !it.is_empty()).unwrap_or(default))
+    }
+
+    /// The text up to the closing brace, in which names are expanded too.
+    fn default_value(&mut self) -> anyhow::Result<String> {
+        let mut default = String::new();
+        loop {
+            match self.peek() {
+                None => bail!("missing closing `}}`"),
+                Some('}') => {
+                    self.bump();
+                    return Ok(default);
+                }
+                Some('"' | '\'') => {
+                    bail!("quote the whole of `${{NAME:-default}}`, not a part of it")
+                }
+                Some(c) => self.plain_or_expansion(c, &mut default)?,
+            }
+        }
+    }
+
+    fn substitution(&self, command: &str) -> anyhow::Result<&'a str> {
+        if command.trim() != "pwd" {
+            bail!(
+                "`{command}` would be run by a shell; only `pwd` is known here, so write its result"
+            );
+        }
+        Ok(self.scope.root)
+    }
+
+    fn lookup(&self, name: &str) -> Option<String> {
+        let fixed = self.scope.fixed.get(name);
+        let assigned = || self.assigned.get(name).map(|(value, _)| value);
+        fixed.or_else(assigned).or_else(|| self.scope.ambient.get(name)).cloned()
+    }
+
+    fn enclosed(&mut self, open: &str, close: &str) -> anyhow::Result<&'a str> {
+        let text = &self.rest[open.len()..];
+        let (inner, rest) =
+            text.split_once(close).with_context(|| format!("missing closing `{close}`"))?;
+        self.rest = rest;
+        Ok(inner)
+    }
+
+    fn name(&mut self) -> &str {
+        let is_name = |c: char| c == '_' || c.is_ascii_alphanumeric();
+        let end = self.rest.find(|c| !is_name(c)).unwrap_or(self.rest.len());
+        let (name, rest) = self.rest.split_at(end);
+        self.rest = rest;
+        name
+    }
+
+    fn peek(&self) -> Option<char> {
+        self.rest.chars().next()
+    }
+
+    fn bump(&mut self) {
+        let mut chars = self.rest.chars();
+        chars.next();
+        self.rest = chars.as_str();
+    }
+
+    fn eat(&mut self, prefix: &str) -> bool {
+        let rest = self.rest.strip_prefix(prefix);
+        self.rest = rest.unwrap_or(self.rest);
+        rest.is_some()
+    }
+
+    fn skip_blanks(&mut self) {
+        self.rest = self.rest.trim_start_matches([' ', '\t']);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,26 @@
+//! `image-base`: the embedded base image.
+
+use crate::{
+    image::{
+        build::{BuildPolicy, Builds},
+        recipe,
+    },
+    run::failure,
+    task::{Session, args::Missions, read_parts, refuse, shared::images},
+};
+
+pub(crate) fn run(session: &Session) -> anyhow::Result<u8> {
+    let mut named = session.named(&Missions::default()).map_err(failure::request)?;
+    let config = named.remove(0).config;
+    let runner = session.runner(&config)?;
+    let platform = match config.platform {
+        Some(platform) => platform,
+        None => runner.docker.engine_platform()?,
+    };
+    let parts = read_parts(&session.checkout).map_err(failure::request)?;
+    session.warn_of(&refuse(&session.checkout, None, &parts, None)?);
+    let _lock = session.lock()?;
+    let mut builds = Builds::new(&runner, BuildPolicy::Build)?;
+    let built = builds.chain(&config, &recipe::embedded_base(&config, platform, &parts))?;
+    images::summary(session, built.iter().map(images::Row::of_image).collect())
+}

@@ -1,0 +1,35 @@
+//! `image-exec` and `image-sh`: a command in a throw-away container of a mission's image.
+
+use std::ffi::OsString;
+
+use crate::{
+    image::container::Container,
+    run::{process, terminal},
+    task::{
+        Session,
+        shared::ready_image::{ReadyImage, ready, working_tree},
+    },
+};
+
+/// Runs `command` and gives its exit status.
+pub(crate) fn run(
+    session: &Session,
+    mission: Option<&str>,
+    dev: bool,
+    command: &[OsString],
+) -> anyhow::Result<u8> {
+    let ReadyImage { runner, chosen, built } = ready(session, mission, dev)?;
+    let cidfile = runner.target().join(format!("exec/{}-{}.cid", built.name, std::process::id()));
+    let container = Container::new(&runner, cidfile)?;
+    // The start script's words are for those who wait for a server.
+    let quiet = "JUPYTER_DOCKER_STACKS_QUIET=1";
+    let mut cmd = container.run("exec").args(["--interactive", "--env", quiet]);
+    if terminal::has_person() {
+        cmd = cmd.args(["--tty"]);
+    }
+    if dev {
+        cmd = cmd.args(working_tree(&runner.checkout.root, &chosen.mission));
+    }
+    let cmd = cmd.args(&chosen.config.run_pars).args([&built.reference]).args(command);
+    runner.permitted(&cmd).map_or(Ok(0), |it| process::attached(&it))
+}

@@ -1,0 +1,216 @@
+//! `explain`: what `image-all` would build, test and push, which file or setting caused it, and how
+//! long it took last time. Changes nothing.
+
+use anyhow::Context as _;
+use serde::Serialize;
+
+use crate::{
+    image::{
+        build_record::BuildRecord,
+        mission_images::MissionImages,
+        pinning,
+        recipe::{self, Parent, Reason, Recipe},
+        runner::Runner,
+    },
+    registry::{
+        self,
+        receipts::{self, Landing},
+    },
+    run::{failure, terminal, ui},
+    task::{Session, args::Missions},
+    testing::receipt::{self, PublishedImage, Receipt, Shortcoming},
+    tools::{docker::Image, image_name::ImageId},
+};
+
+/// One thing that a run would do, or leave.
+#[derive(Debug, Serialize)]
+struct Row {
+    image: String,
+    /// `build`, `test` or `push`.
+    work: &'static str,
+    /// Whether it would be done.
+    due: bool,
+    because: String,
+    /// Last time's, if it was done here before.
+    seconds: Option<f64>,
+}
+
+pub(crate) fn run(session: &Session, missions: &Missions) -> anyhow::Result<u8> {
+    let named = session.named(missions).map_err(failure::request)?;
+    let runner = session.runner(&named[0].config)?;
+    let chosen = session.choose(&runner, named)?;
+    let images = runner.docker.images()?;
+    let mut rows: Vec<Row> = Vec::new();
+    for unpinned in pinning::refused(chosen.iter().map(|it| &it.config)) {
+        session.ui.say(pinning::refusal(Some(&runner.docker), &unpinned));
+    }
+    for it in &chosen {
+        session.warn_of(&it.floats);
+        for row in of_mission(&runner, it, &images)? {
+            if !rows.iter().any(|known| (&known.image, known.work) == (&row.image, row.work)) {
+                rows.push(row);
+            }
+        }
+    }
+    print(session, &rows)
+}
+
+fn of_mission(
+    runner: &Runner,
+    chosen: &MissionImages,
+    images: &[Image],
+) -> anyhow::Result<Vec<Row>> {
+    let mut res = Vec::new();
+    let mut below = Below::Nothing;
+    let base = match recipe::pulled(&chosen.chain) {
+        Some(pulled) => runner.docker.image(&pulled.reference)?,
+        None => None,
+    };
+    for recipe in recipe::on_base(&chosen.chain, base.as_ref()).iter() {
+        let (row, image) = build(runner, recipe, &below, images)?;
+        res.push(row);
+        below = image.map_or(Below::Due, |it| Below::Image(it.id.clone()));
+    }
+    let mission = images.iter().find(|it| below == Below::Image(it.id.clone()));
+    let (test, receipt) = test(runner, chosen, mission)?;
+    let is_tested = !test.due;
+    res.push(test);
+    res.push(push(runner, chosen, mission.filter(|_| is_tested), receipt.as_ref())?);
+    Ok(res)
+}
+
+/// The image before one in its chain.
+#[derive(Debug, PartialEq, Eq)]
+enum Below {
+    Nothing,
+    Image(ImageId),
+    /// It has to be built.
+    Due,
+}
+
+/// What becomes of one image of a chain, and the image if it is there already.
+fn build<'a>(
+    runner: &Runner,
+    recipe: &Recipe,
+    below: &Below,
+    images: &'a [Image],
+) -> anyhow::Result<(Row, Option<&'a Image>)> {
+    let parent = match (&recipe.parent, below) {
+        (Parent::Pulled(pulled), _) => {
+            runner.docker.image(&pulled.reference)?.map(|it| it.id.to_string())
+        }
+        (_, Below::Nothing) => Some(String::new()),
+        (_, Below::Image(id)) => Some(id.to_string()),
+        (_, Below::Due) => None,
+    };
+    let last = BuildRecord::read(&runner.checkout, recipe)?;
+    let (image, because) = match recipe::find(recipe, parent.as_deref(), images) {
+        Ok(image) => (Some(image), "nothing changed".to_owned()),
+        Err(Reason::InputsChanged) => (None, changes(recipe, last.as_ref())),
+        Err(reason) => (None, reason.text().to_owned()),
+    };
+    let row = Row {
+        image: recipe.name.clone(),
+        work: "build",
+        due: image.is_none(),
+        because,
+        seconds: last.map(|it| it.seconds),
+    };
+    Ok((row, image))
+}
+
+/// How many changed files are named.
+const NAMED: usize = 5;
+
+fn changes(recipe: &Recipe, last: Option<&BuildRecord>) -> String {
+    let changes = last.map(|it| it.changes(recipe)).unwrap_or_default();
+    match changes.len() {
+        0 => Reason::InputsChanged.text().to_owned(),
+        n if n > NAMED => format!("{}, and {} more", changes[..NAMED].join(", "), n - NAMED),
+        _ => changes.join(", "),
+    }
+}
+
+fn test(
+    runner: &Runner,
+    chosen: &MissionImages,
+    image: Option<&Image>,
+) -> anyhow::Result<(Row, Option<Receipt>)> {
+    let name = &chosen.mission.name;
+    let receipt = match image {
+        Some(image) => Receipt::read(&runner.checkout, name, image)?,
+        None => None,
+    };
+    let shortcoming = receipt::shortcoming(&chosen.mission, receipt.as_ref())?;
+    let because = match (&image, &receipt, &shortcoming) {
+        (None, ..) => "the image is built first".to_owned(),
+        (_, Some(receipt), None) => format!("it passed at {}", receipt.started),
+        (_, _, Some(Shortcoming::Failed(titles))) => format!("it failed: {}", titles.join(", ")),
+        (_, _, Some(Shortcoming::Lacks(titles))) => format!("not tested: {}", titles.join(", ")),
+        _ => "it was not tested whole yet".to_owned(),
+    };
+    let row = Row {
+        image: name.clone(),
+        work: "test",
+        due: shortcoming.is_some(),
+        because,
+        seconds: receipt.as_ref().map(|it| it.seconds).filter(|it| *it > 0.0),
+    };
+    Ok((row, receipt))
+}
+
+/// `image` is `None` when it has to be built or tested first.
+fn push(
+    runner: &Runner,
+    chosen: &MissionImages,
+    image: Option<&Image>,
+    receipt: Option<&Receipt>,
+) -> anyhow::Result<Row> {
+    let name = &chosen.mission.name;
+    let row = |due, because| Row { image: name.clone(), work: "push", due, because, seconds: None };
+    let Some((image, receipt)) = image.zip(receipt) else {
+        return Ok(row(true, "it is built or tested anew".to_owned()));
+    };
+    let Some(host) = registry::running(runner, &chosen.config)? else {
+        return Ok(row(true, "the registry on this machine does not run yet".to_owned()));
+    };
+    let tag = recipe::immutable_tag(name, image).and_then(|it| it.tag);
+    let tag = tag.context("an image of this repository has its tag")?;
+    let repository = host.repository(name);
+    let reference = repository.tagged(&tag);
+    let digest = match receipts::landing(&host, &reference, &image.id)? {
+        Landing::There(digest) => digest,
+        Landing::Taken(id) => {
+            return Ok(row(true, format!("{reference} is another image ({id}), so that it fails")));
+        }
+        Landing::Due => return Ok(row(true, format!("{reference} is not there"))),
+    };
+    let human = repository.tagged(&chosen.config.image_tag);
+    let published = PublishedImage { repository: repository.to_string(), tag, digest };
+    if !receipts::is_stored(&host, receipt, &published)? {
+        return Ok(row(true, "its receipt is not there".to_owned()));
+    }
+    Ok(match receipts::is_moved(&host, &human, &published.digest)? {
+        true => row(false, format!("{human} is this image")),
+        false => row(true, format!("{human} is not this image")),
+    })
+}
+
+fn print(session: &Session, rows: &[Row]) -> anyhow::Result<u8> {
+    if session.flags.json {
+        terminal::json(&rows)?;
+        return Ok(0);
+    }
+    let cells = |it: &Row| {
+        let time = it.seconds.map(|it| ui::elapsed(std::time::Duration::from_secs_f64(it)));
+        vec![
+            it.image.clone(),
+            format!("{}{}", if it.due { "" } else { "no " }, it.work),
+            time.unwrap_or_else(|| "-".to_owned()),
+            it.because.clone(),
+        ]
+    };
+    let table: Vec<Vec<String>> = rows.iter().map(cells).collect();
+    terminal::print(ui::table(&["IMAGE", "WORK", "LAST TIME", "BECAUSE"], &table));
+    Ok(0)
+}

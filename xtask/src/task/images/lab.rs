@@ -1,0 +1,114 @@
+//! `image-lab`: JupyterLab in a mission's image, on a free port of this machine, until Ctrl-C.
+
+use std::{
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::bail;
+use fs_err as fs;
+
+use crate::{
+    image::{container::Container, runner::Runner},
+    run::{
+        failure,
+        printable::Shown as _,
+        process::{self, Permit},
+        random::random_hex,
+        terminal,
+    },
+    task::{
+        Session, args,
+        shared::ready_image::{self, ReadyImage},
+    },
+    tools::docker::NAMESPACE,
+};
+
+/// How long a server that starts may show no sign of life: it does not answer and prints nothing.
+const SILENCE: Duration = Duration::from_secs(300);
+
+/// Runs until the server ends; an interruption is the usual end.
+pub(crate) fn run(session: &Session, args: &args::ImageLab) -> anyhow::Result<u8> {
+    let ReadyImage { runner, chosen, built } =
+        ready_image::ready(session, args.mission.as_deref(), args.dev)?;
+    let mut flags = home(&built.name, args.home.as_deref()).map_err(failure::request)?;
+    if args.dev {
+        flags.extend(ready_image::working_tree(&runner.checkout.root, &chosen.mission));
+    }
+    let cidfile = runner.target().join(format!("lab/{}-{}.cid", built.name, std::process::id()));
+    let container = Container::new(&runner, cidfile)?;
+    let token = random_hex()?;
+    let cmd = container
+        .run("lab")
+        .args(["--detach", "--publish", "127.0.0.1::8888", "--env", "JUPYTER_TOKEN"])
+        .args(flags)
+        .args(&chosen.config.run_pars)
+        .args([&built.reference])
+        .secret_env("JUPYTER_TOKEN", &token);
+    let Some(permit) = runner.permit else {
+        terminal::print(cmd);
+        return Ok(0);
+    };
+    let progress = runner.ui.progress("image-lab");
+    progress.step("starting the server");
+    let id = process::read(&cmd.permitted(permit))?.trim().to_owned();
+    wait(permit, &runner, &id, SILENCE.mul_f64(chosen.config.testing.patience))?;
+    drop(progress);
+    let address = format!("http://{}/lab?token={token}", runner.docker.published(&id, "8888/tcp")?);
+    terminal::print(address);
+    session.ui.say("open this address in a browser; Ctrl-C ends the server, its home stays");
+    let status = runner.docker.wait(&id)?;
+    match status.as_str() {
+        "0" => Ok(0),
+        status => bail!("the server ended with status {status}\n{}", runner.docker.last_lines(&id)),
+    }
+}
+
+/// The flags that give the container its home: a volume of the mission's, or a folder, in which
+/// files belong to the caller.
+///
+/// # Errors
+/// The folder is not there.
+fn home(mission: &str, dir: Option<&Path>) -> anyhow::Result<Vec<String>> {
+    let Some(dir) = dir else {
+        let volume = format!("{NAMESPACE}-home-{mission}:/home/jovyan");
+        return Ok(vec!["--volume".to_owned(), volume]);
+    };
+    let dir = fs::canonicalize(dir)?;
+    if !dir.is_dir() {
+        bail!("{} is not a folder", dir.shown());
+    }
+    let mount = format!("type=bind,source={},target=/home/jovyan", dir.to_string_lossy());
+    let mut res = vec!["--mount".to_owned(), mount];
+    // Root's files are for jovyan, who may not become root.
+    let uid = nix::unistd::geteuid();
+    if !uid.is_root() {
+        res.extend(["--user".to_owned(), format!("{uid}:100")]);
+    }
+    Ok(res)
+}
+
+/// Waits until the server answers, which the image's own health check tells, as long as it runs and
+/// prints something at least every `silence`.
+fn wait(permit: Permit, runner: &Runner, id: &str, silence: Duration) -> anyhow::Result<()> {
+    let check = runner.docker.change(["exec", id, "jupyter-healthcheck"]).permitted(permit);
+    let (mut said, mut progress) = (String::new(), Instant::now());
+    while process::output(&check)?.status != 0 {
+        let words = runner.docker.last_lines(id);
+        if !runner.docker.is_running(id)? {
+            bail!("the server has ended\n{words}");
+        }
+        if words != said {
+            (said, progress) = (words, Instant::now());
+        } else if progress.elapsed() > silence {
+            bail!(
+                "the server does not answer, and has printed nothing for {} s; PATIENCE in setup-env stretches that\n{words}",
+                silence.as_secs()
+            );
+        }
+        thread::sleep(Duration::from_millis(200));
+        process::check_interrupted()?;
+    }
+    Ok(())
+}

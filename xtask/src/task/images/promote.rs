@@ -1,0 +1,130 @@
+//! `image-push --promote TAG`: moves a human tag to images that are published and tested. Builds
+//! nothing, tests nothing, and pushes no image that is not there.
+
+use anyhow::{Context as _, bail, ensure};
+use serde::Serialize;
+
+use crate::{
+    image::{
+        build::{BuildPolicy, Builds},
+        runner::{Log, Runner},
+    },
+    registry::{self, Host, publish, receipts},
+    run::{failure, terminal},
+    task::{MissionConfig, Session, args::ImagePush},
+    tools::{
+        docker::Docker,
+        image_name::{Digest, ImageRef, Tag},
+    },
+};
+
+/// A tag and what it is to name.
+#[derive(Serialize)]
+struct Move {
+    #[serde(skip)]
+    host: Host,
+    mission: String,
+    /// `host/mission:tag`.
+    #[serde(serialize_with = "as_text")]
+    tag: ImageRef,
+    digest: Digest,
+}
+
+fn as_text<S: serde::Serializer>(it: &ImageRef, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(it)
+}
+
+/// All images are looked up and their receipts verified before the first tag moves.
+pub(crate) fn run(session: &Session, args: &ImagePush, tag: &str) -> anyhow::Result<u8> {
+    let named = session.named(&args.missions).map_err(failure::request)?;
+    let tag = &movable(tag).map_err(failure::request)?;
+    let runner = session.runner(&named[0].config)?;
+    let _lock = session.lock()?;
+    let moves = match &args.from {
+        Some(from) => named.iter().map(|it| named_by(&runner, it, tag, from)).collect(),
+        None => current(session, &runner, named, tag),
+    };
+    let moves: Vec<Move> = moves?;
+    let mut log = runner.log("image-push")?;
+    // Fetched first: an image's labels have to agree with its receipt.
+    let sources: Vec<ImageRef> =
+        moves.iter().map(|it| source(&runner, it, &mut log)).collect::<anyhow::Result<_>>()?;
+    for it in &moves {
+        receipts::certifying(&runner, &it.host, &it.tag.repository, &it.digest)?;
+    }
+    for (it, source) in moves.iter().zip(&sources) {
+        publish::move_tag(&runner, &it.host, &it.tag, source, &it.digest, &mut log)?;
+        session.ui.say(format!("{} is {}", it.tag, it.digest));
+    }
+    if session.flags.json {
+        terminal::json(&moves)?;
+    }
+    Ok(0)
+}
+
+/// Parses a tag that may be moved: not an immutable one, nor a receipt's.
+fn movable(text: &str) -> anyhow::Result<Tag> {
+    let tag: Tag = text.parse().with_context(|| format!("--promote {text}"))?;
+    ensure!(!tag.is_fixed(), "`{tag}` is a tag that is never moved; take another name");
+    Ok(tag)
+}
+
+/// The images as the working tree has them now.
+fn current(
+    session: &Session,
+    runner: &Runner,
+    named: Vec<MissionConfig>,
+    tag: &Tag,
+) -> anyhow::Result<Vec<Move>> {
+    let mut builds = Builds::new(runner, BuildPolicy::Refuse)?;
+    let mut res = Vec::new();
+    for it in session.choose(runner, named)? {
+        let chain = builds.chain(&it.config, &it.chain)?;
+        let built = chain.last().context("a mission has an image")?;
+        let host = host(runner, &it.config)?;
+        let reference = receipts::published(&host, built);
+        let landed = host.remote(&reference)?;
+        match landed.filter(|it| it.config == built.image.id) {
+            Some(remote) => res.push(Move::new(host, &built.name, tag, remote.digest)),
+            None => bail!("{reference} is not there; run `cargo xtask image-push {}`", built.name),
+        }
+    }
+    Ok(res)
+}
+
+/// The image that a mission's repository has under the digest or tag `from`.
+fn named_by(runner: &Runner, named: &MissionConfig, tag: &Tag, from: &str) -> anyhow::Result<Move> {
+    let (name, host) = (&named.mission.name, host(runner, &named.config)?);
+    let repository = host.repository(name);
+    let reference = match from.parse() {
+        Ok(digest) => repository.at(&digest),
+        Err(_) => repository.tagged(&from.parse().map_err(failure::request)?),
+    };
+    let remote = host.remote(&reference)?;
+    let remote = remote.with_context(|| format!("{reference}: the registry has no such image"))?;
+    Ok(Move::new(host, name, tag, remote.digest))
+}
+
+fn host(runner: &Runner, config: &crate::settings::config::Config) -> anyhow::Result<Host> {
+    registry::running(runner, config)?
+        .context("the registry on this machine does not run; `cargo xtask image-push` starts it")
+}
+
+impl Move {
+    fn new(host: Host, mission: &str, tag: &Tag, digest: Digest) -> Move {
+        let tag = host.repository(mission).tagged(tag);
+        Move { host, mission: mission.to_owned(), tag, digest }
+    }
+}
+
+/// The image's name on the engine, which fetches it if it is not there: a docker CLI can give a
+/// name to what the engine has, and to nothing else.
+fn source(runner: &Runner, it: &Move, log: &mut Log) -> anyhow::Result<ImageRef> {
+    let docker: &Docker = &runner.docker;
+    let image = it.tag.repository.at(&it.digest);
+    if docker.image(&image)?.is_none() {
+        log.step(&format!("fetching {image}"));
+        runner.talk(&it.host.pull(&image), log)?;
+    }
+    Ok(image)
+}

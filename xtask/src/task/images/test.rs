@@ -1,0 +1,52 @@
+//! `image-test`: runs the tests of missions in containers, and writes receipts.
+
+use anyhow::bail;
+
+use crate::{
+    image::build::BuildPolicy,
+    run::failure,
+    task::{
+        Session, args,
+        shared::images::{self, Request},
+    },
+    testing::{image_test::TestRequest, selection::Selection},
+};
+
+pub(crate) fn run(session: &Session, args: &args::ImageTest) -> anyhow::Result<u8> {
+    let asked = asked(args).map_err(failure::request)?;
+    check_environments(session, args, &asked).map_err(failure::request)?;
+    let missing = if args.dev { BuildPolicy::TakeNewest } else { BuildPolicy::Refuse };
+    images::run(session, &args.missions, &Request { missing, test: Some(asked), push: false })
+}
+
+/// # Errors
+/// A pattern that is none.
+fn asked(args: &args::ImageTest) -> anyhow::Result<TestRequest> {
+    let kinds = [("import", args.imports), ("notebook", args.notebooks)];
+    let kinds = kinds.iter().filter(|it| it.1).map(|it| it.0).collect();
+    Ok(TestRequest {
+        again: args.again,
+        selection: Selection::new(&args.env, &args.only, kinds)?,
+        failed: args.failed,
+        jobs: args.jobs,
+        timeout: args.timeout,
+        dev: args.dev,
+    })
+}
+
+/// Whether each environment that was named is one of a mission that was.
+fn check_environments(
+    session: &Session,
+    args: &args::ImageTest,
+    asked: &TestRequest,
+) -> anyhow::Result<()> {
+    let named = session.named(&args.missions)?;
+    let known = || named.iter().flat_map(|it| it.mission.environments.iter().map(|it| &it.name));
+    for it in asked.environments().iter().filter(|it| *it != "base") {
+        if !known().any(|known| known == it) {
+            let names: Vec<&str> = known().map(String::as_str).collect();
+            bail!("--env {it}: there is no such environment; there are: {}", names.join(", "));
+        }
+    }
+    Ok(())
+}

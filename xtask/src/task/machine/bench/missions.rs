@@ -1,0 +1,61 @@
+//! What takes minutes: a large environment, built in a clone of this repository, so that no tracked
+//! file is touched. Nothing is pushed.
+
+use std::{path::Path, time::Instant};
+
+use fs_err as fs;
+
+use super::{Figure, clone, seconds, time};
+use crate::{
+    run::{
+        files,
+        process::{Permit, cmd},
+    },
+    task::Session,
+};
+
+/// The example that is measured; a team may have deleted it.
+pub(super) const MISSION: &str = "roman";
+const ENVIRONMENTS: &str = "missions/roman/environments";
+const CUSTOM: &str = "missions/roman/Dockerfile.custom";
+/// A small package that no other one needs.
+const ADDED: &str = "\nhumanize\n";
+
+pub(super) fn figures(
+    permit: Permit,
+    session: &Session,
+    exe: &Path,
+) -> anyhow::Result<Vec<Figure>> {
+    let dir = files::temporary(permit, None, "bench-", 0o755)?;
+    let root = &dir.path().join("clone");
+    clone(permit, session, root)?;
+    session.ui.say("building roman, floating and frozen, in a clone");
+    Ok(vec![one_package_added(permit, root, exe)?, frozen_from_a_warm_cache(permit, root, exe)?])
+}
+
+/// From the edit to the tested image.
+fn one_package_added(permit: Permit, root: &Path, exe: &Path) -> anyhow::Result<Figure> {
+    let build = cmd!(root, "{exe} image-build roman --floating");
+    let test = cmd!(root, "{exe} image-test roman --floating");
+    super::read(permit, &build)?;
+    super::read(permit, &test)?;
+    let list = root.join(ENVIRONMENTS).join("roman-cal/octarine.pip");
+    files::write(permit, &list, (fs::read_to_string(&list)? + ADDED).as_bytes())?;
+    let started = Instant::now();
+    super::read(permit, &build)?;
+    super::read(permit, &test)?;
+    Ok(seconds("one package added to octarine.pip, tested", started.elapsed(), 60.0))
+}
+
+/// With `roman-cal` as the mission's only environment.
+fn frozen_from_a_warm_cache(permit: Permit, root: &Path, exe: &Path) -> anyhow::Result<Figure> {
+    files::remove_tree(permit, &root.join(ENVIRONMENTS).join("roman-legacy"))?;
+    let custom = root.join(CUSTOM);
+    let text = fs::read_to_string(&custom)?;
+    let kept = text.lines().filter(|it| !it.contains("roman-legacy"));
+    let kept: String = kept.flat_map(|it| [it, "\n"]).collect();
+    files::write(permit, &custom, kept.as_bytes())?;
+    super::read(permit, &cmd!(root, "{exe} image-build roman --frozen"))?;
+    let again = cmd!(root, "{exe} image-build roman --frozen --refresh");
+    Ok(seconds("frozen roman-cal from a warm cache", time(permit, &again)?, 60.0))
+}

@@ -1,0 +1,131 @@
+//! `ci`: every check and test of this repository. All steps run, whatever fails; each has a log.
+
+pub(crate) mod steps;
+mod private_engine;
+
+use std::time::Instant;
+
+use clap::ValueEnum as _;
+
+use crate::{
+    image::runner::Runner,
+    run::{
+        failure::{self, Failure},
+        printable::Shown as _,
+        process::Patience,
+        terminal,
+        ui::{self, Colour},
+    },
+    task::{
+        Session,
+        args::{self, EngineOfCi, Missions},
+        shared::doctor::{self, About, FixPolicy, Probes},
+    },
+    tools::docker::Docker,
+};
+
+use private_engine::Ran;
+use steps::Step;
+
+pub(crate) fn run(session: &Session, args: &args::Ci) -> anyhow::Result<u8> {
+    let is_chosen = |it: &Step| args.only.is_empty() || args.only.contains(it);
+    let steps: Vec<Step> = Step::value_variants().iter().copied().filter(is_chosen).collect();
+    let needs_engine = steps.iter().any(|it| it.needs_engine());
+    if !needs_engine || args.engine == Some(EngineOfCi::Default) {
+        return here(session, &steps, needs_engine);
+    }
+    let reason = match on_private_engine(session, args, &steps)? {
+        Ran::Status(status) => return Ok(status),
+        Ran::Cannot(reason) => reason,
+    };
+    if args.wants_private() {
+        let text = format!("no private engine: {reason}");
+        let fix = "`cargo xtask ci --engine default` runs on this machine's engine".to_owned();
+        return Err(Failure::Machine { text, fix }.into());
+    }
+    session.ui.say(format!("engine: this machine's default; no private one: {reason}"));
+    here(session, &steps, needs_engine)
+}
+
+fn on_private_engine(session: &Session, args: &args::Ci, steps: &[Step]) -> anyhow::Result<Ran> {
+    let runner = match runner(session) {
+        Err(err) if failure::status(&err) == 3 => return Ok(Ran::Cannot(failure::text(&err))),
+        runner => runner?,
+    };
+    if let Some(permit) = session.permit {
+        return private_engine::run(permit, session, &runner, args);
+    }
+    let print = || run_steps(session, &runner, steps).map(|_| ());
+    let reason = private_engine::print(session, args, print)?;
+    Ok(reason.map_or(Ran::Status(0), Ran::Cannot))
+}
+
+/// With the engine that the environment names, where the steps need one.
+fn here(session: &Session, steps: &[Step], needs_engine: bool) -> anyhow::Result<u8> {
+    if needs_engine {
+        let missions = Missions { all: true, ..Missions::default() };
+        let status =
+            doctor::examine(session, &missions, About::Images, Probes::Network, FixPolicy::Always)?;
+        if status != 0 {
+            return Ok(status);
+        }
+    }
+    let runner = if needs_engine { runner(session)? } else { without_docker(session) };
+    let rows = run_steps(session, &runner, steps)?;
+    session.permit.map_or(Ok(0), |_| summary(session, &rows))
+}
+
+/// With a CLI that can build.
+fn runner(session: &Session) -> anyhow::Result<Runner> {
+    let config = session.named(&Missions::default()).map_err(failure::request)?.remove(0).config;
+    let runner = session.runner(&config)?;
+    let docker = runner.docker.builder(config.docker.as_deref())?.docker;
+    Ok(Runner { docker, ..runner })
+}
+
+fn without_docker(session: &Session) -> Runner {
+    let docker = Docker::new("docker".into(), &session.checkout.root);
+    Runner { checkout: session.checkout.clone(), docker, ui: session.ui, permit: session.permit }
+}
+
+fn run_steps(
+    session: &Session,
+    runner: &Runner,
+    steps: &[Step],
+) -> anyhow::Result<Vec<Vec<String>>> {
+    steps.iter().map(|it| run_step(session, runner, *it)).collect()
+}
+
+/// Runs a step and returns its row.
+fn run_step(session: &Session, runner: &Runner, step: Step) -> anyhow::Result<Vec<String>> {
+    let started = Instant::now();
+    let name = step.name();
+    let mut log = runner.log(&format!("ci-{}", name.replace(' ', "-")))?;
+    log.step("running");
+    let mut failed = Vec::new();
+    for cmd in &step.cmds(session, runner)? {
+        match runner.run(&cmd.clone().patience(Patience::Work), &mut log) {
+            Ok(()) => (),
+            Err(err) if failure::status(&err) == 130 => return Err(err),
+            Err(err) => failed.push(format!("{err:#}")),
+        }
+    }
+    drop(log);
+    let outcome = if failed.is_empty() { "passed" } else { "failed" };
+    if !failed.is_empty() {
+        runner.ui.say_in(Colour::Red, &name, &format!(": {}", failed.join("\n")));
+    }
+    Ok(vec![name, outcome.to_owned(), ui::elapsed(started.elapsed())])
+}
+
+fn summary(session: &Session, rows: &[Vec<String>]) -> anyhow::Result<u8> {
+    terminal::print(ui::table(&["STEP", "OUTCOME", "TIME"], rows));
+    let failed = rows.iter().filter(|it| it[1] == "failed").count();
+    let not_run = Step::value_variants().len() - rows.len();
+    session.ui.say(format!("logs: {}", session.checkout.root.join("target/xtask/logs").shown()));
+    terminal::print(format_args!("{} passed, {failed} failed", rows.len() - failed));
+    if not_run > 0 {
+        terminal::print(format_args!("a part only: {not_run} steps were not run"));
+    }
+    Ok(u8::from(failed > 0))
+}

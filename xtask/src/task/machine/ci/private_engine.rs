@@ -1,0 +1,126 @@
+//! An engine for one run of `ci`: a dockerd with a network namespace, a folder and sockets of its
+//! own. Tests on it neither touch nor depend on what this machine's engine holds.
+
+mod reasons;
+mod loopback;
+mod plan;
+mod start;
+mod network;
+mod overlay;
+mod daemons;
+mod leftovers;
+mod machine;
+
+use std::{env, path::Path, time::Duration};
+
+use crate::{
+    image::runner::Runner,
+    run::{
+        failure,
+        process::{self, Change, Permit, cmd},
+        terminal,
+    },
+    task::{Session, args},
+};
+
+use plan::{Plan, Programs};
+use reasons::Facts;
+use start::Place;
+
+/// How an attempt to run on a private engine ended.
+pub(super) enum Ran {
+    /// With the status of the steps.
+    Status(u8),
+    /// Not at all: why this machine cannot.
+    Cannot(String),
+}
+
+/// Holds a folder for each engine, which its run keeps locked.
+const RUN: &str = "/run/xtask";
+
+/// How long the steps may take to end after an interruption.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// Starts an engine, runs `ci` there, and removes the engine.
+///
+/// # Errors
+/// The run was interrupted, or a setting is wrong.
+pub(super) fn run(
+    permit: Permit,
+    session: &Session,
+    runner: &Runner,
+    args: &args::Ci,
+) -> anyhow::Result<Ran> {
+    if let Some(reason) = Facts::gather(session)?.reason(args.wants_private()) {
+        return Ok(Ran::Cannot(reason));
+    }
+    let programs = reasons::programs()?;
+    let place = Place::new(Path::new(RUN), &session.checkout.root, args.keep);
+    let started = match start::start(permit, &place, &programs, runner) {
+        Ok(started) => started,
+        Err(err) if failure::status(&err) == 130 => return Err(err),
+        Err(err) => return Ok(Ran::Cannot(format!("{err:#}"))),
+    };
+    let driver = &started.driver;
+    session.ui.say(format!("engine: private, with {driver}; log: target/xtask/logs/dockerd.log"));
+    let res = again(session, args, &started.plan, &programs)
+        .and_then(|cmd| process::attached_within(&cmd.permitted(permit), GRACE));
+    let survived = started.stop(runner);
+    let status = match res {
+        // The run inside has said so.
+        Err(err) if failure::status(&err) == 130 => 130,
+        res => res?,
+    };
+    survived?;
+    Ok(Ran::Status(status))
+}
+
+/// Prints the commands that start an engine and enter it, then by `steps` those that run there, then
+/// those that remove it. Returns why this machine cannot, if so.
+///
+/// # Errors
+/// As for [`run`], or `steps` fails.
+pub(super) fn print(
+    session: &Session,
+    args: &args::Ci,
+    steps: impl FnOnce() -> anyhow::Result<()>,
+) -> anyhow::Result<Option<String>> {
+    if let Some(reason) = Facts::gather(session)?.reason(args.wants_private()) {
+        return Ok(Some(reason));
+    }
+    let programs = reasons::programs()?;
+    let place = Place::new(Path::new(RUN), &session.checkout.root, args.keep);
+    let plan = place.plan(&programs)?;
+    let network = plan.network(&programs);
+    let daemons = [plan.containerd(&programs), plan.dockerd(&programs, Some(start::OVERLAY2))];
+    let start = network.iter().map(|it| it.run.clone()).chain(daemons);
+    start.chain([again(session, args, &plan, &programs)?]).for_each(terminal::print);
+    steps()?;
+    let data = (!args.keep).then(|| plan::remove(&plan.data));
+    plan::undo(&network).iter().chain(&data).for_each(terminal::print);
+    Ok(None)
+}
+
+/// This program once more, in the engine's network.
+fn again(
+    session: &Session,
+    args: &args::Ci,
+    plan: &Plan,
+    programs: &Programs,
+) -> anyhow::Result<Change> {
+    let exe = env::current_exe()?;
+    let verbose = session.flags.verbose.then_some("--verbose");
+    let set = session.flags.set.iter().flat_map(|it| ["--set", it]);
+    let only = args.only.iter().flat_map(|it| ["--only".to_owned(), it.name()]);
+    let cmd = cmd!(session.checkout.root, "{exe}")
+        .args(verbose)
+        .args(set)
+        .args(["ci", "--engine", "default"])
+        .args(only)
+        .env("DOCKER_HOST", &plan.host())
+        .without_env(&["DOCKER_CONTEXT", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH"]);
+    Ok(cmd.after(plan.enter(programs)))
+}
+
+#[cfg(test)]
+mod tests;

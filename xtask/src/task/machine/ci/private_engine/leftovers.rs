@@ -1,0 +1,173 @@
+//! The folders of engines below `/run/xtask`: each is locked by its run, and what a killed run left is
+//! found by it.
+
+use std::{
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+    thread,
+    time::Duration,
+};
+
+use anyhow::{Context as _, bail};
+use fs_err as fs;
+
+use super::{
+    machine, network,
+    plan::{Plan, Programs},
+};
+use crate::run::{
+    files,
+    printable::Shown as _,
+    process::{self, Permit},
+    ui::Ui,
+};
+
+const RECORD: &str = "record.json";
+
+/// Waits for other runs that start or remove an engine. The lock goes with the file.
+///
+/// # Errors
+/// `run` cannot be made.
+pub(super) fn lock_all(permit: Permit, run: &Path) -> anyhow::Result<File> {
+    files::make_dirs(permit, run)?;
+    let file = File::open(run).with_context(|| format!("cannot read {}", run.shown()))?;
+    while file.try_lock().is_err() {
+        thread::sleep(Duration::from_millis(50));
+    }
+    Ok(file)
+}
+
+/// Makes a folder for an engine and locks it, when no other run of the checkout has it, after what
+/// killed runs left was removed. The lock goes with the file.
+///
+/// # Errors
+/// The run was interrupted, or something that was left cannot be removed.
+pub(super) fn claim(
+    permit: Permit,
+    run: &Path,
+    dir: &Path,
+    programs: &Programs,
+    ui: Ui,
+) -> anyhow::Result<File> {
+    let mut said = false;
+    loop {
+        let all = lock_all(permit, run)?;
+        sweep(permit, run, programs, ui)?;
+        files::make_dirs(permit, dir)?;
+        let own = File::open(dir)?;
+        if own.try_lock().is_ok() {
+            return Ok(own);
+        }
+        drop(all);
+        if !said {
+            ui.say("waiting for another `cargo xtask ci` in this checkout");
+        }
+        said = true;
+        process::check_interrupted()?;
+        thread::sleep(Duration::from_millis(200));
+    }
+}
+
+/// Writes down what is about to be made.
+///
+/// # Errors
+/// The folder holds a record already, of an engine that could not be removed.
+pub(super) fn record(permit: Permit, plan: &Plan) -> anyhow::Result<()> {
+    let path = plan.run.join(RECORD);
+    if path.exists() {
+        let path = path.shown();
+        bail!("{path}: an engine of another network namespace; run `cargo xtask ci` there first");
+    }
+    let text = serde_json::to_string_pretty(plan).context("a plan is plain data")?;
+    files::write(permit, &path, text.as_bytes())?;
+    Ok(())
+}
+
+/// Removes the engines whose runs are gone.
+fn sweep(permit: Permit, run: &Path, programs: &Programs, ui: Ui) -> anyhow::Result<()> {
+    for entry in fs::read_dir(run)? {
+        let dir = entry?.path();
+        let is_free = File::open(&dir).is_ok_and(|it| it.try_lock().is_ok());
+        if is_free {
+            ui.say(format!("removing the engine of a run that was killed: {}", dir.shown()));
+            remove(permit, &dir, programs).with_context(|| format!("{} is left", dir.shown()))?;
+        }
+    }
+    Ok(())
+}
+
+fn remove(permit: Permit, dir: &Path, programs: &Programs) -> anyhow::Result<()> {
+    if let Some(plan) = read(dir)? {
+        if !is_removable(&plan)? {
+            return Ok(());
+        }
+        end(permit, &plan)?;
+        network::take_down(permit, &plan.network(programs));
+    }
+    files::remove_tree(permit, dir)
+}
+
+/// A damaged record is as good as none: it was written before anything was made.
+fn read(dir: &Path) -> anyhow::Result<Option<Plan>> {
+    match fs::read(dir.join(RECORD)) {
+        Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
+        Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(err) => Err(err.into()),
+    }
+}
+
+/// Not from inside of it, and its rules for packets only from where they are.
+fn is_removable(plan: &Plan) -> anyhow::Result<bool> {
+    let processes = machine::processes()?;
+    let inside = machine::namespace(&plan.namespace_file());
+    let members = inside.map(|it| machine::members(&processes, it)).unwrap_or_default();
+    let is_elsewhere = plan.outside != machine::own_namespace()
+        && processes.iter().any(|it| it.namespace == plan.outside);
+    Ok(!is_elsewhere && !members.contains(&std::process::id().cast_signed()))
+}
+
+/// Ends all processes of an engine, and unmounts what they left.
+///
+/// # Errors
+/// Something does not end, or stays mounted.
+pub(super) fn end(permit: Permit, plan: &Plan) -> anyhow::Result<()> {
+    if let Some(namespace) = machine::namespace(&plan.namespace_file()) {
+        machine::kill_members(permit, namespace)?;
+    }
+    forget(permit, plan);
+    machine::unmount(permit, &plan.data)?;
+    machine::unmount(permit, &plan.run)
+}
+
+/// Removes what killed containers and build steps leave elsewhere: sockets of shims, states of runc,
+/// control groups.
+fn forget(permit: Permit, plan: &Plan) {
+    for task in folders(&plan.run.join("containerd/io.containerd.runtime.v2.task/moby")) {
+        let socket = fs::read_to_string(task.join("address")).unwrap_or_default();
+        if let Some(socket) = socket.strip_prefix("unix://") {
+            let _ = files::remove(permit, Path::new(socket));
+        }
+        remove_groups(permit, "docker", &task);
+    }
+    for step in folders(&plan.data.join("docker/buildkit/executor")) {
+        let state = Path::new("/run/runc").join(step.file_name().unwrap_or_default());
+        let _ = files::remove_tree(permit, &state);
+        remove_groups(permit, "docker/buildkit", &step);
+    }
+}
+
+/// The groups below `parent` that are named as `folder` is.
+fn remove_groups(permit: Permit, parent: &str, folder: &Path) {
+    let name = Path::new(parent).join(folder.file_name().unwrap_or_default());
+    let root = Path::new("/sys/fs/cgroup");
+    // Version 1 has a tree for each controller.
+    for tree in folders(root).into_iter().chain([root.to_owned()]) {
+        machine::end_group(permit, &tree.join(&name));
+    }
+}
+
+fn folders(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).into_iter().flatten().filter_map(Result::ok);
+    entries.map(|it| it.path()).filter(|it| it.is_dir()).collect()
+}

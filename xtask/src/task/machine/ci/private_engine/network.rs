@@ -1,0 +1,50 @@
+//! Makes a plan's network, and undoes what was made of it.
+
+use anyhow::bail;
+
+use super::plan::{self, Step};
+use crate::{
+    image::runner::Log,
+    run::process::{self, Change, Permit},
+};
+
+/// Runs the steps in order. Where one fails, all that were begun are undone.
+///
+/// # Errors
+/// A step fails, or the run was interrupted.
+pub(super) fn set_up(permit: Permit, steps: &[Step], log: &mut Log) -> anyhow::Result<()> {
+    for (done, step) in steps.iter().enumerate() {
+        if let Err(err) = run(permit, &step.run, log) {
+            // The failed step, too: an interruption may have come late.
+            take_down(permit, &steps[..=done]);
+            return Err(err);
+        }
+    }
+    Ok(())
+}
+
+/// # Errors
+/// The command fails, or the run was interrupted.
+pub(super) fn run(permit: Permit, cmd: &Change, log: &mut Log) -> anyhow::Result<()> {
+    log.line(&format!("$ {cmd}"));
+    let output = process::output(&cmd.permitted(permit))?;
+    if output.status != 0 {
+        let said = process::last_lines(&output.stderr, 1);
+        bail!("`{cmd}` failed with status {}: {said}", output.status);
+    }
+    Ok(())
+}
+
+/// Undoes the steps, last first, and returns what failed.
+pub(super) fn take_down(permit: Permit, steps: &[Step]) -> Vec<String> {
+    plan::undo(steps).iter().filter_map(|it| undo(permit, it)).collect()
+}
+
+/// Runs a command that undoes something, even after an interruption, and returns what failed.
+pub(super) fn undo(permit: Permit, cmd: &Change) -> Option<String> {
+    match process::last_words(&cmd.permitted(permit)) {
+        Ok(0) => None,
+        Ok(status) => Some(format!("`{cmd}` failed with status {status}")),
+        Err(err) => Some(format!("{err:#}")),
+    }
+}

@@ -1,0 +1,327 @@
+//! What a private engine consists of, as data: names, addresses, and the commands that make it and undo it.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::run::process::{Change, cmd};
+
+/// Whether this machine forwards packets: proc_sys_net(5).
+pub(super) const FORWARDING: &str = "/proc/sys/net/ipv4/ip_forward";
+
+/// Programs by their paths: some of them are in folders that only root's `PATH` has.
+#[derive(Debug, Clone)]
+pub(super) struct Programs {
+    pub(super) ip: PathBuf,
+    pub(super) iptables: PathBuf,
+    pub(super) nsenter: PathBuf,
+    pub(super) containerd: PathBuf,
+    pub(super) dockerd: PathBuf,
+}
+
+/// All that an engine's commands depend on. The record of a killed run's engine gives them again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Plan {
+    /// Named after the checkout's path: 8 hex digits.
+    pub(super) id: String,
+    /// Sockets, pid files and state: a short path, since a socket's has at most 107 bytes.
+    pub(super) run: PathBuf,
+    /// Images and the builder's cache.
+    pub(super) data: PathBuf,
+    /// The network 10.BLOCK.0.0/16 is the engine's.
+    pub(super) block: u8,
+    /// That of the link to the default gateway.
+    pub(super) mtu: u32,
+    /// Whether this machine forwards no packets yet.
+    pub(super) must_forward: bool,
+    /// The network namespace of the run that made the record.
+    pub(super) outside: u64,
+}
+
+/// A command with the one that undoes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Step {
+    pub(super) run: Change,
+    pub(super) undo: Option<Change>,
+}
+
+/// The id of the checkout at `root`.
+pub(super) fn id(root: &Path) -> String {
+    blake3::hash(root.as_os_str().as_encoded_bytes()).to_hex()[..8].to_owned()
+}
+
+impl Plan {
+    /// The network namespace.
+    pub(super) fn namespace(&self) -> String {
+        format!("xtask-{}", self.id)
+    }
+
+    /// Where `ip netns` keeps it.
+    pub(super) fn namespace_file(&self) -> PathBuf {
+        Path::new("/run/netns").join(self.namespace())
+    }
+
+    /// The end of the cable outside, in at most 15 characters.
+    fn link(&self) -> String {
+        format!("xt-{}", self.id)
+    }
+
+    fn address(&self, rest: &str) -> String {
+        format!("10.{}.{rest}", self.block)
+    }
+
+    /// Where dockerd listens, as `DOCKER_HOST` takes it.
+    pub(super) fn host(&self) -> String {
+        format!("unix://{}", self.run.join("docker.sock").to_string_lossy())
+    }
+
+    /// The network: a cable into a namespace, and what lets its packets through.
+    pub(super) fn network(&self, programs: &Programs) -> Vec<Step> {
+        let (ip, iptables) = (&programs.ip, &programs.iptables);
+        let (ns, link, mtu) = (&self.namespace(), &self.link(), &self.mtu.to_string());
+        let (outside, inside) = (&self.address("0.1"), &self.address("0.2"));
+        let subnet = &self.address("0.0/30");
+        let (from, to) = (&format!("{outside}/30"), &format!("{inside}/30"));
+        let step = |run: Change| Step { run, undo: None };
+        let undone = |run: Change, undo: Change| Step { run, undo: Some(undo) };
+        let rule = |add: &str, delete: &str, rule: &str| {
+            let line = |verb: &str| cmd!("/", "{iptables} -w").args(words(verb)).args(words(rule));
+            undone(line(add), line(delete))
+        };
+        let mut res = vec![
+            undone(cmd!("/", "{ip} netns add {ns}"), cmd!("/", "{ip} netns del {ns}")),
+            undone(
+                cmd!("/", "{ip} link add {link} type veth peer name eth0 netns {ns}"),
+                cmd!("/", "{ip} link del {link}"),
+            ),
+            step(cmd!("/", "{ip} addr add {from} dev {link}")),
+            step(cmd!("/", "{ip} link set {link} up mtu {mtu}")),
+            step(cmd!("/", "{ip} -n {ns} link set lo up")),
+            step(cmd!("/", "{ip} -n {ns} addr add {to} dev eth0")),
+            step(cmd!("/", "{ip} -n {ns} link set eth0 up mtu {mtu}")),
+            step(cmd!("/", "{ip} -n {ns} route add default via {outside}")),
+            rule(
+                "-t nat -I POSTROUTING",
+                "-t nat -D POSTROUTING",
+                &format!("-s {subnet} ! -o {link} -j MASQUERADE"),
+            ),
+            rule("-I FORWARD", "-D FORWARD", &format!("-i {link} -j ACCEPT")),
+            rule(
+                "-I FORWARD",
+                "-D FORWARD",
+                &format!("-o {link} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"),
+            ),
+        ];
+        if self.must_forward {
+            // Not undone: others may forward by now.
+            let file = FORWARDING;
+            res.push(step(cmd!("/", "tee {file}").stdin("1\n".to_owned())));
+        }
+        res
+    }
+
+    /// Configuration files: this machine's own are left out, since they are about its own engine.
+    pub(super) fn files(&self) -> Vec<(PathBuf, String)> {
+        let containerd = format!(
+            r#"version = 2
+root = {root:?}
+state = {state:?}
+disabled_plugins = ["io.containerd.grpc.v1.cri"]
+[grpc]
+address = {socket:?}
+[plugins."io.containerd.internal.v1.opt"]
+path = {opt:?}
+"#,
+            root = self.data.join("containerd"),
+            state = self.run.join("containerd"),
+            socket = self.run.join("containerd.sock"),
+            opt = self.run.join("opt"),
+        );
+        vec![
+            (self.run.join("containerd.toml"), containerd),
+            (self.run.join("daemon.json"), "{}\n".to_owned()),
+        ]
+    }
+
+    /// A containerd of its own: dockerd would take a running one of this machine's, and its containers.
+    pub(super) fn containerd(&self, programs: &Programs) -> Change {
+        let (program, config) = (&programs.containerd, self.run.join("containerd.toml"));
+        cmd!("/", "{program} --config {config}").after(self.enter(programs))
+    }
+
+    /// `driver`: how it keeps layers, where not as it likes.
+    pub(super) fn dockerd(&self, programs: &Programs, driver: Option<&str>) -> Change {
+        let program = &programs.dockerd;
+        let place = |name: &str| self.run.join(name);
+        let (config, containerd, exec) =
+            (place("daemon.json"), place("containerd.sock"), place("exec"));
+        let (pid, host, data) = (place("dockerd.pid"), self.host(), self.data.join("docker"));
+        let mtu = self.mtu.to_string();
+        // Chosen here: dockerd would see only the namespace's routes.
+        let bridge = self.address("1.1/24");
+        let pool = format!("base={},size=24", self.address("128.0/17"));
+        let dockerd = cmd!(
+            "/",
+            "{program} --config-file {config} --containerd {containerd} --data-root {data} --exec-root {exec} --pidfile {pid} --host {host} --mtu {mtu} --bip {bridge} --default-address-pool {pool} --shutdown-timeout 5"
+        );
+        let driver = driver.map(|it| ["--storage-driver", it]);
+        dockerd.args(driver.into_iter().flatten()).after(self.enter(programs))
+    }
+
+    /// What a command in the namespace begins with. Not `ip netns exec`, which hides the cgroups.
+    pub(super) fn enter(&self, programs: &Programs) -> Change {
+        let nsenter = &programs.nsenter;
+        let namespace = format!("--net={}", self.namespace_file().to_string_lossy());
+        cmd!("/", "{nsenter} {namespace} --")
+    }
+}
+
+/// The commands that undo `steps`, last first.
+pub(super) fn undo(steps: &[Step]) -> Vec<Change> {
+    steps.iter().rev().filter_map(|it| it.undo.clone()).collect()
+}
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(' ')
+}
+
+/// The command that removes a folder, but nothing of another file system.
+pub(super) fn remove(dir: &Path) -> Change {
+    cmd!("/", "rm --recursive --force --one-file-system {dir}")
+}
+
+/// The first block, from one that `id` tells, whose network holds none of `taken`: what `ip route`
+/// prints, and addresses.
+pub(super) fn free_block(id: &str, taken: &str) -> Option<u8> {
+    let preferred = u8::from_str_radix(id.get(..2)?, 16).ok()? | 128;
+    let taken: Vec<(u32, u32)> = taken.split_whitespace().filter_map(network).collect();
+    let is_free = |block: &u8| {
+        let start = u32::from_be_bytes([10, *block, 0, 0]);
+        let end = start | 0xffff;
+        taken.iter().all(|(first, last)| *last < start || end < *first)
+    };
+    (0..=u8::MAX).map(|it| preferred.wrapping_add(it)).find(is_free)
+}
+
+/// The first and last address of `10.1.2.0/24` or `10.1.2.3`.
+fn network(text: &str) -> Option<(u32, u32)> {
+    let (address, bits) = text.split_once('/').unwrap_or((text, "32"));
+    let address: std::net::Ipv4Addr = address.parse().ok()?;
+    let bits: u32 = bits.parse().ok().filter(|it| *it <= 32)?;
+    let mask = u32::MAX.checked_shl(32 - bits).unwrap_or(0);
+    Some((address.to_bits() & mask, address.to_bits() | !mask))
+}
+
+/// The link of the default route, in what `ip -4 route show default` prints.
+pub(super) fn default_link(routes: &str) -> Option<&str> {
+    let line = routes.lines().find(|it| it.starts_with("default"))?;
+    line.split_whitespace().skip_while(|it| *it != "dev").nth(1)
+}
+
+/// The MTU in what `ip -o link show` prints.
+pub(super) fn mtu(link: &str) -> Option<u32> {
+    link.split_whitespace().skip_while(|it| *it != "mtu").nth(1)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::*;
+
+    fn programs() -> Programs {
+        let [ip, iptables, nsenter, containerd, dockerd] =
+            ["ip", "iptables", "nsenter", "containerd", "dockerd"].map(PathBuf::from);
+        Programs { ip, iptables, nsenter, containerd, dockerd }
+    }
+
+    fn plan() -> Plan {
+        Plan {
+            id: "0123abcd".to_owned(),
+            run: PathBuf::from("/run/xtask/0123abcd"),
+            data: PathBuf::from("/checkout/target/xtask/engine/data"),
+            block: 129,
+            mtu: 1400,
+            must_forward: true,
+            outside: 4_026_531_840,
+        }
+    }
+
+    fn lines(cmds: impl IntoIterator<Item = Change>) -> String {
+        cmds.into_iter().map(|it| format!("{it}\n")).collect()
+    }
+
+    #[test]
+    fn commands() {
+        let (plan, programs) = (plan(), programs());
+        let network = plan.network(&programs);
+        let daemons = [plan.containerd(&programs), plan.dockerd(&programs, Some("overlay2"))];
+        expect![[r#"
+            ip netns add xtask-0123abcd
+            ip link add xt-0123abcd type veth peer name eth0 netns xtask-0123abcd
+            ip addr add 10.129.0.1/30 dev xt-0123abcd
+            ip link set xt-0123abcd up mtu 1400
+            ip -n xtask-0123abcd link set lo up
+            ip -n xtask-0123abcd addr add 10.129.0.2/30 dev eth0
+            ip -n xtask-0123abcd link set eth0 up mtu 1400
+            ip -n xtask-0123abcd route add default via 10.129.0.1
+            iptables -w -t nat -I POSTROUTING -s 10.129.0.0/30 '!' -o xt-0123abcd -j MASQUERADE
+            iptables -w -I FORWARD -i xt-0123abcd -j ACCEPT
+            iptables -w -I FORWARD -o xt-0123abcd -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+            tee /proc/sys/net/ipv4/ip_forward < …
+            nsenter --net=/run/netns/xtask-0123abcd -- containerd --config /run/xtask/0123abcd/containerd.toml
+            nsenter --net=/run/netns/xtask-0123abcd -- dockerd --config-file /run/xtask/0123abcd/daemon.json --containerd /run/xtask/0123abcd/containerd.sock --data-root /checkout/target/xtask/engine/data/docker --exec-root /run/xtask/0123abcd/exec --pidfile /run/xtask/0123abcd/dockerd.pid --host unix:///run/xtask/0123abcd/docker.sock --mtu 1400 --bip 10.129.1.1/24 --default-address-pool base=10.129.128.0/17,size=24 --shutdown-timeout 5 --storage-driver overlay2
+        "#]]
+        .assert_eq(&lines(network.iter().map(|it| it.run.clone()).chain(daemons)));
+        expect![[r#"
+            iptables -w -D FORWARD -o xt-0123abcd -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+            iptables -w -D FORWARD -i xt-0123abcd -j ACCEPT
+            iptables -w -t nat -D POSTROUTING -s 10.129.0.0/30 '!' -o xt-0123abcd -j MASQUERADE
+            ip link del xt-0123abcd
+            ip netns del xtask-0123abcd
+        "#]]
+        .assert_eq(&lines(undo(&network)));
+    }
+
+    #[test]
+    fn names_fit() {
+        let id = id(Path::new("/a/checkout"));
+        assert_eq!(id.len(), 8);
+        assert_ne!(id, super::id(Path::new("/another/checkout")));
+        // An interface's name has at most 15 bytes.
+        assert!(Plan { id, ..plan() }.link().len() <= 15);
+    }
+
+    #[test]
+    fn a_record_gives_the_plan_again() {
+        let text = serde_json::to_string(&plan()).unwrap();
+        assert_eq!(serde_json::from_str::<Plan>(&text).unwrap(), plan());
+    }
+
+    #[test]
+    fn free_blocks() {
+        for (taken, expect) in [
+            ("", Some(129)),
+            ("default via 192.0.2.1 dev eth0\nlocal 127.0.0.0/8 dev lo", Some(129)),
+            ("10.129.0.0/30 dev xt-0 scope link src 10.129.0.1", Some(130)),
+            ("10.129.255.255", Some(130)),
+            ("10.128.0.0/9 dev tun0", Some(0)),
+            ("10.64.0.0/10\n10.128.0.0/9\n10.0.0.0/24", Some(1)),
+            ("10.0.0.0/8", None),
+            ("0.0.0.0/0", None),
+            ("10.129.0.0/33 10.129.0/24 a/b", Some(129)),
+        ] {
+            assert_eq!(free_block("01234567", taken), expect, "{taken}");
+        }
+    }
+
+    #[test]
+    fn facts_of_the_link() {
+        let routes = "default via 192.0.2.1 dev eth0 proto dhcp metric 100\n";
+        assert_eq!(default_link(routes), Some("eth0"));
+        assert_eq!(default_link(""), None);
+        let link = "4: eth0: <UP,LOWER_UP> mtu 1400 qdisc pfifo_fast state UP mode DEFAULT";
+        assert_eq!(mtu(link), Some(1400));
+        assert_eq!(mtu("4: eth0: <UP> mtu many"), None);
+    }
+}

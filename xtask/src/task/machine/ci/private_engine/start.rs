@@ -1,0 +1,227 @@
+//! The start of a private engine and its end: what was made is removed, however far it came.
+
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, bail};
+use fs_err as fs;
+
+use super::{
+    daemons::Daemons,
+    leftovers, loopback, machine, network, overlay,
+    plan::{self, Plan, Programs, Step},
+};
+use crate::{
+    image::runner::{Log, Runner},
+    run::{
+        files,
+        printable::Shown as _,
+        process::{self, Permit, query},
+    },
+    tools::retries::patience,
+};
+
+pub(super) const OVERLAY2: &str = "overlay2";
+
+/// Where an engine keeps its things.
+pub(super) struct Place {
+    run: PathBuf,
+    root: PathBuf,
+    /// Whether this machine forwards packets: `1`.
+    forwarding: PathBuf,
+    /// Whether the data stay for the next run, and those of the last one are used.
+    keep: bool,
+}
+
+/// An engine that answers.
+pub(super) struct Started {
+    pub(super) plan: Plan,
+    /// How it keeps layers.
+    pub(super) driver: String,
+    made: Made,
+}
+
+/// What has to be removed.
+struct Made {
+    plan: Plan,
+    network: Vec<Step>,
+    daemons: Daemons,
+    keep: bool,
+    permit: Permit,
+    all: PathBuf,
+    /// Locked as long as this run lives.
+    _own: File,
+}
+
+impl Place {
+    /// `run`: for sockets; `root`: the checkout.
+    pub(super) fn new(run: &Path, root: &Path, keep: bool) -> Place {
+        let (run, root) = (run.to_owned(), root.to_owned());
+        Place { run, root, forwarding: PathBuf::from(plan::FORWARDING), keep }
+    }
+
+    /// With another file that tells whether this machine forwards packets.
+    #[cfg(test)]
+    pub(super) fn forwarding(self, forwarding: PathBuf) -> Place {
+        Place { forwarding, ..self }
+    }
+
+    fn data(&self) -> PathBuf {
+        self.root.join("target/xtask/engine/data")
+    }
+
+    /// # Errors
+    /// This machine has no default route, or no free network.
+    pub(super) fn plan(&self, programs: &Programs) -> anyhow::Result<Plan> {
+        let ip = &programs.ip;
+        let default = process::read(&query!("/", "{ip} -4 route show default"))?;
+        let link = plan::default_link(&default).context("no IPv4 default route")?;
+        let shown = process::read(&query!("/", "{ip} -o link show dev {link}"))?;
+        let routes = process::read(&query!("/", "{ip} -4 route show table all"))?;
+        let resolv_conf = fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+        let taken = format!("{routes}\n{}", loopback::servers(&resolv_conf).join("\n"));
+        let forward = fs::read_to_string(&self.forwarding).unwrap_or_default();
+        let id = plan::id(&self.root);
+        Ok(Plan {
+            run: self.run.join(&id),
+            data: self.data(),
+            block: plan::free_block(&id, &taken).context("no free network in 10.0.0.0/8")?,
+            mtu: plan::mtu(&shown).with_context(|| format!("no MTU of {link}"))?,
+            must_forward: forward.trim() == "0",
+            outside: machine::own_namespace(),
+            id,
+        })
+    }
+}
+
+/// Starts an engine; after a failure nothing of it is left.
+///
+/// # Errors
+/// Something cannot be made, or the run was interrupted.
+pub(super) fn start(
+    permit: Permit,
+    place: &Place,
+    programs: &Programs,
+    runner: &Runner,
+) -> anyhow::Result<Started> {
+    let mut log = runner.log("ci-engine")?;
+    log.step("looking for what killed runs left");
+    let dir = place.run.join(plan::id(&place.root));
+    let own = leftovers::claim(permit, &place.run, &dir, programs, runner.ui)?;
+    let network = make(permit, place, programs, runner, &mut log);
+    let (plan, network) = network.inspect_err(|_| _ = files::remove_tree(permit, &dir))?;
+    let (keep, all, daemons) = (place.keep, place.run.clone(), Daemons::default());
+    let mut made = Made { plan, network, daemons, keep, permit, all, _own: own };
+    match run(&mut made, programs, runner, &mut log) {
+        Ok(driver) => Ok(Started { plan: made.plan.clone(), driver, made }),
+        Err(err) => {
+            made.remove(runner);
+            Err(err)
+        }
+    }
+}
+
+/// The network.
+fn make(
+    permit: Permit,
+    place: &Place,
+    programs: &Programs,
+    runner: &Runner,
+    log: &mut Log,
+) -> anyhow::Result<(Plan, Vec<Step>)> {
+    if !place.keep && place.data().exists() {
+        log.step("removing the last run's images");
+        machine::unmount(permit, &place.data())?;
+        network::run(permit, &plan::remove(&place.data()), log)?;
+    }
+    log.step("making a network");
+    // No other run looks for a free one meanwhile.
+    let _all = leftovers::lock_all(permit, &place.run)?;
+    let plan = place.plan(programs)?;
+    leftovers::record(permit, &plan)?;
+    let network = plan.network(programs);
+    network::set_up(permit, &network, log)?;
+    if plan.must_forward {
+        runner.ui.say("net.ipv4.ip_forward: set to 1, and left so");
+    }
+    Ok((plan, network))
+}
+
+/// The daemons. Returns how they keep layers.
+fn run(
+    made: &mut Made,
+    programs: &Programs,
+    runner: &Runner,
+    log: &mut Log,
+) -> anyhow::Result<String> {
+    let (plan, permit) = (&made.plan, made.permit);
+    let driver = overlay::probe(permit, &plan.data).map(|()| OVERLAY2);
+    if let Err(err) = &driver {
+        log.line(&format!("no {OVERLAY2}: {err:#}"));
+    }
+    for (path, text) in plan.files() {
+        files::write(permit, &path, text.as_bytes())?;
+    }
+    log.step("starting dockerd");
+    made.daemons.start(permit, plan, programs, driver.ok(), &runner.target().join("logs"))?;
+    let host = plan.host();
+    made.daemons.wait(&runner.docker, &host, patience())?;
+    let info = runner.docker.query(["info", "--format", "{{.Driver}}"]).env("DOCKER_HOST", &host);
+    let driver = process::read(&info)?.trim().to_owned();
+    if driver == "vfs" {
+        bail!(
+            "{}: dockerd's only storage driver there is vfs, which copies whole images",
+            plan.data.shown()
+        );
+    }
+    Ok(driver)
+}
+
+impl Started {
+    /// Removes the engine.
+    ///
+    /// # Errors
+    /// A daemon had ended before.
+    pub(super) fn stop(mut self, runner: &Runner) -> anyhow::Result<()> {
+        let survived = self.made.daemons.survived();
+        self.made.remove(runner);
+        survived
+    }
+}
+
+impl Made {
+    /// Removes all of it, and says what cannot be removed.
+    fn remove(&mut self, runner: &Runner) {
+        let progress = runner.ui.progress("ci-engine");
+        progress.step("stopping dockerd");
+        let permit = self.permit;
+        self.daemons.stop();
+        let mut left: Vec<String> = leftovers::end(permit, &self.plan)
+            .err()
+            .map(|it| format!("{it:#}"))
+            .into_iter()
+            .collect();
+        let is_bare = left.is_empty();
+        left.extend(network::take_down(permit, &self.network));
+        // Nothing below it is mounted.
+        if is_bare && !self.keep {
+            progress.step("removing its images");
+            left.extend(network::undo(permit, &plan::remove(&self.plan.data)));
+        }
+        // What is left is found by its record.
+        if left.is_empty() {
+            left.extend(self.remove_dir().err().map(|it| format!("{it:#}")));
+        }
+        drop(progress);
+        let say = |it| runner.ui.say(format!("warning: the engine is not removed: {it}"));
+        left.iter().for_each(say);
+    }
+
+    /// The sign of this engine goes last.
+    fn remove_dir(&self) -> anyhow::Result<()> {
+        let _all = leftovers::lock_all(self.permit, &self.all)?;
+        files::remove_tree(self.permit, &self.plan.run)
+    }
+}

@@ -1,0 +1,40 @@
+//! `quickstart`: what a fresh machine needs, then everything for `hello`.
+
+use crate::{
+    image::build::BuildPolicy,
+    task::{
+        Session,
+        args::Missions,
+        shared::{
+            doctor::{self, About, FixPolicy, Probes},
+            images::{self, Request},
+        },
+    },
+    testing::image_test::TestRequest,
+};
+
+const MISSION: &str = "hello";
+
+const NEXT: &str = "
+Next:
+  cargo xtask image-lab hello         the image in a browser, until Ctrl-C
+  cargo xtask mission-new euclid      begins a mission of your own, under any name, and says how to go on
+  cargo xtask --help                  all tasks; docs/missions.md and README.md say what to do each day
+To make it yours, copy setup-env.template to setup-env: your registry, your base image.";
+
+/// Gives the exit status of the first part that did not succeed.
+pub(crate) fn run(session: &Session) -> anyhow::Result<u8> {
+    let missions = Missions { missions: vec![MISSION.to_owned()], ..Missions::default() };
+    let status =
+        doctor::examine(session, &missions, About::Images, Probes::MachineOnly, FixPolicy::Always)?;
+    if status != 0 {
+        return Ok(status);
+    }
+    let test = Some(TestRequest::all(false));
+    let request = Request { missing: BuildPolicy::Build, test, push: true };
+    let status = images::run(session, &missions, &request)?;
+    if status == 0 && session.permit.is_some() {
+        session.ui.say(NEXT);
+    }
+    Ok(status)
+}

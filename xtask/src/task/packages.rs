@@ -1,0 +1,6 @@
+//! Tasks about the packages in images.
+
+pub(crate) mod freeze;
+pub(crate) mod why;
+pub(crate) mod when;
+pub(crate) mod diff;

@@ -1,0 +1,6 @@
+//! Tasks about the checkout and its settings.
+
+pub(crate) mod check;
+pub(crate) mod config;
+pub(crate) mod list;
+pub(crate) mod mission_new;

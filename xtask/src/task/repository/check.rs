@@ -1,0 +1,116 @@
+//! `check`: what all rules find in this checkout, and with `--fix` what is left of it.
+
+use std::{
+    collections::BTreeMap,
+    env,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, bail};
+
+use crate::{
+    check::{
+        self, Facts,
+        fix::{self, Change},
+    },
+    mission::checkout::Checkout,
+    run::{
+        failure, files,
+        finding::{self, Finding},
+        printable::Shown as _,
+        process::{self, Permit},
+        terminal,
+    },
+    specs,
+    task::{Session, args},
+};
+
+pub(crate) fn run(session: &Session, args: &args::Check) -> anyhow::Result<u8> {
+    let _lock = if args.fix { session.lock()? } else { None };
+    let (mut facts, found) = look(session)?.map_err(failure::request)?;
+    let files = named(session, &args.files, &facts).map_err(failure::request)?;
+    let mut findings = about(found, &files);
+    // One change may call for another: a stripped notebook for its last line's end.
+    for _ in 0..PASSES {
+        let changes = if args.fix { changes(&facts, &findings) } else { BTreeMap::new() };
+        if changes.is_empty() {
+            break;
+        }
+        changes.values().for_each(|it| session.ui.say(it.to_string()));
+        let Some(permit) = session.permit else { break };
+        changes.values().try_for_each(|it| apply(permit, &session.checkout, it))?;
+        let found;
+        (facts, found) = look(session)??;
+        findings = about(found, &files);
+    }
+    let status = u8::from(!findings.is_empty());
+    if session.flags.json {
+        terminal::json(&findings)?;
+    } else if !findings.is_empty() {
+        terminal::print(finding::text(findings));
+    }
+    Ok(status)
+}
+
+/// Reads the checkout and applies all rules.
+///
+/// # Errors
+/// The run was interrupted.
+fn look(session: &Session) -> anyhow::Result<anyhow::Result<(Facts, Vec<Finding>)>> {
+    // Not in the thread that an interruption leaves alone: this starts git.
+    let facts = match Facts::read(&session.checkout) {
+        Ok(facts) => facts,
+        Err(err) if failure::status(&err) == 130 => return Err(err),
+        Err(err) => return Ok(Err(err)),
+    };
+    process::interruptible(move || {
+        let findings = check::findings(&facts);
+        Ok((facts, findings))
+    })
+}
+
+/// No file needs as many.
+const PASSES: usize = 5;
+
+/// One change of each file's text and of its mode, where there is one.
+fn changes(facts: &Facts, findings: &[Finding]) -> BTreeMap<(PathBuf, bool), Change> {
+    let changes = findings.iter().filter_map(|it| fix::change(facts, it));
+    let key = |it: &Change| (it.path().to_owned(), matches!(it, Change::Executable(_)));
+    changes.map(|it| (key(&it), it)).collect()
+}
+
+fn apply(permit: Permit, checkout: &Checkout, change: &Change) -> anyhow::Result<()> {
+    match change {
+        Change::Text(path, text) => {
+            files::write(permit, &checkout.root.join(path), text.as_bytes())?;
+            Ok(())
+        }
+        Change::Executable(path) => files::make_executable(permit, &checkout.root.join(path)),
+    }
+}
+
+/// Files and folders as people name them, relative to the root.
+fn named(session: &Session, files: &[PathBuf], facts: &Facts) -> anyhow::Result<Vec<PathBuf>> {
+    let here = env::current_dir()?;
+    let here = here.strip_prefix(&session.checkout.root).unwrap_or(Path::new(""));
+    let name = |file: &PathBuf| {
+        let path = file
+            .strip_prefix(&session.checkout.root)
+            .map_or_else(|_| here.join(file), Path::to_owned);
+        let path = specs::normal(&path)
+            .with_context(|| format!("{}: this is not in the checkout", file.shown()))?;
+        if !facts.has(&path) {
+            bail!("{}: git has no such file here, or ignores it", file.shown());
+        }
+        Ok(path)
+    };
+    files.iter().map(name).collect()
+}
+
+/// The findings in `files`, or about a folder that holds one of them; all of them for no files.
+fn about(mut findings: Vec<Finding>, files: &[PathBuf]) -> Vec<Finding> {
+    let is_about =
+        |it: &Finding, file: &Path| it.file.starts_with(file) || file.starts_with(&it.file);
+    findings.retain(|it| files.is_empty() || files.iter().any(|file| is_about(it, file)));
+    findings
+}

@@ -1,0 +1,9 @@
+//! Running tests: the selection, the containers, receipts, JUnit's XML, the report's page.
+
+pub(crate) mod selection;
+pub(crate) mod image_test;
+pub(crate) mod receipt;
+pub(crate) mod junit;
+pub(crate) mod results;
+pub(crate) mod page;
+pub(crate) mod sanitise;

@@ -1,0 +1,264 @@
+//! Runs a mission's tests in a container, and beside it the image as a hub starts it; writes the
+//! receipt.
+
+mod containers;
+mod summary;
+mod tester;
+
+use std::{
+    collections::BTreeMap,
+    thread,
+    time::{Instant, SystemTime},
+};
+
+use anyhow::{Context as _, anyhow};
+
+use crate::{
+    image::{build::BuiltImage, mission_images::MissionImages, runner::Runner},
+    mission::expected_tests,
+    run::{failure, files, process},
+    testing::{
+        receipt::{self, Contents, Name, Receipt, Test},
+        results,
+        selection::Selection,
+    },
+    tools::docker::LABEL_INPUTS,
+};
+
+pub(crate) use summary::failures;
+
+/// What a failure of the tester is called that is none of a test's.
+const TESTER: &str = "tester";
+
+/// Which tests are asked for, and how they are run.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct TestRequest {
+    /// Also of an image that has a passing receipt.
+    pub(crate) again: bool,
+    pub(crate) selection: Selection,
+    /// Only those that failed in the last receipt.
+    pub(crate) failed: bool,
+    pub(crate) jobs: Option<u16>,
+    pub(crate) timeout: Option<u32>,
+    /// With the tests and scripts of the working tree.
+    pub(crate) dev: bool,
+}
+
+impl TestRequest {
+    /// All tests, of images that have a passing receipt only if they are asked for `again`.
+    pub(crate) fn all(again: bool) -> TestRequest {
+        TestRequest { again, ..TestRequest::default() }
+    }
+
+    /// Whether its results say all about the image.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.selection.is_all() && !self.failed && !self.dev
+    }
+
+    /// Whether an image that has a passing receipt need not be tested.
+    pub(crate) fn takes_receipts(&self) -> bool {
+        self.is_complete() && !self.again
+    }
+
+    /// The environments that were named.
+    pub(crate) fn environments(&self) -> &[String] {
+        &self.selection.environments
+    }
+
+    /// `None` when there is nothing to test again.
+    ///
+    /// # Errors
+    /// There is no receipt that says what failed.
+    fn selection(
+        &self,
+        mission: &str,
+        last: Option<&Receipt>,
+    ) -> anyhow::Result<Option<Selection>> {
+        if !self.failed {
+            return Ok(Some(self.selection.clone()));
+        }
+        let receipt = last.with_context(|| {
+            format!(
+                "{mission} has no receipt that says what failed; run image-test without --failed"
+            )
+        });
+        let receipt = receipt.map_err(failure::request)?;
+        let failed = receipt.failures().next().is_some();
+        Ok(failed.then(|| self.selection.among(receipt.failures())))
+    }
+}
+
+/// One mission's image and what is asked of it.
+struct Run<'a> {
+    runner: &'a Runner,
+    chosen: &'a MissionImages,
+    built: &'a BuiltImage,
+    asked: &'a TestRequest,
+    selection: Selection,
+}
+
+/// Tests `built`, unless `old`, its receipt so far, is a passing one that suffices. Gives the
+/// receipt, and whether it was made just now. A complete one is written. `None` in a dry run, and
+/// when nothing is to be tested. After an interruption it has the results so far, and is not
+/// complete.
+///
+/// # Errors
+/// A container cannot be made. Failed tests are no error, but in the receipt.
+pub(crate) fn test(
+    runner: &Runner,
+    chosen: &MissionImages,
+    built: &BuiltImage,
+    asked: &TestRequest,
+    old: Option<Receipt>,
+) -> anyhow::Result<Option<(Receipt, bool)>> {
+    let mission = &chosen.mission.name;
+    let suffices = asked.takes_receipts();
+    if let Some(receipt) = old.as_ref().filter(|_| suffices)
+        && receipt::shortcoming(&chosen.mission, Some(receipt))?.is_none()
+    {
+        return Ok(Some((receipt.clone(), false)));
+    }
+    let last = Receipt::last(&runner.checkout, mission);
+    let Some(selection) = asked.selection(mission, last.as_ref())? else {
+        runner.ui.say(format!("{mission}: nothing failed last time"));
+        return Ok(None);
+    };
+    let started = SystemTime::now();
+    let clock = Instant::now();
+    let run = Run { runner, chosen, built, asked, selection };
+    run.make_ready(last.as_ref())?;
+    let (mut tests, contents) = run.all()?;
+    let Some(permit) = runner.permit else { return Ok(None) };
+    let interrupted = process::check_interrupted().is_err();
+    if tests.is_empty() && !interrupted {
+        let message = "no test is selected".to_owned();
+        tests.push(Test::of_mission(TESTER, message));
+    }
+    let mut receipt = Receipt {
+        started: humantime::format_rfc3339_seconds(started).to_string(),
+        seconds: clock.elapsed().as_secs_f64(),
+        complete: asked.is_complete() && !interrupted,
+        contents,
+        tests,
+        refrozen: old.map(|it| it.refrozen).unwrap_or_default(),
+        ..untested(chosen, built)?
+    };
+    if receipt.complete {
+        receipt.tests.extend(receipt::untold(&chosen.mission, &receipt));
+    }
+    results::record(permit, &run.results(), &receipt)?;
+    if receipt.complete {
+        receipt.write(permit, &runner.checkout)?;
+    }
+    Ok(Some((receipt, true)))
+}
+
+/// The receipt of an image that nothing was tested on yet; it passes nothing.
+///
+/// # Errors
+/// The mission has a name that no mission can have.
+pub(crate) fn untested(chosen: &MissionImages, built: &BuiltImage) -> anyhow::Result<Receipt> {
+    Ok(Receipt {
+        receipt: 1,
+        mission: Name::try_from(chosen.mission.name.as_str())?,
+        image: built.image.id.clone(),
+        platform: chosen.platform.to_string(),
+        inputs: built.image.label(LABEL_INPUTS).unwrap_or_default().to_owned(),
+        frozen_specs: receipt::frozen_specs(&built.image),
+        started: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
+        seconds: 0.0,
+        complete: false,
+        data: chosen.config.testing.data.iter().map(ToString::to_string).collect(),
+        contents: Contents::default(),
+        tests: Vec::new(),
+        refrozen: BTreeMap::new(),
+        published: Vec::new(),
+    })
+}
+
+impl Run<'_> {
+    /// Removes old results, and leaves the plan where the containers get it from.
+    fn make_ready(&self, last: Option<&Receipt>) -> anyhow::Result<()> {
+        let given = tester::given(self.chosen, &self.built.image);
+        let plan = self.selection.plan(self.asked.jobs, self.asked.timeout, last, &given)?;
+        let Some(permit) = self.runner.permit else { return Ok(()) };
+        files::remove_tree(permit, &self.results())?;
+        files::write(permit, &self.file("plan"), plan.as_bytes())?;
+        Ok(())
+    }
+
+    /// All tests, those of the mission and those of the image side by side, and what it consists of.
+    fn all(&self) -> anyhow::Result<(Vec<Test>, Contents)> {
+        let (own, hub) = if self.runner.permit.is_none() {
+            (self.of_the_mission(), self.of_the_image())
+        } else {
+            thread::scope(|scope| {
+                let hub = scope.spawn(|| self.of_the_image());
+                let own = self.of_the_mission();
+                let hub = process::waiting(|| hub.join());
+                (own, hub.unwrap_or_else(|_| Err(anyhow!("a thread panicked"))))
+            })
+        };
+        let mut tests = unless_interrupted(own)?;
+        let (more, contents) = unless_interrupted(hub)?;
+        tests.extend(more);
+        Ok((tests, contents))
+    }
+
+    /// The mission's own tests, with a failure for whatever is missing.
+    fn of_the_mission(&self) -> anyhow::Result<Vec<Test>> {
+        let mut log = self.runner.log(&format!("image-test-{}", self.built.name))?;
+        log.step("running the mission's tests");
+        let ran = self.in_the_mission_s_container(&mut log)?;
+        let mut tests = ran.tests.clone();
+        if ran.status.is_none() {
+            return Ok(tests);
+        }
+        let expected = self.selection.of(expected_tests::expected(&self.chosen.mission)?);
+        let missing = receipt::missing(&expected, &tests, "the tester ended before it");
+        let nothing_left = !ran.left && self.selection.is_all();
+        if ran.failed_beside_its_tests() || nothing_left || !missing.is_empty() && tests.is_empty()
+        {
+            tests.push(Test::of_mission(TESTER, ran.said));
+        }
+        tests.extend(missing);
+        Ok(tests)
+    }
+
+    /// What holds for every image, and as a hub starts it.
+    fn of_the_image(&self) -> anyhow::Result<(Vec<Test>, Contents)> {
+        let expected = self.selection.of(expected_tests::of_the_image(&self.chosen.mission));
+        if expected.is_empty() {
+            return Ok((Vec::new(), Contents::default()));
+        }
+        let mut log = self.runner.log(&format!("image-test-{}-hub", self.built.name))?;
+        log.step("starting the image as a hub does");
+        let (prepared, ran) = self.as_a_hub_does(&mut log)?;
+        let mut tests = prepared.tests.clone();
+        tests.extend(ran.tests.clone());
+        if prepared.status.is_none() || ran.status.is_none() {
+            return Ok((tests, Contents::default()));
+        }
+        let missing = receipt::missing(&expected, &tests, "the tester ended before it");
+        let unexplained = [&prepared, &ran].into_iter().find(|it| it.failed_beside_its_tests());
+        let lacking = if prepared.left { &ran } else { &prepared };
+        if let Some(it) = unexplained.or((!missing.is_empty()).then_some(lacking)) {
+            tests.push(Test::of_mission(TESTER, it.said.clone()));
+        }
+        tests.extend(missing);
+        let contents = ran.results.join("image.json");
+        if !contents.is_file() {
+            return Ok((tests, Contents::default()));
+        }
+        let text = files::read_foreign_text(&contents, receipt::LARGEST_RESULTS)?;
+        Ok((tests, serde_json::from_str(&text).context("image.json of the test results")?))
+    }
+}
+
+/// After an interruption what the other one did is kept.
+fn unless_interrupted<T: Default>(res: anyhow::Result<T>) -> anyhow::Result<T> {
+    match res {
+        Err(err) if failure::status(&err) == 130 => Ok(T::default()),
+        res => res,
+    }
+}

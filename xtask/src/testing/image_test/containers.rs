@@ -1,0 +1,213 @@
+//! The containers of a test: made, given the tester and its plan, started, and asked for what they
+//! left. Nothing of this machine is mounted but `TEST_DATA`, so the engine may be anywhere.
+
+use std::path::{Path, PathBuf};
+
+use crate::{
+    image::{
+        container::{Container, Volume},
+        runner::Log,
+    },
+    run::{
+        failure, files,
+        process::{self, Permit, query},
+        terminal,
+        unpack::Limits,
+    },
+    testing::{
+        image_test::{
+            Run,
+            tester::{PLAN, Part, RESULTS, SCRIPTS, TESTER, volume},
+        },
+        receipt::{self, Outcome, Test},
+    },
+};
+
+/// What a container did.
+#[derive(Default)]
+pub(super) struct ContainerRun {
+    pub(super) tests: Vec<Test>,
+    /// `None` when it was interrupted, and in a dry run.
+    pub(super) status: Option<u8>,
+    /// Whether it left results.
+    pub(super) left: bool,
+    /// Its last words.
+    pub(super) said: String,
+    /// The folder with what it left.
+    pub(super) results: PathBuf,
+}
+
+impl ContainerRun {
+    /// Whether it ended as after a failure, but no test of it failed: it was killed, or lies.
+    pub(super) fn failed_beside_its_tests(&self) -> bool {
+        self.status != Some(0) && self.tests.iter().all(|it| it.outcome == Outcome::Passed)
+    }
+}
+
+impl Run<'_> {
+    /// A file of this run beside the results.
+    pub(super) fn file(&self, extension: &str) -> PathBuf {
+        let name = format!("{}.{extension}", self.built.name);
+        self.runner.target().join("test").join(name)
+    }
+
+    /// Results of a selection are not where those of all tests are.
+    pub(super) fn results(&self) -> PathBuf {
+        let dir = if self.asked.is_complete() { "test" } else { "test-selection" };
+        self.runner.target().join(dir).join(&self.built.name)
+    }
+
+    /// Each container has a folder of its own: none can name another one's results.
+    fn beside_results(&self, part: &str) -> PathBuf {
+        self.results().with_file_name(format!("{}.{part}", self.built.name))
+    }
+
+    pub(super) fn in_the_mission_s_container(&self, log: &mut Log) -> anyhow::Result<ContainerRun> {
+        self.run(Part::Mission, "", self.results(), log)
+    }
+
+    /// First a container that tests the image's files and prepares a home, then the image as it is
+    /// started on a hub, with that home.
+    pub(super) fn as_a_hub_does(
+        &self,
+        log: &mut Log,
+    ) -> anyhow::Result<(ContainerRun, ContainerRun)> {
+        let home = Volume::new(self.runner, "test", self.file("volume"))?;
+        let prepared = self.run(Part::Prepare, &home.name, self.beside_results("image"), log)?;
+        let ran = match self.run(Part::Hub, &home.name, self.beside_results("hub"), log) {
+            // What was done before it is kept.
+            Err(err) if failure::status(&err) == 130 => ContainerRun::default(),
+            ran => ran?,
+        };
+        Ok((prepared, ran))
+    }
+
+    /// Runs a part of the tests in a container.
+    ///
+    /// # Errors
+    /// It cannot be made. That it does not start is told by what it gives.
+    fn run(
+        &self,
+        part: Part,
+        home: &str,
+        results: PathBuf,
+        log: &mut Log,
+    ) -> anyhow::Result<ContainerRun> {
+        let role = part.role();
+        let container = Container::new(self.runner, self.file(&format!("{role}.cid")))?;
+        let create = container
+            .create(role)
+            .args(part.flags(&self.chosen.config.testing, home))
+            .args(self.over_the_tests(part))
+            .args([&self.built.reference])
+            .args(part.argv());
+        self.runner.run(&create, log)?;
+        self.send_tester(&container, log)?;
+        self.send_tests(part, &container, log)?;
+        let start = container.start()?;
+        let status = match self.runner.status(&start, log) {
+            Err(err) if failure::status(&err) == 130 => None,
+            status => status?,
+        };
+        let said = log.failure(&start, status.unwrap_or(130));
+        let (tests, left) = match self.runner.permit {
+            None => (Vec::new(), true),
+            Some(permit) => collect(permit, &container, &results, log)?,
+        };
+        let said = if left { said } else { format!("it left no results; {said}") };
+        Ok(ContainerRun { tests, status, left, said, results })
+    }
+
+    /// The tester as it is here, root's, which nobody in the container can write, and its plan.
+    fn send_tester(&self, container: &Container<'_>, log: &mut Log) -> anyhow::Result<()> {
+        let image = self.runner.checkout.root.join("common/image");
+        let scripts = [SCRIPTS.to_owned()];
+        self.send_folders(&image, &scripts, ("0", "0", "u=rwX,go=rX"), TESTER, container, log)?;
+        let plan = container.send(&self.file("plan"), &format!("{TESTER}/{PLAN}"))?;
+        self.runner.run(&plan, log)
+    }
+
+    /// For `--dev`: volumes over the tests, which [`Run::send_tests`] fills.
+    fn over_the_tests(&self, part: Part) -> Vec<String> {
+        if !self.asked.dev || part != Part::Mission {
+            return Vec::new();
+        }
+        let environments = self.chosen.mission.environments.iter();
+        let tests = environments.map(|it| format!("/opt/environments/{}/tests", it.name));
+        tests.flat_map(|it| volume("", &it)).collect()
+    }
+
+    /// For `--dev`: the tests as they are here, in place of the image's. They are sent, not mounted,
+    /// so that the engine may be elsewhere and nothing here changes.
+    fn send_tests(
+        &self,
+        part: Part,
+        container: &Container<'_>,
+        log: &mut Log,
+    ) -> anyhow::Result<()> {
+        if !self.asked.dev || part != Part::Mission {
+            return Ok(());
+        }
+        let mission = &self.chosen.mission;
+        let environments = mission.dir.join("environments");
+        let names = mission.environments.iter().map(|it| format!("{}/tests", it.name));
+        let names = names.chain(["test".to_owned()]).filter(|it| environments.join(it).exists());
+        let names: Vec<String> = names.collect();
+        let mode = ("1000", "100", "ug+rwX,o+rX");
+        self.send_folders(&environments, &names, mode, "/opt/environments", container, log)
+    }
+
+    fn send_folders(
+        &self,
+        dir: &Path,
+        names: &[String],
+        (owner, group, mode): (&str, &str, &str),
+        to: &str,
+        container: &Container<'_>,
+        log: &mut Log,
+    ) -> anyhow::Result<()> {
+        let from = query!(
+            dir,
+            "tar --create --owner={owner} --group={group} --mode={mode} --exclude=__pycache__ {names...}"
+        );
+        let to = container.unpack(to)?;
+        let Some(permit) = self.runner.permit else {
+            terminal::print(format_args!("{from} | {to}"));
+            return Ok(());
+        };
+        log.line(&format!("$ {from} | {to}"));
+        process::pipe(&from, &to.permitted(permit), &mut |line| log.line(line))?;
+        Ok(())
+    }
+}
+
+/// What the results of one container may take: executed notebooks hold figures.
+const LIMITS: Limits = Limits { bytes: 2_000_000_000, entries: 100_000 };
+
+/// Takes what the container left into the new folder `results`, also after an interruption. Returns
+/// the tests, and whether there was anything. Results that cannot be taken whole are a failure.
+fn collect(
+    permit: Permit,
+    container: &Container<'_>,
+    results: &Path,
+    log: &mut Log,
+) -> anyhow::Result<(Vec<Test>, bool)> {
+    let left_out = match container.copy(permit, &format!("{RESULTS}/."), results, LIMITS) {
+        Ok((0, left_out)) => left_out,
+        Ok(_) => return Ok((Vec::new(), false)),
+        Err(err) => return Ok((vec![not_taken(&err)], true)),
+    };
+    left_out.iter().for_each(|it| log.line(&format!("left out of the results: {it}")));
+    let path = results.join("results.jsonl");
+    if !path.is_file() {
+        return Ok((Vec::new(), true));
+    }
+    let tests = files::read_foreign_text(&path, receipt::LARGEST_RESULTS)
+        .and_then(|text| receipt::parse_results(&text));
+    Ok((tests.unwrap_or_else(|err| vec![not_taken(&err)]), true))
+}
+
+/// The failure of results that are not as the scripts write them.
+fn not_taken(err: &anyhow::Error) -> Test {
+    Test::of_mission(RESULTS, format!("the test results cannot be read: {err:#}"))
+}

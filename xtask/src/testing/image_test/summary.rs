@@ -1,0 +1,79 @@
+//! The failures of a receipt as people read them: the cell, the last lines of the traceback, and the
+//! command that reproduces it.
+
+use std::ffi::OsStr;
+
+use crate::{
+    run::process::{last_lines, quoted},
+    testing::{
+        image_test::TESTER,
+        receipt::{Receipt, Test},
+    },
+};
+
+/// How many failures are shown with their messages; a line is enough for the others.
+const WHOLE: usize = 10;
+/// How many lines of a message are shown, beside the failed cell.
+const LINES: usize = 8;
+
+/// The failures of a receipt, or '' when there is none; `dev` for those of the working tree's tests.
+pub(crate) fn failures(receipt: &Receipt, dev: bool) -> String {
+    let failures: Vec<&Test> = receipt.failures().collect();
+    let whole = failures.iter().take(WHOLE).map(|it| failure(&receipt.mission, it, dev));
+    let short = failures.iter().skip(WHOLE).map(|it| {
+        let last = last_lines(&it.message, 1);
+        format!("{}: {}", it.title(), last.trim())
+    });
+    whole.chain(short).collect::<Vec<_>>().join("\n")
+}
+
+fn failure(mission: &str, test: &Test, dev: bool) -> String {
+    let mut lines = vec![test.title()];
+    lines.extend(shortened(&test.message).lines().map(|it| format!("    {it}")));
+    lines.push(format!("    again: {}", again(mission, test, dev)));
+    lines.join("\n")
+}
+
+/// A message with the lines that show the cell, and the last ones.
+fn shortened(message: &str) -> String {
+    let is_of_cell = |it: &&str| it.starts_with("in cell [") || it.starts_with("    ");
+    let cell: Vec<&str> = match message.starts_with("in cell [") {
+        true => message.lines().take_while(is_of_cell).collect(),
+        false => Vec::new(),
+    };
+    let rest: Vec<&str> = message.lines().skip(cell.len()).collect();
+    let rest = last_lines(&rest.join("\n"), LINES);
+    [cell.join("\n"), rest].into_iter().filter(|it| !it.is_empty()).collect::<Vec<_>>().join("\n")
+}
+
+/// The command that runs a test alone.
+fn again(mission: &str, test: &Test, dev: bool) -> String {
+    if test.kind == "mission" && test.name == TESTER {
+        return format!("cargo xtask image-test {mission} --again");
+    }
+    if !dev && !test.again.is_empty() {
+        return format!("cargo xtask image-exec --mission {mission} -- {}", test.again);
+    }
+    let name = quoted(OsStr::new(&glob::Pattern::escape(&test.name)));
+    let environment = match test.environment.as_str() {
+        "" => String::new(),
+        it => format!(" --env {it}"),
+    };
+    let dev = if dev { " --dev" } else { "" };
+    format!("cargo xtask image-test {mission}{dev}{environment} --only {name}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shortened;
+
+    #[test]
+    fn the_cell_and_the_last_lines_are_shown() {
+        let traceback: Vec<String> = (1..20).map(|it| format!("line {it}")).collect();
+        let message = format!("in cell [2]:\n    x = 1\n    y\n{}", traceback.join("\n"));
+        let short = shortened(&message);
+        assert!(short.starts_with("in cell [2]:\n    x = 1\n    y\nline 12\n"), "{short}");
+        assert!(short.ends_with("line 19"));
+        assert_eq!(shortened("    indented\nlast"), "    indented\nlast");
+    }
+}

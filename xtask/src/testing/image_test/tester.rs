@@ -1,0 +1,143 @@
+//! The command line of a test container. Its first process is our tester, sent from this checkout,
+//! as root with few capabilities; what it starts is another user's, and has none.
+
+use crate::{
+    image::mission_images::MissionImages, settings::config::Testing,
+    testing::selection::ContainerInputs, tools::docker::Image,
+};
+
+/// Where a container has the tester with its plan, what it leaves, and what tests write: volumes,
+/// since `docker cp` cannot enter a read-only root file system.
+pub(super) const TESTER: &str = "/opt/tester";
+pub(super) const RESULTS: &str = "/opt/test-results";
+const SCRATCH: &str = "/opt/test-scratch";
+
+/// The plan's name, and the folder of the scripts, below [`TESTER`].
+pub(super) const PLAN: &str = "plan.json";
+pub(super) const SCRIPTS: &str = "common-scripts";
+
+/// Where a hub mounts a user's volume, and where it is while it is prepared.
+pub(super) const HOME: &str = "/home/jovyan";
+const PREPARED_HOME: &str = "/mnt/home";
+
+/// The interpreter of the base environment.
+const PYTHON: &str = "/opt/conda/bin/python";
+
+/// Processes and threads of one container: libraries start a thread per core, in each test.
+const PIDS: &str = "4096";
+
+/// What a container is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    /// The mission's tests.
+    Mission,
+    /// Tests of the image's files; fills a user's home.
+    Prepare,
+    /// The image as a hub starts it, with that home.
+    Hub,
+}
+
+impl Part {
+    /// The value of the container's label, and its name in file names.
+    pub(super) fn role(self) -> &'static str {
+        match self {
+            Part::Mission => "test",
+            Part::Prepare => "test-prepare",
+            Part::Hub => "test-hub",
+        }
+    }
+
+    /// What the tester needs: to become another user and to end that user's processes, and to
+    /// write and remove what is not root's.
+    fn capabilities(self) -> &'static [&'static str] {
+        match self {
+            Part::Prepare => &["CHOWN", "DAC_OVERRIDE", "FOWNER"],
+            Part::Mission | Part::Hub => {
+                &["CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "SETGID", "SETUID"]
+            }
+        }
+    }
+
+    /// The tester's arguments.
+    fn command(self) -> &'static [&'static str] {
+        match self {
+            Part::Mission => &["mission"],
+            Part::Prepare => &["prepare", PREPARED_HOME],
+            Part::Hub => &["hub"],
+        }
+    }
+
+    /// The flags of `docker create`; `home` is the volume that [`Part::Prepare`] fills.
+    pub(super) fn flags(self, testing: &Testing, home: &str) -> Vec<String> {
+        let mut res = words(&["--no-healthcheck", "--user", "root", "--entrypoint", PYTHON]);
+        res.extend(words(&["--memory", &testing.memory, "--pids-limit", PIDS]));
+        res.extend(words(&["--security-opt", "no-new-privileges", "--cap-drop", "ALL"]));
+        for it in self.capabilities() {
+            res.extend(words(&["--cap-add", it]));
+        }
+        for it in [TESTER, RESULTS, SCRATCH] {
+            res.extend(volume("", it));
+        }
+        match self {
+            Part::Prepare => res.extend(volume(home, PREPARED_HOME)),
+            Part::Hub => res.extend(volume(home, HOME)),
+            Part::Mission => (),
+        }
+        match self {
+            Part::Mission => res.extend(of_the_mission(testing)),
+            Part::Prepare | Part::Hub => res.extend(words(&["--network", "none"])),
+        }
+        res.extend(words(&["--env", &format!("PATIENCE={}", testing.patience)]));
+        res
+    }
+
+    /// What follows the image: the tester, without what the image's packages do when Python starts.
+    pub(super) fn argv(self) -> Vec<String> {
+        let mut res = words(&["-IS", &format!("{TESTER}/{SCRIPTS}/tester")]);
+        res.extend(words(&["--plan", &format!("{TESTER}/{PLAN}")]));
+        res.extend(words(&["--results", RESULTS, "--scratch", SCRATCH]));
+        res.extend(words(self.command()));
+        res
+    }
+}
+
+/// A mission's tests run on a read-only image; its folder and the home are copies of the image's.
+fn of_the_mission(testing: &Testing) -> Vec<String> {
+    let mut res = words(&["--read-only", "--network"]);
+    res.push(match testing.network {
+        crate::settings::config::Network::None => "none".to_owned(),
+        crate::settings::config::Network::Egress => "bridge".to_owned(),
+    });
+    for it in ["/tmp", "/var/tmp", "/run"] {
+        res.extend(words(&["--tmpfs", &format!("{it}:rw,exec,nosuid,nodev,mode=1777,size=1g")]));
+    }
+    for it in ["/opt/environments", HOME] {
+        res.extend(words(&["--mount", &format!("type=volume,target={it}")]));
+    }
+    for it in &testing.data {
+        res.extend(words(&["--mount", &it.mount()]));
+    }
+    res
+}
+
+/// What the tester is told of the image and of its container.
+pub(super) fn given(chosen: &MissionImages, image: &Image) -> ContainerInputs {
+    let testing = &chosen.config.testing;
+    ContainerInputs {
+        entry_point: image.config.entrypoint.clone().unwrap_or_default(),
+        command: image.config.cmd.clone().unwrap_or_default(),
+        health: image.health().unwrap_or_default(),
+        network: testing.network.name(),
+        disk: testing.disk,
+    }
+}
+
+/// The flags that mount a volume, an empty one without a name, which goes with the container.
+pub(super) fn volume(name: &str, to: &str) -> Vec<String> {
+    let source = if name.is_empty() { String::new() } else { format!("source={name},") };
+    words(&["--mount", &format!("type=volume,{source}target={to},volume-nocopy")])
+}
+
+fn words(words: &[&str]) -> Vec<String> {
+    words.iter().map(|&it| it.to_owned()).collect()
+}

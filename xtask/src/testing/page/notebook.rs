@@ -1,0 +1,192 @@
+//! One executed notebook: its cells, what they printed and drew, and where it failed.
+//! The format: <https://nbformat.readthedocs.io/en/latest/format_description.html>.
+
+use maud::{Markup, html};
+use pulldown_cmark::{CowStr, Event, Options, Parser, Tag};
+use serde_json::Value;
+
+use super::{Notebook, badge};
+use crate::{
+    run::{redact, ui},
+    testing::sanitise::{self, Outline, PICTURES},
+};
+
+/// The level of the heading with the notebook's name.
+const LEVEL: u8 = 4;
+
+/// How much of one printed text is shown.
+const LIMIT: usize = 50_000;
+
+/// How many bytes one output's HTML, or one text in Markdown, may have.
+const LARGEST: usize = 5_000_000;
+
+pub(super) fn details(notebook: &Notebook, anchor: &str, failed: bool) -> Markup {
+    html! {
+        details.notebook open[failed] {
+            summary {
+                h4 { (notebook.environment) ": " (notebook.name) @if failed { " " (badge(false)) } }
+            }
+            // In here, so that a link to it opens what is around it.
+            div.inside id=(anchor) {
+                @match serde_json::from_str::<Value>(&redact::json(&notebook.text)) {
+                    Ok(it) => (cells(&it, &notebook.name)),
+                    Err(err) => p.note { "It cannot be read: " (err) },
+                }
+            }
+        }
+    }
+}
+
+fn cells(document: &Value, name: &str) -> Markup {
+    let mut outline = Outline { around: LEVEL, last: LEVEL };
+    let cells = document["cells"].as_array().map(Vec::as_slice).unwrap_or_default();
+    html! {
+        @for cell in cells {
+            @match cell["cell_type"].as_str() {
+                Some("markdown") => div.text {
+                    (markdown(&joined(&cell["source"]), &cell["attachments"], &mut outline))
+                },
+                Some("code") => (code(cell, name, &mut outline)),
+                _ => pre { (cut(&joined(&cell["source"]))) },
+            }
+        }
+    }
+}
+
+/// The format has texts in one piece or in lines.
+fn joined(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(lines) => lines.iter().filter_map(Value::as_str).collect(),
+        _ => String::new(),
+    }
+}
+
+fn markdown(text: &str, attachments: &Value, outline: &mut Outline) -> Markup {
+    if text.len() > LARGEST {
+        return too_large(text);
+    }
+    let options = Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_MATH;
+    let events = Parser::new_ext(text, options).map(|it| match it {
+        Event::Start(Tag::Image { link_type, dest_url, title, id }) => {
+            let dest_url = attached(&dest_url, attachments).map_or(dest_url, CowStr::from);
+            Event::Start(Tag::Image { link_type, dest_url, title, id })
+        }
+        // Formulas stay as they were typed: what sets them would have to be loaded.
+        Event::InlineMath(text) | Event::DisplayMath(text) => Event::Code(text),
+        other => other,
+    });
+    let mut html = String::new();
+    pulldown_cmark::html::push_html(&mut html, events);
+    sanitise::sanitised(&html, outline)
+}
+
+/// `attachment:name` is a picture that the cell brings along.
+fn attached(url: &str, attachments: &Value) -> Option<String> {
+    let bundle = attachments.get(url.strip_prefix("attachment:")?)?.as_object()?;
+    let (mime, data) = bundle.iter().next()?;
+    Some(format!("data:{mime};base64,{}", joined(data)))
+}
+
+fn code(cell: &Value, notebook: &str, outline: &mut Outline) -> Markup {
+    let outputs = cell["outputs"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let failed = outputs.iter().any(|it| it["output_type"] == "error");
+    let number = cell["execution_count"].as_u64();
+    let label = number.map_or("[ ]".to_owned(), |it| format!("[{it}]"));
+    let mut pictures = 0;
+    html! {
+        div.cell.failed[failed] {
+            p.label { "Cell " (label) @if failed { " " (badge(false)) } }
+            pre.source { code { (cut(&joined(&cell["source"]))) } }
+            @for it in outputs { (output(it, &label, notebook, &mut pictures, outline)) }
+        }
+    }
+}
+
+fn output(
+    output: &Value,
+    cell: &str,
+    notebook: &str,
+    pictures: &mut usize,
+    outline: &mut Outline,
+) -> Markup {
+    match output["output_type"].as_str() {
+        Some("stream") if output["name"] == "stderr" => {
+            html! { pre.stderr { (cut(&joined(&output["text"]))) } }
+        }
+        Some("stream") => html! { pre { (cut(&joined(&output["text"]))) } },
+        Some("error") => html! { pre.error { (cut(&traceback(output))) } },
+        _ => {
+            let data = &output["data"];
+            if let Some(src) = PICTURES.iter().find_map(|mime| picture(mime, data)) {
+                *pictures += 1;
+                let alt = format!("Picture {pictures} that cell {cell} of {notebook} drew");
+                return html! { img src=(src) alt=(alt); };
+            }
+            shown(data, outline)
+        }
+    }
+}
+
+/// What is richest of the forms in which an output came, and can be shown without running it.
+fn shown(data: &Value, outline: &mut Outline) -> Markup {
+    let text = |mime: &str| data.get(mime).map(joined);
+    if let Some(html) = text("text/html") {
+        if html.len() > LARGEST {
+            return too_large(&html);
+        }
+        let html = sanitise::sanitised(&html, outline);
+        // What only a script would draw leaves nothing; then the plain text says what it is.
+        if !html.0.trim().is_empty() {
+            return html! {
+                div.scroll role="group" tabindex="0" aria-label="Output" { (html) }
+            };
+        }
+    }
+    if let Some(text) = text("text/markdown") {
+        return html! { div.text { (markdown(&text, &Value::Null, outline)) } };
+    }
+    let text = text("text/plain").or_else(|| text("text/latex")).unwrap_or_default();
+    html! { pre { (cut(&text)) } }
+}
+
+fn too_large(text: &str) -> Markup {
+    html! { p.note { "Left out: " (ui::megabytes(text.len() as u64)) "." } }
+}
+
+/// As an address that holds the picture itself.
+fn picture(mime: &str, data: &Value) -> Option<String> {
+    let data = joined(data.get(mime)?);
+    if mime == "image/svg+xml" {
+        let bytes = data.bytes().map(|it| match it {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b' ' | b'/' | b'=' | b':' => {
+                char::from(it).to_string()
+            }
+            it => format!("%{it:02X}"),
+        });
+        return Some(format!("data:{mime},{}", bytes.collect::<String>()));
+    }
+    let base64: String = data.split_whitespace().collect();
+    Some(format!("data:{mime};base64,{base64}"))
+}
+
+fn traceback(output: &Value) -> String {
+    let lines = output["traceback"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let lines: Vec<&str> = lines.iter().filter_map(Value::as_str).collect();
+    if lines.is_empty() {
+        return format!("{}: {}", joined(&output["ename"]), joined(&output["evalue"]));
+    }
+    lines.join("\n")
+}
+
+/// The start of a long text, and how much is missing.
+pub(super) fn cut(text: &str) -> String {
+    let text = redact::text(text);
+    match text.char_indices().nth(LIMIT) {
+        None => text,
+        Some((idx, _)) => {
+            let more = text[idx..].chars().count();
+            format!("{}\n… and {more} more characters", &text[..idx])
+        }
+    }
+}

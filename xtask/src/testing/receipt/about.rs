@@ -1,0 +1,114 @@
+//! Whether a receipt is about an image: each field that identifies one agrees with its labels.
+
+use std::collections::BTreeMap;
+
+use anyhow::ensure;
+
+use super::{Name, Receipt};
+use crate::tools::docker::{Image, LABEL_FROZEN, LABEL_INPUTS, LABEL_MISSION};
+
+impl Receipt {
+    /// Checks that this receipt is about `image` of `mission`, which is on the engine.
+    ///
+    /// # Errors
+    /// The first field that says otherwise.
+    pub(crate) fn check_about(&self, mission: &str, image: &Image) -> anyhow::Result<()> {
+        ensure!(*self.mission == *mission, "it is about the mission {}", self.mission);
+        ensure!(self.image == image.id, "it is about another image ({})", self.image);
+        self.check_labels(image)
+    }
+
+    /// As [`Receipt::check_about`], of an image that is known to be the receipt's by its digest. Images
+    /// of earlier versions have no label for the mission and its frozen specs.
+    ///
+    /// # Errors
+    /// As for [`Receipt::check_about`].
+    pub(crate) fn check_labels(&self, image: &Image) -> anyhow::Result<()> {
+        let label = |name| image.label(name).unwrap_or_default();
+        let platform = image.platform();
+        ensure!(self.platform == platform, "it is about {}, the image {platform}", self.platform);
+        ensure!(self.inputs == label(LABEL_INPUTS), "it names other inputs than the image");
+        if let Some(mission) = image.label(LABEL_MISSION) {
+            let named = &self.mission;
+            ensure!(**named == *mission, "it is about the mission {named}, the image {mission}");
+        }
+        if image.label(LABEL_FROZEN).is_some() {
+            let agree = self.frozen_specs == frozen_specs(image);
+            ensure!(agree, "it names other frozen specs than the image");
+        }
+        Ok(())
+    }
+}
+
+/// Returns the SHA-256 of each frozen spec that an image was built from, by environment.
+pub(crate) fn frozen_specs(image: &Image) -> BTreeMap<Name, String> {
+    let label = image.label(LABEL_FROZEN).unwrap_or_default();
+    serde_json::from_str(label).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use crate::{testing::receipt::Receipt, tools::docker::Image};
+
+    const CORPUS: &str = include_str!("../../../tests/receipts.json");
+
+    fn receipt() -> Value {
+        serde_json::from_str::<Value>(CORPUS).unwrap()["receipt"].take()
+    }
+
+    /// As the engine has the image of [`receipt`].
+    fn image() -> Value {
+        let receipt = receipt();
+        json!({
+            "Id": receipt["image"], "Size": 1, "Created": "", "Os": "linux", "Architecture": "amd64",
+            "Config": { "Labels": {
+                "science-platform.inputs": receipt["inputs"],
+                "science-platform.mission": "hello",
+                "science-platform.frozen-specs": receipt["frozen_specs"].to_string(),
+            }},
+        })
+    }
+
+    fn check(receipt: &Value, image: &Value) -> Result<(), String> {
+        let receipt = Receipt::parse(&receipt.to_string()).unwrap();
+        let image: Image = serde_json::from_value(image.clone()).unwrap();
+        receipt.check_about("hello", &image).map_err(|err| err.to_string())
+    }
+
+    #[test]
+    fn one_of_this_image() {
+        assert_eq!(check(&receipt(), &image()), Ok(()));
+        let mut old = image();
+        let labels = old["Config"]["Labels"].as_object_mut().unwrap();
+        labels.retain(|name, _| name == "science-platform.inputs");
+        assert_eq!(check(&receipt(), &old), Ok(()));
+    }
+
+    #[test]
+    fn each_field_that_identifies_is_compared() {
+        let (hex, digest) = ("e".repeat(64), format!("sha256:{}", "e".repeat(64)));
+        for (field, to, reason) in [
+            ("mission", json!("roman"), "it is about the mission roman"),
+            ("image", json!(digest), "it is about another image"),
+            ("platform", json!("linux/arm64"), "it is about linux/arm64, the image linux/amd64"),
+            ("inputs", json!(hex), "it names other inputs"),
+            ("frozen_specs", json!({}), "it names other frozen specs"),
+            ("frozen_specs", json!({ "hello": hex }), "it names other frozen specs"),
+        ] {
+            let mut other = receipt();
+            other[field] = to;
+            let err = check(&other, &image()).unwrap_err();
+            assert!(err.starts_with(reason), "{field}: {err}");
+        }
+        for (label, to) in [("inputs", "e"), ("mission", "roman"), ("frozen-specs", "{}")] {
+            let mut other = image();
+            other["Config"]["Labels"][format!("science-platform.{label}")] = to.into();
+            check(&receipt(), &other).unwrap_err();
+        }
+        let mut unlabelled = image();
+        unlabelled["Config"]["Labels"] = Value::Null;
+        check(&receipt(), &unlabelled).unwrap_err();
+    }
+}

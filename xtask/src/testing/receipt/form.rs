@@ -1,0 +1,81 @@
+//! The form of a receipt's texts and numbers, which types alone do not say.
+
+use std::{collections::BTreeMap, str::FromStr as _};
+
+use anyhow::bail;
+
+use super::{Name, Receipt, Test};
+use crate::{
+    mission::checkout::is_name,
+    tools::{image_name::is_hex_digest, platform::Platform},
+};
+
+/// The version of the format that is read and written here.
+const VERSION: u32 = 1;
+
+/// What `docs/receipt.schema.json` asks for beside types.
+///
+/// # Errors
+/// The first field that is not as it has to be.
+pub(super) fn check(receipt: &Receipt) -> anyhow::Result<()> {
+    let Receipt { platform, inputs, started, seconds, .. } = receipt;
+    if receipt.receipt != VERSION {
+        bail!("receipt: its format is {}, and not {VERSION}", receipt.receipt);
+    }
+    field("platform", platform, "a platform of ours", |it| Platform::from_str(it).is_ok())?;
+    field("inputs", inputs, "64 hex digits", is_hex_digest)?;
+    hex_of_each("frozen_specs", &receipt.frozen_specs)?;
+    field("started", started, "<date>T<time>Z", is_time)?;
+    time("seconds", *seconds)?;
+    receipt.tests.iter().try_for_each(test)?;
+    for it in &receipt.published {
+        field("published: repository", &it.repository, "a repository", is_repository)?;
+    }
+    Ok(())
+}
+
+/// What the schema asks for of one test. Names of missions and environments become parts of paths.
+///
+/// # Errors
+/// As for [`check`].
+pub(super) fn test(test: &Test) -> anyhow::Result<()> {
+    let is_environment = |it: &str| it.is_empty() || is_name(it);
+    field("tests: environment", &test.environment, "the name of an environment", is_environment)?;
+    field("tests: kind", &test.kind, "a name", |it| !it.is_empty())?;
+    field("tests: name", &test.name, "a name", |it| !it.is_empty())?;
+    time("tests: seconds", test.seconds)
+}
+
+fn hex_of_each(name: &str, values: &BTreeMap<Name, String>) -> anyhow::Result<()> {
+    values.values().try_for_each(|it| field(name, it, "64 hex digits", is_hex_digest))
+}
+
+fn field(name: &str, value: &str, form: &str, is_ok: impl Fn(&str) -> bool) -> anyhow::Result<()> {
+    if !is_ok(value) {
+        bail!("{name}: `{value}` is not {form}");
+    }
+    Ok(())
+}
+
+fn time(name: &str, seconds: f64) -> anyhow::Result<()> {
+    if seconds < 0.0 {
+        bail!("{name}: {seconds} is less than nothing");
+    }
+    Ok(())
+}
+
+/// `host[:port]/path`, by its characters: it is shown, and never asked for.
+fn is_repository(text: &str) -> bool {
+    let is_plain = |it: u8| it.is_ascii_alphanumeric() || b"._:/-".contains(&it);
+    !text.is_empty() && text.bytes().all(is_plain)
+}
+
+/// `2026-11-22T10:00:00Z`, as RFC 3339 with whole seconds in UTC.
+fn is_time(text: &str) -> bool {
+    let form = "dddd-dd-ddTdd:dd:ddZ";
+    let fits = |(it, form): (u8, u8)| match form {
+        b'd' => it.is_ascii_digit(),
+        _ => it == form,
+    };
+    text.len() == form.len() && text.bytes().zip(form.bytes()).all(fits)
+}

@@ -1,0 +1,34 @@
+//! Whether a receipt certifies its image, decided once for testing, pushing and explaining.
+
+use super::{Receipt, lacking::lacking};
+use crate::mission::checkout::Mission;
+
+/// Why an image is not certified. Tests are named by their titles.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Shortcoming {
+    /// No receipt, or one without tests or of a part of the tests.
+    NotTested,
+    Failed(Vec<String>),
+    /// Tests that the mission has and the receipt does not.
+    Lacks(Vec<String>),
+}
+
+/// Returns what keeps `receipt` from certifying the image of `mission`, `None` if it does.
+///
+/// # Errors
+/// The mission's tests cannot be read.
+pub(crate) fn shortcoming(
+    mission: &Mission,
+    receipt: Option<&Receipt>,
+) -> anyhow::Result<Option<Shortcoming>> {
+    let Some(receipt) = receipt else { return Ok(Some(Shortcoming::NotTested)) };
+    let failed: Vec<String> = receipt.failures().map(|it| it.title()).collect();
+    if !failed.is_empty() {
+        return Ok(Some(Shortcoming::Failed(failed)));
+    }
+    if !receipt.passed() {
+        return Ok(Some(Shortcoming::NotTested));
+    }
+    let lacks: Vec<String> = lacking(mission, receipt)?.iter().map(|it| it.title()).collect();
+    Ok((!lacks.is_empty()).then_some(Shortcoming::Lacks(lacks)))
+}

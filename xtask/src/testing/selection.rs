@@ -1,0 +1,165 @@
+//! Which tests of an image are asked for, and the plan that tells the scripts in its containers so.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::Context as _;
+use serde::Serialize;
+
+use crate::{
+    mission::expected_tests::ExpectedTest,
+    testing::receipt::{Receipt, Test},
+};
+
+/// Tests by environment, name, kind, or one by one; an empty part selects all.
+/// `platform_env/testing/plan.py` reads it by the same rules.
+#[derive(Debug, Clone, Default, Serialize)]
+pub(crate) struct Selection {
+    pub(crate) environments: Vec<String>,
+    /// Patterns of names.
+    only: Vec<String>,
+    kinds: Vec<&'static str>,
+    /// Environment, kind and name.
+    tests: BTreeSet<(String, String, String)>,
+}
+
+/// What the file says that a test container gets.
+#[derive(Debug, Serialize)]
+struct Plan<'a> {
+    #[serde(flatten)]
+    selection: &'a Selection,
+    jobs: Option<u16>,
+    timeout: Option<u32>,
+    /// Seconds that notebooks took last time, by environment and name.
+    times: BTreeMap<&'a str, BTreeMap<&'a str, f64>>,
+    #[serde(flatten)]
+    container: &'a ContainerInputs,
+}
+
+/// What the tester has to know of the image's configuration and of its container.
+#[derive(Debug, Clone, Default, Serialize)]
+pub(crate) struct ContainerInputs {
+    pub(crate) entry_point: Vec<String>,
+    pub(crate) command: Vec<String>,
+    /// The image's health check.
+    pub(crate) health: Vec<String>,
+    /// `none` or `egress`.
+    pub(crate) network: &'static str,
+    /// Bytes that tests may leave on the disk.
+    pub(crate) disk: u64,
+}
+
+impl Selection {
+    /// # Errors
+    /// A pattern that is none.
+    pub(crate) fn new(
+        environments: &[String],
+        only: &[String],
+        kinds: Vec<&'static str>,
+    ) -> anyhow::Result<Selection> {
+        for it in only {
+            glob::Pattern::new(it).with_context(|| format!("--only '{it}' is no pattern"))?;
+        }
+        let (environments, only) = (environments.to_vec(), only.to_vec());
+        Ok(Selection { environments, only, kinds, tests: BTreeSet::new() })
+    }
+
+    /// The same, of these tests only.
+    pub(crate) fn among<'a>(&self, tests: impl Iterator<Item = &'a Test>) -> Selection {
+        let names = tests.map(|it| (it.environment.clone(), it.kind.clone(), it.name.clone()));
+        Selection { tests: names.collect(), ..self.clone() }
+    }
+
+    /// Whether no test is left out.
+    pub(crate) fn is_all(&self) -> bool {
+        let Selection { environments, only, kinds, tests } = self;
+        environments.is_empty() && only.is_empty() && kinds.is_empty() && tests.is_empty()
+    }
+
+    pub(crate) fn wants(&self, environment: &str, kind: &str, name: &str) -> bool {
+        let matches = |it: &String| glob::Pattern::new(it).is_ok_and(|it| it.matches(name));
+        let test = (environment.to_owned(), kind.to_owned(), name.to_owned());
+        (self.environments.is_empty() || self.environments.iter().any(|it| it == environment))
+            && (self.only.is_empty() || self.only.iter().any(matches))
+            && (self.kinds.is_empty() || self.kinds.contains(&kind))
+            && (self.tests.is_empty() || self.tests.contains(&test))
+    }
+
+    /// Those of `expected` that are selected.
+    pub(crate) fn of(&self, expected: BTreeSet<ExpectedTest>) -> BTreeSet<ExpectedTest> {
+        let wants = |it: &ExpectedTest| self.wants(&it.environment, it.kind, &it.name);
+        expected.into_iter().filter(wants).collect()
+    }
+
+    /// The plan as JSON; `last` has the times.
+    ///
+    /// # Errors
+    /// None that are expected: it is plain data.
+    pub(crate) fn plan(
+        &self,
+        jobs: Option<u16>,
+        timeout: Option<u32>,
+        last: Option<&Receipt>,
+        container: &ContainerInputs,
+    ) -> anyhow::Result<String> {
+        let mut times: BTreeMap<&str, BTreeMap<&str, f64>> = BTreeMap::new();
+        for it in last.iter().flat_map(|it| &it.tests).filter(|it| it.kind == "notebook") {
+            times.entry(&it.environment).or_default().insert(&it.name, it.seconds);
+        }
+        let plan = Plan { selection: self, jobs, timeout, times, container };
+        serde_json::to_string(&plan).context("a plan is plain data")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ContainerInputs, Receipt, Selection, Test};
+
+    fn selection(environments: &[&str], only: &[&str], kinds: &[&'static str]) -> Selection {
+        let owned = |them: &[&str]| them.iter().map(|&it| it.to_owned()).collect();
+        Selection {
+            environments: owned(environments),
+            only: owned(only),
+            kinds: kinds.to_vec(),
+            ..Selection::default()
+        }
+    }
+
+    #[test]
+    fn every_part_has_to_agree() {
+        assert!(Selection::default().wants("", "server", "own command"));
+        let it = selection(&["sky"], &["*.ipynb"], &["notebook"]);
+        assert!(it.wants("sky", "notebook", "deep/stars.ipynb"));
+        assert!(!it.wants("sea", "notebook", "stars.ipynb"));
+        assert!(!it.wants("sky", "notebook", "stars.py"));
+        assert!(!it.wants("sky", "import", "x.ipynb"));
+        assert!(!it.is_all() && Selection::default().is_all());
+    }
+
+    /// `common/image/tests/test_testing_plan.py` reads the same file.
+    #[test]
+    fn a_plan_is_what_the_scripts_read() {
+        let text = include_str!("../../tests/receipts.json");
+        let corpus: serde_json::Value = serde_json::from_str(text).unwrap();
+        let mut last = Receipt::parse(&corpus["receipt"].to_string()).unwrap();
+        let notebook = Test {
+            environment: "sky".to_owned(),
+            kind: "notebook".to_owned(),
+            name: "a.ipynb".to_owned(),
+            seconds: 2.5,
+            ..last.tests[0].clone()
+        };
+        let selection =
+            selection(&["sky"], &["*.ipynb"], &["notebook"]).among([&notebook].into_iter());
+        last.tests = vec![notebook.clone()];
+        let words = |it: &str| vec![it.to_owned()];
+        let container = ContainerInputs {
+            entry_point: words("start.sh"),
+            command: words("lab"),
+            health: words("check"),
+            network: "none",
+            disk: 1000,
+        };
+        let plan = selection.plan(Some(3), Some(60), Some(&last), &container).unwrap();
+        assert_eq!(plan, include_str!("../../../common/image/tests/plan.json").trim_end());
+    }
+}

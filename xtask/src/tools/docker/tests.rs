@@ -1,0 +1,40 @@
+use super::{RemoteImage, has_built_in_buildkit, read_remote};
+use crate::run::process::Output;
+
+#[test]
+fn which_versions_bring_buildkit() {
+    assert!(has_built_in_buildkit("Docker version 20.10.24+dfsg1, build 297e128"));
+    assert!(has_built_in_buildkit("Docker version 19.03.15, build 99e3ed8919"));
+    assert!(has_built_in_buildkit("Docker version 18.09.1, build 4c52b90"));
+    assert!(!has_built_in_buildkit("Docker version 18.06.1-ce, build e68fc7a"));
+    assert!(!has_built_in_buildkit("Docker version 28.2.2, build e6534b4"));
+    assert!(!has_built_in_buildkit("podman version 4.3.1"));
+}
+
+#[test]
+fn what_a_registry_answers() {
+    let answer = |status, stdout: &str, stderr: &str| {
+        let (stdout, stderr) = (stdout.to_owned(), stderr.to_owned());
+        read_remote(&"r/hello:1".parse().unwrap(), Output { status, stdout, stderr })
+    };
+    let (digest, config) = (["a"; 64].concat(), ["b"; 64].concat());
+    let manifest = &format!(
+        r#"{{"Descriptor": {{"digest": "sha256:{digest}", "platform": {{"os": "linux", "architecture": "arm64"}}}},
+        "SchemaV2Manifest": {{"config": {{"digest": "sha256:{config}"}}}}}}"#
+    );
+    let remote = RemoteImage {
+        digest: format!("sha256:{digest}").parse().unwrap(),
+        config: format!("sha256:{config}").parse().unwrap(),
+        platform: "linux/arm64".to_owned(),
+    };
+    assert_eq!(answer(0, manifest, "").unwrap(), Some(remote));
+    assert_eq!(answer(1, "", "no such manifest: r/hello:1\n").unwrap(), None);
+    let refused = answer(1, "", "connection refused\n").unwrap_err();
+    assert_eq!(format!("{refused:#}"), "cannot ask for r/hello:1: connection refused");
+    let tampered = answer(1, "", "unsupported manifest format: &{{{2 […\n").unwrap_err();
+    assert!(format!("{tampered:#}").ends_with("or not of this digest"), "{tampered:#}");
+    let short = manifest.replace(&digest, "a");
+    for damaged in [r#"{"Descriptor": {"digest": "sha256:a"}}"#, &short] {
+        assert!(answer(0, damaged, "").is_err());
+    }
+}

@@ -1,0 +1,96 @@
+//! What git answers, and whether that is an answer: one that is cut off, empty for no reason, or no
+//! answer at all is a failure, and never "there is none".
+
+use std::path::Path;
+
+use anyhow::bail;
+
+use crate::run::process::{self, Cmd, query};
+
+use super::NOT_FOR_GIT;
+
+/// The line that a command prints; `None` when it ends with 1 and says nothing: there is none.
+///
+/// # Errors
+/// git failed, or printed no line.
+pub(super) fn line(cmd: &Cmd) -> anyhow::Result<Option<String>> {
+    let cmd = own(cmd);
+    let output = process::output(&cmd)?;
+    match output.status {
+        0 => match output.stdout.strip_suffix('\n') {
+            Some(line) => Ok(Some(line.to_owned())),
+            None => bail!("`{cmd}` printed no whole line"),
+        },
+        1 if output.stderr.is_empty() => Ok(None),
+        status => bail!("`{cmd}` failed with status {status}\n{}", output.stderr.trim_end()),
+    }
+}
+
+/// The records that a command prints, each with `end` behind it. A list may be empty, and may be cut
+/// off behind any record: it is believed when it is said twice.
+///
+/// # Errors
+/// git failed, or said two things.
+pub(super) fn records(cmd: &Cmd, end: u8) -> anyhow::Result<Vec<Vec<u8>>> {
+    let bytes = process::bytes(cmd)?;
+    let is_whole = bytes.is_empty() || bytes.ends_with(&[end]);
+    if !is_whole || process::bytes(cmd)? != bytes {
+        bail!(
+            "`{cmd}` did not print the same list twice\n    fix: run it again when nothing changes there"
+        );
+    }
+    Ok(bytes.split(|it| *it == end).filter(|it| !it.is_empty()).map(<[u8]>::to_vec).collect())
+}
+
+/// As [`records`], of lines of text and of the repository in its folder.
+///
+/// # Errors
+/// As for [`records`].
+pub(super) fn lines(cmd: &Cmd) -> anyhow::Result<Vec<String>> {
+    texts(cmd, b'\n')
+}
+
+/// As [`lines`], with another end.
+///
+/// # Errors
+/// As for [`records`].
+pub(super) fn texts(cmd: &Cmd, end: u8) -> anyhow::Result<Vec<String>> {
+    let records = records(&own(cmd), end)?;
+    Ok(records.iter().map(|it| String::from_utf8_lossy(it).into_owned()).collect())
+}
+
+/// The content of the object `name`, all of it.
+///
+/// # Errors
+/// The object does not exist, or git printed something else.
+pub(super) fn object(dir: &Path, name: &str) -> anyhow::Result<Vec<u8>> {
+    let cmd =
+        own(&query!(dir, "git --no-replace-objects cat-file --batch").stdin(format!("{name}\n")));
+    let bytes = process::bytes(&cmd)?;
+    match content(&bytes, name) {
+        Some(content) => Ok(content.to_vec()),
+        None => bail!("`{cmd}` did not print the file {name}"),
+    }
+}
+
+/// From `<name> blob <size>\n<content>\n`: git-cat-file(1).
+fn content<'a>(bytes: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    let end = bytes.iter().position(|it| *it == b'\n')?;
+    let head = str::from_utf8(&bytes[..end]).ok()?;
+    let size: usize = head.strip_prefix(name)?.strip_prefix(" blob ")?.parse().ok()?;
+    let content = bytes[end + 1..].strip_suffix(b"\n")?;
+    (content.len() == size).then_some(content)
+}
+
+fn own(cmd: &Cmd) -> Cmd {
+    cmd.clone().without_env(NOT_FOR_GIT).env("LC_ALL", "C")
+}
+
+#[test]
+fn an_object_is_whole_or_none() {
+    let all = b"abc blob 4\na\nb\n\n";
+    assert_eq!(content(all, "abc"), Some(&b"a\nb\n"[..]));
+    for bytes in [&all[..8], &all[..all.len() - 1], b"", b"abc missing\n", b"abd blob 1\na\n"] {
+        assert_eq!(content(bytes, "abc"), None);
+    }
+}

@@ -1,0 +1,150 @@
+//! Registries that are busy, down or silent: how long one is waited for, and when it is asked again.
+
+use std::{
+    env, thread,
+    time::{Duration, Instant},
+};
+
+use crate::run::process;
+
+/// How long a registry may show no progress.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long the first pause between two attempts is; later ones are longer.
+const PAUSE: Duration = Duration::from_secs(3);
+
+/// How often it is asked before it is given up.
+const ATTEMPTS: u32 = 3;
+
+/// [`PATIENCE`], or what a test makes of it: `XTASK_PATIENCE=300`, in milliseconds.
+pub(crate) fn patience() -> Duration {
+    millis("XTASK_PATIENCE").unwrap_or(PATIENCE)
+}
+
+/// Returns what a test sets in the environment, in milliseconds.
+fn millis(name: &str) -> Option<Duration> {
+    let millis = env::var(name).ok()?.parse().ok()?;
+    Some(Duration::from_millis(millis))
+}
+
+/// How an attempt ended that did not succeed.
+pub(crate) enum FailedAttempt {
+    /// What was said.
+    Said(String),
+    /// Nothing moved for as long as [`patience`].
+    Hangs,
+}
+
+/// Makes `attempt` up to three times, as long as waiting may help, and gives its result or how the
+/// last one ended.
+///
+/// # Errors
+/// The run was interrupted, or an attempt cannot be made.
+pub(crate) fn attempts<T>(
+    mut attempt: impl FnMut() -> anyhow::Result<Result<T, FailedAttempt>>,
+) -> anyhow::Result<Result<T, FailedAttempt>> {
+    let mut made = 1;
+    loop {
+        match attempt()? {
+            Err(failed) if made < ATTEMPTS && failed.may_pass() => pause(made)?,
+            res => return Ok(res),
+        }
+        made += 1;
+    }
+}
+
+/// Waits after the attempt with this number.
+fn pause(made: u32) -> anyhow::Result<()> {
+    let end = Instant::now() + millis("XTASK_PAUSE").unwrap_or(PAUSE) * made;
+    while Instant::now() < end {
+        process::check_interrupted()?;
+        thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}
+
+/// Refusals: the same would be said again. Beside statuses, the words of registries and docker.
+const FINAL: &[&str] = &[
+    "401",
+    "403",
+    "404",
+    "unauthorized",
+    "denied",
+    "no basic auth",
+    "authentication required",
+    "not found",
+    "unknown",
+    "no such host",
+    "connection refused",
+];
+
+/// RFC 6585, 4 (429), RFC 9110, 15.6 (5xx), in docker's words, and connections that broke.
+const PASSING: &[&str] = &[
+    "429",
+    "toomanyrequests",
+    "too many requests",
+    "500",
+    "502",
+    "503",
+    "504",
+    "internal server error",
+    "bad gateway",
+    "service unavailable",
+    "gateway timeout",
+    "timeout",
+    "timed out",
+    "deadline exceeded",
+    "connection reset",
+    "unexpected eof",
+    "broken pipe",
+];
+
+impl FailedAttempt {
+    fn may_pass(&self) -> bool {
+        match self {
+            FailedAttempt::Hangs => true,
+            FailedAttempt::Said(text) => may_pass(text),
+        }
+    }
+}
+
+/// Whether a registry that said this may say something else in a while.
+fn may_pass(said: &str) -> bool {
+    let said = said.to_lowercase();
+    let says = |words: &[&str]| words.iter().any(|it| has_word(&said, it));
+    says(PASSING) && !says(FINAL)
+}
+
+/// Whether `word` stands in `text`, and is no part of a longer number or word.
+fn has_word(text: &str, word: &str) -> bool {
+    let is_part = |c: Option<char>| c.is_some_and(|it| it.is_ascii_alphanumeric());
+    text.match_indices(word).any(|(start, _)| {
+        let (before, after) = (&text[..start], &text[start + word.len()..]);
+        !is_part(before.chars().next_back()) && !is_part(after.chars().next())
+    })
+}
+
+#[test]
+fn what_may_pass() {
+    for said in [
+        "received unexpected HTTP status: 503 Service Unavailable",
+        "toomanyrequests: You have reached your pull rate limit",
+        "Get \"https://quay.io/v2/\": net/http: TLS handshake timeout",
+        "error parsing HTTP 429 response body: too many requests",
+        "read tcp 10.0.0.1:5000: read: connection reset by peer",
+    ] {
+        assert!(may_pass(said), "{said}");
+    }
+    for said in [
+        "no basic auth credentials",
+        "unauthorized: access to the requested resource is not authorized",
+        "denied: requested access to the resource is denied",
+        "received unexpected HTTP status: 403 Forbidden",
+        "name unknown: repository not found, after a timeout",
+        "dial tcp 127.0.0.1:1: connect: connection refused",
+        "sha256:500aa2429ffe: a digest and no status",
+        "x509: certificate signed by unknown authority",
+    ] {
+        assert!(!may_pass(said), "{said}");
+    }
+}
