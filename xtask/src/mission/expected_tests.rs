@@ -100,7 +100,7 @@ struct ImageTests {
 }
 
 const IMAGE_TESTS: &str =
-    include_str!("../../../common/image/common-scripts/platform_env/image_tests.json");
+    include_str!("../../../common/image/common-scripts/platform_env/environments/image_tests.json");
 
 /// What is tested of every image as a whole, and as a hub starts it; by the tester.
 pub(crate) fn of_the_image(mission: &Mission) -> BTreeSet<ExpectedTest> {

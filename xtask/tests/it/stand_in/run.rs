@@ -148,8 +148,9 @@ impl Part {
 }
 
 /// The tests of every image as a whole, as the tester reads them.
-const IMAGE_TESTS: &str =
-    include_str!("../../../../common/image/common-scripts/platform_env/image_tests.json");
+const IMAGE_TESTS: &str = include_str!(
+    "../../../../common/image/common-scripts/platform_env/environments/image_tests.json"
+);
 
 fn parse<'a>(args: &[&'a str]) -> Option<Run<'a>> {
     let mut res = Run::default();
