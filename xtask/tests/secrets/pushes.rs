@@ -57,7 +57,7 @@ fn a_replaced_object_is_seen_through() {
     let scratch = Scratch::new();
     scratch.bash(PLAIN_ON_MAIN);
     scratch.git_clone(&["replace", "HEAD:prod.yaml", "HEAD:sandbox.yaml"]);
-    scratch.run(&["secrets-push"]).status(2).says("secrets/hello/prod.yaml: a rule");
+    scratch.run(&["secrets-push"]).status(2).says("secrets/hello/prod.yaml: not encrypted");
     assert_no_plain_file(&scratch);
 }
 

@@ -127,7 +127,7 @@ fn check_looks_into_clones() {
     for part in [
         "secrets/hello/copy.json: decrypted-copy: it has the keys of secrets/hello/sandbox.yaml",
         "secrets/hello/keys:3: private-key: a age identity begins here",
-        "secrets/hello/prod.yaml: secret-plaintext: a rule of .sops.yaml",
+        "secrets/hello/prod.yaml: secret-plaintext: not encrypted",
     ] {
         assert!(found.contains(part), "no `{part}` in:\n{found}");
     }

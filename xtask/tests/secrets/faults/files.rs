@@ -196,7 +196,7 @@ pub(crate) const FAULTS: &[Fault] = &[
         prepare: |it| commit(it, "prod.yaml", "password: plain\n"),
         act: push,
         status: Some(2),
-        says: &["secrets/hello/prod.yaml: a rule", "sops encrypt --in-place"],
+        says: &["secrets/hello/prod.yaml: not encrypted", "sops encrypt --in-place"],
         left: Left::AsItWas,
     },
     Fault {
