@@ -62,6 +62,6 @@ class SpecsTest(Scratch):
         spec = self.write("x.yml", "dependencies:\n  - python\n  - no-such\n")
         said = self.run_script("env-create", "x", spec, status=1)
         self.assertIn("PackagesNotFoundInChannelsError", said)
-        self.assertIn(self.channels.url(), said)
+        self.assertIn(self.channels.url().removeprefix("http://"), said)
         self.assertNotIn("user:word", said)
         self.assertFalse(self.prefix("x").exists())

@@ -64,7 +64,7 @@ pub(crate) fn masked(arg: &str, dir: &Path) -> String {
     static VOLATILE: LazyLock<[(Regex, &str); 4]> = LazyLock::new(|| {
         [
             (r"\b[0-9a-f]{7,}\b", "<id>"),
-            (r"(\.tmp|xtask-secrets-|\.clone-)[A-Za-z0-9]{6}", "<temporary>"),
+            (r"(\.tmp|xtask-secrets-|\.clone-|receipt-)[A-Za-z0-9]{6}", "<temporary>"),
             (r"127\.0\.0\.1:[0-9]+", "127.0.0.1:<port>"),
             (r"-[0-9]+\.cid\b", "-<pid>.cid"),
         ]
