@@ -11,7 +11,7 @@ const COMMON: &str = "science-platform/common:latest";
 /// All but room for a few small files.
 const FILL: &str = "
 cp -r /checkout /small
-head -c 8M /dev/zero > /small/fill || truncate --size=-16K /small/fill
+head -c 32M /dev/zero > /small/fill || truncate --size=-16K /small/fill
 ";
 
 #[test]

@@ -105,7 +105,7 @@ impl Machine {
         let checkout = mount(&checkout.path(""), "/checkout:ro");
         let cache = mount(&cache, "/var/cache/apt/archives");
         let volumes = ["--volume", &tool, "--volume", &checkout, "--volume", &cache];
-        let small = ["--tmpfs", "/small:size=8m"];
+        let small = ["--tmpfs", "/small:size=32m"];
         let rest = ["--workdir", "/checkout", image, "sleep", "1d"];
         Machine(Container::start(&[&volumes[..], &small, &rest].concat()))
     }
