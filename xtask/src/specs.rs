@@ -1,5 +1,5 @@
-//! Which files of an environment's folder are lists of packages, what these include and ask for.
-//! Paths are relative to a mission's `environments/`.
+//! Lists of packages: which files of an environment's folder are lists, and what they include and
+//! request. Paths are relative to a mission's `environments/`.
 
 pub(crate) mod problem;
 pub(crate) mod yml;
@@ -16,10 +16,10 @@ use std::{
 
 use crate::settings::config::Mode;
 
-/// The environment that every base image brings.
+/// The environment of every base image.
 pub(crate) const BASE: &str = "base";
 
-/// How a spec file is installed. The last extension counts, and nothing else.
+/// How a spec file is installed. Only the last extension counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Yaml,
@@ -27,7 +27,7 @@ pub(crate) enum Kind {
     Pip,
 }
 
-/// `None` for what is not a list of packages.
+/// Returns the kind of a list; `None` for a file that is not a list of packages.
 pub(crate) fn kind(path: &Path) -> Option<Kind> {
     match path.extension()?.to_str()? {
         "yml" | "yaml" => Some(Kind::Yaml),
@@ -37,12 +37,13 @@ pub(crate) fn kind(path: &Path) -> Option<Kind> {
     }
 }
 
-/// `<env>/<env>-frozen.yml`.
+/// Returns `<env>/<env>-frozen.yml`.
 pub(crate) fn frozen(env: &str) -> PathBuf {
     Path::new(env).join(format!("{env}-frozen.yml"))
 }
 
-/// The modes whose images hold the spec file `path`. The lists of `base` are installed in both.
+/// Returns the modes whose images contain the spec file `path`. The lists of `base` are installed
+/// in both.
 pub(crate) fn modes(path: &Path) -> &'static [Mode] {
     let env = environment(path);
     match env {
@@ -52,13 +53,13 @@ pub(crate) fn modes(path: &Path) -> &'static [Mode] {
     }
 }
 
-/// The environment that `path` belongs to: its first folder.
+/// Returns the environment of `path`: its first folder.
 pub(crate) fn environment(path: &Path) -> &str {
     path.components().next().and_then(|it| it.as_os_str().to_str()).unwrap_or_default()
 }
 
-/// Every list of packages among `files`: by its extension, outside `tests/`, or because another
-/// list includes it.
+/// Returns every list of packages among `files`: by its extension, outside `tests/`, or because
+/// another list includes it.
 pub(crate) fn all(files: &BTreeMap<PathBuf, String>) -> BTreeSet<PathBuf> {
     let by_name = files.keys().filter(|it| it.components().count() > 1 && !is_test(it));
     let by_name: Vec<&Path> =
@@ -66,22 +67,22 @@ pub(crate) fn all(files: &BTreeMap<PathBuf, String>) -> BTreeSet<PathBuf> {
     closure(by_name, files).0
 }
 
-/// Whether `path` is below an environment's `tests/`.
+/// Returns whether `path` is below an environment's `tests/`.
 pub(crate) fn is_test(path: &Path) -> bool {
     path.components().nth(1).is_some_and(|it| it.as_os_str() == "tests")
 }
 
-/// A `-r` or `-c` line whose file is not there.
+/// A `-r` or `-c` line whose file does not exist.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Missing {
-    /// The list with the line.
+    /// List with the line.
     pub(crate) list: PathBuf,
-    /// Counted from 1.
+    /// Line number from 1.
     pub(crate) line: usize,
     pub(crate) what: String,
 }
 
-/// `lists` and all that they include, directly or not.
+/// Returns `lists` and all files that they include, directly or not.
 pub(crate) fn closure<'a>(
     lists: impl IntoIterator<Item = &'a Path>,
     files: &BTreeMap<PathBuf, String>,
@@ -109,7 +110,7 @@ pub(crate) fn closure<'a>(
     (found, missing)
 }
 
-/// `path` without `.` and `..`; `None` when it leads out of its root.
+/// Returns `path` without `.` and `..`; `None` when it leads out of its root.
 pub(crate) fn normal(path: &Path) -> Option<PathBuf> {
     let mut res = PathBuf::new();
     for part in path.components() {
@@ -123,9 +124,9 @@ pub(crate) fn normal(path: &Path) -> Option<PathBuf> {
     Some(res)
 }
 
-/// Lines and names of the files that a list includes, as pip writes it:
-/// <https://pip.pypa.io/en/stable/reference/requirements-file-format/#supported-options>.
-/// In YAML the line is an item of a `pip:` list. URLs are left out.
+/// Returns lines and names of the files that a list includes, in pip's syntax:
+/// <https://pip.pypa.io/en/stable/reference/requirements-file-format/#supported-options>. In YAML
+/// the line is an item of a `pip:` list. URLs are left out.
 pub(crate) fn includes(text: &str) -> Vec<(usize, &str)> {
     let lines = text.lines().enumerate();
     lines.filter_map(|(at, line)| Some((at + 1, include(line)?))).collect()

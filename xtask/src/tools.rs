@@ -1,4 +1,4 @@
-//! One module per external program: its command lines, output formats, exit statuses and remedies.
+//! Modules of external programs: command lines, output formats, exit statuses and fixes.
 
 pub(crate) mod platform;
 pub(crate) mod image_name;

@@ -1,4 +1,4 @@
-//! Builds the images of a chain that are not there yet, each on the one before.
+//! Builds the missing images of a chain, each on the one before.
 
 use std::{
     borrow::Cow,
@@ -30,42 +30,42 @@ use crate::{
     },
 };
 
-/// An image that is now on the engine.
+/// An image that is on the engine.
 #[derive(Debug, Clone)]
 pub(crate) struct BuiltImage {
     pub(crate) name: String,
     pub(crate) image: Image,
-    /// `science-platform/<name>:<immutable tag>`.
+    /// Name of the form `science-platform/<name>:<immutable tag>`.
     pub(crate) reference: ImageRef,
-    /// `None` when there was nothing to do.
+    /// `None` when nothing had to be built.
     pub(crate) reason: Option<Reason>,
     pub(crate) time: Duration,
 }
 
-/// What builds of one run share.
+/// Shared state of the builds of one run.
 pub(crate) struct Builds<'a> {
     runner: &'a Runner,
     images: Vec<Image>,
-    /// By [`key`]: chains of several missions begin alike.
+    /// Built images by [`key`]: the chains of several missions have a common start.
     done: BTreeMap<String, BuiltImage>,
     builder: Option<Builder>,
     missing: BuildPolicy,
 }
 
-/// What to do about an image that is not there.
+/// Policy for missing images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BuildPolicy {
-    /// It is an error that says how to build it.
+    /// Fail with an error that names the command to build it.
     Refuse,
     Build,
-    /// Mission images are built anew, even those that are there.
+    /// Build mission images again, even existing ones.
     Refresh,
-    /// The newest image of the mission will do, whatever it was made from.
+    /// Use the newest image of the mission, whatever it was made from.
     TakeNewest,
 }
 
 impl<'a> Builds<'a> {
-    /// Looks at what the engine has.
+    /// Lists the images on the engine.
     ///
     /// # Errors
     /// The engine does not answer.
@@ -74,16 +74,16 @@ impl<'a> Builds<'a> {
         Ok(Builds { runner, images, done: BTreeMap::new(), builder: None, missing })
     }
 
-    /// From here on does this about images that are not there.
+    /// Sets the policy for missing images from here on.
     pub(crate) fn missing(&mut self, missing: BuildPolicy) -> &mut Self {
         self.missing = missing;
         self
     }
 
-    /// Builds what is missing of `chain`, and gives all its images.
+    /// Builds the missing images of `chain`, and returns all of its images.
     ///
     /// # Errors
-    /// A build fails; what was built before it stays.
+    /// A build fails; images built before it stay.
     pub(crate) fn chain(
         &mut self,
         config: &Config,
@@ -108,15 +108,15 @@ impl<'a> Builds<'a> {
         Ok(res)
     }
 
-    /// Returns `chain` with the digest of the remote image that it starts from, which is pulled if it
-    /// is not there. A dry run, or a run that builds nothing, may not learn it.
+    /// Returns `chain` with the digest of the remote image that it starts from, which is pulled if
+    /// it is missing. A dry run, or a run that builds nothing, may not know the digest.
     fn on_base<'c>(&self, chain: &'c [Recipe]) -> anyhow::Result<Cow<'c, [Recipe]>> {
         let Some(pulled) = recipe::pulled(chain) else { return Ok(Cow::Borrowed(chain)) };
         let reference = &pulled.reference;
         let docker = &self.runner.docker;
         let is_tag = reference.digest.is_none();
         let refreshes = self.missing == BuildPolicy::Refresh && is_tag;
-        // What a tag names now need not be what was built on.
+        // The image that a tag names now may differ from the one that was built on.
         let may_pull = self.missing != BuildPolicy::Refuse || !is_tag;
         let mut present = docker.image(reference)?;
         if may_pull && (present.is_none() || refreshes) {
@@ -132,7 +132,7 @@ impl<'a> Builds<'a> {
         Ok(recipe::on_base(chain, present.as_ref()))
     }
 
-    /// The newest image of the mission at the end of `chain`.
+    /// Returns the newest image of the mission at the end of `chain`.
     fn newest(&self, chain: &[Recipe]) -> anyhow::Result<BuiltImage> {
         let name = &chain.last().context("a chain has an image")?.name;
         let of_name =
@@ -174,7 +174,7 @@ impl<'a> Builds<'a> {
         Ok(BuiltImage { name, image, reference, reason, time: started.elapsed() })
     }
 
-    /// The image that `recipe` is built on.
+    /// Returns the parent image of `recipe`.
     fn parent(
         &self,
         recipe: &Recipe,
@@ -250,7 +250,7 @@ impl<'a> Builds<'a> {
             return Ok(ImageId::unknown());
         };
         log.line(&redact(&format!("$ {from} | {to}")));
-        // What an interrupted mmdebstrap leaves goes with it; apt's own user reads there, too.
+        // Removed with the remains of an interrupted mmdebstrap; apt's own user reads there, too.
         let tmp = files::temporary(permit, None, "rootfs-", 0o755)?;
         let from = from.env("TMPDIR", &tmp.path().to_string_lossy());
         match process::pipe(&from.permitted(permit), &to.permitted(permit), &mut |line| {
@@ -295,7 +295,7 @@ impl<'a> Builds<'a> {
         id.trim().parse().with_context(|| format!("{}: not an image id", place.id.shown()))
     }
 
-    /// The arguments that a recipe's Dockerfile takes from us.
+    /// Returns the build arguments for a recipe's Dockerfile.
     fn build_args(&self, step: &Step<'_>) -> anyhow::Result<Vec<(&'static str, String)>> {
         let parent = step.parent.reference.as_ref().map(ToString::to_string).unwrap_or_default();
         Ok(match step.recipe.layer {
@@ -321,7 +321,7 @@ impl<'a> Builds<'a> {
     }
 }
 
-/// Returns what the image of `recipe` is known by within a run.
+/// Returns the key of `recipe`'s image within a run.
 fn key(chain: &[Recipe], recipe: &Recipe) -> String {
     let unknown = recipe.inputs == recipe::UNKNOWN_INPUTS;
     let pulled = recipe::pulled(chain).filter(|_| unknown);
@@ -332,11 +332,11 @@ fn key(chain: &[Recipe], recipe: &Recipe) -> String {
 fn import_failed(err: anyhow::Error, log: &Log) -> anyhow::Error {
     let Some(failed) = err.downcast_ref::<process::Failed>() else { return err };
     let text = log.failure(&failed.cmd, failed.status);
-    // The status by which the script says that this machine lacks something.
+    // The script's status for a machine that lacks something.
     if failed.status == 3 { failure::machine("rootfs", text) } else { anyhow!(text) }
 }
 
-/// One image to build.
+/// An image to build.
 struct Step<'a> {
     config: &'a Config,
     chain: &'a [Recipe],
@@ -352,13 +352,13 @@ struct ParentImage {
 }
 
 impl ParentImage {
-    /// The value of its child's label.
+    /// Returns the value of its child's label.
     fn label(&self) -> String {
         self.id.as_ref().map(ToString::to_string).unwrap_or_default()
     }
 }
 
-/// Where a build finds its context and leaves the id.
+/// Context folder and id file of a build.
 struct Place {
     context: PathBuf,
     dockerfile: PathBuf,
@@ -376,7 +376,8 @@ impl Place {
     }
 }
 
-/// Who has just built the floating image may look for that one.
+/// Returns the command that builds the image, with a hint for users who just built the floating
+/// image.
 fn what_builds(config: &Config, recipe: &Recipe) -> String {
     let build = format!("run `cargo xtask image-build {}`", config.mission);
     match recipe.mode {

@@ -1,5 +1,5 @@
-//! The build context, exactly: the files docker is given, with normalised modes, held in memory so
-//! that what is digested is what is sent.
+//! The exact build context: the files sent to docker, with normalised modes, held in memory so that
+//! the digest covers exactly the bytes sent.
 
 use std::{
     collections::BTreeMap,
@@ -23,14 +23,14 @@ pub(crate) struct BuildContext {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Entry {
-    /// Mode 0755 if `executable`, else 0644, whatever the umask of the checkout was.
+    /// A file with mode 0755 if `executable`, else 0644, whatever the umask of the checkout was.
     File { executable: bool, bytes: Vec<u8> },
-    /// Relative, and inside the context.
+    /// A link whose target is relative, and inside the context.
     Link { target: PathBuf },
 }
 
-/// A shared image's Dockerfile, its context's folder, and the `.dockerignore` of that; relative to the
-/// root of the checkout.
+/// A shared image's Dockerfile, its context's folder, and the folder's `.dockerignore`; relative to
+/// the root of the checkout.
 pub(crate) struct Shared {
     pub(crate) dockerfile: &'static str,
     pub(crate) dir: &'static str,
@@ -50,18 +50,18 @@ pub(crate) const REGISTRY: Shared = Shared {
     ignore: "common/registry/Dockerfile.dockerignore",
 };
 
-/// What a closed `.dockerignore` lets in: `*`, then names. Its format:
+/// Contents of a closed `.dockerignore`: `*`, then the included names. Format:
 /// <https://docs.docker.com/build/concepts/context/#dockerignore-files>.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Filter {
     /// From `!path`.
     included: Vec<PathBuf>,
-    /// From `**/name`: left out at any depth.
+    /// From `**/name`: excluded at any depth.
     excluded_names: Vec<String>,
 }
 
 impl BuildContext {
-    /// Reads what the file `ignore`, a `.dockerignore`, lets in of `dir`.
+    /// Reads the files of `dir` that `ignore`, a `.dockerignore`, includes.
     ///
     /// # Errors
     /// `ignore` is missing or has patterns other than `*`, `!literal/name` and `**/name`;
@@ -80,8 +80,8 @@ impl BuildContext {
         Ok(res)
     }
 
-    /// Returns the names that the file `ignore` lets in of `dir`, and the files of that name or below
-    /// it. Nothing where [`BuildContext::read`] fails.
+    /// Returns the names that `ignore` includes in `dir`, and the files of that name or below it.
+    /// Empty where [`BuildContext::read`] fails.
     ///
     /// # Errors
     /// A folder cannot be read.
@@ -97,7 +97,7 @@ impl BuildContext {
     /// Reads the files `names` in `dir`.
     ///
     /// # Errors
-    /// One of them is not there.
+    /// A file does not exist.
     pub(crate) fn read_files(dir: &Path, names: &[&str]) -> anyhow::Result<BuildContext> {
         let mut res = BuildContext::default();
         for name in names {
@@ -106,18 +106,18 @@ impl BuildContext {
         Ok(res)
     }
 
-    /// Leaves out what `drop` says.
+    /// Removes the entries that `drop` matches.
     pub(crate) fn without(mut self, drop: impl Fn(&Path) -> bool) -> BuildContext {
         self.entries.retain(|path, _| !drop(path));
         self
     }
 
-    /// Feeds all there is to know about the context to `hasher`, unambiguously.
+    /// Feeds the whole context to `hasher`, unambiguously.
     pub(crate) fn hash(&self, hasher: &mut blake3::Hasher) {
         self.entries.iter().for_each(|(path, entry)| hash_entry(path, entry, hasher));
     }
 
-    /// A digest of each entry, by its path.
+    /// Returns a digest of each entry, by its path.
     pub(crate) fn digests(&self) -> BTreeMap<String, String> {
         let digest = |(path, entry): (&PathBuf, &Entry)| {
             let mut hasher = blake3::Hasher::new();
@@ -161,7 +161,7 @@ impl BuildContext {
     }
 }
 
-/// Adds `name`, or what lies below it, to `res`; but for what `filter` leaves out.
+/// Adds `name`, or the files below it, to `res`, except those that `filter` excludes.
 fn walk(dir: &Path, name: &Path, filter: &Filter, res: &mut Vec<PathBuf>) -> anyhow::Result<()> {
     let last = name.file_name().map(|it| it.to_string_lossy().into_owned());
     if last.is_some_and(|it| filter.excluded_names.contains(&it)) {
@@ -236,7 +236,7 @@ impl Filter {
     }
 }
 
-/// As `create_dir_all`, with mode 0755 whatever the umask is.
+/// Creates folders like `create_dir_all`, with mode 0755 whatever the umask is.
 fn make_folders(permit: Permit, dir: &Path) -> anyhow::Result<()> {
     if dir.exists() {
         return Ok(());

@@ -1,5 +1,5 @@
-//! What an image was made from when it was last built here, and how long that took: a file
-//! `target/xtask/made/<image>[-<mode>].json`. Only `explain` and the progress line rest on it.
+//! Record of an image's last build on this machine, with its inputs and duration: a file
+//! `target/xtask/made/<image>[-<mode>].json`. Only `explain` and the progress line use it.
 
 use std::{collections::BTreeMap, io, path::PathBuf, time::Duration};
 
@@ -14,24 +14,25 @@ use crate::{
     settings::config::Mode,
 };
 
-/// One build.
+/// A build.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct BuildRecord {
     pub(crate) seconds: f64,
-    /// A digest of each part of the recipe, by the part's name.
+    /// Digest of each part of the recipe, by the part's name.
     pub(crate) parts: BTreeMap<String, String>,
 }
 
 impl BuildRecord {
-    /// A build from `recipe` that took `time`.
+    /// Returns the record of a build from `recipe` that took `time`.
     pub(crate) fn new(recipe: &Recipe, time: Duration) -> BuildRecord {
         BuildRecord { seconds: time.as_secs_f64(), parts: parts(recipe) }
     }
 
-    /// The last build from a recipe of this name and mode. A damaged record is as good as none.
+    /// Reads the record of the last build from a recipe of this name and mode. A damaged record
+    /// counts as missing.
     ///
     /// # Errors
-    /// It is there and cannot be read.
+    /// The record exists and cannot be read.
     pub(crate) fn read(
         checkout: &Checkout,
         recipe: &Recipe,
@@ -58,7 +59,7 @@ impl BuildRecord {
         Ok(())
     }
 
-    /// The parts of `recipe` that are not as they were in this build, each with what happened to it.
+    /// Returns the parts of `recipe` that differ from this build, each with the kind of change.
     pub(crate) fn changes(&self, recipe: &Recipe) -> Vec<String> {
         let new = parts(recipe);
         let names: std::collections::BTreeSet<&String> =
@@ -73,7 +74,7 @@ impl BuildRecord {
     }
 }
 
-/// Everything that an image is made from but its parent, whose own changes are told where it stands.
+/// Returns all inputs of an image except its parent, whose changes are reported for the parent.
 fn parts(recipe: &Recipe) -> BTreeMap<String, String> {
     let mut res = recipe.context.digests();
     if let Make::Build(dockerfile) = &recipe.make {

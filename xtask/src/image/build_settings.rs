@@ -1,5 +1,5 @@
-//! What reaches build steps and nothing else: network, proxies, certificates and package indexes.
-//! In no digest and no layer: files by secret mounts, proxies by docker's predefined arguments
+//! Settings that reach only build steps: network, proxies, certificates and package indexes. They
+//! are in no digest and no layer: files are secret mounts, proxies docker's predefined arguments
 //! (<https://docs.docker.com/reference/dockerfile/#predefined-args>).
 
 use std::{
@@ -18,9 +18,10 @@ use crate::{
 pub(crate) struct BuildSettings {
     network: Option<String>,
     proxies: Vec<(&'static str, String)>,
-    /// Public, so it travels as a file.
+    /// Public, so it is passed as a file.
     ca_bundle: Option<PathBuf>,
-    /// Text by secret id: it may hold credentials, so it travels in the child's environment.
+    /// Texts by secret id: they may contain credentials, so they are passed in the child's
+    /// environment.
     secrets: Vec<(Secret, String)>,
 }
 
@@ -35,7 +36,7 @@ enum Secret {
 }
 
 impl Secret {
-    /// The id in `RUN --mount=type=secret,id=…`.
+    /// Returns the id in `RUN --mount=type=secret,id=…`.
     fn id(self) -> &'static str {
         match self {
             Secret::Pip => "pip",
@@ -46,7 +47,7 @@ impl Secret {
         }
     }
 
-    /// The variable of the docker CLI's environment that it is read from.
+    /// Returns the variable in the docker CLI's environment that holds the secret.
     fn variable(self) -> &'static str {
         match self {
             Secret::Pip => "IMAGE_BUILD_PIP",
@@ -58,7 +59,7 @@ impl Secret {
     }
 }
 
-/// Where systems keep their trusted certificates in one file.
+/// Files in which systems keep their trusted certificates.
 const CA_BUNDLES: &[&str] = &[
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
@@ -68,7 +69,7 @@ const CA_BUNDLES: &[&str] = &[
 
 impl BuildSettings {
     /// # Errors
-    /// `CA_BUNDLE` names a file that is not there.
+    /// `CA_BUNDLE` names a file that does not exist.
     pub(crate) fn new(config: &Config) -> anyhow::Result<BuildSettings> {
         let embedded = config.base == Base::Embedded;
         Ok(BuildSettings {
@@ -110,10 +111,10 @@ fn lower_case(name: &str) -> &'static str {
     }
 }
 
-/// The certificates that a setting names, if there are any.
+/// Returns the certificates that a setting names, if any.
 ///
 /// # Errors
-/// A file that is not there.
+/// The file does not exist.
 pub(crate) fn ca_bundle(setting: &CaBundle) -> anyhow::Result<Option<PathBuf>> {
     match setting {
         CaBundle::None => Ok(None),
@@ -129,7 +130,8 @@ pub(crate) fn ca_bundle(setting: &CaBundle) -> anyhow::Result<Option<PathBuf>> {
     }
 }
 
-/// The tools' own configuration files. Formats: <https://pip.pypa.io/en/stable/topics/configuration/>,
+/// Returns the tools' own configuration files. Formats:
+/// <https://pip.pypa.io/en/stable/topics/configuration/>,
 /// <https://docs.astral.sh/uv/reference/settings/#index>, apt.conf(5), sources.list(5), and
 /// <https://docs.conda.io/projects/conda/en/stable/user-guide/configuration/settings.html>.
 fn secrets(indexes: &Indexes, embedded: bool) -> Vec<(Secret, String)> {
@@ -141,7 +143,7 @@ fn secrets(indexes: &Indexes, embedded: bool) -> Vec<(Secret, String)> {
     if let Some(alias) = &indexes.conda {
         res.push((Secret::Condarc, format!("channel_alias: {alias}\n")));
     }
-    // The mirror is one of Debian, and a remote base may be Ubuntu.
+    // The mirror is for Debian, and a remote base may be Ubuntu.
     if let Some(mirror) = indexes.debian.as_deref().filter(|_| embedded) {
         let mirror = mirror.trim_end_matches('/');
         res.push((Secret::Apt, APT_CONF.to_owned()));

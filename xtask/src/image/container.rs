@@ -1,4 +1,4 @@
-//! Containers and volumes of ours, removed on every way out.
+//! Containers and volumes of a run, removed however the run ends.
 
 use std::{
     cell::Cell,
@@ -22,26 +22,27 @@ use crate::{
     tools::docker::{Docker, LABEL_ROLE, LABEL_RUN, NAMESPACE},
 };
 
-/// The file docker writes the container's id to; dropping this kills and removes the container.
-/// (Ending the CLI alone leaves the container running, and ending it before it has written the id
-/// leaves one that nobody knows of.)
+/// The file to which docker writes the container's id; dropping this kills and removes the
+/// container. (Stopping the CLI alone leaves the container running, and stopping it before it has
+/// written the id leaves an unknown container.)
 pub(crate) struct Container<'a> {
     docker: &'a Docker,
     permit: Option<Permit>,
     cidfile: PathBuf,
-    /// Of the run that makes it.
+    /// Label of the run that makes the container.
     label: String,
-    /// Whether docker may have been told to make it.
+    /// Whether docker may have received the command to make it.
     is_asked_for: Cell<bool>,
 }
 
 impl<'a> Container<'a> {
-    /// Nothing is started yet. `cidfile` must not be in use by another container.
+    /// Prepares a container; nothing is started yet. `cidfile` must not be in use by another
+    /// container.
     pub(crate) fn new(runner: &'a Runner, cidfile: PathBuf) -> anyhow::Result<Container<'a>> {
         let label = run_label(runner)?;
         let (docker, permit) = (&runner.docker, runner.permit);
         let res = Container { docker, permit, cidfile, label, is_asked_for: Cell::new(false) };
-        // What a killed run may have left.
+        // A killed run may have left its container.
         res.remove();
         if let (Some(permit), Some(dir)) = (permit, res.cidfile.parent()) {
             files::make_dirs(permit, dir)?;
@@ -49,12 +50,13 @@ impl<'a> Container<'a> {
         Ok(res)
     }
 
-    /// `docker run` with what ties the container to this guard.
+    /// Returns `docker run` with the options that tie the container to this guard.
     pub(crate) fn run(&self, role: &str) -> Change {
         self.guarded("run", role)
     }
 
-    /// `docker create`, as [`Container::run`]: files can be copied to it and from it, started or not.
+    /// Returns `docker create` like [`Container::run`]: files can be copied to and from the
+    /// container, started or not.
     pub(crate) fn create(&self, role: &str) -> Change {
         self.guarded("create", role)
     }
@@ -67,17 +69,18 @@ impl<'a> Container<'a> {
         cmd.args(["--cidfile".into(), cidfile]).makes(&self.cidfile)
     }
 
-    /// Starts what was created; its output and status are the command's.
+    /// Returns the command that starts the created container; its output and status are those of
+    /// the command inside.
     pub(crate) fn start(&self) -> anyhow::Result<Change> {
         Ok(self.docker.change(["start", "--attach", &self.id()?]))
     }
 
-    /// Copies a file into the container.
+    /// Returns the command that copies a file into the container.
     pub(crate) fn send(&self, file: &Path, to: &str) -> anyhow::Result<Change> {
         Ok(self.docker.change(["cp"]).args([file]).args([format!("{}:{to}", self.id()?)]))
     }
 
-    /// Unpacks the tar archive on its standard input in the container.
+    /// Returns the command that unpacks the tar archive on its stdin in the container.
     pub(crate) fn unpack(&self, to: &str) -> anyhow::Result<Change> {
         Ok(self.docker.change(["cp", "-"]).args([format!("{}:{to}", self.id()?)]))
     }
@@ -90,7 +93,7 @@ impl<'a> Container<'a> {
     }
 
     /// Unpacks `path` of the container, which may have ended, into the new folder `to`. Returns the
-    /// status of the copy and what was left out, a line each.
+    /// status of the copy and the skipped entries, one line each.
     ///
     /// # Errors
     /// The tar stream is damaged or exceeds `limits`, or `to` cannot be written.
@@ -130,7 +133,8 @@ fn run_label(runner: &Runner) -> anyhow::Result<String> {
     }
 }
 
-/// A volume of ours, empty at first, removed on every way out; `file` keeps its name meanwhile.
+/// A volume of a run, empty at first, removed however the run ends; `file` records its name
+/// meanwhile.
 pub(crate) struct Volume<'a> {
     docker: &'a Docker,
     permit: Option<Permit>,
@@ -139,7 +143,7 @@ pub(crate) struct Volume<'a> {
 }
 
 impl<'a> Volume<'a> {
-    /// Makes it.
+    /// Creates the volume.
     ///
     /// # Errors
     /// The engine refuses.
@@ -155,10 +159,10 @@ impl<'a> Volume<'a> {
             terminal::print(create(&res.name));
             return Ok(res);
         };
-        // What a killed run may have left.
+        // A killed run may have left its volume.
         res.name = fs::read_to_string(&res.file).unwrap_or_default();
         res.remove();
-        // Known before it is there, so that one whose making is interrupted goes, too.
+        // Recorded before the volume exists, so that an interrupted creation is cleaned up, too.
         res.name = format!("{NAMESPACE}-{role}-{}", random_hex()?);
         files::write(permit, &res.file, res.name.as_bytes())?;
         process::read(&create(&res.name).permitted(permit))?;

@@ -1,4 +1,4 @@
-//! Writes what a floating image consists of to its mission's frozen specs: all of them or none.
+//! Writes the contents of a floating image to its mission's frozen specs: all of them or none.
 
 use std::{
     io,
@@ -30,10 +30,10 @@ use crate::{
 };
 
 /// Freezes every environment of `mission`, unless this very image was frozen before: a frozen spec
-/// that somebody took back since then stays as it is. Gives the files that changed.
+/// that somebody reverted since then stays unchanged. Returns the files that changed.
 ///
 /// # Errors
-/// An export fails or is damaged; no file was changed then.
+/// An export fails or is damaged; no file is changed then.
 pub(crate) fn freeze(
     runner: &Runner,
     mission: &Mission,
@@ -51,10 +51,10 @@ pub(crate) fn freeze(
     Ok(changed)
 }
 
-/// A file that says what is in an image, as it is and as the image wants it.
+/// A file about the contents of an image: its current text, and the text for the image.
 #[derive(Debug)]
 pub(crate) struct Export {
-    /// The environment and what its frozen spec says; `None` for the list of Debian packages.
+    /// The environment and the content of its frozen spec; `None` for the list of Debian packages.
     pub(crate) frozen: Option<FrozenSpec>,
     pub(crate) path: PathBuf,
     pub(crate) old: Option<String>,
@@ -66,31 +66,32 @@ impl Export {
         self.old.as_deref() != Some(&self.new)
     }
 
-    /// What differs from the old frozen spec, or from nothing when that cannot be read.
+    /// Returns the differences from the old frozen spec; all packages when that cannot be read.
     pub(crate) fn changes(&self) -> Vec<changes::Change> {
         let old = self.old.as_ref().and_then(|it| frozen::parse(&self.path, it).ok());
         changes::changes(old.as_ref(), self.frozen.as_ref())
     }
 
-    /// As a unified diff.
+    /// Returns the difference as a unified diff.
     pub(crate) fn diff(&self, name: &Path) -> String {
         unified::diff(name, self.old.as_deref(), &self.new)
     }
 }
 
-/// A command whose output is what a file has to say.
+/// A command whose output is the new text of a file.
 pub(crate) struct Question<'a> {
     pub(crate) cmd: Change,
-    /// What it runs in.
+    /// Container of the command.
     container: Container<'a>,
     pub(crate) path: PathBuf,
-    /// `None` for the list of Debian packages.
+    /// Environment; `None` for the list of Debian packages.
     environment: Option<String>,
 }
 
 impl<'a> Question<'a> {
-    /// Past the entry point, whose messages are for people; without a network, which it must not
-    /// need. A program that heeds no signal does not keep docker's CLI from ending.
+    /// Prepares the command. The container bypasses the entry point, whose messages are for people,
+    /// and has no network, which the command must not need. A program that ignores signals does not
+    /// keep docker's CLI from ending.
     fn new(
         runner: &'a Runner,
         image: &Image,
@@ -98,7 +99,7 @@ impl<'a> Question<'a> {
         path: PathBuf,
         environment: Option<&str>,
     ) -> anyhow::Result<Question<'a>> {
-        // Others may ask the same at the same time.
+        // Other runs may ask the same at the same time.
         let cidfile = runner.target().join(format!("freeze/{}.cid", random_hex()?));
         let container = Container::new(runner, cidfile)?;
         let flags = ["--sig-proxy=false", "--network", "none", "--entrypoint", command[0]];
@@ -107,7 +108,7 @@ impl<'a> Question<'a> {
         Ok(Question { cmd, container, path, environment: environment.map(str::to_owned) })
     }
 
-    /// Answers it; nothing of the container is left.
+    /// Runs the command; nothing of the container is left.
     fn ask(self, permit: Permit) -> anyhow::Result<Answer> {
         let Question { cmd, container, path, environment } = self;
         let text = process::read(&cmd.permitted(permit));
@@ -116,7 +117,7 @@ impl<'a> Question<'a> {
     }
 }
 
-/// What a command printed.
+/// Output of a command.
 struct Answer {
     cmd: Change,
     text: String,
@@ -124,7 +125,7 @@ struct Answer {
     environment: Option<String>,
 }
 
-/// What to ask `image` about `environments`.
+/// Returns the questions to `image` about `environments`.
 ///
 /// # Errors
 /// The target folder cannot be written.
@@ -140,7 +141,7 @@ pub(crate) fn questions<'a>(
     environments.iter().map(question).collect()
 }
 
-/// What to ask `image` about its Debian packages, which are recorded and not pinned.
+/// Returns the question to `image` about its Debian packages, which are recorded and not pinned.
 ///
 /// # Errors
 /// The target folder cannot be written.
@@ -153,7 +154,8 @@ pub(crate) fn debian<'a>(
     Question::new(runner, image, &command, mission.dir.join("packages-debian.txt"), None)
 }
 
-/// The answers to `questions` about `mission`. In a dry run prints these, and gives none.
+/// Returns the answers to `questions` about `mission`. A dry run prints the questions, and returns
+/// nothing.
 ///
 /// # Errors
 /// An export fails or is damaged.
@@ -172,7 +174,7 @@ pub(crate) fn ask(
     for it in &questions {
         progress.step(&runner.checkout.relative(&it.path).shown());
     }
-    // Starting a container takes longer than what runs in it.
+    // Starting a container takes longer than its command.
     let answers: Vec<anyhow::Result<Answer>> = thread::scope(|scope| {
         let running: Vec<_> =
             questions.into_iter().map(|it| scope.spawn(move || it.ask(permit))).collect();
@@ -199,14 +201,15 @@ pub(crate) fn ask(
     answers.into_iter().map(export).collect()
 }
 
-/// Whether each line is a package with its version, and the last one is whole.
+/// Returns whether each line is a package with its version, and the last one is complete.
 fn is_package_list(text: &str) -> bool {
     let is_package =
         |it: &str| it.split_once('=').is_some_and(|(a, b)| !a.is_empty() && !b.is_empty());
     text.ends_with('\n') && text.lines().all(is_package)
 }
 
-/// The text of a file, if there is one. One that is no text is as good as none: it is replaced.
+/// Returns the text of a file, if it exists. A file that is not text counts as missing: it is
+/// replaced.
 fn old(path: &Path) -> anyhow::Result<Option<String>> {
     match fs::read(path) {
         Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
@@ -215,10 +218,10 @@ fn old(path: &Path) -> anyhow::Result<Option<String>> {
     }
 }
 
-/// Writes all that differs, or nothing. Gives the files that changed.
+/// Writes all that differs, or nothing. Returns the files that changed.
 ///
 /// # Errors
-/// A folder cannot be written; no file was changed then.
+/// A folder cannot be written; no file is changed then.
 pub(crate) fn write<'a>(
     permit: Permit,
     exports: impl IntoIterator<Item = &'a Export>,
@@ -227,7 +230,7 @@ pub(crate) fn write<'a>(
     files::write_all(permit, &texts.collect::<Vec<_>>())
 }
 
-/// Notes that all of `mission` was frozen from `image`.
+/// Records that all of `mission` was frozen from `image`.
 ///
 /// # Errors
 /// The target folder cannot be written.
@@ -241,7 +244,7 @@ pub(crate) fn mark(
     Ok(())
 }
 
-/// Exists once the image has been frozen.
+/// Returns the file that exists once the image has been frozen.
 fn marker(runner: &Runner, mission: &Mission, image: &Image) -> PathBuf {
     runner.target().join("frozen").join(&mission.name).join(image.id.short())
 }

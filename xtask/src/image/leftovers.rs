@@ -1,8 +1,8 @@
-//! Containers and volumes that outlive their run: removal that is looked at afterwards, a record of
-//! each run that makes any, and the sweep of what earlier runs left.
+//! Containers and volumes that outlive their run: verified removal, a record of each run that makes
+//! any, and the sweep of what earlier runs left.
 //!
-//! A run labels what it makes with an id of its own. `target/xtask/runs/<id>` keeps the id on record:
-//! locked as long as the run lives, removed at its end unless something could not be removed.
+//! A run labels its objects with an id of its own. `target/xtask/runs/<id>` records the id: locked
+//! while the run lives, removed at its end unless an object could not be removed.
 
 use std::{
     env,
@@ -26,7 +26,7 @@ use crate::{
     tools::docker::{Docker, LABEL_RUN},
 };
 
-/// What a run makes on the engine and has to remove.
+/// Kind of an object that a run makes on the engine and must remove.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Container,
@@ -60,18 +60,18 @@ impl Kind {
 struct Run {
     id: String,
     path: PathBuf,
-    /// Locked as long as this process lives.
+    /// Locked while this process lives.
     _file: File,
-    /// Whether something could not be removed.
+    /// Whether an object could not be removed.
     left: bool,
     permit: Permit,
 }
 
-/// This process's record, from the first thing that it makes.
+/// Record of this process, from its first object on.
 static RUN: Mutex<Option<Run>> = Mutex::new(None);
 
-/// Returns the label of what this run makes, and puts the run on record. `target` is this checkout's
-/// folder for such things.
+/// Returns the label for objects of this run, and records the run. `target` is this checkout's
+/// folder for such records.
 ///
 /// # Errors
 /// The folder cannot be written.
@@ -83,7 +83,7 @@ pub(crate) fn label(permit: Permit, target: &Path) -> anyhow::Result<String> {
     Ok(format!("{LABEL_RUN}={}", run.as_ref().map_or("", |it| &it.id)))
 }
 
-/// Ends this process's record, if nothing was left.
+/// Ends this process's record, if no object was left.
 pub(crate) fn end() {
     let run = RUN.lock().unwrap_or_else(PoisonError::into_inner).take();
     if let Some(run) = run.filter(|it| !it.left) {
@@ -99,7 +99,7 @@ impl Run {
             let id = random_hex()?;
             let path = dir.join(&id);
             let mut file = files::open_new(permit, &path)?;
-            // Another run's sweep may have come between.
+            // The sweep of another run may have removed it meanwhile.
             if file.try_lock().is_ok() && path.exists() {
                 file.write_all(engine_asked_for().as_bytes())
                     .with_context(|| format!("cannot write {}", path.shown()))?;
@@ -109,15 +109,15 @@ impl Run {
     }
 }
 
-/// What decides which engine docker talks to: a record about another one stays as it is.
+/// Returns the choice of docker's engine: a record about another engine is kept.
 fn engine_asked_for() -> String {
     let names = ["DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG"];
     let line = |name| format!("{name}={}\n", env::var(name).unwrap_or_default());
     names.into_iter().map(line).collect()
 }
 
-/// Removes what this run made, even when the run was interrupted, and looks whether it is gone. If it
-/// is not, says so and keeps this run on record.
+/// Removes an object of this run, even after an interruption, and checks that it is gone. If it
+/// still exists, reports that and keeps this run's record.
 pub(crate) fn remove(permit: Permit, docker: &Docker, kind: Kind, name: &str) {
     let run = RUN.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|it| it.id.clone());
     let Some(id) = run else { return };
@@ -128,15 +128,15 @@ pub(crate) fn remove(permit: Permit, docker: &Docker, kind: Kind, name: &str) {
     }
 }
 
-/// Leaves this run on record: it may have made something that it does not know of.
+/// Keeps this run's record: it may have made an object that it does not know of.
 pub(crate) fn keep_record() {
     if let Some(run) = RUN.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
         run.left = true;
     }
 }
 
-/// Removes what ended runs of this checkout left on this engine. What stays is named, and tried again
-/// by the next run.
+/// Removes the objects that ended runs of this checkout left on this engine. Objects that cannot be
+/// removed are named, and tried again by the next run.
 ///
 /// # Errors
 /// The folder of records cannot be read or written.
@@ -144,7 +144,7 @@ pub(crate) fn sweep(permit: Permit, docker: &Docker, target: &Path) -> anyhow::R
     let Ok(entries) = fs::read_dir(target.join("runs")) else { return Ok(()) };
     for entry in entries {
         let path = entry?.path();
-        // Another run may have swept it.
+        // Another run may have removed the record.
         let Ok(mut file) = File::open(&path) else { continue };
         let mut engine = String::new();
         if file.try_lock().is_err() || file.read_to_string(&mut engine).is_err() {
@@ -159,10 +159,10 @@ pub(crate) fn sweep(permit: Permit, docker: &Docker, target: &Path) -> anyhow::R
     Ok(())
 }
 
-/// Whether nothing is left of the run `id`.
+/// Returns whether nothing is left of the run `id`.
 fn sweep_run(permit: Permit, docker: &Docker, id: &str) -> bool {
     let mut is_clean = true;
-    // A volume cannot go before its container.
+    // A volume cannot be removed before its container.
     for kind in [Kind::Container, Kind::Volume] {
         let Some(before) = list(docker, kind, id) else { return false };
         before.iter().for_each(|it| try_to_remove(permit, docker, kind, it));
@@ -182,13 +182,13 @@ fn sweep_run(permit: Permit, docker: &Docker, id: &str) -> bool {
     is_clean
 }
 
-/// Whatever docker says of it: it may be gone already.
+/// Removes an object, ignoring docker's answer: it may be gone already.
 fn try_to_remove(permit: Permit, docker: &Docker, kind: Kind, name: &str) {
     let cmd = docker.change([]).args(kind.remove()).args([name]);
     let _ = process::last_words(&cmd.patience(Patience::Change).permitted(permit));
 }
 
-/// The names of what the run `id` has on the engine; `None` when the engine does not say.
+/// Returns the names of the run's objects on the engine; `None` when the engine does not answer.
 fn list(docker: &Docker, kind: Kind, id: &str) -> Option<Vec<String>> {
     let filter = format!("label={LABEL_RUN}={id}");
     let cmd = kind.list(docker).args(["--filter", &filter]);

@@ -1,19 +1,19 @@
-//! A mission whose images are to be built, tested or published.
+//! A mission whose images should be built, tested or published.
 
 use crate::{
     image::recipe::Recipe, mission::checkout::Mission, run::finding::Finding,
     settings::config::Config, tools::platform::Platform,
 };
 
-/// A mission with all that its images are made from.
+/// A mission with all sources of its images.
 pub(crate) struct MissionImages {
     pub(crate) mission: Mission,
     pub(crate) config: Config,
     pub(crate) platform: Platform,
-    /// The images up to the mission's.
+    /// Images up to the mission's.
     pub(crate) chain: Vec<Recipe>,
-    /// The images up to the local registry's.
+    /// Images up to the local registry's.
     pub(crate) registry_chain: Vec<Recipe>,
-    /// What a frozen build refuses in Dockerfiles.
+    /// Findings in Dockerfiles that a frozen build refuses.
     pub(crate) floats: Vec<Finding>,
 }

@@ -1,4 +1,4 @@
-//! Bases that are named by a tag: frozen builds refuse them, and everything else says how to name
+//! Bases that are named by a tag: frozen builds refuse them, and other commands explain how to name
 //! them by digest.
 
 use std::{collections::BTreeSet, time::Duration};
@@ -14,10 +14,10 @@ use crate::{
     },
 };
 
-/// How long the engine may take to answer what only makes a message better.
+/// Time limit of the engine for an answer that only improves a message.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Returns what makes frozen builds of `configs` impossible.
+/// Returns the images that make frozen builds of `configs` impossible.
 pub(crate) fn refused<'a>(configs: impl Iterator<Item = &'a Config>) -> BTreeSet<UnpinnedImage> {
     configs.filter(|it| it.mode == Mode::Frozen).filter_map(|it| it.unpinned.clone()).collect()
 }
@@ -36,7 +36,7 @@ pub(crate) fn require<'a>(
     }
 }
 
-/// Returns what a frozen build says of a base without a digest.
+/// Returns the refusal of a frozen build on a base without a digest.
 pub(crate) fn refusal(docker: Option<&Docker>, unpinned: &UnpinnedImage) -> String {
     let UnpinnedImage { setting, reference, origin } = unpinned;
     let hint = hint(docker, unpinned);
@@ -45,7 +45,7 @@ pub(crate) fn refusal(docker: Option<&Docker>, unpinned: &UnpinnedImage) -> Stri
     )
 }
 
-/// Returns what a floating build says of a base without a digest.
+/// Returns the warning of a floating build on a base without a digest.
 pub(crate) fn warning(unpinned: &UnpinnedImage) -> String {
     let UnpinnedImage { setting, reference, origin } = unpinned;
     format!("{setting}={reference} ({origin}): a tag, which may move; frozen builds refuse it")

@@ -1,4 +1,4 @@
-//! What each image is made from, and whether one on the engine is that image already. Pure.
+//! Inputs of each image, and whether an image on the engine matches them. Pure.
 
 use std::{
     borrow::Cow,
@@ -19,34 +19,34 @@ use crate::{
     },
 };
 
-/// Everything that an image is made from.
+/// All inputs of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Recipe {
     pub(crate) layer: Layer,
-    /// `base`, `common`, or the mission's: the repository below our namespace.
+    /// Name `base`, `common`, or the mission's: the repository below this tool's namespace.
     pub(crate) name: String,
     pub(crate) make: Make,
     pub(crate) parent: Parent,
     pub(crate) platform: Platform,
-    /// `USE_FROZEN`, where the image depends on it.
+    /// Value of `USE_FROZEN`, if the image depends on it.
     pub(crate) mode: Option<Mode>,
     pub(crate) context: BuildContext,
-    /// Digest over all of the above and the parent's, 64 hex digits.
+    /// Digest of all fields above and the parent's digest, 64 hex digits.
     pub(crate) inputs: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Make {
-    /// The script `common/base/rootfs` writes a root file system, which is imported.
+    /// The output of the script `common/base/rootfs`, a root file system, is imported.
     Import,
-    /// The text of the Dockerfile.
+    /// A Dockerfile with this text is built.
     Build(String),
 }
 
-/// A place in the chain of images.
+/// A layer of the chain of images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Layer {
-    /// The root file system of the embedded base and of the registry.
+    /// Root file system of the embedded base and of the registry.
     Rootfs,
     Base,
     Registry,
@@ -70,17 +70,17 @@ impl Layer {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Parent {
     None,
-    /// The recipe before it in the same chain.
+    /// The previous recipe of the same chain.
     Previous,
     Pulled(PulledImage),
 }
 
-/// An image of others.
+/// An image of another registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PulledImage {
     pub(crate) reference: ImageRef,
-    /// Of its manifest, or the id of one that was built on this machine; `None` for a tag until the
-    /// engine was asked.
+    /// Digest of its manifest, or the id of an image built on this machine; `None` for a tag until
+    /// the engine was asked.
     pub(crate) digest: Option<String>,
 }
 
@@ -91,7 +91,7 @@ impl PulledImage {
     }
 }
 
-/// The text files that recipes are made of, as read from the working tree.
+/// Text files of recipes, as read from the working tree.
 pub(crate) struct Parts {
     pub(crate) rootfs: BuildContext,
     pub(crate) registry: (String, BuildContext),
@@ -99,18 +99,18 @@ pub(crate) struct Parts {
     pub(crate) common: (String, BuildContext),
 }
 
-/// What a mission's image is made from, as read from its folder.
+/// Sources of a mission's image, as read from its folder.
 pub(crate) struct MissionParts {
     pub(crate) name: String,
-    /// The text of the generated Dockerfile, or of the mission's own.
+    /// Text of the generated Dockerfile, or of the mission's own.
     pub(crate) dockerfile: String,
-    /// What the `.dockerignore` lets in.
+    /// Files that the `.dockerignore` includes.
     pub(crate) context: BuildContext,
-    /// The lists of packages of both modes, relative to `environments/`.
+    /// Lists of packages of both modes, relative to `environments/`.
     pub(crate) spec_files: BTreeSet<PathBuf>,
 }
 
-/// The recipes up to the embedded base or the reference of a remote one.
+/// Returns the recipes up to the embedded base, or the reference of a remote one.
 fn base_chain(config: &Config, platform: Platform, parts: &Parts) -> (Vec<Recipe>, Parent) {
     match &config.base {
         Base::Remote(reference) => (Vec::new(), Parent::Pulled(PulledImage::new(reference))),
@@ -130,7 +130,7 @@ fn base_chain(config: &Config, platform: Platform, parts: &Parts) -> (Vec<Recipe
     }
 }
 
-/// The recipes of the root file system or the reference of a pulled one.
+/// Returns the recipes of the root file system, or the reference of a pulled one.
 fn rootfs_chain(config: &Config, platform: Platform, parts: &Parts) -> (Vec<Recipe>, Parent) {
     if let Some(reference) = &config.debian_image {
         return (Vec::new(), Parent::Pulled(PulledImage::new(reference)));
@@ -142,13 +142,13 @@ fn rootfs_chain(config: &Config, platform: Platform, parts: &Parts) -> (Vec<Reci
     (vec![rootfs], Parent::Previous)
 }
 
-/// What the embedded base is built from, whatever `BASE_IMAGE` says.
+/// Returns the recipes of the embedded base, whatever `BASE_IMAGE` says.
 pub(crate) fn embedded_base(config: &Config, platform: Platform, parts: &Parts) -> Vec<Recipe> {
     let config = Config { base: Base::Embedded, ..config.clone() };
     base_chain(&config, platform, parts).0
 }
 
-/// What the registry on this machine is built from.
+/// Returns the recipes of the registry on this machine.
 pub(crate) fn registry(config: &Config, platform: Platform, parts: &Parts) -> Vec<Recipe> {
     let (mut chain, parent) = rootfs_chain(config, platform, parts);
     chain.push(recipe(
@@ -163,7 +163,7 @@ pub(crate) fn registry(config: &Config, platform: Platform, parts: &Parts) -> Ve
     chain
 }
 
-/// What the common image is built from, in the order of building; the last one is it.
+/// Returns the recipes of the common image in build order; its own is the last.
 pub(crate) fn common(config: &Config, platform: Platform, parts: &Parts) -> Vec<Recipe> {
     let (mut chain, parent) = base_chain(config, platform, parts);
     chain.push(recipe(
@@ -178,7 +178,7 @@ pub(crate) fn common(config: &Config, platform: Platform, parts: &Parts) -> Vec<
     chain
 }
 
-/// What a mission's image is built from, in the order of building; the last one is the mission's.
+/// Returns the recipes of a mission's image in build order; its own is the last.
 pub(crate) fn mission(
     config: &Config,
     platform: Platform,
@@ -228,11 +228,11 @@ fn recipe(
     res
 }
 
-/// Inputs digest of what is built on a remote image that is not on the engine.
+/// Inputs digest of images on a remote image that is not on the engine.
 pub(crate) const UNKNOWN_INPUTS: &str = "<inputs>";
 
 impl Recipe {
-    /// Returns the labels of its image, but for the one that names the parent.
+    /// Returns the labels of its image, except the one that names the parent.
     pub(crate) fn labels(&self) -> Vec<(&'static str, String)> {
         let mut res = vec![(LABEL_INPUTS, self.inputs.clone())];
         if let Some(mode) = self.mode {
@@ -242,7 +242,7 @@ impl Recipe {
         res
     }
 
-    /// Returns the SHA-256 of each frozen spec that it installs, by environment, as docker gets it.
+    /// Returns the SHA-256 of each installed frozen spec, by environment, as sent to docker.
     fn frozen_specs<'a>(&'a self, mode: Mode) -> BTreeMap<&'a str, String> {
         if mode == Mode::Floating {
             return BTreeMap::new();
@@ -254,8 +254,8 @@ impl Recipe {
         self.context.entries.iter().filter_map(digest).collect()
     }
 
-    /// Returns the digest over all of it, and its parent's. How a remote image is named does not
-    /// count: a tag and the digest behind it give the same.
+    /// Returns the digest of all inputs, and its parent's. The name of a remote image does not
+    /// count: a tag and its digest give the same result.
     fn digest(&self, previous: Option<&Recipe>) -> String {
         let parent = match &self.parent {
             Parent::None => "",
@@ -280,7 +280,7 @@ impl Recipe {
     }
 }
 
-/// Returns the environment that a path's frozen spec is of. The base's is the base image's digest.
+/// Returns the environment of a frozen spec's path. The base's is the base image's digest.
 fn frozen_environment(path: &Path) -> Option<&str> {
     let parts: Vec<&str> = path.iter().filter_map(|it| it.to_str()).collect();
     match parts[..] {
@@ -326,11 +326,11 @@ fn with_digest(chain: &[Recipe], digest: &str) -> Vec<Recipe> {
     res
 }
 
-/// The embedded base, as `BASE_IMAGE` and frozen specs name it.
+/// Name of the embedded base in `BASE_IMAGE` and frozen specs.
 pub(crate) const LOCAL: &str = "local";
 
-/// Returns what the common image records of its base: a remote one's digest, or [`LOCAL`].
-/// `None` for a remote one that is named by a tag, until the engine was asked.
+/// Returns the base that the common image records: a remote base's digest, or [`LOCAL`]. `None` for
+/// a remote base named by a tag, until the engine was asked.
 pub(crate) fn base_digest(chain: &[Recipe]) -> Option<String> {
     match &chain.iter().find(|it| it.layer == Layer::Common)?.parent {
         Parent::Pulled(pulled) => pulled.digest.clone(),
@@ -350,7 +350,7 @@ pub(crate) fn embedded_python(parts: &Parts) -> Option<String> {
     words.next().map(str::to_owned)
 }
 
-/// Why an image has to be built.
+/// Reason to build an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reason {
     NothingYet,
@@ -370,9 +370,9 @@ impl Reason {
     }
 }
 
-/// The newest image on the engine that was made from this recipe on this parent, or why it has to be
-/// built. `parent` is the parent's id, empty for an image without one, `None` for a parent that has to
-/// be built first.
+/// Returns the newest image on the engine that was made from this recipe on this parent, or the
+/// reason to build it. `parent` is the parent's id, empty for an image without one, `None` for a
+/// parent that must be built first.
 pub(crate) fn find<'a>(
     recipe: &Recipe,
     parent: Option<&str>,
@@ -395,14 +395,15 @@ pub(crate) fn find<'a>(
     of_parent.max_by(|a, b| a.created.cmp(&b.created)).ok_or(Reason::ParentChanged)
 }
 
-/// The image's name in our namespace, if it has the one that its labels and its id give. An image
-/// that somebody built on ours inherits the labels, but cannot have this name.
+/// Returns the image's name in this tool's namespace, if it has the name that its labels and id
+/// determine. An image that somebody built on this tool's image inherits the labels, but cannot
+/// have this name.
 pub(crate) fn immutable_tag(name: &str, image: &Image) -> Option<ImageRef> {
     let res = local(name).tagged(&Tag::immutable(image.label(LABEL_INPUTS)?, &image.id));
     image.repo_tags.as_ref()?.contains(&res.to_string()).then_some(res)
 }
 
-/// Returns where the engine has the images called `name`.
+/// Returns the engine's repository of the images called `name`.
 pub(crate) fn local(name: &str) -> Repository {
     Repository::below(NAMESPACE, name)
 }

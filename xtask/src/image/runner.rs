@@ -1,5 +1,5 @@
-//! Carries out commands for the tasks: prints them in a dry run, and otherwise runs them with a log
-//! of both their streams.
+//! Runs commands for the tasks: prints them in a dry run, and otherwise runs them with a log of
+//! stdout and stderr.
 
 use std::{
     fs::File,
@@ -24,7 +24,7 @@ use crate::{
 };
 use anyhow::{anyhow, bail};
 
-/// What tasks act with.
+/// Context of tasks that change something.
 pub(crate) struct Runner {
     pub(crate) checkout: Checkout,
     pub(crate) docker: Docker,
@@ -33,7 +33,7 @@ pub(crate) struct Runner {
     pub(crate) permit: Option<Permit>,
 }
 
-/// One log file, with what is going on shown as progress.
+/// A log file, with the current step shown as progress.
 pub(crate) struct Log {
     pub(crate) path: PathBuf,
     file: Option<File>,
@@ -42,12 +42,12 @@ pub(crate) struct Log {
     tail: Vec<String>,
 }
 
-/// How many lines of a failed command are shown, and how many are kept to choose from.
+/// Number of lines of a failed command that are shown, and number of lines kept to choose from.
 const TAIL: usize = 25;
 const KEPT: usize = 400;
 
 impl Runner {
-    /// A folder of ours that git ignores and that may be removed at any time.
+    /// Returns this tool's folder, which git ignores and which may be removed at any time.
     pub(crate) fn target(&self) -> PathBuf {
         self.checkout.root.join("target/xtask")
     }
@@ -55,7 +55,7 @@ impl Runner {
     /// Starts the log `target/xtask/logs/<name>.log`.
     ///
     /// # Errors
-    /// It cannot be written.
+    /// The log cannot be written.
     pub(crate) fn log(&self, name: &str) -> anyhow::Result<Log> {
         let path = self.target().join("logs").join(format!("{name}.log"));
         let file = self.permit.map(|it| files::open_empty(it, &path)).transpose()?;
@@ -63,7 +63,7 @@ impl Runner {
         Ok(Log { path, file, progress, verbose: self.ui.verbose, tail: Vec::new() })
     }
 
-    /// Returns `cmd` as one that can be run; prints it in a dry run, which has none.
+    /// Returns `cmd` in a form that can be run; a dry run prints it and returns `None`.
     pub(crate) fn permitted(&self, cmd: &Change) -> Option<Cmd> {
         if self.permit.is_none() {
             terminal::print(cmd);
@@ -82,7 +82,7 @@ impl Runner {
         }
     }
 
-    /// Runs `cmd` and returns its status; prints it in a dry run, which has none.
+    /// Runs `cmd` and returns its status; a dry run prints it and returns `None`.
     ///
     /// # Errors
     /// `cmd` cannot be started.
@@ -95,8 +95,8 @@ impl Runner {
 }
 
 impl Runner {
-    /// Runs `cmd`, which talks to a registry: again when that may help, and not for ever. Prints it
-    /// in a dry run.
+    /// Runs `cmd`, which contacts a registry, with retries and a time limit. Prints it in a dry
+    /// run.
     ///
     /// # Errors
     /// The last attempt failed, or showed no progress for a minute.
@@ -123,11 +123,11 @@ impl Runner {
 }
 
 impl Log {
-    /// Adds a line of output, without credentials and without what would control a reader's terminal.
+    /// Adds a line of output, without credentials and without terminal control characters.
     pub(crate) fn line(&mut self, line: &str) {
         let line = redact::text(line);
         if let Some(file) = &mut self.file {
-            // A log that cannot be written must not fail what it is about.
+            // A log that cannot be written must not fail the work that it records.
             let _ = writeln!(file, "{line}");
         }
         if self.verbose {
@@ -142,17 +142,17 @@ impl Log {
         }
     }
 
-    /// Shows what is being done now.
+    /// Shows the current step.
     pub(crate) fn step(&self, step: &str) {
         self.progress.step(step);
     }
 
-    /// Shows beside the elapsed time how many seconds the same took last time, if that is known.
+    /// Shows beside the elapsed time how many seconds the same work took last time, if known.
     pub(crate) fn expect(&self, seconds: Option<f64>) {
         self.progress.expect(seconds.map(Duration::from_secs_f64));
     }
 
-    /// What to say of a failed command: what it said last, and where the rest stands.
+    /// Returns the message about a failed command: its last output, and the path of the log.
     pub(crate) fn failure<E>(&self, cmd: &Cmd<E>, status: u8) -> String {
         let last = || self.tail[self.tail.len().saturating_sub(TAIL)..].join("\n");
         let said = build_log::failed_step(&self.tail, TAIL).unwrap_or_else(last);

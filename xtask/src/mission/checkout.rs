@@ -1,5 +1,5 @@
-//! The folders of this repository: which missions there are, and what each consists of.
-//! Reads names only; what the files say is read by the modules that know their formats.
+//! Folders of this repository: its missions and their parts. Only names are read here; the modules
+//! for each format read the files.
 
 use std::path::{Path, PathBuf};
 
@@ -16,32 +16,32 @@ use crate::run::{
 /// A checkout of this repository.
 #[derive(Debug, Clone)]
 pub(crate) struct Checkout {
-    /// The folder that holds `setup-env.template`.
+    /// Folder of `setup-env.template`.
     pub(crate) root: PathBuf,
-    /// Sorted by name.
+    /// Missions, sorted by name.
     pub(crate) missions: Vec<Mission>,
-    /// Folders that are left out, since neither docker nor conda would take their names.
+    /// Skipped folders, whose names are not valid for docker or conda.
     pub(crate) refused: Vec<Finding>,
 }
 
-/// The rule about names of missions and environments.
+/// Rule about names of missions and environments.
 pub(crate) const RULE: &str = "mission-name";
 
-/// `missions/<name>/`: one image, one hub deployment.
+/// A mission `missions/<name>/`: one image, one hub deployment.
 #[derive(Debug, Clone)]
 pub(crate) struct Mission {
     pub(crate) name: String,
-    /// Absolute.
+    /// Absolute path.
     pub(crate) dir: PathBuf,
-    /// Sorted by name.
+    /// Environments, sorted by name.
     pub(crate) environments: Vec<Environment>,
 }
 
-/// `missions/<mission>/environments/<name>/`: a conda environment and its kernel.
+/// An environment `missions/<mission>/environments/<name>/`: a conda environment and its kernel.
 #[derive(Debug, Clone)]
 pub(crate) struct Environment {
     pub(crate) name: String,
-    /// Absolute.
+    /// Absolute path.
     pub(crate) dir: PathBuf,
 }
 
@@ -49,7 +49,7 @@ impl Checkout {
     /// Lists the missions below `root`.
     ///
     /// # Errors
-    /// A folder that cannot be read.
+    /// A folder cannot be read.
     pub(crate) fn read(root: &Path) -> anyhow::Result<Checkout> {
         let mut refused = Vec::new();
         let mut missions = Vec::new();
@@ -65,7 +65,7 @@ impl Checkout {
     }
 
     /// # Errors
-    /// There is a folder whose name cannot be a mission's or an environment's: a wrong request.
+    /// A folder has a name that is not valid for a mission or an environment: a wrong request.
     pub(crate) fn check_names(&self) -> anyhow::Result<()> {
         match self.refused.as_slice() {
             [] => Ok(()),
@@ -74,7 +74,7 @@ impl Checkout {
     }
 
     /// # Errors
-    /// There is no such mission; the message names the nearest one.
+    /// The mission does not exist; the message names the nearest one.
     pub(crate) fn mission(&self, name: &str) -> anyhow::Result<&Mission> {
         self.missions.iter().find(|it| it.name == name).with_context(|| {
             let names = self.missions.iter().map(|it| it.name.as_str());
@@ -86,20 +86,20 @@ impl Checkout {
         })
     }
 
-    /// Whether `path` is in a folder that is left out.
+    /// Returns whether `path` is in a skipped folder.
     pub(crate) fn is_refused(&self, path: &Path) -> bool {
         let path = self.relative(path);
         self.refused.iter().any(|it| path.starts_with(&it.file))
     }
 
-    /// `path` as people write it: relative to the root.
+    /// Returns `path` in the form for people: relative to the root.
     pub(crate) fn relative<'a>(&self, path: &'a Path) -> &'a Path {
         path.strip_prefix(&self.root).unwrap_or(path)
     }
 }
 
 impl Mission {
-    /// `None` for a mission that keeps a Dockerfile of its own.
+    /// Returns the author's part; `None` for a mission with its own Dockerfile.
     pub(crate) fn custom(&self) -> Option<PathBuf> {
         Some(self.dir.join("Dockerfile.custom")).filter(|it| it.is_file())
     }
@@ -115,7 +115,7 @@ impl Environment {
     }
 }
 
-/// The closest folder upwards that holds a `setup-env.template`.
+/// Returns the closest folder upwards that contains `setup-env.template`.
 pub(crate) fn find_root(start: &Path) -> anyhow::Result<PathBuf> {
     start
         .ancestors()
@@ -124,8 +124,8 @@ pub(crate) fn find_root(start: &Path) -> anyhow::Result<PathBuf> {
         .context("not inside a deployment checkout: no setup-env.template here or above")
 }
 
-/// Visible folders in `dir` with their names, sorted; nothing when `dir` does not exist. What `bad`
-/// says of a name is added to `refused`.
+/// Returns visible folders in `dir` with their names, sorted; nothing when `dir` does not exist.
+/// Names that `bad` refuses are added to `refused`.
 fn folders(
     root: &Path,
     dir: &str,
@@ -156,26 +156,26 @@ fn folders(
     Ok(res)
 }
 
-/// Images that are no mission's: one of such a name would take their place.
+/// Images that belong to no mission: a mission of such a name would replace them.
 const IMAGES: &[&str] = &["rootfs", "base", "common", "registry"];
 
-/// The kernel of the base, whatever Jupyter calls it there.
+/// Kernel of the base, whatever its name in Jupyter.
 const BASE_KERNEL: &str = "python3";
 
-/// Why a name cannot be taken, and the remedy.
+/// Reason why a name is not valid, and the fix.
 struct BadName {
     what: String,
     fix: &'static str,
 }
 
 /// # Errors
-/// No mission can have this name.
+/// The name is not valid for a mission.
 pub(crate) fn check_mission_name(name: &str) -> anyhow::Result<()> {
     bad_mission_name(name).map_or(Ok(()), |it| bail!("{}; {}", it.what, it.fix))
 }
 
 /// # Errors
-/// No environment can have this name.
+/// The name is not valid for an environment.
 pub(crate) fn check_environment_name(name: &str) -> anyhow::Result<()> {
     bad_environment_name(name).map_or(Ok(()), |it| bail!("{}; {}", it.what, it.fix))
 }
@@ -196,7 +196,7 @@ fn bad_environment_name(name: &str) -> Option<BadName> {
     bad_name(name)
 }
 
-/// What a link leads to may be outside, and docker would not follow it.
+/// Returns the error about a link: its target may be outside, and docker would not follow it.
 fn bad_link(name: &str) -> BadName {
     let what =
         format!("`{}` is a link, and missions and environments are folders", name.escape_debug());
@@ -209,7 +209,7 @@ fn bad_name(name: &str) -> Option<BadName> {
     (!is_name(name)).then_some(BadName { what, fix })
 }
 
-/// What docker takes as a repository's name and conda as an environment's.
+/// Returns whether docker accepts `name` for a repository and conda for an environment.
 pub(crate) fn is_name(name: &str) -> bool {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     name.starts_with(plain)

@@ -1,4 +1,4 @@
-//! A mission's Dockerfile: what its author wrote, understood, and the file made from it.
+//! A mission's Dockerfile: the author's part, parsed, and the file generated from it.
 //!
 //! Authors write plain `RUN /opt/common-scripts/env-update …`. The generated file adds mounts,
 //! build arguments and the stages that hold spec files; see [`generate`].
@@ -33,14 +33,15 @@ use crate::{
     specs,
 };
 
-/// Where the last steps of every mission's image are.
+/// File with the last steps of every mission's image.
 pub(crate) const TRAILER: &str = "common/image/Dockerfile.trailer";
 
-/// The variables that build steps see and images do not keep: certificates, package indexes and
-/// caches. One ARG instruction, since BuildKit's cache knows steps by their whole environment.
+/// Variables that build steps see and images do not keep: certificates, package indexes and caches.
+/// One ARG instruction, since BuildKit's cache identifies steps by their whole environment.
 ///
-/// Without `PYTHONDONTWRITEBYTECODE`, root's steps leave `__pycache__` folders that are closed to the
-/// group in a base that has no bytecode. What pip, uv and conda compile of a package is not affected.
+/// Without `PYTHONDONTWRITEBYTECODE`, root's steps leave `__pycache__` folders that are closed to
+/// the group in a base without bytecode. Bytecode that pip, uv and conda compile for a package is
+/// not affected.
 pub(crate) const BUILD_ARGS: &str = "\
 ARG SSL_CERT_FILE=/etc/image-build/ca.crt PIP_CERT=/etc/image-build/ca.crt \
 REQUESTS_CA_BUNDLE=/etc/image-build/ca.crt CURL_CA_BUNDLE=/etc/image-build/ca.crt \
@@ -52,48 +53,49 @@ PIP_CACHE_DIR=/var/cache/image-build/pip UV_CACHE_DIR=/var/cache/image-build/uv 
 CONDA_PKGS_DIRS=/var/cache/image-build/conda UV_LINK_MODE=copy \
 PYTHONDONTWRITEBYTECODE=1";
 
-/// A file and what it says.
+/// A file and its text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Text {
-    /// Relative to the root of the checkout.
+    /// Path relative to the root of the checkout.
     pub(crate) path: PathBuf,
     pub(crate) text: String,
 }
 
-/// All that a generated Dockerfile is made from.
+/// Sources of a generated Dockerfile.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Sources {
-    /// `missions/<name>`.
+    /// Folder `missions/<name>`.
     pub(crate) mission: PathBuf,
-    /// `None` for a mission that keeps a Dockerfile of its own.
+    /// Author's part; `None` for a mission with its own Dockerfile.
     pub(crate) custom: Option<Text>,
     pub(crate) trailer: Text,
     /// Names of the folders below `environments/`.
     pub(crate) environments: Vec<String>,
-    /// Every file below `environments/`, relative to it. Text where it may be a list; files of
-    /// tests, other than `tests/imports` and `tests/notebooks`, have none here.
+    /// Every file below `environments/`, relative to it. With its text if it may be a list; files
+    /// of tests, other than `tests/imports` and `tests/notebooks`, have an empty text.
     pub(crate) files: BTreeMap<PathBuf, String>,
     /// Files below `default-home-contents/`, relative to it.
     pub(crate) home: Vec<PathBuf>,
-    /// Why some of the texts are empty.
+    /// Reasons for texts that are empty.
     pub(crate) unreadable: Vec<Finding>,
 }
 
-/// The sources, understood.
+/// The sources, parsed.
 #[derive(Debug)]
 pub(crate) struct Model {
-    /// The author's part, then the trailer.
+    /// Author's part, then the trailer.
     pub(crate) files: [Dockerfile; 2],
     pub(crate) stages: Stages,
-    /// One for each RUN step that calls environment scripts, in order.
+    /// Files of each RUN step that calls environment scripts, in order.
     pub(crate) steps: Vec<StepFiles>,
 }
 
 impl Sources {
-    /// What is no text, is not there or leads out of the tree is kept as a finding.
+    /// Reads the sources. A file that is not text, is missing or leads out of the tree becomes a
+    /// finding.
     ///
     /// # Errors
-    /// The disk or a file's permissions do not let it be read.
+    /// The disk or the file's permissions prevent reading.
     pub(crate) fn read(checkout: &Checkout, mission: &Mission) -> anyhow::Result<Sources> {
         let mut unreadable = Vec::new();
         let mut content = |path: &Path, needs_text: bool| {
@@ -115,7 +117,7 @@ impl Sources {
                 continue;
             }
             let name = PathBuf::from(relative(&path, &environments).to_string_lossy().as_ref());
-            // A floating build writes frozen specs anew, whatever is in them.
+            // A floating build replaces frozen specs, whatever their content.
             let is_frozen = name == specs::frozen(specs::environment(&name));
             let text = match is_list(&name) {
                 true => content(&path, file_content::is_text(&name) && !is_frozen)?,
@@ -135,7 +137,7 @@ impl Sources {
     }
 
     /// # Errors
-    /// All that no builder would read, or that the generator cannot follow.
+    /// Everything that no builder would accept, or that the generator cannot follow.
     pub(crate) fn model(&self) -> Result<Model, Vec<Finding>> {
         let Some(custom) = &self.custom else { return Err(vec![self.lacks_custom()]) };
         if !self.unreadable.is_empty() {
@@ -172,24 +174,24 @@ impl Sources {
         }
     }
 
-    /// All lists of packages, of both modes, relative to `environments/`.
+    /// Returns all lists of packages, of both modes, relative to `environments/`.
     pub(crate) fn specs(&self) -> BTreeSet<PathBuf> {
         specs::all(&self.files)
     }
 
-    /// Whether a file below `environments/` has a text that could not be read.
+    /// Returns whether the text of a file below `environments/` could not be read.
     pub(crate) fn is_unreadable(&self, file: &Path) -> bool {
         let path = self.path_of(file);
         self.unreadable.iter().any(|it| it.file == path)
     }
 
-    /// A file below `environments/`, relative to the root of the checkout.
+    /// Returns the path of a file below `environments/`, relative to the root of the checkout.
     pub(crate) fn path_of(&self, file: &Path) -> PathBuf {
         self.mission.join("environments").join(file)
     }
 }
 
-/// Whether the generator looks into the file: a list, or something that a list may include.
+/// Returns whether the generator reads the file: a list, or a file that a list may include.
 fn is_list(file: &Path) -> bool {
     let name = file.file_name().unwrap_or_default();
     let names_tests = file.components().count() == 3 && (name == "imports" || name == "notebooks");
@@ -200,13 +202,13 @@ fn relative(path: &Path, dir: &Path) -> PathBuf {
     path.strip_prefix(dir).unwrap_or(path).to_owned()
 }
 
-/// What editors and file managers leave behind.
+/// Returns whether an editor or file manager left a file of this name.
 fn is_hidden(name: &str) -> bool {
     name.starts_with('.')
 }
 
-/// Files below `dir`, links among them, without what Python and Jupyter leave behind, nor what
-/// `skip` says of a name. Nothing when there is no `dir`.
+/// Returns the files below `dir`, links included, without files that Python and Jupyter leave
+/// behind and without names that `skip` matches. Empty when `dir` does not exist.
 fn walk(dir: &Path, skip: fn(&str) -> bool) -> anyhow::Result<Vec<PathBuf>> {
     if !dir.is_dir() {
         return Ok(Vec::new());

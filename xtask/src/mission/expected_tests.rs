@@ -1,4 +1,4 @@
-//! Which tests a mission's folder asks for, so that one which did not run is noticed.
+//! Tests that a mission's folder requires, so that a test that did not run is noticed.
 
 use std::{
     collections::BTreeSet,
@@ -17,7 +17,7 @@ use crate::{
     specs::{self, read::without_comment},
 };
 
-/// A test that has to be in a receipt.
+/// A test that must be in a receipt.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ExpectedTest {
     pub(crate) environment: String,
@@ -25,7 +25,7 @@ pub(crate) struct ExpectedTest {
     pub(crate) name: String,
 }
 
-/// What a complete receipt of `mission` has.
+/// Returns the tests of a complete receipt of `mission`.
 ///
 /// # Errors
 /// A folder or list cannot be read.
@@ -39,7 +39,7 @@ pub(crate) fn expected(mission: &Mission) -> anyhow::Result<BTreeSet<ExpectedTes
     for environment in &mission.environments {
         let mut own = BTreeSet::new();
         add(environment, &files, &mut own)?;
-        // As `test-environments` does: the base needs no tests, and without any it is left alone.
+        // Like `test-environments`: the base needs no tests, and is skipped without any.
         if environment.name != "base" || own.len() > 1 {
             res.extend(own);
         }
@@ -47,10 +47,10 @@ pub(crate) fn expected(mission: &Mission) -> anyhow::Result<BTreeSet<ExpectedTes
     Ok(res)
 }
 
-/// Where a mission's `default-home-contents` is in its image.
+/// Path of a mission's `default-home-contents` in its image.
 pub(crate) const HOME: &str = "/opt/default-home-contents";
 
-/// Returns where the image has the notebooks of the mission's folder.
+/// Returns the paths in the image of the notebooks of the mission's folder.
 fn notebooks_in_image(mission: &Mission) -> anyhow::Result<Vec<PathBuf>> {
     let mut res = Vec::new();
     for (folder, place) in [("environments", ENVIRONMENTS), ("default-home-contents", HOME)] {
@@ -60,8 +60,9 @@ fn notebooks_in_image(mission: &Mission) -> anyhow::Result<Vec<PathBuf>> {
     Ok(res)
 }
 
-/// Returns which of `files`, as the image has them, an entry of a `tests/notebooks` in `folder`
-/// names: a path or a glob. `None` for what only the image knows, as the common image's notebooks.
+/// Returns those of `files`, as paths in the image, that an entry of a `tests/notebooks` in
+/// `folder` names: a path or a glob. `None` for files that only the image knows, like the common
+/// image's notebooks.
 pub(crate) fn named<'a>(
     folder: &Path,
     entry: &str,
@@ -90,7 +91,7 @@ pub(crate) fn named<'a>(
     Some(found.filter(|it| glob.matches_path_with(it, options)).collect())
 }
 
-/// The tests of every image as a whole: the file that the tester itself reads.
+/// Tests of every image as a whole: the file that the tester itself reads.
 #[derive(Deserialize)]
 struct ImageTests {
     /// Kind and name.
@@ -102,7 +103,7 @@ struct ImageTests {
 const IMAGE_TESTS: &str =
     include_str!("../../../common/image/common-scripts/platform_env/environments/image_tests.json");
 
-/// What is tested of every image as a whole, and as a hub starts it; by the tester.
+/// Returns the tests of every image as a whole, and as a hub starts it; run by the tester.
 pub(crate) fn of_the_image(mission: &Mission) -> BTreeSet<ExpectedTest> {
     let expected = |environment: &str, kind, name: &str| ExpectedTest {
         environment: environment.to_owned(),
@@ -121,7 +122,7 @@ pub(crate) fn of_the_image(mission: &Mission) -> BTreeSet<ExpectedTest> {
     res
 }
 
-/// `files` are the notebooks of the mission in its image.
+/// Adds the tests of an environment; `files` are the notebooks of the mission in its image.
 fn add(
     environment: &Environment,
     files: &[PathBuf],
@@ -149,7 +150,7 @@ fn add(
         let folder = Path::new(ENVIRONMENTS).join(&environment.name).join("tests");
         for entry in entries(&fs::read_to_string(list)?) {
             for file in named(&folder, entry, files).unwrap_or_default() {
-                // A notebook of the environment's own tests goes by its path there.
+                // A notebook of the environment's own tests is named by its path there.
                 let name = file.strip_prefix(&folder).unwrap_or(file);
                 expect("notebook", &name.to_string_lossy());
             }
@@ -158,12 +159,13 @@ fn add(
     Ok(())
 }
 
-/// The entries of a list: one per line; `#` starts a comment at the start of a line or after a space.
+/// Returns the entries of a list: one per line; `#` starts a comment at the start of a line or
+/// after a space.
 pub(crate) fn entries(text: &str) -> impl Iterator<Item = &str> {
     text.lines().map(without_comment).filter(|it| !it.is_empty())
 }
 
-/// All notebooks below a folder, as paths relative to it.
+/// Returns all notebooks below a folder, as paths relative to it.
 fn notebooks(root: &Path) -> anyhow::Result<Vec<String>> {
     let mut res = Vec::new();
     let mut folders = vec![root.to_owned()];
@@ -185,7 +187,7 @@ fn notebooks(root: &Path) -> anyhow::Result<Vec<String>> {
     Ok(res)
 }
 
-/// The tester's list is read, with kinds as receipts have them.
+/// The tester's list is read, with the kinds of receipts.
 #[test]
 fn tests_of_an_image_and_its_kernels() {
     let environment = Environment { name: "sky".to_owned(), dir: PathBuf::new() };

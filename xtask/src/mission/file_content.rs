@@ -1,4 +1,4 @@
-//! What a file of the checkout has to be before anybody looks into it: a plain file, or a link that
+//! Requirements on a file of the checkout before its content is read: a plain file, or a link that
 //! stays inside; under a plain name; and text, where text is read.
 
 use std::{
@@ -18,20 +18,20 @@ use crate::{
     specs,
 };
 
-/// The rules that findings of this module belong to.
+/// Rules of the findings of this module.
 pub(crate) const KIND: &str = "file-kind";
 pub(crate) const NAME: &str = "file-name";
 
-/// A file as it is on the disk.
+/// Content of a file on the disk.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Content {
     pub(crate) size: u64,
-    /// Empty when [`Content::unreadable`] says why.
+    /// Text; empty when [`Content::unreadable`] is set.
     pub(crate) text: String,
     pub(crate) is_link: bool,
-    /// Why there is no text. Whether there has to be one depends on the name: [`is_text`].
+    /// Reason for a missing text. Whether text is required depends on the name: [`is_text`].
     pub(crate) unreadable: Option<Finding>,
-    /// Whatever the encoding and the size.
+    /// Private keys, whatever the encoding and the size.
     pub(crate) keys: Vec<private_key::PrivateKey>,
 }
 
@@ -39,7 +39,7 @@ impl Content {
     /// Reads `path`, which is relative to `root`.
     ///
     /// # Errors
-    /// The disk or the file's permissions do not let it be read.
+    /// The disk or the file's permissions prevent reading.
     pub(crate) fn read(root: &Path, path: &Path) -> anyhow::Result<Content> {
         let file = root.join(path);
         let metadata = match fs::symlink_metadata(&file) {
@@ -62,7 +62,7 @@ impl Content {
         Ok(Content::of(path, fs::read(&file)?))
     }
 
-    /// Returns what a plain file with these bytes is, at `path`.
+    /// Returns the content of a plain file with these bytes, at `path`.
     pub(crate) fn of(path: &Path, bytes: Vec<u8>) -> Content {
         let size = bytes.len() as u64;
         let keys = private_key::find_in_bytes(&bytes);
@@ -76,7 +76,7 @@ impl Content {
         }
     }
 
-    /// As [`Content::read`], through a link that is no bad one.
+    /// Reads like [`Content::read`], through a link unless it is a bad one.
     ///
     /// # Errors
     /// As for [`Content::read`].
@@ -91,8 +91,8 @@ impl Content {
     }
 }
 
-/// Whether this automation, or a program in an image, reads `path` as text. Scripts are known by
-/// what they say.
+/// Returns whether this automation, or a program in an image, reads `path` as text. Scripts are
+/// recognised by their content.
 pub(crate) fn is_text(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let names = ["Dockerfile", "kernel.name", "setup-env.template", ".dockerignore", ".gitignore"];
@@ -107,8 +107,8 @@ pub(crate) fn is_text(path: &Path) -> bool {
         || extension == "sh"
 }
 
-/// The folder that links at `path` have to stay in: a mission's, which is a build context, or the
-/// checkout.
+/// Returns the folder that links at `path` must stay in: a mission's, which is a build context, or
+/// the checkout.
 fn tree_of(path: &Path) -> PathBuf {
     match path.components().collect::<Vec<_>>()[..] {
         [Component::Normal(missions), mission, _, ..] if missions == "missions" => {
@@ -132,7 +132,7 @@ fn bad_link(root: &Path, path: &Path, target: &Path) -> Option<Finding> {
     Some(finding(path, None, KIND, what, fix))
 }
 
-/// Whether a link at `name` to `target` stays inside the folder that `name` is relative to.
+/// Returns whether a link at `name` to `target` stays inside the folder that `name` is relative to.
 pub(crate) fn stays_inside(name: &Path, target: &Path) -> bool {
     let mut depth = name.components().count() - 1;
     for component in target.components() {
@@ -146,7 +146,7 @@ pub(crate) fn stays_inside(name: &Path, target: &Path) -> bool {
     true
 }
 
-/// What programs would make of the last part of `path`, if that is something else than a name.
+/// Returns a finding if programs would read the last part of `path` as something other than a name.
 pub(crate) fn bad_name(path: &Path) -> Option<Finding> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-+@=,".contains(c);

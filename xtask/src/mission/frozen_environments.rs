@@ -1,4 +1,4 @@
-//! The environments that have frozen specs, and what they are called.
+//! Environments with frozen specs, and their names.
 
 use anyhow::bail;
 
@@ -8,20 +8,20 @@ use crate::{
     specs,
 };
 
-/// The environments of `mission` that are frozen: not `base`, which the base image's digest pins.
+/// Returns the frozen environments of `mission`: not `base`, which the base image's digest pins.
 pub(crate) fn of(mission: &Mission) -> Vec<&Environment> {
     mission.environments.iter().filter(|it| it.name != specs::BASE).collect()
 }
 
-/// `mission/environment`, as arguments and messages name it.
+/// Returns `mission/environment`, the name in arguments and messages.
 pub(crate) fn title(mission: &Mission, environment: &Environment) -> String {
     format!("{}/{}", mission.name, environment.name)
 }
 
-/// The environment that `name` means, and its mission.
+/// Returns the environment that `name` means, and its mission.
 ///
 /// # Errors
-/// It means none, or more than one.
+/// The name matches no environment, or more than one.
 pub(crate) fn find<'a>(
     checkout: &'a Checkout,
     mission: Option<&str>,

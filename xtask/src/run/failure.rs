@@ -2,12 +2,12 @@
 
 use std::{fmt, io};
 
-/// A failure that is not simply failed work.
+/// A failure with an exit status of its own.
 #[derive(Debug)]
 pub(crate) enum Failure {
     /// The request or a file is wrong, and nothing was started.
     Request(String),
-    /// This machine lacks something: what happened, and what helps.
+    /// This machine lacks something: what happened, and the fix.
     Machine { text: String, fix: String },
     /// A signal ended the run.
     Interrupted,
@@ -25,7 +25,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Marks what went wrong before anything was started.
+/// Marks an error that was found before anything was started.
 pub(crate) fn request(err: anyhow::Error) -> anyhow::Error {
     if err.downcast_ref::<Failure>().is_some() {
         return err;
@@ -33,12 +33,13 @@ pub(crate) fn request(err: anyhow::Error) -> anyhow::Error {
     Failure::Request(format!("{err:#}")).into()
 }
 
-/// This machine lacks what `finding` of `doctor` is about.
+/// Returns an error about what this machine lacks; its fix names `finding` of `doctor`.
 pub(crate) fn machine(finding: &'static str, text: impl Into<String>) -> anyhow::Error {
     Failure::Machine { text: text.into(), fix: see(finding) }.into()
 }
 
-/// An error of a system call that says what this machine lacks; any other as it is.
+/// Adds a fix to a system call's error that shows what this machine lacks; returns others
+/// unchanged.
 pub(crate) fn of_machine(err: anyhow::Error) -> anyhow::Error {
     let kinds = err.chain().filter_map(|it| it.downcast_ref::<io::Error>()).map(io::Error::kind);
     let fix = kinds.into_iter().find_map(|it| match it {
@@ -52,12 +53,12 @@ pub(crate) fn of_machine(err: anyhow::Error) -> anyhow::Error {
     }
 }
 
-/// Returns the remedy that a finding of `doctor` has.
+/// Returns a fix that points to a finding of `doctor`.
 pub(crate) fn see(finding: &str) -> String {
     format!("see `{finding}` in `cargo xtask doctor`")
 }
 
-/// What happened, without the pointer to `doctor`.
+/// Returns the message of `err`, without the pointer to `doctor`.
 pub(crate) fn text(err: &anyhow::Error) -> String {
     match err.downcast_ref::<Failure>() {
         Some(Failure::Machine { text, .. }) => text.clone(),
@@ -65,7 +66,8 @@ pub(crate) fn text(err: &anyhow::Error) -> String {
     }
 }
 
-/// 1 failed work, 2 a wrong request or file, 3 a lacking machine, 130 an interruption.
+/// Returns the exit status: 1 failed work, 2 a wrong request or file, 3 a machine that lacks
+/// something, 130 an interruption.
 pub(crate) fn status(err: &anyhow::Error) -> u8 {
     match err.downcast_ref::<Failure>() {
         None => 1,

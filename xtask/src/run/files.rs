@@ -19,15 +19,15 @@ use tempfile::{NamedTempFile, TempDir};
 use crate::run::{printable::Shown as _, process::Permit};
 
 /// Writes `text` to a temporary file beside `path` and renames it, so that a reader sees the old
-/// text or the new one. Says whether anything changed; an equal file is left untouched.
+/// text or the new one. Returns whether anything changed; an equal file is left untouched.
 ///
 /// # Errors
-/// The folder cannot be written; the file is then as it was.
+/// The folder cannot be written; the file is then unchanged.
 pub(crate) fn write(permit: Permit, path: &Path, text: &[u8]) -> anyhow::Result<bool> {
     Ok(!write_all(permit, &[(path, text)])?.is_empty())
 }
 
-/// As [`write`], for a secret: nobody else may read the file.
+/// Writes like [`write`], with a mode that lets nobody else read the file.
 ///
 /// # Errors
 /// As for [`write`].
@@ -37,11 +37,11 @@ pub(crate) fn write_private(_: Permit, path: &Path, text: &[u8]) -> anyhow::Resu
     Ok(())
 }
 
-/// As [`write`], for files that belong together: none is renamed before all are written. Gives
-/// those that changed.
+/// Writes like [`write`], for files that belong together: all are written before the first is
+/// renamed. Returns the paths that changed.
 ///
 /// # Errors
-/// A folder cannot be written; all files are then as they were.
+/// A folder cannot be written; all files are then unchanged.
 pub(crate) fn write_all(_: Permit, files: &[(&Path, &[u8])]) -> anyhow::Result<Vec<PathBuf>> {
     let differs = |(path, text): &&(&Path, &[u8])| fs::read(path).map_or(true, |old| old != *text);
     let mut staged = Vec::new();
@@ -59,7 +59,7 @@ pub(crate) fn write_all(_: Permit, files: &[(&Path, &[u8])]) -> anyhow::Result<V
     Ok(res)
 }
 
-/// Copies `from` to the new file `path`, which is readable by all.
+/// Copies `from` to the new file `path`, readable by all users.
 ///
 /// # Errors
 /// `path` exists already, also as a link, or cannot be written.
@@ -69,7 +69,7 @@ pub(crate) fn create(_: Permit, path: &Path, from: &mut dyn Read) -> anyhow::Res
     Ok(())
 }
 
-/// Reads a file that others wrote.
+/// Reads a file that another program or person wrote.
 ///
 /// # Errors
 /// `path` is not a regular file, cannot be read, or has more than `limit` bytes.
@@ -83,7 +83,7 @@ pub(crate) fn read_foreign(path: &Path, limit: u64) -> anyhow::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// As [`read_foreign`]; the file has to be UTF-8.
+/// Reads like [`read_foreign`]; the file must be UTF-8.
 ///
 /// # Errors
 /// As for [`read_foreign`].
@@ -92,10 +92,10 @@ pub(crate) fn read_foreign_text(path: &Path, limit: u64) -> anyhow::Result<Strin
     text.with_context(|| format!("{}: not UTF-8", path.shown()))
 }
 
-/// Lets everybody execute `path` who may read it.
+/// Makes `path` executable for everybody who may read it.
 ///
 /// # Errors
-/// It is not ours.
+/// The file belongs to another user.
 pub(crate) fn make_executable(_: Permit, path: &Path) -> anyhow::Result<()> {
     let mode = fs::metadata(path)?.permissions().mode();
     Ok(fs::set_permissions(path, Permissions::from_mode(mode | (mode & 0o444) >> 2))?)
@@ -104,32 +104,32 @@ pub(crate) fn make_executable(_: Permit, path: &Path) -> anyhow::Result<()> {
 /// Sets the permissions of `path`.
 ///
 /// # Errors
-/// `path` belongs to somebody else.
+/// `path` belongs to another user.
 pub(crate) fn set_mode(_: Permit, path: &Path, mode: u32) -> anyhow::Result<()> {
     Ok(fs::set_permissions(path, Permissions::from_mode(mode))?)
 }
 
-/// Makes the new link `path` to `target`.
+/// Creates the new link `path` to `target`.
 ///
 /// # Errors
-/// `path` exists, or cannot be made.
+/// `path` exists, or cannot be created.
 pub(crate) fn link(_: Permit, target: &Path, path: &Path) -> anyhow::Result<()> {
     let made = symlink(target, path);
     made.with_context(|| format!("cannot make the link {}", path.shown()))
 }
 
-/// Renames `from` to `to`, which are on one file system.
+/// Renames `from` to `to` on the same file system.
 ///
 /// # Errors
-/// `to` is a folder that is not empty, or cannot be made.
+/// `to` is a folder that is not empty, or cannot be created.
 pub(crate) fn rename(_: Permit, from: &Path, to: &Path) -> anyhow::Result<()> {
     Ok(fs::rename(from, to)?)
 }
 
-/// Makes `dir` and the folders above it, where they are missing.
+/// Creates `dir` and its missing parents.
 ///
 /// # Errors
-/// A part of the path cannot be made.
+/// A part of the path cannot be created.
 pub(crate) fn make_dirs(_: Permit, dir: &Path) -> anyhow::Result<()> {
     Ok(fs::create_dir_all(dir)?)
 }
@@ -142,7 +142,7 @@ pub(crate) fn remove(_: Permit, path: &Path) -> anyhow::Result<()> {
     unless_missing(fs::remove_file(path))
 }
 
-/// Removes the folder `dir` with all that is in it, if it exists.
+/// Removes the folder `dir` with its content, if it exists.
 ///
 /// # Errors
 /// A folder cannot be written.
@@ -162,7 +162,7 @@ fn unless_missing(res: io::Result<()>) -> anyhow::Result<()> {
     }
 }
 
-/// Opens `path` for locking, or for a log: an empty file where there is none.
+/// Opens `path` for locking or as a log; creates an empty file if it is missing.
 ///
 /// # Errors
 /// `path` cannot be written.
@@ -172,7 +172,7 @@ pub(crate) fn open(_: Permit, path: &Path) -> anyhow::Result<File> {
     file.with_context(|| format!("cannot write {}", path.shown()))
 }
 
-/// As [`open`], without what was in it.
+/// Opens like [`open`], and truncates the file.
 ///
 /// # Errors
 /// `path` cannot be written.
@@ -182,7 +182,7 @@ pub(crate) fn open_empty(permit: Permit, path: &Path) -> anyhow::Result<File> {
     Ok(file)
 }
 
-/// Makes the new file `path`, which only this user may read.
+/// Creates the new file `path`, readable by this user alone.
 ///
 /// # Errors
 /// `path` exists, or cannot be written.
@@ -192,11 +192,11 @@ pub(crate) fn open_new(_: Permit, path: &Path) -> anyhow::Result<File> {
     file.with_context(|| format!("cannot write {}", path.shown()))
 }
 
-/// Makes a temporary folder in `dir`, or where this system has them, with the start of its name and
-/// its mode. It is removed when dropped.
+/// Creates a temporary folder with this name prefix and mode, in `dir` or in the system's temporary
+/// folder. The folder is removed when dropped.
 ///
 /// # Errors
-/// No folder can be made there.
+/// The folder cannot be created there.
 pub(crate) fn temporary(
     _: Permit,
     dir: Option<&Path>,
@@ -210,7 +210,7 @@ pub(crate) fn temporary(
     builder.tempdir_in(dir).with_context(|| format!("cannot make a folder in {}", dir.shown()))
 }
 
-/// A temporary file beside `path`, removed unless it is renamed.
+/// Writes a temporary file beside `path`, which is removed unless it is renamed.
 fn stage(path: &Path, text: &[u8], mode: u32) -> anyhow::Result<NamedTempFile> {
     let dir = path.parent().context("a file has a folder")?;
     let name = path.file_name().context("a file has a name")?.to_string_lossy();
@@ -231,7 +231,7 @@ fn stage(path: &Path, text: &[u8], mode: u32) -> anyhow::Result<NamedTempFile> {
 
 const SUFFIX: &str = ".new";
 
-/// What a run left that was killed.
+/// Removes the temporary files of a killed run.
 fn remove_leftovers(dir: &Path, prefix: &str) -> anyhow::Result<()> {
     let is_ours = |name: &OsStr| {
         let name = name.to_string_lossy();
@@ -246,10 +246,10 @@ fn remove_leftovers(dir: &Path, prefix: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Where a test lets this process be killed, as by a loss of power: `XTASK_FAULT=before-write`.
+/// Kills this process where a test asks for it, like a loss of power: `XTASK_FAULT=before-write`.
 fn fault(point: &str) {
     if env::var_os("XTASK_FAULT").is_some_and(|it| it == point) {
-        // Nothing after this runs.
+        // No code after this runs.
         let _ = raise(Signal::SIGKILL);
     }
 }

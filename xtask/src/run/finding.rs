@@ -1,4 +1,4 @@
-//! What a check found: every finding at once, each with its place and its remedy.
+//! Findings of checks: all at once, each with its place and its fix.
 
 use std::{fmt, path::PathBuf};
 
@@ -6,22 +6,23 @@ use serde::Serialize;
 
 use crate::run::printable::{self, Shown as _};
 
-/// One thing that is wrong in a file of this repository.
+/// A problem in a file of this repository.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub(crate) struct Finding {
-    /// Relative to the root of the checkout.
+    /// Path relative to the root of the checkout.
     pub(crate) file: PathBuf,
-    /// Counted from 1; `None` when the file as a whole is meant.
+    /// Line number from 1; `None` for the file as a whole.
     pub(crate) line: Option<usize>,
-    /// The rule's name, as `check --help` lists it.
+    /// Name of the rule, as `check --help` lists it.
     pub(crate) rule: &'static str,
-    /// What is wrong.
+    /// The problem.
     pub(crate) what: String,
-    /// What to do about it.
+    /// The fix.
     pub(crate) fix: String,
 }
 
-/// `file:line: rule: what` and, on a line of its own, the remedy: a name that is quoted forges no line.
+/// Prints `file:line: rule: what` and the fix on a line of its own; a quoted name cannot forge a
+/// line.
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Finding { file, line, rule, what, fix } = self;
@@ -33,7 +34,7 @@ impl fmt::Display for Finding {
     }
 }
 
-/// All `findings`, sorted, one below the other.
+/// Returns all `findings`, sorted, one below the other.
 pub(crate) fn text(mut findings: Vec<Finding>) -> String {
     findings.sort();
     findings.dedup();

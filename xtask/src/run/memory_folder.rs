@@ -1,6 +1,6 @@
-//! Private folders in memory, for what must never reach a disk. Each goes with its guard; what a
-//! killed run left is swept by the next one. They count as this process's own memory: what only reads may
-//! use one, and needs no permit for it.
+//! Private folders in memory, for content that must never reach a disk. A folder is removed with
+//! its guard; the next run sweeps those of a killed run. They count as this process's own memory,
+//! so a command that only reads may use one without a permit.
 
 #![expect(clippy::disallowed_methods, reason = "this is the place for files in memory")]
 
@@ -29,13 +29,13 @@ const PREFIX: &str = "xtask-secrets-";
 /// A folder with mode 0700, removed when dropped.
 pub(crate) struct MemoryFolder {
     dir: TempDir,
-    /// Locked as long as this process lives.
+    /// Locked while this process lives.
     _owner: File,
 }
 
 impl MemoryFolder {
     /// # Errors
-    /// `/dev/shm` is not in memory, or full.
+    /// `/dev/shm` is not in memory, or is full.
     pub(crate) fn new() -> anyhow::Result<MemoryFolder> {
         if let Some(what) = missing() {
             return Err(failure::machine("secrets", what));
@@ -47,7 +47,7 @@ impl MemoryFolder {
                 .tempdir_in(MEMORY)
                 .with_context(|| format!("cannot make a folder in {MEMORY}"))?;
             let owner = File::open(dir.path());
-            // Another run's sweep may have come between.
+            // The sweep of another run may have removed the folder meanwhile.
             if let Ok(owner) = owner
                 && owner.try_lock().is_ok()
                 && dir.path().is_dir()
@@ -72,7 +72,7 @@ impl MemoryFolder {
         Ok(path)
     }
 
-    /// Makes the link `name` to `target`.
+    /// Creates the link `name` to `target`.
     ///
     /// # Errors
     /// The memory is full.
@@ -81,7 +81,7 @@ impl MemoryFolder {
     }
 }
 
-/// Why there can be no private folder on this machine, if so.
+/// Returns why this machine cannot have a private folder, if so.
 pub(crate) fn missing() -> Option<String> {
     let in_memory = statfs(MEMORY).is_ok_and(|it| it.filesystem_type() == TMPFS_MAGIC);
     (!in_memory).then(|| format!("{MEMORY} is not in memory (a tmpfs)"))

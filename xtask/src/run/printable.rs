@@ -1,10 +1,10 @@
-//! Text of others, fit for a terminal, a log, a page and XML: colour codes are removed, and each other
-//! control character is replaced by U+FFFD.
+//! Untrusted text, made safe for a terminal, a log, a page and XML: colour codes are removed, and
+//! each other control character is replaced by U+FFFD.
 
 use std::path::Path;
 
-/// Returns `text`, whose lines may end and hold tabs, without terminal control sequences (ECMA-48, 5.4)
-/// and with a mark in the place of every other control character.
+/// Returns `text`, which may have line ends and tabs, without terminal control sequences (ECMA-48,
+/// 5.4) and with U+FFFD for each other control character.
 pub(crate) fn text(text: &str) -> String {
     let mut res = String::with_capacity(text.len());
     let mut chars = text.chars().peekable();
@@ -23,20 +23,20 @@ pub(crate) fn text(text: &str) -> String {
     res
 }
 
-/// Returns `text` as [`text()`] does, on one line: a name with a line's end in it forges no line.
+/// Returns `text` like [`text()`], on one line: a name with a line end cannot forge a line.
 pub(crate) fn line(line: &str) -> String {
     text(line).replace('\n', "\u{fffd}")
 }
 
-/// Returns the HTML or XML `document` with a mark in the place of each control character. Sequences are
-/// not removed: their ends could be a part of its markup.
+/// Returns the HTML or XML `document` with U+FFFD for each control character. Sequences are not
+/// removed: their ends could be a part of its markup.
 pub(crate) fn document(document: &str) -> String {
     let is_marked = |it: char| is_control(it) && !"\n\t".contains(it);
     document.replace(is_marked, "\u{fffd}")
 }
 
-/// Returns the JSON document `document` with `\u…` in the place of the control characters that JSON
-/// allows in strings.
+/// Returns the JSON document `document` with `\u…` for the control characters that JSON allows in
+/// strings.
 pub(crate) fn json(document: &str) -> String {
     let escaped = |it: char| match it {
         '\n' => "\n".to_owned(),
@@ -46,8 +46,8 @@ pub(crate) fn json(document: &str) -> String {
     document.chars().map(escaped).collect()
 }
 
-/// Whether a terminal, a reader or XML would take `it` for something else than a character of a text:
-/// control characters (ECMA-48, 5), ends of lines, what turns the direction of a text
+/// Returns whether a terminal, a reader or XML would not treat `it` as a character of a text:
+/// control characters (ECMA-48, 5), line ends, characters that change the direction of a text
 /// (Unicode UAX #9, 2), and noncharacters.
 fn is_control(it: char) -> bool {
     it.is_control()
@@ -55,9 +55,9 @@ fn is_control(it: char) -> bool {
         || matches!(it, '\u{2066}'..='\u{2069}' | '\u{fffe}' | '\u{ffff}')
 }
 
-/// Names of files in messages.
+/// File names in messages.
 pub(crate) trait Shown {
-    /// Returns the path as [`line`] does.
+    /// Returns the path like [`line`].
     fn shown(&self) -> String;
 }
 

@@ -1,5 +1,5 @@
-//! Finds private keys in text: age, PGP and GnuPG, SSH and TLS. A mention is none: a key's own
-//! characters have to follow.
+//! Finds private keys in text: age, PGP and GnuPG, SSH and TLS. A mention is not a key: the key's
+//! own characters must follow.
 
 /// A private key in a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,8 +10,8 @@ pub(crate) struct PrivateKey {
     pub(crate) line: usize,
 }
 
-/// How a key begins, and how many characters of its alphabet must follow. Each in two parts, so
-/// that this file is none.
+/// Starts of keys, and how many characters of the key's alphabet must follow. Each start is split
+/// in two, so that this file does not match itself.
 const MARKERS: &[(&str, &str, &str, usize)] = &[
     ("age identity", "AGE-SECRET-", "KEY-", 50),
     ("age plugin identity", "AGE-", "PLUGIN-", 20),
@@ -27,7 +27,7 @@ const MARKERS: &[(&str, &str, &str, usize)] = &[
     ("GnuPG private key", "Key: (protected-", "private-key ", 10),
 ];
 
-/// How far behind its beginning a key's characters may start: headers come between.
+/// How far after the start the key's characters may begin: headers come between.
 const WINDOW: usize = 400;
 
 /// Returns the private keys in `text`.
@@ -49,8 +49,8 @@ pub(crate) fn find(text: &str) -> Vec<PrivateKey> {
     res
 }
 
-/// Returns the private keys in a file's content: in UTF-8, UTF-16, UTF-32, or any encoding that has
-/// ASCII's bytes for ASCII's characters.
+/// Returns the private keys in a file's content: in UTF-8, UTF-16, UTF-32, or any encoding that
+/// represents ASCII characters as ASCII bytes.
 ///
 /// A whole file may be a key in DER.
 pub(crate) fn find_in_bytes(bytes: &[u8]) -> Vec<PrivateKey> {
@@ -61,8 +61,8 @@ pub(crate) fn find_in_bytes(bytes: &[u8]) -> Vec<PrivateKey> {
     find(&String::from_utf8_lossy(&ascii))
 }
 
-/// Returns the kind of a key in DER: a sequence that is the whole file, and begins with a version and
-/// what follows it in PKCS #8, PKCS #1, SEC 1 or PKCS #12.
+/// Returns the kind of a key in DER: a sequence that fills the whole file and begins with a version
+/// and the field that follows the version in PKCS #8, PKCS #1, SEC 1 or PKCS #12.
 fn der(bytes: &[u8]) -> Option<&'static str> {
     let rest = bytes.strip_prefix(&[0x30])?;
     let (first, rest) = rest.split_first()?;
@@ -83,7 +83,7 @@ fn der(bytes: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// The longest run of characters of base64 or bech32.
+/// Returns the length of the longest run of base64 or bech32 characters.
 fn longest_run(text: &str) -> usize {
     let runs = text.split(|c: char| !(c.is_ascii_alphanumeric() || "+/=#".contains(c)));
     runs.map(str::len).max().unwrap_or(0)

@@ -1,5 +1,5 @@
-//! Starts programs: the only module that does. A command is an argument array, never a shell line;
-//! each runs in a directory that its maker named, and is printed as something one could paste.
+//! Starts programs; no other module does. A command is an argument array, never a shell line; each
+//! runs in an explicit directory, and is printed in a form that can be pasted into a shell.
 
 #![expect(clippy::disallowed_methods, reason = "this is the place for them")]
 
@@ -45,19 +45,19 @@ pub(crate) use pipe::{Failed, pipe};
 pub(crate) use unattended::{ProcessEnd, unattended};
 pub(crate) use watched::watched;
 
-/// What a program said, and how it ended.
+/// Output and exit status of a program.
 #[derive(Debug)]
 pub(crate) struct Output {
-    /// As a shell reports it: 128 and the signal's number when one ended it.
+    /// Exit status as a shell reports it: 128 plus the signal's number after a signal.
     pub(crate) status: u8,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
 }
 
-/// Runs `cmd` and gives its output, whatever its status.
+/// Runs `cmd` and returns its output, whatever its status.
 ///
 /// # Errors
-/// It is not on `PATH`, does not write UTF-8, or was interrupted.
+/// The program is not on `PATH`, does not write UTF-8, or was interrupted.
 pub(crate) fn output(cmd: &Cmd) -> anyhow::Result<Output> {
     let (status, stdout, stderr) = both(cmd)?;
     let stdout =
@@ -65,7 +65,7 @@ pub(crate) fn output(cmd: &Cmd) -> anyhow::Result<Output> {
     Ok(Output { status, stdout, stderr })
 }
 
-/// As [`output`]; `None` when it has not ended within `limit`, and was ended.
+/// Runs like [`output`]; returns `None` for a command that was stopped because it exceeded `limit`.
 ///
 /// # Errors
 /// As for [`output`].
@@ -90,10 +90,10 @@ fn both(cmd: &Cmd) -> anyhow::Result<(u8, Vec<u8>, String)> {
     Ok((status, stdout, String::from_utf8_lossy(&stderr).into_owned()))
 }
 
-/// Runs `cmd` and gives its standard output, which may be anything.
+/// Runs `cmd` and returns its standard output as bytes.
 ///
 /// # Errors
-/// It is not on `PATH`, was interrupted, or ends with any status but 0.
+/// The program is not on `PATH`, was interrupted, or fails.
 pub(crate) fn bytes(cmd: &Cmd) -> anyhow::Result<Vec<u8>> {
     let (status, stdout, stderr) = both(cmd)?;
     if status != 0 {
@@ -102,10 +102,10 @@ pub(crate) fn bytes(cmd: &Cmd) -> anyhow::Result<Vec<u8>> {
     Ok(stdout)
 }
 
-/// Runs `cmd` and gives its standard output.
+/// Runs `cmd` and returns its standard output.
 ///
 /// # Errors
-/// As for [`output`], and any status but 0, with what it said last.
+/// As for [`output`], and any status but 0, with the last lines of its output.
 pub(crate) fn read(cmd: &Cmd) -> anyhow::Result<String> {
     let output = output(cmd)?;
     if output.status != 0 {
@@ -115,23 +115,23 @@ pub(crate) fn read(cmd: &Cmd) -> anyhow::Result<String> {
     Ok(output.stdout)
 }
 
-/// Runs `cmd`, hands each line of both its streams to `on_line`, and gives its status.
+/// Runs `cmd`, passes each line of stdout and stderr to `on_line`, and returns its status.
 ///
 /// # Errors
-/// It is not on `PATH`, or was interrupted.
+/// The program is not on `PATH`, or was interrupted.
 pub(crate) fn lines(cmd: &Cmd, on_line: &mut dyn FnMut(&str)) -> anyhow::Result<u8> {
     run(cmd, &mut |_, line| on_line(String::from_utf8_lossy(line).trim_end()))
 }
 
-/// Hands the terminal to `cmd` and gives its status.
+/// Runs `cmd` attached to the terminal and returns its status.
 ///
 /// # Errors
-/// It is not on `PATH`, or was interrupted.
+/// The program is not on `PATH`, or was interrupted.
 pub(crate) fn attached(cmd: &Cmd) -> anyhow::Result<u8> {
     attached_within(cmd, STOP)
 }
 
-/// As [`attached`]; after an interruption `cmd` has `limit` to end by itself.
+/// Runs like [`attached`]; after an interruption `cmd` has `limit` to end by itself.
 ///
 /// # Errors
 /// As for [`attached`].
@@ -147,21 +147,21 @@ pub(crate) fn attached_within(cmd: &Cmd, limit: Duration) -> anyhow::Result<u8> 
     }
 }
 
-/// Whether `PATH` has `program`.
+/// Returns whether `program` is on `PATH`.
 pub(crate) fn on_path(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|it| it.join(program).is_file())
 }
 
-/// All of this process's standard input, which must be UTF-8.
+/// Reads all of stdin, which must be UTF-8.
 ///
 /// # Errors
-/// It is not, or the run was interrupted while it waited.
+/// stdin is not UTF-8, or the run was interrupted while waiting.
 pub(crate) fn read_stdin() -> anyhow::Result<String> {
     from_stdin(|text| io::stdin().read_to_string(text))
 }
 
-/// A line of this process's standard input, with its end.
+/// Reads a line of stdin, with its line end.
 ///
 /// # Errors
 /// As for [`read_stdin`].
@@ -169,7 +169,7 @@ pub(crate) fn read_line() -> anyhow::Result<String> {
     from_stdin(|text| io::stdin().read_line(text))
 }
 
-/// A signal does not end a read, so another thread reads.
+/// Reads stdin in a thread of its own, because a signal does not end a read.
 fn from_stdin(
     read: impl FnOnce(&mut String) -> io::Result<usize> + Send + 'static,
 ) -> anyhow::Result<String> {
@@ -186,23 +186,23 @@ fn from_stdin(
     }
 }
 
-/// From here on neither this process nor its children leave a core dump, which would hold secrets.
-/// One byte, not none: it is too short for a file, and the kernel hands a dump to no program at
-/// this limit, which it does at zero (core(5), and `RLIMIT_CORE` in its coredump.c).
+/// Stops this process and its children from leaving a core dump, which would hold secrets. The
+/// limit is one byte, not zero: one byte is too short for a file, and only at zero does the kernel
+/// still pipe the dump to a program (core(5), and `RLIMIT_CORE` in its coredump.c).
 ///
 /// # Errors
-/// The system refuses.
+/// The system refuses the limit.
 pub(crate) fn no_core_dumps() -> anyhow::Result<()> {
     let (_, hard) = getrlimit(Resource::RLIMIT_CORE)?;
     let limit = hard.min(1);
     setrlimit(Resource::RLIMIT_CORE, limit, limit).context("cannot switch core dumps off")
 }
 
-/// Set by the signal handler; whoever waits for a child looks at it.
+/// Set by the signal handler; loops that wait for a child check it.
 static INTERRUPTED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 
-/// From here on SIGINT, SIGTERM and SIGHUP end the running child and fail the run with status 130,
-/// so that every guard on the way out does its work.
+/// Makes SIGINT, SIGTERM and SIGHUP end the running child and fail the run with status 130, so that
+/// every guard still cleans up.
 ///
 /// # Errors
 /// The system refuses the handler.
@@ -214,7 +214,7 @@ pub(crate) fn handle_signals() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// For loops that wait for something else than a child.
+/// Fails after an interruption, for loops that wait for something other than a child.
 ///
 /// # Errors
 /// The run was interrupted.
@@ -229,7 +229,7 @@ thread_local! {
     static WAITED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
 }
 
-/// How long this thread has waited for other programs.
+/// Returns how long this thread has waited for other programs.
 pub(crate) fn time_in_children() -> Duration {
     WAITED.get()
 }
@@ -242,13 +242,13 @@ pub(crate) fn waiting<T>(wait: impl FnOnce() -> T) -> T {
     res
 }
 
-/// The last `n` lines of `text`.
+/// Returns the last `n` lines of `text`.
 pub(crate) fn last_lines(text: &str, n: usize) -> String {
     let lines: Vec<&str> = text.trim_end().lines().collect();
     lines[lines.len().saturating_sub(n)..].join("\n")
 }
 
-/// A command that was silent for too long, and was ended.
+/// A command that was stopped after too long without output.
 #[derive(Debug)]
 pub(crate) struct Silent {
     cmd: String,
@@ -271,7 +271,7 @@ fn run(cmd: &Cmd, on_line: &mut dyn FnMut(Stream, &[u8])) -> anyhow::Result<u8> 
     status.ok_or_else(|| Silent { cmd: cmd.in_short(), limit }.into())
 }
 
-/// `None` when the limit was over.
+/// Runs one command; returns `None` when the limit was exceeded.
 fn one(
     cmd: &Cmd,
     limit: Limit,

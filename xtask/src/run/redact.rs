@@ -1,5 +1,5 @@
-//! Credentials in text: where they are, and the text without them. `terminal.rs` and logs call [`redact`]
-//! on all that they write; the scripts in images do the same (`redact.py`).
+//! Finds and hides credentials in text. `terminal.rs` and logs call [`redact`] on all their output;
+//! the scripts in images do the same (`redact.py`).
 
 use std::ops::Range;
 
@@ -24,7 +24,8 @@ pub(crate) const TOKENS: [&str; 15] = [
     "xoxp-",
 ];
 
-/// Parts of the names of variables that hold secrets, and last parts of names that only lead to one.
+/// Parts of the names of variables that hold secrets, and last parts of names that only point to
+/// one.
 const SECRET: [&str; 8] =
     ["APIKEY", "CREDENTIAL", "CREDENTIALS", "PASSPHRASE", "PASSWD", "PASSWORD", "SECRET", "TOKEN"];
 const KEYS: [&str; 6] =
@@ -40,8 +41,8 @@ pub(crate) fn is_secret_name(name: &str) -> bool {
     is_secret && !is_pointer
 }
 
-/// Returns `text` with `…` in the place of each user, password and token in it, and of the values of
-/// variables whose names tell that they are secrets.
+/// Returns `text` with `…` in the place of each user, password and token in it, and of the values
+/// of variables whose names mark them as secrets.
 pub(crate) fn redact(text: &str) -> String {
     let may_have_one = text.contains(['@', '=']) || text.contains("/t/");
     if !may_have_one && !TOKENS.iter().any(|it| text.contains(it)) {
@@ -58,7 +59,7 @@ pub(crate) fn redact(text: &str) -> String {
     replace(text, hidden, "…")
 }
 
-/// Returns `text` for people: without credentials, and without what would control a terminal, which
+/// Returns `text` for people: without credentials, and without terminal control characters, which
 /// could also hide a credential from [`redact`].
 pub(crate) fn text(text: &str) -> String {
     redact(&printable::text(text))
@@ -97,7 +98,7 @@ fn end_of_string(text: &str) -> usize {
     text.len()
 }
 
-/// Returns the URL `url` as it is sent without a login.
+/// Returns the URL `url` without its login.
 pub(crate) fn without_login(url: &str) -> String {
     let with_at = userinfos(url).into_iter().map(|it| it.start..it.end + 1);
     replace(url, with_at.collect(), "")
@@ -112,8 +113,8 @@ pub(crate) fn in_channel(text: &str) -> bool {
     redact(text) != text || text.split_whitespace().any(has_token)
 }
 
-/// Returns where in `text` the users and passwords of URLs are. A user's name alone is not one, as in
-/// `git+ssh://git@host/…`.
+/// Returns the ranges of `text` that hold the users and passwords of URLs. A user's name alone does
+/// not count, as in `git+ssh://git@host/…`.
 pub(crate) fn userinfos(text: &str) -> Vec<Range<usize>> {
     let of_word = |word: Range<usize>| {
         let last = text[word.clone()].rfind('@').map(|it| word.start + it);
@@ -126,7 +127,7 @@ pub(crate) fn userinfos(text: &str) -> Vec<Range<usize>> {
     words(text).flat_map(of_word).filter(is_login).collect()
 }
 
-/// Returns where the userinfo of a URL ends, which begins at `start` without its scheme; the last `@`
+/// Returns the end of the userinfo of a URL that begins at `start` without its scheme; the last `@`
 /// of its word is at `last`.
 fn userinfo(text: &str, start: usize, last: usize) -> Option<usize> {
     let rest = &text[start..];
@@ -142,8 +143,8 @@ fn userinfo(text: &str, start: usize, last: usize) -> Option<usize> {
     ((!is_port || is_cut_off) && last > start).then_some(last)
 }
 
-/// Returns where `user:password` of `user:password@host` is, which proxies may have without a
-/// scheme. An image's `name:tag@sha256:…` is not one.
+/// Returns the range of `user:password` in `user:password@host`, which proxies may have without a
+/// scheme. An image's `name:tag@sha256:…` does not match.
 fn schemeless(word: &str) -> Option<Range<usize>> {
     let mut ats = word.match_indices('@').map(|it| it.0);
     let is_digest = |at: &usize| ["sha256:", "<"].iter().any(|it| word[at + 1..].starts_with(it));
@@ -163,7 +164,7 @@ fn is_delimiter(c: char) -> bool {
     ",;=\"'`(<>{|".contains(c)
 }
 
-/// Returns where the values of `NAME=value` are whose names tell that they are secrets; quotes around
+/// Returns the ranges of the values of `NAME=value` whose names mark them as secrets; quotes around
 /// both or around the value are those of a shell.
 fn values(text: &str) -> Vec<Range<usize>> {
     let mut res: Vec<Range<usize>> = Vec::new();
@@ -189,7 +190,7 @@ fn values(text: &str) -> Vec<Range<usize>> {
     res
 }
 
-/// Returns where the token of a conda channel's URL `https://host/t/TOKEN/channel` is.
+/// Returns the range of the token in a conda channel's URL `https://host/t/TOKEN/channel`.
 fn channel_tokens(word: &str) -> Vec<Range<usize>> {
     let start = word.find("://").unwrap_or(word.len());
     let tokens = word[start..].match_indices("/t/").map(|(at, it)| start + at + it.len());
@@ -197,13 +198,13 @@ fn channel_tokens(word: &str) -> Vec<Range<usize>> {
     tokens.map(|start| start..end(start)).filter(|it| !it.is_empty()).collect()
 }
 
-/// Returns where tokens of well-known services are.
+/// Returns the ranges of tokens of well-known services.
 pub(crate) fn tokens(word: &str) -> Vec<Range<usize>> {
     let mut res = Vec::new();
     for prefix in TOKENS {
         let mut end = 0;
         for (at, _) in word.match_indices(prefix).filter(|(at, _)| starts_token(word, *at)) {
-            // One that is within another ends where that does.
+            // A token within another one ends where that one does.
             if at >= end {
                 let rest = word[at + prefix.len()..].bytes();
                 end = at + prefix.len() + rest.take_while(|it| is_of_token(prefix, *it)).count();

@@ -1,6 +1,6 @@
 //! "Did you mean": the known name that is nearest to an unknown one.
 
-/// The candidate that a typing error would most likely have been meant for.
+/// Returns the candidate that a typing error most likely meant.
 pub(crate) fn nearest<'a>(
     name: &str,
     candidates: impl Iterator<Item = &'a str>,
@@ -16,5 +16,6 @@ pub(crate) fn nearest<'a>(
         .map(|(_, it)| it)
 }
 
-/// Of longer names nobody knows which was meant; to compare two takes the product of their lengths.
+/// Longest name that is compared: the meaning of a longer one cannot be guessed, and a comparison
+/// takes the product of both lengths.
 const LONGEST_NAME: usize = 200;

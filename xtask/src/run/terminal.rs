@@ -1,6 +1,6 @@
-//! The standard streams: the only module that writes to them. Nothing that was read elsewhere (tests,
-//! names of files, other programs) controls the terminal. A reader that closes its pipe early has read
-//! enough: what is left is dropped in silence, and the status stays that of the work.
+//! The standard streams; no other module writes to them. Untrusted text (tests, file names, other
+//! programs) does not control the terminal. When a reader closes its pipe early, the rest of the
+//! output is dropped in silence, and the status stays that of the work.
 
 #![expect(clippy::disallowed_methods, reason = "this is the place for them")]
 
@@ -38,8 +38,8 @@ pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Prints `value` on stdout as it is, credentials included; a terminal gets it without what would
-/// control it.
+/// Prints `value` on stdout unchanged, credentials included; on a terminal without control
+/// characters.
 pub(crate) fn exact(value: &str) {
     if io::stdout().is_terminal() {
         return result(printable::text(value));
@@ -52,7 +52,7 @@ pub(crate) fn say(text: impl Display) {
     message(&(redact::text(&text.to_string()) + "\n"));
 }
 
-/// Prints a message on stderr whose start is in a colour, `31` or `32` (ECMA-48, 8.3.117).
+/// Prints a message on stderr with its start in a colour, `31` or `32` (ECMA-48, 8.3.117).
 pub(crate) fn say_in(colour: u8, start: &str, rest: &str) {
     let (start, rest) = (redact::text(start), redact::text(rest));
     message(&format!("\x1b[{colour}m{start}\x1b[0m{rest}\n"));
@@ -69,12 +69,12 @@ static LIVE: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
 /// How often a live line is drawn.
 const BEAT: Duration = Duration::from_millis(250);
 
-/// A line at the end of stderr, a terminal: the elapsed time and a text, cut to the terminal's width.
-/// It goes when this is dropped.
+/// A line at the end of stderr, a terminal: the elapsed time and a text, cut to the terminal's
+/// width. The line is removed when this is dropped.
 pub(crate) struct LiveLine(ProgressBar);
 
 impl LiveLine {
-    /// Shows `text` beside a time that begins with `since`.
+    /// Shows `text` beside a time that starts at `since`.
     pub(crate) fn new(text: &str, since: Duration) -> LiveLine {
         let time = |state: &ProgressState, line: &mut dyn fmt::Write| {
             let _ = line.write_str(&elapsed(state.elapsed()));
@@ -105,7 +105,7 @@ pub(crate) fn elapsed(time: Duration) -> String {
     format!("{}:{:02}", time.as_secs() / 60, time.as_secs() % 60)
 }
 
-/// Whether a person sits at both ends.
+/// Returns whether stdin and stdout are terminals, so that a person can answer.
 pub(crate) fn has_person() -> bool {
     io::stdin().is_terminal() && io::stdout().is_terminal()
 }
@@ -113,7 +113,7 @@ pub(crate) fn has_person() -> bool {
 /// Fails when a result could not be written for another reason than a closed pipe.
 ///
 /// # Errors
-/// It could not: the disk of the file that stdout leads to is full, for example.
+/// The result could not be written: for example, the disk of the file that stdout leads to is full.
 pub(crate) fn check() -> anyhow::Result<()> {
     if let Some(err) = LOST.get() {
         return Err(io::Error::new(err.kind(), format!("cannot write to stdout: {err}")).into());
@@ -140,7 +140,7 @@ fn write(bytes: &[u8]) {
     }
 }
 
-/// Nobody can be told of a message that could not be written.
+/// Prints a message; an error of stderr itself cannot be reported.
 fn message(text: &str) {
     if cfg!(test) {
         #[expect(clippy::print_stderr, reason = "tests capture the output of this macro alone")]

@@ -6,17 +6,17 @@ use fs_err as fs;
 
 use crate::run::finding::Finding;
 
-/// The rules that findings of this module belong to.
+/// Rules of the findings of this module.
 pub(crate) const SIZE: &str = "large-file";
 pub(crate) const TEXT: &str = "text-file";
 
-/// From this size on a file is data, and nobody reads it as text.
+/// Size from which a file is data, and is not read as text.
 pub(crate) const LIMIT: u64 = 1_000_000;
 
-/// Reads a file that must be there and be text.
+/// Reads a file that must exist and be text.
 ///
 /// # Errors
-/// It is not; the message names file, line and remedy.
+/// The file is missing or not text; the message names file, line and fix.
 pub(crate) fn read_text(root: &Path, path: &Path) -> anyhow::Result<String> {
     let file = root.join(path);
     let size = fs::metadata(&file)?.len();
@@ -26,7 +26,7 @@ pub(crate) fn read_text(root: &Path, path: &Path) -> anyhow::Result<String> {
     text(path, fs::read(file)?).map_err(|it| anyhow::anyhow!("{it}"))
 }
 
-/// `bytes` as text, or why they are none.
+/// Returns `bytes` as text, or the finding that explains why they are not text.
 pub(crate) fn text(path: &Path, bytes: Vec<u8>) -> Result<String, Finding> {
     let bad = |end: usize, bytes: &[u8], what: &str| {
         let line = bytes[..end].iter().filter(|it| **it == b'\n').count() + 1;
@@ -41,14 +41,14 @@ pub(crate) fn text(path: &Path, bytes: Vec<u8>) -> Result<String, Finding> {
     })
 }
 
-/// A file that git keeps for ever, and every clone has to fetch.
+/// Returns the finding about a file that git would keep for ever and every clone would fetch.
 pub(crate) fn too_large(path: &Path, size: u64) -> Finding {
     let what = format!("this file has {} MB", size.div_ceil(1_000_000));
     let fix = "let a test or a build step fetch it, by its checksum";
     finding(path, None, SIZE, what, fix)
 }
 
-/// Returns the finding with this remedy, at a path that can be printed.
+/// Returns the finding with this fix, at a path that can be printed.
 pub(crate) fn finding(
     path: &Path,
     line: Option<usize>,
@@ -59,7 +59,7 @@ pub(crate) fn finding(
     Finding { file: shown(path), line, rule, what, fix: fix.to_owned() }
 }
 
-/// `path` as it can be printed: in UTF-8, and on one line.
+/// Returns `path` in a printable form: in UTF-8, and on one line.
 pub(crate) fn shown(path: &Path) -> PathBuf {
     let is_control = |c: char| c.is_control();
     PathBuf::from(path.to_string_lossy().replace(is_control, "\u{fffd}"))

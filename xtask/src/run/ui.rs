@@ -1,5 +1,5 @@
-//! What a person sees: on a terminal a live line for each piece of work, with its step and the elapsed
-//! time; on a pipe plain lines. Human text goes to stderr, results to stdout.
+//! Output for people: on a terminal a live line for each piece of work, with its step and the
+//! elapsed time; on a pipe plain lines. Human text goes to stderr, results to stdout.
 
 mod heartbeat;
 
@@ -18,7 +18,7 @@ use crate::run::{
 pub(crate) use crate::run::terminal::elapsed;
 pub(crate) use heartbeat::Heartbeat;
 
-/// How to show things to whoever reads stderr.
+/// How to show messages to the reader of stderr.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ui {
     pub(crate) verbose: bool,
@@ -30,12 +30,12 @@ impl Ui {
         Ui { verbose, terminal: terminal::has_live_lines() }
     }
 
-    /// A line for the reader.
+    /// Prints a line for the reader.
     pub(crate) fn say(self, text: impl Display) {
         terminal::say(text);
     }
 
-    /// A line for the reader whose `start` is in a colour, where there are colours.
+    /// Prints a line for the reader with `start` in a colour, where colours are on.
     pub(crate) fn say_in(self, colour: Colour, start: &str, rest: &str) {
         if !self.terminal || std::env::var_os("NO_COLOR").is_some() {
             return terminal::say(format_args!("{start}{rest}"));
@@ -54,17 +54,17 @@ impl Ui {
     }
 }
 
-/// The codes: ECMA-48, 8.3.117.
+/// Colours; their codes: ECMA-48, 8.3.117.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Colour {
     Red = 31,
     Green = 32,
 }
 
-/// Progress of one piece of work; its live line goes when this is dropped.
+/// Progress of one piece of work; its live line is removed when this is dropped.
 pub(crate) struct Progress {
     label: String,
-    /// Missing where there is no terminal, and where all output is shown.
+    /// `None` without a terminal, and where all output is shown.
     line: Option<LiveLine>,
     state: Mutex<State>,
 }
@@ -72,12 +72,12 @@ pub(crate) struct Progress {
 #[derive(Default)]
 struct State {
     step: String,
-    /// How long the same took last time.
+    /// Duration of the same work last time.
     last: Option<Duration>,
 }
 
 impl Progress {
-    /// Shows what is being done now; the same step again is not shown twice.
+    /// Shows the current step; the same step again is not shown twice.
     pub(crate) fn step(&self, step: &str) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.step == step {
@@ -90,7 +90,7 @@ impl Progress {
         }
     }
 
-    /// Shows beside the elapsed time how long the same took last time.
+    /// Shows beside the elapsed time how long the same work took last time.
     pub(crate) fn expect(&self, last: Option<Duration>) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.last = last;
@@ -112,7 +112,8 @@ fn text(label: &str, state: &State) -> String {
     format!("{last}{label} {}", state.step)
 }
 
-/// Rows under their heads, columns aligned; each row is one line, and the last column is not padded.
+/// Returns rows under their heads with aligned columns; each row is one line, and the last column
+/// is not padded.
 pub(crate) fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
     let rows: Vec<Vec<String>> = rows
         .iter()
@@ -132,7 +133,7 @@ pub(crate) fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
     rows.iter().fold(head, |text, row| text + &line(row.iter().map(String::as_str).collect()))
 }
 
-/// `512 MB`, as docker counts: decimal.
+/// Returns a size as `512 MB`, decimal like docker's.
 pub(crate) fn megabytes(bytes: u64) -> String {
     format!("{} MB", bytes / 1_000_000)
 }

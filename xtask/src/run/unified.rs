@@ -6,10 +6,10 @@ use similar::TextDiff;
 
 use crate::run::printable::Shown as _;
 
-/// How many lines two texts may have together: to compare them takes their product in the worst case.
+/// Most lines of both texts together: a comparison takes their product in the worst case.
 const MOST_LINES: usize = 20_000;
 
-/// Returns what differs between `old`, nothing for a new file, and `new`.
+/// Returns the difference between `old`, `None` for a new file, and `new`.
 pub(crate) fn diff(path: &Path, old: Option<&str>, new: &str) -> String {
     let name = path.shown();
     let before = if old.is_some() { name.as_str() } else { "/dev/null" };

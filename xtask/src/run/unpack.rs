@@ -13,16 +13,16 @@ use tar::{Archive, Entry, EntryType};
 
 use crate::run::{files, process::Permit};
 
-/// What one stream may bring.
+/// Limits of one stream.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
-    /// Bytes of all files together.
+    /// Total bytes of all files.
     pub(crate) bytes: u64,
     pub(crate) entries: usize,
 }
 
-/// Unpacks `stream` into `dir`, whose former content is removed. Returns a line for each entry that
-/// was left out: a link, a device, a name that leads elsewhere, a second file of the same name.
+/// Unpacks `stream` into `dir`, whose former content is removed. Returns a line for each skipped
+/// entry: a link, a device, a name that leads elsewhere, a second file of the same name.
 ///
 /// # Errors
 /// The stream is damaged or exceeds `limits`, or `dir` cannot be written.
@@ -57,7 +57,7 @@ fn clear(permit: Permit, dir: &Path) -> anyhow::Result<()> {
     files::make_dirs(permit, dir)
 }
 
-/// Unpacks one entry, or returns why it is left out.
+/// Unpacks one entry, or returns the reason for skipping it.
 fn take<R: Read>(
     permit: Permit,
     entry: &mut Entry<'_, R>,
@@ -87,7 +87,7 @@ fn take<R: Read>(
     }
 }
 
-/// The entry's path, if each of its parts is a plain name without control characters.
+/// Returns the entry's path, if each of its parts is a plain name without control characters.
 fn inside<R: Read>(entry: &Entry<'_, R>) -> Option<PathBuf> {
     let path = entry.path().ok()?;
     let text = path.to_str()?;

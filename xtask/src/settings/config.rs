@@ -19,39 +19,39 @@ use crate::{
     },
 };
 
-/// What the settings mean, in types. Built by [`Config::new`] alone.
+/// Settings as types. Built only by [`Config::new`].
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Config {
     pub(crate) mission: String,
-    /// `sandbox`, `dev` and so on.
+    /// Name such as `sandbox` or `dev`.
     pub(crate) environment: String,
     pub(crate) mode: Mode,
     pub(crate) base: Base,
-    /// A pulled root file system for the embedded base.
+    /// Pulled root file system for the embedded base.
     pub(crate) debian_image: Option<ImageRef>,
-    /// What a frozen build refuses.
+    /// Image without a digest, which a frozen build refuses.
     pub(crate) unpinned: Option<UnpinnedImage>,
     pub(crate) registry: Registry,
     pub(crate) image_tag: Tag,
     pub(crate) common_tag: Tag,
-    /// The docker CLI asked for.
+    /// Path of the docker CLI, if set.
     pub(crate) docker: Option<PathBuf>,
-    /// The platform asked for.
+    /// Platform, if set.
     pub(crate) platform: Option<Platform>,
     pub(crate) ca_bundle: CaBundle,
     pub(crate) run_pars: Vec<String>,
     pub(crate) build_network: Option<String>,
-    /// `HTTP_PROXY` and its like, those that are set.
+    /// Proxies that are set: `HTTP_PROXY` and the like.
     pub(crate) proxies: Vec<(&'static str, String)>,
     pub(crate) indexes: Indexes,
     pub(crate) testing: Testing,
-    /// The URL of the mission's secrets repository.
+    /// URL of the mission's secrets repository.
     pub(crate) secrets_repo: Option<String>,
-    /// The AWS role to reach it with.
+    /// AWS role for the secrets repository.
     pub(crate) secrets_role: Option<String>,
 }
 
-/// `USE_FROZEN`.
+/// Value of `USE_FROZEN`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
     /// Solve the floating specs.
@@ -60,7 +60,7 @@ pub(crate) enum Mode {
     Frozen,
 }
 
-/// `BASE_IMAGE`.
+/// Value of `BASE_IMAGE`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Base {
     /// `local`: built here from Debian and PyPI.
@@ -69,25 +69,25 @@ pub(crate) enum Base {
     Remote(ImageRef),
 }
 
-/// `REGISTRY`.
+/// Value of `REGISTRY`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Registry {
     /// A container of this tool on 127.0.0.1.
     Local,
-    /// `host[:port][/path]`.
+    /// A registry `host[:port][/path]`.
     Remote(String),
 }
 
-/// `CA_BUNDLE`.
+/// Value of `CA_BUNDLE`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum CaBundle {
-    /// This machine's.
+    /// This machine's certificates.
     Auto,
     File(PathBuf),
     None,
 }
 
-/// Where build steps get packages from; every URL may carry credentials.
+/// Package indexes of build steps; every URL may carry credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Indexes {
     pub(crate) pip: Option<String>,
@@ -97,10 +97,11 @@ pub(crate) struct Indexes {
 }
 
 impl Config {
-    /// Pure, so that every rule about a setting has a test without a file system.
+    /// Checks all settings. Pure, so that every rule about a setting has a test without a file
+    /// system.
     ///
     /// # Errors
-    /// A value of the wrong type, with its origin and the values there are.
+    /// A value has the wrong type; the message has its origin and the valid values.
     pub(crate) fn new(settings: &Settings) -> anyhow::Result<Config> {
         let text = |name: &str| settings[name].value.clone();
         let some = |name: &str| Some(text(name)).filter(|it| !it.is_empty());
@@ -146,7 +147,7 @@ impl Config {
                 patience: typed(settings, "PATIENCE", factor)?,
             },
             secrets_repo: some("SECRETS_REPO").map(repository).transpose().map_err(|err| {
-                // Without the value, which may hold the password.
+                // Without the value, which may contain the password.
                 anyhow!("SECRETS_REPO ({}): {err}", settings["SECRETS_REPO"].origin)
             })?,
             secrets_role: typed(settings, "SECRETS_ROLE_ARN", optional(role))?,
@@ -154,7 +155,7 @@ impl Config {
     }
 }
 
-/// Returns the setting that names the image below all others, if it does so by a tag, which may move.
+/// Returns the setting that names the image below all others, if it uses a tag, which may move.
 /// LESSONS of earlier systems: a frozen image on a floating base was not frozen at all.
 fn unpinned(settings: &Settings) -> Option<UnpinnedImage> {
     let setting = match settings["BASE_IMAGE"].value.as_str() {
@@ -172,12 +173,12 @@ fn unpinned(settings: &Settings) -> Option<UnpinnedImage> {
 pub(crate) struct UnpinnedImage {
     pub(crate) setting: &'static str,
     pub(crate) reference: ImageRef,
-    /// Where the setting comes from.
+    /// Origin of the setting.
     pub(crate) origin: String,
 }
 
 impl Mode {
-    /// The value of `USE_FROZEN`.
+    /// Returns the value of `USE_FROZEN`.
     pub(crate) fn flag(self) -> &'static str {
         match self {
             Mode::Floating => "0",
@@ -226,7 +227,7 @@ impl FromStr for Registry {
     }
 }
 
-/// Applies `parse`; a failure names the setting, its value and its origin.
+/// Applies `parse`; the error names the setting, its value and its origin.
 fn typed<T>(
     settings: &Settings,
     name: &'static str,
@@ -257,7 +258,7 @@ fn environment(text: &str) -> anyhow::Result<String> {
     Ok(text.to_owned())
 }
 
-/// A git URL. One with a password would show it in process lists and keep it in the clone.
+/// Checks a git URL. A URL with a password would show it in process lists and keep it in the clone.
 fn repository(url: String) -> anyhow::Result<String> {
     let authority = url.split_once("://").map_or("", |(_, rest)| rest).split('/').next();
     let user = authority.and_then(|it| it.rsplit_once('@')).map_or("", |(user, _)| user);

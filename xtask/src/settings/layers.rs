@@ -1,4 +1,4 @@
-//! The names of all settings, and where the value of each comes from.
+//! Names of all settings, and the origin of each value.
 //!
 //! Order: `--set`, the process environment (known names only), `setup-env`, `setup-env.template`.
 
@@ -12,7 +12,7 @@ use crate::{
     settings::setup_env::{self, Assigned, Scope, Vars},
 };
 
-/// Every setting, in the order of `setup-env.template`, which says what each means.
+/// All settings, in the order of `setup-env.template`, which explains them.
 pub(crate) const NAMES: &[&str] = &[
     "DEPLOYMENT_NAME",
     "ENVIRONMENT",
@@ -43,7 +43,7 @@ pub(crate) const NAMES: &[&str] = &[
     "SECRETS_ROLE_ARN",
 ];
 
-/// Settings that most programs also take in lower case.
+/// Settings that most programs also accept in lower case.
 const LOWER_CASE_TOO: &[&str] = &["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"];
 
 const FILE: &str = "setup-env";
@@ -53,22 +53,22 @@ pub(crate) const TEMPLATE: &str = "setup-env.template";
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Setting {
     pub(crate) value: String,
-    /// `--set`, `the environment`, or `setup-env:12`.
+    /// Origin: `--set`, `the environment`, or `setup-env:12`.
     pub(crate) origin: String,
 }
 
-/// All settings by name; every one of [`NAMES`] is there.
+/// All settings by name; each of [`NAMES`] has an entry.
 pub(crate) type Settings = BTreeMap<&'static str, Setting>;
 
-/// What the settings are evaluated from, read once.
+/// Sources of the settings, read once.
 pub(crate) struct Sources {
     root: String,
     template: String,
-    /// The text of `setup-env`, if there is one.
+    /// Text of `setup-env`, if it exists.
     file: Option<String>,
     /// The process environment.
     environment: Vars,
-    /// `NAME=value` of `--set`.
+    /// Assignments `NAME=value` of `--set`.
     flags: Vars,
 }
 
@@ -88,7 +88,7 @@ impl Sources {
         })
     }
 
-    /// The template of this repository with flags, and nothing of this machine.
+    /// Returns the template of this repository with flags, independent of this machine.
     #[cfg(test)]
     pub(crate) fn template_with(set: &[&str]) -> anyhow::Result<Sources> {
         Ok(Sources {
@@ -100,11 +100,11 @@ impl Sources {
         })
     }
 
-    /// Evaluates all settings, with `DEPLOYMENT_NAME` set to `mission` if there is one.
-    /// Gives the warnings too: names in `setup-env` that nothing reads.
+    /// Evaluates all settings, with `DEPLOYMENT_NAME` set to `mission` if one is named. Also
+    /// returns the warnings: names in `setup-env` that nothing reads.
     ///
     /// # Errors
-    /// A line of either file that cannot be read.
+    /// A line of either file cannot be read.
     pub(crate) fn evaluate(
         &self,
         mission: Option<&str>,
@@ -141,7 +141,7 @@ impl Sources {
         Ok((overrides, warnings))
     }
 
-    /// What wins over both files.
+    /// Returns the values that override both files.
     fn overrides(&self) -> Settings {
         let mut res = Settings::new();
         for &name in NAMES {
@@ -173,7 +173,7 @@ fn values(settings: &Settings) -> Vars {
     settings.iter().map(|(name, it)| ((*name).to_owned(), it.value.clone())).collect()
 }
 
-/// Adds what `file` assigned to known names.
+/// Adds the values that `file` assigned to known names.
 fn add(settings: &mut Settings, file: &str, assigned: Assigned) {
     for (name, (value, line)) in assigned {
         if let Some(name) = NAMES.iter().find(|it| **it == name) {
@@ -182,7 +182,7 @@ fn add(settings: &mut Settings, file: &str, assigned: Assigned) {
     }
 }
 
-/// A warning, unless the name is known. A name that others of the file use is the user's own business.
+/// Returns a warning, unless the name is known. A name that other lines of the file use is ignored.
 fn unknown_name(name: &str, line: usize) -> Option<String> {
     if NAMES.contains(&name) {
         return None;
@@ -194,7 +194,7 @@ fn unknown_name(name: &str, line: usize) -> Option<String> {
     Some(format!("{FILE}:{line}: `{name}` is not a setting; {hint}"))
 }
 
-/// `NAME=value` of `--set`.
+/// Parses `NAME=value` of `--set`.
 fn flag(text: &str) -> anyhow::Result<(String, String)> {
     let (name, value) = text
         .split_once('=')

@@ -1,4 +1,4 @@
-//! Reads `setup-env`: a file that bash can source, of which nothing is ever run.
+//! Reads `setup-env`: a file that bash can source, without running any of it.
 //!
 //! The subset: comments, `[export] NAME=value …`, both quotes, `$NAME`, `${NAME}`,
 //! `${NAME:-default}`, and `pwd` in backquotes or `$( )` for the root of the checkout. Tests compare
@@ -16,19 +16,19 @@ pub(crate) type Vars = BTreeMap<String, String>;
 /// A value and the line that assigned it, counted from 1.
 pub(crate) type Assigned = BTreeMap<String, (String, usize)>;
 
-/// What a file is read against.
+/// Context of an evaluation.
 pub(crate) struct Scope<'a> {
-    /// For messages.
+    /// File name for messages.
     pub(crate) file: &'a str,
-    /// What `pwd` gives.
+    /// Value of `pwd`.
     pub(crate) root: &'a str,
-    /// Values that win over an assignment in the file, as if bash had them `readonly`.
+    /// Values that override an assignment in the file, as if bash had them `readonly`.
     pub(crate) fixed: &'a Vars,
-    /// Values an expansion sees when the file has not assigned the name before.
+    /// Values for names that the file has not assigned before.
     pub(crate) ambient: &'a Vars,
 }
 
-/// A line that cannot be read, counted from 1, and why.
+/// A line that cannot be read, counted from 1, and the reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Unreadable {
     pub(crate) line: usize,
@@ -38,7 +38,7 @@ pub(crate) struct Unreadable {
 /// Evaluates `text`, line by line.
 ///
 /// # Errors
-/// Anything outside the subset, with file, line and what to write instead.
+/// A line is outside the subset; the message has file, line and replacement.
 pub(crate) fn parse(text: &str, scope: &Scope<'_>) -> anyhow::Result<Assigned> {
     let (assigned, unreadable) = read(text, scope);
     match unreadable.first() {
@@ -47,7 +47,7 @@ pub(crate) fn parse(text: &str, scope: &Scope<'_>) -> anyhow::Result<Assigned> {
     }
 }
 
-/// What `text` assigns, and the lines that cannot be read.
+/// Returns the assignments of `text`, and the lines that cannot be read.
 pub(crate) fn read(text: &str, scope: &Scope<'_>) -> (Assigned, Vec<Unreadable>) {
     let mut assigned = Assigned::new();
     let mut unreadable = Vec::new();
@@ -70,11 +70,10 @@ pub(crate) fn read(text: &str, scope: &Scope<'_>) -> (Assigned, Vec<Unreadable>)
     (assigned, unreadable)
 }
 
-/// What one value may have: an assignment that doubles another one's, line after line, would take
-/// all memory.
+/// Longest value: an assignment that doubles another value, line after line, would use all memory.
 const LONGEST: usize = 100_000;
 
-/// The rest of one line.
+/// Rest of a line.
 struct Line<'a> {
     rest: &'a str,
     scope: &'a Scope<'a>,
@@ -82,7 +81,7 @@ struct Line<'a> {
 }
 
 impl<'a> Line<'a> {
-    /// The assignments, or why the line cannot be read.
+    /// Returns the assignments, or the reason why the line cannot be read.
     fn words(self) -> Result<Vec<(String, String)>, String> {
         let text = self.rest;
         if text.ends_with('\r') {
@@ -149,7 +148,7 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// What means the same inside and outside double quotes.
+    /// Reads syntax that means the same inside and outside double quotes.
     fn plain_or_expansion(&mut self, c: char, value: &mut String) -> anyhow::Result<()> {
         match c {
             '\\' => bail!("`\\` is not supported; use single quotes"),
@@ -166,7 +165,7 @@ impl<'a> Line<'a> {
         Ok(())
     }
 
-    /// What stands at a `$`.
+    /// Reads the expansion at a `$`.
     fn expansion(&mut self) -> anyhow::Result<String> {
         if self.rest.starts_with("$(") {
             let inner = self.enclosed("$(", ")")?;
@@ -191,7 +190,7 @@ impl<'a> Line<'a> {
         Ok(value.filter(|it| !it.is_empty()).unwrap_or(default))
     }
 
-    /// The text up to the closing brace, in which names are expanded too.
+    /// Reads the text up to the closing brace, in which names are expanded too.
     fn default_value(&mut self) -> anyhow::Result<String> {
         let mut default = String::new();
         loop {

@@ -1,15 +1,16 @@
 //! The part of conda's package specs that lists need: name, version and build.
 //! <https://docs.conda.io/projects/conda-build/en/stable/resources/package-spec.html#package-match-specifications>;
-//! the order of versions is that of conda's `VersionOrder`. Our own, since `rattler_conda_types`
+//! versions are ordered like conda's `VersionOrder`. Written here, since `rattler_conda_types`
 //! brings some two hundred crates.
 
 use crate::{run::redact::redact, specs::requirement::is_plain};
 
-/// What a line about a conda package asks for.
+/// The request of a line about a conda package.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct MatchSpec {
     pub(crate) name: String,
-    /// One of these, each a list of conditions that all hold; `None` for what only conda can read.
+    /// Alternatives, each a list of conditions that must all hold; `None` for syntax that only
+    /// conda can read.
     versions: Option<Vec<Vec<Condition>>>,
 }
 
@@ -30,15 +31,15 @@ enum Op {
     /// `=1.2` and `1.2.*`.
     Prefix,
     NotPrefix,
-    /// `~=1.2.3`: at least this, with the prefix 1.2.
+    /// `~=1.2.3`: at least this version, with the prefix 1.2.
     Compatible,
 }
 
 impl MatchSpec {
-    /// Reads a line without comments. Versions that cannot be read here are left to conda.
+    /// Parses a line without comments. Versions that cannot be parsed here are left to conda.
     ///
     /// # Errors
-    /// What certainly is wrong: no name, an open bracket, or a part of pip's.
+    /// The line is certainly wrong: it has no name, an open bracket, or pip syntax.
     pub(crate) fn parse(line: &str) -> Result<MatchSpec, String> {
         let wrong =
             |why: &str| Err(format!("`{}` is not a conda package spec: {why}", redact(line)));
@@ -72,7 +73,7 @@ impl MatchSpec {
         Ok(MatchSpec { name: name.to_lowercase(), versions })
     }
 
-    /// Whether `version` is one of those asked for. `true` when only conda could tell.
+    /// Returns whether `version` matches the request; `true` when only conda could tell.
     pub(crate) fn takes(&self, version: &str) -> bool {
         let (Some(versions), Some(version)) = (&self.versions, Version::parse(version)) else {
             return true;
@@ -94,7 +95,7 @@ fn is_name(text: &str) -> bool {
     !text.is_empty() && !text.starts_with(['.', '-']) && text.chars().all(is_part)
 }
 
-/// The value of `key` in `[key=value,key='value']`.
+/// Returns the value of `key` in `[key=value,key='value']`.
 fn field<'a>(brackets: &'a str, key: &str) -> Option<&'a str> {
     let mut rest = brackets.strip_prefix('[')?;
     while let Some((name, value)) = rest.split_once('=') {
@@ -112,8 +113,8 @@ fn field<'a>(brackets: &'a str, key: &str) -> Option<&'a str> {
     None
 }
 
-/// What stands behind the name: `=1.2`, `=1.2=build`, ` 1.2 build`, `>=1,<2|3.*`, `=*=build`.
-/// `None` for what only conda can read.
+/// Parses the text after the name: `=1.2`, `=1.2=build`, ` 1.2 build`, `>=1,<2|3.*`, `=*=build`.
+/// Returns `None` for syntax that only conda can read.
 fn versions(text: &str) -> Option<Vec<Vec<Condition>>> {
     let text: String = without_build(text).chars().filter(|it| *it != ' ').collect();
     if text.is_empty() || text == "=" {
@@ -123,12 +124,12 @@ fn versions(text: &str) -> Option<Vec<Vec<Condition>>> {
     text.split('|').map(all).collect()
 }
 
-/// `*`, `=*`, `==*`.
+/// Returns whether `text` is `*`, `=*` or `==*`.
 fn is_any(text: &str) -> bool {
     text.trim_start_matches('=') == "*"
 }
 
-/// `=1.2` of `=1.2=py313_0`, and `>=1.2` of `>=1.2 py313_0`.
+/// Returns `=1.2` of `=1.2=py313_0`, and `>=1.2` of `>=1.2 py313_0`.
 fn without_build(text: &str) -> &str {
     let last = text.rfind([',', '|']).map_or(0, |at| at + 1);
     let start = text[last..].find(|c| !"=<>!~ ".contains(c)).map_or(text.len(), |at| last + at);
@@ -143,7 +144,7 @@ fn is_build(text: &str) -> bool {
     !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "_.*".contains(c))
 }
 
-/// The longer ones first.
+/// Operators; longer ones first.
 const OPS: [(&str, Op); 8] = [
     ("==", Op::Equal),
     ("!=", Op::NotEqual),
@@ -156,7 +157,7 @@ const OPS: [(&str, Op); 8] = [
 ];
 
 fn condition(text: &str) -> Option<Condition> {
-    // A version alone is exact for conda behind a space, and a prefix for the embedded base.
+    // A version alone is exact for conda after a space, and a prefix for the embedded base.
     let (op, text) = OPS
         .iter()
         .find_map(|(sign, op)| Some((*op, text.strip_prefix(sign)?)))
@@ -190,7 +191,7 @@ impl Condition {
     }
 }
 
-/// A version, as conda orders it.
+/// A version, ordered like conda's.
 #[derive(Debug, Clone)]
 pub(crate) struct Version {
     epoch: Part,
@@ -198,7 +199,7 @@ pub(crate) struct Version {
     local: Vec<Vec<Part>>,
 }
 
-/// In their order.
+/// A part of a version, in conda's order.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Part {
     Dev,
@@ -209,7 +210,7 @@ enum Part {
 }
 
 impl Version {
-    /// `None` for what is no version.
+    /// Parses a version; returns `None` if `text` is not a version.
     pub(crate) fn parse(text: &str) -> Option<Version> {
         let text = text.to_lowercase();
         let is_part = |c: char| c.is_ascii_alphanumeric() || "_.-+!".contains(c);
@@ -235,7 +236,7 @@ impl Version {
             && (prefix.local.is_empty() || compare_all(&self.local, &prefix.local).is_eq())
     }
 
-    /// Without its last component.
+    /// Returns the version without its last component.
     fn series(&self) -> Version {
         let len = (self.public.len() - 1).max(1);
         Version { public: self.public[..len].to_vec(), local: Vec::new(), ..self.clone() }
@@ -265,7 +266,7 @@ impl PartialEq for Version {
 
 impl Eq for Version {}
 
-/// What is missing counts as 0.
+/// Compares components; a missing one counts as 0.
 fn compare_all(a: &[Vec<Part>], b: &[Vec<Part>]) -> std::cmp::Ordering {
     let part = |list: &[Vec<Part>], at: usize| list.get(at).cloned().unwrap_or_default();
     (0..a.len().max(b.len()))
@@ -287,7 +288,7 @@ fn number(digits: &str) -> Part {
     Part::Number(digits.len(), digits.to_owned())
 }
 
-/// `1.2rc1` as `[[1], [2, rc, 1]]`.
+/// Splits `1.2rc1` into `[[1], [2, rc, 1]]`.
 fn components(text: &str) -> Option<Vec<Vec<Part>>> {
     text.split(['.', '_', '-']).map(component).collect()
 }

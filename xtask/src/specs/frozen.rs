@@ -1,6 +1,6 @@
-//! The frozen spec of an environment: one text that determines it, stable to the byte. The in-image
-//! scripts (`platform_env/environments/frozen.py`) write it and install from it; here it is read, checked,
-//! compared and explained.
+//! The frozen spec of an environment: a text that determines the environment, stable to the byte.
+//! The in-image scripts (`platform_env/environments/frozen.py`) write it and install from it; this
+//! module parses, checks, compares and explains it.
 
 mod parse;
 mod write;
@@ -15,52 +15,53 @@ pub(crate) use parse::{parse, version_in};
 
 use crate::{specs::problem::Problem, tools::platform::Platform};
 
-/// The rule that findings about frozen specs belong to.
+/// Rule of findings about frozen specs.
 pub(crate) const RULE: &str = "frozen-spec";
 
-/// All that a frozen spec says.
+/// Content of a frozen spec.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FrozenSpec {
     pub(crate) platform: Platform,
-    /// The base image's digest, or `local python-3.13`: of the embedded one only its Python counts.
+    /// Digest of the base image, or `local python-3.13`: of the embedded base only its Python
+    /// counts.
     pub(crate) base: String,
-    /// The environment's name.
+    /// Name of the environment.
     pub(crate) name: String,
     pub(crate) channels: Vec<String>,
-    /// Like 3.13.5. On the embedded base only; a conda base has a package `python`.
+    /// Version like 3.13.5. Only on the embedded base; a conda base has a package `python`.
     pub(crate) python: Option<String>,
     pub(crate) conda: Vec<CondaPin>,
     pub(crate) pip: Vec<Pin>,
-    /// Build requirements of what has no wheel.
+    /// Build requirements of packages without a wheel.
     pub(crate) build: Vec<Pin>,
-    /// Conda packages that others depend on and that the floating build lacked already.
+    /// Conda packages that others depend on and that the floating build already lacked.
     pub(crate) missing: Vec<String>,
 }
 
-/// One Python distribution.
+/// A Python distribution.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Pin {
-    /// Normalised.
+    /// Normalised name.
     pub(crate) name: String,
     pub(crate) source: Source,
-    /// Who asked for it: packages by their names, lists by their files' names.
+    /// Origins of the request: packages by their names, lists by their file names.
     pub(crate) via: Vec<String>,
-    /// Where it was read, counted from 1.
+    /// Line number from 1.
     pub(crate) line: usize,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Source {
-    /// An artefact of an index, by its hash.
+    /// An artefact of an index, identified by its hash.
     Index { version: String, sha256: String },
-    /// `git+https://…`, a full commit, and the folder in it.
+    /// `git+https://…`, a full commit, and the folder in the repository.
     Git { url: String, commit: String, subdirectory: Option<String> },
 }
 
-/// One conda package file.
+/// A conda package file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CondaPin {
-    /// Only when it is not the first of the list.
+    /// Channel; only when it is not the first of the list.
     pub(crate) channel: Option<String>,
     pub(crate) name: String,
     pub(crate) version: String,
@@ -68,19 +69,20 @@ pub(crate) struct CondaPin {
     pub(crate) subdir: String,
     pub(crate) file: String,
     pub(crate) sha256: String,
-    /// Packages that depend on it, lists that ask for it, and the environment it was cloned from.
+    /// Packages that depend on this one, lists that request it, and the environment it was cloned
+    /// from.
     pub(crate) via: Vec<String>,
-    /// Its Python distributions of another name or version, as `name==version`.
+    /// Python distributions of the package with another name or version, as `name==version`.
     pub(crate) provides: Vec<String>,
-    /// Where it was read, counted from 1.
+    /// Line number from 1.
     pub(crate) line: usize,
 }
 
-/// What to do about a frozen spec that is damaged.
+/// Fix for a damaged frozen spec.
 pub(crate) const FREEZE: &str = "freeze the environment again";
 
 impl FrozenSpec {
-    /// The version of its Python, wherever that comes from.
+    /// Returns the environment's Python version, whatever provides it.
     pub(crate) fn python_version(&self) -> &str {
         let of_conda = self.conda.iter().find(|it| it.name == "python");
         self.python.as_deref().or(of_conda.map(|it| it.version.as_str())).unwrap_or_default()
@@ -88,7 +90,7 @@ impl FrozenSpec {
 }
 
 impl fmt::Display for Source {
-    /// The version, or the commit in short.
+    /// Prints the version, or the short commit.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Source::Index { version, .. } => f.write_str(version),
@@ -97,10 +99,10 @@ impl fmt::Display for Source {
     }
 }
 
-/// Reads what must be exactly as freezing writes it, for environment `name`.
+/// Parses a text that must be exactly as freezing writes it, for environment `name`.
 ///
 /// # Errors
-/// The first line that is not.
+/// The first line that differs.
 pub(crate) fn canonical(file: &Path, text: &str, name: &str) -> Result<FrozenSpec, Problem> {
     let frozen = parse(file, text)?;
     if frozen.name != name {
@@ -121,12 +123,12 @@ pub(crate) fn canonical(file: &Path, text: &str, name: &str) -> Result<FrozenSpe
     }
 }
 
-/// The first line of `text` that is not that of `wanted`, and what stands there.
+/// Returns the first line of `text` that differs from `wanted`, and the line of `wanted`.
 fn difference<'a>(text: &str, wanted: &'a str) -> Option<(usize, &'a str)> {
     if text == wanted {
         return None;
     }
-    // With their ends, which may be what differs.
+    // With their line ends, which may be the difference.
     let (mut lines, mut others) = (text.split_inclusive('\n'), wanted.split_inclusive('\n'));
     let mut line = 1;
     loop {

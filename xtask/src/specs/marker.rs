@@ -1,5 +1,6 @@
-//! Environment markers: <https://packaging.python.org/en/latest/specifications/dependency-specifiers/#environment-markers>.
-//! Our own, since pep508_rs would double the time that the first build of this program takes.
+//! Environment markers:
+//! <https://packaging.python.org/en/latest/specifications/dependency-specifiers/#environment-markers>.
+//! Written here, since pep508_rs would double the time of this program's first build.
 
 use std::str::FromStr as _;
 
@@ -7,7 +8,7 @@ use pep440_rs::{Version, VersionSpecifier};
 
 use crate::{specs::requirement, tools::platform::Platform};
 
-/// What a requirement depends on.
+/// The condition of a requirement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Marker {
     And(Box<Marker>, Box<Marker>),
@@ -23,22 +24,22 @@ pub(crate) enum Value {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Op {
-    /// As PEP 440 writes it: `>=`.
+    /// An operator of PEP 440, like `>=`.
     Version(&'static str),
     In,
     NotIn,
 }
 
-/// Where an environment is installed: what markers can see there.
+/// Target of an installation, with the values that markers can see.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Target {
-    /// Like 3.13.5.
+    /// Version like 3.13.5.
     pub(crate) python: String,
     pub(crate) platform: Platform,
 }
 
 impl Target {
-    /// `None` for what only a run can know.
+    /// Returns the value of a variable; `None` if only a run can know it.
     fn value(&self, variable: &str) -> Option<String> {
         let machine = match self.platform {
             Platform::Amd64 => "x86_64",
@@ -61,7 +62,7 @@ impl Target {
 
 impl Marker {
     /// # Errors
-    /// What cannot be read.
+    /// The text cannot be parsed.
     pub(crate) fn parse(text: &str) -> Result<Marker, String> {
         let words = words(text)?;
         let mut parser = Parser { words: &words };
@@ -72,7 +73,7 @@ impl Marker {
         }
     }
 
-    /// Whether it holds there; `None` when that depends on the machine.
+    /// Returns whether the marker holds on `target`; `None` when that depends on the machine.
     pub(crate) fn holds(&self, target: &Target) -> Option<bool> {
         match self {
             Marker::And(a, b) => match (a.holds(target), b.holds(target)) {
@@ -101,7 +102,7 @@ impl Value {
     }
 }
 
-/// As versions where both sides are, else as text.
+/// Compares as versions if both sides are versions, else as text.
 fn compare(left: &str, op: Op, right: &str) -> bool {
     let op = match op {
         Op::In => return right.contains(left),
@@ -135,7 +136,7 @@ impl Word {
     }
 }
 
-/// The longer ones first.
+/// Operators; longer ones first.
 const OPS: [&str; 8] = ["===", "==", "<=", ">=", "!=", "~=", "<", ">"];
 
 fn words(text: &str) -> Result<Vec<Word>, String> {
@@ -168,7 +169,7 @@ fn words(text: &str) -> Result<Vec<Word>, String> {
     Ok(res)
 }
 
-/// Refuses a comparison whose result depends on who evaluates it: pip, uv, or `packaging`.
+/// Refuses a comparison whose result depends on the evaluating program: pip, uv, or `packaging`.
 fn check(left: &Value, op: Op, right: &Value) -> Result<(), String> {
     let (variable, text, is_right) = match (left, right) {
         (Value::Variable(name), Value::Text(text)) => (*name, text, true),
@@ -191,7 +192,7 @@ fn check(left: &Value, op: Op, right: &Value) -> Result<(), String> {
     }
 }
 
-/// Whether `text` may be compared as a version, on the right or the left side of `op`.
+/// Returns whether `text` may be compared as a version, on the right or the left side of `op`.
 fn is_comparable(text: &str, op: &str, is_right: bool) -> bool {
     let plain = match text.strip_suffix(".*") {
         Some(plain) if is_right => plain,
@@ -288,7 +289,7 @@ impl Parser<'_> {
     }
 }
 
-/// The variable's name; dotted ones are older spellings that pip still reads.
+/// Returns the variable's name; dotted ones are older spellings that pip still reads.
 fn variable(name: &str) -> Option<&'static str> {
     let name = match name {
         "os.name" => "os_name",

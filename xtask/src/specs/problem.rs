@@ -1,4 +1,4 @@
-//! What is wrong in a list of packages, where, and what to do about it.
+//! Problems in lists of packages: file, line and fix.
 
 use std::{
     fmt,
@@ -10,12 +10,12 @@ use crate::run::{
     printable::{self, Shown as _},
 };
 
-/// The first thing that is wrong in a file, or in one line of it.
+/// The first problem in a file, or in one line of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Problem {
-    /// As the reader of the file was given it.
+    /// Path as the reader of the file received it.
     pub(crate) file: PathBuf,
-    /// Counted from 1.
+    /// Line number from 1.
     pub(crate) line: usize,
     pub(crate) what: String,
     pub(crate) fix: String,
@@ -31,7 +31,7 @@ impl Problem {
         Problem { file: file.to_owned(), line, what: what.into(), fix: fix.into() }
     }
 
-    /// As the rule `rule` reports it.
+    /// Returns the finding of the rule `rule`.
     pub(crate) fn finding(self, rule: &'static str) -> Finding {
         let Problem { file, line, what, fix } = self;
         Finding { file, line: Some(line), rule, what, fix }
@@ -40,7 +40,7 @@ impl Problem {
 
 impl std::error::Error for Problem {}
 
-/// `file:line: what` and, on a line of its own, the remedy.
+/// Prints `file:line: what` and the fix on a line of its own.
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Problem { file, line, what, fix } = self;

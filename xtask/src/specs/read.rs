@@ -1,5 +1,6 @@
-//! Reads a floating list with all that it includes: what each line asks for, and where it stands.
-//! The same as `platform_env/environments/specs.py` reads in images, whose refusals come at the end of a build.
+//! Reads a floating list with its includes: the request and the position of each line.
+//! `platform_env/environments/specs.py` reads the same in images, where an error comes only at the
+//! end of a build.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -17,34 +18,34 @@ use crate::{
     },
 };
 
-/// Where the texts of lists are taken from.
+/// Source of the texts of lists.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Texts<'a> {
-    /// The folder that their names are relative to, as messages name it.
+    /// Folder that the names are relative to, as messages name it.
     pub(crate) dir: &'a Path,
     pub(crate) files: &'a BTreeMap<PathBuf, String>,
 }
 
-/// A line, and what it asks for.
+/// A line and its request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Requested<T> {
-    /// With [`Texts::dir`].
+    /// Path with [`Texts::dir`].
     pub(crate) file: PathBuf,
-    /// Counted from 1.
+    /// Line number from 1.
     pub(crate) line: usize,
-    /// As it stands there, without comments.
+    /// Text without comments.
     pub(crate) text: String,
     pub(crate) what: T,
 }
 
-/// What lists ask for.
+/// Requests of lists.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Spec {
     pub(crate) conda: Vec<Requested<MatchSpec>>,
     pub(crate) pip: Vec<Requested<Requirement>>,
-    /// Of `-c` files: they limit versions, and ask for nothing.
+    /// Requirements of `-c` files: they limit versions, and request nothing.
     pub(crate) constraints: Vec<Requested<Requirement>>,
-    /// The environments that this one was cloned from, directly or not.
+    /// Environments that this one was cloned from, directly or not.
     pub(crate) cloned: BTreeSet<String>,
 }
 
@@ -54,7 +55,7 @@ impl<T> Requested<T> {
         format!("{}:{}: {}", self.file.shown(), self.line, self.text)
     }
 
-    /// The list's name, as `# via` comments give it.
+    /// Returns the list's name as `# via` comments have it.
     pub(crate) fn origin(&self) -> String {
         self.file.file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
@@ -69,7 +70,7 @@ impl Spec {
     }
 }
 
-/// Reads the list `name`. A line that cannot be read is a problem, and the others go on.
+/// Reads the list `name`. A line that cannot be read becomes a problem, and reading continues.
 pub(crate) fn read(texts: Texts<'_>, name: &Path, problems: &mut Vec<Problem>) -> Spec {
     let mut reader = Reader { texts, spec: Spec::default(), problems };
     reader.list(name);
@@ -82,13 +83,13 @@ struct Reader<'a> {
     problems: &'a mut Vec<Problem>,
 }
 
-/// A line of the list that is being read.
+/// The current line of the list.
 struct Line<'a> {
-    /// Without [`Texts::dir`].
+    /// Name without [`Texts::dir`].
     name: &'a Path,
     number: usize,
     text: &'a str,
-    /// The lists that include this one, and itself.
+    /// Lists that include this one, and the list itself.
     parents: &'a [PathBuf],
 }
 
@@ -106,7 +107,7 @@ impl Reader<'_> {
                     self.conda(&file, number, &text);
                 }
             }
-            // What is included is a pip list, whatever its name.
+            // An included file is a pip list, whatever its name.
             Some(Kind::Pip) | None => self.pip(name, text, &[name.to_owned()]),
         }
     }
@@ -211,37 +212,38 @@ impl Reader<'_> {
     }
 }
 
-/// A password or token in a channel. Without the value: logs are read by others.
+/// Returns the problem of a password or token in a channel. Without the value: other people read
+/// logs.
 fn channel_problem(file: &Path, line: usize) -> Problem {
     let what = "a channel URL with credentials, which would stay in the image";
     let fix = "name the channel without them, and set CONDA_CHANNEL_ALIAS in setup-env";
     Problem::new(file, line, what, fix)
 }
 
-/// No other character is a blank: in a no-break space nobody would see what is wrong.
+/// Blanks. No other character counts: a wrong no-break space would be invisible.
 pub(crate) const BLANKS: [char; 3] = [' ', '\t', '\r'];
 
-/// Returns a line without its comment, and without blanks around it. A `#` starts a comment at the
-/// start of a line and after a blank.
+/// Returns a line without its comment, and without surrounding blanks. A `#` starts a comment at
+/// the start of a line and after a blank.
 pub(crate) fn without_comment(line: &str) -> &str {
     let starts = |at: usize| line[..at].is_empty() || line[..at].ends_with([' ', '\t']);
     let end = line.match_indices('#').map(|it| it.0).find(|it| starts(*it));
     line[..end.unwrap_or(line.len())].trim_matches(BLANKS)
 }
 
-/// Returns a text without the mark that some editors begin a file with.
+/// Returns a text without the byte order mark that some editors write.
 pub(crate) fn without_bom(text: &str) -> &str {
     text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
-/// The lines with something in them, and their numbers.
+/// Returns the lines that are not empty, with their numbers.
 fn lines(text: &str) -> Vec<(usize, String)> {
     let lines = without_bom(text).lines().enumerate();
     let lines = lines.map(|(at, line)| (at + 1, without_comment(line).to_owned()));
     lines.filter(|(_, line)| !line.is_empty()).collect()
 }
 
-/// As [`lines`], with continuation lines joined to the one that they continue.
+/// Returns [`lines`] with continuation lines joined.
 fn joined_lines(text: &str) -> Vec<(usize, String)> {
     let mut res: Vec<(usize, String)> = Vec::new();
     let mut open = false;

@@ -1,4 +1,4 @@
-//! One requirement of a pip list, with the hashes that pip allows behind it:
+//! A requirement of a pip list, with the hashes that pip allows after it:
 //! <https://packaging.python.org/en/latest/specifications/dependency-specifiers/>,
 //! <https://pip.pypa.io/en/stable/reference/requirements-file-format/>.
 
@@ -11,30 +11,31 @@ use crate::{
     specs::marker::Marker,
 };
 
-/// What a line asks for.
+/// The request of a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Requirement {
-    /// Normalised.
+    /// Normalised name.
     pub(crate) name: String,
     pub(crate) extras: Vec<String>,
     pub(crate) wants: Wants,
     pub(crate) marker: Option<Marker>,
-    /// SHA-256, each 64 hex digits.
+    /// SHA-256 digests, each 64 hex digits.
     pub(crate) hashes: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Wants {
-    /// From an index.
+    /// Versions of an index.
     Versions(VersionSpecifiers),
-    /// `git+…`, with the branch, tag or commit behind an `@`.
+    /// `git+…`, with the branch, tag or commit after an `@`.
     Git(String),
 }
 
-/// What is wrong, and what to do about it.
+/// The problem and its fix.
 pub(crate) type Wrong = (String, String);
 
-/// As Python compares names: <https://packaging.python.org/en/latest/specifications/name-normalization/>.
+/// Returns a name as Python compares it:
+/// <https://packaging.python.org/en/latest/specifications/name-normalization/>.
 pub(crate) fn normalised(name: &str) -> String {
     let mut res = String::with_capacity(name.len());
     for c in name.chars() {
@@ -46,10 +47,10 @@ pub(crate) fn normalised(name: &str) -> String {
     res
 }
 
-/// Reads a line without comments.
+/// Parses a line without comments.
 ///
 /// # Errors
-/// What is wrong with it; no passwords are shown.
+/// The problem of the line; passwords are hidden.
 pub(crate) fn parse(line: &str) -> Result<Requirement, Wrong> {
     if has_no_name(line) {
         let what = format!("`{}` has no name", redact(line));
@@ -72,7 +73,7 @@ pub(crate) fn is_lower_hex(byte: u8) -> bool {
     byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte)
 }
 
-/// A path, a file or a URL by itself.
+/// Returns whether the line is a path, a file or a URL by itself.
 fn has_no_name(line: &str) -> bool {
     let starts = ["git+", "hg+", "svn+", "bzr+", "http://", "https://", "file:", ".", "/", "~"];
     starts.iter().any(|it| line.starts_with(it))
@@ -80,7 +81,7 @@ fn has_no_name(line: &str) -> bool {
 
 const BLANKS: [char; 2] = [' ', '\t'];
 
-/// Returns the requirement of a line, and the options behind it.
+/// Returns the requirement of a line, and the options after it.
 fn split_options(line: &str) -> (&str, &str) {
     let starts = |it: &usize| line[..*it].ends_with(BLANKS);
     let at = line.match_indices("--").map(|it| it.0).find(starts).unwrap_or(line.len());
@@ -112,10 +113,10 @@ pub(crate) fn is_sha256(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(is_lower_hex)
 }
 
-/// Only git URLs without credentials: their commit determines what is installed.
+/// Accepts only git URLs without credentials: their commit determines the installed content.
 ///
 /// # Errors
-/// Another URL.
+/// The URL is of another kind.
 pub(crate) fn check_url(url: &str) -> Result<(), Wrong> {
     if !userinfos(url).is_empty() {
         let what = format!("`{}` holds credentials", redact(url));
@@ -131,11 +132,12 @@ pub(crate) fn check_url(url: &str) -> Result<(), Wrong> {
 
 const EXAMPLE: &str = "write it like `name[extra]>=1.2,<2; python_version >= \"3.12\"`";
 
-/// As many parentheses may be open in each other.
+/// Deepest nesting of parentheses.
 const DEEPEST: usize = 50;
 
-/// `name[extras] versions; marker` or `name[extras] @ url ; marker`. What pip reads and uv does not
-/// is refused, and what they read differently, as `platform_env/environments/requirement.py` does.
+/// Parses `name[extras] versions; marker` or `name[extras] @ url ; marker`. Syntax that pip accepts
+/// and uv refuses, or that both read differently, is refused, like in
+/// `platform_env/environments/requirement.py`.
 fn dependency(text: &str) -> Result<Requirement, Wrong> {
     let wrong = |what: &str| (what.to_owned(), EXAMPLE.to_owned());
     if let Some(c) = text.chars().find(|it| !is_plain(*it)) {
@@ -182,7 +184,7 @@ fn url_and_marker(text: &str) -> Option<(&str, Option<&str>)> {
     (!url.is_empty()).then_some((url, marker))
 }
 
-/// Whether `text` names a package or an extra:
+/// Returns whether `text` is a valid name of a package or an extra:
 /// <https://packaging.python.org/en/latest/specifications/name-normalization/#name-format>.
 pub(crate) fn is_name(text: &str) -> bool {
     let is_end = |c: Option<char>| c.is_some_and(|it| it.is_ascii_alphanumeric());
@@ -193,7 +195,7 @@ fn is_name_part(c: char) -> bool {
     c.is_ascii_alphanumeric() || "._-".contains(c)
 }
 
-/// Whether a line about a package may have `c`. `\` is for the ends of lines, and pip and uv read it
+/// Returns whether a line about a package may contain `c`. `\` is for line ends; pip and uv read it
 /// differently in quotes.
 pub(crate) fn is_plain(c: char) -> bool {
     c == '\t' || ((' '..='~').contains(&c) && c != '\\')
@@ -217,12 +219,12 @@ fn specifiers(text: &str) -> Result<VersionSpecifiers, Wrong> {
         return Ok(VersionSpecifiers::empty());
     }
     let text = inner.unwrap_or(text).trim();
-    // A comma may stand at the end: pip and uv read that.
+    // A comma may come last: pip and uv accept that.
     let text = text.strip_suffix(',').unwrap_or(text);
     let wrong = |why: &str| Err((why.to_owned(), EXAMPLE.to_owned()));
     match VersionSpecifiers::from_str(text) {
         Ok(it) if it.is_empty() => wrong("missing version"),
-        // pip reads no space behind the comma.
+        // pip accepts no space after the comma.
         Ok(it) if it.len() > 1 && text.contains("===") => {
             wrong("expected no other version beside `===`")
         }
@@ -236,12 +238,12 @@ fn specifiers(text: &str) -> Result<VersionSpecifiers, Wrong> {
     }
 }
 
-/// Whether `text` is a version to Python and uv both.
+/// Returns whether `text` is a valid version for both Python and uv.
 pub(crate) fn is_version(text: &str) -> bool {
     Version::from_str(text).is_ok() && has_small_numbers(text)
 }
 
-/// uv's limit is below that of `pep440_rs`.
+/// Returns whether all numbers are within uv's limit, which is below that of `pep440_rs`.
 fn has_small_numbers(text: &str) -> bool {
     let digits = text.split(|c: char| !c.is_ascii_digit()).filter(|it| !it.is_empty());
     digits.map(str::parse::<u64>).all(|it| it.is_ok_and(|it| it < u64::MAX))

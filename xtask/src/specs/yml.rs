@@ -1,6 +1,6 @@
 //! Reads the small part of YAML that environment files use, and keeps line numbers and comments,
-//! as `platform_env/environments/yml.py` does in images. Anything else that YAML allows (anchors, nested maps,
-//! blocks of text) is an error with its line: conda itself ignores much of what it does not know.
+//! like `platform_env/environments/yml.py` in images. Other YAML (anchors, nested maps, blocks of
+//! text) is an error with its line: conda itself ignores many unknown keys.
 
 use std::path::Path;
 
@@ -8,20 +8,20 @@ use crate::specs::{problem::Problem, read::without_bom};
 
 const BLANKS: [char; 2] = [' ', '\t'];
 
-/// One entry of a list.
+/// An entry of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Item {
-    /// Without quotes and comment.
+    /// Text without quotes and comment.
     pub(crate) text: String,
     pub(crate) comment: String,
-    /// Counted from 1.
+    /// Line number from 1.
     pub(crate) line: usize,
 }
 
-/// The content of an environment file.
+/// Content of an environment file.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Document {
-    /// The comment lines before the first key.
+    /// Comment lines before the first key.
     pub(crate) comments: Vec<Item>,
     pub(crate) name: Option<Item>,
     pub(crate) channels: Vec<Item>,
@@ -41,7 +41,7 @@ pub(crate) fn parse(file: &Path, text: &str) -> Result<Document, Problem> {
     Ok(reader.document)
 }
 
-/// What is wrong, and what to do about it.
+/// The problem and its fix.
 struct Wrong(String, String);
 
 fn wrong<T>(what: impl Into<String>, fix: impl Into<String>) -> Result<T, Wrong> {
@@ -59,19 +59,19 @@ enum Key {
 struct Reader {
     document: Document,
     seen: Vec<Key>,
-    /// The indentation of the open list.
+    /// Indentation of the open list.
     outer: Option<usize>,
     pip: Pip,
 }
 
-/// How far the `pip:` list has been read.
+/// Progress in the `pip:` list.
 #[derive(Default, PartialEq, Eq)]
 enum Pip {
     #[default]
     NotYet,
-    /// Its entries come next.
+    /// Before the first entry.
     Open,
-    /// The indentation of its entries.
+    /// Indentation of the entries.
     At(usize),
     Closed,
 }
@@ -144,7 +144,7 @@ impl Reader {
         Ok(())
     }
 
-    /// `[a, b]`.
+    /// Reads `[a, b]`.
     fn flow_list(&mut self, key: Key, value: &str, line: usize) -> Result<(), Wrong> {
         let Some(inner) = value.strip_prefix('[').and_then(|it| it.strip_suffix(']')) else {
             return wrong("this key has a list", "write `- entry` lines below it");
@@ -242,7 +242,8 @@ fn scalar(value: &str) -> Result<String, Wrong> {
     Ok(value.to_owned())
 }
 
-/// The line before its comment, and the comment; a `#` counts after a blank, outside quotes.
+/// Returns the line before its comment, and the comment; a `#` counts after a blank, outside
+/// quotes.
 fn split_comment(line: &str) -> (&str, &str) {
     let mut quote = None;
     let mut before = ' ';

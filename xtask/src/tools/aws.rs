@@ -1,4 +1,4 @@
-//! The `aws` command line: taking a role.
+//! The `aws` command line: assuming a role.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::run::process::{self, Change, Cmd, Patience, Permit, cmd};
 
-/// What stands for a role, for an hour. No `Debug`: nobody prints it.
+/// Credentials of a role, valid for an hour. Without `Debug`, so that nothing prints them.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Credentials {
@@ -22,7 +22,7 @@ struct Answer {
     credentials: Credentials,
 }
 
-/// <https://docs.aws.amazon.com/cli/latest/reference/sts/assume-role.html>
+/// Returns the command: <https://docs.aws.amazon.com/cli/latest/reference/sts/assume-role.html>
 pub(crate) fn assume_role(dir: &Path, role: &str) -> Change {
     cmd!(
         dir,
@@ -34,10 +34,10 @@ pub(crate) fn assume_role(dir: &Path, role: &str) -> Change {
     .finding("secrets")
 }
 
-/// Takes `role`.
+/// Assumes `role`.
 ///
 /// # Errors
-/// There is no `aws`, or AWS refuses.
+/// `aws` is not installed, or AWS refuses.
 pub(crate) fn credentials(permit: Permit, dir: &Path, role: &str) -> anyhow::Result<Credentials> {
     let cmd = assume_role(dir, role);
     let output = process::output(&cmd.permitted(permit))?;
@@ -50,13 +50,13 @@ pub(crate) fn credentials(permit: Permit, dir: &Path, role: &str) -> anyhow::Res
     parse(&output.stdout).context("`aws sts assume-role` did not answer with credentials")
 }
 
-/// The message of a JSON error may quote what it read, so it is left out.
+/// Parses the credentials. The message of a JSON error may quote its input, so it is dropped.
 fn parse(text: &str) -> Option<Credentials> {
     serde_json::from_str::<Answer>(text).ok().map(|it| it.credentials)
 }
 
 impl Credentials {
-    /// Gives them to one process, by its environment.
+    /// Passes the credentials to one process, in its environment.
     pub(crate) fn to<E>(&self, cmd: Cmd<E>) -> Cmd<E> {
         cmd.without_env(&["AWS_PROFILE"])
             .secret_env("AWS_ACCESS_KEY_ID", &self.access_key_id)

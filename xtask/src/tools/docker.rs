@@ -1,4 +1,4 @@
-//! The docker CLI: its command lines, its exit statuses, and what it prints.
+//! The docker CLI: its command lines, its exit statuses, and its output.
 //! Reference: <https://docs.docker.com/reference/cli/docker/>.
 
 pub(crate) mod build_log;
@@ -26,46 +26,47 @@ use crate::{
     },
 };
 
-/// All our local images and labels are named below it.
+/// Prefix of all local images and labels of this tool.
 pub(crate) const NAMESPACE: &str = "science-platform";
 
-/// Digest over all that the image was made from, 64 hex digits.
+/// Digest of everything that the image was made from, 64 hex digits.
 pub(crate) const LABEL_INPUTS: &str = "science-platform.inputs";
-/// Of a mission's image: the mission.
+/// On a mission's image: the mission.
 pub(crate) const LABEL_MISSION: &str = "science-platform.mission";
-/// Of a mission's image: the SHA-256 of each frozen spec it was built from, by environment, as JSON.
+/// On a mission's image: the SHA-256 of each frozen spec it was built from, by environment, as
+/// JSON.
 pub(crate) const LABEL_FROZEN: &str = "science-platform.frozen-specs";
-/// Id of the image it was built on.
+/// Id of the parent image.
 pub(crate) const LABEL_PARENT: &str = "science-platform.parent";
-/// On containers: what they are for.
+/// On containers: their purpose.
 pub(crate) const LABEL_ROLE: &str = "science-platform.role";
-/// On containers and volumes: the run that made them and has to remove them.
+/// On containers and volumes: the run that made them and must remove them.
 pub(crate) const LABEL_RUN: &str = "science-platform.run";
 
-/// Returns the remedy for a failed command whose output says that the engine lacks something.
+/// Returns the fix for a failed command whose output shows that the engine lacks something.
 pub(crate) fn remedy(output: &[String]) -> Option<String> {
     let lacks = |(said, _): &&(&str, &str)| output.iter().any(|it| it.contains(said));
     ENGINE_LACKS.iter().find(lacks).map(|(_, finding)| failure::see(finding))
 }
 
-/// What docker says, and the finding of `doctor` about it.
+/// Messages of docker, and the finding of `doctor` for each.
 const ENGINE_LACKS: [(&str, &str); 3] = [
     ("no space left on device", "disk"),
     ("Cannot connect to the Docker daemon", "engine"),
     ("error during connect", "engine"),
 ];
 
-/// One docker CLI, talking to the engine that its environment names.
+/// A docker CLI, and the engine that its environment names.
 #[derive(Debug, Clone)]
 pub(crate) struct Docker {
     pub(crate) program: PathBuf,
-    /// Where commands run.
+    /// Working directory of commands.
     pub(crate) root: PathBuf,
-    /// The folder with its configuration, in the place of the user's.
+    /// Folder with the CLI's configuration, instead of the user's.
     config: Option<PathBuf>,
 }
 
-/// How a CLI gets BuildKit.
+/// How a CLI runs BuildKit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum BuilderKind {
     /// `docker buildx build`, with the builder that shares the engine's images.
@@ -88,12 +89,12 @@ pub(crate) struct Image {
     pub(crate) id: ImageId,
     #[serde(default)]
     pub(crate) repo_tags: Option<Vec<String>>,
-    /// Under which repositories and digests registries have it.
+    /// Repositories and digests of the image in registries.
     #[serde(default)]
     pub(crate) repo_digests: Option<Vec<String>>,
-    /// Bytes.
+    /// Size in bytes.
     pub(crate) size: u64,
-    /// RFC 3339.
+    /// Time in RFC 3339.
     pub(crate) created: String,
     #[serde(default)]
     pub(crate) os: String,
@@ -106,7 +107,7 @@ pub(crate) struct Image {
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct ImageConfig {
     pub(crate) labels: Option<BTreeMap<String, String>>,
-    /// What a container runs that is given no command.
+    /// Default command of a container.
     #[serde(default)]
     pub(crate) cmd: Option<Vec<String>>,
     #[serde(default)]
@@ -124,7 +125,7 @@ pub(crate) struct Healthcheck {
 }
 
 impl Image {
-    /// `linux/amd64`.
+    /// Returns the platform, like `linux/amd64`.
     pub(crate) fn platform(&self) -> String {
         format!("{}/{}", self.os, self.architecture)
     }
@@ -133,7 +134,7 @@ impl Image {
         self.config.labels.as_ref()?.get(name).map(String::as_str)
     }
 
-    /// Returns the digest by which the registry of `reference` has it.
+    /// Returns the digest of the image in the registry of `reference`.
     pub(crate) fn repo_digest(&self, reference: &ImageRef) -> Option<Digest> {
         let parse = |it: &String| it.parse::<ImageRef>().ok();
         let known: Vec<ImageRef> = self.repo_digests.iter().flatten().filter_map(parse).collect();
@@ -141,7 +142,7 @@ impl Image {
         same.or(known.first())?.digest.clone()
     }
 
-    /// The image's health check as an argument array; `None` without one.
+    /// Returns the image's health check as an argument array; `None` without one.
     pub(crate) fn health(&self) -> Option<Vec<String>> {
         let test = self.config.healthcheck.as_ref()?.test.as_ref()?;
         match test.split_first()? {
@@ -158,22 +159,22 @@ impl Image {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RemoteImage {
     pub(crate) digest: Digest,
-    /// The digest of its config is the image's id on most engines.
+    /// Digest of the config: the image's id on most engines.
     pub(crate) config: ImageId,
-    /// `linux/amd64`, from the config.
+    /// Platform from the config, like `linux/amd64`.
     pub(crate) platform: String,
 }
 
 impl Docker {
-    /// The CLI `program` with the user's configuration.
+    /// Returns the CLI `program` with the user's configuration.
     pub(crate) fn new(program: PathBuf, root: &Path) -> Docker {
         Docker { program, root: root.to_owned(), config: None }
     }
 
-    /// The CLI that the settings name, or the first one on `PATH`.
+    /// Returns the CLI that the settings name, or the first one on `PATH`.
     ///
     /// # Errors
-    /// There is none, or none where the settings say.
+    /// The CLI is not installed, or not where the settings say.
     pub(crate) fn find(setting: Option<&Path>, root: &Path) -> anyhow::Result<Docker> {
         let program = match setting {
             Some(program) if is_absent(program) => {
@@ -187,7 +188,7 @@ impl Docker {
         Ok(Docker::new(program, root))
     }
 
-    /// The same CLI with another configuration than the user's.
+    /// Returns the same CLI with another configuration than the user's.
     pub(crate) fn with_config(&self, dir: impl Into<PathBuf>) -> Docker {
         Docker { config: Some(dir.into()), ..self.clone() }
     }
@@ -203,12 +204,12 @@ impl Docker {
         self.cmd(&args)
     }
 
-    /// Returns the command that gives the engine's image `image` another name.
+    /// Returns the command that adds a name to the engine's image `image`.
     pub(crate) fn tag(&self, image: &dyn fmt::Display, name: &ImageRef) -> Change {
         self.change(["image", "tag", &image.to_string(), &name.to_string()])
     }
 
-    /// Returns the command that takes the name `name` from an image of the engine.
+    /// Returns the command that removes the name `name` from an image of the engine.
     pub(crate) fn remove_name(&self, name: &ImageRef) -> Change {
         self.change(["image", "rm", &name.to_string()])
     }
@@ -222,10 +223,10 @@ impl Docker {
         }
     }
 
-    /// The engine's platform; that it answers is the proof that it is there.
+    /// Returns the engine's platform, which also proves that the engine answers.
     ///
     /// # Errors
-    /// No engine answers, or it is of another kind than we build for.
+    /// The engine does not answer, or its platform is not supported.
     pub(crate) fn engine_platform(&self) -> anyhow::Result<Platform> {
         let cmd = self.query(["version", "--format", "{{.Server.Os}}/{{.Server.Arch}}"]);
         let output = process::output(&cmd)?;
@@ -247,7 +248,7 @@ impl Docker {
     /// Returns where the engine keeps its data, which may be another machine's folder.
     ///
     /// # Errors
-    /// No engine answers.
+    /// The engine does not answer.
     pub(crate) fn data_root(&self) -> anyhow::Result<PathBuf> {
         let root = process::read(&self.query(["info", "--format", "{{.DockerRootDir}}"]))?;
         Ok(PathBuf::from(root.trim()))
@@ -256,7 +257,7 @@ impl Docker {
     /// Returns the time on the engine's clock.
     ///
     /// # Errors
-    /// No engine answers, or its answer is not a time.
+    /// The engine does not answer, or its answer is not a time.
     pub(crate) fn system_time(&self) -> anyhow::Result<SystemTime> {
         let output = process::output(&self.query(["info", "--format", "{{.SystemTime}}"]))?;
         Ok(humantime::parse_rfc3339_weak(output.stdout.trim())?)
@@ -265,7 +266,7 @@ impl Docker {
     /// Waits until a container ends, and returns its exit status.
     ///
     /// # Errors
-    /// No engine answers, or the run was interrupted.
+    /// The engine does not answer, or the run was interrupted.
     pub(crate) fn wait(&self, id: &str) -> anyhow::Result<String> {
         Ok(process::read(&self.query(["wait", id]))?.trim().to_owned())
     }
@@ -273,7 +274,7 @@ impl Docker {
     /// Returns whether a container runs.
     ///
     /// # Errors
-    /// No engine answers.
+    /// The engine does not answer.
     pub(crate) fn is_running(&self, id: &str) -> anyhow::Result<bool> {
         let running = process::read(&self.query(["inspect", "--format", "{{.State.Running}}", id]));
         Ok(running?.trim() == "true")
@@ -282,7 +283,7 @@ impl Docker {
     /// Returns where this machine reaches a container's port: `127.0.0.1:<port>`.
     ///
     /// # Errors
-    /// No engine answers, or the port is not published.
+    /// The engine does not answer, or the port is not published.
     pub(crate) fn published(&self, id: &str, port: &str) -> anyhow::Result<String> {
         let published = process::read(&self.query(["port", id, port]))?;
         let first = published.lines().next().context("docker published no port")?;
@@ -295,7 +296,7 @@ impl Docker {
         logs.map(|it| it.stdout + &it.stderr).unwrap_or_default()
     }
 
-    /// How the engine keeps layers: `overlay2`, `fuse-overlayfs`, …
+    /// Returns the engine's storage driver: `overlay2`, `fuse-overlayfs`, …
     ///
     /// # Errors
     /// The engine does not answer.
@@ -304,7 +305,7 @@ impl Docker {
         Ok(driver.trim().to_owned())
     }
 
-    /// Our images on the engine.
+    /// Returns this tool's images on the engine.
     ///
     /// # Errors
     /// The engine does not answer.
@@ -316,7 +317,7 @@ impl Docker {
             let said = process::last_lines(&output.stderr, 3);
             return Err(failure::machine("engine", format!("no docker engine answers: {said}")));
         }
-        // A list may be empty, or cut off: it is believed when it is said twice.
+        // A list may be empty, or cut off: two equal answers are required.
         if process::read(&self.query(list))? != output.stdout {
             bail!("`docker image ls` did not print the same list twice; run it again");
         }
@@ -330,10 +331,10 @@ impl Docker {
         serde_json::from_str(&text).context("`docker image inspect` printed something unexpected")
     }
 
-    /// One image by any of its names, or `None` when the engine does not have it.
+    /// Returns an image by any of its names, or `None` when the engine does not have it.
     ///
     /// # Errors
-    /// What docker prints cannot be read.
+    /// The output of docker cannot be read.
     pub(crate) fn image(&self, name: &dyn fmt::Display) -> anyhow::Result<Option<Image>> {
         let output = process::output(&self.query(["image", "inspect", &name.to_string()]))?;
         if output.status != 0 {
@@ -344,15 +345,15 @@ impl Docker {
         Ok(images.into_iter().next())
     }
 
-    /// What a registry has under `reference`, or `None` when there is no such tag or digest.
-    /// `plain_http` is for a registry on this machine.
+    /// Returns the manifest that a registry has under `reference`, or `None` when the tag or digest
+    /// does not exist. `plain_http` is for a registry on this machine.
     ///
-    /// The CLI itself digests the bytes of the manifest, refuses those that do not give the digest
-    /// it was asked for, and those of a config that do not give the manifest's: so it does from
-    /// 20.10 to 28, as the end-to-end tests see.
+    /// The CLI itself digests the bytes of the manifest, refuses bytes that do not match the
+    /// requested digest, and refuses a config that does not match the manifest's: the end-to-end
+    /// tests check this for 20.10 to 28.
     ///
     /// # Errors
-    /// The registry does not answer, refuses, or sends other bytes than it was asked for.
+    /// The registry does not answer, refuses, or sends other bytes than requested.
     pub(crate) fn remote(
         &self,
         reference: &ImageRef,
@@ -379,10 +380,11 @@ impl Docker {
         })
     }
 
-    /// A CLI that can build: this one, or, if no setting named it, the first on `PATH` that can.
+    /// Returns a CLI that can build: this one, or, if no setting named it, the first on `PATH` that
+    /// can.
     ///
     /// # Errors
-    /// None can.
+    /// No CLI can build.
     pub(crate) fn builder(&self, setting: Option<&Path>) -> anyhow::Result<Builder> {
         let programs = setting.map_or_else(on_path, |it| vec![it.to_owned()]);
         let mut passed_over = Vec::new();
@@ -402,7 +404,7 @@ impl Docker {
 
     fn builder_kind(&self) -> anyhow::Result<Option<BuilderKind>> {
         if process::output(&self.query(["buildx", "version"]))?.status == 0 {
-            // Of a context's builders only the one of its own name sees the engine's images.
+            // Only the builder with the context's own name sees the engine's images.
             let context = process::output(&self.query(["context", "show"]))?;
             let context = Some(context.stdout.trim()).filter(|it| !it.is_empty());
             let builder = context.unwrap_or("default").to_owned();
@@ -414,7 +416,7 @@ impl Docker {
 }
 
 impl Builder {
-    /// `docker build` without its arguments, which are the same for both kinds.
+    /// Returns `docker build` without its arguments, which are the same for both kinds.
     pub(crate) fn build(&self) -> Change {
         match &self.kind {
             // An attestation would give each cached build another id.
@@ -430,7 +432,7 @@ impl Builder {
     }
 }
 
-/// Whether a command of docker only reads.
+/// Returns whether a docker command only reads.
 fn is_query(args: &[&str]) -> bool {
     matches!(
         args,
@@ -443,7 +445,7 @@ fn is_query(args: &[&str]) -> bool {
     )
 }
 
-/// How long a command of docker may be silent.
+/// Returns how long a docker command may be silent.
 fn patience_with(args: &[&str]) -> Patience {
     match args {
         ["wait", ..] => Patience::Endless,
@@ -456,7 +458,7 @@ fn patience_with(args: &[&str]) -> Patience {
     }
 }
 
-/// Every `docker` on `PATH`, in its order.
+/// Returns every `docker` on `PATH`, in its order.
 fn on_path() -> Vec<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let mut res: Vec<PathBuf> =
@@ -465,12 +467,13 @@ fn on_path() -> Vec<PathBuf> {
     res
 }
 
-/// Whether a path leads nowhere; a plain name is looked for on `PATH` when it is started.
+/// Returns whether a path does not exist; a plain name is looked up on `PATH` when it is started.
 fn is_absent(program: &Path) -> bool {
     program.components().count() > 1 && !program.is_file()
 }
 
-/// From `Docker version 20.10.24+dfsg1, build 297e128`: from 23 on the CLI leaves BuildKit to the plugin.
+/// Parses `Docker version 20.10.24+dfsg1, build 297e128`: from 23 on the CLI leaves BuildKit to the
+/// plugin.
 fn has_built_in_buildkit(version: &str) -> bool {
     let number = version.strip_prefix("Docker version ").unwrap_or_default();
     let mut parts = number.split(['.', ',', '+']).map(|it| it.parse::<u32>().ok());
@@ -484,7 +487,7 @@ fn read_remote(reference: &ImageRef, output: Output) -> anyhow::Result<Option<Re
         if absent.iter().any(|it| output.stderr.contains(it)) {
             return Ok(None);
         }
-        // So the CLI begins when the bytes do not give their digest; what follows is the bytes.
+        // The CLI prints this first when the bytes do not match their digest; the bytes follow.
         if output.stderr.starts_with("unsupported manifest format") {
             bail!(
                 "{reference}: the registry's bytes are no image's manifest, or not of this digest"

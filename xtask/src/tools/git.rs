@@ -1,5 +1,5 @@
-//! git's command line, for repositories beside this one. Each command names its repository, keeps to
-//! it whatever a hook's environment says, and changes no configuration.
+//! git's command line, for repositories beside this one. Each command names its repository, ignores
+//! a hook's environment, and changes no configuration.
 
 mod answers;
 
@@ -23,8 +23,8 @@ use crate::{
     tools::aws::Credentials,
 };
 
-/// What a hook sets and what would lead elsewhere (`git rev-parse --local-env-vars`), and keys that
-/// are sops' alone.
+/// Variables that a hook sets or that would lead to another repository
+/// (`git rev-parse --local-env-vars`), and keys for sops alone.
 const NOT_FOR_GIT: &[&str] = &[
     "GIT_ALTERNATE_OBJECT_DIRECTORIES",
     "GIT_COMMON_DIR",
@@ -37,16 +37,16 @@ const NOT_FOR_GIT: &[&str] = &[
     "SOPS_AGE_KEY",
 ];
 
-/// How to reach the remote.
+/// How to authenticate at the remote.
 pub(crate) enum Access {
-    /// As the person's own git does: ssh, a file, a credential helper.
+    /// Like the person's own git: ssh, a file, a credential helper.
     Own,
     /// With an AWS role's credentials; `None` in a dry run.
     Role(Option<Credentials>),
 }
 
 impl Access {
-    /// Configuration for one command. CodeCommit's helper is the `aws` command line:
+    /// Returns the configuration for one command. CodeCommit's helper is the `aws` command line:
     /// <https://docs.aws.amazon.com/codecommit/latest/userguide/setting-up-https-unixes.html>
     fn flags(&self, url: &str) -> &'static [&'static str] {
         let host = url.split_once("://").map_or("", |(_, rest)| rest);
@@ -66,7 +66,7 @@ impl Access {
     fn with<E>(&self, cmd: Cmd<E>) -> Cmd<E> {
         // Without a terminal git must not wait for a name or a password.
         let prompt = if terminal::has_person() { "1" } else { "0" };
-        // `remedy` reads English.
+        // `remedy` matches English messages.
         let cmd = cmd.env("GIT_TERMINAL_PROMPT", prompt).env("LC_ALL", "C");
         let cmd = cmd.patience(Patience::Change).asks();
         match self {
@@ -89,7 +89,7 @@ pub(crate) fn fetch(dir: &Path, url: &str, access: &Access) -> Change {
     access.with(cmd.without_env(NOT_FOR_GIT))
 }
 
-/// Publishes `commit` as the remote's `branch`, if that can be moved forward to it.
+/// Publishes `commit` as the remote's `branch`, if that is a fast-forward.
 pub(crate) fn push(
     dir: &Path,
     url: &str,
@@ -115,7 +115,7 @@ pub(crate) fn commit(dir: &Path, files: &[&Path], message: &str) -> [Change; 2] 
     [add, commit].map(|it| it.without_env(NOT_FOR_GIT))
 }
 
-/// Whether the remote's `branch` is `commit`.
+/// Returns whether the remote's `branch` is `commit`.
 ///
 /// # Errors
 /// The remote cannot be asked.
@@ -135,7 +135,7 @@ pub(crate) fn is_at(
 /// Runs a command that talks to the remote.
 ///
 /// # Errors
-/// It fails; the message says what it said and what helps.
+/// The command fails; the message has its output and a fix.
 pub(crate) fn remote(permit: Permit, cmd: &Change) -> anyhow::Result<()> {
     let output = process::output(&cmd.permitted(permit))?;
     if output.status == 0 {
@@ -146,7 +146,7 @@ pub(crate) fn remote(permit: Permit, cmd: &Change) -> anyhow::Result<()> {
     bail!("`{cmd}` failed with status {}\n{said}\n    fix: {}", output.status, remedy(&said));
 }
 
-/// What helps against what git says of a remote.
+/// Returns the fix for a message of git about a remote.
 fn remedy(said: &str) -> &'static str {
     let says = |parts: &[&str]| parts.iter().any(|it| said.contains(it));
     if says(&["non-fast-forward", "fetch first", "cannot lock ref", "stale info"]) {
@@ -167,10 +167,10 @@ fn remedy(said: &str) -> &'static str {
     "see what git says above"
 }
 
-/// The top of the working tree that `dir` is in.
+/// Returns the top of the working tree that contains `dir`.
 ///
 /// # Errors
-/// There is no git.
+/// git is not installed.
 pub(crate) fn top(dir: &Path) -> anyhow::Result<Option<PathBuf>> {
     match answers::line(&query!(dir, "git rev-parse --show-toplevel")) {
         Err(err) if err.to_string().contains("not a git repository") => Ok(None),
@@ -178,46 +178,46 @@ pub(crate) fn top(dir: &Path) -> anyhow::Result<Option<PathBuf>> {
     }
 }
 
-/// The branch that is checked out, be it without a commit; `None` when HEAD is detached.
+/// Returns the branch that is checked out, even one without a commit; `None` when HEAD is detached.
 ///
 /// # Errors
-/// There is no git.
+/// git is not installed.
 pub(crate) fn branch(dir: &Path) -> anyhow::Result<Option<String>> {
     answers::line(&query!(dir, "git symbolic-ref --quiet --short HEAD"))
 }
 
-/// Where `origin` is.
+/// Returns the URL of `origin`.
 ///
 /// # Errors
-/// There is no git.
+/// git is not installed.
 pub(crate) fn origin(dir: &Path) -> anyhow::Result<Option<String>> {
     answers::line(&query!(dir, "git config --get remote.origin.url"))
 }
 
-/// Where a push to `origin` goes, if that is another place.
+/// Returns the push URL of `origin`, if it differs.
 ///
 /// # Errors
-/// There is no git.
+/// git is not installed.
 pub(crate) fn push_url(dir: &Path) -> anyhow::Result<Option<String>> {
     answers::line(&query!(dir, "git config --get remote.origin.pushurl"))
 }
 
-/// The commit that `name` stands for, if there is one.
+/// Returns the commit that `name` refers to, if it exists.
 ///
 /// # Errors
-/// There is no git.
+/// git is not installed.
 pub(crate) fn revision(dir: &Path, name: &str) -> anyhow::Result<Option<String>> {
     let name = format!("{name}^{{commit}}");
     answers::line(&query!(dir, "git rev-parse --verify --quiet --end-of-options {name}"))
 }
 
-/// Whether git knows in whose name to commit.
+/// Returns whether git has a name and an address for commits.
 ///
 /// # Errors
-/// There is no git.
+/// git is not installed.
 pub(crate) fn has_identity(dir: &Path) -> anyhow::Result<bool> {
     let is_known = |cmd: Cmd| match answers::line(&cmd) {
-        // It says at length why not.
+        // git explains at length why it has none.
         Err(err) if failure::status(&err) == 1 => Ok(false),
         res => res.map(|it| it.is_some()),
     };
@@ -225,10 +225,10 @@ pub(crate) fn has_identity(dir: &Path) -> anyhow::Result<bool> {
         && is_known(query!(dir, "git var GIT_COMMITTER_IDENT"))?)
 }
 
-/// Whether `file` is not as HEAD has it.
+/// Returns whether `file` differs from HEAD.
 ///
 /// # Errors
-/// This is no repository.
+/// `dir` is not in a repository.
 pub(crate) fn is_changed(dir: &Path, file: &Path) -> anyhow::Result<bool> {
     let cmd = query!(
         dir,
@@ -242,10 +242,10 @@ pub(crate) fn is_changed(dir: &Path, file: &Path) -> anyhow::Result<bool> {
     Ok(text.lines().count() > 1)
 }
 
-/// The commits that `to` has and `from` has not.
+/// Returns the commits that `to` has and `from` lacks.
 ///
 /// # Errors
-/// One of them is unknown.
+/// One of the commits is unknown.
 pub(crate) fn commits_since(
     dir: &Path,
     from: Option<&str>,
@@ -266,24 +266,24 @@ pub(crate) fn outgoing(dir: &Path, commit: &str) -> anyhow::Result<Vec<String>> 
     ))
 }
 
-/// The commit that both come from.
+/// Returns the merge base of both commits.
 ///
 /// # Errors
-/// There is no git.
+/// git is not installed.
 pub(crate) fn merge_base(dir: &Path, one: &str, other: &str) -> anyhow::Result<Option<String>> {
     answers::line(&query!(dir, "git merge-base {one} {other}"))
 }
 
-/// The files of the working tree that git tracks.
+/// Returns the tracked files of the working tree.
 ///
 /// # Errors
-/// This is no repository.
+/// `dir` is not in a repository.
 pub(crate) fn files(dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let files = answers::texts(&query!(dir, "git ls-files -z"), 0)?;
     Ok(files.into_iter().map(PathBuf::from).collect())
 }
 
-/// Whether `dir` is in a repository.
+/// Returns whether `dir` is in a repository.
 pub(crate) fn is_checkout(dir: &Path) -> bool {
     dir.ancestors().any(|it| it.join(".git").exists())
 }
@@ -294,10 +294,10 @@ pub(crate) fn clone_here(checkout: &Path, to: &Path) -> Change {
 }
 
 /// Returns the patches of all commits that changed the files, newest first, each after a line with
-/// `commit`, its id, date and subject. What a user's configuration would change about them is set.
+/// `commit`, its id, date and subject. Options that a user's configuration could change are set.
 ///
 /// # Errors
-/// There is no git, or no repository.
+/// git is not installed, or `dir` is not in a repository.
 pub(crate) fn patches(dir: &Path, files: &[&Path]) -> anyhow::Result<String> {
     let format = "--format=commit%x09%H%x09%cI%x09%s";
     text(&query!(
@@ -306,11 +306,12 @@ pub(crate) fn patches(dir: &Path, files: &[&Path]) -> anyhow::Result<String> {
     ))
 }
 
-/// Lists what git tracks or would of the checkout at `dir`, and the submodules in it. With
-/// `nested`, it is a repository of its own; without, a hook's environment may say which index counts.
+/// Lists the files of the checkout at `dir` that git tracks or would track, and its submodules.
+/// With `nested`, the checkout is a repository of its own; without, a hook's environment may choose
+/// the index.
 ///
 /// # Errors
-/// This is no repository.
+/// `dir` is not in a repository.
 pub(crate) fn kept(dir: &Path, nested: bool) -> anyhow::Result<Kept> {
     let records = |cmd: Cmd| -> anyhow::Result<Vec<Vec<u8>>> {
         answers::records(&if nested { cmd.without_env(NOT_FOR_GIT) } else { cmd }, 0)
@@ -322,14 +323,14 @@ pub(crate) fn kept(dir: &Path, nested: bool) -> anyhow::Result<Kept> {
     Ok(Kept { files: files.filter(|it| !submodules.contains(it)).collect(), submodules })
 }
 
-/// What git has of a checkout, relative to it.
+/// Files of a checkout that git keeps, relative to it.
 #[derive(Debug)]
 pub(crate) struct Kept {
     pub(crate) files: BTreeSet<PathBuf>,
     pub(crate) submodules: BTreeSet<PathBuf>,
 }
 
-/// The path in `160000 <commit> <stage>\t<path>`: git-ls-files(1).
+/// Returns the path in `160000 <commit> <stage>\t<path>`: git-ls-files(1).
 fn submodule(record: &[u8]) -> Option<PathBuf> {
     let rest = record.strip_prefix(b"160000 ")?;
     let tab = rest.iter().position(|it| *it == b'\t')?;
@@ -340,11 +341,11 @@ fn submodule(record: &[u8]) -> Option<PathBuf> {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Entry {
     pub(crate) path: PathBuf,
-    /// The object's name.
+    /// Name of the object.
     pub(crate) blob: String,
 }
 
-/// The files of a commit.
+/// Returns the files of a commit.
 ///
 /// # Errors
 /// The commit does not exist.
@@ -356,7 +357,7 @@ pub(crate) fn tree(dir: &Path, revision: &str) -> anyhow::Result<Vec<Entry>> {
     Ok(answers::texts(&list, 0)?.iter().filter_map(|it| entry(it)).collect())
 }
 
-/// The content of one file of a commit, if it has it; `name` is relative to `dir`.
+/// Returns the content of one file of a commit, if the commit has it; `name` is relative to `dir`.
 ///
 /// # Errors
 /// The commit does not exist.
@@ -366,16 +367,16 @@ pub(crate) fn file(dir: &Path, commit: &str, name: &Path) -> anyhow::Result<Opti
     found.map(|it| answers::object(dir, &it.blob)).transpose()
 }
 
-/// What a command prints, which may be nothing: it is believed when it is said twice.
+/// Returns the output of a command, which may be empty: two equal answers are required.
 ///
 /// # Errors
-/// git failed, or said two things.
+/// git failed, or gave two different answers.
 pub(crate) fn text(cmd: &Cmd) -> anyhow::Result<String> {
     let lines = answers::records(cmd, b'\n')?;
     Ok(lines.iter().map(|it| String::from_utf8_lossy(it) + "\n").collect())
 }
 
-/// `<mode> blob <name>\t<path>`: git-ls-tree(1). Submodules are commits.
+/// Parses `<mode> blob <name>\t<path>`: git-ls-tree(1). Submodules are commits.
 fn entry(line: &str) -> Option<Entry> {
     let (head, path) = line.split_once('\t')?;
     let blob = head.split_once(" blob ")?.1;
@@ -390,7 +391,7 @@ pub(crate) fn blob(dir: &Path, name: &str) -> anyhow::Result<String> {
     Ok(String::from_utf8(bytes(dir, name)?).unwrap_or_default())
 }
 
-/// Returns the content of a file, as a push sends it: without what `git replace` shows instead.
+/// Returns the content of a file as a push sends it, without the replacements of `git replace`.
 ///
 /// # Errors
 /// The object does not exist.

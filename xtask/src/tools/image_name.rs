@@ -1,17 +1,17 @@
-//! Names of images: ids, digests, tags and references. They are parsed, formatted and shortened here alone.
-//! Grammar: <https://pkg.go.dev/github.com/distribution/reference>.
+//! Names of images: ids, digests, tags and references. No other module parses, formats or shortens
+//! them. Grammar: <https://pkg.go.dev/github.com/distribution/reference>.
 //!
-//! A dry run prints `<image-id>`, `<digest>` and `<inputs>` in the place of what only a run can know.
+//! A dry run prints `<image-id>`, `<digest>` and `<inputs>` for values that only a run can know.
 
 use std::{ffi::OsString, fmt, str::FromStr};
 
 use anyhow::{Context as _, bail, ensure};
 use serde::{Deserialize, Serialize};
 
-/// How many digits of a digest people see, and immutable tags have.
+/// Number of hex digits of a digest in messages and immutable tags.
 const SHORT: usize = 12;
 
-/// Whether `text` is a digest in hexadecimal digits: SHA-256 or BLAKE3.
+/// Returns whether `text` is a digest in hexadecimal digits: SHA-256 or BLAKE3.
 pub(crate) fn is_hex_digest(text: &str) -> bool {
     text.len() == 64 && is_lower_hex(text)
 }
@@ -20,7 +20,7 @@ fn is_lower_hex(text: &str) -> bool {
     text.bytes().all(|it| it.is_ascii_digit() || (b'a'..=b'f').contains(&it))
 }
 
-/// Defines a `sha256:<64 hex digits>` with a meaning of its own.
+/// Defines a type for `sha256:<64 hex digits>` with one meaning.
 macro_rules! digest_type {
     ($(#[$doc:meta])* $name:ident, $unknown:literal) => {
         $(#[$doc])*
@@ -31,7 +31,7 @@ macro_rules! digest_type {
         impl $name {
             const UNKNOWN: &str = $unknown;
 
-            /// Returns what stands for one that only a run can know.
+            /// Returns the placeholder for a value that only a run can know.
             pub(crate) fn unknown() -> $name {
                 $name($name::UNKNOWN.to_owned())
             }
@@ -71,7 +71,7 @@ macro_rules! digest_type {
 }
 
 digest_type!(
-    /// Digest of a manifest, by which a registry has an image.
+    /// Digest of a manifest: the name of an image in a registry.
     Digest,
     "<digest>"
 );
@@ -82,7 +82,7 @@ digest_type!(
 );
 
 impl Digest {
-    /// Whether a registry can be asked for it.
+    /// Returns whether a registry can be asked for this digest.
     pub(crate) fn is_known(&self) -> bool {
         self.0 != Digest::UNKNOWN
     }
@@ -95,7 +95,7 @@ impl ImageId {
     }
 }
 
-/// Returns the first 12 hexadecimal digits of a digest; a placeholder as it is.
+/// Returns the first 12 hexadecimal digits of a digest; a placeholder unchanged.
 pub(crate) fn short(digest: &str) -> String {
     let hex = digest.strip_prefix("sha256:").unwrap_or(digest);
     if hex.starts_with('<') { hex.to_owned() } else { hex.chars().take(SHORT).collect() }
@@ -127,7 +127,7 @@ impl Tag {
         Tag("latest".to_owned())
     }
 
-    /// Whether no push may ever move it: an immutable tag, or a receipt's.
+    /// Returns whether no push may ever move the tag: an immutable tag, or a receipt's.
     pub(crate) fn is_fixed(&self) -> bool {
         let is_short = |it: &str| it.len() == SHORT && it.bytes().all(|it| it.is_ascii_hexdigit());
         let is_immutable = self.0.split_once('-').is_some_and(|(a, b)| is_short(a) && is_short(b));
@@ -168,7 +168,7 @@ impl fmt::Display for Tag {
     }
 }
 
-/// `[host[:port]/]path`: where images have tags and digests.
+/// A name of the form `[host[:port]/]path`, below which images have tags and digests.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Repository(String);
 
@@ -178,7 +178,7 @@ impl Repository {
         Repository(format!("{prefix}/{name}"))
     }
 
-    /// Returns the last part of its path.
+    /// Returns the last part of the repository's path.
     pub(crate) fn name(&self) -> &str {
         self.0.rsplit('/').next().unwrap_or_default()
     }
@@ -197,7 +197,7 @@ impl Repository {
         short.strip_prefix("library/").unwrap_or(short)
     }
 
-    /// Whether docker takes both for the same.
+    /// Returns whether docker treats both as the same repository.
     pub(crate) fn is_same(&self, other: &Repository) -> bool {
         self.familiar() == other.familiar()
     }
@@ -209,14 +209,14 @@ impl fmt::Display for Repository {
     }
 }
 
-/// As an argument of docker's.
+/// Converts to an argument of docker's.
 impl From<&ImageRef> for OsString {
     fn from(it: &ImageRef) -> OsString {
         it.to_string().into()
     }
 }
 
-/// `[host[:port]/]name[:tag][@digest]`.
+/// A reference `[host[:port]/]name[:tag][@digest]`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ImageRef {
     pub(crate) repository: Repository,
@@ -225,7 +225,7 @@ pub(crate) struct ImageRef {
 }
 
 impl ImageRef {
-    /// Whether all parts are known, so that a registry can be asked for it.
+    /// Returns whether all parts are known, so that a registry can be asked for it.
     pub(crate) fn is_known(&self) -> bool {
         !self.to_string().contains('<')
     }
@@ -235,7 +235,7 @@ impl FromStr for ImageRef {
     type Err = anyhow::Error;
 
     /// # Errors
-    /// A part that docker refuses.
+    /// A part is not valid for docker.
     fn from_str(text: &str) -> anyhow::Result<ImageRef> {
         let (name, digest) = text.split_once('@').map_or((text, None), |(a, b)| (a, Some(b)));
         let digest = digest.map(|it| {
@@ -266,10 +266,10 @@ impl fmt::Display for ImageRef {
     }
 }
 
-/// Checks `host[:port][/path]`, below which images get their names.
+/// Checks a registry `host[:port][/path]`, the prefix of image names.
 ///
 /// # Errors
-/// A part that docker refuses.
+/// A part is not valid for docker.
 pub(crate) fn check_registry(registry: &str) -> anyhow::Result<()> {
     match registry.split_once('/') {
         Some((first, rest)) if is_host(first) => check_path(rest),
@@ -278,7 +278,8 @@ pub(crate) fn check_registry(registry: &str) -> anyhow::Result<()> {
     }
 }
 
-/// Whether the first part of a name is a host: docker knows it by a dot, a port or a capital letter.
+/// Returns whether the first part of a name is a host: docker recognises one by a dot, a port or a
+/// capital letter.
 fn is_host(part: &str) -> bool {
     let (host, port) = part.split_once(':').unwrap_or((part, "0"));
     let is_label = |it: &str| {
@@ -299,7 +300,8 @@ fn check_path(path: &str) -> anyhow::Result<()> {
     }
 }
 
-/// Lower-case words, joined by `.`, `_`, `__` or any number of `-`.
+/// Returns whether `part` consists of lower-case words, joined by `.`, `_`, `__` or any number of
+/// `-`.
 fn is_component(part: &str) -> bool {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     let is_joint = |it: &str| [".", "_", "__"].contains(&it) || it.bytes().all(|it| it == b'-');

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use anyhow::bail;
 
-/// `linux/amd64` or `linux/arm64`.
+/// A platform: `linux/amd64` or `linux/arm64`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Platform {
     Amd64,

@@ -1,4 +1,4 @@
-//! Registries that are busy, down or silent: how long one is waited for, and when it is asked again.
+//! Retries for registries that are busy, down or silent: time limits and number of attempts.
 
 use std::{
     env, thread,
@@ -7,36 +7,36 @@ use std::{
 
 use crate::run::process;
 
-/// How long a registry may show no progress.
+/// Time a registry may show no progress.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How long the first pause between two attempts is; later ones are longer.
+/// First pause between two attempts; later ones are longer.
 const PAUSE: Duration = Duration::from_secs(3);
 
-/// How often it is asked before it is given up.
+/// Number of attempts.
 const ATTEMPTS: u32 = 3;
 
-/// [`PATIENCE`], or what a test makes of it: `XTASK_PATIENCE=300`, in milliseconds.
+/// Returns [`PATIENCE`], or the value a test sets: `XTASK_PATIENCE=300`, in milliseconds.
 pub(crate) fn patience() -> Duration {
     millis("XTASK_PATIENCE").unwrap_or(PATIENCE)
 }
 
-/// Returns what a test sets in the environment, in milliseconds.
+/// Returns a value that a test sets in the environment, in milliseconds.
 fn millis(name: &str) -> Option<Duration> {
     let millis = env::var(name).ok()?.parse().ok()?;
     Some(Duration::from_millis(millis))
 }
 
-/// How an attempt ended that did not succeed.
+/// How an attempt failed.
 pub(crate) enum FailedAttempt {
-    /// What was said.
+    /// Message of the failure.
     Said(String),
-    /// Nothing moved for as long as [`patience`].
+    /// No progress for as long as [`patience`].
     Hangs,
 }
 
-/// Makes `attempt` up to three times, as long as waiting may help, and gives its result or how the
-/// last one ended.
+/// Makes `attempt` up to three times, as long as waiting may help. Returns its result, or how the
+/// last attempt failed.
 ///
 /// # Errors
 /// The run was interrupted, or an attempt cannot be made.
@@ -63,7 +63,8 @@ fn pause(made: u32) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Refusals: the same would be said again. Beside statuses, the words of registries and docker.
+/// Words of final refusals: a retry would get the same answer. Statuses, and the words of
+/// registries and docker.
 const FINAL: &[&str] = &[
     "401",
     "403",
@@ -78,7 +79,7 @@ const FINAL: &[&str] = &[
     "connection refused",
 ];
 
-/// RFC 6585, 4 (429), RFC 9110, 15.6 (5xx), in docker's words, and connections that broke.
+/// RFC 6585, 4 (429), RFC 9110, 15.6 (5xx), in docker's words, and broken connections.
 const PASSING: &[&str] = &[
     "429",
     "toomanyrequests",
@@ -108,14 +109,14 @@ impl FailedAttempt {
     }
 }
 
-/// Whether a registry that said this may say something else in a while.
+/// Returns whether a retry may help after this message of a registry.
 fn may_pass(said: &str) -> bool {
     let said = said.to_lowercase();
     let says = |words: &[&str]| words.iter().any(|it| has_word(&said, it));
     says(PASSING) && !says(FINAL)
 }
 
-/// Whether `word` stands in `text`, and is no part of a longer number or word.
+/// Returns whether `text` contains `word` by itself, not as a part of a longer number or word.
 fn has_word(text: &str, word: &str) -> bool {
     let is_part = |c: Option<char>| c.is_some_and(|it| it.is_ascii_alphanumeric());
     text.match_indices(word).any(|(start, _)| {

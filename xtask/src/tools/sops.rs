@@ -1,5 +1,5 @@
-//! sops' command line, its statuses, and what to do about each. Its own words may quote what it
-//! read, so they are looked at and not repeated. Measured with 3.11; the statuses:
+//! sops' command line, its statuses, and a fix for each. Messages of sops may quote its input, so
+//! they are inspected and not repeated. Measured with 3.11; the statuses:
 //! <https://github.com/getsops/sops/blob/main/cmd/sops/codes/codes.go>
 
 mod editor;
@@ -22,36 +22,37 @@ use crate::{
 
 pub(crate) use editor::{Editor, still_runs};
 
-/// A file, as messages are about it.
+/// The file of a message.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Subject<'a> {
-    /// As people write it.
+    /// Path as people write it.
     pub(crate) file: &'a Path,
     pub(crate) recipients: &'a Recipients,
 }
 
 impl Subject<'_> {
-    /// How to call git in its folder.
+    /// Returns the git command for the file's folder.
     fn git(&self) -> String {
         let dir = self.file.parent().unwrap_or(Path::new("."));
         format!("git -C {}", dir.shown())
     }
 }
 
-/// How an edit ended well.
+/// Result of a successful edit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum EditResult {
     Changed,
     Unchanged,
 }
 
-/// What every call gets: its temporary folder in memory, and no look at the network for updates.
+/// Adds the settings of every call: its temporary folder in memory, and no network check for
+/// updates.
 fn prepared<E>(cmd: Cmd<E>, tmp: &Path) -> Cmd<E> {
     let cmd = cmd.env("TMPDIR", &tmp.to_string_lossy()).env("SOPS_DISABLE_VERSION_CHECK", "1");
     cmd.patience(Patience::Change).asks().finding("secrets")
 }
 
-/// With the `.sops.yaml` of the clone, which may ask for a layout; the copy is elsewhere.
+/// Adds the `.sops.yaml` of the clone, which may ask for a layout; the copy is elsewhere.
 fn configured(cmd: Change, config: Option<&Path>) -> Change {
     match config {
         Some(it) => cmd.env("SOPS_CONFIG", &it.to_string_lossy()),
@@ -59,14 +60,15 @@ fn configured(cmd: Change, config: Option<&Path>) -> Change {
     }
 }
 
-/// Opens `file`, in the folder `tmp`, by the command of an [`Editor`].
+/// Returns the command that opens `file` in the folder `tmp` with an [`Editor`].
 pub(crate) fn edit_cmd(tmp: &Path, file: &Path, config: Option<&Path>, editor: &str) -> Change {
     let cmd = prepared(cmd!(tmp, "sops edit {file}"), tmp).env("SOPS_EDITOR", editor);
     configured(cmd, config)
 }
 
-/// Sets `index` (see [`Key::index`]) in `file`, in the folder `tmp`, to the JSON text `value`, which
-/// goes through a pipe. A list cannot be set, but its items can, each at `<index>[n]`.
+/// Returns the command that sets `index` (see [`Key::index`]) in `file`, in the folder `tmp`, to
+/// the JSON text `value`, which goes through a pipe. A list cannot be set, but its items can, each
+/// at `<index>[n]`.
 pub(crate) fn set_cmd(
     tmp: &Path,
     file: &Path,
@@ -78,12 +80,13 @@ pub(crate) fn set_cmd(
     configured(prepared(cmd, tmp), config).stdin(value)
 }
 
-/// Removes what is at `index`.
+/// Returns the command that removes the value at `index`.
 pub(crate) fn unset_cmd(tmp: &Path, file: &Path, config: Option<&Path>, index: &str) -> Change {
     configured(prepared(cmd!(tmp, "sops unset {file} {index}"), tmp), config)
 }
 
-/// Encrypts `text` as the file `name` of the folder `dir`, whose `.sops.yaml` says for whom.
+/// Returns the command that encrypts `text` as the file `name` of the folder `dir`, for the
+/// recipients in its `.sops.yaml`.
 pub(crate) fn encrypt_cmd(dir: &Path, tmp: &Path, name: &Path, text: String) -> Cmd {
     let kind = kind(name);
     let cmd = query!(
@@ -93,7 +96,7 @@ pub(crate) fn encrypt_cmd(dir: &Path, tmp: &Path, name: &Path, text: String) -> 
     prepared(cmd, tmp).stdin(text)
 }
 
-/// Decrypts `text`, the content of a file `name`: one value of it, or all.
+/// Returns the command that decrypts `text`, the content of a file `name`: one value of it, or all.
 fn decrypt_cmd(dir: &Path, name: &Path, key: Option<&Key>, as_json: bool, text: String) -> Cmd {
     let input = kind(name);
     let output = if as_json { "json" } else { input };
@@ -106,7 +109,7 @@ fn decrypt_cmd(dir: &Path, name: &Path, key: Option<&Key>, as_json: bool, text: 
     }
 }
 
-/// sops' name for the format that a file's name stands for.
+/// Returns sops' name for the format of a file name.
 fn kind(name: &Path) -> &'static str {
     match name.extension().and_then(OsStr::to_str) {
         Some("yaml" | "yml") => "yaml",
@@ -117,10 +120,12 @@ fn kind(name: &Path) -> &'static str {
     }
 }
 
-/// Runs the editor on the file of `cmd`: for a person at the terminal, or unattended for at most `limit`.
+/// Runs the editor on the file of `cmd`: for a person at the terminal, or unattended for at most
+/// `limit`.
 ///
 /// # Errors
-/// There is no sops, no key opens the file, the editor failed, or it saved what is no YAML.
+/// sops is not installed, no key opens the file, the editor failed, or the saved text is not valid
+/// YAML.
 pub(crate) fn edit(
     permit: Permit,
     cmd: &Change,
@@ -134,7 +139,7 @@ pub(crate) fn edit(
     } else {
         let ended = process::unattended(cmd, limit, &mut |line| {
             said = format!("{}\n{line}", process::last_lines(&said, 50));
-            // Then it asks for a key press, for ever.
+            // sops then asks for a key press, for ever.
             let is_loop = line.contains("Press a key to return to the editor");
             if is_loop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })?;
@@ -160,17 +165,17 @@ pub(crate) fn edit(
     }
 }
 
-/// `, line 3`, from what sops says of YAML that it cannot read.
+/// Returns `, line 3` from sops' message about invalid YAML.
 fn yaml_line(said: &str) -> String {
     let digits = |it: &str| it.chars().take_while(char::is_ascii_digit).collect::<String>();
     let line = said.rsplit_once("yaml: line ").map(|(_, rest)| digits(rest));
     line.map_or_else(String::new, |it| format!(" (line {it})"))
 }
 
-/// Runs `cmd`, whose answer is its standard output.
+/// Runs `cmd` and returns its standard output.
 ///
 /// # Errors
-/// As [`failure`] tells.
+/// As for [`failure`].
 pub(crate) fn answer(cmd: &Cmd, about: Subject<'_>) -> anyhow::Result<String> {
     let Output { status, stdout, stderr } = process::output(cmd)?;
     if status == 0 { Ok(stdout) } else { Err(failure(status, &stderr, about)) }
@@ -179,7 +184,7 @@ pub(crate) fn answer(cmd: &Cmd, about: Subject<'_>) -> anyhow::Result<String> {
 /// Decrypts `text`, the content of `about.file`, or one value of it.
 ///
 /// # Errors
-/// As [`failure`] tells.
+/// As for [`failure`].
 pub(crate) fn decrypt(
     dir: &Path,
     about: Subject<'_>,
@@ -190,7 +195,7 @@ pub(crate) fn decrypt(
     answer(&decrypt_cmd(dir, about.file, key, as_json, text), about)
 }
 
-/// What a status of sops means, and what helps.
+/// Returns the error for a status of sops, with a fix.
 pub(crate) fn failure(status: u8, said: &str, about: Subject<'_>) -> anyhow::Error {
     let file = about.file.shown();
     let git = about.git();
@@ -245,7 +250,8 @@ fn editor_failure(said: &str, about: Subject<'_>) -> anyhow::Error {
     )
 }
 
-/// No key of this person opens the file. What a key service says is repeated: it knows no values.
+/// Returns the error that no key of this person opens the file. The message of a key service is
+/// repeated: it contains no values.
 fn no_key(said: &str, about: Subject<'_>) -> anyhow::Error {
     let Subject { file, recipients } = about;
     let mut text = format!("you have no key that opens {}", file.shown());
@@ -278,7 +284,7 @@ fn no_key(said: &str, about: Subject<'_>) -> anyhow::Error {
     anyhow!("{text}\n    fix: {}", fixes.join(", or "))
 }
 
-/// What sops puts behind bars below the name of an AWS key, without the line breaks.
+/// Returns the text that sops prints after bars below the name of an AWS key, without line breaks.
 fn reason(said: &str) -> String {
     let below = said.lines().skip_while(|it| !it.trim_start().starts_with("arn:aws"));
     let bars =
@@ -287,7 +293,7 @@ fn reason(said: &str) -> String {
     if text.is_empty() { "nothing".to_owned() } else { text }
 }
 
-/// There is no sops on this machine.
+/// Checks that sops is installed.
 ///
 /// # Errors
 /// `doctor` finding `secrets`.

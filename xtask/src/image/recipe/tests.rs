@@ -19,7 +19,7 @@ fn recipe(text: &str) -> Recipe {
     super::recipe(Layer::Mission, "hello", &parts, Parent::None, Platform::Amd64, None, None)
 }
 
-/// Returns an id of this one digit.
+/// Returns an id that consists of this digit.
 fn id(digit: &str) -> ImageId {
     format!("sha256:{}", digit.repeat(64)).parse().unwrap()
 }

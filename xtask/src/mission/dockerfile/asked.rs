@@ -1,5 +1,5 @@
-//! What the steps of a mission's image ask of each environment: the lines of all floating lists, in
-//! the order in which they are installed.
+//! Requests of the steps of a mission's image for each environment: the lines of all floating
+//! lists, in the order of installation.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,12 +18,13 @@ use crate::{
     },
 };
 
-/// Where the lists are that `install-common` installs, in this repository and in images.
+/// Folder of the lists that `install-common` installs, in this repository and in images.
 pub(crate) const COMMON: &str = "common/image/common-env";
 const COMMON_IN_IMAGES: &str = "/opt/common-env";
 
-/// What the environments of a mission are asked for, by name. `common` holds the texts of
-/// [`COMMON`], by name. What cannot be read is added to `problems`, for lists of `base`, too.
+/// Returns the requests for each environment of a mission, by name. `common` has the texts of
+/// [`COMMON`], by name. Lines that cannot be read are added to `problems`, also for lists of
+/// `base`.
 pub(crate) fn asked(
     sources: &Sources,
     model: Option<&Model>,
@@ -73,7 +74,7 @@ impl Reader<'_> {
                 (_, Some(list)) => {
                     self.list(&call.env, self.common, Path::new(list.trim_start_matches('/')));
                 }
-                // What is not there is the generator's finding.
+                // The generator reports missing files.
                 (Some(list), None) if self.own.files.contains_key(&list) => {
                     self.list(&call.env, self.own, &list);
                 }
@@ -82,7 +83,7 @@ impl Reader<'_> {
         }
     }
 
-    /// For a mission whose Dockerfile is its own: all lists that no other one includes.
+    /// Reads all lists that no other list includes, for a mission with its own Dockerfile.
     fn folders(&mut self, sources: &Sources) {
         let lists = sources.specs();
         let included: Vec<PathBuf> = lists.iter().flat_map(|it| includes(sources, it)).collect();
@@ -94,7 +95,7 @@ impl Reader<'_> {
         for list in lists.iter().filter(is_first) {
             self.list(specs::environment(list), self.own, list);
         }
-        // Which ones are cloned is not known.
+        // The cloned environments are unknown.
         let environments = self.res.keys().cloned().chain([specs::BASE.to_owned()]);
         let environments: BTreeSet<String> = environments.collect();
         self.res.values_mut().for_each(|it| it.cloned.clone_from(&environments));
@@ -119,7 +120,7 @@ fn includes(sources: &Sources, list: &Path) -> Vec<PathBuf> {
     names.filter_map(|name| specs::normal(&dir.join(name))).collect()
 }
 
-/// As `install-common` sorts them: YAML, then conda lists, then pip lists.
+/// Sorts lists like `install-common`: YAML, then conda lists, then pip lists.
 fn common_lists(files: &BTreeMap<PathBuf, String>) -> Vec<PathBuf> {
     let kinds = [specs::Kind::Yaml, specs::Kind::Conda, specs::Kind::Pip];
     let of_kind = |kind| {

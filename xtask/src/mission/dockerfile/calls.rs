@@ -1,4 +1,4 @@
-//! Finds the calls of environment scripts in a RUN: they decide which spec files the step sees.
+//! Finds calls of environment scripts in a RUN, which determine the spec files that the step sees.
 
 use std::path::{Path, PathBuf};
 
@@ -10,12 +10,12 @@ use crate::{
     specs,
 };
 
-/// Where the in-image scripts are.
+/// Folder of the in-image scripts.
 const SCRIPTS: &str = "/opt/common-scripts/";
-/// Where a mission's environment folders are, in the image and while a step runs.
+/// Folder of a mission's environments, in the image and while a step runs.
 pub(crate) const ENVIRONMENTS: &str = "/opt/environments";
 
-/// What a call does with its environment.
+/// Action of a call on its environment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Script {
     Create,
@@ -24,28 +24,28 @@ pub(crate) enum Script {
     InstallCommon,
 }
 
-/// One call of an environment script.
+/// A call of an environment script.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Call {
     pub(crate) script: Script,
-    /// What `env-clone` copies.
+    /// Source environment of `env-clone`.
     pub(crate) from: Option<String>,
     pub(crate) env: String,
-    /// As written.
+    /// Spec files as written.
     pub(crate) specs: Vec<String>,
 }
 
-/// What cannot be understood without running it.
+/// A call that cannot be understood without running it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Unclear {
-    /// The word it is about.
+    /// The unclear word.
     pub(crate) word: String,
     pub(crate) what: String,
     pub(crate) fix: &'static str,
 }
 
 impl Script {
-    /// The script that `word` names, by itself or by its path.
+    /// Returns the script that `word` names, by itself or by its path.
     fn named(word: &str) -> Option<Script> {
         match word.strip_prefix(SCRIPTS).unwrap_or(word) {
             "env-create" => Some(Script::Create),
@@ -58,12 +58,12 @@ impl Script {
 }
 
 impl Call {
-    /// Whether it makes its environment: in a frozen build, from the frozen spec.
+    /// Returns whether the call creates its environment: in a frozen build, from the frozen spec.
     pub(crate) fn creates(&self) -> bool {
         matches!(self.script, Script::Create | Script::Clone)
     }
 
-    /// The file that `spec` is, relative to `environments/`; `None` for one of the image.
+    /// Returns the file of `spec`, relative to `environments/`; `None` for a file of the image.
     pub(crate) fn file(&self, spec: &str) -> Option<PathBuf> {
         let path = Path::new(ENVIRONMENTS).join(&self.env).join(spec);
         let path = specs::normal(path.strip_prefix("/").ok()?)?;
@@ -71,10 +71,10 @@ impl Call {
     }
 }
 
-/// The calls in the arguments of a RUN, in shell form or exec form.
+/// Returns the calls in the arguments of a RUN, in shell form or exec form.
 ///
 /// # Errors
-/// A line that is no shell, or a call whose words only a shell would know.
+/// A line is not valid shell, or the words of a call need a shell to expand.
 pub(crate) fn calls(args: &str) -> Result<Vec<Call>, Unclear> {
     match exec_form(args) {
         Some(words) => calls_of_command(&words),
@@ -139,7 +139,7 @@ fn calls_of_command(words: &[String]) -> Result<Vec<Call>, Unclear> {
     }
 }
 
-/// The line that `bash -ec LINE` runs.
+/// Returns the line that `bash -ec LINE` runs.
 fn shell_line(args: &[String]) -> Option<&str> {
     let is_c = |it: &String| it.starts_with('-') && !it.starts_with("--") && it.ends_with('c');
     args.get(args.iter().position(is_c)? + 1).map(String::as_str)
@@ -167,7 +167,7 @@ fn call(script: Script, name: &str, args: &[String]) -> Result<Call, Unclear> {
     Ok(Call { script, from, env, specs })
 }
 
-/// `args` without options and redirections.
+/// Returns `args` without options and redirections.
 fn positional(args: &[String]) -> Vec<String> {
     let mut res = Vec::new();
     let mut args = args.iter();

@@ -14,10 +14,10 @@ use crate::{
     run::{finding::Finding, printable::Shown as _},
 };
 
-/// The text of the mission's Dockerfile: LF line ends, no byte order mark.
+/// Returns the text of the mission's Dockerfile: LF line ends, no byte order mark.
 ///
 /// # Errors
-/// All that is wrong with its sources.
+/// All problems of its sources.
 pub(crate) fn generate(sources: &Sources) -> Result<String, Vec<Finding>> {
     Ok(render(sources, &sources.model()?))
 }
@@ -42,12 +42,12 @@ fn header(sources: [&Dockerfile; 2]) -> Vec<String> {
     vec![text]
 }
 
-/// What goes into the lines of a file, by line.
+/// Insertions into the lines of a file, by line.
 #[derive(Debug, Default)]
 struct Edits {
     before: BTreeMap<usize, String>,
     after: BTreeMap<usize, String>,
-    /// Column, and the flags to put there.
+    /// Column, and the flags to insert there.
     flags: BTreeMap<usize, (usize, Vec<String>)>,
 }
 
@@ -83,14 +83,14 @@ fn edits(sources: &Sources, model: &Model) -> [Edits; 2] {
     res
 }
 
-/// Where stages go: above `from` and the comment that belongs to it.
+/// Returns the line for the stages: above `from` and the comment that belongs to it.
 fn above(file: &Dockerfile, from: &Instruction) -> usize {
     let first = *from.lines.start();
     let is_comment = |it: &usize| *it >= file.directives && file.lines[*it].starts_with('#');
     (0..first).rev().take_while(is_comment).last().unwrap_or(first)
 }
 
-/// What the build arguments name is in the common image, and in no other.
+/// The files that the build arguments name are in the common image, and in no other.
 const COPY_BUILD_FILES: &str = "COPY --from=image-build /etc/image-build/ /etc/image-build/\n";
 
 fn own_stages(sources: &Sources, model: &Model) -> String {
@@ -108,7 +108,7 @@ fn own_stages(sources: &Sources, model: &Model) -> String {
     format!("{}\n", text.trim_end())
 }
 
-/// The lines of `file` with `edits`, continued by `escape`.
+/// Returns the lines of `file` with `edits`, continued by `escape`.
 fn edited(file: &Dockerfile, edits: &Edits, escape: char) -> Vec<String> {
     let mut lines = file.lines.clone();
     for instruction in &file.instructions {
@@ -132,7 +132,7 @@ fn edited(file: &Dockerfile, edits: &Edits, escape: char) -> Vec<String> {
     res
 }
 
-/// `line` with `flags` at `column`, one a line.
+/// Returns `line` with `flags` at `column`, one per line.
 fn with_flags(line: &str, column: usize, flags: &[String], escape: char) -> String {
     let (head, tail) = line.split_at(column);
     if flags.is_empty() {

@@ -1,4 +1,4 @@
-//! The lists of a mission, and what they ask for in each environment.
+//! Lists of a mission, and their requests for each environment.
 
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -14,17 +14,17 @@ use crate::{
     specs::{frozen, read::Spec},
 };
 
-/// The lists of a mission: what they say, and what in them cannot be read.
+/// Lists of a mission: their requests, and the lines that cannot be read.
 pub(crate) struct Lists {
     pub(crate) sources: Sources,
-    /// By environment.
+    /// Requests by environment.
     pub(crate) asked: BTreeMap<String, Spec>,
     pub(crate) findings: Vec<Finding>,
 }
 
 impl Lists {
     /// # Errors
-    /// A file that cannot be read at all.
+    /// A file cannot be read at all.
     pub(crate) fn read(checkout: &Checkout, mission: &Mission) -> anyhow::Result<Lists> {
         let sources = Sources::read(checkout, mission)?;
         let has_own = sources.custom.is_none() && mission.dockerfile().is_file();
@@ -38,7 +38,7 @@ impl Lists {
     }
 }
 
-/// The texts of the lists that `install-common` installs, by name.
+/// Returns the texts of the lists that `install-common` installs, by name.
 fn common_lists(checkout: &Checkout) -> anyhow::Result<BTreeMap<PathBuf, String>> {
     let mut res = BTreeMap::new();
     let dir = checkout.root.join(asked::COMMON);

@@ -1,12 +1,12 @@
 //! The mount flags of a build step.
 //!
-//! Options as <https://docs.docker.com/reference/dockerfile/#run---mount>. Variables are not
-//! expanded in them, so users stand as numbers; each user has caches of its own, since folders
-//! that root makes in a cache are closed to others.
+//! Options as <https://docs.docker.com/reference/dockerfile/#run---mount>. Docker does not expand
+//! variables in them, so users are numbers; each user has separate caches, since folders that root
+//! creates in a cache are closed to others.
 
 use crate::mission::dockerfile::{parse::Instruction, stages::User};
 
-/// Secrets over ordinary files of the image: a step works with them and without.
+/// Secrets mounted over ordinary files of the image: a step works with and without them.
 const SECRETS: [(&str, &str); 6] = [
     ("ca", "/etc/image-build/ca.crt"),
     ("pip", "/etc/image-build/pip.conf"),
@@ -15,11 +15,11 @@ const SECRETS: [(&str, &str); 6] = [
     ("apt", "/etc/image-build/apt.conf"),
     ("sources", "/etc/image-build/sources.list"),
 ];
-/// Tools whose caches have a folder of their own below `/var/cache/image-build`.
+/// Tools whose caches have a separate folder below `/var/cache/image-build`.
 const TOOLS: [&str; 3] = ["uv", "pip", "conda"];
 
-/// The flags for `run`: secrets, caches, then `binds` (source in stage `specs`, and target).
-/// What the author mounts is the author's.
+/// Returns the flags for `run`: secrets, caches, then `binds` (source in stage `specs`, and
+/// target). The author's own mounts have priority.
 pub(crate) fn mounts(run: &Instruction, user: User, binds: &[(String, String)]) -> Vec<String> {
     let taken: Vec<String> = run.flags.iter().filter_map(|it| target(it)).collect();
     let secrets = SECRETS.iter().map(|(id, target)| {
@@ -49,7 +49,7 @@ fn caches(user: User) -> Vec<(String, String)> {
     tools.chain((user == User::Root).then(apt)).collect()
 }
 
-/// Where the author's `--mount=…` is mounted.
+/// Returns the target of the author's `--mount=…`.
 fn target(flag: &str) -> Option<String> {
     let options = flag.strip_prefix("--mount=")?.split(',');
     let mut pairs = options.filter_map(|it| it.trim_matches('"').split_once('='));
@@ -57,8 +57,8 @@ fn target(flag: &str) -> Option<String> {
     Some(target.trim_end_matches('/').to_owned())
 }
 
-/// Whether a step's text is about the folder `target`, as `rm -rf /var/cache/*` is: a mount is
-/// busy, and what such a step leaves in the folder is meant for the image.
+/// Returns whether a step's text names the folder `target`, like `rm -rf /var/cache/*`: a mount is
+/// busy, and the files that such a step leaves in the folder are meant for the image.
 fn names(text: &str, target: &str) -> bool {
     let separators = |c: char| c.is_whitespace() || "'\";&|()<>=,:".contains(c);
     let removes = text.split(separators).any(|it| it == "rm" || it == "find");

@@ -1,5 +1,5 @@
-//! Reads a Dockerfile into instructions that know their source lines, so that text can be put
-//! into it without touching the rest. Lines are joined as BuildKit does:
+//! Parses a Dockerfile into instructions with their source lines, so that text can be inserted
+//! without touching the rest. Lines are joined like in BuildKit:
 //! <https://docs.docker.com/reference/dockerfile/#format>.
 
 use std::{
@@ -10,32 +10,32 @@ use std::{
 
 use crate::{mission::dockerfile::shell, run::finding::Finding};
 
-/// The rule that findings of this module belong to.
+/// Rule of the findings of this module.
 pub(crate) const RULE: &str = "dockerfile";
 
 /// A Dockerfile, or a part of one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Dockerfile {
-    /// Relative to the root of the checkout.
+    /// Path relative to the root of the checkout.
     pub(crate) path: PathBuf,
-    /// Without line ends and byte order mark.
+    /// Lines without line ends and byte order mark.
     pub(crate) lines: Vec<String>,
-    /// How many lines at the top are directives, such as `# escape=`.
+    /// Number of lines at the top that are directives, such as `# escape=`.
     pub(crate) directives: usize,
-    /// What continues a line.
+    /// Character that continues a line.
     pub(crate) escape: char,
     pub(crate) instructions: Vec<Instruction>,
 }
 
-/// One instruction, or what an `ONBUILD` triggers.
+/// An instruction, or the trigger of an `ONBUILD`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Instruction {
-    /// In upper case.
+    /// Word in upper case.
     pub(crate) word: String,
     pub(crate) onbuild: bool,
-    /// `--name=value`, between the word and its arguments.
+    /// Flags `--name=value`, between the word and its arguments.
     pub(crate) flags: Vec<String>,
-    /// The rest: lines joined, comments and empty lines inside left out.
+    /// Arguments: lines joined, without comments and empty lines inside.
     pub(crate) args: String,
     /// Indexes into [`Dockerfile::lines`].
     pub(crate) lines: RangeInclusive<usize>,
@@ -44,14 +44,14 @@ pub(crate) struct Instruction {
 }
 
 impl Dockerfile {
-    /// The line of `instruction` that holds `text`, counted from 1; else its first one.
+    /// Returns the line of `instruction` that contains `text`, counted from 1; else its first line.
     pub(crate) fn line_of(&self, instruction: &Instruction, text: &str) -> usize {
         let first = *instruction.lines.start();
         let mut lines = instruction.lines.clone();
         lines.find(|it| self.lines[*it].contains(text)).unwrap_or(first) + 1
     }
 
-    /// Something is wrong with `instruction`, where it says `text`.
+    /// Returns a finding about `instruction`, on its line with `text`.
     pub(crate) fn finding(
         &self,
         rule: &'static str,
@@ -86,7 +86,7 @@ const WORDS: [&str; 18] = [
 ];
 
 /// # Errors
-/// All of what no builder, or not every builder, would read: see [`problem`].
+/// All parts that no builder, or not every builder, would accept: see [`problem`].
 pub(crate) fn parse(path: &Path, text: &str) -> Result<Dockerfile, Vec<Finding>> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let lines: Vec<String> = text.lines().map(str::to_owned).collect();
@@ -141,7 +141,7 @@ fn syntax_line(file: &Dockerfile) -> Option<Finding> {
     })
 }
 
-/// Why a builder refuses `instruction`, and what to write instead.
+/// Returns the reason why a builder refuses `instruction`, and the fix.
 fn problem(file: &Dockerfile, instruction: &Instruction) -> Option<(String, &'static str)> {
     let word = &instruction.word;
     if !WORDS.contains(&word.as_str()) {
@@ -182,7 +182,7 @@ fn heredoc(instruction: &Instruction) -> Option<String> {
         .filter(|_| takes_one && exec_form(&instruction.args).is_none())
 }
 
-/// Where each line is that may end the body of a here-document.
+/// Lines that may end the body of a here-document, by delimiter.
 struct Bodies(BTreeMap<String, Vec<usize>>);
 
 impl Bodies {
@@ -194,8 +194,8 @@ impl Bodies {
         Bodies(res)
     }
 
-    /// Behind the body of a here-document that begins at `at`, so that its lines are not taken for
-    /// instructions.
+    /// Returns the line after the body of a here-document that begins at `at`, so that its lines do
+    /// not count as instructions.
     fn after(&self, instruction: &Instruction, at: usize) -> usize {
         let ends = heredoc(instruction).and_then(|it| self.0.get(&it));
         let end = ends.and_then(|it| it.get(it.partition_point(|end| *end < at)));
@@ -203,7 +203,7 @@ impl Bodies {
     }
 }
 
-/// The words of `["program", "argument"]`.
+/// Returns the words of `["program", "argument"]`.
 pub(crate) fn exec_form(args: &str) -> Option<Vec<String>> {
     serde_json::from_str(args.trim()).ok()
 }
@@ -213,7 +213,7 @@ fn is_skipped(line: &str) -> bool {
     line.is_empty() || line.starts_with('#')
 }
 
-/// Name and value of a line such as `# escape=\``; only known names make one.
+/// Returns name and value of a line such as `# escape=\``, if the name is known.
 fn directive(line: &str) -> Option<(&str, &str)> {
     let (name, value) = line.trim_start().strip_prefix('#')?.split_once('=')?;
     let name = ["escape", "syntax", "check"]
@@ -222,13 +222,13 @@ fn directive(line: &str) -> Option<(&str, &str)> {
     Some((name, value.trim()))
 }
 
-/// `line` without the character that continues it, if it has one. Twice that character is text.
+/// Returns `line` without its continuation character, if it has one. A doubled one is text.
 pub(crate) fn continued(line: &str, escape: char) -> Option<&str> {
     let rest = line.trim_end_matches([' ', '\t']).strip_suffix(escape)?;
     Some(rest).filter(|it| !it.ends_with(escape))
 }
 
-/// The lines of one instruction as one, with the way back.
+/// Lines of an instruction, joined, with their positions in the file.
 struct Joined {
     text: String,
     /// Offset in `text`, and the line that begins there.
@@ -236,7 +236,7 @@ struct Joined {
 }
 
 impl Joined {
-    /// Joins what begins at `first`, and gives the index of its last line.
+    /// Joins the lines from `first` on, and returns the index of the last one.
     fn read(lines: &[String], first: usize, escape: char) -> (Joined, usize) {
         let mut joined = Joined { text: String::new(), pieces: Vec::new() };
         let mut last = first;
@@ -257,13 +257,13 @@ impl Joined {
         (joined, last)
     }
 
-    /// Line and column just after the character that ends at `end`.
+    /// Returns line and column just after the character that ends at `end`.
     fn place(&self, end: usize) -> (usize, usize) {
         let piece = self.pieces.iter().rev().find(|(offset, _)| *offset < end);
         piece.map_or((0, 0), |(offset, line)| (*line, end - offset))
     }
 
-    /// The range of the first word at or after `from`.
+    /// Returns the range of the first word at or after `from`.
     fn word(&self, from: usize) -> (usize, usize) {
         let rest = &self.text[from..];
         let start = from + (rest.len() - rest.trim_start().len());

@@ -5,22 +5,23 @@ use crate::mission::dockerfile::{
     shell::{self, Command, Operator},
 };
 
-/// Lines in lines in lines: deeper ones are not looked into.
+/// Deepest nesting of lines in lines that is searched.
 const DEPTH: usize = 6;
 
-/// Words before a program that are not one: keywords of the shell, and programs that start another.
+/// Words before a program that are not programs of interest: shell keywords, and programs that
+/// start another one.
 const BEFORE: [&str; 21] = [
     "!", "{", "if", "then", "else", "elif", "do", "while", "until", "time", "exec", "command",
     "builtin", "eval", "env", "sudo", "nice", "nohup", "xargs", "stdbuf", "setsid",
 ];
 
-/// Programs whose arguments are text, packages of the distribution, or files, whatever they are called.
+/// Programs whose arguments are text, packages of the distribution, or files, whatever their names.
 const OTHERS: [&str; 23] = [
     "echo", "printf", "apt", "apt-get", "aptitude", "dpkg", "rm", "ls", "cp", "mv", "ln", "mkdir",
     "chmod", "chown", "test", "[", "[[", "which", "type", "grep", "sed", "cat", "touch",
 ];
 
-/// Returns the commands of a RUN, in the order in which they are written.
+/// Returns the commands of a RUN, in written order.
 pub(crate) fn commands(run: &Instruction) -> Vec<Command> {
     let mut res = Vec::new();
     match exec_form(&run.args) {
@@ -36,7 +37,7 @@ fn add_line(line: &str, depth: usize, res: &mut Vec<Command>) {
     }
 }
 
-/// Returns `line` with `$(…)` for what is in backticks.
+/// Returns `line` with `$(…)` instead of backticks.
 pub(crate) fn without_backticks(line: &str) -> String {
     let parts = line.split('`').enumerate();
     parts.map(|(at, it)| if at % 2 == 1 { format!("$({it})") } else { it.to_owned() }).collect()
@@ -50,7 +51,7 @@ fn add(command: Command, depth: usize, res: &mut Vec<Command>) {
     res.insert(at, command);
 }
 
-/// Returns the shell lines in the words of a command: that of `bash -c`, and what is in `$(…)`.
+/// Returns the shell lines in the words of a command: that of `bash -c`, and those in `$(…)`.
 fn inner_lines(words: &[String]) -> Vec<&str> {
     let is_eval = words.iter().any(|it| it == "eval");
     let texts = words.iter().filter(|it| is_eval && it.contains(' ')).map(String::as_str);
@@ -58,7 +59,7 @@ fn inner_lines(words: &[String]) -> Vec<&str> {
     shell.into_iter().chain(substitutions(words)).chain(texts).collect()
 }
 
-/// Returns the line that a command gives to a shell, and the shell's options before it.
+/// Returns the line that a command passes to a shell, and the shell's options before it.
 pub(crate) fn shell_line(words: &[String]) -> Option<(&[String], &str)> {
     let shells = ["bash", "sh", "dash", "zsh", "ash", "su"];
     let at = words.iter().position(|it| shells.contains(&name(it)))? + 1;
@@ -67,7 +68,8 @@ pub(crate) fn shell_line(words: &[String]) -> Option<(&[String], &str)> {
     Some((&words[at..line], words.get(line)?))
 }
 
-/// Returns what is in the outer `$(…)` of words. A word is without its quotes: `"$(a "b")"` is `$(a b)`.
+/// Returns the content of the outer `$(…)` of words. A word is without its quotes: `"$(a "b")"` is
+/// `$(a b)`.
 pub(crate) fn substitutions(words: &[String]) -> Vec<&str> {
     let mut res = Vec::new();
     for word in words {
@@ -81,7 +83,7 @@ pub(crate) fn substitutions(words: &[String]) -> Vec<&str> {
     res
 }
 
-/// Where the parenthesis is closed that was opened before `text`.
+/// Returns the position of the parenthesis that closes the one before `text`.
 fn closing(text: &str) -> Option<usize> {
     let mut depth = 1;
     text.find(|c: char| {
@@ -95,7 +97,7 @@ pub(crate) fn name(word: &str) -> &str {
     word.rsplit('/').next().unwrap_or(word)
 }
 
-/// Whether `word` is `NAME=value`.
+/// Returns whether `word` is `NAME=value`.
 pub(crate) fn is_assignment(word: &str) -> bool {
     let is_name = |it: &str| {
         !it.is_empty() && it.chars().all(|c| c.is_ascii_alphanumeric() || "_+".contains(c))
@@ -103,7 +105,7 @@ pub(crate) fn is_assignment(word: &str) -> bool {
     word.split_once('=').is_some_and(|(name, _)| is_name(name))
 }
 
-/// Returns the program that `words` start, without what is before it, and its arguments.
+/// Returns the program that `words` start, without the words before it, and its arguments.
 pub(crate) fn program(words: &[String]) -> Option<(&str, &[String])> {
     let is_before =
         |it: &String| BEFORE.contains(&name(it)) || is_assignment(it) || it.starts_with('-');
@@ -111,7 +113,8 @@ pub(crate) fn program(words: &[String]) -> Option<(&str, &[String])> {
     Some((name(&words[at]), &words[at + 1..]))
 }
 
-/// Whether another program may be started by a word of a command: `timeout 9 pip …`, not `echo pip …`.
+/// Returns whether a word of a command may start another program: `timeout 9 pip …`, not
+/// `echo pip …`.
 pub(crate) fn may_start(words: &[String]) -> bool {
     program(words).is_some_and(|(name, _)| !OTHERS.contains(&name))
 }

@@ -1,4 +1,5 @@
-//! What an author may not write, because the generated parts would not work beside it.
+//! Instructions that an author may not write, because the generated parts would not work beside
+//! them.
 
 use crate::{
     mission::dockerfile::{
@@ -8,10 +9,10 @@ use crate::{
     run::finding::Finding,
 };
 
-/// The stages that the generator adds.
+/// Stages that the generator adds.
 pub(crate) const OURS: [&str; 5] = ["specs-0", "specs-1", "specs", "environments", "image-build"];
 
-/// All findings in `files`, which make up one Dockerfile.
+/// Returns all findings in `files`, which form one Dockerfile.
 pub(crate) fn refusals(files: &[Dockerfile], stages: &Stages) -> Vec<Finding> {
     let mut res: Vec<Finding> = last_from(files, stages).into_iter().collect();
     for stage in &stages.stages {
@@ -31,7 +32,7 @@ pub(crate) fn refusals(files: &[Dockerfile], stages: &Stages) -> Vec<Finding> {
     res
 }
 
-/// Why the last stage is not the mission's image, on the common one.
+/// Returns the finding that the last stage is not the mission's image, on the common one.
 pub(crate) fn last_from(files: &[Dockerfile], stages: &Stages) -> Option<Finding> {
     let Some(stage) = stages.stages.last() else {
         let what = "there is no FROM".to_owned();
@@ -57,7 +58,7 @@ fn finding(files: &[Dockerfile], place: Place, what: String, fix: &str) -> Findi
     file.finding(RULE, (&file.instructions[place.instruction], ""), what, fix)
 }
 
-/// The text that is wrong in `instruction`, what is wrong with it, and the remedy.
+/// Returns the wrong text in `instruction`, the problem, and the fix.
 fn refused(instruction: &Instruction) -> Option<(&str, &'static str, &'static str)> {
     let by_number = |flag: &&String| {
         let from = flag.split(['=', ',']).skip_while(|it| !it.ends_with("from")).nth(1);

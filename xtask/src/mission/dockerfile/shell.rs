@@ -1,7 +1,7 @@
-//! Takes a shell line apart into its commands, as far as a check needs it: quotes, comments and
-//! the operators between commands. Nothing is expanded.
+//! Splits a shell line into its commands, as far as a check needs it: quotes, comments and the
+//! operators between commands. Nothing is expanded.
 
-/// What stands after a command.
+/// Operator after a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Operator {
     And,
@@ -26,11 +26,11 @@ pub(crate) struct Command {
     pub(crate) then: Operator,
 }
 
-/// The commands of `text` in order; those without a word are left out, unless an operator
-/// other than a line end follows them.
+/// Returns the commands of `text` in order; commands without a word are left out, unless an
+/// operator other than a line end follows them.
 ///
 /// # Errors
-/// A quote that is not closed.
+/// A quote is not closed.
 pub(crate) fn commands(text: &str) -> anyhow::Result<Vec<Command>> {
     let chars = scan(text);
     let mut res = Vec::new();
@@ -55,7 +55,7 @@ pub(crate) fn commands(text: &str) -> anyhow::Result<Vec<Command>> {
     Ok(res)
 }
 
-/// The delimiter of the first here-document in `text`: `EOF` of `cat <<-'EOF'`.
+/// Returns the delimiter of the first here-document in `text`: `EOF` of `cat <<-'EOF'`.
 pub(crate) fn heredoc(text: &str) -> Option<String> {
     let chars = scan(text);
     let plain = |at: usize, c| chars.get(at).is_some_and(|it| it.plain && it.c == c);
@@ -75,7 +75,7 @@ pub(crate) fn heredoc(text: &str) -> Option<String> {
     })
 }
 
-/// A character, and whether the shell would look at it: not quoted, not escaped.
+/// A character, and whether the shell interprets it: not quoted, not escaped.
 #[derive(Debug, Clone, Copy)]
 struct Char {
     c: char,
@@ -102,7 +102,7 @@ fn scan(text: &str) -> Vec<Char> {
     res
 }
 
-/// The operator at `at`, and how many characters it has.
+/// Returns the operator at `at`, and its number of characters.
 fn operator(chars: &[Char], at: usize) -> Option<(Operator, usize)> {
     let is = |at: usize, c| chars.get(at).is_some_and(|it| it.plain && it.c == c);
     let redirects = is(at + 1, '>') || at > 0 && (is(at - 1, '>') || is(at - 1, '<'));

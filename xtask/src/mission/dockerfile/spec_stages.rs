@@ -1,8 +1,8 @@
-//! The stages that hold spec files, one per mode, so that each step sees its own files and nothing
-//! else: BuildKit knows a bind mount by the content of the bound path alone.
+//! Stages with spec files, one per mode, so that each step sees only its own files: BuildKit
+//! identifies a bind mount by the content of the bound path alone.
 //!
-//! `/steps/<n>/<env>/` is what the n-th step finds at `/opt/environments/<env>/`;
-//! `/environments/<env>/` is what the finished image keeps there.
+//! `/steps/<n>/<env>/` is mounted at `/opt/environments/<env>/` in the n-th step;
+//! `/environments/<env>/` is the content that the finished image keeps there.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -24,8 +24,8 @@ use crate::{
     specs,
 };
 
-/// The spec files that one RUN step sees, by mode and environment folder; a folder without files
-/// is there, and empty.
+/// Spec files that one RUN step sees, by mode and environment folder; a folder without files
+/// exists, and is empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct StepFiles {
     pub(crate) floating: BTreeMap<String, BTreeSet<PathBuf>>,
@@ -33,7 +33,7 @@ pub(crate) struct StepFiles {
 }
 
 impl StepFiles {
-    /// Adds to `findings` what a call names and the mission does not have.
+    /// Collects the files of a step; missing files and environments are added to `findings`.
     pub(crate) fn new(
         sources: &Sources,
         files: &[Dockerfile],
@@ -114,7 +114,7 @@ impl StepFiles {
     }
 }
 
-/// The mission's files among the specs of `call`; those of the image are none of ours.
+/// Returns the mission's files among the specs of `call`, without files of the image.
 fn lists(
     sources: &Sources,
     (file, instruction): (&Dockerfile, &Instruction),
@@ -140,7 +140,7 @@ fn lists(
     res
 }
 
-/// `call` installs a list that only the other mode's image has.
+/// Returns the finding that `call` installs a list that only the other mode's image contains.
 fn not_kept(sources: &Sources, call: &Call, list: &Path) -> Finding {
     let (what, fix) = match call.env.as_str() {
         specs::BASE => {
@@ -152,13 +152,13 @@ fn not_kept(sources: &Sources, call: &Call, list: &Path) -> Finding {
     Finding { file: sources.path_of(list), line: None, rule: RULE, what, fix }
 }
 
-/// What the `n`-th step (from 1) binds: paths in stage `specs`, and targets.
+/// Returns the binds of the `n`-th step (from 1): paths in stage `specs`, and targets.
 pub(crate) fn binds(n: usize, step: &StepFiles) -> Vec<(String, String)> {
     let envs = step.floating.keys();
     envs.map(|env| (format!("/steps/{n}/{env}"), format!("{ENVIRONMENTS}/{env}"))).collect()
 }
 
-/// The text of all stages that come before the author's.
+/// Returns the text of all stages before the author's.
 pub(crate) fn text(sources: &Sources, steps: &[StepFiles]) -> String {
     let mut res = String::new();
     for mode in [Mode::Floating, Mode::Frozen] {
@@ -177,7 +177,7 @@ pub(crate) fn text(sources: &Sources, steps: &[StepFiles]) -> String {
     res + &environments(sources)
 }
 
-/// The spec files of `env` that the image of `mode` keeps.
+/// Returns the spec files of `env` that the image of `mode` keeps.
 fn kept(sources: &Sources, env: &str, mode: Mode) -> BTreeSet<PathBuf> {
     let all = sources.specs().into_iter();
     let mut res: BTreeSet<PathBuf> = all
@@ -189,8 +189,8 @@ fn kept(sources: &Sources, env: &str, mode: Mode) -> BTreeSet<PathBuf> {
     res
 }
 
-/// Makes `<target>/<env>` hold `files`. Their mode is fixed, since it is part of what BuildKit
-/// compares, and differs with the umask of a checkout.
+/// Returns the lines that fill `<target>/<env>` with `files`. Their mode is fixed, since BuildKit
+/// compares it, and it differs with the umask of a checkout.
 fn folder(env: &str, files: &BTreeSet<PathBuf>, target: &str) -> String {
     let mut by_parent: BTreeMap<&Path, Vec<&Path>> = BTreeMap::new();
     for file in files {
@@ -209,9 +209,10 @@ fn folder(env: &str, files: &BTreeSet<PathBuf>, target: &str) -> String {
     res
 }
 
-/// A frozen spec is written as a pattern, which may match nothing: the first freeze then does not
-/// change the Dockerfile, and a floating build does not need one. (BuildKit then copies nothing,
-/// where the classic builder failed: <https://github.com/moby/moby/issues/26332>.)
+/// Returns the source of a COPY. A frozen spec is written as a pattern, which may match nothing:
+/// the first freeze then does not change the Dockerfile, and a floating build does not need one.
+/// (BuildKit then copies nothing, where the classic builder failed:
+/// <https://github.com/moby/moby/issues/26332>.)
 fn source(file: &Path, is_frozen: bool) -> String {
     let path = format!("environments/{}", file.to_string_lossy());
     match path.strip_suffix('l') {
@@ -220,7 +221,7 @@ fn source(file: &Path, is_frozen: bool) -> String {
     }
 }
 
-/// The stage with everything that the finished image holds of the mission's folder.
+/// Returns the stage with all files of the mission's folder that the finished image contains.
 fn environments(sources: &Sources) -> String {
     let lists = sources.specs();
     let mut res = "FROM specs AS environments\nWORKDIR /environments\n".to_owned();
@@ -252,8 +253,8 @@ fn environments(sources: &Sources) -> String {
     }
 }
 
-/// The folder in an environment's folder that is copied whole, and `file` with it: one that holds
-/// no spec file, which would belong to one mode.
+/// Returns the folder in an environment's folder that is copied whole, with `file` in it: a folder
+/// without spec files, which would belong to one mode.
 fn copied_with(file: &Path, lists: &BTreeSet<PathBuf>) -> Option<PathBuf> {
     let dir: PathBuf = file.components().take(2).collect();
     let holds_lists = lists.iter().any(|it| it.starts_with(&dir));
@@ -270,8 +271,8 @@ fn copy(instruction: &str, mut words: Vec<String>, target: &str) -> String {
     format!("{instruction} {}\n", words.join(" "))
 }
 
-/// Names in environment folders to which COPY gives a meaning; what is deeper in a folder is
-/// copied with it.
+/// Returns findings about names in environment folders that have a meaning for COPY; deeper files
+/// are copied with their folder.
 pub(crate) fn bad_names(sources: &Sources) -> Vec<Finding> {
     let special = |it: &&Path| {
         let name = it.file_name().unwrap_or_default().to_string_lossy();

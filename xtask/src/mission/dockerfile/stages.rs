@@ -1,4 +1,4 @@
-//! Walks through a Dockerfile's stages: who runs each RUN, and which environment scripts it calls.
+//! Walks through a Dockerfile's stages: the user of each RUN, and its calls of environment scripts.
 
 use crate::{
     mission::dockerfile::{
@@ -16,7 +16,7 @@ pub(crate) struct Place {
     pub(crate) instruction: usize,
 }
 
-/// Whose caches a step may use.
+/// User whose caches a step may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum User {
     Root,
@@ -25,18 +25,18 @@ pub(crate) enum User {
     Other,
 }
 
-/// From one FROM to the next.
+/// A stage: from one FROM to the next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Stage {
     pub(crate) from: Place,
     pub(crate) image: String,
     pub(crate) name: Option<String>,
-    /// Whether it comes from the common image, with the files that build steps need.
+    /// Whether the stage comes from the common image, with the files that build steps need.
     pub(crate) is_ours: bool,
     pub(crate) runs: Vec<Run>,
-    /// The user after its last instruction.
+    /// User after the stage's last instruction.
     pub(crate) user: User,
-    /// Whether its author declares `ARG USE_FROZEN`.
+    /// Whether the author declares `ARG USE_FROZEN`.
     pub(crate) declares_use_frozen: bool,
 }
 
@@ -45,11 +45,11 @@ pub(crate) struct Stage {
 pub(crate) struct Run {
     pub(crate) place: Place,
     pub(crate) user: User,
-    /// The environment scripts it calls.
+    /// Environment scripts that the step calls.
     pub(crate) calls: Vec<Call>,
 }
 
-/// A file's stages, and what could not be understood.
+/// Stages of a file, and findings about instructions that could not be understood.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Stages {
     /// ARG instructions before the first FROM.
@@ -68,13 +68,13 @@ impl Stages {
             }
         }
         if res.stages.is_empty() {
-            // What stands before a FROM that is not there is no finding of its own.
+            // Instructions before a missing FROM are not findings of their own.
             res.findings.clear();
         }
         res
     }
 
-    /// The RUN steps that call environment scripts, in order.
+    /// Returns the RUN steps that call environment scripts, in order.
     pub(crate) fn steps(&self) -> impl Iterator<Item = &Run> {
         self.stages.iter().flat_map(|it| &it.runs).filter(|it| !it.calls.is_empty())
     }
@@ -129,12 +129,12 @@ impl Stage {
     }
 }
 
-/// Whether a FROM names the common image.
+/// Returns whether a FROM names the common image.
 pub(crate) fn is_base_image(image: &str) -> bool {
     image == "${BASE_IMAGE}" || image == "$BASE_IMAGE"
 }
 
-/// Whether an ARG or ENV instruction declares `name`.
+/// Returns whether an ARG or ENV instruction declares `name`.
 pub(crate) fn declares(instruction: &Instruction, name: &str) -> bool {
     let mut words = instruction.args.split_whitespace();
     words.any(|it| it.split('=').next() == Some(name))
@@ -159,7 +159,7 @@ fn read_calls(
     calls
 }
 
-/// Who `USER args` is, as far as caches are concerned.
+/// Returns the user of `USER args`, as far as caches are concerned.
 fn user(args: &str) -> User {
     let user = args.trim().trim_matches(['"', '\'']);
     let name = user.split(':').next().unwrap_or(user);

@@ -11,7 +11,7 @@ const HELLO: &[(&str, &str)] =
 mod refusals;
 mod steps;
 
-/// Sources with the author's part `custom`, and files below `environments/`.
+/// Returns sources with the author's part `custom`, and files below `environments/`.
 pub(crate) fn sources(custom: &str, files: &[(&str, &str)]) -> Sources {
     let text = |path: &str, text: &str| Text { path: PathBuf::from(path), text: text.to_owned() };
     let environment = |(path, _): &(&str, &str)| Some(path.split_once('/')?.0.to_owned());
@@ -28,7 +28,7 @@ pub(crate) fn sources(custom: &str, files: &[(&str, &str)]) -> Sources {
     }
 }
 
-/// The generated text or the findings, with the mounts of every step in short.
+/// Returns the generated text or the findings, with the mounts of every step shortened.
 fn generated(custom: &str, files: &[(&str, &str)]) -> String {
     let text = match generate(&sources(custom, files)) {
         Ok(text) => text.replace(BUILD_ARGS, "ARG <build arguments>"),
@@ -51,7 +51,7 @@ fn generated(custom: &str, files: &[(&str, &str)]) -> String {
     res.trim_start().to_owned()
 }
 
-/// What became of the author's part, from its first FROM on.
+/// Checks the generated form of the author's part, from its first FROM on.
 #[track_caller]
 fn check(custom: &str, files: &[(&str, &str)], expect: Expect) {
     let text = generated(custom, files);
@@ -152,7 +152,7 @@ fn directives_line_ends_and_byte_order_marks() {
           && d"#]].assert_eq(&steps.join("\n"));
 }
 
-/// LESSONS flag-first and flag-stays: the flag comes as late as it can, and as ARG.
+/// LESSONS flag-first and flag-stays: the flag comes as late as possible, and as ARG.
 #[test]
 fn flag_first() {
     let custom =

@@ -1,4 +1,5 @@
-//! Generated Dockerfiles as they are, as their sources want them, and the writing of what differs.
+//! Generated Dockerfiles: their current text, the text for their sources, and writing the
+//! difference.
 
 use std::{
     io,
@@ -13,12 +14,12 @@ use crate::{
     run::{failure::Failure, files, finding, process::Permit, unified},
 };
 
-/// A Dockerfile as it is, and as its sources want it.
+/// A Dockerfile: its current text, and the text for its sources.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Update {
-    /// Relative to the root of the checkout.
+    /// Path relative to the root of the checkout.
     pub(crate) path: PathBuf,
-    /// `None` when there is none.
+    /// Current text; `None` when the file is missing.
     pub(crate) old: Option<String>,
     pub(crate) new: String,
 }
@@ -28,13 +29,13 @@ impl Update {
         self.old.as_deref() != Some(&self.new)
     }
 
-    /// What writing it would change, as a unified diff.
+    /// Returns the pending change as a unified diff.
     pub(crate) fn diff(&self) -> String {
         unified::diff(&self.path, self.old.as_deref(), &self.new)
     }
 }
 
-/// The Dockerfiles of `missions`; those that keep their own are left out.
+/// Returns the Dockerfiles of `missions`, except those with their own.
 ///
 /// # Errors
 /// All findings about the sources, as a wrong request.
@@ -59,7 +60,7 @@ pub(crate) fn updates(checkout: &Checkout, missions: &[&Mission]) -> anyhow::Res
     Err(Failure::Request(text).into())
 }
 
-/// The text of the mission's Dockerfile: generated, or its own.
+/// Returns the text of the mission's Dockerfile: generated, or its own.
 ///
 /// # Errors
 /// All findings about the sources, as a wrong request.
@@ -70,10 +71,10 @@ pub(crate) fn text(checkout: &Checkout, mission: &Mission) -> anyhow::Result<Str
     }
 }
 
-/// Writes what differs, each file whole or not at all.
+/// Writes all that differs, each file whole or not at all.
 ///
 /// # Errors
-/// A folder that cannot be written.
+/// A folder cannot be written.
 pub(crate) fn write(permit: Permit, checkout: &Checkout, updates: &[Update]) -> anyhow::Result<()> {
     for update in updates {
         files::write(permit, &checkout.root.join(&update.path), update.new.as_bytes())?;
@@ -83,7 +84,7 @@ pub(crate) fn write(permit: Permit, checkout: &Checkout, updates: &[Update]) -> 
 
 fn read(path: &Path) -> anyhow::Result<Option<String>> {
     match fs::read(path) {
-        // What is no UTF-8 differs, and is written anew.
+        // A file that is not UTF-8 differs, and is replaced.
         Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
         Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(err) => Err(err.into()),

@@ -7,7 +7,7 @@ use expect_test::{Expect, expect};
 use super::{Content, bad_name, is_text};
 use crate::run::text_file::read_text;
 
-/// A checkout with files and links: `name -> target`.
+/// Returns a checkout with files and links: `name -> target`.
 fn tree(files: &[(&str, &[u8])], links: &[(&str, &str)]) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let make_parent = |path: &Path| fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -1,4 +1,4 @@
-//! Programs that run beside this one, such as daemons: what they print goes to a file.
+//! Programs that run beside this one, such as daemons; their output goes to a file.
 
 use std::{path::Path, time::Duration};
 
@@ -12,7 +12,7 @@ pub(crate) struct Background {
     child: Running,
 }
 
-/// Starts `cmd`, which a Ctrl-C in the terminal does not reach, and writes its output to `log`.
+/// Starts `cmd` out of reach of a Ctrl-C in the terminal, and writes its output to `log`.
 ///
 /// # Errors
 /// The program is not on `PATH`, or `log` cannot be written.
@@ -25,7 +25,7 @@ impl Background {
     /// Returns the status of a program that ended by itself.
     ///
     /// # Errors
-    /// The system cannot tell.
+    /// The system cannot report the status.
     pub(crate) fn ended(&mut self) -> anyhow::Result<Option<u8>> {
         self.child.ended()
     }

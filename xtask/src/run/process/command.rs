@@ -1,4 +1,4 @@
-//! A program to start, as data, and how it is printed.
+//! Commands as data, and how they are printed.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -17,18 +17,19 @@ use crate::run::{
     redact::redact,
 };
 
-/// Marks a command that only reads.
+/// Marker of a command that only reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Reads {}
 
-/// Marks a command that changes something.
+/// Marker of a command that changes something.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Changes {}
 
-/// A command that changes something. No function of this module runs it; see [`Change::permitted`].
+/// A command that changes something. No function of this module runs one; see
+/// [`Change::permitted`].
 pub(crate) type Change = Cmd<Changes>;
 
-/// A program to start, with all that it depends on.
+/// A program to start, with its whole environment.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Cmd<E = Reads> {
     effect: PhantomData<E>,
@@ -48,13 +49,13 @@ pub(crate) struct Cmd<E = Reads> {
 /// How long a command may be silent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Patience {
-    /// It has an answer.
+    /// The command answers a question.
     Answer,
-    /// It changes something, or asks a host.
+    /// The command changes something, or asks a host.
     Change,
-    /// It builds, tests or installs.
+    /// The command builds, tests or installs.
     Work,
-    /// Until it is interrupted.
+    /// The command runs until it is interrupted.
     Endless,
 }
 
@@ -69,8 +70,8 @@ impl Patience {
     }
 }
 
-/// `cmd!(dir, "docker push {image} {flags...}")`: xshell's syntax, split at compile time, so that
-/// a value with a space or a quote stays one argument. The result is a [`Change`].
+/// Makes a [`Change`] from `cmd!(dir, "docker push {image} {flags...}")`: xshell's syntax, split at
+/// compile time, so that a value with a space or a quote stays one argument.
 macro_rules! cmd {
     ($dir:expr, $text:literal) => {{
         let sh = ::xshell::Shell::new().expect("there is a current directory");
@@ -79,7 +80,7 @@ macro_rules! cmd {
 }
 pub(crate) use cmd;
 
-/// As [`cmd!`], of a command that only reads.
+/// Makes a command that only reads, like [`cmd!`].
 macro_rules! query {
     ($dir:expr, $text:literal) => {
         $crate::run::process::cmd!($dir, $text).only_reads()
@@ -107,12 +108,13 @@ impl Change {
         }
     }
 
-    /// Returns the same command as one that only reads. For [`query!`], and for programs' own modules.
+    /// Returns the same command, marked as one that only reads. For [`query!`] and the modules of
+    /// programs.
     pub(crate) fn only_reads(self) -> Cmd {
         self.with_effect()
     }
 
-    /// Returns the same command as one that can be run.
+    /// Returns the same command in a form that can be run.
     pub(crate) fn permitted(&self, _: Permit) -> Cmd {
         self.clone().with_effect()
     }
@@ -154,57 +156,57 @@ impl<E> Cmd<E> {
         self
     }
 
-    /// For a value that nobody may read in a log or a process list.
+    /// Sets a variable whose value must not appear in a log or a process list.
     pub(crate) fn secret_env(mut self, name: &'static str, value: &str) -> Self {
         self.secret_env.push((name, value.to_owned()));
         self
     }
 
-    /// Keeps variables of this process from the child.
+    /// Removes variables of this process from the child's environment.
     pub(crate) fn without_env(mut self, names: &[&'static str]) -> Self {
         self.without_env.extend(names);
         self
     }
 
-    /// What the child reads from a pipe: the way for a value that nobody may see.
+    /// Sets the text that the child reads from a pipe: for a value that must stay hidden.
     pub(crate) fn stdin(mut self, text: String) -> Self {
         self.stdin = Some(text);
         self
     }
 
-    /// For a command that may be silent for longer than one that only answers.
+    /// Sets how long the command may be silent.
     pub(crate) fn patience(mut self, patience: Patience) -> Self {
         self.patience = patience;
         self
     }
 
-    /// Names the finding of `doctor` about a missing program; `tools` for most.
+    /// Sets the `doctor` finding about a missing program; the default is `tools`.
     pub(crate) fn finding(mut self, name: &'static str) -> Self {
         self.finding = name;
         self
     }
 
-    /// For a command that may ask a person at the terminal: for a password, or a touch of a key.
+    /// Marks a command that may ask a person at the terminal for a password or a touch of a key.
     pub(crate) fn asks(mut self) -> Self {
         self.asks = true;
         self
     }
 
-    /// For a command that makes something and then writes its name to `file`: an interruption waits
-    /// for that.
+    /// Marks a command that makes something and then writes its name to `file`: an interruption
+    /// waits for that file.
     pub(crate) fn makes(mut self, file: &Path) -> Self {
         self.makes = Some(file.to_owned());
         self
     }
 
-    /// Whether what it makes has no name yet.
+    /// Returns whether the object that the command makes has no name yet.
     pub(super) fn is_making(&self) -> bool {
         let has_name = |it: &PathBuf| it.metadata().is_ok_and(|it| it.len() > 0);
         self.makes.as_ref().is_some_and(|it| !has_name(it))
     }
 
-    /// Returns the command line without its middle when that is long; a log has the whole. Credentials
-    /// are hidden first, since half of one would not be recognised.
+    /// Returns the command line, shortened in the middle when it is long; a log has all of it.
+    /// Credentials are hidden first, since half of one would not be recognised.
     pub(crate) fn in_short(&self) -> String {
         let text = redact(&self.to_string());
         let (start, end) = (text.chars().take(60), text.chars().count());
@@ -226,14 +228,14 @@ impl<E> Cmd<E> {
     }
 }
 
-/// As for [`fmt::Display`]: no value gets into a message this way either.
+/// Prints the same as [`fmt::Display`], so that no secret value gets into a message.
 impl<E> fmt::Debug for Cmd<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "`{self}`")
     }
 }
 
-/// Prints what one could paste into a shell; secret values stand as `…`.
+/// Prints a form that can be pasted into a shell; secret values appear as `…`.
 impl<E> fmt::Display for Cmd<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (name, value) in &self.env {
@@ -248,7 +250,7 @@ impl<E> fmt::Display for Cmd<E> {
     }
 }
 
-/// `arg` as a shell reads it back.
+/// Returns `arg` quoted for a shell.
 pub(crate) fn quoted(arg: &OsStr) -> String {
     let arg = arg.to_string_lossy();
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./:=@%+,".contains(c);
@@ -261,7 +263,7 @@ pub(crate) fn quoted(arg: &OsStr) -> String {
     format!("'{}'", arg.replace('\'', r"'\''"))
 }
 
-/// `c` between `$'` and `'`, as bash reads it; a terminal shows each as a character.
+/// Returns `c` as bash reads it between `$'` and `'`; a terminal shows each as a character.
 fn escaped(c: char) -> String {
     match c {
         '\\' | '\'' => format!("\\{c}"),

@@ -1,4 +1,4 @@
-//! Computations with what others wrote: an interruption does not wait for them.
+//! Computations on untrusted input: an interruption does not wait for them.
 
 use std::{panic, sync::mpsc, thread, time::Duration};
 
@@ -6,11 +6,11 @@ use anyhow::Context as _;
 
 use super::check_interrupted;
 
-/// As the first thread has it.
+/// Stack size of a main thread.
 const STACK: usize = 8 << 20;
 
-/// Runs `work` in a thread of its own. After an interruption that thread is left alone: the process is
-/// about to end.
+/// Runs `work` in a thread of its own. After an interruption that thread is left alone, because the
+/// process is about to end.
 ///
 /// # Errors
 /// The run was interrupted.

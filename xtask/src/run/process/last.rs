@@ -1,4 +1,4 @@
-//! Commands that save or clean up: they run also after an interruption, but not for ever.
+//! Commands that save or clean up: they run even after an interruption, with a time limit.
 
 use std::{
     io::{self, Read},
@@ -17,21 +17,20 @@ use super::{
     running::{Interruption, POLL, Running, STOP, is_given_up},
 };
 
-/// Runs a command that saves or cleans up: even when the run was interrupted, and whatever it says.
-/// Gives its status.
+/// Runs a command that saves or cleans up, even after an interruption, and returns its status.
 ///
 /// # Errors
-/// It cannot be started, or does not end.
+/// The command cannot be started, or does not end.
 pub(crate) fn last_words(cmd: &Cmd) -> anyhow::Result<u8> {
     let (status, _) = last_stream(cmd, |it| Ok(io::copy(it, &mut io::sink())?))?;
     Ok(status)
 }
 
-/// As [`last_words`], but hands the standard output of `cmd` to `take`. Returns the status and what
-/// `take` made of it; `cmd` is ended when `take` fails.
+/// Runs like [`last_words`], but passes the standard output of `cmd` to `take`. Returns the status
+/// and the result of `take`; `cmd` is stopped when `take` fails.
 ///
 /// # Errors
-/// It cannot be started, does not end, or `take` fails.
+/// The command cannot be started or does not end, or `take` fails.
 pub(crate) fn last_stream<T>(
     cmd: &Cmd,
     take: impl FnOnce(&mut dyn Read) -> anyhow::Result<T>,
@@ -65,7 +64,7 @@ fn send_chunks(mut stream: impl Read, sender: &mpsc::SyncSender<Vec<u8>>) {
     }
 }
 
-/// What a child writes, as long as it is waited for.
+/// Reader of a child's output, which fails when the child exceeds its time.
 struct Chunks<'a> {
     chunks: mpsc::Receiver<Vec<u8>>,
     rest: Vec<u8>,
@@ -93,12 +92,12 @@ impl Read for Chunks<'_> {
     }
 }
 
-/// How long a command is waited for that an interruption does not end at once.
+/// Time limit of a command that an interruption does not end at once.
 struct Watch<'a> {
     cmd: &'a Cmd,
     pid: u32,
     heard: Instant,
-    /// It began after an interruption, and is not ended by that.
+    /// Whether the command began after an interruption, which then does not end it.
     is_on_the_way_out: bool,
     interruption: Interruption,
     heartbeat: Heartbeat,

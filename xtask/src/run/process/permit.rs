@@ -1,8 +1,8 @@
-//! The right to change something: a dry run has none.
+//! Permission to change something, which a dry run lacks.
 
-/// Proof that this run may change something. Whatever does so (running a [`super::Change`], writing or
-/// removing a file) takes it as an argument, and nothing else makes one, so that in a dry run such code
-/// cannot be reached.
+/// Proof that this run may change something. Every function that does so (runs a [`super::Change`],
+/// writes or removes a file) takes a permit as an argument, and only [`Permit::of_process`] makes
+/// one, so a dry run cannot reach that code.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Permit(());
 

@@ -1,4 +1,4 @@
-//! Two programs, one of which reads what the other writes.
+//! Two programs, where one reads the output of the other.
 
 use std::{fmt, process::Stdio, sync::mpsc};
 
@@ -10,7 +10,7 @@ use super::{
     waiting,
 };
 
-/// A part of a pipe that failed.
+/// The side of a pipe that failed.
 #[derive(Debug)]
 pub(crate) struct Failed {
     pub(crate) cmd: Cmd,
@@ -25,10 +25,10 @@ impl fmt::Display for Failed {
     }
 }
 
-/// Runs `from | to` and gives the standard output of `to`; `on_line` gets all other lines.
+/// Runs `from | to` and returns the standard output of `to`; `on_line` gets all other lines.
 ///
 /// # Errors
-/// Either fails: [`Failed`]; both are silent for too long, or the run was interrupted.
+/// Either fails: [`Failed`]; both are silent for too long; or the run was interrupted.
 pub(crate) fn pipe(from: &Cmd, to: &Cmd, on_line: &mut dyn FnMut(&str)) -> anyhow::Result<String> {
     let mut source = Running::start(from, Stdio::null())?;
     let stdout = source.child.stdout.take().context("a piped child has a standard output")?;

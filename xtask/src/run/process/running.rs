@@ -1,4 +1,4 @@
-//! Children: started, followed until they end, and ended with all that they started.
+//! Child processes: started, followed until they end, and stopped with all that they started.
 
 use std::{
     env,
@@ -22,16 +22,16 @@ use crate::run::ui::Heartbeat;
 
 use super::{Cmd, check_interrupted, code, not_started};
 
-/// How often what is silent is looked at.
+/// Interval between checks of a silent child.
 pub(super) const POLL: Duration = Duration::from_millis(50);
 
-/// How long a child that was asked to end may take: what mmdebstrap made is large.
+/// Time a child has to end after a request: cleaning up after mmdebstrap takes long.
 pub(super) const STOP: Duration = Duration::from_secs(10);
 
-/// How long an interruption waits for a command that makes something or cleans up.
+/// Time an interruption waits for a command that makes something or cleans up.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// How long streams stay open after the end of a child: what it started may hold them for ever.
+/// Time streams may stay open after the child has ended: its own children may hold them for ever.
 pub(super) const LAST_WORDS: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Clone, Copy)]
@@ -40,21 +40,21 @@ pub(super) enum Stream {
     Stderr,
 }
 
-/// How long children may take.
+/// Time limit for children.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Limit {
-    /// Without a line of output.
+    /// Limit without a line of output.
     Silence(Duration),
-    /// From start to end.
+    /// Limit from start to end.
     Whole(Duration),
 }
 
-/// A child; what it starts is in its process group.
+/// A child process; its own children are in its process group.
 #[derive(Debug)]
 pub(super) struct Running {
     pub(super) child: Child,
     pub(super) cmd: Cmd,
-    /// Whether what it starts is ended with it.
+    /// Whether the child's own children are stopped with it.
     leads_group: bool,
 }
 
@@ -73,8 +73,9 @@ impl Running {
         Ok(res)
     }
 
-    /// Starts `command`, made of `cmd`. A program that may ask a person stays where the terminal
-    /// lets it: others read nothing from there, and a Ctrl-C does not reach them but through us.
+    /// Starts `command`, made from `cmd`. A program that may ask a person stays in the terminal's
+    /// foreground process group. Other programs cannot read from the terminal, and a Ctrl-C reaches
+    /// them only through this process.
     ///
     /// # Errors
     /// The program is not on `PATH`.
@@ -101,7 +102,8 @@ impl Running {
         Ok(Running { child, cmd: cmd.clone(), leads_group })
     }
 
-    /// Starts `cmd`, whose output goes to `log`. It is asked to end alone: daemons end their own.
+    /// Starts `cmd`, whose output goes to `log`. A stop request goes to the daemon alone: daemons
+    /// stop their own children.
     ///
     /// # Errors
     /// The program is not on `PATH`.
@@ -112,7 +114,8 @@ impl Running {
         Ok(Running { child, cmd: cmd.clone(), leads_group: false })
     }
 
-    /// Writes what the command is to read. One that does not want it all says why by its status.
+    /// Writes the command's stdin. A command that does not read all of it reports the reason by its
+    /// status.
     fn feed(&mut self) {
         if let (Some(mut pipe), Some(text)) = (self.child.stdin.take(), self.cmd.stdin.clone()) {
             thread::spawn(move || pipe.write_all(text.as_bytes()));
@@ -122,7 +125,7 @@ impl Running {
     /// Sends each line of both streams until they are closed.
     ///
     /// # Errors
-    /// The streams are no pipes.
+    /// The streams are not pipes.
     pub(super) fn listen(&mut self, sender: &mpsc::Sender<Line>) -> anyhow::Result<()> {
         let stdout = self.child.stdout.take();
         let stderr = self.child.stderr.take().context("a piped child has a standard error")?;
@@ -135,15 +138,15 @@ impl Running {
         Ok(())
     }
 
-    /// The status of a child that has ended.
+    /// Returns the status of a child that has ended.
     ///
     /// # Errors
-    /// The system cannot tell.
+    /// The system cannot report the status.
     pub(super) fn ended(&mut self) -> anyhow::Result<Option<u8>> {
         Ok(self.child.try_wait()?.map(code))
     }
 
-    /// Asks the child and what it started to end, and kills them after `limit`.
+    /// Asks the child and its own children to end, and kills them after `limit`.
     pub(super) fn stop(&mut self, limit: Duration) {
         let pid = Pid::from_raw(self.child.id().cast_signed());
         let send = |signal: Option<Signal>| match self.leads_group {
@@ -152,7 +155,7 @@ impl Running {
         };
         let deadline = Instant::now() + limit;
         let _ = send(Some(Signal::SIGTERM));
-        // The group is there as long as one of its processes is, waited for or not.
+        // The group exists as long as one of its processes does, waited for or not.
         loop {
             let has_ended = matches!(self.child.try_wait(), Ok(Some(_)));
             if has_ended && (!self.leads_group || send(None).is_err()) {
@@ -171,7 +174,8 @@ impl Running {
 /// A line of a child's output.
 pub(super) type Line = (Stream, Vec<u8>);
 
-/// A longer line comes in pieces, so that one without an end does not take all memory.
+/// Longest line in bytes; a longer one comes in pieces, so that a line without an end does not use
+/// all memory.
 const LONGEST_LINE: u64 = 1 << 20;
 
 fn send_lines(stream: impl Read, kind: Stream, sender: &mpsc::Sender<Line>) {
@@ -185,11 +189,11 @@ fn send_lines(stream: impl Read, kind: Stream, sender: &mpsc::Sender<Line>) {
     }
 }
 
-/// Hands what `children` say to `on_line` until all have ended. `false` when they took longer than
-/// `limit`, and were ended.
+/// Passes the output of `children` to `on_line` until all have ended. Returns `false` when they
+/// exceeded `limit` and were stopped.
 ///
 /// # Errors
-/// The run was interrupted, and they were ended.
+/// The run was interrupted, and the children were stopped.
 pub(super) fn follow(
     children: &mut [Running],
     receiver: &mpsc::Receiver<Line>,
@@ -217,7 +221,7 @@ pub(super) fn follow(
         if has_ended {
             let since: &mut Instant = ended.get_or_insert_with(Instant::now);
             if is_closed || since.elapsed() > LAST_WORDS {
-                // Ctrl-C in a terminal may reach the child as well: what it says of that is no
+                // Ctrl-C in a terminal may reach the child as well: its message about that is not a
                 // failure of its own.
                 check_interrupted()?;
                 return Ok(true);
@@ -240,18 +244,18 @@ pub(super) fn follow(
     }
 }
 
-/// When the run was interrupted, as its wait for one command saw it.
+/// Time of the interruption, as the wait for one command saw it.
 #[derive(Default)]
 pub(super) struct Interruption(Option<Instant>);
 
 impl Interruption {
-    /// As [`check_interrupted`], but not while the command makes something.
+    /// Fails like [`check_interrupted`], but not while the command makes something.
     pub(super) fn check(&mut self, child: &Running) -> anyhow::Result<()> {
         let is_waited_for = child.cmd.is_making();
         self.check_while(is_waited_for && !is_given_up(child.child.id()))
     }
 
-    /// As [`check_interrupted`], but for a while not if `is_waited_for`.
+    /// Fails like [`check_interrupted`], but only after a grace period if `is_waited_for`.
     pub(super) fn check_while(&mut self, is_waited_for: bool) -> anyhow::Result<()> {
         check_interrupted().or_else(|err| {
             let since = self.0.get_or_insert_with(Instant::now);
@@ -260,8 +264,8 @@ impl Interruption {
     }
 }
 
-/// Whether a test gives the child up before its limit: its id is in the file that `XTASK_GIVE_UP`
-/// names.
+/// Returns whether a test stops the child before its limit: the file that `XTASK_GIVE_UP` names
+/// contains its process id.
 pub(super) fn is_given_up(pid: u32) -> bool {
     static FILE: LazyLock<Option<PathBuf>> =
         LazyLock::new(|| env::var_os("XTASK_GIVE_UP").map(PathBuf::from));
@@ -269,7 +273,7 @@ pub(super) fn is_given_up(pid: u32) -> bool {
     named() == Some(pid)
 }
 
-/// Whether a person may be asked.
+/// Returns whether a person can be asked at a terminal.
 pub(super) fn has_terminal() -> bool {
     File::open("/dev/tty").is_ok()
 }

@@ -1,4 +1,4 @@
-//! Programs that nobody watches: they have a time limit, and whatever they started ends with them.
+//! Unattended programs: they have a time limit, and their own children end with them.
 
 use std::{
     ops::ControlFlow,
@@ -15,25 +15,25 @@ use super::{
     running::{POLL, Running, STOP, is_given_up},
 };
 
-/// How long its last words may take after its end: on a busy machine they are still on their way, and
-/// something that it started may hold its streams open for ever.
+/// Time the last output may take after the end of the program: on a busy machine it is still on its
+/// way, and a child of the program may hold its streams open for ever.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// How an unattended program ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ProcessEnd {
-    /// As a shell reports it.
+    /// Exit status as a shell reports it.
     Status(u8),
     TimedOut,
-    /// The caller had seen enough.
+    /// The caller stopped the program.
     Stopped,
 }
 
-/// Runs `cmd` with an empty standard input until it ends, `limit` is over, or `on_line`, which gets
-/// each line of both its streams, breaks. Then nothing of what it started is left.
+/// Runs `cmd` with an empty stdin until it ends, `limit` is exceeded, or `on_line`, which gets each
+/// line of stdout and stderr, breaks. All its child processes are stopped then.
 ///
 /// # Errors
-/// It is not on `PATH`, or was interrupted.
+/// The program is not on `PATH`, or was interrupted.
 pub(crate) fn unattended(
     cmd: &Cmd,
     limit: Duration,
@@ -77,7 +77,7 @@ fn watch(
                 return Ok(ProcessEnd::Stopped);
             }
             Ok(_) => (),
-            // One that has closed its streams may still run.
+            // A program that has closed its streams may still run.
             Err(RecvTimeoutError::Disconnected) if ended.is_some() => deadline = Instant::now(),
             Err(RecvTimeoutError::Disconnected) => thread::sleep(Duration::from_millis(2)),
             Err(RecvTimeoutError::Timeout) => (),
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
     use crate::run::process::query;
 
-    /// More than any machine takes for these scripts.
+    /// Longer than these scripts take on any machine.
     const LONG: Duration = Duration::from_secs(600);
 
     /// Runs `script`, and returns how it ended and its last line.

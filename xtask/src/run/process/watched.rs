@@ -1,5 +1,5 @@
-//! Programs that show progress to a terminal alone: they get one that nobody sees, so that what hangs
-//! can be told from what takes long.
+//! Programs that show progress only on a terminal: they get a hidden one, so that a hang can be
+//! told from slow work.
 
 use std::{
     fs::File,
@@ -25,11 +25,11 @@ use super::{
 /// Wide enough for a line of progress.
 const SIZE: Winsize = Winsize { ws_row: 50, ws_col: 200, ws_xpixel: 0, ws_ypixel: 0 };
 
-/// Runs `cmd` until it ends, and gives its status; `None` when it showed nothing new for as long as
-/// `patience`, and was ended. `on_line` gets what it showed, but for bars of progress.
+/// Runs `cmd` until it ends, and returns its status; `None` when the command showed nothing new for
+/// as long as `patience`, and was stopped. `on_line` gets its output without progress bars.
 ///
 /// # Errors
-/// It is not on `PATH`, or was interrupted.
+/// The program is not on `PATH`, or was interrupted.
 pub(crate) fn watched(
     cmd: &Cmd,
     patience: Duration,
@@ -40,7 +40,7 @@ pub(crate) fn watched(
     let mut command = cmd.command()?;
     command.stdin(Stdio::null()).stdout(pty.slave.try_clone()?).stderr(pty.slave);
     let mut child = Running::spawn(cmd, &mut command)?;
-    // It holds the other end, whose closing tells that the child has ended.
+    // The command holds the other end, whose closing shows that the child has ended.
     drop(command);
     waiting(|| watch(&mut child, pty.master, patience, on_line))
 }
@@ -67,7 +67,7 @@ fn watch(
             }
             Err(RecvTimeoutError::Disconnected) if ended.is_some() => break,
             Err(RecvTimeoutError::Disconnected) => thread::sleep(Duration::from_millis(2)),
-            // What it started may hold its terminal for ever.
+            // A child of the program may hold its terminal for ever.
             Err(RecvTimeoutError::Timeout) if ended.is_some() && last.elapsed() > LAST_WORDS => {
                 break;
             }
@@ -89,7 +89,7 @@ fn watch(
     Ok(ended)
 }
 
-/// Until the other end is closed, which reads as an error.
+/// Sends chunks until the other end is closed, which reads as an error.
 fn send_chunks(mut terminal: File, sender: &mpsc::Sender<Vec<u8>>) {
     let mut chunk = vec![0; 4096];
     while let Ok(n) = terminal.read(&mut chunk) {
@@ -99,10 +99,11 @@ fn send_chunks(mut terminal: File, sender: &mpsc::Sender<Vec<u8>>) {
     }
 }
 
-/// A longer line comes in pieces: each chunk is looked for its end from the start.
+/// Longest line in bytes; a longer one comes in pieces, because each chunk is searched for a line
+/// end from the start.
 const LONGEST: usize = 1 << 16;
 
-/// From what moves on a terminal to lines of text.
+/// Converter of moving terminal output to lines of text.
 #[derive(Default)]
 struct Lines {
     begun: String,

@@ -87,7 +87,8 @@ fn secret(random: &mut Random) -> String {
         let prefix = random.pick(&TOKENS);
         return format!("{prefix}S3CRET{}", "0".repeat(16)).replace("S3CRET", token(prefix));
     }
-    // A password with `@` and one of the others cannot be told from a URL with an `@` in its path.
+    // A password with `@` and one of these characters cannot be told from a URL with an `@` in its
+    // path.
     let end = random.pick(&["@", "/", "#", "?"]);
     let parts =
         ["S3cret", end, ":", "'", "\"", ",", "é", "%40", "[", "]", "=", ";", "<", "\u{1f30d}"];
@@ -102,7 +103,7 @@ fn secret(random: &mut Random) -> String {
     format!("{scheme}{login}@{host}{path}")
 }
 
-/// Returns the marker as the service of `prefix` writes letters.
+/// Returns the marker in the letter case that the service of `prefix` uses.
 fn token(prefix: &str) -> &'static str {
     if prefix.starts_with('A') { "S3CRET" } else { "S3cret" }
 }

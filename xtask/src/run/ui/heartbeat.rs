@@ -1,4 +1,4 @@
-//! The live line of a program that is silent while no progress is shown: the program is waited for.
+//! Live line of a program that is silent while no other progress is shown.
 
 use std::{
     sync::atomic::{AtomicUsize, Ordering},
@@ -7,13 +7,13 @@ use std::{
 
 use crate::run::terminal::{self, LiveLine};
 
-/// How many [`super::Progress`] have a live line.
+/// Number of [`super::Progress`] with a live line.
 pub(super) static SHOWN: AtomicUsize = AtomicUsize::new(0);
 
-/// How long a program may be silent before the terminal shows that it is waited for.
+/// Time a program may be silent before the terminal shows the wait.
 const QUIET: Duration = Duration::from_secs(1);
 
-/// The live line of one program; it goes when this is dropped.
+/// Live line of one program, removed when this is dropped.
 pub(crate) struct Heartbeat {
     label: String,
     heard: Instant,
@@ -36,7 +36,7 @@ impl Heartbeat {
         }
     }
 
-    /// Removes the line: the program prints something.
+    /// Removes the line before the program prints something.
     pub(crate) fn rest(&mut self) {
         self.heard = Instant::now();
         self.line = None;

@@ -12,7 +12,7 @@ impl Stream {
         Stream(tar::Builder::new(Vec::new()))
     }
 
-    /// Adds an entry with the bytes of `name` as they are, which the library refuses to write.
+    /// Adds an entry with the bytes of `name` unchanged, which the library refuses to write.
     fn add(mut self, name: &str, kind: EntryType, link: &str, text: &str) -> Stream {
         let mut header = tar::Header::new_old();
         header.as_mut_bytes()[..name.len()].copy_from_slice(name.as_bytes());

@@ -1,32 +1,32 @@
-//! What the containers of tests may use: `TEST_…` and `PATIENCE`.
+//! Settings of test containers: `TEST_…` and `PATIENCE`.
 
 use std::{fmt, str::FromStr};
 
 use anyhow::{bail, ensure};
 
-/// Limits of a test container, and what a mission's tests get besides the image.
+/// Limits of a test container, and the resources of a mission's tests besides the image.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Testing {
-    /// As `docker run --memory` takes it.
+    /// Value of `docker run --memory`.
     pub(crate) memory: String,
     /// Bytes that the tests may leave on the disk.
     pub(crate) disk: u64,
     pub(crate) network: Network,
     pub(crate) data: Vec<Data>,
-    /// The factor of all limits of time.
+    /// Factor of all time limits.
     pub(crate) patience: f64,
 }
 
-/// `TEST_NETWORK`.
+/// Value of `TEST_NETWORK`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Network {
     None,
-    /// The engine's default bridge.
+    /// Default bridge of the engine.
     Egress,
 }
 
 impl Network {
-    /// As the setting says it.
+    /// Returns the value of the setting.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Network::None => "none",
@@ -47,20 +47,20 @@ impl FromStr for Network {
     }
 }
 
-/// One of `TEST_DATA`: mounted read-only.
+/// An entry of `TEST_DATA`, mounted read-only.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Data {
-    /// A folder of the engine's machine, or a volume.
+    /// Folder on the engine's machine, or a volume.
     source: String,
     target: String,
 }
 
-/// Where tests have something else.
+/// Paths that tests use for something else.
 const TAKEN: &[&str] =
     &["/opt/conda", "/opt/environments", "/home/jovyan", "/tmp", "/proc", "/sys", "/dev", "/etc"];
 
 impl Data {
-    /// The value of `docker create --mount`.
+    /// Returns the value of `docker create --mount`.
     pub(crate) fn mount(&self) -> String {
         let kind = if self.source.starts_with('/') { "bind" } else { "volume" };
         format!("type={kind},source={},target={},readonly", self.source, self.target)
@@ -105,7 +105,7 @@ impl FromStr for Data {
     }
 }
 
-/// Bytes, as in `500m` or `10g`: decimal units.
+/// Parses bytes like `500m` or `10g`, in decimal units.
 pub(super) fn size(text: &str) -> anyhow::Result<u64> {
     let (number, unit) = text.split_at(text.len() - text.ends_with(['m', 'g', 't']) as usize);
     let unit: u64 = match unit {
@@ -120,7 +120,7 @@ pub(super) fn size(text: &str) -> anyhow::Result<u64> {
     }
 }
 
-/// A factor for limits of time.
+/// Parses a factor for time limits.
 pub(super) fn factor(text: &str) -> anyhow::Result<f64> {
     match text.parse::<f64>() {
         Ok(factor) if (0.1..=1000.0).contains(&factor) => Ok(factor),

@@ -3,7 +3,7 @@ use expect_test::{Expect, expect};
 use super::Config;
 use crate::settings::layers::Sources;
 
-/// The settings of this repository's template with `set` on top.
+/// Returns the settings of this repository's template with `set` on top.
 pub(crate) fn config(set: &[&str]) -> anyhow::Result<Config> {
     Config::new(&Sources::template_with(set)?.evaluate(None)?.0)
 }

@@ -36,7 +36,7 @@ fn the_template_has_every_setting_in_this_order_and_no_other() {
     assert_eq!(assigned, NAMES);
 }
 
-/// The comments above an assignment are about it, and about those right below.
+/// Returns the reference: comments above an assignment describe it and the assignments right below.
 fn reference(template: &str) -> String {
     let mut res = String::new();
     let mut comment = String::new();
@@ -59,7 +59,7 @@ fn reference(template: &str) -> String {
     res
 }
 
-/// `UPDATE_EXPECT=1 cargo test` writes the document anew.
+/// `UPDATE_EXPECT=1 cargo test` rewrites the document.
 #[test]
 fn docs_settings_md_is_what_the_template_says() {
     let head = "\

@@ -15,7 +15,7 @@ fn check(text: &str, expect: Expect) {
     check_with(&[], text, expect);
 }
 
-/// Evaluates `text`, and where it is accepted has bash evaluate it too.
+/// Evaluates `text`, and compares an accepted text with bash.
 #[track_caller]
 fn check_with(fixed: &[(&str, &str)], text: &str, expect: Expect) {
     let fixed = vars(fixed);
@@ -33,7 +33,8 @@ fn check_with(fixed: &[(&str, &str)], text: &str, expect: Expect) {
     expect.assert_eq(&actual);
 }
 
-/// What bash makes of `text` in `/`, with the names of `fixed` made `readonly` before.
+/// Returns the variables after bash sources `text` in `/`, with the names of `fixed` made
+/// `readonly` before.
 fn sourced_by_bash(fixed: &Vars, text: &str) -> Vars {
     let readonly: String = fixed
         .iter()
@@ -59,7 +60,7 @@ fn sourced_by_bash(fixed: &Vars, text: &str) -> Vars {
         .collect()
 }
 
-/// What `check` accepts as a template is one that people can source.
+/// A template that `check` accepts can be sourced.
 #[test]
 fn the_template_of_this_repository() {
     let text = include_str!("../../../../setup-env.template");

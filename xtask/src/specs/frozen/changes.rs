@@ -1,4 +1,4 @@
-//! What differs between two frozen specs of an environment, and how it is told.
+//! Differences between two frozen specs of an environment, and their output.
 
 use std::{
     cmp::Ordering,
@@ -13,12 +13,12 @@ use crate::specs::{
     frozen::{FrozenSpec, Source},
 };
 
-/// One package that is not what it was.
+/// A package that changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Change {
     pub(crate) name: String,
     pub(crate) kind: Kind,
-    /// The version, or `@` and the start of a commit.
+    /// Version, or `@` and the start of a commit.
     pub(crate) old: Option<String>,
     pub(crate) new: Option<String>,
 }
@@ -30,9 +30,9 @@ pub(crate) enum Kind {
     Removed,
     Upgraded,
     Downgraded,
-    /// Neither is known to be newer: a commit, or the base image.
+    /// Neither version is known to be newer: a commit, or the base image.
     Changed,
-    /// The same version from another artefact.
+    /// Same version from another artefact.
     Rebuilt,
 }
 
@@ -49,10 +49,10 @@ impl Kind {
     }
 }
 
-/// What can differ in a package: what is shown of it, and what identifies it.
+/// Comparable parts of a package: its text for people, and its identity.
 type Entry = (String, String);
 
-/// All that differs, by name. `None` is an environment without a frozen spec.
+/// Returns all differences, by name. `None` is an environment without a frozen spec.
 pub(crate) fn changes(old: Option<&FrozenSpec>, new: Option<&FrozenSpec>) -> Vec<Change> {
     let (old, new) = (old.map(entries).unwrap_or_default(), new.map(entries).unwrap_or_default());
     let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
@@ -82,7 +82,7 @@ fn entries(frozen: &FrozenSpec) -> BTreeMap<String, Entry> {
     }
     let pip: BTreeSet<&str> = frozen.pip.iter().map(|it| it.name.as_str()).collect();
     for pin in &frozen.conda {
-        // Two packages can have one name: PyPI's `graphviz` calls the programs of conda's.
+        // Two packages can have the same name: PyPI's `graphviz` calls the programs of conda's.
         let note = if pip.contains(pin.name.as_str()) { " (conda)" } else { "" };
         res.insert(format!("{}{note}", pin.name), (pin.version.clone(), pin.to_string()));
     }
@@ -110,7 +110,7 @@ fn kind(old: Option<&Entry>, new: Option<&Entry>) -> Kind {
     }
 }
 
-/// As Python orders versions; as conda does where one of them is none for Python.
+/// Compares versions in Python's order; in conda's order if one of them is not valid for Python.
 fn order(old: &str, new: &str) -> Option<Ordering> {
     let python = pep440_rs::Version::from_str;
     if let (Ok(old), Ok(new)) = (python(old), python(new)) {
@@ -119,7 +119,7 @@ fn order(old: &str, new: &str) -> Option<Ordering> {
     Some(conda::Version::parse(old)?.cmp(&conda::Version::parse(new)?))
 }
 
-/// One line per change: `numpy 2.4.6 → 2.5.5`.
+/// Returns one line per change: `numpy 2.4.6 → 2.5.5`.
 pub(crate) fn text(changes: &[Change]) -> String {
     changes.iter().map(|it| format!("  {}\n", line(it))).collect()
 }
@@ -137,7 +137,7 @@ fn line(Change { name, kind, old, new }: &Change) -> String {
     }
 }
 
-/// A table for a pull request.
+/// Returns a table for a pull request.
 pub(crate) fn markdown(changes: &[Change]) -> String {
     let row = |Change { name, kind, old, new }: &Change| {
         let cell = |it: &Option<String>| it.as_deref().unwrap_or("").to_owned();

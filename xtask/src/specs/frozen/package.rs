@@ -1,5 +1,5 @@
-//! Packages of a frozen spec by any of their names: a conda package also has those of its Python
-//! distributions. Names are compared as Python compares them.
+//! Packages of a frozen spec by any of their names: a conda package also has the names of its
+//! Python distributions. Names are compared like Python's.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -48,7 +48,7 @@ impl<'a> Package<'a> {
         }
     }
 
-    /// Returns the name that the frozen spec has.
+    /// Returns the name in the frozen spec.
     pub(crate) fn name(&self) -> &'a str {
         match self {
             Package::Pip(pin) => &pin.name,
@@ -56,7 +56,7 @@ impl<'a> Package<'a> {
         }
     }
 
-    /// Returns all its names, normalised.
+    /// Returns all names of the package, normalised.
     pub(crate) fn names(&self) -> Vec<String> {
         match self {
             Package::Pip(pin) => vec![pin.name.clone()],
@@ -88,7 +88,7 @@ impl CondaPin {
         self.provides.iter().filter_map(|it| it.split_once("=="))
     }
 
-    /// Returns the version that Python sees under the normalised `name`, or else conda's.
+    /// Returns the version that Python sees under the normalised `name`, or else conda's version.
     pub(crate) fn version_of(&self, name: &str) -> Option<&str> {
         let provided = self.provided().find(|it| it.0 == name).map(|it| it.1);
         provided.or_else(|| (normalised(&self.name) == name).then_some(self.version.as_str()))
@@ -96,7 +96,7 @@ impl CondaPin {
 }
 
 impl fmt::Display for Package<'_> {
-    /// Its version, or its commit in short.
+    /// Prints the version, or the short commit.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Package::Pip(pin) => pin.source.fmt(f),

@@ -1,4 +1,4 @@
-//! Reads a frozen spec, and refuses what in it is not frozen.
+//! Parses a frozen spec, and refuses entries that are not frozen.
 
 use std::{collections::BTreeMap, path::Path, str::FromStr as _};
 
@@ -48,7 +48,7 @@ pub(crate) fn parse(file: &Path, text: &str) -> Result<FrozenSpec, Problem> {
     })
 }
 
-/// Returns the version that one line of a list of packages has of `name`, however it is indented.
+/// Returns the version of `name` in one line of a list of packages, however it is indented.
 pub(crate) fn version_in(line: &str, name: &str) -> Option<String> {
     let text = line.trim().strip_prefix("- ")?;
     let (text, comment) = text.split_once("  # ").unwrap_or((text, ""));
@@ -70,7 +70,7 @@ struct Reader<'a> {
     file: &'a Path,
 }
 
-/// What the comments at the top say.
+/// Content of the comments at the top.
 struct Header {
     platform: Platform,
     base: String,
@@ -185,7 +185,7 @@ impl Reader<'_> {
     }
 }
 
-/// Refuses a value of the header that is not known here.
+/// Refuses an unknown value of the header.
 fn check_value(key: &str, value: &str) -> Result<(), String> {
     match key {
         "frozen" if value != "1" => Err(format!("unsupported format `{value}`; expected 1")),
@@ -204,14 +204,14 @@ fn pin((name, source): (&str, Source), item: &Item) -> Result<Pin, String> {
     Ok(Pin { name: normalised(name), source, via, line: item.line })
 }
 
-/// What the comment of a line tells.
+/// Content of a line's comment.
 #[derive(Default)]
 struct Told {
     via: Vec<String>,
     provides: Vec<String>,
 }
 
-/// Reads `via a, b; provides c==1`.
+/// Parses `via a, b; provides c==1`.
 fn told(comment: &str) -> Told {
     let mut res = Told::default();
     for part in comment.split("; ") {
@@ -226,7 +226,7 @@ fn told(comment: &str) -> Told {
     res
 }
 
-/// The version in `python=3.13.5`.
+/// Returns the version in `python=3.13.5`.
 fn python_line(text: &str) -> Option<&str> {
     let version = text.strip_prefix("python=")?;
     let mut parts = version.splitn(3, '.');
@@ -241,7 +241,7 @@ fn python_line(text: &str) -> Option<&str> {
     all.then_some(version)
 }
 
-/// `channel::name=version=build[subdir=…,fn=…,sha256=…]`.
+/// Parses `channel::name=version=build[subdir=…,fn=…,sha256=…]`.
 fn conda_pin(item: &Item) -> Option<CondaPin> {
     let (spec, fields) = item.text.split_once('[')?;
     let (channel, spec) = match spec.rsplit_once("::") {
@@ -280,7 +280,7 @@ fn conda_pin(item: &Item) -> Option<CondaPin> {
     })
 }
 
-/// `name==version --hash=sha256:…`.
+/// Parses `name==version --hash=sha256:…`.
 fn index(text: &str) -> Result<(&str, Source), String> {
     let not_pinned = || format!("`{}` is not pinned to one version", redact(text));
     let (name, rest) = text.split_once("==").ok_or_else(not_pinned)?;
@@ -296,7 +296,7 @@ fn index(text: &str) -> Result<(&str, Source), String> {
     }
 }
 
-/// `git+https://…@<40 hex digits>#subdirectory=…`.
+/// Parses `git+https://…@<40 hex digits>#subdirectory=…`.
 fn git(text: &str) -> Result<Source, String> {
     let wrong = || {
         let text = redact(text);

@@ -1,4 +1,4 @@
-//! Whether a frozen spec still has what the floating lists ask for: a list that was edited without
+//! Checks that a frozen spec still satisfies its floating lists: a list that was edited without
 //! freezing is found, and its line named.
 
 use std::{path::Path, str::FromStr as _};
@@ -16,8 +16,8 @@ use crate::{
     },
 };
 
-/// What `asked` asks for and `frozen`, which is in `file`, does not have, and the reverse. `title`
-/// is the environment, as `freeze` takes it.
+/// Returns the requests of `asked` that `frozen` in `file` does not satisfy, and the reverse.
+/// `title` is the environment, as `freeze` accepts it.
 pub(crate) fn findings(
     rule: &'static str,
     (file, title): (&Path, &str),
@@ -45,8 +45,8 @@ pub(crate) fn findings(
     res
 }
 
-/// Returns what satisfies a requirement of this normalised name: a distribution of the index before
-/// one that a conda package provides, and that before a conda package of the same name.
+/// Returns the package that satisfies a requirement of this normalised name: first a distribution
+/// of the index, then one that a conda package provides, then a conda package of the same name.
 fn distribution<'a>(frozen: &'a FrozenSpec, name: &str) -> Option<Package<'a>> {
     let rank = |it: &Package<'_>| match it {
         Package::Pip(_) => 0,
@@ -56,7 +56,7 @@ fn distribution<'a>(frozen: &'a FrozenSpec, name: &str) -> Option<Package<'a>> {
     frozen.named(name).into_iter().min_by_key(rank)
 }
 
-/// Returns why a conda line is not satisfied.
+/// Returns the reason why a conda line is not satisfied.
 fn conda_refusal(frozen: &FrozenSpec, spec: &MatchSpec) -> Option<String> {
     // Only conda knows which packages a pattern matches.
     if spec.name.contains('*') {
@@ -77,7 +77,7 @@ fn conda_refusal(frozen: &FrozenSpec, spec: &MatchSpec) -> Option<String> {
     }
 }
 
-/// Returns the lines of pip lists that are not satisfied, and why.
+/// Returns the lines of pip lists that are not satisfied, with the reasons.
 fn pip_refusals<'a>(
     frozen: &FrozenSpec,
     asked: &'a Spec,
@@ -93,14 +93,14 @@ fn pip_refusals<'a>(
         None => is_wanted.then(|| "the frozen spec does not have it".to_owned()),
     };
     let wanted = asked.pip.iter().map(|it| (it, true));
-    // A constraint is about packages that are there.
+    // A constraint applies only to installed packages.
     let limits = asked.constraints.iter().map(|it| (it, false));
     let all = wanted.chain(limits).filter(|(it, _)| applies(it));
     all.filter_map(|(it, is_wanted)| Some((it, why(&it.what, is_wanted)?))).collect()
 }
 
-/// Returns the packages that a list asked for, or that were cloned, as their comments tell, with
-/// the list or environment that does not bring them any more.
+/// Returns the packages that, according to their comments, a list requested or a clone brought,
+/// with the list or environment that does not bring them any more.
 fn asked_no_more<'a>(frozen: &'a FrozenSpec, asked: &Spec) -> Vec<(Package<'a>, &'a str)> {
     let conda = asked.conda.iter().map(|it| (normalised(&it.what.name), it.origin()));
     let pip = asked.pip.iter().map(|it| (it.what.name.clone(), it.origin()));
@@ -120,7 +120,7 @@ fn asked_no_more<'a>(frozen: &'a FrozenSpec, asked: &Spec) -> Vec<(Package<'a>, 
     res
 }
 
-/// Returns why a version is not what `wants` asks for.
+/// Returns the reason why a version does not match `wants`.
 fn version_refusal(version: &str, wants: &Wants) -> Option<String> {
     let Wants::Versions(wanted) = wants else {
         return Some("frozen is not a commit, but a version".to_owned());
@@ -129,7 +129,7 @@ fn version_refusal(version: &str, wants: &Wants) -> Option<String> {
     (!wanted.contains(&parsed)).then(|| format!("frozen is {version}"))
 }
 
-/// Returns why `pin` is not what `asked` wants.
+/// Returns the reason why `pin` does not match `asked`.
 fn pip_refusal(pin: &Pin, asked: &Requirement) -> Option<String> {
     match (&asked.wants, &pin.source) {
         (wants, Source::Index { version, sha256 }) => {
@@ -152,7 +152,7 @@ fn pip_refusal(pin: &Pin, asked: &Requirement) -> Option<String> {
     }
 }
 
-/// The repository of a git URL, and the branch, tag or commit.
+/// Returns the repository of a git URL, and the branch, tag or commit.
 fn repository(url: &str) -> (&str, Option<&str>) {
     let url = url.split('#').next().unwrap_or_default();
     let host = url.find("://").map_or(0, |at| at + 3);

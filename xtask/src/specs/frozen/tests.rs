@@ -32,7 +32,7 @@ pub(crate) fn good() -> FrozenSpec {
     parse(Path::new("good.yml"), GOOD).unwrap()
 }
 
-/// What real floating builds wrote.
+/// Frozen specs that real floating builds wrote.
 #[test]
 fn the_specs_of_this_repository_are_canonical() {
     let checkout = Checkout::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("..")).unwrap();
@@ -63,7 +63,7 @@ fn the_example_of_the_design_is_read() {
     );
 }
 
-/// What is frozen, but not as freezing writes it.
+/// Frozen specs in another form than freezing writes.
 #[test]
 fn another_form_is_no_canonical_one() {
     let check = |text: &str, expect: Expect| {
@@ -187,7 +187,7 @@ fn changes_of_two_packages_with_one_name() {
     assert_eq!(changes::text(&changes), "  humanize (conda) 1 → 2\n");
 }
 
-/// As `when` reads the lines of a patch.
+/// Like `when` reads the lines of a patch.
 #[test]
 fn versions_in_lines() {
     let hash = "0".repeat(64);

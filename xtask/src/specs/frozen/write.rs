@@ -1,4 +1,5 @@
-//! The text of a frozen spec: fixed order, normalised names, LF. As `platform_env/environments/frozen.py` writes it.
+//! The text of a frozen spec: fixed order, normalised names, LF.
+//! `platform_env/environments/frozen.py` writes the same.
 
 use std::fmt;
 
@@ -49,7 +50,7 @@ impl FrozenSpec {
 }
 
 impl Pin {
-    /// The line that installs exactly this.
+    /// Returns the line that installs exactly this package.
     fn requirement(&self) -> String {
         let name = &self.name;
         match &self.source {
@@ -65,7 +66,7 @@ impl Pin {
 }
 
 impl fmt::Display for CondaPin {
-    /// Without its comment.
+    /// Prints the package without its comment.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(channel) = &self.channel {
             write!(f, "{channel}::")?;

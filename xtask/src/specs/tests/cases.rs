@@ -6,14 +6,14 @@ use serde::Deserialize;
 
 use super::form;
 
-/// A list's name, its text, and what is read.
+/// A list's name, its text, and the expected result.
 type Case = (String, String, Expected);
 
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 enum Expected {
     Reads(Vec<String>),
-    /// The line that is refused.
+    /// Number of the refused line.
     Line(usize),
 }
 
@@ -40,7 +40,7 @@ fn cases_of_host_and_scripts() {
     }
 }
 
-/// What reads lists in `ci`'s comparison is what reads them in images.
+/// The reader of lists in `ci`'s comparison is the one in images.
 #[test]
 fn one_version_of_packaging() {
     let pinned =

@@ -3,7 +3,7 @@ use crate::{
     specs::conda::{MatchSpec, Version},
 };
 
-/// The order of the documentation of conda's `VersionOrder`.
+/// The order in the documentation of conda's `VersionOrder`.
 #[test]
 fn versions_are_ordered() {
     let ordered = [
@@ -161,7 +161,7 @@ struct Cases {
     credentials: Vec<String>,
 }
 
-/// As `common/image/tests/test_conda_lines.py` reads them.
+/// `common/image/tests/test_conda_lines.py` reads the same lines.
 #[test]
 fn cases_of_host_and_scripts() {
     let text = include_str!("../../../../common/image/tests/conda_lines.json");

@@ -1,4 +1,4 @@
-//! What is read in lists and frozen specs, in a form that `common/image/tests/spec_reader.py` has, too.
+//! Content of lists and frozen specs, in the form of `common/image/tests/spec_reader.py`.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -20,7 +20,7 @@ use crate::{
 const INCLUDED: [(&str, &str); 3] =
     [("c.txt", "scipy<2\n"), ("bad.txt", "numpy>=\n"), ("loop.txt", "-r loop.txt\n")];
 
-/// Returns what the list `name` asks for, or the first line that is refused.
+/// Returns the requests of the list `name`, or the first refused line.
 pub(crate) fn list(name: &str, text: &str) -> Result<Vec<String>, usize> {
     let files: BTreeMap<PathBuf, String> =
         INCLUDED.into_iter().chain([(name, text)]).map(|(a, b)| (a.into(), b.into())).collect();
@@ -46,7 +46,7 @@ pub(crate) fn list(name: &str, text: &str) -> Result<Vec<String>, usize> {
     Ok(res)
 }
 
-/// Returns the lines of a frozen spec as it is written, or the line that is refused.
+/// Returns the lines of a frozen spec in written form, or the refused line.
 pub(crate) fn frozen(text: &str) -> Result<Vec<String>, usize> {
     match parse(Path::new("f.yml"), text) {
         Ok(frozen) => Ok(frozen.to_string().lines().map(str::to_owned).collect()),
@@ -103,7 +103,7 @@ fn quoted(text: &str) -> String {
     if text.contains('"') { format!("'{text}'") } else { format!("\"{text}\"") }
 }
 
-/// What a marker is on two machines.
+/// Returns the results of a marker on two machines.
 fn results(marker: &Marker) -> String {
     let text = tree(marker);
     if text.contains("platform_release") || text.contains("platform_version") {

@@ -1,4 +1,4 @@
-//! Each way in which a floating list can be wrong names its line, and what to do.
+//! Malformed floating lists: each error names the line and a fix.
 
 use std::{
     collections::BTreeMap,
@@ -9,7 +9,7 @@ use expect_test::expect;
 
 use crate::specs::read::{Spec, Texts, read};
 
-/// A list with one thing wrong in it.
+/// Lists with one problem each.
 const CASES: &[(&str, &str)] = &[
     ("a.pip", "numpy\nnumpy>=\n"),
     ("a.pip", "\n# A comment.\nnumpy>=2;\n"),

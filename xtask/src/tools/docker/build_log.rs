@@ -1,9 +1,9 @@
-//! What `docker build --progress plain` prints: `#<vertex> <text>`, where the text is the step's name,
-//! `<seconds> <output>`, `CACHED`, `DONE <seconds>` or `ERROR: <reason>`. Source: BuildKit,
+//! Output of `docker build --progress plain`: `#<vertex> <text>`, where the text is the step's
+//! name, `<seconds> <output>`, `CACHED`, `DONE <seconds>` or `ERROR: <reason>`. Source: BuildKit,
 //! `util/progress/progressui`.
 
-/// The step that `line` names, in short: `[stage-1 3/7] RUN …` without its mounts. What BuildKit does
-/// for itself is left out.
+/// Returns the step that `line` names, shortened: `[stage-1 3/7] RUN …` without its mounts.
+/// BuildKit's internal steps are left out.
 pub(crate) fn step(line: &str) -> Option<String> {
     let (_, text) = vertex(line)?;
     let is_step =
@@ -19,7 +19,7 @@ pub(crate) fn step(line: &str) -> Option<String> {
 
 const STEP_WIDTH: usize = 90;
 
-/// The name of the step that failed and the last `n` lines that it printed.
+/// Returns the name of the failed step and the last `n` lines of its output.
 pub(crate) fn failed_step(lines: &[String], n: usize) -> Option<String> {
     let mut vertices = lines.iter().filter_map(|it| vertex(it));
     let (failed, _) = vertices.find(|(_, text)| text.starts_with("ERROR"))?;
@@ -33,13 +33,13 @@ pub(crate) fn failed_step(lines: &[String], n: usize) -> Option<String> {
     (!last.is_empty()).then(|| format!("{name}\n{}", last.join("\n")))
 }
 
-/// From `#12 0.555 text`: `12` and `0.555 text`.
+/// Splits `#12 0.555 text` into `12` and `0.555 text`.
 fn vertex(line: &str) -> Option<(&str, &str)> {
     let (number, text) = line.strip_prefix('#')?.split_once(' ')?;
     number.bytes().all(|it| it.is_ascii_digit()).then_some((number, text))
 }
 
-/// From `0.555 text`: `text`.
+/// Returns `text` of `0.555 text`.
 fn output(text: &str) -> Option<&str> {
     let (seconds, text) = text.split_once(' ')?;
     let is_time = seconds.contains('.') && seconds.parse::<f64>().is_ok();

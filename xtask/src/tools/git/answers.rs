@@ -1,5 +1,5 @@
-//! What git answers, and whether that is an answer: one that is cut off, empty for no reason, or no
-//! answer at all is a failure, and never "there is none".
+//! Answers of git, checked: an answer that is cut off, empty for no reason, or missing is a
+//! failure, and never counts as "nothing found".
 
 use std::path::Path;
 
@@ -9,7 +9,8 @@ use crate::run::process::{self, Cmd, query};
 
 use super::NOT_FOR_GIT;
 
-/// The line that a command prints; `None` when it ends with 1 and says nothing: there is none.
+/// Returns the line that a command prints; `None` when it exits with 1 without output: nothing
+/// found.
 ///
 /// # Errors
 /// git failed, or printed no line.
@@ -26,11 +27,11 @@ pub(super) fn line(cmd: &Cmd) -> anyhow::Result<Option<String>> {
     }
 }
 
-/// The records that a command prints, each with `end` behind it. A list may be empty, and may be cut
-/// off behind any record: it is believed when it is said twice.
+/// Returns the records that a command prints, each followed by `end`. A list may be empty, and may
+/// be cut off after any record: two equal answers are required.
 ///
 /// # Errors
-/// git failed, or said two things.
+/// git failed, or gave two different answers.
 pub(super) fn records(cmd: &Cmd, end: u8) -> anyhow::Result<Vec<Vec<u8>>> {
     let bytes = process::bytes(cmd)?;
     let is_whole = bytes.is_empty() || bytes.ends_with(&[end]);
@@ -42,7 +43,7 @@ pub(super) fn records(cmd: &Cmd, end: u8) -> anyhow::Result<Vec<Vec<u8>>> {
     Ok(bytes.split(|it| *it == end).filter(|it| !it.is_empty()).map(<[u8]>::to_vec).collect())
 }
 
-/// As [`records`], of lines of text and of the repository in its folder.
+/// Returns [`records`] that are lines of text, from the repository in the command's folder.
 ///
 /// # Errors
 /// As for [`records`].
@@ -50,7 +51,7 @@ pub(super) fn lines(cmd: &Cmd) -> anyhow::Result<Vec<String>> {
     texts(cmd, b'\n')
 }
 
-/// As [`lines`], with another end.
+/// Returns [`lines`] with another end.
 ///
 /// # Errors
 /// As for [`records`].
@@ -59,7 +60,7 @@ pub(super) fn texts(cmd: &Cmd, end: u8) -> anyhow::Result<Vec<String>> {
     Ok(records.iter().map(|it| String::from_utf8_lossy(it).into_owned()).collect())
 }
 
-/// The content of the object `name`, all of it.
+/// Returns the whole content of the object `name`.
 ///
 /// # Errors
 /// The object does not exist, or git printed something else.
@@ -73,7 +74,7 @@ pub(super) fn object(dir: &Path, name: &str) -> anyhow::Result<Vec<u8>> {
     }
 }
 
-/// From `<name> blob <size>\n<content>\n`: git-cat-file(1).
+/// Returns the content in `<name> blob <size>\n<content>\n`: git-cat-file(1).
 fn content<'a>(bytes: &'a [u8], name: &str) -> Option<&'a [u8]> {
     let end = bytes.iter().position(|it| *it == b'\n')?;
     let head = str::from_utf8(&bytes[..end]).ok()?;

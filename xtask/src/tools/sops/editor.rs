@@ -1,5 +1,5 @@
-//! Which editor sops opens, and how: with none of this person's keys in its environment, and leaving
-//! no copies behind.
+//! The editor that sops opens: without this person's keys in its environment, and without leaving
+//! copies behind.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -12,7 +12,7 @@ use anyhow::bail;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Editor(String);
 
-/// Editors that want a person.
+/// Editors that need a person.
 const INTERACTIVE: &[&str] = &[
     "ed",
     "emacs",
@@ -33,17 +33,18 @@ const INTERACTIVE: &[&str] = &[
     "vim",
 ];
 
-/// What sops takes by itself, in its order.
+/// Editors that sops tries by itself, in its order.
 const DEFAULTS: &[&str] = &["vim", "nano", "vi"];
 
-/// What only sops needs; the editor is its child.
+/// Variables that only sops needs; the editor is its child.
 const NOT_FOR_EDITORS: &[&str] =
     &["SOPS_AGE_KEY", "SOPS_AGE_KEY_CMD", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
 
-/// vim keeps what was edited and deleted in several files of the home directory.
+/// Flags for vim, which keeps edited and deleted text in several files of the home directory.
 const VIM: &str = "-n -i NONE -c 'set noundofile nobackup nowritebackup'";
 
-/// Editors with a window, which return before it is closed, and the flags that make them wait.
+/// Editors with a window, which return before the window is closed, and the flags that make them
+/// wait.
 const WINDOWS: &[(&[&str], &[&str])] = &[
     (
         &["atom", "code", "code-insiders", "codium", "cursor", "gedit", "mate", "subl", "zed"],
@@ -53,15 +54,15 @@ const WINDOWS: &[(&[&str], &[&str])] = &[
     (&["kate"], &["--block", "-b"]),
 ];
 
-/// Runs the editor, and copies the file that it edited. An interruption is the editor's to handle.
-/// Programs that it started and that still run are known by a variable that they inherited.
+/// Runs the editor, and copies the edited file. An interruption is left to the editor. Programs
+/// that the editor started and that still run are recognised by an inherited variable.
 const KEEP: &str = r#"trap : INT; XTASK_SAVED=$0 "$@" || exit; for last; do :; done; cp -- "$last" "$0" || exit; if grep -qsF "XTASK_SAVED=$0" /proc/[0-9]*/environ; then : > "$0.running"; fi"#;
 
 impl Editor {
-    /// `configured` is what `SOPS_EDITOR` or `EDITOR` say.
+    /// Chooses the editor; `configured` is the value of `SOPS_EDITOR` or `EDITOR`.
     ///
     /// # Errors
-    /// There is none, or nobody is there to use it.
+    /// No editor is installed, or there is no person to use it.
     pub(crate) fn new(
         configured: Option<&str>,
         attended: bool,
@@ -97,7 +98,7 @@ impl Editor {
         Ok(Editor(text.trim().to_owned()))
     }
 
-    /// Returns the command for `SOPS_EDITOR`, which leaves the text as it was saved in the file `saved`.
+    /// Returns the command for `SOPS_EDITOR`, which leaves the saved text in the file `saved`.
     pub(crate) fn command(&self, saved: &Path) -> String {
         let unset = NOT_FOR_EDITORS.iter().map(|it| format!("-u {it} ")).collect::<String>();
         let saved = saved.to_string_lossy();
@@ -105,8 +106,8 @@ impl Editor {
     }
 }
 
-/// Returns whether a program that the editor started was still running when the editor had ended, of
-/// an edit whose text was left in `saved`.
+/// Returns whether a program that the editor started was still running when the editor had ended,
+/// for an edit whose text was left in `saved`.
 pub(crate) fn still_runs(saved: &Path) -> bool {
     let mark = [saved.as_os_str(), OsStr::new(".running")];
     Path::new(&mark.into_iter().collect::<OsString>()).exists()

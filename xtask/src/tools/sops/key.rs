@@ -11,18 +11,18 @@ use crate::run::printable;
 pub(crate) struct Key(pub(crate) Vec<String>);
 
 impl Key {
-    /// Returns the key as `sops set` and `sops decrypt --extract` take it: `["hub"]["config"]`. sops
-    /// takes the quotes off and knows no escapes between them.
+    /// Returns the key in the form of `sops set` and `sops decrypt --extract`: `["hub"]["config"]`.
+    /// sops removes the quotes and supports no escapes between them.
     pub(crate) fn index(&self) -> String {
         self.0.iter().map(|it| format!("[\"{it}\"]")).collect()
     }
 
-    /// The key one level down.
+    /// Returns the key one level down.
     pub(crate) fn child(&self, name: &str) -> Key {
         Key(self.0.iter().cloned().chain([name.to_owned()]).collect())
     }
 
-    /// Whether `self` is `other` or a mapping that `other` is in.
+    /// Returns whether `self` is `other` or a mapping that contains `other`.
     pub(crate) fn contains(&self, other: &Key) -> bool {
         other.0.starts_with(&self.0)
     }

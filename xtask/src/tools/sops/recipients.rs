@@ -1,17 +1,17 @@
-//! For whom files are encrypted.
+//! Recipients of encrypted files.
 
 use anyhow::bail;
 use serde::Serialize;
 use serde_yaml::Value;
 
-/// Public keys and key services, each sorted. They are no secrets.
+/// Public keys and key services, each sorted. They are not secret.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Recipients {
-    /// `age1…`, or an ssh public key.
+    /// Keys of the form `age1…`, or ssh public keys.
     pub(crate) age: Vec<String>,
     /// ARNs of AWS KMS keys.
     pub(crate) kms: Vec<String>,
-    /// Those of other kinds: PGP fingerprints, other clouds' keys.
+    /// Recipients of other kinds: PGP fingerprints, other clouds' keys.
     pub(crate) others: Vec<String>,
 }
 
@@ -27,7 +27,7 @@ const KINDS: &[(&str, &str)] = &[
 ];
 
 impl Recipients {
-    /// Those of an encrypted file.
+    /// Returns the recipients of an encrypted file.
     pub(crate) fn of_metadata(metadata: &Value) -> Recipients {
         let groups = metadata.get("key_groups").and_then(Value::as_sequence);
         let mut res = Recipients::default();
@@ -40,7 +40,8 @@ impl Recipients {
         res.sorted()
     }
 
-    /// Those of a rule of `.sops.yaml`, or of one of its key groups: a list, or text with commas.
+    /// Returns the recipients of a rule of `.sops.yaml`, or of one of its key groups: a list, or
+    /// text with commas.
     pub(crate) fn of_rule(rule: &Value) -> Recipients {
         let groups = rule.get("key_groups").and_then(Value::as_sequence);
         let mut res = Recipients::default();
@@ -64,10 +65,10 @@ impl Recipients {
         res.sorted()
     }
 
-    /// Those given to `secrets-init`.
+    /// Returns the recipients passed to `secrets-init`.
     ///
     /// # Errors
-    /// There are none, or one is of another kind; a private key is not repeated.
+    /// The list is empty, or a recipient is of another kind; a private key is not repeated.
     pub(crate) fn given(age: &[String], kms: &[String]) -> anyhow::Result<Recipients> {
         let is_plain = |it: &str| !it.chars().any(|c| c.is_control() || "',\"\\".contains(c));
         for it in age {

@@ -1,4 +1,4 @@
-//! What authors may not write, and what they are told.
+//! Instructions that authors may not write, and the messages about them.
 
 use expect_test::expect;
 

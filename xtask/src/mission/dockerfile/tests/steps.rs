@@ -1,10 +1,10 @@
-//! What becomes of an author's RUN.
+//! The generated form of an author's RUN.
 
 use expect_test::{Expect, expect};
 
 use super::{HELLO, START, check, generated};
 
-/// What becomes of `run` after a FROM of the common image, as root.
+/// Checks the generated form of `run` after a FROM of the common image, as root.
 #[track_caller]
 fn check_run(run: &str, expect: Expect) {
     check(&format!("{START}USER root\n{run}"), HELLO, expect);

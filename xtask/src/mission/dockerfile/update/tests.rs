@@ -3,7 +3,7 @@ use expect_test::expect;
 use super::{updates, write};
 use crate::{mission::checkout::Checkout, run::files};
 
-/// A checkout with the missions `a`, which is generated, and `b`, which is not.
+/// Returns a checkout with the missions `a`, which is generated, and `b`, which is not.
 fn checkout() -> (tempfile::TempDir, Checkout) {
     let dir = tempfile::tempdir().unwrap();
     for (path, text) in [

@@ -1,4 +1,4 @@
-//! Each way in which a frozen spec can be wrong names its line, and what to do.
+//! Malformed frozen specs: each error names the line and a fix.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ const HASH: &str =
     " --hash=sha256:39e7000000000000000000000000000000000000000000000000000000000000";
 const COMMIT: &str = "@0123456789abcdef0123456789abcdef01234567";
 
-/// What of [`GOOD`] is replaced, and by what.
+/// Replaced text of [`GOOD`], and its replacement.
 const CASES: &[(&str, &str)] = &[
     (GOOD, ""),
     ("# frozen: 1\n", ""),

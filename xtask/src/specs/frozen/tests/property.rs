@@ -1,4 +1,4 @@
-//! What is written is read as the same, whatever it is.
+//! Round trips: a written frozen spec is read as the same.
 
 use std::path::Path;
 
@@ -32,7 +32,7 @@ impl Random {
         (0..len).map(|_| char::from(b"0123456789abcdef"[self.below(16)])).collect()
     }
 
-    /// Words joined by `separator`.
+    /// Returns words joined by `separator`.
     pub(crate) fn words(&mut self, separator: &str) -> String {
         let words = ["py", "a", "x11", "numpy", "roman", "0", "zlib-ng", "http2"];
         let n = 1 + self.below(3);
@@ -113,13 +113,13 @@ impl Random {
     }
 }
 
-/// Also sorts.
+/// Removes duplicates; also sorts.
 fn without_twins<T>(items: &mut Vec<T>, name: fn(&T) -> String) {
     items.sort_by_key(name);
     items.dedup_by_key(|it| name(it));
 }
 
-/// As reading gives it: in the file's order, with lines.
+/// Returns `frozen` as a reader returns it: in the file's order, with lines.
 fn normal(frozen: &FrozenSpec) -> FrozenSpec {
     let mut res = frozen.clone();
     res.pip.sort_by_key(|it| (matches!(it.source, Source::Git { .. }), it.name.clone()));
@@ -146,7 +146,7 @@ fn what_is_written_is_read_as_the_same() {
             .unwrap_or_else(|err| panic!("{err}\n{text}"));
         assert_eq!(normal(&again), normal(&frozen), "{text}");
         assert_eq!(again.to_string(), text);
-        // It is YAML, too, and says the same to conda.
+        // The text is also YAML, with the same meaning for conda.
         let yaml: serde_yaml::Value = serde_yaml::from_str(&text).unwrap();
         assert_eq!(yaml["name"].as_str(), Some(frozen.name.as_str()));
         let rest = usize::from(frozen.python.is_some()) + usize::from(!frozen.pip.is_empty());
@@ -158,7 +158,7 @@ fn what_is_written_is_read_as_the_same() {
     }
 }
 
-/// Any byte of a file may be lost: that gives an error or another spec, and no panic.
+/// Any byte of a file may be lost: the result is an error or another spec, never a panic.
 #[test]
 fn damage_is_no_panic() {
     let mut random = Random(0xBAD);

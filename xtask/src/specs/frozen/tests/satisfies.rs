@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// The requests that [`GOOD`] tells of.
+/// Requests that the comments of [`GOOD`] name.
 const LIST: &str = "romancal\nsomepkg @ git+https://example.org/somepkg.git@main\n";
 
 fn found(frozen: &str, files: &[(&str, &str)]) -> String {
@@ -132,7 +132,7 @@ fn what_nobody_asks_for_any_more_is_named() {
     .assert_eq(&found(&frozen, &[("roman-cal.pip", "romancal\n")]));
 }
 
-/// A frozen spec of a conda base: `hdf5` by a clone, the others by lists.
+/// A frozen spec of a conda base: `hdf5` from a clone, the others from lists.
 const CONDA: &str = "\
 # frozen: 1
 # platform: linux/amd64
