@@ -1,5 +1,5 @@
-//! `check`: everything about this repository that can be checked without an engine. Each rule is a
-//! pure function over [`Facts`], in a file of its own; add it to [`RULES`].
+//! `check`: all checks of this repository that need no engine. Each rule is a pure function over
+//! [`Facts`], in a file of its own; add it to [`RULES`].
 
 mod kept;
 mod facts;
@@ -48,10 +48,10 @@ use crate::{
     run::finding::Finding,
 };
 
-/// One kind of mistake.
+/// A kind of mistake.
 pub(crate) struct Rule {
     pub(crate) name: &'static str,
-    /// What must hold.
+    /// Requirement that the rule checks.
     pub(crate) about: &'static str,
     pub(crate) refuses: Refuses,
     pub(crate) check: fn(&Facts) -> Vec<Finding>,
@@ -61,9 +61,9 @@ pub(crate) struct Rule {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refuses {
     Never,
-    /// A frozen image is not built, unless the rule is switched off; a floating one is, with a warning.
+    /// A frozen image is not built, unless the rule is disabled; a floating one is, with a warning.
     Frozen,
-    /// And cannot be switched off.
+    /// No image is built, and the rule cannot be disabled.
     Always,
 }
 
@@ -103,24 +103,24 @@ pub(crate) const RULES: &[Rule] = &[
     switch::RULE,
 ];
 
-/// The rules, as `check --help` lists them.
+/// Returns the rules, as `check --help` lists them.
 pub(crate) fn help() -> String {
     let lines = RULES.iter().map(|it| format!("  {:22} {}", it.name, it.about));
     format!("Rules:\n{}", lines.collect::<Vec<_>>().join("\n"))
 }
 
-/// What all rules find and no file switches off, sorted.
+/// Returns the findings of all rules that no file disables, sorted.
 pub(crate) fn findings(facts: &Facts) -> Vec<Finding> {
     let mut res = switch::apply(facts, found(facts, |_| true));
     res.sort();
     res
 }
 
-/// Why an image of `mission`, or those below all missions', must not be built, nor published. `contexts` are what its builds send,
-/// by the folder that each is of.
+/// Returns the reasons not to build or publish an image of `mission`, or those below all missions'.
+/// `contexts` are the files sent by its builds, by the folder of each context.
 ///
 /// # Errors
-/// A file that cannot be read.
+/// A file cannot be read.
 pub(crate) fn refusals(
     checkout: &Checkout,
     mission: Option<&Mission>,
@@ -135,7 +135,7 @@ pub(crate) fn refusals(
     Ok(Refusals { always, frozen })
 }
 
-/// What keeps images from being built: all of them, or frozen ones.
+/// Findings that prevent building: all images, or frozen ones.
 pub(crate) struct Refusals {
     pub(crate) always: Vec<Finding>,
     pub(crate) frozen: Vec<Finding>,

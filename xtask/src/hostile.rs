@@ -1,11 +1,11 @@
-//! Input that is there to do harm: no reader of foreign data panics, and the work of each grows with
-//! the size of the input, not with its square.
+//! Harmful input: no reader of untrusted data panics, and the work of each grows with the size of
+//! the input, not with its square.
 //!
 //! Formats that the scripts of images read, too, are read by both: see [`differential`].
 //!
-//! `cargo test` runs a fixed number of mutations from a fixed seed. `FUZZ_SECONDS=600 cargo test --bin
-//! xtask hostile` goes on for ten minutes; `FUZZ_SEED` chooses others. Work is counted where the code
-//! counts itself: see [`work`].
+//! `cargo test` runs a fixed number of mutations from a fixed seed.
+//! `FUZZ_SECONDS=600 cargo test --bin xtask hostile` continues for ten minutes; `FUZZ_SEED` chooses
+//! others. Work is measured by the counters of the code itself: see [`work`].
 
 mod readers;
 #[cfg(read_twice)]
@@ -27,7 +27,7 @@ use crate::{
     specs::frozen::tests::property::Random,
 };
 
-/// Mutations in a run without `FUZZ_SECONDS`.
+/// Number of mutations in a run without `FUZZ_SECONDS`.
 const CASES: usize = 2000;
 
 fn setting(name: &str) -> Option<u64> {

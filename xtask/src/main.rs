@@ -64,18 +64,18 @@ fn run() -> anyhow::Result<u8> {
     process::handle_signals()?;
     process::no_core_dumps()?;
     let status = cli::run(&cli, permit(&cli))?;
-    // Whatever was made of the signal: the run did not come to its end.
+    // Whatever the code made of the signal: the run did not come to its end.
     process::check_interrupted()?;
     Ok(status)
 }
 
-/// Returns the permit of this run, which all its changes ask for.
+/// Returns the permit of this run, which all its changes require.
 #[expect(clippy::disallowed_methods, reason = "the only permit is made here")]
 fn permit(cli: &Cli) -> Option<Permit> {
     Permit::of_process(cli.dry_run)
 }
 
-/// Prints the help that was asked for, or what is wrong with the command line.
+/// Prints the requested help, or the error in the command line.
 fn usage(err: &clap::Error) -> u8 {
     let text = err.render().to_string();
     if err.use_stderr() {

@@ -1,4 +1,4 @@
-//! Where images are published: a registry of others, or a container of ours on 127.0.0.1.
+//! Registries for published images: a remote one, or this tool's container on 127.0.0.1.
 
 mod container;
 mod login;
@@ -34,25 +34,25 @@ use crate::{
     },
 };
 
-/// A registry, and the docker CLI as it is logged in there.
+/// A registry, and a docker CLI that is logged in there.
 #[derive(Clone)]
 pub(crate) struct Host {
-    /// `host[:port][/path]`, to which `/<mission>` is added.
+    /// Name `host[:port][/path]`, to which `/<mission>` is added.
     pub(crate) name: String,
     docker: Docker,
-    /// Of our own registry; removed when the last copy is dropped.
+    /// Login of the local registry; removed when the last copy is dropped.
     login: Option<Arc<Login>>,
 }
 
-/// The file in a checkout's target folder that holds the password, for people.
+/// File in a checkout's target folder with the password, for people.
 const PASSWORD: &str = "registry.password";
 
 const FIRST_PORT: u16 = 5000;
 const PORTS: u16 = 100;
 
 impl Host {
-    /// Returns the registry `name`, with or without a repository. Ours is known by its address: what
-    /// talks to it has its password, and the user's own logins stay as they are.
+    /// Returns the registry `name`, with or without a repository. The local registry is recognised
+    /// by its address: commands for it get its password, and the user's own logins are not changed.
     ///
     /// # Errors
     /// The engine does not answer.
@@ -75,22 +75,22 @@ impl Host {
         Ok(Host { name: name.to_owned(), docker, login: Some(Arc::new(login)) })
     }
 
-    /// Returns where it has the images called `name`.
+    /// Returns the registry's repository of the images called `name`.
     pub(crate) fn repository(&self, name: &str) -> Repository {
         Repository::below(&self.name, name)
     }
 
-    /// Returns the command that sends the engine's image `reference` to it.
+    /// Returns the command that pushes the engine's image `reference`.
     pub(crate) fn push(&self, reference: &ImageRef) -> Change {
         self.docker.change(["image", "push", &reference.to_string()])
     }
 
-    /// Returns the command that fetches an image, named by digest, to the engine.
+    /// Returns the command that pulls an image, named by digest, to the engine.
     pub(crate) fn pull(&self, image: &ImageRef) -> Change {
         self.docker.change(["pull", "--quiet", &image.to_string()])
     }
 
-    /// Leaves the password of our registry where people find it.
+    /// Writes the password of the local registry to a file for people.
     ///
     /// # Errors
     /// The target folder cannot be written.
@@ -99,7 +99,7 @@ impl Host {
         files::write_private(permit, &runner.target().join(PASSWORD), login.password.as_bytes())
     }
 
-    /// Asks it for an image that nobody has.
+    /// Asks the registry for an image that does not exist.
     ///
     /// # Errors
     /// The registry does not answer, or refuses.
@@ -116,13 +116,13 @@ impl Host {
     }
 }
 
-/// Docker itself takes 127.0.0.0/8 as a place where plain HTTP will do:
+/// Returns whether docker itself uses plain HTTP for the name, as for 127.0.0.0/8:
 /// <https://docs.docker.com/reference/cli/dockerd/#insecure-registries>.
 fn is_plain_http(name: &str) -> bool {
     name.starts_with("127.") || name.starts_with("localhost:")
 }
 
-/// Returns the registry that the settings name, unless it is our own and does not run.
+/// Returns the registry that the settings name, unless it is the local one and does not run.
 ///
 /// # Errors
 /// The engine does not answer.
@@ -139,7 +139,7 @@ pub(crate) fn running(runner: &Runner, config: &Config) -> anyhow::Result<Option
     }
 }
 
-/// Returns the registry that the settings name, unless it is our own and does not answer.
+/// Returns the registry that the settings name, unless it is the local one and does not answer.
 ///
 /// # Errors
 /// The engine does not answer, or the run is interrupted.
@@ -154,11 +154,11 @@ pub(crate) fn answering(runner: &Runner, config: &Config) -> anyhow::Result<Opti
     }
 }
 
-/// Removes registries of ours that earlier versions of this tool started, and that anybody on the
-/// machine may write to. Their images stay: the next push starts another one on the same volume.
+/// Removes local registries that earlier versions of this tool started, and that anybody on the
+/// machine may write to. Their images stay: the next push starts a new registry on the same volume.
 ///
 /// # Errors
-/// The engine does not answer, or keeps one.
+/// The engine does not answer, or does not remove one.
 pub(crate) fn retire(runner: &Runner) -> anyhow::Result<()> {
     let Some(permit) = runner.permit else { return Ok(()) };
     for id in container::of_earlier_versions(&runner.docker)? {
@@ -170,18 +170,18 @@ pub(crate) fn retire(runner: &Runner) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// How often the container may be found in a state that has to be changed: another checkout may
+/// Number of times the container may be found in a state that must change: another checkout may
 /// start it, or replace it, at the same time.
 const ROUNDS: u32 = 10;
 
-/// How often a container is replaced that does not start or does not answer.
+/// Number of times a container is replaced that does not start or does not answer.
 const REPLACED: u32 = 2;
 
-/// Starts our registry from `image`, or starts it again, and waits until it answers. The name of its
-/// container is the lock: of several runs that start it one makes it, and the others wait for that.
+/// Starts the local registry from `image`, or starts it again, and waits until it answers. The name
+/// of its container is the lock: of several runs one creates it, and the others wait.
 ///
 /// # Errors
-/// It does not start, or no port is free.
+/// The registry does not start, or no port is free.
 pub(crate) fn start(runner: &Runner, image: &ImageRef) -> anyhow::Result<Host> {
     let docker = &runner.docker;
     let mut log = runner.log("registry")?;
@@ -211,7 +211,7 @@ pub(crate) fn start(runner: &Runner, image: &ImageRef) -> anyhow::Result<Host> {
                 failed = err;
                 break;
             }
-            // Half made, or its port is another program's now: its images are in the volume.
+            // Half created, or another program uses its port now: its images are in the volume.
             Err(err) => {
                 (failed, replaced) = (err, replaced + 1);
                 password = found.password.clone().unwrap_or(password);
@@ -222,7 +222,7 @@ pub(crate) fn start(runner: &Runner, image: &ImageRef) -> anyhow::Result<Host> {
     Err(failed.context("the registry on this machine does not start"))
 }
 
-/// Makes the container and starts it. That another run was first is no failure.
+/// Creates and starts the container. Another run that was first is not a failure.
 fn create(runner: &Runner, image: &ImageRef, password: &str, log: &mut Log) -> anyhow::Result<()> {
     let network = container::network(runner, log)?;
     let run =
@@ -235,7 +235,8 @@ fn create(runner: &Runner, image: &ImageRef, password: &str, log: &mut Log) -> a
     }
 }
 
-/// Waits until the registry answers. `None` when another run replaced its container meanwhile.
+/// Waits until the registry answers. Returns `None` when another run replaced its container
+/// meanwhile.
 fn wait(docker: &Docker, container: &Container, log: &mut Log) -> anyhow::Result<Option<Host>> {
     log.step("waiting for the registry's answer");
     let host = Host::ours(docker, container, container.address.as_deref().unwrap_or_default())?;

@@ -7,16 +7,16 @@ use std::{
 
 use fs_err as fs;
 
-/// In order: a room may use those before it.
+/// Rooms in order: a room may use those before it.
 const ROOMS: &[&str] = &[
     "run", "tools", "settings", "specs", "mission", "image", "testing", "registry", "secrets",
     "hub", "check", "task", "cli",
 ];
 
-/// Modules of `main.rs` outside of the rooms: they test all of them, as unit tests may, too.
+/// Modules of `main.rs` outside of the rooms: they test all of them, like unit tests may.
 const OUTSIDE: &[&str] = &["main", "rooms", "hostile", "without_permit"];
 
-/// What several tasks do together.
+/// Room of the code that several tasks share.
 const SHARED: &str = "shared";
 
 #[test]
@@ -120,7 +120,7 @@ fn sources() -> Vec<(PathBuf, Vec<String>, String)> {
 }
 
 /// Returns the paths of this crate that the code of `module` names, from its root on. Unit tests at
-/// the end of a file are left out: `super` means something else there.
+/// the end of a file are left out: `super` has another meaning there.
 fn paths(text: &str, module: &[String]) -> BTreeSet<Vec<String>> {
     let code = code(text);
     let code = code.split("mod tests {").next().unwrap_or_default();
@@ -138,7 +138,7 @@ fn paths(text: &str, module: &[String]) -> BTreeSet<Vec<String>> {
     res
 }
 
-/// Adds the paths of the use tree at the beginning of `code`, and returns what follows it.
+/// Adds the paths of the use tree at the beginning of `code`, and returns the code after it.
 fn tree<'a>(code: &'a str, base: &[String], res: &mut BTreeSet<Vec<String>>) -> &'a str {
     let mut code = code.trim_start();
     if let Some(inside) = code.strip_prefix('{') {
@@ -178,7 +178,7 @@ fn is_name(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
-/// Returns the text without comments and without what is in quotes.
+/// Returns the text without comments and without quoted text.
 fn code(text: &str) -> String {
     let mut res = String::new();
     let mut rest = text;
@@ -221,7 +221,7 @@ fn raw(text: &str) -> usize {
     text[start..].find(&end).map_or(text.len(), |it| start + it + end.len())
 }
 
-/// A literal, and no lifetime.
+/// Returns the length of a character literal; a lifetime is not one.
 fn character(text: &str) -> usize {
     let mut chars = text.char_indices().skip(1);
     match chars.next() {

@@ -1,4 +1,4 @@
-//! What can be said of secrets without decrypting any: rules, keys, changes, and mistakes.
+//! Facts about secrets that need no decryption: rules, keys, changes, and mistakes.
 
 pub(crate) mod yaml;
 pub(crate) mod encrypted;

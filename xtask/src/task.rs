@@ -1,4 +1,5 @@
-//! One module per task. Reading comes first, and what is wrong there is status 2; then the work.
+//! Tasks, one module each. Input is read first, and an error in it is status 2; then the work
+//! starts.
 
 pub(crate) mod args;
 pub(crate) mod shared;
@@ -53,7 +54,7 @@ use crate::{
     tools::docker::Docker,
 };
 
-/// What every task starts from.
+/// Starting point of every task.
 pub(crate) struct Session {
     pub(crate) flags: Flags,
     /// `None` in a dry run.
@@ -64,7 +65,7 @@ pub(crate) struct Session {
     pub(crate) started: Instant,
 }
 
-/// A mission with its settings in types.
+/// A mission with its typed settings.
 #[derive(Debug, Clone)]
 pub(crate) struct MissionConfig {
     pub(crate) mission: Mission,
@@ -75,7 +76,7 @@ impl Session {
     /// Reads the checkout around the current folder, and its settings.
     ///
     /// # Errors
-    /// There is no checkout, or a file that cannot be read.
+    /// The current folder is not in a checkout, or a file cannot be read.
     pub(crate) fn read(flags: Flags, permit: Option<Permit>) -> anyhow::Result<Session> {
         let started = Instant::now();
         let root = checkout::find_root(&env::current_dir()?)?;
@@ -92,10 +93,10 @@ impl Session {
         })
     }
 
-    /// The missions that `missions` asks for, each with its own settings.
+    /// Returns the missions that `missions` selects, each with its own settings.
     ///
     /// # Errors
-    /// An unknown mission, a name that cannot be one, or a setting that is wrong.
+    /// A mission is unknown, a name is not valid, or a setting is wrong.
     pub(crate) fn named(&self, missions: &Missions) -> anyhow::Result<Vec<MissionConfig>> {
         self.checkout.check_names()?;
         let mut names = missions.missions.clone();
@@ -111,7 +112,7 @@ impl Session {
         names.iter().map(|it| self.one(it)).collect()
     }
 
-    /// The missions that a task about a package asks for.
+    /// Returns the missions that a task about a package selects.
     ///
     /// # Errors
     /// As for [`Session::named`].
@@ -127,11 +128,11 @@ impl Session {
         Ok(MissionConfig { mission, config: Config::new(&settings)? })
     }
 
-    /// What tasks about images act with. Its docker CLI is that of the first mission. What earlier
-    /// runs left on the engine is removed.
+    /// Returns the context of tasks about images, with the docker CLI of the first mission. Removes
+    /// the objects that earlier runs left on the engine.
     ///
     /// # Errors
-    /// There is no docker CLI.
+    /// The docker CLI is not installed.
     pub(crate) fn runner(&self, config: &Config) -> anyhow::Result<Runner> {
         let runner = Runner {
             checkout: self.checkout.clone(),
@@ -145,7 +146,7 @@ impl Session {
         Ok(runner)
     }
 
-    /// Refuses frozen builds on a tag; a dry run only says so, and floating builds warn.
+    /// Refuses frozen builds on a tag; a dry run only reports them, and floating builds warn.
     ///
     /// # Errors
     /// A base is not named by digest.
@@ -166,10 +167,11 @@ impl Session {
         Ok(())
     }
 
-    /// Refuses frozen builds of what floats; a dry run only says so, and floating builds warn.
+    /// Refuses frozen builds of floating content; a dry run only reports them, and floating builds
+    /// warn.
     ///
     /// # Errors
-    /// A step of an image that is to be frozen installs or copies what floats.
+    /// A step of a frozen image installs or copies floating content.
     pub(crate) fn require_pinned(&self, chosen: &[MissionImages]) -> anyhow::Result<()> {
         for MissionImages { mission, config, floats, .. } in chosen {
             if config.mode == Mode::Frozen && !floats.is_empty() && self.permit.is_some() {
@@ -184,10 +186,10 @@ impl Session {
         floats.iter().for_each(|it| self.ui.say(format!("warning: {it}")));
     }
 
-    /// Reads all that the images of the missions are made from.
+    /// Reads all sources of the missions' images.
     ///
     /// # Errors
-    /// A file that is missing or wrong, or a mission that is refused.
+    /// A file is missing or wrong, or a mission is refused.
     pub(crate) fn choose(
         &self,
         runner: &Runner,
@@ -205,7 +207,7 @@ impl Session {
             if it.config.mode == Mode::Frozen {
                 check_frozen(&self.checkout, &it.mission).inspect_err(|_| self.warn_of(&floats))?;
             }
-            // What is wrong with them is said before anything is built.
+            // Errors in them are reported before anything is built.
             BuildSettings::new(&it.config)?;
             Ok(MissionImages {
                 chain: recipe::mission(&it.config, platform, &parts, &own),
@@ -219,7 +221,7 @@ impl Session {
         named.into_iter().map(choose).collect::<anyhow::Result<_>>().map_err(failure::request)
     }
 
-    /// Waits for other runs that write images or tracked files. The lock goes with the file.
+    /// Waits for other runs that write images or tracked files. The lock is released with the file.
     ///
     /// # Errors
     /// The target folder cannot be written.
@@ -227,7 +229,8 @@ impl Session {
         self.lock_named("lock")
     }
 
-    /// Waits for other runs that write in secrets/; an open editor keeps no image from being built.
+    /// Waits for other runs that write in secrets/; an open editor does not block building an
+    /// image.
     ///
     /// # Errors
     /// The target folder cannot be written.
@@ -251,7 +254,7 @@ impl Session {
     }
 }
 
-/// The common parts of all chains.
+/// Reads the common parts of all chains.
 pub(crate) fn read_parts(checkout: &Checkout) -> anyhow::Result<Parts> {
     let build = |shared: Shared| {
         let text = fs::read_to_string(checkout.root.join(shared.dockerfile))?;
@@ -270,7 +273,7 @@ pub(crate) fn read_parts(checkout: &Checkout) -> anyhow::Result<Parts> {
     })
 }
 
-/// A frozen build needs what a floating one writes, whole.
+/// Checks that the frozen specs exist, complete, as a floating build writes them.
 fn check_frozen(checkout: &Checkout, mission: &Mission) -> anyhow::Result<()> {
     for it in crate::mission::frozen_environments::of(mission) {
         let path = it.frozen_spec();
@@ -287,7 +290,7 @@ fn check_frozen(checkout: &Checkout, mission: &Mission) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Returns what the image of `mission` is made from, and what a frozen build refuses in it.
+/// Returns the sources of the image of `mission`, and the findings that a frozen build refuses.
 fn mission_parts(
     checkout: &Checkout,
     mission: &Mission,
@@ -303,8 +306,8 @@ fn mission_parts(
     Ok((MissionParts { name, dockerfile, context, spec_files }, floats))
 }
 
-/// Refuses to build what must not be: images of `mission`, whose context is `own`, or those below all
-/// missions'. Returns what refuses frozen images alone.
+/// Refuses to build an image of `mission`, whose context is `own`, or one below all missions', that
+/// must not be built. Returns the findings that refuse only frozen images.
 fn refuse(
     checkout: &Checkout,
     mission: Option<&Mission>,

@@ -1,4 +1,4 @@
-//! Running tests: the selection, the containers, receipts, JUnit's XML, the report's page.
+//! Tests of images: selection, containers, receipts, JUnit's XML, and the report's page.
 
 pub(crate) mod selection;
 pub(crate) mod image_test;

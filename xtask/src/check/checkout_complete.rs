@@ -1,5 +1,6 @@
-//! What builds send is there: a submodule that is not checked out is an empty folder, and a file that
-//! git-lfs or git-annex has not fetched is a line of text about it. An image would be built of both.
+//! Files that builds send are complete: a submodule that is not checked out is an empty folder, and
+//! a file that git-lfs or git-annex has not fetched is a line of text about it. An image would be
+//! built from either.
 
 use std::path::Path;
 
@@ -21,7 +22,7 @@ pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
     submodules.map(|it| empty(it)).chain(pointers).collect()
 }
 
-/// Whether a build sends the folder, something in it, or a folder that it is in.
+/// Returns whether a build sends the folder, a file in it, or a folder that contains it.
 fn is_sent(facts: &Facts, folder: &Path) -> bool {
     let missions = facts.missions.iter().map(|it| &it.sources.mission);
     facts.sent.iter().any(|it| it.starts_with(folder) || folder.starts_with(it))

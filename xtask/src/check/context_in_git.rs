@@ -1,5 +1,5 @@
-//! Builds send nothing that git does not have: another checkout gives another image, and nobody reviews
-//! what is in this one. `.git` itself is of that kind, with the addresses and logins in it.
+//! Builds send no file that git lacks: another checkout would give another image, and nobody
+//! reviews the file. `.git` itself is such a file, with the addresses and logins in it.
 
 use std::{collections::BTreeSet, path::Path};
 
@@ -19,7 +19,7 @@ pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
     let in_git = facts.files.iter().filter(|it| !it.is_unknown_to_git);
     let folders: BTreeSet<&Path> = in_git.flat_map(|it| it.path.ancestors()).collect();
     let unknown = facts.files.iter().filter(|it| it.is_unknown_to_git);
-    // Of a folder with nothing that git has, the folder alone.
+    // For a folder without any file that git has, only the folder.
     let top = |file: &File| {
         let parts = file.path.ancestors().take_while(|it| !folders.contains(it));
         parts.last().unwrap_or(&file.path).to_owned()

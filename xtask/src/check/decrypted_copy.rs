@@ -1,5 +1,5 @@
-//! No plain copy of an encrypted file lies about, by its name or by its keys. Looks into this
-//! repository and into the clones in secrets/, at what git ignores there, too.
+//! Plain copies of encrypted files do not exist, judging by name or keys. Checks this repository
+//! and the clones in secrets/, including files that git ignores there.
 
 use crate::{
     check::{Facts, Refuses, Rule},

@@ -1,4 +1,5 @@
-//! Dockerfiles use what every builder reads, and the generator can follow Dockerfile.custom.
+//! Dockerfiles use only syntax that every builder supports, and the generator can follow
+//! Dockerfile.custom.
 
 use std::path::Path;
 
@@ -19,7 +20,7 @@ pub(crate) const RULE: Rule = Rule {
     check,
 };
 
-/// What is wrong with the Dockerfile of a mission that keeps its own.
+/// Returns the findings in the Dockerfile of a mission that keeps its own.
 pub(crate) fn own(path: &Path, text: &str) -> Vec<Finding> {
     match parse(path, text) {
         Ok(file) => {

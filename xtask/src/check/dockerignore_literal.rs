@@ -1,5 +1,5 @@
-//! Build contexts are closed, and opened by literal names: with a pattern behind `!`, the builder of
-//! docker 20.10 sends an empty context and says nothing.
+//! Build contexts are closed, and opened by literal names: with a pattern after `!`, the builder of
+//! docker 20.10 sends an empty context without a message.
 
 use std::path::Path;
 
@@ -38,7 +38,7 @@ fn check_file(facts: &Facts, file: &File) -> Vec<Finding> {
     open.into_iter().chain(others).collect()
 }
 
-/// What is wrong with a line, and the remedy.
+/// Returns the problem of a line, and its fix.
 fn wrong(facts: &Facts, file: &File, text: &str) -> Option<(String, &'static str)> {
     let is_pattern = |it: &str| it.contains(['*', '?', '[', '\\']);
     let names = |it: &str| !it.is_empty() && !it.contains('/') && !is_pattern(it);
@@ -59,7 +59,7 @@ fn wrong(facts: &Facts, file: &File, text: &str) -> Option<(String, &'static str
     }
 }
 
-/// Whether the context has `name`. Of `x.dockerignore` it is not known where that is.
+/// Returns whether the context has `name`; `true` for `x.dockerignore`, whose context is unknown.
 fn is_there(facts: &Facts, file: &File, name: &str) -> bool {
     let dir = file.path.parent().unwrap_or(Path::new(""));
     let path = dir.join(name.trim_matches('/'));
@@ -69,7 +69,7 @@ fn is_there(facts: &Facts, file: &File, name: &str) -> bool {
 
 const NAME: &str = ".dockerignore";
 
-/// Missions without one.
+/// Returns findings about missions without a `.dockerignore`.
 fn missing(facts: &Facts) -> impl Iterator<Item = Finding> {
     let paths = facts.missions.iter().map(|it| it.sources.mission.join(NAME));
     let missing = paths.filter(|it| !facts.has(it));

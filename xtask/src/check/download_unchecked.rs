@@ -1,5 +1,5 @@
-//! What a build step downloads is compared with a checksum before it is used: an address gives
-//! something else tomorrow.
+//! Downloads of a build step are compared with a checksum before they are used: the address may
+//! serve other content tomorrow.
 
 use crate::{
     check::{Facts, Refuses, Rule, unpinned::git::is_commit},
@@ -38,8 +38,8 @@ fn check_file(file: &Dockerfile) -> Vec<Finding> {
     res
 }
 
-/// An address that ADD fetches; its `--checksum` is unknown to older builders. A repository's may end
-/// with a commit.
+/// Returns an address that ADD fetches; its `--checksum` is unknown to older builders. The address
+/// of a repository may end with a commit.
 fn added(instruction: &Instruction) -> Option<String> {
     let schemes = ["http://", "https://", "git://", "ssh://", "git@"];
     let is_remote = |it: &&str| schemes.iter().any(|scheme| it.starts_with(scheme));
@@ -49,14 +49,14 @@ fn added(instruction: &Instruction) -> Option<String> {
     remote.find(|it| !is_commit(it)).filter(|_| !has_checksum).map(|_| "ADD".to_owned())
 }
 
-/// The first program of a RUN that downloads something which no later one checks.
+/// Returns the first program of a RUN that downloads something without a later check.
 fn unchecked(instruction: &Instruction) -> Option<String> {
     let commands = programs::commands(instruction);
     let last_check = commands.iter().rposition(|it| checks(&it.words)).unwrap_or(0);
     commands[last_check..].iter().find_map(|it| downloads(&it.words).map(str::to_owned))
 }
 
-/// Programs that download, and the word by which they do.
+/// Programs that download, and the word that makes them do so.
 const FETCHERS: [(&str, &str); 12] = [
     ("curl", ""),
     ("wget", ""),
@@ -77,7 +77,7 @@ pub(super) fn downloads(words: &[String]) -> Option<&str> {
     if !programs::may_start(words) {
         return None;
     }
-    // A server of the step itself, which is waited for.
+    // A server of the step itself, in a loop that waits for it.
     let waits = ["until", "while", "if", "!"].iter().any(|it| words[0] == *it);
     let is_local =
         |it: &String| waits && (it.contains("://localhost") || it.contains("://127.0.0.1"));
@@ -100,7 +100,7 @@ fn checks(words: &[String]) -> bool {
         || name == "gpg" && has(["--verify", "--decrypt"])
 }
 
-/// `-c` among other short options, as in `-sc`.
+/// Returns whether `arg` has `-c` among other short options, as in `-sc`.
 fn is_short_check(arg: &str) -> bool {
     arg.starts_with('-') && !arg.starts_with("--") && arg.contains('c')
 }

@@ -1,4 +1,4 @@
-//! Each environment is made by exactly one env-create or env-clone; `base` is there already.
+//! Each environment is made by exactly one env-create or env-clone; `base` exists already.
 
 use crate::{
     check::{Facts, Refuses, Rule},

@@ -1,4 +1,5 @@
-//! What the rules look at: what git tracks or would, what builds send, and what the missions say.
+//! Input of the rules: files that git tracks or would track, files that builds send, and the
+//! missions' sources.
 
 use std::{
     collections::BTreeSet,
@@ -24,35 +25,35 @@ use crate::{
     tools::git,
 };
 
-/// What the rules look at, read before any of them runs.
+/// Input of the rules, read before any of them runs.
 #[derive(Debug, Default)]
 pub(crate) struct Facts {
-    /// What git tracks or would track, in submodules too, and what builds send. Sorted.
+    /// Files that git tracks or would track, in submodules too, and files that builds send. Sorted.
     pub(crate) files: Vec<File>,
-    /// Names in .dockerignore files: what of the checkout builds send.
+    /// Names in .dockerignore files: the files of the checkout that builds send.
     pub(crate) sent: Vec<PathBuf>,
     /// Submodules that are not checked out.
     pub(crate) empty_submodules: Vec<PathBuf>,
-    /// What lies in clones of secrets repositories, ignored by their git or not.
+    /// Files in clones of secrets repositories, ignored by their git or not.
     pub(crate) secrets: Vec<File>,
     pub(crate) missions: Vec<MissionFacts>,
-    /// Folders whose names no mission or environment may have.
+    /// Folders with names that are not valid for a mission or environment.
     pub(crate) refused: Vec<Finding>,
 }
 
 /// A file of the checkout.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct File {
-    /// Relative to the root.
+    /// Path relative to the root.
     pub(crate) path: PathBuf,
     pub(crate) executable: bool,
     pub(crate) is_link: bool,
     pub(crate) size: u64,
     /// Whether a build sends the file.
     pub(crate) is_sent: bool,
-    /// Whether a build sends the file, and git does not have it.
+    /// Whether a build sends the file, and git lacks it.
     pub(crate) is_unknown_to_git: bool,
-    /// Empty when [`File::unreadable`] says why, and for links.
+    /// Text; empty when [`File::unreadable`] is set, and for links.
     pub(crate) text: String,
     /// See [`Content::unreadable`].
     pub(crate) unreadable: Option<Finding>,
@@ -64,15 +65,16 @@ pub(crate) struct File {
 #[derive(Debug)]
 pub(crate) struct MissionFacts {
     pub(crate) sources: Sources,
-    /// The sources, understood, or why they are not; for a Dockerfile of its own, what is wrong with it.
+    /// The sources, parsed, or the reasons why they cannot be; for a Dockerfile of its own, its
+    /// findings.
     pub(crate) model: Result<Model, Vec<Finding>>,
-    /// The Dockerfile as it is; `None` when there is none.
+    /// Current text of the Dockerfile; `None` when it is missing.
     pub(crate) dockerfile: Option<String>,
 }
 
 impl Facts {
     /// # Errors
-    /// Not a git checkout, or a file cannot be read.
+    /// The folder is not a git checkout, or a file cannot be read.
     pub(crate) fn read(checkout: &Checkout) -> anyhow::Result<Facts> {
         let mut res = Facts { refused: checkout.refused.clone(), ..Facts::default() };
         let kept = Kept::read(&checkout.root)?;
@@ -96,8 +98,8 @@ impl Facts {
         Ok(res)
     }
 
-    /// Reads what images of `mission`, or those below all missions' are built from. `contexts` are what builds send, by the folder
-    /// that each is of.
+    /// Reads the sources of images of `mission`, or of those below all missions'. `contexts` are
+    /// the files that builds send, by the folder of each context.
     ///
     /// # Errors
     /// A file cannot be read.
@@ -115,7 +117,7 @@ impl Facts {
             let entries = context.entries.iter();
             files.extend(entries.map(|(name, entry)| File::sent(&dir.join(name), entry)));
         }
-        // What rules of sops cover: the closest one upwards counts.
+        // Files that rules of sops cover: the closest `.sops.yaml` upwards counts.
         let above: BTreeSet<PathBuf> =
             files.iter().flat_map(|it| it.path.ancestors().skip(1)).map(Path::to_owned).collect();
         let others = above.iter().map(|it| it.join(rules::FILE));
@@ -138,31 +140,32 @@ impl Facts {
         Ok(Facts { files, sent, empty_submodules, missions, ..Facts::default() })
     }
 
-    /// Paths and texts of this repository and of the secrets clones, for rules about secrets.
+    /// Returns paths and texts of this repository and of the secrets clones, for rules about
+    /// secrets.
     pub(crate) fn named(&self) -> Vec<Named<'_>> {
         let files = self.files.iter().chain(&self.secrets);
         files.map(|it| (it.path.as_path(), it.text.as_str())).collect()
     }
 
-    /// The sources that are understood; what is wrong with the others is rule `dockerfile`'s.
+    /// Returns the parsed sources; rule `dockerfile` reports problems of the others.
     pub(crate) fn models(&self) -> impl Iterator<Item = (&Sources, &Model)> {
         self.missions.iter().filter_map(|it| Some((&it.sources, it.model.as_ref().ok()?)))
     }
 
-    /// Whether git has a file `path`, or a folder with files.
+    /// Returns whether git has a file `path`, or a folder with files.
     pub(crate) fn has(&self, path: &Path) -> bool {
         let first = self.files.partition_point(|it| it.path.as_path() < path);
         let mut below = self.files[first..].iter().take_while(|it| it.path.starts_with(path));
         below.any(|it| !it.is_unknown_to_git)
     }
 
-    /// The file `path`, if git has it.
+    /// Returns the file `path`, if git has it.
     pub(crate) fn file(&self, path: &Path) -> Option<&File> {
         let at = self.files.binary_search_by(|it| it.path.as_path().cmp(path));
         at.ok().map(|it| &self.files[it])
     }
 
-    /// Dockerfiles and parts of them that people write.
+    /// Returns Dockerfiles and parts of them that people write.
     pub(crate) fn dockerfiles(&self) -> impl Iterator<Item = &File> {
         let is_dockerfile = |it: &&File| {
             let name = it.path.file_name().map_or("".into(), |it| it.to_string_lossy());
@@ -172,7 +175,8 @@ impl Facts {
         self.files.iter().filter(is_dockerfile).filter(move |it| !generated.contains(&it.path))
     }
 
-    /// What `check` finds in those that can be read; the rule `dockerfile` tells of others.
+    /// Returns the findings of `check` in readable Dockerfiles; rule `dockerfile` reports the
+    /// others.
     pub(crate) fn of_dockerfiles(
         &self,
         check: impl Fn(&Dockerfile) -> Vec<Finding>,
@@ -181,7 +185,7 @@ impl Facts {
         parsed.flat_map(|it| check(&it)).collect()
     }
 
-    /// The Dockerfiles that nobody writes.
+    /// Returns the generated Dockerfiles.
     pub(crate) fn generated(&self) -> BTreeSet<PathBuf> {
         let missions = self.missions.iter().map(|it| &it.sources);
         let custom = missions.filter(|it| it.custom.is_some());
@@ -190,8 +194,8 @@ impl Facts {
 }
 
 impl File {
-    /// Reads `path`, which is relative to `root`; `None` when git knows it and it is gone, and for a
-    /// repository of its own.
+    /// Reads `path`, which is relative to `root`; returns `None` for a tracked file that was
+    /// deleted, and for a nested repository.
     fn read(root: &Path, path: &Path) -> anyhow::Result<Option<File>> {
         let Ok(metadata) = fs::symlink_metadata(root.join(path)) else { return Ok(None) };
         if metadata.is_dir() {
@@ -202,7 +206,7 @@ impl File {
         Ok(Some(File { executable, ..File::of(path, content) }))
     }
 
-    /// A file of a build context, at `path` of the checkout.
+    /// Returns a file of a build context, at `path` of the checkout.
     fn sent(path: &Path, entry: &Entry) -> File {
         let file = match entry {
             Entry::File { executable, bytes } => {
@@ -219,7 +223,7 @@ impl File {
         File { path, is_link, size, text, unreadable, keys, ..File::default() }
     }
 
-    /// Something is wrong with this file, as a whole or in a line.
+    /// Returns a finding about this file, as a whole or in a line.
     pub(crate) fn finding(
         &self,
         rule: &'static str,
@@ -232,8 +236,8 @@ impl File {
     }
 }
 
-/// Folders that are the build contexts of shared images and of `missions`, and their `.dockerignore`
-/// files.
+/// Returns the folders that are the build contexts of shared images and of `missions`, and their
+/// `.dockerignore` files.
 fn folders<'a>(
     checkout: &Checkout,
     missions: impl IntoIterator<Item = &'a Mission>,
@@ -244,7 +248,7 @@ fn folders<'a>(
     shared.into_iter().chain(missions.map(|it| (it.clone(), it.join(".dockerignore")))).collect()
 }
 
-/// All files below `dir`, but git's own and clones that are being made.
+/// Adds all files below `dir`, except git's own and unfinished clones.
 fn collect(checkout: &Checkout, dir: &Path, res: &mut Vec<File>) -> anyhow::Result<()> {
     if !dir.is_dir() {
         return Ok(());
@@ -263,12 +267,12 @@ fn collect(checkout: &Checkout, dir: &Path, res: &mut Vec<File>) -> anyhow::Resu
 }
 
 impl MissionFacts {
-    /// Whether it keeps a Dockerfile of its own.
+    /// Returns whether the mission keeps a Dockerfile of its own.
     pub(crate) fn is_by_hand(&self) -> bool {
         self.sources.custom.is_none() && self.dockerfile.is_some()
     }
 
-    /// The Dockerfile or the part of it that the mission's author writes.
+    /// Returns the Dockerfile or the part of it that the mission's author writes.
     fn author_part(&self) -> File {
         let own = self.sources.mission.join("Dockerfile");
         let (path, text) = match &self.sources.custom {

@@ -1,5 +1,5 @@
-//! Every file is a plain one, or a link that stays inside: docker does not follow others, and a
-//! clone has not what they lead to.
+//! Every file is a plain file, or a link that stays inside: docker does not follow other links, and
+//! a clone lacks their targets.
 
 use crate::{
     check::{Facts, Refuses, Rule},

@@ -1,5 +1,4 @@
-//! Names of files mean the same to shells, to COPY, to git and on file systems that do not tell
-//! capital letters from small ones.
+//! File names mean the same to shells, to COPY, to git and on case-insensitive file systems.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -24,7 +23,7 @@ pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
     let mut by_lower_case: BTreeMap<PathBuf, &Path> = BTreeMap::new();
     let mut res = Vec::new();
     for file in &facts.files {
-        // From the top: a folder before what is in it.
+        // From the top: a folder before its content.
         let mut parts: Vec<&Path> = file.path.ancestors().collect();
         parts.pop();
         for path in parts.into_iter().rev() {
@@ -36,7 +35,7 @@ pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
             res.extend(file_content::bad_name(path));
             let lower_case = path.to_string_lossy().to_lowercase();
             let first = *by_lower_case.entry(lower_case.into()).or_insert(path);
-            // Of two folders, the files in them are none of it.
+            // For two folders, without the files in them.
             if first.file_name() != path.file_name() {
                 res.push(same_but_for_case(first, path));
             }

@@ -29,7 +29,7 @@ impl Change {
     }
 }
 
-/// What is done, as a command line where there is one.
+/// Prints the change, as a command line where one exists.
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -41,7 +41,7 @@ impl fmt::Display for Change {
 
 type Mend = fn(&Facts, &Finding) -> Option<Change>;
 
-/// By the rule's name. What they give may have findings of its own, and is looked at again.
+/// Fixes by the rule's name. Their results may have findings of their own, and are checked again.
 const MENDS: [(&str, Mend); 4] = [
     (text_file::RULE.name, text),
     (notebook_outputs::RULE.name, outputs),

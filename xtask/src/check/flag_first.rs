@@ -1,5 +1,5 @@
-//! LESSONS of earlier systems: `ARG USE_FROZEN` stood before the apt layer, and flipping it ran
-//! everything again. The flag comes after the steps that it does not concern.
+//! LESSONS of earlier systems: `ARG USE_FROZEN` came before the apt layer, and a change of its
+//! value ran everything again. The flag comes after the steps that do not depend on it.
 
 use crate::{
     check::{Facts, Refuses, Rule},

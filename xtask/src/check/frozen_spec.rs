@@ -1,5 +1,5 @@
-//! What is frozen is frozen whole: every line of a frozen spec is one artefact by its hash or one
-//! commit, written as freezing writes it. Whether it is what the lists ask for: `freeze --check`.
+//! Frozen specs are frozen completely: every line is one artefact by its hash or one commit, in the
+//! form that freezing writes. `freeze --check` compares them with the lists.
 
 use crate::{
     check::{Facts, Refuses, Rule, text_file},
@@ -20,7 +20,7 @@ pub(crate) fn check(facts: &Facts) -> Vec<crate::run::finding::Finding> {
         for env in sources.environments.iter().filter(|it| *it != specs::BASE) {
             let name = specs::frozen(env);
             if let Some(text) = sources.files.get(&name)
-                // How lines end is rule `text-file`'s, and so is what is no text at all.
+                // Rule `text-file` reports line ends, and files that are not text.
                 && facts.file(&sources.path_of(&name)).is_none_or(|it| it.unreadable.is_none())
                 && let Err(problem) =
                     frozen::canonical(&sources.path_of(&name), &text_file::mended(text), env)

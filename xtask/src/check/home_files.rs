@@ -1,5 +1,5 @@
-//! A hub mounts a volume over the home: users never see what the image has there. As far as a Dockerfile
-//! tells; a test of the image looks into the image itself.
+//! A hub mounts a volume over the home: users never see the image's files there. Judged by the
+//! Dockerfile; a test of the image checks the image itself.
 
 mod writes;
 
@@ -18,7 +18,7 @@ pub(crate) const RULE: Rule = Rule {
     check,
 };
 
-/// The home in images.
+/// Home in images.
 const HOME: &str = "/home/jovyan";
 
 pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
@@ -52,7 +52,7 @@ fn check_file(file: &Dockerfile) -> Vec<Finding> {
     written.map(finding).collect()
 }
 
-/// What a step does to a path.
+/// Effect of a step on a path.
 #[derive(Debug, PartialEq, Eq)]
 enum Effect {
     Writes(PathBuf),
@@ -67,7 +67,7 @@ impl Effect {
     }
 }
 
-/// The instructions of the last stage, and of the stages that it starts from.
+/// Returns the instructions of the last stage, and of the stages that it starts from.
 fn of_image(file: &Dockerfile) -> Vec<&Instruction> {
     let all = &file.instructions;
     let words = |it: &Instruction| -> Vec<String> {
@@ -89,7 +89,7 @@ fn of_image(file: &Dockerfile) -> Vec<&Instruction> {
     res
 }
 
-/// What an instruction does in `folder`, where it may lead elsewhere.
+/// Returns the effects of an instruction in `folder`, which it may change.
 fn effects(instruction: &Instruction, folder: &mut PathBuf) -> Vec<Effect> {
     match instruction.word.as_str() {
         "WORKDIR" => {
@@ -103,7 +103,7 @@ fn effects(instruction: &Instruction, folder: &mut PathBuf) -> Vec<Effect> {
             let Some((to, from)) = words.split_last() else { return Vec::new() };
             let name = from.first().and_then(|it| Path::new(it).file_name()).unwrap_or_default();
             let path = writes::resolve(folder, to);
-            // What is copied keeps its name in a folder.
+            // A copied file keeps its name in a folder.
             let path = if path == Path::new(HOME) { path.join(name) } else { path };
             vec![Effect::Writes(path)]
         }

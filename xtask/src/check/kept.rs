@@ -1,4 +1,4 @@
-//! What git has of the checkout: files that it tracks or would, in submodules too.
+//! Files of the checkout that git tracks or would track, in submodules too.
 
 use std::{
     collections::BTreeSet,
@@ -9,7 +9,7 @@ use fs_err as fs;
 
 use crate::tools::git;
 
-/// What git has of the checkout and of the submodules in it.
+/// Files of the checkout and of its submodules that git keeps.
 #[derive(Debug, Default)]
 pub(super) struct Kept {
     pub(super) files: BTreeSet<PathBuf>,
@@ -25,7 +25,7 @@ impl Kept {
         Ok(res)
     }
 
-    /// Adds what is in the repository at `dir`, which is relative to `root`.
+    /// Adds the files of the repository at `dir`, which is relative to `root`.
     fn add(&mut self, root: &Path, dir: &Path) -> anyhow::Result<()> {
         let is_nested = dir != Path::new("");
         let git::Kept { files, submodules } = git::kept(&root.join(dir), is_nested)?;

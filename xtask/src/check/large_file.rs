@@ -1,4 +1,5 @@
-//! No file is large: git keeps it for ever, and each clone and each build context carries it.
+//! Files are not large: git keeps them for ever, and each clone and each build context carries
+//! them.
 
 use crate::{
     check::{Facts, Refuses, Rule},

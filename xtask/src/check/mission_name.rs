@@ -1,4 +1,4 @@
-//! Folders of missions and environments have names that docker and conda take.
+//! Folders of missions and environments have names that are valid for docker and conda.
 
 use crate::{
     check::{Facts, Refuses, Rule},

@@ -1,4 +1,4 @@
-//! Reads notebooks so that each part knows its line, and can be replaced without touching the rest.
+//! Parses notebooks so that each part has its line, and can be replaced without touching the rest.
 //! The format: <https://nbformat.readthedocs.io/en/latest/format_description.html>.
 
 use std::collections::BTreeMap;
@@ -7,15 +7,15 @@ use serde_json::value::RawValue;
 
 use crate::check::{Facts, File};
 
-/// The members of a JSON object, as they stand in the text.
+/// Members of a JSON object, as written in the text.
 pub(crate) type Object<'a> = BTreeMap<String, &'a RawValue>;
 
-/// A notebook that is JSON at least.
+/// A notebook that is valid JSON.
 #[derive(Debug)]
 pub(crate) struct Notebook<'a> {
     pub(crate) file: &'a File,
     text: &'a str,
-    /// Where its lines end.
+    /// Positions of line ends.
     ends: Vec<usize>,
     pub(crate) members: Object<'a>,
 }
@@ -23,7 +23,7 @@ pub(crate) struct Notebook<'a> {
 /// Line and reason.
 pub(crate) type Wrong = (usize, String);
 
-/// The notebooks that have a text.
+/// Returns the notebooks that have a text.
 pub(crate) fn notebooks(
     facts: &Facts,
 ) -> impl Iterator<Item = (&File, Result<Notebook<'_>, Wrong>)> {
@@ -33,7 +33,7 @@ pub(crate) fn notebooks(
     files.map(|it| (it, Notebook::read(it)))
 }
 
-/// Those that are JSON; the others are rule `notebook-valid`'s.
+/// Returns the notebooks that are valid JSON; rule `notebook-valid` reports the others.
 pub(crate) fn readable(facts: &Facts) -> impl Iterator<Item = Notebook<'_>> {
     notebooks(facts).filter_map(|(_, it)| it.ok())
 }
@@ -42,7 +42,7 @@ impl<'a> Notebook<'a> {
     /// # Errors
     /// The text is not a JSON object.
     pub(crate) fn read(file: &'a File) -> Result<Notebook<'a>, Wrong> {
-        // A byte order mark is rule `text-file`'s.
+        // Rule `text-file` reports a byte order mark.
         let text = file.text.trim_start_matches('\u{feff}');
         match serde_json::from_str(text) {
             Ok(members) => {
@@ -53,20 +53,20 @@ impl<'a> Notebook<'a> {
         }
     }
 
-    /// The cells that are objects; none when there is no list of them.
+    /// Returns the cells that are objects; empty when the list of cells is missing.
     pub(crate) fn cells(&self) -> Vec<Object<'a>> {
         let cells = self.members.get("cells").and_then(|it| serde_json::from_str(it.get()).ok());
         let cells: Vec<&RawValue> = cells.unwrap_or_default();
         cells.into_iter().filter_map(object).collect()
     }
 
-    /// The line that `value` begins on, counted from 1.
+    /// Returns the line on which `value` begins, counted from 1.
     pub(crate) fn line(&self, value: &RawValue) -> usize {
         let offset = self.offset(value);
         self.ends.partition_point(|it| *it < offset) + 1
     }
 
-    /// The text with other values in the place of some.
+    /// Returns the text with some values replaced.
     pub(crate) fn with(&self, mut values: Vec<(&RawValue, &str)>) -> String {
         values.sort_by_key(|(it, _)| self.offset(it));
         let mut res = String::new();
@@ -79,7 +79,7 @@ impl<'a> Notebook<'a> {
         res + &self.text[at..]
     }
 
-    /// Where `value`, which is a part of the text, begins in it.
+    /// Returns the offset in the text of `value`, which is a part of it.
     fn offset(&self, value: &RawValue) -> usize {
         value.get().as_ptr() as usize - self.text.as_ptr() as usize
     }
@@ -93,7 +93,7 @@ pub(crate) fn string(value: &RawValue) -> Option<String> {
     serde_json::from_str(value.get()).ok()
 }
 
-/// `null`, or a list without an element.
+/// Returns whether `value` is `null`, or a list without an element.
 pub(crate) fn is_empty(value: &RawValue) -> bool {
     let elements: Option<Vec<&RawValue>> = serde_json::from_str(value.get()).ok();
     value.get() == "null" || elements.is_some_and(|it| it.is_empty())

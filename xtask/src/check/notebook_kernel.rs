@@ -50,8 +50,8 @@ fn check_notebook(missions: &Missions<'_>, notebook: &Notebook<'_>) -> Option<Fi
     Some(notebook.file.finding(RULE.name, Some(line), what, fix))
 }
 
-/// The kernels of the mission that `path` is in, or of all when it is in none; `None` for a mission
-/// that is not known.
+/// Returns the kernels of the mission that contains `path`, or of all missions when none does;
+/// `None` for an unknown mission.
 fn kernels<'a>(missions: &Missions<'a>, path: &Path) -> Option<BTreeSet<&'a str>> {
     let mission: PathBuf = path.components().take(2).collect();
     let environments: Vec<&String> = match path.starts_with("missions") {

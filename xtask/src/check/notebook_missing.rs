@@ -1,5 +1,5 @@
-//! Every line of a `tests/notebooks` names a notebook. As in the image, a line is a path or a glob,
-//! relative to the `tests` folder or absolute.
+//! Every line of a `tests/notebooks` names a notebook. Like in the image, a line is a path or a
+//! glob, relative to the `tests` folder or absolute.
 
 use std::path::{Path, PathBuf};
 

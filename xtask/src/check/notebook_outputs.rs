@@ -1,4 +1,4 @@
-//! Notebooks are kept without outputs: they are large, differ from run to run, and hide what changed.
+//! Notebooks are kept without outputs, which are large, differ from run to run, and hide changes.
 
 use serde_json::value::RawValue;
 
@@ -33,14 +33,14 @@ fn check_notebook(notebook: &Notebook<'_>) -> Option<Finding> {
     Some(notebook.file.finding(RULE.name, line, what, fix))
 }
 
-/// What a run left in `cell`, and what stands there before it.
+/// Returns the values that a run left in `cell`, each with its replacement.
 fn outputs<'a>(cell: &Object<'a>) -> impl Iterator<Item = (&'a RawValue, &'static str)> {
     let empty = [("outputs", "[]"), ("execution_count", "null")];
     let found = empty.map(|(name, empty)| Some((*cell.get(name)?, empty)));
     found.into_iter().flatten().filter(|(it, _)| !is_empty(it))
 }
 
-/// The notebook's text without outputs, and else unchanged.
+/// Returns the notebook's text without outputs, otherwise unchanged.
 pub(crate) fn stripped(notebook: &Notebook<'_>) -> String {
     let cells = notebook.cells();
     notebook.with(cells.iter().flat_map(outputs).collect())

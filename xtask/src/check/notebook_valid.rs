@@ -1,4 +1,4 @@
-//! Notebooks are notebooks: what JupyterLab opens, and nbformat's schema of version 4 accepts.
+//! Notebooks are valid: JupyterLab opens them, and nbformat's schema of version 4 accepts them.
 
 use std::collections::BTreeSet;
 
@@ -63,7 +63,7 @@ fn problems(notebook: &Notebook<'_>) -> Vec<Wrong> {
     res
 }
 
-/// What a cell lacks, or has and may not.
+/// Returns the members that a cell lacks, or has and may not have.
 fn shape(cell: &Object<'_>) -> Vec<String> {
     let mut res = Vec::new();
     let kind = cell.get("cell_type").and_then(|it| string(it)).unwrap_or_default();
@@ -100,7 +100,7 @@ fn shape(cell: &Object<'_>) -> Vec<String> {
     res
 }
 
-/// Cells have names of their own since nbformat 4.5.
+/// Checks the cell's id, which must be unique since nbformat 4.5.
 fn id(cell: &Object<'_>, minor: u32, ids: &mut BTreeSet<String>) -> Option<String> {
     let id = cell.get("id").and_then(|it| string(it));
     let is_plain = |it: &str| {

@@ -21,7 +21,8 @@ pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
     missions.flat_map(|it| check_mission(it, &facts.refused)).collect()
 }
 
-/// `refused` are folders that are not read because of their names, environments among them.
+/// Checks a mission. `refused` are folders that are skipped because of their names, environments
+/// among them.
 fn check_mission(sources: &Sources, refused: &[Finding]) -> Vec<Finding> {
     let mut res = empty_lists(sources);
     let of_base = [specs::BASE.to_owned()];
@@ -33,7 +34,7 @@ fn check_mission(sources: &Sources, refused: &[Finding]) -> Vec<Finding> {
     });
     res.extend(untested);
     let is_refused = refused.iter().any(|it| it.file.starts_with(&sources.mission));
-    // The base needs no tests beside those of an environment.
+    // The base needs no tests in a mission with another environment.
     if others.chain(&of_base).all(|it| *it == specs::BASE && !has_tests(sources, it)) && !is_refused
     {
         let what = "nothing in this mission is tested: no environment has tests";

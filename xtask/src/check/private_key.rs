@@ -1,5 +1,6 @@
-//! A private key in a repository is everybody's who can read it, now or ever; in an image, everybody's
-//! who can pull it. Looks into this repository, what builds send, and the clones in secrets/.
+//! Private keys are not in files: everybody who can read the repository, now or later, could use
+//! such a key, or everybody who can pull the image. Checks this repository, the files that builds
+//! send, and the clones in secrets/.
 
 use crate::{
     check::{Facts, File, Refuses, Rule},

@@ -1,6 +1,6 @@
-//! LESSONS of earlier systems: `;` and `&` chains in a RUN hid a failed install. Commands are joined
-//! with `&&`, or the shell stops at the first failure (`set -e`). A pipe fails with its last command alone
-//! without `pipefail`, and what `"$(…)"` runs fails for nobody.
+//! LESSONS of earlier systems: `;` and `&` chains in a RUN hid a failed install. Commands are
+//! joined with `&&`, or the shell stops at the first failure (`set -e`). Without `pipefail` a pipe
+//! fails only with its last command, and a failure in `"$(…)"` has no effect.
 
 use std::collections::BTreeMap;
 
@@ -26,21 +26,21 @@ pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
     facts.of_dockerfiles(check_file)
 }
 
-/// What a shell does about failures.
+/// Error handling of a shell.
 #[derive(Debug, Clone, Copy, Default)]
 struct Shell {
-    /// It stops at the first.
+    /// Whether the shell stops at the first failure.
     stops: bool,
     pipefail: bool,
 }
 
 impl Shell {
-    /// The shell that is started with these words.
+    /// Returns the shell that is started with these words.
     fn new(words: &[String]) -> Shell {
         Shell::default().set(words)
     }
 
-    /// As `set` changes it.
+    /// Returns the shell after a command `set`.
     fn set(self, words: &[String]) -> Shell {
         let is_e = |it: &String| it.starts_with('-') && !it.starts_with("--") && it.contains('e');
         let stops = words.iter().any(|it| is_e(it) || it == "errexit");
@@ -49,7 +49,7 @@ impl Shell {
     }
 }
 
-/// That of the common image.
+/// Shell of the common image.
 const OURS: Shell = Shell { stops: false, pipefail: true };
 
 fn check_file(file: &Dockerfile) -> Vec<Finding> {
@@ -80,7 +80,7 @@ fn check_file(file: &Dockerfile) -> Vec<Finding> {
     res
 }
 
-/// The shell that a stage begins with, and the stage's name.
+/// Returns the shell at the start of a stage, and the stage's name.
 fn from(instruction: &Instruction, stages: &BTreeMap<String, Shell>) -> (Shell, String) {
     let words: Vec<&str> = instruction.args.split_whitespace().collect();
     let image = words.first().copied().unwrap_or_default();
@@ -92,9 +92,9 @@ fn from(instruction: &Instruction, stages: &BTreeMap<String, Shell>) -> (Shell, 
     (shell, words.get(2).unwrap_or(&"").to_lowercase())
 }
 
-/// A failure that nobody sees.
+/// A failure without effect.
 struct Hidden {
-    /// Where it is.
+    /// Word at its position.
     word: String,
     what: String,
     fix: &'static str,
@@ -105,20 +105,20 @@ const PIPEFAIL: &str = "begin with `set -o pipefail &&`, or write `SHELL [\"/bin
 const FILE: &str =
     "download into a file, compare that with its checksum, and run it, joined with `&&`";
 
-/// Lines in lines in lines: deeper ones are not looked into.
+/// Deepest nesting of lines in lines that is searched.
 const DEPTH: usize = 6;
 
-/// What follows a `;` that is part of a compound command.
+/// Words after a `;` that is part of a compound command.
 const CLOSING: [&str; 8] = ["then", "elif", "else", "fi", "do", "done", "esac", "}"];
 
-/// What a command of a compound one may begin with.
+/// Words that may start a command of a compound one.
 const OPENING: [&str; 6] = ["then", "elif", "else", "do", "{", "!"];
 
-/// What a condition begins with, and what does not fail.
+/// Words that start a condition, whose failure is not an error.
 const CONDITIONS: [&str; 5] = ["if", "elif", "while", "until", "!"];
 const NEVER_FAIL: [&str; 4] = ["echo", "printf", "true", "yes"];
 
-/// The first command whose failure `line` hides, and how.
+/// Returns the first command whose failure `line` hides, and the reason.
 fn in_line(line: &str, mut shell: Shell, depth: usize) -> Option<Hidden> {
     let commands = shell::commands(&programs::without_backticks(line)).ok()?;
     for (at, Command { words, then }) in commands.iter().enumerate() {
@@ -158,7 +158,7 @@ fn in_line(line: &str, mut shell: Shell, depth: usize) -> Option<Hidden> {
     None
 }
 
-/// As [`in_line`], for the lines in a command's words.
+/// Searches like [`in_line`], for the lines in a command's words.
 fn in_words(words: &[String], shell: Shell, depth: usize) -> Option<Hidden> {
     let depth = depth.checked_sub(1)?;
     let of_shell = programs::shell_line(words).map(|(options, line)| (line, Shell::new(options)));
@@ -166,7 +166,7 @@ fn in_words(words: &[String], shell: Shell, depth: usize) -> Option<Hidden> {
     of_shell.into_iter().chain(others).find_map(|(line, shell)| in_line(line, shell, depth))
 }
 
-/// A download in `$(…)` or `<(…)`, whose failure is not the command's.
+/// Returns a download in `$(…)` or `<(…)`, whose failure is not the command's.
 fn substituted(words: &[String], then: Operator, rest: &[Command]) -> Option<Hidden> {
     let is_opening = |it: &&String| OPENING.contains(&it.as_str());
     if words.iter().skip_while(is_opening).all(|it| programs::is_assignment(it)) {
@@ -188,7 +188,7 @@ fn can_fail(words: &[String]) -> bool {
     !CONDITIONS.contains(&first) && !NEVER_FAIL.contains(&name)
 }
 
-/// Whether the pipe that goes on with `rest` may fail: `… || true`.
+/// Returns whether the pipe that continues with `rest` may fail: `… || true`.
 fn is_ignored(rest: &[Command]) -> bool {
     let end = rest.iter().find(|it| it.then != Operator::Pipe);
     end.is_some_and(|it| it.then == Operator::Or)

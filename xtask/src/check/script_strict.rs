@@ -1,5 +1,5 @@
-//! Scripts can be executed, and stop at the first failure. A file without a `#!` line is sourced by
-//! others and none of these; Python needs no strict mode.
+//! Scripts are executable, and stop at the first failure. A file without a `#!` line is sourced by
+//! others and needs neither; Python needs no strict mode.
 
 use crate::{
     check::{Facts, File, Refuses, Rule},
@@ -39,7 +39,7 @@ fn not_a_program(file: &File) -> Option<Finding> {
     found.then(|| finding(file, "is started as a test, and has no `#!` line", fix))
 }
 
-/// What images run: a mission's own script for tests, or an environment's.
+/// Returns whether images run the file: a mission's own script for tests, or an environment's.
 fn is_test(file: &File) -> bool {
     let parts: Vec<_> = file.path.iter().collect();
     let is_named = match parts[..] {
@@ -68,7 +68,7 @@ fn not_strict(file: &File) -> Option<Finding> {
     (!is_strict).then(|| finding(file, "goes on after a failure", fix))
 }
 
-/// The name of the interpreter; Rust's `#![…]` names none.
+/// Returns the name of the interpreter; Rust's `#![…]` does not name one.
 fn program(file: &File) -> Option<&str> {
     let line = file.text.lines().next()?.strip_prefix("#!")?.trim_start();
     let mut words =

@@ -1,5 +1,5 @@
 //! LESSONS of earlier systems: secrets reached image layers as build arguments. `docker history`
-//! shows each ARG, ENV, LABEL and RUN to whoever can pull the image.
+//! shows each ARG, ENV, LABEL and RUN to everybody who can pull the image.
 
 use crate::{
     check::{Facts, Refuses, Rule},
@@ -31,7 +31,7 @@ fn check_file(file: &Dockerfile) -> Vec<Finding> {
         let is_read = ["ARG", "ENV", "LABEL", "RUN"].contains(&word);
         let values = instruction.args.split_whitespace().filter(|it| is_read && holds_secret(it));
         let values = values.map(|it| {
-            // The value itself is not said: logs are read by others.
+            // The value itself is not printed: other people read logs.
             (it.to_owned(), format!("a password or token in {word} stays readable in the image"))
         });
         res.extend(names.chain(values).map(|(at, what)| {
@@ -42,7 +42,8 @@ fn check_file(file: &Dockerfile) -> Vec<Finding> {
     res
 }
 
-/// The variables of an ARG or ENV that are secrets by their names. An ARG gets its value later.
+/// Returns the variables of an ARG or ENV whose names mark them as secrets. An ARG gets its value
+/// later.
 fn secret_names(instruction: &Instruction) -> Vec<String> {
     let words = shell_words::split(&instruction.args).unwrap_or_default();
     let is_old_form = words.first().is_some_and(|it| !it.contains('='));
@@ -59,7 +60,7 @@ fn secret_names(instruction: &Instruction) -> Vec<String> {
     .collect()
 }
 
-/// Whether `word` has a token, or an address with a login that is written out.
+/// Returns whether `word` contains a token, or an address with a literal login.
 fn holds_secret(word: &str) -> bool {
     let is_login = |it: &std::ops::Range<usize>| {
         let scheme = &word[..it.start];

@@ -1,5 +1,5 @@
-//! What a rule of a `.sops.yaml` is about is encrypted, every value of it. Looks into this repository
-//! and into the clones in secrets/.
+//! Files that a rule of a `.sops.yaml` covers are encrypted, every value of them. Checks this
+//! repository and the clones in secrets/.
 
 use crate::{
     check::{Facts, Refuses, Rule},

@@ -1,4 +1,5 @@
-//! `setup-env.template` has a default for every setting, and nothing that bash would read otherwise.
+//! `setup-env.template` has a default for every setting, and no line that bash would read
+//! differently.
 
 use std::path::Path;
 
@@ -23,7 +24,7 @@ pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
 }
 
 fn check_file(file: &File) -> Vec<Finding> {
-    // How lines end is rule `text-file`'s.
+    // Rule `text-file` reports line ends.
     let text = super::text_file::mended(&file.text);
     let (assigned, unreadable) = read(&text);
     let unreadable = unreadable.into_iter().map(|it| {
@@ -38,7 +39,7 @@ fn check_file(file: &File) -> Vec<Finding> {
         };
         file.finding(RULE.name, Some(*line), format!("`{name}` is not a setting"), fix)
     });
-    // A line that cannot be read may be the one.
+    // A line that cannot be read may be the missing one.
     let is_missing = |it: &&&str| !assigned.contains_key(**it) && !text.contains(&format!("{it}="));
     let missing = NAMES.iter().filter(is_missing).map(|name| {
         let fix = format!("write `export {name}=<default>`, and what it means");
@@ -47,9 +48,9 @@ fn check_file(file: &File) -> Vec<Finding> {
     unreadable.chain(unknown).chain(missing).collect()
 }
 
-/// What `text` assigns, and each line that cannot be read.
+/// Returns the assignments of `text`, and each line that cannot be read.
 fn read(text: &str) -> (Assigned, Vec<Unreadable>) {
-    // What every shell has.
+    // Variables that every shell has.
     let ambient = Vars::from([("HOME".to_owned(), "/".to_owned())]);
     let scope = Scope { file: TEMPLATE, root: "/", fixed: &Vars::new(), ambient: &ambient };
     setup_env::read(text, &scope)

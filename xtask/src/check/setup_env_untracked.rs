@@ -1,4 +1,5 @@
-//! `setup-env` is one machine's, and `secrets/` is a repository of its own: git must ignore both.
+//! `setup-env` belongs to one machine, and `secrets/` is a repository of its own: git must ignore
+//! both.
 
 use crate::{
     check::{Facts, Refuses, Rule},

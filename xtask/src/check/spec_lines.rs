@@ -1,5 +1,5 @@
-//! Every line of a floating list can be read, and asks for something that can be frozen: found
-//! here, and not by a step of a build.
+//! Every line of a floating list can be read, and requests something that can be frozen: found
+//! here, before a step of a build fails.
 
 use std::path::PathBuf;
 
@@ -24,7 +24,7 @@ pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
     let common = common.collect();
     let mut problems = Vec::new();
     for mission in &facts.missions {
-        // What a Dockerfile that is not understood would install is not known.
+        // The installed lists of an unreadable Dockerfile are unknown.
         match &mission.model {
             Ok(model) => drop(asked(&mission.sources, Some(model), &common, &mut problems)),
             Err(_) if mission.is_by_hand() => {

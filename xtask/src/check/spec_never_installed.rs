@@ -1,4 +1,4 @@
-//! LESSONS of earlier systems: a list of packages lay in the folder, and no step installed it.
+//! LESSONS of earlier systems: a list of packages was in the folder, and no step installed it.
 
 use std::{collections::BTreeSet, path::PathBuf};
 
@@ -28,7 +28,8 @@ fn check_mission(sources: &Sources, model: &Model) -> Vec<Finding> {
         .flatten()
         .collect();
     let lists = sources.specs().into_iter().filter(|it| specs::kind(it).is_some());
-    // A frozen spec is its environment's, and not to be made is rule `environment-steps`'s.
+    // A frozen spec belongs to its environment, and rule `environment-steps` reports one that is
+    // not made.
     let is_frozen = |it: &PathBuf| *it == specs::frozen(specs::environment(it));
     let unused = lists.filter(|it| !installed.contains(it) && !is_frozen(it));
     unused

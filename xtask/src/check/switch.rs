@@ -1,9 +1,9 @@
-//! Switches a rule off, in the file it is about, for a reason.
+//! Disables a rule, in the file that it reports, with a reason.
 //!
-//! In a file whose comments begin with `#`, on a line of its own:
-//! `# check: allow RULE -- REASON`. In a notebook, in its metadata:
-//! `"check": {"allow": {"RULE": "REASON"}}`. For any other file, say data, a text file beside it,
-//! named as it and `.check`, has the line. What guards a release cannot be switched off.
+//! In a file whose comments begin with `#`, on a line of its own: `# check: allow RULE -- REASON`.
+//! In a notebook, in its metadata: `"check": {"allow": {"RULE": "REASON"}}`. For any other file,
+//! such as data, the line is in a text file beside it, with the same name and `.check` added. Rules
+//! that protect a release cannot be disabled.
 
 use std::{collections::BTreeSet, path::PathBuf};
 
@@ -22,7 +22,7 @@ pub(crate) const RULE: Rule = Rule {
     check,
 };
 
-/// One rule, switched off for one file.
+/// A rule that is disabled for a file.
 #[derive(Debug)]
 struct Switch<'a> {
     file: &'a File,
@@ -35,7 +35,7 @@ pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
     switches(facts).iter().filter_map(wrong).collect()
 }
 
-/// `findings` without those that are switched off, and with the switches that none needs.
+/// Returns `findings` without the disabled ones, and with findings about unused switches.
 pub(crate) fn apply(facts: &Facts, mut findings: Vec<Finding>) -> Vec<Finding> {
     let refusing = facts.missions.iter().filter_map(|it| it.model.as_ref().err()).flatten();
     let refusing: BTreeSet<&Finding> = refusing.collect();
@@ -51,7 +51,7 @@ pub(crate) fn apply(facts: &Facts, mut findings: Vec<Finding>) -> Vec<Finding> {
         }
         !is_off
     });
-    // Of two for the same, the second is needless.
+    // The second of two equal switches is unused.
     for switch in valid() {
         if switch.places().iter().filter(|it| off.remove(it)).count() == 0 {
             let what = format!("nothing here is against `{}`", switch.rule);
@@ -63,7 +63,7 @@ pub(crate) fn apply(facts: &Facts, mut findings: Vec<Finding>) -> Vec<Finding> {
 
 fn switches(facts: &Facts) -> Vec<Switch<'_>> {
     let generated = facts.generated();
-    // Where `#` begins no comment.
+    // Files in which `#` does not begin a comment.
     let has_comments = |it: &&File| {
         let extension = it.path.extension().unwrap_or_default();
         extension != "md"
@@ -97,7 +97,7 @@ fn in_metadata<'a>(notebook: &Notebook<'a>) -> Vec<Switch<'a>> {
     allow.unwrap_or_default().into_iter().map(switch).collect()
 }
 
-/// Why a switch switches nothing off.
+/// Returns the reason why a switch has no effect.
 fn wrong(switch: &Switch<'_>) -> Option<Finding> {
     let Switch { rule, reason, .. } = switch;
     let names = RULES.iter().map(|it| it.name);
@@ -123,7 +123,7 @@ fn wrong(switch: &Switch<'_>) -> Option<Finding> {
 }
 
 impl Switch<'_> {
-    /// The rule and each file that the switch is about, as findings name them.
+    /// Returns the rule and each file of the switch, as findings name them.
     fn places(&self) -> Vec<(String, PathBuf)> {
         let own = text_file::shown(&self.file.path);
         let neighbour = own.to_string_lossy().strip_suffix(".check").map(PathBuf::from);

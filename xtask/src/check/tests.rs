@@ -16,7 +16,7 @@ mod files;
 mod switches;
 pub(crate) mod mutations;
 
-/// A file; one whose name begins with `+` is executable.
+/// Returns a file; one whose name begins with `+` is executable.
 fn file(&(name, text): &(&str, &str)) -> File {
     let path = name.trim_start_matches('+');
     let path = PathBuf::from(path);
@@ -44,7 +44,7 @@ fn check_files(rule: &Rule, files: &[(&str, &str)], expect: Expect) {
     check(rule, &facts(files), expect);
 }
 
-/// The mission has the author's steps `runs` and files below `environments/`.
+/// Returns a mission with the author's steps `runs` and files below `environments/`.
 pub(crate) fn mission(runs: &str, files: &[(&str, &str)]) -> Facts {
     let sources = sources(&format!("ARG BASE_IMAGE=c\nFROM ${{BASE_IMAGE}}\n{runs}"), files);
     let dockerfile = generate(&sources).ok();

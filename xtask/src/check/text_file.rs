@@ -1,5 +1,5 @@
-//! What is read as text is text as every program reads it: UTF-8 without a byte order mark, lines
-//! that end in LF, the last one too.
+//! Text files are text for every program: UTF-8 without a byte order mark, lines that end in LF,
+//! the last one too.
 
 use crate::{
     check::{Facts, File, Refuses, Rule},
@@ -42,7 +42,7 @@ fn check_file(file: &File) -> Vec<Finding> {
 
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
-/// `text` as it should be.
+/// Returns `text` in the required form.
 pub(crate) fn mended(text: &str) -> String {
     let mut res = text.trim_start_matches(BYTE_ORDER_MARK).replace("\r\n", "\n");
     if !res.is_empty() && !res.ends_with('\n') {

@@ -1,5 +1,6 @@
-//! Nothing floats in a frozen build: packages come from lists, which are frozen; images, repositories and
-//! tools are named so that the same is fetched tomorrow. Debian packages are recorded, not pinned.
+//! Frozen builds contain nothing that floats: packages come from lists, which are frozen; images,
+//! repositories and tools are named so that tomorrow's download is the same. Debian packages are
+//! recorded, not pinned.
 
 pub(super) mod git;
 mod images;
@@ -25,17 +26,17 @@ pub(crate) const RULE: Rule = Rule {
     check,
 };
 
-/// Something that is another thing tomorrow.
+/// An item that may change by tomorrow.
 #[derive(Debug, PartialEq, Eq)]
 struct Float {
-    /// Where it is said.
+    /// Word that names it.
     word: String,
     what: String,
     fix: &'static str,
 }
 
 pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
-    // Other Dockerfiles are not of images.
+    // Other Dockerfiles do not belong to images.
     let shared = [build_context::COMMON, build_context::BASE, build_context::REGISTRY]
         .map(|it| it.dockerfile);
     let builds = |it: &Dockerfile| {

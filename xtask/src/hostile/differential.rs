@@ -29,7 +29,7 @@ pub(super) struct Case {
     pub(super) text: String,
 }
 
-/// What is read, or the line that is refused.
+/// Content of a case, or the line that is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Answer {
@@ -47,7 +47,7 @@ impl Case {
     }
 }
 
-/// The answers of the scripts' Python, from one process.
+/// Returns the answers of the scripts' Python, from one process.
 fn answers_of_python(cases: &[Case]) -> Vec<Answer> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let python = env::var("SPECS_PYTHON").expect("SPECS_PYTHON is a Python with `packaging`");
@@ -84,7 +84,7 @@ fn host_and_scripts_read_alike() {
     assert!(count == 0, "seed {seed}: {count} differences, the smallest first\n{shown}");
 }
 
-/// A frozen spec is long: of what was read only lines that differ.
+/// Returns the differing lines; a frozen spec is too long to show all of it.
 fn difference(case: &Case, here: &Answer, there: &Answer) -> String {
     let (here, there) = match (here, there) {
         (Answer::Reads(a), Answer::Reads(b)) => {
@@ -108,7 +108,8 @@ fn brief(answer: &Answer, text: &str) -> String {
     }
 }
 
-/// Most is valid, not all is, and what can be in a line is in many: else little is compared.
+/// Checks the shares of the cases: most are valid, some are not, and each element of a line is in
+/// many of them; otherwise little is compared.
 fn shares(cases: &[Case], answers: &[Answer]) {
     let of_kind = |name: &'static str| {
         let both = cases.iter().zip(answers).filter(move |it| it.0.name == name);

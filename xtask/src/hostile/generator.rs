@@ -1,4 +1,4 @@
-//! Lists and frozen specs that look like those that people write, and ones with something wrong.
+//! Lists and frozen specs like those that people write, and defective ones.
 
 use super::differential::Case;
 use crate::specs::frozen::tests::property::Random;
@@ -135,7 +135,7 @@ const OPTIONS: &[&str] = &[
     "-r\tc.txt",
     "-",
 ];
-/// What mutations put into a text.
+/// Pieces that mutations insert into a text.
 const PIECES: &[&str] = &[
     " ",
     ",",
@@ -187,7 +187,7 @@ const PIECES: &[&str] = &[
     "\u{660}",
     "ſ",
 ];
-/// What mutations of a frozen spec replace, and by what.
+/// Texts that mutations of a frozen spec replace, and their replacements.
 const SWAPS: &[(&str, &str)] = &[
     ("==", "==="),
     ("==", ">="),
@@ -362,7 +362,7 @@ fn quoted(random: &mut Random, text: &str) -> String {
     }
 }
 
-/// Any of `from`, but mostly one of the first `usual`.
+/// Returns any of `from`, but mostly one of the first `usual`.
 fn rarely(random: &mut Random, from: &[&str], usual: usize) -> String {
     let among = if random.one_in(20) { from } else { &from[..usual.min(from.len())] };
     random.pick(among).to_owned()
@@ -384,7 +384,7 @@ pub(super) fn frozen(random: &mut Random) -> Case {
     Case { kind: "frozen", name: "f.yml".to_owned(), text }
 }
 
-/// Replaces one of the places of what a swap replaces.
+/// Replaces one occurrence of a swap's text.
 fn swap(random: &mut Random, text: &mut String) {
     let found = |it: &&(&str, &str)| text.contains(it.0);
     let swaps: Vec<_> = SWAPS.iter().filter(found).collect();
@@ -407,7 +407,7 @@ fn move_line(random: &mut Random, text: &mut String) {
     *text = lines.join("\n") + "\n";
 }
 
-/// Puts a piece into a text, takes a character out, or replaces one.
+/// Inserts a piece into a text, removes a character, or replaces one.
 fn mutate(random: &mut Random, text: &mut String) {
     let ends: Vec<usize> = text.char_indices().map(|it| it.0).chain([text.len()]).collect();
     let at = random.below(ends.len());

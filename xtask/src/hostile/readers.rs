@@ -1,4 +1,4 @@
-//! The readers of foreign data, and an example of what each reads.
+//! Readers of untrusted data, with an example of the input of each.
 
 use std::path::{Path, PathBuf};
 
@@ -23,7 +23,7 @@ use crate::{
     tools::docker::build_log,
 };
 
-/// A reader: what it makes of a text is of no interest here.
+/// A reader, whose result for a text is ignored.
 pub(super) struct Reader {
     pub(super) name: &'static str,
     pub(super) seed: String,

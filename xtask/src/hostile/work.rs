@@ -40,7 +40,7 @@ unsafe extern "C" {
     static END: u64;
 }
 
-/// What was done so far.
+/// Returns the work so far.
 fn work() -> u64 {
     let (first, end) = (&raw const FIRST, &raw const END);
     let count = (end.addr() - first.addr()) / size_of::<u64>();
@@ -57,7 +57,7 @@ fn work_of(read: fn(&str), text: &str) -> u64 {
     work() - before
 }
 
-/// Pieces whose repetition had once cost more than its length, or may.
+/// Pieces whose repetition once cost more than its length, or may.
 const MORE: &[&str] = &[
     "a",
     "1",
@@ -139,7 +139,7 @@ const MORE: &[&str] = &[
 
 const SIZE: usize = 8_000;
 
-/// In the example's middle, and alone.
+/// Returns texts with the piece in the example's middle, and alone.
 fn texts(seed: &str, piece: &str, size: usize) -> [String; 2] {
     let middle = seed.char_indices().nth(seed.chars().count() / 2).map_or(0, |it| it.0);
     let repeated = piece.repeat(size / piece.len());

@@ -1,5 +1,5 @@
-//! The container of our own registry. Who may use the engine may read its password there, as
-//! anything else; who can only reach its port or its network cannot.
+//! The container of the local registry. Users of the engine can read its password there, like
+//! everything else; users with access only to its port or its network cannot.
 
 use std::collections::BTreeMap;
 
@@ -12,30 +12,30 @@ use crate::{
     tools::docker::{Docker, LABEL_ROLE},
 };
 
-/// Its name, and that of its network and its volume.
+/// Name of the container, its network and its volume.
 pub(super) const NAME: &str = "science-platform-registry";
 
-/// Who logs in; `common/registry/start` reads the password from this variable.
+/// Variable from which `common/registry/start` reads the password.
 const PASSWORD: &str = "XTASK_REGISTRY_PASSWORD";
 
 const ROLE: &str = "registry";
 const PORT: &str = "5000/tcp";
 
-/// The container, in whatever state it is.
+/// The container, in any state.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Container {
     pub(super) id: String,
     is_running: bool,
-    /// `127.0.0.1:<port>`; `None` when it does not run.
+    /// Address `127.0.0.1:<port>`; `None` when it does not run.
     pub(super) address: Option<String>,
     pub(super) password: Option<String>,
 }
 
 impl Container {
-    /// Returns the container, if there is one.
+    /// Returns the container, if it exists.
     ///
     /// # Errors
-    /// The engine does not answer, or somebody else's container has the name.
+    /// The engine does not answer, or another program's container has the name.
     pub(super) fn find(docker: &Docker) -> anyhow::Result<Option<Container>> {
         let output = process::output(&docker.query(["container", "inspect", NAME]))?;
         if output.status != 0 && output.stderr.to_lowercase().contains("no such container") {
@@ -49,23 +49,23 @@ impl Container {
         parse(&output.stdout).map(Some)
     }
 
-    /// Whether it has an address where it should answer.
+    /// Returns whether it has an address where it should answer.
     pub(super) fn is_ready(&self) -> bool {
         self.is_running && self.address.is_some() && self.password.is_some()
     }
 
-    /// Starts it again.
+    /// Starts the container again.
     ///
     /// # Errors
-    /// It is of no use, or docker fails.
+    /// The container is not usable, or docker fails.
     pub(super) fn start(&self, runner: &Runner, log: &mut Log) -> anyhow::Result<()> {
-        // One that runs without an address or a password is made anew.
+        // A container that runs without an address or a password is recreated.
         ensure!(!self.is_running && self.password.is_some(), "{NAME} is not as this tool makes it");
         runner.run(&runner.docker.change(["container", "start", &self.id]), log)
     }
 }
 
-/// The part of `docker container inspect` that counts.
+/// Relevant part of `docker container inspect`.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Inspected {
@@ -125,7 +125,7 @@ fn parse(text: &str) -> anyhow::Result<Container> {
     })
 }
 
-/// Returns the ids of registries that have another name: so earlier versions made them.
+/// Returns the ids of registries with another name, which earlier versions created.
 ///
 /// # Errors
 /// The engine does not answer.
@@ -138,10 +138,10 @@ pub(super) fn of_earlier_versions(docker: &Docker) -> anyhow::Result<Vec<String>
     Ok(lines.filter(|(_, name)| *name != NAME).map(|(id, _)| id.to_owned()).collect())
 }
 
-/// Removes a container, which another run may remove as well, and looks whether it is gone.
+/// Removes a container, which another run may remove as well, and checks that it is gone.
 ///
 /// # Errors
-/// It is still there.
+/// The container still exists.
 pub(super) fn remove(permit: Permit, docker: &Docker, id: &str) -> anyhow::Result<()> {
     let remove = docker.change(["container", "rm", "--force", id]);
     let output = process::output(&remove.permitted(permit))?;
@@ -154,11 +154,11 @@ pub(super) fn remove(permit: Permit, docker: &Docker, id: &str) -> anyhow::Resul
     Ok(())
 }
 
-/// Returns the id of the registry's own network, which other containers do not reach; makes it if
-/// there is none. Two runs may make one each: the one with the least id is taken, by all.
+/// Returns the id of the registry's own network, which other containers do not reach; creates it if
+/// it is missing. Two runs may create one each: all use the one with the smallest id.
 ///
 /// # Errors
-/// The engine makes none.
+/// The engine creates no network.
 pub(super) fn network(runner: &Runner, log: &mut Log) -> anyhow::Result<String> {
     let docker = &runner.docker;
     let label = format!("{LABEL_ROLE}={ROLE}");
@@ -178,7 +178,8 @@ pub(super) fn network(runner: &Runner, log: &mut Log) -> anyhow::Result<String> 
     }
 }
 
-/// Returns the command that makes and starts it, without the image. The password is in no process list.
+/// Returns the command that creates and starts it, without the image. The password is in no process
+/// list.
 pub(super) fn run(docker: &Docker, network: &str, port: u16, password: &str) -> Change {
     let label = format!("{LABEL_ROLE}={ROLE}");
     let publish = format!("127.0.0.1:{port}:5000");

@@ -1,4 +1,4 @@
-//! A docker configuration that knows our registry's password, for the commands that talk to it. The
+//! A docker configuration with the local registry's password, for the commands that contact it. The
 //! user's own is not changed.
 
 use std::{
@@ -12,10 +12,10 @@ use serde_json::{Map, Value, json};
 
 use crate::run::memory_folder::MemoryFolder;
 
-/// Who logs in; `common/registry/start` knows it by this name.
+/// User name that `common/registry/start` expects.
 const USER: &str = "xtask";
 
-/// What a docker CLI reads in the place of the user's configuration.
+/// Configuration of a docker CLI, instead of the user's.
 pub(super) struct Login {
     folder: MemoryFolder,
     pub(super) password: String,
@@ -23,7 +23,7 @@ pub(super) struct Login {
 
 impl Login {
     /// # Errors
-    /// There is no room in memory.
+    /// The memory is full.
     pub(super) fn new(address: &str, password: &str) -> anyhow::Result<Login> {
         let folder = MemoryFolder::new()?;
         let user = user_s_config();
@@ -42,14 +42,15 @@ impl Login {
     }
 }
 
+/// Returns the folder of the user's configuration:
 /// <https://docs.docker.com/reference/cli/docker/#environment-variables>
 fn user_s_config() -> Option<PathBuf> {
     let named = env::var_os("DOCKER_CONFIG").filter(|it| !it.is_empty()).map(PathBuf::from);
     named.or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".docker")))
 }
 
-/// Returns the user's configuration with this one login in the place of all others, which no command
-/// that talks to `address` needs. Without the credential store, which would be asked instead.
+/// Returns the user's configuration with only this login; commands that contact `address` need no
+/// other. Without the credential store, which would be asked instead.
 fn config(user: &str, address: &str, password: &str) -> Value {
     let mut res: Map<String, Value> = serde_json::from_str(user).unwrap_or_default();
     res.remove("credsStore");

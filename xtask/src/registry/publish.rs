@@ -1,5 +1,5 @@
-//! Publishes what has a complete, passing receipt: immutable tags and receipts of all
-//! missions first, then all human tags.
+//! Publishes images with a complete, passing receipt: immutable tags and receipts of all missions
+//! first, then all human tags.
 
 use anyhow::{Context as _, bail};
 
@@ -17,23 +17,23 @@ use crate::{
     tools::image_name::{Digest, ImageRef, Tag},
 };
 
-/// A mission's image, what it was built on, and the proof that it was tested.
+/// A mission's image, its parent, and the proof that it was tested.
 pub(crate) struct TestedImage<'a> {
     pub(crate) chosen: &'a MissionImages,
-    /// The last two of its chain.
+    /// Last two images of the chain.
     pub(crate) common: &'a BuiltImage,
     pub(crate) mission: &'a BuiltImage,
 }
 
-/// One image under its immutable tag in a registry.
+/// An image under its immutable tag in a registry.
 struct PushedImage {
     reference: ImageRef,
     digest: Digest,
-    /// Its name on the engine.
+    /// Name on the engine.
     source: ImageRef,
 }
 
-/// Publishes all of `tested`. Gives the missions' immutable references, in their order.
+/// Publishes all of `tested`. Returns the missions' immutable references, in their order.
 ///
 /// # Errors
 /// A receipt is missing or not passing: nothing is pushed then. The registry fails: no human tag is
@@ -66,7 +66,8 @@ pub(crate) fn push(
     Ok(res)
 }
 
-/// The receipt that certifies the image. `None` in a dry run of what is not built yet.
+/// Returns the receipt that certifies the image; `None` in a dry run for an image that is not built
+/// yet.
 fn receipt(runner: &Runner, tested: &TestedImage<'_>) -> anyhow::Result<Option<Receipt>> {
     let name = &tested.mission.name;
     let mission = &tested.chosen.mission;
@@ -87,7 +88,8 @@ fn receipt(runner: &Runner, tested: &TestedImage<'_>) -> anyhow::Result<Option<R
     }
 }
 
-/// The registry to push to. Our own is built and started if it is not there, whatever was asked for.
+/// Returns the registry to push to. The local one is built and started if it is missing, whatever
+/// was requested.
 fn host(runner: &Runner, builds: &mut Builds<'_>, chosen: &MissionImages) -> anyhow::Result<Host> {
     let host = match registry::answering(runner, &chosen.config)? {
         Some(host) => host,
@@ -102,7 +104,7 @@ fn host(runner: &Runner, builds: &mut Builds<'_>, chosen: &MissionImages) -> any
     Ok(host)
 }
 
-/// One registry, as a destination.
+/// A registry, as the destination of a push.
 struct Push<'a> {
     runner: &'a Runner,
     host: &'a Host,
@@ -110,7 +112,8 @@ struct Push<'a> {
 }
 
 impl Push<'_> {
-    /// Makes sure that the registry has `built` under its immutable tag; never over another image.
+    /// Ensures that the registry has `built` under its immutable tag, without replacing another
+    /// image.
     fn land(&mut self, built: &BuiltImage) -> anyhow::Result<PushedImage> {
         let Push { runner, host, log } = self;
         let docker = &runner.docker;
@@ -175,11 +178,12 @@ impl Push<'_> {
     }
 }
 
-/// How often a tag is moved that another run of this engine moves at the same time.
+/// Number of attempts to move a tag that another run of this engine moves at the same time.
 const ATTEMPTS: u32 = 3;
 
 /// Points a human tag at an image that is in its registry under another name, and on the engine as
-/// `source`, and reads it back. Runs of other checkouts give the engine's images the same name: what
+/// `source`, and reads it back. Runs of other checkouts use the same name for the engine's images,
+/// so the registry may have received theirs.
 /// arrived may be theirs.
 ///
 /// # Errors

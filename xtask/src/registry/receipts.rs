@@ -1,11 +1,10 @@
-//! Receipts that a registry has beside images: storing one, and reading back one that certifies
-//! an image.
+//! Receipts beside images in a registry: storing one, and reading back one that certifies an image.
 //!
-//! What is known by which means: that a digest is the image's, because docker's CLI digests the
-//! bytes of the manifest and of the config ([`crate::tools::docker::Docker::remote`]); that the file is what
-//! was stored, because the engine digests the layers that it pulls; that the receipt is about this
-//! image, complete and passing, because [`check`] looks. Who stored it is not known: whoever may
-//! write to the registry may write receipts.
+//! Guarantees and their sources: a digest is the image's, because docker's CLI digests the bytes of
+//! the manifest and of the config ([`crate::tools::docker::Docker::remote`]); the file is the
+//! stored one, because the engine digests the layers that it pulls; the receipt belongs to this
+//! image, complete and passing, because [`check`] verifies it. The author of a receipt is not
+//! known: everybody with write access to the registry may write receipts.
 
 use std::fmt;
 use std::path::Path;
@@ -35,18 +34,18 @@ use crate::{
     },
 };
 
-/// Where the receipt lies in the image that carries it.
+/// Path of the receipt in the image that carries it.
 const FILE: &str = "receipt.json";
 
-/// A receipt has a line or two for each test and package.
+/// Limits of a receipt, which has a line or two for each test and package.
 const LIMITS: Limits = Limits { bytes: 64_000_000, entries: 1 };
 
-/// The receipt of `built`: the one that was made here, or else the one that the registry has.
-/// That one is kept here from then on. In a dry run no registry is asked.
+/// Returns the receipt of `built`: the one made here, or else the registry's, which is then kept
+/// here. A dry run asks no registry.
 ///
 /// # Errors
 /// The receipt that was made here is damaged, or the run is interrupted. A registry that does not
-/// answer, and a receipt that does not vouch for the image, are told and are no errors.
+/// answer, and a receipt that does not certify the image, are reported and are not errors.
 pub(crate) fn of_built(
     runner: &Runner,
     config: &Config,
@@ -71,7 +70,7 @@ pub(crate) fn of_built(
     }
 }
 
-/// `None` when the registry does not run, or has no such image or no receipt of it.
+/// Returns `None` when the registry does not run, or lacks the image or its receipt.
 fn from_registry(
     runner: &Runner,
     config: &Config,
@@ -92,22 +91,22 @@ fn from_registry(
     Ok(Some(receipt))
 }
 
-/// The name that a registry has `built` under: its immutable tag.
+/// Returns the name of `built` in a registry: its immutable tag.
 pub(crate) fn published(host: &Host, built: &BuiltImage) -> ImageRef {
     ImageRef { repository: host.repository(&built.name), ..built.reference.clone() }
 }
 
-/// Whether a registry has an image under its immutable tag.
+/// State of an image's immutable tag in a registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Landing {
-    /// With this manifest digest.
+    /// The registry has the image with this manifest digest.
     There(Digest),
-    /// The tag is another image's, with this id.
+    /// The tag belongs to another image, with this id.
     Taken(ImageId),
     Due,
 }
 
-/// Asks the registry for `reference`, an immutable tag, under which it is to have the image `id`.
+/// Asks the registry whether `reference`, an immutable tag, is the image `id`.
 ///
 /// # Errors
 /// The registry does not answer.
@@ -119,7 +118,7 @@ pub(crate) fn landing(host: &Host, reference: &ImageRef, id: &ImageId) -> anyhow
     })
 }
 
-/// Whether `receipt` names `published`, and the registry has a receipt beside that image.
+/// Returns whether `receipt` names `published`, and the registry has a receipt beside that image.
 ///
 /// # Errors
 /// The registry does not answer.
@@ -133,7 +132,7 @@ pub(crate) fn is_stored(
     Ok(receipt.published.contains(published) && host.remote(&stored)?.is_some())
 }
 
-/// Whether the registry's human tag `tag` is the image with this manifest digest.
+/// Returns whether the registry's human tag `tag` is the image with this manifest digest.
 ///
 /// # Errors
 /// The registry does not answer.
@@ -141,12 +140,12 @@ pub(crate) fn is_moved(host: &Host, tag: &ImageRef, digest: &Digest) -> anyhow::
     Ok(host.remote(tag)?.is_some_and(|it| it.digest == *digest))
 }
 
-/// The receipt stored beside `repository@digest`, which certifies that image. It has to be
-/// pulled: a dry run prints that, and returns `None`.
+/// Returns the receipt stored beside `repository@digest`, which certifies that image. The receipt
+/// must be pulled: a dry run prints that, and returns `None`.
 ///
 /// # Errors
-/// There is no such image or no receipt beside it; it is no receipt, about another image, partial,
-/// or tells of failures. The registry does not answer.
+/// The image or its receipt does not exist; the receipt is malformed, belongs to another image, is
+/// partial, or records failures. The registry does not answer.
 pub(crate) fn certifying(
     runner: &Runner,
     host: &Host,
@@ -174,7 +173,8 @@ pub(crate) fn certifying(
     Ok(Some(receipt))
 }
 
-/// Compares `receipt` with the labels of its image, if the engine has that under one of `names`.
+/// Compares `receipt` with the labels of its image, if the engine has that image under one of
+/// `names`.
 fn check_labels(
     runner: &Runner,
     receipt: &Receipt,
@@ -215,8 +215,8 @@ fn check(
     Ok(())
 }
 
-/// Reads the file of the image `carrier`, named by digest, which is pulled for that and then removed
-/// again, unless another run has done so.
+/// Reads the file of the image `carrier`, named by digest, which is pulled and removed again,
+/// unless another run has done so.
 fn read(
     permit: Permit,
     runner: &Runner,
@@ -230,7 +230,7 @@ fn read(
     copied
 }
 
-/// Removes a name of the engine's, if it is still there.
+/// Removes a name from the engine, if it still exists.
 fn remove(permit: Permit, runner: &Runner, name: &ImageRef) -> anyhow::Result<()> {
     let docker = &runner.docker;
     let output = process::output(&docker.remove_name(name).permitted(permit))?;
@@ -241,7 +241,7 @@ fn remove(permit: Permit, runner: &Runner, name: &ImageRef) -> anyhow::Result<()
     Ok(())
 }
 
-/// Reads the file from a container that is never started, but has to name a command.
+/// Reads the file from a container that is never started, but must name a command.
 fn copy(permit: Permit, runner: &Runner, stored: &ImageRef, dir: &Path) -> anyhow::Result<String> {
     let container = Container::new(runner, dir.join("cid"))?;
     process::read(
@@ -254,11 +254,11 @@ fn copy(permit: Permit, runner: &Runner, stored: &ImageRef, dir: &Path) -> anyho
     Ok(fs::read_to_string(file)?)
 }
 
-/// How often a receipt is pushed that another run of this engine pushes at the same time.
+/// Number of attempts to push a receipt that another run of this engine pushes at the same time.
 const ATTEMPTS: u32 = 3;
 
-/// Stores `receipt` as an image of one file, which any docker can push and pull, and looks whether the
-/// registry has it. `None` stands for one that a dry run cannot have.
+/// Stores `receipt` as an image of one file, which any docker can push and pull, and checks that
+/// the registry has it. `None` is the receipt that a dry run lacks.
 ///
 /// # Errors
 /// No CLI can build, or the registry refuses, or has something else under the name afterwards.
@@ -289,7 +289,7 @@ pub(crate) fn store(
     };
     let mut found = None;
     for _ in 0..ATTEMPTS {
-        // Another run may give its own receipt this name, or take the name away.
+        // Another run may give this name to its own receipt, or remove the name.
         runner.run(&build, log)?;
         let id = fs::read_to_string(&id)?;
         runner.talk(&push, log)?;

@@ -1,5 +1,5 @@
-//! Which keys two versions of an encrypted file differ in, by comparing ciphertexts. sops keeps the
-//! ciphertext of a value that did not change, so nothing is decrypted.
+//! Keys in which two versions of an encrypted file differ, found by comparing ciphertexts. sops
+//! keeps the ciphertext of an unchanged value, so nothing is decrypted.
 
 use std::{collections::BTreeSet, path::Path};
 
@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::{run::printable::Shown as _, secrets::encrypted::EncryptedFile, tools::sops::key::Key};
 
-/// What became of a key.
+/// Kind of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Kind {
@@ -16,14 +16,14 @@ pub(crate) enum Kind {
     Removed,
 }
 
-/// One key that differs.
+/// A key that differs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Change {
     pub(crate) key: Key,
     pub(crate) kind: Kind,
 }
 
-/// The keys in which `new` differs from `old`, in order.
+/// Returns the keys in which `new` differs from `old`, in order.
 pub(crate) fn between(old: &EncryptedFile, new: &EncryptedFile) -> Vec<Change> {
     let keys: BTreeSet<&Key> = old.values.keys().chain(new.values.keys()).collect();
     let kind = |key: &Key| match (old.values.get(key), new.values.get(key)) {
@@ -34,7 +34,7 @@ pub(crate) fn between(old: &EncryptedFile, new: &EncryptedFile) -> Vec<Change> {
     keys.into_iter().filter_map(|key| Some(Change { key: key.clone(), kind: kind(key)? })).collect()
 }
 
-/// A commit message that names keys and no values.
+/// Returns a commit message that names keys and no values.
 pub(crate) fn message(file: &Path, old: &EncryptedFile, new: &EncryptedFile) -> String {
     let changes = between(old, new);
     let file = file.shown();

@@ -1,4 +1,4 @@
-//! The keys in which the files of two commits differ.
+//! Keys in which the files of two commits differ.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -17,7 +17,7 @@ use crate::{
     tools::{git, sops::key::Key},
 };
 
-/// One difference.
+/// A difference.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Row {
     pub(crate) file: PathBuf,
@@ -31,10 +31,10 @@ fn as_text<S: serde::Serializer>(key: &Option<Key>, to: S) -> Result<S::Ok, S::E
     key.as_ref().map(ToString::to_string).serialize(to)
 }
 
-/// The keys in which the files of two commits differ.
+/// Returns the keys in which the files of two commits differ.
 ///
 /// # Errors
-/// A commit cannot be read, or a file that sops encrypted cannot.
+/// A commit or an encrypted file cannot be read.
 pub(crate) fn between(dir: &Path, from: Option<&str>, to: &str) -> anyhow::Result<Vec<Row>> {
     let tree = |it: &str| -> anyhow::Result<BTreeMap<PathBuf, String>> {
         Ok(git::tree(dir, it)?.into_iter().map(|it| (it.path, it.blob)).collect())
@@ -66,7 +66,7 @@ pub(crate) fn between(dir: &Path, from: Option<&str>, to: &str) -> anyhow::Resul
     Ok(res)
 }
 
-/// `None` for a file that sops did not encrypt.
+/// Parses an encrypted file; returns `None` for a file that sops did not encrypt.
 fn parse(file: &Path, text: &str) -> anyhow::Result<Option<EncryptedFile>> {
     if !encrypted::is_encrypted(file, text) {
         return Ok(None);

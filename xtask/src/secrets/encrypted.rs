@@ -1,5 +1,5 @@
-//! A file that sops encrypted, read without any key: which values it has, under which names, and
-//! for whom. The format: <https://getsops.io/docs/#sops-file-format>.
+//! Files that sops encrypted, read without any key: their values, keys and recipients. The format:
+//! <https://getsops.io/docs/#sops-file-format>.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -13,20 +13,20 @@ use crate::{
     tools::sops::{key::Key, recipients::Recipients},
 };
 
-/// What a file holds, by key. A list is one value.
+/// Content of a file, by key. A list is one value.
 #[derive(Debug, Default)]
 pub(crate) struct EncryptedFile {
     pub(crate) values: BTreeMap<Key, Value>,
     pub(crate) recipients: Recipients,
-    /// Values that are to be encrypted, and are not.
+    /// Values that should be encrypted, and are not.
     pub(crate) plain: Vec<Key>,
 }
 
 impl EncryptedFile {
-    /// Reads YAML or JSON. Messages hold no value.
+    /// Parses YAML or JSON. Messages contain no values.
     ///
     /// # Errors
-    /// It is neither, or sops did not encrypt it.
+    /// The text is neither, or sops did not encrypt it.
     pub(crate) fn parse(text: &str) -> anyhow::Result<EncryptedFile> {
         let mut res = EncryptedFile::default();
         let mut metadata = None;
@@ -45,13 +45,13 @@ impl EncryptedFile {
         Ok(res)
     }
 
-    /// Whether `key` is a value, or a mapping with values.
+    /// Returns whether `key` is a value, or a mapping with values.
     pub(crate) fn has(&self, key: &Key) -> bool {
         self.values.keys().any(|it| key.contains(it))
     }
 }
 
-/// Whether sops encrypted this file, by its metadata and in the format that its name stands for.
+/// Returns whether sops encrypted this file, judging by its metadata in the format of its name.
 pub(crate) fn is_encrypted(path: &Path, text: &str) -> bool {
     let extension = path.extension().map(|it| it.to_string_lossy().to_lowercase());
     match extension.as_deref() {
@@ -60,14 +60,14 @@ pub(crate) fn is_encrypted(path: &Path, text: &str) -> bool {
             let mut rest = text.lines().skip_while(|it| it.trim() != "[sops]");
             rest.any(|it| it.replace(' ', "").starts_with("mac=ENC["))
         }
-        // What sops does not know is a JSON file with the whole as one value.
+        // sops treats a file of an unknown format as JSON with the whole content as one value.
         _ => documents(text)
             .is_ok_and(|it| it.iter().any(|it| it.get("sops").is_some_and(is_metadata))),
     }
 }
 
-/// The names of values that are not encrypted in a `.env` or `.ini` file that sops wrote, whose
-/// own lines begin with `sops_` or follow `[sops]`.
+/// Returns the names of values that are not encrypted in a `.env` or `.ini` file that sops wrote,
+/// whose metadata lines begin with `sops_` or follow `[sops]`.
 pub(crate) fn plain_lines(text: &str) -> Vec<String> {
     let lines = text.lines().map(str::trim).take_while(|it| *it != "[sops]");
     let values =
@@ -81,14 +81,14 @@ pub(crate) fn plain_lines(text: &str) -> Vec<String> {
     values.filter(is_plain).map(|(name, _)| name.trim().to_owned()).collect()
 }
 
-/// Recipients of a file; none if the file is not encrypted.
+/// Returns the recipients of a file; empty if the file is not encrypted.
 pub(crate) fn recipients(text: &str) -> Recipients {
     let documents = documents(text).unwrap_or_default();
     let metadata = documents.iter().find_map(|it| it.get("sops"));
     metadata.map(Recipients::of_metadata).unwrap_or_default()
 }
 
-/// The values of a plain YAML or JSON file, if it is one.
+/// Returns the values of a plain YAML or JSON file; `None` for other files.
 pub(crate) fn plain_values(text: &str) -> Option<BTreeMap<Key, Value>> {
     let mut res = BTreeMap::new();
     for document in documents(text).ok()? {
@@ -99,7 +99,7 @@ pub(crate) fn plain_values(text: &str) -> Option<BTreeMap<Key, Value>> {
 }
 
 fn documents(text: &str) -> anyhow::Result<Vec<Value>> {
-    // serde_yaml's messages may quote what they are about.
+    // serde_yaml's messages may quote their input.
     let read = |it| Value::deserialize(it).ok().context("it is neither YAML nor JSON");
     yaml::check_depth(text)?;
     serde_yaml::Deserializer::from_str(text).map(read).collect()
@@ -129,7 +129,7 @@ fn all_leaves(value: &Value, test: &impl Fn(&Value) -> bool) -> bool {
     match value {
         Value::Sequence(items) => items.iter().all(|it| all_leaves(it, test)),
         Value::Mapping(map) => map.values().all(|it| all_leaves(it, test)),
-        // sops leaves these as they are.
+        // sops leaves these unchanged.
         Value::Null => true,
         Value::String(it) if it.is_empty() => true,
         it => test(it),
@@ -141,12 +141,12 @@ pub(crate) fn is_whole(value: &Value) -> bool {
     all_leaves(value, &is_cipher)
 }
 
-/// The type that sops wrote beside a value, as in `type:str`.
+/// Returns the type that sops wrote beside a value, as in `type:str`.
 pub(crate) fn value_type(value: &Value) -> Option<&str> {
     value.as_str()?.strip_suffix(']')?.rsplit_once(",type:").map(|(_, it)| it)
 }
 
-/// The bytes of a text, from its cipher in base64: AES-GCM changes no length.
+/// Returns the number of bytes of a text, from its cipher in base64: AES-GCM changes no length.
 pub(crate) fn length(value: &Value) -> Option<usize> {
     let text = value.as_str().filter(|_| value_type(value) == Some("str"))?;
     let data = text.strip_prefix("ENC[AES256_GCM,data:")?.split(',').next()?;
@@ -158,7 +158,7 @@ fn is_cipher(value: &Value) -> bool {
     value.as_str().is_some_and(|it| it.starts_with("ENC[AES256_GCM,data:") && it.ends_with(']'))
 }
 
-/// Which values sops leaves in plain text: a choice that the file's metadata repeats.
+/// Selection of the values that sops leaves in plain text, repeated in the file's metadata.
 enum Partial {
     UnencryptedSuffix(String),
     EncryptedSuffix(String),
@@ -167,7 +167,7 @@ enum Partial {
 }
 
 impl Partial {
-    /// `None` when comments decide, which a parser does not see.
+    /// Returns `None` when comments decide, which a parser does not see.
     fn new(metadata: &Value) -> anyhow::Result<Option<Partial>> {
         let text = |name: &str| metadata.get(name).and_then(Value::as_str).unwrap_or_default();
         let set = |name: &str| Some(text(name)).filter(|it| !it.is_empty());
@@ -189,7 +189,8 @@ impl Partial {
         }))
     }
 
-    /// Each part of a key counts: what is in an unencrypted mapping is unencrypted.
+    /// Returns whether a key's value is encrypted. Each part of a key counts: values in an
+    /// unencrypted mapping are unencrypted.
     fn encrypts(&self, key: &Key) -> bool {
         let mut parts = key.0.iter();
         match self {

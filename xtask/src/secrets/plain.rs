@@ -1,5 +1,5 @@
 //! Values of plain YAML or JSON as they are written: `1.10` is not `1.1`, and `0042` is not `34`.
-//! What sops stores can be compared with what it was given.
+//! They show whether sops stored its input unchanged.
 
 use std::{collections::BTreeMap, fmt, path::Path, slice};
 
@@ -11,7 +11,7 @@ use serde::{
 
 use crate::{secrets::yaml, tools::sops::key::Key};
 
-/// A value, or a list or mapping without any.
+/// A value, or an empty list or mapping.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Leaf {
     Null,
@@ -54,7 +54,7 @@ pub(crate) fn difference<'a>(one: &'a Leaves, other: &'a Leaves) -> Option<&'a K
     one.keys().chain(other.keys()).find(|it| one.get(it) != other.get(it))
 }
 
-/// The outline of a document: how each value has to be asked for, to get it as it is written.
+/// The outline of a document: how to request each value to get it as it is written.
 enum Shape {
     Null,
     Bool(bool),
@@ -127,7 +127,7 @@ impl<'de> Visitor<'de> for Outline {
     }
 }
 
-/// Reads what has the outline `shape`.
+/// Deserializer of a value with the outline `shape`.
 struct Read<'a> {
     shape: &'a Shape,
     at: Key,

@@ -1,5 +1,5 @@
-//! Mistakes in files of a repository with secrets: what is to be encrypted and is not, and copies of
-//! what is.
+//! Mistakes in files of a repository with secrets: content that should be encrypted and is not, and
+//! copies of encrypted content.
 
 use std::{
     collections::BTreeSet,
@@ -17,7 +17,7 @@ use crate::{
     tools::sops::key::Key,
 };
 
-/// Something that must not stay so.
+/// A mistake that must be fixed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Mistake {
     pub(crate) file: PathBuf,
@@ -26,17 +26,18 @@ pub(crate) struct Mistake {
 }
 
 impl Mistake {
-    /// As a finding of the rule `rule`.
+    /// Returns the finding of the rule `rule`.
     pub(crate) fn finding(self, rule: &'static str) -> Finding {
         let Mistake { file, what, fix } = self;
         Finding { file, line: None, rule, what, fix }
     }
 }
 
-/// A file by its path and text.
+/// A file: its path and text.
 pub(crate) type Named<'a> = (&'a Path, &'a str);
 
-/// Covered files that are not encrypted, or not whole. The closest `.sops.yaml` upwards counts.
+/// Returns covered files that are not encrypted, or not completely. The closest `.sops.yaml`
+/// upwards counts.
 pub(crate) fn not_encrypted(files: &[Named<'_>]) -> Vec<Mistake> {
     let configs: Vec<(&Path, anyhow::Result<Rules>)> = files
         .iter()
@@ -63,7 +64,7 @@ pub(crate) fn not_encrypted(files: &[Named<'_>]) -> Vec<Mistake> {
     res
 }
 
-/// What is wrong with a file that is to be encrypted.
+/// Returns the problem of a file that should be encrypted, and its fix.
 pub(crate) fn problem(path: &Path, text: &str) -> Option<(String, String)> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     if !encrypted::is_encrypted(path, text) {
@@ -86,7 +87,8 @@ pub(crate) fn problem(path: &Path, text: &str) -> Option<(String, String)> {
 
 const RESTORE: &str = "take the last version that was whole: `git restore` in its folder";
 
-/// Plain files that are copies of encrypted ones: by their name, or by having exactly their keys.
+/// Returns plain files that are copies of encrypted ones: by their name, or by having exactly their
+/// keys.
 pub(crate) fn decrypted_copies(files: &[Named<'_>]) -> Vec<Mistake> {
     let key_sets: Vec<(&Path, BTreeSet<Key>)> = files
         .iter()
@@ -112,7 +114,8 @@ pub(crate) fn decrypted_copies(files: &[Named<'_>]) -> Vec<Mistake> {
     res
 }
 
-/// As `env.yaml.decrypted`, `dev.dec.yaml`. Programs and documents may have such names.
+/// Returns whether a name says so, like `env.yaml.decrypted` or `dev.dec.yaml`. Programs and
+/// documents may have such names.
 fn says_decrypted(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
     let mut parts = name.split('.').skip(1);
@@ -127,7 +130,7 @@ fn encrypted_keys(path: &Path, text: &str) -> Option<BTreeSet<Key>> {
     (!keys.is_empty()).then_some(keys)
 }
 
-/// The keys of a plain YAML or JSON file in which some value is text or a number.
+/// Returns the keys of a plain YAML or JSON file in which some value is text or a number.
 fn plain_keys(path: &Path, text: &str) -> Option<BTreeSet<Key>> {
     let extension = path.extension()?.to_string_lossy().to_lowercase();
     if !["yaml", "yml", "json", "bak", "orig", "old", "tmp"].contains(&extension.as_str()) {

@@ -11,20 +11,20 @@ use crate::{secrets::yaml, tools::sops::recipients::Recipients};
 
 pub(crate) const FILE: &str = ".sops.yaml";
 
-/// Its creation rules, in order.
+/// Creation rules, in order.
 #[derive(Debug, Default)]
 pub(crate) struct Rules(Vec<Rule>);
 
 #[derive(Debug)]
 struct Rule {
-    /// `None`: every file.
+    /// Pattern of paths; `None` matches every file.
     path: Option<Regex>,
     recipients: Recipients,
 }
 
 impl Rules {
     /// # Errors
-    /// The text is not what sops takes.
+    /// The text is not valid for sops.
     pub(crate) fn parse(text: &str) -> anyhow::Result<Rules> {
         yaml::check_depth(text).context(FILE)?;
         let value: Value = serde_yaml::from_str(text).context(FILE)?;
@@ -38,9 +38,9 @@ impl Rules {
         Ok(Rules(rules.iter().map(rule).collect::<anyhow::Result<_>>()?))
     }
 
-    /// Returns the recipients of the file: those of the first rule that matches `path`, relative to the
-    /// folder of `.sops.yaml`, decides. A rule without a pattern is taken to mean the formats that
-    /// sops knows, and no file that configures sops or git.
+    /// Returns the recipients of the file: the first rule that matches `path`, relative to the
+    /// folder of `.sops.yaml`, decides. A rule without a pattern covers the formats that sops
+    /// supports, except for files that configure sops or git.
     pub(crate) fn recipients(&self, path: &Path) -> Option<&Recipients> {
         let name = path.file_name()?.to_string_lossy();
         if name == FILE {
@@ -56,18 +56,18 @@ impl Rules {
         self.0.iter().find(matches).map(|it| &it.recipients)
     }
 
-    /// The recipients of each rule.
+    /// Returns the recipients of each rule.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Recipients> {
         self.0.iter().map(|it| &it.recipients)
     }
 
-    /// Whether `path` is to be encrypted.
+    /// Returns whether `path` should be encrypted.
     pub(crate) fn covers(&self, path: &Path) -> bool {
         self.recipients(path).is_some()
     }
 }
 
-/// A new `.sops.yaml`, for all YAML files but hidden ones.
+/// Returns a new `.sops.yaml`, for all YAML files but hidden ones.
 pub(crate) fn text(recipients: &Recipients) -> String {
     let line = |name: &str, list: &[String]| match list {
         [] => String::new(),

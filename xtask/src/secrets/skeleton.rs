@@ -2,11 +2,11 @@
 
 use crate::run::random::random_hex;
 
-/// Helm values with a proxy token and a cookie secret of their own. 32 bytes each, as hexadecimal
+/// Returns Helm values with a new proxy token and cookie secret, 32 bytes each, as hexadecimal
 /// digits: <https://z2jh.jupyter.org/en/stable/resources/reference.html#proxy-secrettoken>
 ///
 /// # Errors
-/// The system gives no random bytes.
+/// The system provides no random bytes.
 pub(crate) fn text() -> anyhow::Result<String> {
     let (proxy_token, cookie_secret) = (random_hex()?, random_hex()?);
     Ok(format!(

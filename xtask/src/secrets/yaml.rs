@@ -1,14 +1,14 @@
-//! A look at YAML before a library reads it, whose work grows with the square of how deep lists and
-//! mappings in brackets are nested.
+//! A check of YAML before a library parses it, because the library's work grows with the square of
+//! the nesting depth of lists and mappings in brackets.
 
 use anyhow::bail;
 
-/// No file of a deployment comes close.
+/// Deepest nesting; no file of a deployment comes close.
 const DEEPEST: usize = 100;
 
 /// # Errors
-/// More than [`DEEPEST`] brackets are open at once. One that can begin nothing is not counted: the
-/// character before it is a part of a text.
+/// More than [`DEEPEST`] brackets are open at once. A bracket that cannot begin a list or mapping
+/// does not count: the character before it is a part of a text.
 pub(crate) fn check_depth(text: &str) -> anyhow::Result<()> {
     let mut depth: usize = 0;
     let mut before = '\n';

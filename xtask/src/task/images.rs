@@ -1,4 +1,4 @@
-//! Tasks about images: build, test, publish, look at, use.
+//! Tasks about images: build, test, publish, inspect, use.
 
 pub(crate) mod update;
 pub(crate) mod base;

@@ -1,4 +1,5 @@
-//! The mission's secrets repository, cloned to `secrets/<mission>/`: what all its tasks start from.
+//! The mission's secrets repository, cloned to `secrets/<mission>/`, as the start of all tasks
+//! about it.
 
 pub(crate) mod clone;
 pub(crate) mod init;
@@ -29,17 +30,17 @@ use crate::{
 /// A mission's secrets repository, whether it is cloned or not.
 pub(crate) struct Place {
     pub(crate) config: Config,
-    /// Absolute.
+    /// Absolute path.
     pub(crate) dir: PathBuf,
-    /// As people write it: `secrets/<mission>`.
+    /// Path for people: `secrets/<mission>`.
     pub(crate) shown: PathBuf,
 }
 
 /// A file of the clone.
 pub(crate) struct Target {
-    /// Relative to the clone.
+    /// Path relative to the clone.
     pub(crate) name: PathBuf,
-    /// As people write it.
+    /// Path for people.
     pub(crate) shown: PathBuf,
     pub(crate) path: PathBuf,
     pub(crate) text: String,
@@ -47,10 +48,10 @@ pub(crate) struct Target {
 }
 
 impl Place {
-    /// `mission` or, without one, `DEPLOYMENT_NAME`.
+    /// Returns the place of `mission` or, without one, of `DEPLOYMENT_NAME`.
     ///
     /// # Errors
-    /// An unknown mission, or a setting that is wrong.
+    /// The mission is unknown, or a setting is wrong.
     pub(crate) fn new(session: &Session, mission: Option<&str>) -> anyhow::Result<Place> {
         let missions = mission.iter().map(|&it| it.to_owned()).collect();
         let mut named = session.named(&Missions { missions, ..Missions::default() })?;
@@ -59,11 +60,11 @@ impl Place {
         Ok(Place { config, dir: session.checkout.root.join(&shown), shown })
     }
 
-    /// As [`Place::new`], for what needs the clone. Every later command runs in a folder that is
-    /// known to be the top of a repository of its own.
+    /// Returns the place like [`Place::new`], for tasks that need the clone. Every later command
+    /// runs in a folder that is known to be the top of a repository of its own.
     ///
     /// # Errors
-    /// It is not there, or is something else.
+    /// The clone is missing, or is something else.
     pub(crate) fn cloned(session: &Session, mission: Option<&str>) -> anyhow::Result<Place> {
         let place = Place::new(session, mission)?;
         let shown = place.shown.shown();
@@ -94,15 +95,15 @@ impl Place {
         Ok(())
     }
 
-    /// `git -C secrets/<mission>`, for messages.
+    /// Returns `git -C secrets/<mission>`, for messages.
     pub(crate) fn git(&self) -> String {
         format!("git -C {}", self.shown.shown())
     }
 
-    /// The file's name in the clone: `given`, or that of the environment.
+    /// Returns the file's name in the clone: `given`, or that of the environment.
     ///
     /// # Errors
-    /// It is outside.
+    /// The file is outside of the clone.
     pub(crate) fn name(&self, given: Option<&Path>) -> anyhow::Result<PathBuf> {
         let Some(given) = given else {
             return Ok(PathBuf::from(format!("{}.yaml", self.config.environment)));
@@ -118,7 +119,7 @@ impl Place {
     /// Reads an encrypted file of the clone.
     ///
     /// # Errors
-    /// It is not there, empty, or not encrypted.
+    /// The file is missing, empty, or not encrypted.
     pub(crate) fn target(&self, given: Option<&Path>) -> anyhow::Result<Target> {
         let name = self.name(given)?;
         let path = self.dir.join(&name);
@@ -132,7 +133,8 @@ impl Place {
         Ok(Target { name, shown, path, text, encrypted })
     }
 
-    /// Refuses a file that is, or is below, a link: it would be another one, outside of the clone.
+    /// Refuses a file that is a link, or is below one: it would be another file, outside of the
+    /// clone.
     ///
     /// # Errors
     /// A part of its path is a link.
@@ -166,7 +168,7 @@ impl Place {
         Ok(encrypted)
     }
 
-    /// For somebody who named a file that is not there.
+    /// Returns the list of existing files for the error about a missing one.
     fn what_there_is(&self) -> anyhow::Result<String> {
         let mut names: Vec<String> = fs::read_dir(&self.dir)?
             .filter_map(|it| it.ok()?.file_name().into_string().ok())
@@ -182,15 +184,15 @@ impl Place {
         })
     }
 
-    /// Its `.sops.yaml`, if there is one.
+    /// Returns the clone's `.sops.yaml`, if it exists.
     pub(crate) fn rules_file(&self) -> Option<PathBuf> {
         Some(self.dir.join(rules::FILE)).filter(|it| it.is_file())
     }
 
-    /// The branch that is checked out.
+    /// Returns the branch that is checked out.
     ///
     /// # Errors
-    /// HEAD is detached, where a commit would be lost, or a merge is under way.
+    /// HEAD is detached, where a commit would be lost, or a merge is in progress.
     pub(crate) fn branch(&self) -> anyhow::Result<String> {
         let git = self.git();
         if git::revision(&self.dir, "MERGE_HEAD")?.is_some() {
@@ -204,10 +206,10 @@ impl Place {
         })
     }
 
-    /// How to reach the remote; in a dry run nobody is asked.
+    /// Returns how to authenticate at the remote; a dry run asks nobody.
     ///
     /// # Errors
-    /// AWS does not give the role.
+    /// AWS does not grant the role.
     pub(crate) fn access(&self, session: &Session) -> anyhow::Result<Access> {
         let Some(role) = &self.config.secrets_role else { return Ok(Access::Own) };
         let Some(permit) = session.permit else {
@@ -224,13 +226,13 @@ impl Target {
     }
 }
 
-/// git makes a path absolute when it clones from it.
+/// Compares two URLs; git makes a path absolute when it clones from it.
 fn is_same_repository(root: &Path, wanted: &str, origin: &str) -> bool {
     let folder = |it: &str| fs::canonicalize(root.join(it)).ok();
     wanted == origin || folder(wanted).is_some_and(|it| Some(it) == folder(origin))
 }
 
-/// `1 commit`, `2 commits`.
+/// Returns a count like `1 commit`, `2 commits`.
 pub(crate) fn counted(n: usize, what: &str) -> String {
     format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }

@@ -1,4 +1,4 @@
-//! What several tasks do, with the desk that every task starts from.
+//! Work that several tasks share.
 
 pub(crate) mod doctor;
 pub(crate) mod images;

@@ -27,48 +27,48 @@ use crate::{
 
 pub(crate) use summary::failures;
 
-/// What a failure of the tester is called that is none of a test's.
+/// Name of a failure of the tester itself, outside of any test.
 const TESTER: &str = "tester";
 
-/// Which tests are asked for, and how they are run.
+/// Selected tests, and how to run them.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct TestRequest {
-    /// Also of an image that has a passing receipt.
+    /// Also test images that have a passing receipt.
     pub(crate) again: bool,
     pub(crate) selection: Selection,
-    /// Only those that failed in the last receipt.
+    /// Only tests that failed in the last receipt.
     pub(crate) failed: bool,
     pub(crate) jobs: Option<u16>,
     pub(crate) timeout: Option<u32>,
-    /// With the tests and scripts of the working tree.
+    /// Use the tests and scripts of the working tree.
     pub(crate) dev: bool,
 }
 
 impl TestRequest {
-    /// All tests, of images that have a passing receipt only if they are asked for `again`.
+    /// Returns a request for all tests; images with a passing receipt are tested only if `again`.
     pub(crate) fn all(again: bool) -> TestRequest {
         TestRequest { again, ..TestRequest::default() }
     }
 
-    /// Whether its results say all about the image.
+    /// Returns whether its results are a complete test of the image.
     pub(crate) fn is_complete(&self) -> bool {
         self.selection.is_all() && !self.failed && !self.dev
     }
 
-    /// Whether an image that has a passing receipt need not be tested.
+    /// Returns whether an image with a passing receipt can be skipped.
     pub(crate) fn takes_receipts(&self) -> bool {
         self.is_complete() && !self.again
     }
 
-    /// The environments that were named.
+    /// Returns the selected environments.
     pub(crate) fn environments(&self) -> &[String] {
         &self.selection.environments
     }
 
-    /// `None` when there is nothing to test again.
+    /// Returns the selection; `None` when no test has to be run again.
     ///
     /// # Errors
-    /// There is no receipt that says what failed.
+    /// No receipt records which tests failed.
     fn selection(
         &self,
         mission: &str,
@@ -88,7 +88,7 @@ impl TestRequest {
     }
 }
 
-/// One mission's image and what is asked of it.
+/// A mission's image and the request for it.
 struct Run<'a> {
     runner: &'a Runner,
     chosen: &'a MissionImages,
@@ -97,13 +97,13 @@ struct Run<'a> {
     selection: Selection,
 }
 
-/// Tests `built`, unless `old`, its receipt so far, is a passing one that suffices. Gives the
-/// receipt, and whether it was made just now. A complete one is written. `None` in a dry run, and
-/// when nothing is to be tested. After an interruption it has the results so far, and is not
+/// Tests `built`, unless `old`, its receipt so far, is passing and sufficient. Returns the receipt,
+/// and whether it was made just now. A complete receipt is written. `None` in a dry run, and when
+/// no test is selected. After an interruption the receipt has the results so far, and is not
 /// complete.
 ///
 /// # Errors
-/// A container cannot be made. Failed tests are no error, but in the receipt.
+/// A container cannot be created. Failed tests are not an error, but recorded in the receipt.
 pub(crate) fn test(
     runner: &Runner,
     chosen: &MissionImages,
@@ -153,10 +153,10 @@ pub(crate) fn test(
     Ok(Some((receipt, true)))
 }
 
-/// The receipt of an image that nothing was tested on yet; it passes nothing.
+/// Returns the receipt of an image that was not tested yet; it passes nothing.
 ///
 /// # Errors
-/// The mission has a name that no mission can have.
+/// The mission's name is not valid.
 pub(crate) fn untested(chosen: &MissionImages, built: &BuiltImage) -> anyhow::Result<Receipt> {
     Ok(Receipt {
         receipt: 1,
@@ -177,7 +177,7 @@ pub(crate) fn untested(chosen: &MissionImages, built: &BuiltImage) -> anyhow::Re
 }
 
 impl Run<'_> {
-    /// Removes old results, and leaves the plan where the containers get it from.
+    /// Removes old results, and writes the plan for the containers.
     fn make_ready(&self, last: Option<&Receipt>) -> anyhow::Result<()> {
         let given = tester::given(self.chosen, &self.built.image);
         let plan = self.selection.plan(self.asked.jobs, self.asked.timeout, last, &given)?;
@@ -187,7 +187,8 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// All tests, those of the mission and those of the image side by side, and what it consists of.
+    /// Runs all tests, those of the mission and those of the image side by side, and returns the
+    /// results and the image's contents.
     fn all(&self) -> anyhow::Result<(Vec<Test>, Contents)> {
         let (own, hub) = if self.runner.permit.is_none() {
             (self.of_the_mission(), self.of_the_image())
@@ -205,7 +206,7 @@ impl Run<'_> {
         Ok((tests, contents))
     }
 
-    /// The mission's own tests, with a failure for whatever is missing.
+    /// Runs the mission's own tests, and adds a failure for each missing result.
     fn of_the_mission(&self) -> anyhow::Result<Vec<Test>> {
         let mut log = self.runner.log(&format!("image-test-{}", self.built.name))?;
         log.step("running the mission's tests");
@@ -225,7 +226,7 @@ impl Run<'_> {
         Ok(tests)
     }
 
-    /// What holds for every image, and as a hub starts it.
+    /// Runs the tests of every image, as a hub starts it.
     fn of_the_image(&self) -> anyhow::Result<(Vec<Test>, Contents)> {
         let expected = self.selection.of(expected_tests::of_the_image(&self.chosen.mission));
         if expected.is_empty() {
@@ -255,7 +256,8 @@ impl Run<'_> {
     }
 }
 
-/// After an interruption what the other one did is kept.
+/// Returns a default result after an interruption, so that the results of the other container are
+/// kept.
 fn unless_interrupted<T: Default>(res: anyhow::Result<T>) -> anyhow::Result<T> {
     match res {
         Err(err) if failure::status(&err) == 130 => Ok(T::default()),

@@ -1,5 +1,5 @@
-//! The results of a test run as JUnit's XML, which CI servers read: a suite for each environment.
-//! Written for the strictest of the schemas there are, that of Jenkins's xUnit plugin.
+//! Test results as JUnit's XML, which CI servers read: a suite for each environment. Written for
+//! the strictest schema, that of Jenkins's xUnit plugin.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::{
     testing::receipt::{Outcome, Receipt, Test},
 };
 
-/// The text of the file.
+/// Returns the text of the file.
 pub(crate) fn text(receipt: &Receipt) -> String {
     let mut suites: BTreeMap<&str, Vec<&Test>> = BTreeMap::new();
     for test in &receipt.tests {
@@ -59,7 +59,7 @@ fn suite(receipt: &Receipt, environment: &str, tests: &[&Test]) -> maud::Markup 
 
 fn failure(test: &Test) -> maud::Markup {
     let message = redact::text(&test.message);
-    // The last line of a traceback says what it was.
+    // The last line of a traceback names the error.
     let short = message.trim_end().lines().last().unwrap_or_default();
     let again = if test.again.is_empty() { "" } else { "\nagain: " };
     html! {

@@ -1,4 +1,4 @@
-//! The page of `report`: plain data to one HTML file that loads nothing and runs nothing. Pure.
+//! Page of `report`: turns plain data into one HTML file that loads nothing and runs nothing. Pure.
 
 mod notebook;
 
@@ -11,23 +11,23 @@ use crate::{
     testing::receipt::{Installed, Outcome, Receipt, Test},
 };
 
-/// All that the page tells.
+/// Content of the page.
 #[derive(Debug)]
 pub(crate) struct Page {
-    /// When it was made, RFC 3339.
+    /// Time of the report, RFC 3339.
     pub(crate) made: String,
     pub(crate) missions: Vec<Section>,
 }
 
-/// What is told of a mission.
+/// Content about a mission.
 #[derive(Debug, Default)]
 pub(crate) struct Section {
     pub(crate) mission: String,
-    /// Why there is nothing to tell, or less than there could be.
+    /// Reasons for missing content.
     pub(crate) notes: Vec<String>,
-    /// The image it starts from, if that is not ours.
+    /// Image that the chain starts from, if it is another registry's.
     pub(crate) starts_from: Option<String>,
-    /// The chain, the mission's last.
+    /// Images of the chain, the mission's last.
     pub(crate) images: Vec<Image>,
     pub(crate) receipt: Option<Receipt>,
     pub(crate) notebooks: Vec<Notebook>,
@@ -38,20 +38,20 @@ pub(crate) struct Image {
     pub(crate) name: String,
     pub(crate) id: String,
     pub(crate) inputs: String,
-    /// Bytes.
+    /// Size in bytes.
     pub(crate) size: u64,
 }
 
-/// A notebook as it was executed by a test.
+/// A notebook that a test executed.
 #[derive(Debug)]
 pub(crate) struct Notebook {
     pub(crate) environment: String,
     pub(crate) name: String,
-    /// The text of the file.
+    /// Text of the file.
     pub(crate) text: String,
 }
 
-/// Nothing is loaded, whatever slips in: the browser's own rule, in the page.
+/// Browser policy against loading anything, whatever gets into the page.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
 
 pub(crate) fn text(page: &Page) -> String {
@@ -171,7 +171,7 @@ fn facts(receipt: &Receipt) -> Markup {
     }
 }
 
-/// What failed, and what runs it again: before anything else.
+/// Returns the failures and the commands that run them again, at the top of the section.
 fn failures(section: &Section) -> Markup {
     let failed: Vec<&Test> = section.receipt.iter().flat_map(Receipt::failures).collect();
     html! {
@@ -280,7 +280,7 @@ fn tests(section: &Section, receipt: &Receipt) -> Markup {
     }
 }
 
-/// A table that can be scrolled by keyboard where it is too wide.
+/// Returns a table that can be scrolled by keyboard where it is too wide.
 fn table(heads: &[&str], rows: Markup) -> Markup {
     let label = format!("Table: {}", heads.join(", "));
     html! {
@@ -293,7 +293,7 @@ fn table(heads: &[&str], rows: Markup) -> Markup {
     }
 }
 
-/// From a test to its notebook on this page.
+/// Returns a link from a test to its notebook on this page.
 fn link(section: &Section, test: &Test) -> Option<Markup> {
     let is_it = |it: &Notebook| test.kind == "notebook" && is_of(it, test);
     let idx = section.notebooks.iter().position(is_it)?;

@@ -1,4 +1,4 @@
-//! The record of what was tested on one image, and the decision whether that suffices.
+//! The record of an image's tests, and the decision whether they suffice.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -34,73 +34,74 @@ pub(crate) use lacking::untold;
 pub(crate) use name::Name;
 pub(crate) use verdict::{Shortcoming, shortcoming};
 
-/// What `target/xtask/receipts/<mission>/<image id, 12>.json` says, and `docs/receipt.schema.json`
-/// describes for other programs. All fields are there always: a reader need not guess.
+/// Content of `target/xtask/receipts/<mission>/<image id, 12>.json`, which
+/// `docs/receipt.schema.json` describes for other programs. All fields are always present: a reader
+/// need not guess.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Receipt {
-    /// The version of this format.
+    /// Version of this format.
     pub(crate) receipt: u32,
     pub(crate) mission: Name,
-    /// The image's id: the digest of its config.
+    /// Id of the image: the digest of its config.
     pub(crate) image: ImageId,
-    /// `linux/amd64`.
+    /// Platform, like `linux/amd64`.
     pub(crate) platform: String,
-    /// The inputs digest.
+    /// Inputs digest.
     pub(crate) inputs: String,
     /// SHA-256 of each environment's frozen spec, if the image was built from them.
     pub(crate) frozen_specs: BTreeMap<Name, String>,
-    /// What tests had besides the image, `SOURCE:TARGET`, from `TEST_DATA`.
+    /// Data of the tests besides the image, `SOURCE:TARGET`, from `TEST_DATA`.
     #[serde(default)]
     pub(crate) data: Vec<String>,
-    /// When the tests began, RFC 3339, UTC.
+    /// Start of the tests, RFC 3339, UTC.
     pub(crate) started: String,
     pub(crate) seconds: f64,
-    /// Whether all tests were asked for; a selection of them proves nothing about the image.
+    /// Whether all tests were requested; a selection proves nothing about the image.
     pub(crate) complete: bool,
-    /// What the image said of itself when it was tested.
+    /// Contents that the image reported when it was tested.
     pub(crate) contents: Contents,
     pub(crate) tests: Vec<Test>,
-    /// Whether freezing this image gave its frozen specs again, by environment; added by
+    /// Whether freezing this image reproduced its frozen specs, by environment; added by
     /// `freeze --verify`.
     pub(crate) refrozen: BTreeMap<Name, Verdict>,
-    /// Where the image was published; added by a push.
+    /// Places where the image was published; added by a push.
     pub(crate) published: Vec<PublishedImage>,
 }
 
-/// The outcome of one test.
+/// Outcome of one test.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Test {
-    /// The environment; empty for a test of the mission as a whole.
+    /// Environment; empty for a test of the mission as a whole.
     pub(crate) environment: String,
-    /// `consistency`, `import`, `notebook`, `script`, `tests` or `mission`; of the image as a whole:
-    /// `home`, `kernel`, `permissions`, `server` or `shell`.
+    /// Kind `consistency`, `import`, `notebook`, `script`, `tests` or `mission`; of the image as a
+    /// whole: `home`, `kernel`, `permissions`, `server` or `shell`.
     pub(crate) kind: String,
     pub(crate) name: String,
     pub(crate) outcome: Outcome,
     pub(crate) seconds: f64,
-    /// The last lines of the error, empty when it passed.
+    /// Last lines of the error, empty after a success.
     pub(crate) message: String,
-    /// The command that runs this test alone in the image.
+    /// Command that runs this test alone in the image.
     #[serde(default)]
     pub(crate) again: String,
 }
 
-/// Versions of what an image holds: the file `image.json` among the test results.
+/// Versions of an image's contents: the file `image.json` among the test results.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Contents {
-    /// The version of the package jupyterhub beside the server; empty without one.
+    /// Version of the package jupyterhub beside the server; empty without one.
     pub(crate) jupyterhub: String,
     pub(crate) environments: BTreeMap<Name, Installed>,
 }
 
-/// What is installed in an environment.
+/// Packages of an environment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Installed {
-    /// `3.13.5`.
+    /// Version of Python, like `3.13.5`.
     pub(crate) python: String,
     /// Versions of Python distributions, by normalised name.
     pub(crate) packages: BTreeMap<String, String>,
@@ -113,7 +114,7 @@ pub(crate) enum Outcome {
     Failed,
 }
 
-/// How a frozen spec compares with that of the image built from it.
+/// Result of comparing a frozen spec with that of the image built from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Verdict {
@@ -121,21 +122,21 @@ pub(crate) enum Verdict {
     Different,
 }
 
-/// A name under which a registry has the image.
+/// A name of the image in a registry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PublishedImage {
-    /// `host/repository`.
+    /// Repository of the form `host/repository`.
     pub(crate) repository: String,
-    /// The immutable tag.
+    /// Immutable tag.
     pub(crate) tag: Tag,
-    /// `sha256:…` of the manifest.
+    /// Digest `sha256:…` of the manifest.
     pub(crate) digest: Digest,
 }
 
 impl Receipt {
-    /// Whether all tests were asked for, and each result is a success. That a test did not run is a
-    /// result, too: see [`missing`].
+    /// Returns whether all tests were requested, and each result is a success. A test that did not
+    /// run is a result, too: see [`missing`].
     pub(crate) fn passed(&self) -> bool {
         self.complete
             && !self.tests.is_empty()
@@ -146,8 +147,8 @@ impl Receipt {
         self.tests.iter().filter(|it| it.outcome == Outcome::Failed)
     }
 
-    /// Reads the receipt of `image` of `mission`, if there is one. One that is about something else,
-    /// by whichever field, does not count.
+    /// Reads the receipt of `image` of `mission`, if it exists. A receipt with a field about
+    /// another image does not count.
     ///
     /// # Errors
     /// The file is damaged.
@@ -166,18 +167,19 @@ impl Receipt {
         Ok(Some(receipt).filter(|it| it.check_about(mission, image).is_ok()))
     }
 
-    /// Reads what a receipt says; `docs/receipt.schema.json` accepts the same texts.
+    /// Parses a receipt; `docs/receipt.schema.json` accepts the same texts.
     ///
     /// # Errors
-    /// A field is missing, unknown or of another form than it has to be.
+    /// A field is missing, unknown or malformed.
     pub(crate) fn parse(text: &str) -> anyhow::Result<Receipt> {
         let receipt: Receipt = serde_json::from_str(&redact::json(text))?;
         form::check(&receipt)?;
         Ok(receipt)
     }
 
-    /// The newest complete receipt of a mission, of whichever image. One that cannot be read, or is
-    /// about another mission, does not count: it only says what to run first, or again.
+    /// Returns the newest complete receipt of a mission, for any image. A receipt that cannot be
+    /// read, or belongs to another mission, does not count: the result only determines which tests
+    /// to run first, or again.
     pub(crate) fn last(checkout: &Checkout, mission: &str) -> Option<Receipt> {
         let files = fs::read_dir(dir(checkout, mission)).ok()?.filter_map(Result::ok);
         let texts = files.filter_map(|it| fs::read_to_string(it.path()).ok());
@@ -186,7 +188,7 @@ impl Receipt {
         complete.max_by(|a, b| a.started.cmp(&b.started))
     }
 
-    /// Writes it atomically.
+    /// Writes the receipt atomically.
     ///
     /// # Errors
     /// The target folder cannot be written.
@@ -210,14 +212,14 @@ fn dir(checkout: &Checkout, mission: &str) -> PathBuf {
     checkout.root.join("target/xtask/receipts").join(mission)
 }
 
-/// What one container may leave: bytes of results, and tests.
+/// Largest results of one container: bytes, and tests.
 pub(crate) const LARGEST_RESULTS: u64 = 20_000_000;
 const MOST_RESULTS: usize = 5000;
 
-/// Reads what the test scripts wrote: one JSON object per line.
+/// Parses the output of the test scripts: one JSON object per line.
 ///
 /// # Errors
-/// A line is not a test in the form that receipts have.
+/// A line is not a test in the format of receipts.
 pub(crate) fn parse_results(text: &str) -> anyhow::Result<Vec<Test>> {
     let lines = text.lines().enumerate().filter(|(_, it)| !it.trim().is_empty());
     ensure!(lines.clone().nth(MOST_RESULTS).is_none(), "more than {MOST_RESULTS} results");
@@ -231,7 +233,7 @@ pub(crate) fn parse_results(text: &str) -> anyhow::Result<Vec<Test>> {
         .collect()
 }
 
-/// A failure for each expected test that has no result; `why` is the likely reason.
+/// Returns a failure for each expected test without a result; `why` is the likely reason.
 pub(crate) fn missing(expected: &BTreeSet<ExpectedTest>, tests: &[Test], why: &str) -> Vec<Test> {
     let is_missing = |it: &&ExpectedTest| {
         !tests.iter().any(|test| {
@@ -257,7 +259,7 @@ impl Test {
         Test { message, again, ..self }
     }
 
-    /// A test of the mission as a whole that failed.
+    /// Returns a failed test of the mission as a whole.
     pub(crate) fn of_mission(name: &str, message: String) -> Test {
         Test {
             environment: String::new(),
@@ -270,7 +272,7 @@ impl Test {
         }
     }
 
-    /// `hello: notebook planck.ipynb`.
+    /// Returns a title like `hello: notebook planck.ipynb`.
     pub(crate) fn title(&self) -> String {
         let title = match self.environment.as_str() {
             "" => format!("{} {}", self.kind, self.name),

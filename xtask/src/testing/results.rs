@@ -11,8 +11,8 @@ use crate::{
     },
 };
 
-/// Leaves what a run of a mission's tests came to in the folder of its results: for CI servers,
-/// and for the report.
+/// Writes the results of a mission's tests to the folder of its results: for CI servers, and for
+/// the report.
 ///
 /// # Errors
 /// The target folder cannot be written.
@@ -24,14 +24,14 @@ pub(crate) fn record(permit: Permit, dir: &Path, receipt: &Receipt) -> anyhow::R
 
 const RUN: &str = "receipt.json";
 
-/// What the last run of all tests came to, if only until it was interrupted.
+/// Returns the results of the last run of all tests, up to an interruption.
 pub(crate) fn last_run(runner: &Runner, mission: &str) -> Option<Receipt> {
     let path = folder(runner, mission).join(RUN);
     let text = files::read_foreign_text(&path, receipt::LARGEST_RESULTS).ok()?;
     Receipt::parse(&text).ok()
 }
 
-/// Where the last run of all tests of a mission left its results.
+/// Returns the folder with the results of the last run of all tests of a mission.
 pub(crate) fn folder(runner: &Runner, mission: &str) -> PathBuf {
     runner.target().join("test").join(mission)
 }

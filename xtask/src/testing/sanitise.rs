@@ -1,4 +1,4 @@
-//! Text and HTML of others, made fit for the report.
+//! Sanitises untrusted text and HTML for the report.
 
 use std::collections::BTreeMap;
 
@@ -44,29 +44,29 @@ const KEPT: &[&str] = &[
     "var",
 ];
 
-/// Elements that are left out with all that is in them.
+/// Elements that are removed with their content.
 const DROPPED: &[&str] = &[
     "button", "iframe", "math", "noscript", "object", "script", "select", "style", "svg",
     "template", "textarea", "title",
 ];
 
-/// Elements that have no end.
+/// Elements without an end tag.
 const VOID: &[&str] = &["br", "hr", "img"];
 
-/// How many elements may be open at once: of those within, the text alone is kept.
+/// Most elements that may be open at once: of deeper ones only the text is kept.
 const DEEPEST: usize = 200;
 
-/// Where the headings of a text begin, so that they fit below those around it.
+/// Levels of headings in a text, so that they fit below those around it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Outline {
-    /// The level of the heading around the text.
+    /// Level of the heading around the text.
     pub(crate) around: u8,
-    /// The level of the last heading.
+    /// Level of the last heading.
     pub(crate) last: u8,
 }
 
-/// What may be shown of `html`: the elements named above, pictures in the text itself, and links
-/// that somebody has to follow. It is written anew from tokens, with every element closed, so
+/// Returns the safe part of `html`: the elements named above, pictures in the text itself, and
+/// links that a reader must click. The result is written from tokens, with every element closed, so
 /// nothing in it can run, load anything, or reach out of its place.
 pub(crate) fn sanitised(html: &str, outline: &mut Outline) -> Markup {
     let mut emitter = DefaultEmitter::default();
@@ -95,13 +95,13 @@ pub(crate) fn sanitised(html: &str, outline: &mut Outline) -> Markup {
 
 type Attributes = BTreeMap<HtmlString, Spanned<HtmlString, ()>>;
 
-/// What is written of the HTML.
+/// Output of the HTML so far.
 #[derive(Default)]
 struct Out {
     html: String,
-    /// Elements that are open: their names there and here.
+    /// Open elements: their names in the input and in the output.
     open: Vec<(String, String)>,
-    /// Of the elements that are left out, those that are open.
+    /// Open elements among the removed ones.
     dropped: Vec<String>,
 }
 
@@ -118,7 +118,7 @@ impl Out {
         let (tag, attributes) = match name {
             "img" => ("img".to_owned(), picture(value(b"src"), value(b"alt"))),
             "a" => ("a".to_owned(), link(value(b"href"))),
-            // A head without a text is none, to those who listen to a table.
+            // A screen reader does not treat a header cell without text as one.
             "th" if !has_text => ("td".to_owned(), Some(spans(&value))),
             "td" | "th" => (name.to_owned(), Some(spans(&value))),
             "h1" | "h2" | "h3" | "h4" | "h5" | "h6" => {
@@ -162,16 +162,16 @@ impl Out {
 fn escaped(text: &str) -> String {
     use std::fmt::Write as _;
     let mut res = String::new();
-    // It writes into a string, which takes everything.
+    // Writing to a string cannot fail.
     let _ = Escaper::new(&mut res).write_str(text);
     res
 }
 
-/// The kinds of pictures that a page may hold; a picture that is an SVG runs no scripts.
+/// Types of pictures that a page may contain; a picture that is an SVG runs no scripts.
 pub(crate) const PICTURES: &[&str] =
     &["image/png", "image/jpeg", "image/gif", "image/webp", "image/svg+xml"];
 
-/// `None` for a picture that would have to be loaded.
+/// Returns the picture; `None` for one that would have to be loaded.
 fn picture(src: Option<String>, alt: Option<String>) -> Option<String> {
     let src = src?;
     PICTURES.iter().find(|it| src.starts_with(&format!("data:{it}")))?;
@@ -193,7 +193,7 @@ fn spans(value: &impl Fn(&[u8]) -> Option<String>) -> String {
     ["colspan", "rowspan"].iter().filter_map(|it| span(it)).collect()
 }
 
-/// The level that a heading of the text gets: none is left out on the way down.
+/// Returns the level for a heading of the text, without gaps on the way down.
 fn heading(name: &str, outline: &mut Outline) -> String {
     let own = name.trim_start_matches('h').parse().unwrap_or(1_u8);
     outline.last = (outline.around + own).min(outline.last + 1).min(6);

@@ -1,4 +1,4 @@
-//! Which tests of an image are asked for, and the plan that tells the scripts in its containers so.
+//! Selection of an image's tests, and the plan that passes it to the scripts in its containers.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,18 +11,18 @@ use crate::{
 };
 
 /// Tests by environment, name, kind, or one by one; an empty part selects all.
-/// `platform_env/testing/plan.py` reads it by the same rules.
+/// `platform_env/testing/plan.py` applies the same rules.
 #[derive(Debug, Clone, Default, Serialize)]
 pub(crate) struct Selection {
     pub(crate) environments: Vec<String>,
-    /// Patterns of names.
+    /// Patterns of test names.
     only: Vec<String>,
     kinds: Vec<&'static str>,
     /// Environment, kind and name.
     tests: BTreeSet<(String, String, String)>,
 }
 
-/// What the file says that a test container gets.
+/// Content of the file for a test container.
 #[derive(Debug, Serialize)]
 struct Plan<'a> {
     #[serde(flatten)]
@@ -35,14 +35,14 @@ struct Plan<'a> {
     container: &'a ContainerInputs,
 }
 
-/// What the tester has to know of the image's configuration and of its container.
+/// The tester's facts about the image's configuration and its container.
 #[derive(Debug, Clone, Default, Serialize)]
 pub(crate) struct ContainerInputs {
     pub(crate) entry_point: Vec<String>,
     pub(crate) command: Vec<String>,
-    /// The image's health check.
+    /// Health check of the image.
     pub(crate) health: Vec<String>,
-    /// `none` or `egress`.
+    /// Network `none` or `egress`.
     pub(crate) network: &'static str,
     /// Bytes that tests may leave on the disk.
     pub(crate) disk: u64,
@@ -50,7 +50,7 @@ pub(crate) struct ContainerInputs {
 
 impl Selection {
     /// # Errors
-    /// A pattern that is none.
+    /// A pattern is not valid.
     pub(crate) fn new(
         environments: &[String],
         only: &[String],
@@ -63,13 +63,13 @@ impl Selection {
         Ok(Selection { environments, only, kinds, tests: BTreeSet::new() })
     }
 
-    /// The same, of these tests only.
+    /// Returns the same selection, limited to these tests.
     pub(crate) fn among<'a>(&self, tests: impl Iterator<Item = &'a Test>) -> Selection {
         let names = tests.map(|it| (it.environment.clone(), it.kind.clone(), it.name.clone()));
         Selection { tests: names.collect(), ..self.clone() }
     }
 
-    /// Whether no test is left out.
+    /// Returns whether all tests are selected.
     pub(crate) fn is_all(&self) -> bool {
         let Selection { environments, only, kinds, tests } = self;
         environments.is_empty() && only.is_empty() && kinds.is_empty() && tests.is_empty()
@@ -84,16 +84,16 @@ impl Selection {
             && (self.tests.is_empty() || self.tests.contains(&test))
     }
 
-    /// Those of `expected` that are selected.
+    /// Returns the selected tests of `expected`.
     pub(crate) fn of(&self, expected: BTreeSet<ExpectedTest>) -> BTreeSet<ExpectedTest> {
         let wants = |it: &ExpectedTest| self.wants(&it.environment, it.kind, &it.name);
         expected.into_iter().filter(wants).collect()
     }
 
-    /// The plan as JSON; `last` has the times.
+    /// Returns the plan as JSON; `last` has the times.
     ///
     /// # Errors
-    /// None that are expected: it is plain data.
+    /// None expected: the plan is plain data.
     pub(crate) fn plan(
         &self,
         jobs: Option<u16>,

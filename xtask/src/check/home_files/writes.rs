@@ -1,11 +1,11 @@
-//! Which paths the commands of a RUN write and remove, as far as their words tell.
+//! Finds the paths that the commands of a RUN write and remove, judging by their words.
 
 use std::path::{Component, Path, PathBuf};
 
 use super::{Effect, HOME};
 use crate::mission::dockerfile::{parse::Instruction, programs};
 
-/// Returns the path that `word` is in `folder`, with the home for what a shell takes for it.
+/// Returns the path of `word` in `folder`, with the home for the names that a shell expands to it.
 pub(super) fn resolve(folder: &Path, word: &str) -> PathBuf {
     let word = word.replace("${", "$").replace('}', "");
     let word = word.replace("$NB_USER", "jovyan");
@@ -25,7 +25,7 @@ pub(super) fn resolve(folder: &Path, word: &str) -> PathBuf {
     res
 }
 
-/// Returns what a RUN that starts in `folder` does.
+/// Returns the effects of a RUN that starts in `folder`.
 pub(super) fn of_run(run: &Instruction, folder: &Path) -> Vec<Effect> {
     let mut folder = folder.to_owned();
     let mut res = Vec::new();
@@ -45,7 +45,7 @@ pub(super) fn of_run(run: &Instruction, folder: &Path) -> Vec<Effect> {
     res
 }
 
-/// The files and folders that a program writes.
+/// Returns the files and folders that a program writes.
 fn written(program: &str, args: &[String]) -> Vec<String> {
     let has = |options: &[&str]| args.iter().any(|it| options.contains(&it.as_str()));
     let some = |path: &str| vec![path.to_owned()];
@@ -78,7 +78,7 @@ fn written(program: &str, args: &[String]) -> Vec<String> {
     }
 }
 
-/// The values of options that say where an archive or a download goes.
+/// Returns the values of options that set the target of an archive or a download.
 fn into(args: &[String]) -> Vec<String> {
     let short = ["-C", "-d", "-o", "-O", "-P"];
     let long = ["--directory", "--output", "--output-document", "--directory-prefix"];
@@ -93,7 +93,7 @@ fn into(args: &[String]) -> Vec<String> {
     args.iter().enumerate().filter_map(value).collect()
 }
 
-/// Where the output of a command goes, of `> file` and `>>file`.
+/// Returns the target of a command's output, in `> file` and `>>file`.
 fn redirected(words: &[String]) -> Vec<String> {
     let target = |(at, word): (usize, &String)| {
         let rest = word.trim_start_matches(|c: char| c.is_ascii_digit()).strip_prefix('>')?;
@@ -104,7 +104,7 @@ fn redirected(words: &[String]) -> Vec<String> {
     words.iter().enumerate().filter_map(target).collect()
 }
 
-/// Arguments that are neither options nor redirections.
+/// Returns the arguments that are neither options nor redirections.
 fn plain(args: &[String]) -> impl Iterator<Item = &String> {
     let end = args.iter().position(|it| it.contains(['<', '>'])).unwrap_or(args.len());
     args[..end].iter().filter(|it| !it.starts_with('-'))

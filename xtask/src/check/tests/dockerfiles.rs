@@ -1,4 +1,4 @@
-//! The rules about what a Dockerfile says.
+//! Rules about Dockerfiles.
 
 use expect_test::expect;
 
@@ -87,7 +87,7 @@ fn secret_in_layer() {
     );
 }
 
-/// The lines of a mission's Dockerfile that `rule` finds something in, and what.
+/// Checks the lines of a mission's Dockerfile in which `rule` finds something, and the findings.
 #[track_caller]
 fn found(rule: &check::Rule, lines: &[&str]) -> Vec<String> {
     let text = format!("ARG BASE_IMAGE\nFROM ${{BASE_IMAGE}}\n{}\n", lines.join("\n"));
@@ -95,7 +95,7 @@ fn found(rule: &check::Rule, lines: &[&str]) -> Vec<String> {
     findings.iter().map(|it| format!("{}: {}", it.line.unwrap() - 2, it.what)).collect()
 }
 
-/// Each line has exactly one thing that floats, or none.
+/// Checks that each line has exactly one floating item, or none.
 #[track_caller]
 fn check_lines(rule: &check::Rule, lines: &[&str], expected: usize) {
     for line in lines {

@@ -1,4 +1,4 @@
-//! The rules about files, whatever is in them.
+//! Rules about files, whatever their content.
 
 use std::fmt::Write as _;
 

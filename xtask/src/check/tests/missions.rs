@@ -1,4 +1,4 @@
-//! The rules about missions.
+//! Rules about missions.
 
 use expect_test::expect;
 

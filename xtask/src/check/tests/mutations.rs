@@ -1,4 +1,4 @@
-//! Whatever is in a file, `check` ends, says where, and does not panic.
+//! Whatever a file contains, `check` ends, names the place, and does not panic.
 
 use super::{Facts, MissionFacts, facts};
 use crate::{
@@ -36,7 +36,7 @@ const OTHERS: [(&str, &str); 4] = [
     ("run", "#!/usr/bin/env -S bash -e\nset -euo pipefail\n"),
 ];
 
-/// What parsers look at.
+/// Text that parsers treat specially.
 pub(crate) const PIECES: &[&str] = &[
     "",
     "\n",
@@ -83,7 +83,7 @@ pub(crate) const PIECES: &[&str] = &[
     ")",
 ];
 
-/// `text` with pieces put in, taken out and repeated, at places that need not make sense.
+/// Returns `text` with pieces inserted, removed and repeated, at arbitrary places.
 pub(crate) fn mutated(random: &mut Random, text: &str) -> String {
     let mut chars: Vec<char> = text.chars().collect();
     for _ in 0..=random.below(3) {

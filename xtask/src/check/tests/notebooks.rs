@@ -1,4 +1,4 @@
-//! The rules about notebooks.
+//! Rules about notebooks.
 
 use expect_test::{Expect, expect};
 

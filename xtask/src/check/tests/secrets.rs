@@ -1,4 +1,4 @@
-//! The rules about secrets, which look into this repository and into clones.
+//! Rules about secrets, which check this repository and clones.
 
 use expect_test::expect;
 
@@ -8,13 +8,13 @@ use crate::{
     secrets::encrypted::tests as encrypted,
 };
 
-/// A file of this repository, and files of a clone.
+/// Returns a file of this repository, and files of a clone.
 fn facts(own: (&str, &str), clone: &[(&str, &str)]) -> Facts {
     let secrets = clone.iter().map(file).collect();
     Facts { files: vec![file(&own)], secrets, ..Facts::default() }
 }
 
-/// Not whole in this file, which the rule reads, too.
+/// Split in this file, which the rule reads, too.
 fn key() -> String {
     ["-----BEGIN OPENSSH PRIVATE ", "KEY-----\n", &"b3Bl".repeat(15), "\n"].concat()
 }

@@ -1,4 +1,4 @@
-//! Rules that are switched off.
+//! Disabled rules.
 
 use expect_test::{Expect, expect};
 
@@ -72,7 +72,7 @@ fn switches_have_a_reason_a_rule_and_a_use() {
     );
 }
 
-/// What the generator refuses is refused, whatever `check` is told.
+/// The generator's refusals cannot be disabled by `check`.
 #[test]
 fn what_guards_a_build_stays() {
     let mut facts =

@@ -3,13 +3,13 @@
 use super::Float;
 use crate::mission::dockerfile::programs;
 
-/// Returns clones and pulls after which no commit is checked out in the same step.
+/// Returns clones and pulls that are not followed by the checkout of a commit in the same step.
 pub(super) fn floats(commands: &[Vec<String>]) -> Vec<Float> {
     let mut res: Vec<Float> = Vec::new();
     for words in commands {
         match fetch(words) {
             Some(Fetch::Floating(what)) => res.push(float(what)),
-            // What was cloned last is now at a commit.
+            // The last clone is now at a commit.
             Some(Fetch::Commit) => drop(res.pop()),
             None => (),
         }
@@ -41,7 +41,7 @@ fn fetch(words: &[String]) -> Option<Fetch> {
         }
         "git" if has(&["clone"]) => Some(Fetch::Floating("git clone")),
         "gh" if has(&["clone"]) => Some(Fetch::Floating("gh repo clone")),
-        // By the hashes in the commit.
+        // Pinned by the hashes in the commit.
         "git" if has(&["lfs"]) => None,
         "git" if has(&["pull"]) => Some(Fetch::Floating("git pull")),
         "git" if has(&["submodule"]) && has(&["--remote"]) => {
@@ -60,7 +60,7 @@ fn fetch(words: &[String]) -> Option<Fetch> {
     }
 }
 
-/// Whether `word` is or ends with a whole commit, as in `--revision=<commit>`.
+/// Returns whether `word` is or ends with a whole commit, as in `--revision=<commit>`.
 pub(crate) fn is_commit(word: &str) -> bool {
     let last = word.rsplit(['=', '@', '#']).next().unwrap_or(word);
     [40, 64].contains(&last.len()) && last.bytes().all(|it| it.is_ascii_hexdigit())

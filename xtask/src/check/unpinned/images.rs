@@ -1,11 +1,11 @@
-//! Images of others that a Dockerfile names: in FROM, COPY --from and mounts.
+//! Images of other registries that a Dockerfile names: in FROM, COPY --from and mounts.
 
 use std::{collections::BTreeMap, path::Path};
 
 use super::Float;
 use crate::mission::dockerfile::{parse::Instruction, refusals};
 
-/// What the instructions so far have declared.
+/// Declarations of the instructions so far.
 #[derive(Debug, Default)]
 pub(super) struct KnownNames {
     stages: Vec<String>,
@@ -13,7 +13,8 @@ pub(super) struct KnownNames {
     variables: BTreeMap<String, String>,
 }
 
-/// Images that builds name by these arguments: this repository's own, or with the digest of a setting.
+/// Images that builds pass by these arguments: this repository's own, or with the digest of a
+/// setting.
 const ARGUMENTS: [&str; 2] = ["BASE_IMAGE", "ROOTFS"];
 
 impl KnownNames {
@@ -35,7 +36,7 @@ impl KnownNames {
         }
     }
 
-    /// Returns `text` with the values of variables that are known.
+    /// Returns `text` with the values of known variables.
     pub(super) fn expand(&self, text: &str) -> String {
         let mut parts = text.split('$');
         let mut res = parts.next().unwrap_or_default().to_owned();

@@ -1,4 +1,4 @@
-//! Programs that install what is newest on the day of the build, and how each is told what to take.
+//! Programs that install the newest version on the day of the build, and the options that pin it.
 
 use super::{Float, git::is_commit};
 use crate::mission::dockerfile::programs;
@@ -8,7 +8,8 @@ const HASHED: &str = "name it in a list of the environment, which is frozen, or 
 const LOCKED: &str = "install from a lock file: `npm ci`, `yarn install --immutable`, `pnpm install --frozen-lockfile`";
 const OTHER: &str = "take one version of it, compared with a checksum in the same step";
 
-/// A family of programs: what they are called, what of them installs, what makes that repeatable.
+/// A family of programs: their names, their install commands, and the words that make an install
+/// repeatable.
 struct Installer {
     names: &'static [&'static str],
     /// Words after the program; an empty one for the program itself.
@@ -147,7 +148,7 @@ const INSTALLERS: &[Installer] = &[
     },
 ];
 
-/// Returns what a command installs that floats.
+/// Returns the floating item that a command installs.
 pub(super) fn float(words: &[String]) -> Option<Float> {
     if !programs::may_start(words) {
         return None;
@@ -167,7 +168,7 @@ pub(super) fn float(words: &[String]) -> Option<Float> {
     })
 }
 
-/// The name of the program that `word` is: `pip` for `/opt/conda/bin/pip3.13` and for `-mpip`.
+/// Returns the name of the program of `word`: `pip` for `/opt/conda/bin/pip3.13` and for `-mpip`.
 fn family(word: &str) -> &str {
     let name = programs::name(word);
     let name = name.strip_prefix("-m").unwrap_or(name);
@@ -178,14 +179,14 @@ fn family(word: &str) -> &str {
     }
 }
 
-/// Whether `args` begin with the words of `how`, with options before and between them.
+/// Returns whether `args` begin with the words of `how`, with options before and between them.
 fn is_called(args: &[String], how: &str) -> bool {
     let mut args = args.iter().peekable();
     how.split(' ').filter(|it| !it.is_empty()).all(|word| {
         while let Some(arg) = args.next() {
             let is_option = arg.starts_with('-') && arg != word;
             if !is_option {
-                // What follows an option may be its value.
+                // The word after an option may be its value.
                 return arg == word;
             }
             if args.peek().is_some_and(|it| *it != word && !it.starts_with('-'))
@@ -211,7 +212,7 @@ fn locked(args: &[String]) -> bool {
         && !has(args, &["--with"])
 }
 
-/// `yarn` alone installs; `yarn build` does not.
+/// Returns whether yarn installs: `yarn` alone does; `yarn build` does not.
 fn yarn(args: &[String]) -> bool {
     locked(args) || args.iter().any(|it| !it.starts_with('-'))
 }

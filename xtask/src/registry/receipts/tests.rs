@@ -6,7 +6,7 @@ use crate::{
 
 const CORPUS: &str = include_str!("../../../tests/receipts.json");
 
-/// A receipt that certifies, and the image that it is about.
+/// Returns a receipt that certifies, and the image that it belongs to.
 fn whole() -> (Receipt, RemoteImage) {
     let corpus: serde_json::Value = serde_json::from_str(CORPUS).unwrap();
     let receipt = Receipt::parse(&corpus["receipt"].to_string()).unwrap();

@@ -1,11 +1,11 @@
 use super::*;
 
-/// A value as sops writes it.
+/// Returns a value in the form that sops writes.
 pub(crate) fn cipher(data: &str) -> String {
     format!("ENC[AES256_GCM,data:{data},iv:x=,tag:y==,type:str]")
 }
 
-/// A file for the recipient `age1x`.
+/// Returns a file for the recipient `age1x`.
 pub(crate) fn file(lines: &str) -> String {
     let mac = cipher("mac");
     format!("{lines}\nsops:\n  age:\n    - recipient: age1x\n      enc: e\n  mac: {mac}\n")

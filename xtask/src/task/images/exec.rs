@@ -11,7 +11,7 @@ use crate::{
     },
 };
 
-/// Runs `command` and gives its exit status.
+/// Runs `command` and returns its exit status.
 pub(crate) fn run(
     session: &Session,
     mission: Option<&str>,
@@ -21,7 +21,7 @@ pub(crate) fn run(
     let ReadyImage { runner, chosen, built } = ready(session, mission, dev)?;
     let cidfile = runner.target().join(format!("exec/{}-{}.cid", built.name, std::process::id()));
     let container = Container::new(&runner, cidfile)?;
-    // The start script's words are for those who wait for a server.
+    // The start script's messages are for users who wait for a server.
     let quiet = "JUPYTER_DOCKER_STACKS_QUIET=1";
     let mut cmd = container.run("exec").args(["--interactive", "--env", quiet]);
     if terminal::has_person() {

@@ -1,5 +1,5 @@
-//! `explain`: what `image-all` would build, test and push, which file or setting caused it, and how
-//! long it took last time. Changes nothing.
+//! `explain`: the work that `image-all` would do (build, test and push), the file or setting that
+//! caused it, and the duration of the last time. Changes nothing.
 
 use anyhow::Context as _;
 use serde::Serialize;
@@ -22,16 +22,16 @@ use crate::{
     tools::{docker::Image, image_name::ImageId},
 };
 
-/// One thing that a run would do, or leave.
+/// A piece of work that a run would do, or skip.
 #[derive(Debug, Serialize)]
 struct Row {
     image: String,
-    /// `build`, `test` or `push`.
+    /// Kind `build`, `test` or `push`.
     work: &'static str,
-    /// Whether it would be done.
+    /// Whether a run would do it.
     due: bool,
     because: String,
-    /// Last time's, if it was done here before.
+    /// Duration of the last time on this machine, if any.
     seconds: Option<f64>,
 }
 
@@ -79,16 +79,16 @@ fn of_mission(
     Ok(res)
 }
 
-/// The image before one in its chain.
+/// The previous image of a chain.
 #[derive(Debug, PartialEq, Eq)]
 enum Below {
     Nothing,
     Image(ImageId),
-    /// It has to be built.
+    /// The image must be built.
     Due,
 }
 
-/// What becomes of one image of a chain, and the image if it is there already.
+/// Returns the work for one image of a chain, and the image if it exists already.
 fn build<'a>(
     runner: &Runner,
     recipe: &Recipe,
@@ -119,7 +119,7 @@ fn build<'a>(
     Ok((row, image))
 }
 
-/// How many changed files are named.
+/// Number of changed files that are named.
 const NAMED: usize = 5;
 
 fn changes(recipe: &Recipe, last: Option<&BuildRecord>) -> String {
@@ -159,7 +159,7 @@ fn test(
     Ok((row, receipt))
 }
 
-/// `image` is `None` when it has to be built or tested first.
+/// Returns the push of an image; `image` is `None` when it must be built or tested first.
 fn push(
     runner: &Runner,
     chosen: &MissionImages,

@@ -25,10 +25,10 @@ use crate::{
     tools::docker::NAMESPACE,
 };
 
-/// How long a server that starts may show no sign of life: it does not answer and prints nothing.
+/// Time a starting server may be silent: without an answer or output.
 const SILENCE: Duration = Duration::from_secs(300);
 
-/// Runs until the server ends; an interruption is the usual end.
+/// Runs the server until it ends, usually by an interruption.
 pub(crate) fn run(session: &Session, args: &args::ImageLab) -> anyhow::Result<u8> {
     let ReadyImage { runner, chosen, built } =
         ready_image::ready(session, args.mission.as_deref(), args.dev)?;
@@ -65,11 +65,11 @@ pub(crate) fn run(session: &Session, args: &args::ImageLab) -> anyhow::Result<u8
     }
 }
 
-/// The flags that give the container its home: a volume of the mission's, or a folder, in which
+/// Returns the flags that mount the container's home: a volume of the mission, or a folder whose
 /// files belong to the caller.
 ///
 /// # Errors
-/// The folder is not there.
+/// The folder does not exist.
 fn home(mission: &str, dir: Option<&Path>) -> anyhow::Result<Vec<String>> {
     let Some(dir) = dir else {
         let volume = format!("{NAMESPACE}-home-{mission}:/home/jovyan");
@@ -81,7 +81,7 @@ fn home(mission: &str, dir: Option<&Path>) -> anyhow::Result<Vec<String>> {
     }
     let mount = format!("type=bind,source={},target=/home/jovyan", dir.to_string_lossy());
     let mut res = vec!["--mount".to_owned(), mount];
-    // Root's files are for jovyan, who may not become root.
+    // For root the server keeps the image's user jovyan, who may not become root.
     let uid = nix::unistd::geteuid();
     if !uid.is_root() {
         res.extend(["--user".to_owned(), format!("{uid}:100")]);
@@ -89,7 +89,7 @@ fn home(mission: &str, dir: Option<&Path>) -> anyhow::Result<Vec<String>> {
     Ok(res)
 }
 
-/// Waits until the server answers, which the image's own health check tells, as long as it runs and
+/// Waits until the server answers, as the image's own health check reports, while it runs and
 /// prints something at least every `silence`.
 fn wait(permit: Permit, runner: &Runner, id: &str, silence: Duration) -> anyhow::Result<()> {
     let check = runner.docker.change(["exec", id, "jupyter-healthcheck"]).permitted(permit);

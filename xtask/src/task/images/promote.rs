@@ -1,5 +1,5 @@
 //! `image-push --promote TAG`: moves a human tag to images that are published and tested. Builds
-//! nothing, tests nothing, and pushes no image that is not there.
+//! nothing, tests nothing, and pushes only images that the registry has.
 
 use anyhow::{Context as _, bail, ensure};
 use serde::Serialize;
@@ -18,13 +18,13 @@ use crate::{
     },
 };
 
-/// A tag and what it is to name.
+/// A tag and its new target.
 #[derive(Serialize)]
 struct Move {
     #[serde(skip)]
     host: Host,
     mission: String,
-    /// `host/mission:tag`.
+    /// Tag of the form `host/mission:tag`.
     #[serde(serialize_with = "as_text")]
     tag: ImageRef,
     digest: Digest,
@@ -34,7 +34,7 @@ fn as_text<S: serde::Serializer>(it: &ImageRef, to: S) -> Result<S::Ok, S::Error
     to.collect_str(it)
 }
 
-/// All images are looked up and their receipts verified before the first tag moves.
+/// Moves the tag, after all images were found and their receipts verified.
 pub(crate) fn run(session: &Session, args: &ImagePush, tag: &str) -> anyhow::Result<u8> {
     let named = session.named(&args.missions).map_err(failure::request)?;
     let tag = &movable(tag).map_err(failure::request)?;
@@ -46,7 +46,7 @@ pub(crate) fn run(session: &Session, args: &ImagePush, tag: &str) -> anyhow::Res
     };
     let moves: Vec<Move> = moves?;
     let mut log = runner.log("image-push")?;
-    // Fetched first: an image's labels have to agree with its receipt.
+    // Pulled first: an image's labels must agree with its receipt.
     let sources: Vec<ImageRef> =
         moves.iter().map(|it| source(&runner, it, &mut log)).collect::<anyhow::Result<_>>()?;
     for it in &moves {
@@ -69,7 +69,7 @@ fn movable(text: &str) -> anyhow::Result<Tag> {
     Ok(tag)
 }
 
-/// The images as the working tree has them now.
+/// Returns the current images of the working tree.
 fn current(
     session: &Session,
     runner: &Runner,
@@ -92,7 +92,7 @@ fn current(
     Ok(res)
 }
 
-/// The image that a mission's repository has under the digest or tag `from`.
+/// Returns the image in a mission's repository under the digest or tag `from`.
 fn named_by(runner: &Runner, named: &MissionConfig, tag: &Tag, from: &str) -> anyhow::Result<Move> {
     let (name, host) = (&named.mission.name, host(runner, &named.config)?);
     let repository = host.repository(name);
@@ -117,8 +117,8 @@ impl Move {
     }
 }
 
-/// The image's name on the engine, which fetches it if it is not there: a docker CLI can give a
-/// name to what the engine has, and to nothing else.
+/// Returns the image's name on the engine, which pulls it if it is missing: a docker CLI can name
+/// only images that the engine has.
 fn source(runner: &Runner, it: &Move, log: &mut Log) -> anyhow::Result<ImageRef> {
     let docker: &Docker = &runner.docker;
     let image = it.tag.repository.at(&it.digest);

@@ -1,4 +1,4 @@
-//! `image-push`: publishes what has a complete, passing receipt.
+//! `image-push`: publishes images with a complete, passing receipt.
 
 use crate::{
     image::build::BuildPolicy,

@@ -1,5 +1,5 @@
-//! `receipt show IMAGE@DIGEST`: what was tested on a published image, from the receipt that the
-//! registry has beside it.
+//! `receipt show IMAGE@DIGEST`: the tests of a published image, from the receipt beside it in the
+//! registry.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
-//! `report`: one page about missions' images and what was tested on them, with the executed
-//! notebooks. It reads the last test runs of this checkout, and needs no network.
+//! `report`: a page about missions' images and their tests, with the executed notebooks. Uses the
+//! last test runs of this checkout, and needs no network.
 
 use std::{
     path::{Component, Path},
@@ -53,7 +53,7 @@ pub(crate) fn run(session: &Session, args: &args::Report) -> anyhow::Result<u8> 
     Ok(0)
 }
 
-/// What is known of a mission's current image; what is not is in the notes.
+/// Returns the section about a mission's current image; missing data is listed in its notes.
 fn section(
     runner: &Runner,
     builds: &mut Builds<'_>,
@@ -95,12 +95,12 @@ fn section(
 const NO_NOTEBOOKS: &str = "The tests did not run here, or another image was tested since: without \
     executed notebooks. `cargo xtask image-test --again` makes them.";
 
-/// The remote image at the chain's start.
+/// Returns the remote image at the chain's start.
 fn starts_from(chain: &[Recipe]) -> Option<String> {
     recipe::pulled(chain).map(|it| it.reference.to_string())
 }
 
-/// The executed notebooks of the receipt's tests, as the last run left them.
+/// Returns the executed notebooks of the receipt's tests, from the last run.
 fn notebooks(
     runner: &Runner,
     receipt: &Receipt,
@@ -113,7 +113,7 @@ fn notebooks(
         let executed = Path::new(&environment).join(name.trim_start_matches('/'));
         let is_plain = |it| matches!(it, Component::Normal(_));
         let path = dir.join(&executed);
-        // A receipt of a registry may say anything.
+        // A registry's receipt may contain any path.
         if !executed.components().all(is_plain) || !path.is_file() {
             notes.push(format!("{}: the last run left no executed notebook.", it.title()));
             continue;
@@ -126,7 +126,7 @@ fn notebooks(
     Ok(res)
 }
 
-/// What an executed notebook may have: figures take megabytes.
+/// Largest executed notebook: figures take megabytes.
 const LARGEST: u64 = 50_000_000;
 
 /// Returns the text of a notebook that a container left.

@@ -20,7 +20,7 @@ pub(crate) fn run(session: &Session, args: &args::ImageTest) -> anyhow::Result<u
 }
 
 /// # Errors
-/// A pattern that is none.
+/// A pattern is not valid.
 fn asked(args: &args::ImageTest) -> anyhow::Result<TestRequest> {
     let kinds = [("import", args.imports), ("notebook", args.notebooks)];
     let kinds = kinds.iter().filter(|it| it.1).map(|it| it.0).collect();
@@ -34,7 +34,7 @@ fn asked(args: &args::ImageTest) -> anyhow::Result<TestRequest> {
     })
 }
 
-/// Whether each environment that was named is one of a mission that was.
+/// Checks that each selected environment belongs to a selected mission.
 fn check_environments(
     session: &Session,
     args: &args::ImageTest,

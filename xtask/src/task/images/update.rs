@@ -1,4 +1,4 @@
-//! `image-update`: writes the missions' Dockerfiles, or shows how they differ from their sources.
+//! `image-update`: writes the missions' Dockerfiles, or shows their differences from the sources.
 
 use std::path::PathBuf;
 
@@ -11,7 +11,7 @@ use crate::{
     task::{Session, args},
 };
 
-/// `image-update`, or with `--check` a diff and a failure.
+/// Runs `image-update`; with `--check` prints a diff and fails on a difference.
 pub(crate) fn run(session: &Session, args: &args::ImageUpdate) -> anyhow::Result<u8> {
     let _lock = if args.check { None } else { session.lock()? };
     let named = session.named(&args.missions).map_err(failure::request)?;

@@ -1,5 +1,5 @@
-//! `bench`: times what has a budget, and prints the figures beside it. Nothing here fails on a
-//! figure: a slow machine is not a broken one.
+//! `bench`: times work that has a budget, and prints the figures beside it. A figure never makes it
+//! fail: a slow machine is not a broken one.
 
 mod ci;
 mod conda;
@@ -32,7 +32,7 @@ use crate::{
     },
 };
 
-/// One figure and its budget, in the same unit.
+/// A figure and its budget, in the same unit.
 #[derive(Debug, Serialize)]
 struct Figure {
     what: &'static str,
@@ -98,7 +98,7 @@ pub(crate) fn run(session: &Session, args: &args::Bench) -> anyhow::Result<u8> {
         res.push(ci::figure(permit, session, &exe)?);
     }
     res.extend(sizes(&docker)?);
-    // What builds take depends on it.
+    // The duration of builds depends on it.
     session.ui.say(format!("docker's storage driver: {}", docker.storage_driver()?));
     print(session, &res)
 }
@@ -109,7 +109,7 @@ fn seconds(what: &'static str, measured: Duration, budget: f64) -> Figure {
 
 fn frozen_specs(permit: Permit, session: &Session, exe: &Path) -> anyhow::Result<Vec<Figure>> {
     let root = &session.checkout.root;
-    // It asks the image, as `freeze` does, and writes no tracked file.
+    // Exports from the image like `freeze`, without writing a tracked file.
     let freeze = cmd!(root, "{exe} freeze --verify hello");
     read(permit, &freeze)?;
     let check = cmd!(root, "{exe} freeze --check --all");
@@ -121,13 +121,13 @@ fn frozen_specs(permit: Permit, session: &Session, exe: &Path) -> anyhow::Result
     ])
 }
 
-/// Empties the builder's cache and removes our images.
+/// Empties the builder's cache and removes this tool's images.
 fn forget(permit: Permit, session: &Session, docker: &Docker) -> anyhow::Result<()> {
     session.ui.say("removing our images and the builder's cache");
     forgets(docker)?.iter().try_for_each(|it| read(permit, it).map(drop))
 }
 
-/// The commands of [`forget`].
+/// Returns the commands of [`forget`].
 fn forgets(docker: &Docker) -> anyhow::Result<Vec<Change>> {
     let ids: Vec<String> = docker.images()?.into_iter().map(|it| it.id.to_string()).collect();
     let images = docker.change(["image", "rm", "--force", "--no-prune"]).args(&ids);
@@ -155,7 +155,7 @@ fn median(permit: Permit, cmd: &Change) -> anyhow::Result<Duration> {
     Ok(times[RUNS / 2])
 }
 
-/// What each image adds to the one below it.
+/// Returns the size that each image adds to the one below it.
 fn sizes(docker: &Docker) -> anyhow::Result<Vec<Figure>> {
     let size = |name: &str| -> anyhow::Result<f64> {
         let image = docker.image(&format!("{NAMESPACE}/{name}:latest"))?;
@@ -188,7 +188,7 @@ fn print(session: &Session, figures: &[Figure]) -> anyhow::Result<u8> {
     Ok(0)
 }
 
-/// Runs `cmd`, which may be silent for long, and returns its standard output.
+/// Runs `cmd`, which may be silent for a long time, and returns its standard output.
 fn read(permit: Permit, cmd: &Change) -> anyhow::Result<String> {
     process::read(&cmd.clone().patience(Patience::Work).permitted(permit))
 }

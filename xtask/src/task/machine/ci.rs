@@ -1,4 +1,5 @@
-//! `ci`: every check and test of this repository. All steps run, whatever fails; each has a log.
+//! `ci`: every check and test of this repository. All steps run, even after a failure; each has a
+//! log.
 
 pub(crate) mod steps;
 mod private_engine;
@@ -61,7 +62,7 @@ fn on_private_engine(session: &Session, args: &args::Ci, steps: &[Step]) -> anyh
     Ok(reason.map_or(Ran::Status(0), Ran::Cannot))
 }
 
-/// With the engine that the environment names, where the steps need one.
+/// Runs the steps with the engine that the environment names, if they need one.
 fn here(session: &Session, steps: &[Step], needs_engine: bool) -> anyhow::Result<u8> {
     if needs_engine {
         let missions = Missions { all: true, ..Missions::default() };
@@ -76,7 +77,7 @@ fn here(session: &Session, steps: &[Step], needs_engine: bool) -> anyhow::Result
     session.permit.map_or(Ok(0), |_| summary(session, &rows))
 }
 
-/// With a CLI that can build.
+/// Returns a runner with a CLI that can build.
 fn runner(session: &Session) -> anyhow::Result<Runner> {
     let config = session.named(&Missions::default()).map_err(failure::request)?.remove(0).config;
     let runner = session.runner(&config)?;
@@ -99,7 +100,7 @@ fn run_steps(
     };
     let place = steps.iter().position(|it| *it == Step::Faults);
     let Some(place) = place.filter(|_| runner.permit.is_some()) else { return run_all(steps) };
-    // The longest step without an engine runs beside those that wait for one most of the time.
+    // The longest step without an engine runs beside those that mostly wait for one.
     let (before, after) = (&steps[..place], &steps[place + 1..]);
     let before = run_all(before)?;
     thread::scope(|scope| {

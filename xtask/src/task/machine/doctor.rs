@@ -1,4 +1,4 @@
-//! `doctor`: what this machine lacks for the main job, and the command that mends it.
+//! `doctor`: the tools that this machine lacks, and the commands that install them.
 
 use crate::{
     run::terminal,

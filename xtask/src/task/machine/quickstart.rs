@@ -1,4 +1,4 @@
-//! `quickstart`: what a fresh machine needs, then everything for `hello`.
+//! `quickstart`: installs the requirements of a fresh machine, then runs everything for `hello`.
 
 use crate::{
     image::build::BuildPolicy,
@@ -22,7 +22,7 @@ Next:
   cargo xtask --help                  all tasks; docs/missions.md and README.md say what to do each day
 To make it yours, copy setup-env.template to setup-env: your registry, your base image.";
 
-/// Gives the exit status of the first part that did not succeed.
+/// Runs all parts and returns the exit status of the first that fails.
 pub(crate) fn run(session: &Session) -> anyhow::Result<u8> {
     let missions = Missions { missions: vec![MISSION.to_owned()], ..Missions::default() };
     let status =

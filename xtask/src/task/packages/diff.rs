@@ -1,4 +1,4 @@
-//! `diff`: what changed in a frozen spec since a commit, or what differs in the image.
+//! `diff`: changes of a frozen spec since a commit, or its differences from the image.
 
 use anyhow::{Context as _, bail};
 use serde::Serialize;
@@ -27,14 +27,14 @@ use crate::{
     },
 };
 
-/// What `--json` prints.
+/// Output of `--json`.
 #[derive(Debug, Serialize)]
 struct Answer {
     mission: String,
     environment: String,
-    /// The commit whose file is the older one.
+    /// Commit of the older file.
     since: Option<String>,
-    /// The image that is compared with the file.
+    /// Image that is compared with the file.
     image: Option<ImageId>,
     changes: Vec<Change>,
 }
@@ -71,7 +71,7 @@ fn headline(answer: &Answer) -> String {
     format!("{mission}/{environment}{}", since.chain(image).collect::<String>())
 }
 
-/// What the mission's image, of the mode that the settings ask for, has and the file has not.
+/// Returns the differences between the file and the mission's image, in the mode of the settings.
 /// `None` in a dry run.
 fn of_image(
     session: &Session,
@@ -116,7 +116,7 @@ fn since(
     let parse = |text: Option<String>| -> anyhow::Result<Option<FrozenSpec>> {
         Ok(text.map(|it| frozen::parse(&name, &it)).transpose()?)
     };
-    // One from before this format is none.
+    // A file from before this format counts as missing.
     let old = parse(old).unwrap_or_default();
     Ok(Answer {
         mission: mission.name.clone(),
@@ -127,14 +127,14 @@ fn since(
     })
 }
 
-/// The full id of the commit `revision`.
+/// Returns the full id of the commit `revision`.
 fn commit(session: &Session, revision: &str) -> anyhow::Result<String> {
     git::revision(&session.checkout.root, revision)?.with_context(|| {
         format!("git knows no commit `{revision}`; `git log --oneline` lists them")
     })
 }
 
-/// The text of a file in a commit, if it has one.
+/// Returns the text of a file in a commit, if it exists there.
 fn at(session: &Session, commit: &str, name: &std::path::Path) -> anyhow::Result<Option<String>> {
     let bytes = git::file(&session.checkout.root, commit, name)?;
     let text = bytes.map(String::from_utf8).transpose();

@@ -1,5 +1,5 @@
-//! `freeze`: writes what floating images consist of to frozen specs, checks these without an engine,
-//! or proves that a frozen image gives them again.
+//! `freeze`: writes the contents of floating images to frozen specs, checks these without an
+//! engine, or proves that a frozen image reproduces them.
 
 mod select;
 mod check;
@@ -47,7 +47,7 @@ pub(crate) fn run(session: &Session, args: &args::Freeze) -> anyhow::Result<u8> 
     Ok(0)
 }
 
-/// Asks all images before any file is written, and then writes all files.
+/// Exports from all images before any file is written, and then writes all files.
 fn write(
     session: &Session,
     runner: &Runner,
@@ -68,14 +68,14 @@ fn write(
     let rows: Vec<Row> =
         all.iter().flat_map(|(it, _, exports)| rows(session, it, exports)).collect();
     report(session, args, &rows)?;
-    // One that was not frozen whole is frozen by the next build.
+    // A mission that was frozen in part is frozen by the next build.
     for (mission, built, _) in all.iter().filter(|(it, ..)| selected.is_whole(it)) {
         export::mark(permit, runner, mission, &built.image)?;
     }
     Ok(())
 }
 
-/// Writes the Dockerfiles that images are built from, and reads all that goes into them.
+/// Writes the Dockerfiles of the images, and reads all of their sources.
 fn choose(
     session: &Session,
     runner: &Runner,
@@ -90,18 +90,18 @@ fn choose(
     Ok(chosen)
 }
 
-/// The mission's image, built if it is not there.
+/// Returns the mission's image, built if it is missing.
 fn image(builds: &mut Builds<'_>, chosen: &MissionImages) -> anyhow::Result<BuiltImage> {
     let chain = builds.chain(&chosen.config, &chosen.chain)?;
     chain.last().cloned().context("a chain has an image")
 }
 
-/// What `--json` prints of an environment.
+/// Output of `--json` about an environment.
 #[derive(Debug, Serialize)]
 struct Row {
     mission: String,
     environment: String,
-    /// Relative to the root of the checkout.
+    /// Path relative to the root of the checkout.
     file: PathBuf,
     /// Whether the file was written.
     changed: bool,

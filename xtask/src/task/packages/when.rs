@@ -19,11 +19,11 @@ use crate::{
 struct Event {
     mission: String,
     environment: String,
-    /// `None` when it went.
+    /// `None` when the package was removed.
     version: Option<String>,
-    /// `None` for what is not committed.
+    /// `None` for a change that is not committed.
     commit: Option<String>,
-    /// RFC 3339.
+    /// Date in RFC 3339.
     date: Option<String>,
     subject: String,
 }
@@ -77,7 +77,7 @@ fn events(session: &Session, args: &args::Package, package: &str) -> anyhow::Res
 struct File {
     mission: String,
     environment: String,
-    /// Relative to the root of the checkout.
+    /// Path relative to the root of the checkout.
     file: PathBuf,
 }
 
@@ -98,7 +98,7 @@ impl File {
     }
 }
 
-/// The version in the working tree.
+/// Returns the version in the working tree.
 fn version(path: &Path, package: &str) -> anyhow::Result<Option<String>> {
     if !path.is_file() {
         return Ok(None);
@@ -114,7 +114,7 @@ struct Commit<'a> {
     subject: &'a str,
 }
 
-/// What each commit made of the package, in each file.
+/// Returns the change of the package by each commit, in each file.
 fn parse_log(text: &str, files: &[File], package: &str) -> Vec<Event> {
     let mut res = Vec::new();
     let mut commit = None;
@@ -143,7 +143,7 @@ fn parse_commit(line: &str) -> Option<Commit<'_>> {
     Some(Commit { id: fields.next()?, date: fields.next()?, subject: fields.next()? })
 }
 
-/// The patch of one file, as far as it was read.
+/// The current patch of one file.
 struct Open<'a> {
     file: &'a File,
     old: Option<String>,
@@ -152,7 +152,7 @@ struct Open<'a> {
 
 impl Open<'_> {
     fn line(&mut self, line: &str, package: &str) {
-        // Most lines are about others, and reading one takes longer than this.
+        // Most lines are about other packages, and parsing one takes longer than this test.
         let word = package.split('-').max_by_key(|it| it.len()).unwrap_or(package);
         if !line.contains(word) {
             return;
@@ -167,7 +167,7 @@ impl Open<'_> {
         }
     }
 
-    /// `None` when the commit left the version as it was.
+    /// Returns the event; `None` when the commit did not change the version.
     fn event(self, commit: Option<&Commit<'_>>) -> Option<Event> {
         let Open { file, old, new } = self;
         (old != new).then(|| file.event(new, commit))

@@ -1,5 +1,5 @@
-//! `why`: which lines bring a package in, and through which other packages: from the `via` comments
-//! of the frozen specs and the floating lists.
+//! `why`: the lines that bring a package in, and the packages between: from the `via` comments of
+//! the frozen specs and the floating lists.
 
 use std::collections::VecDeque;
 
@@ -21,28 +21,28 @@ use crate::{
     task::{MissionConfig, Session, args},
 };
 
-/// What `--json` prints of an environment that has the package.
+/// Output of `--json` about an environment that has the package.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 struct Answer {
     mission: String,
     environment: String,
-    /// As the frozen spec names it.
+    /// Name in the frozen spec.
     package: String,
     version: String,
     /// Python distributions of a conda package under other names or versions, as `name==version`.
     provides: Vec<String>,
-    /// Shortest first. Empty for what the base brings.
+    /// Chains, shortest first. Empty for a package of the base.
     chains: Vec<Chain>,
 }
 
-/// How one list, or the environment that was cloned, brings the package in.
+/// A chain from one list, or from the cloned environment, to the package.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 struct Chain {
-    /// From the package that the list asks for to the one in question.
+    /// Packages from the one that the list requests to the one in question.
     packages: Vec<String>,
-    /// The list's name; `None` for what was cloned.
+    /// Name of the list; `None` for a cloned environment.
     list: Option<String>,
-    /// `file:line: text`, if it still asks for it.
+    /// Line as `file:line: text`, if the list still requests the package.
     line: Option<String>,
     cloned_from: Option<String>,
 }
@@ -65,7 +65,7 @@ pub(crate) fn run(session: &Session, args: &args::Package) -> anyhow::Result<u8>
     Ok(0)
 }
 
-/// What the frozen specs of `mission` say, with the environments' titles.
+/// Returns the frozen specs of `mission`, with the environments' titles.
 fn frozen_specs(session: &Session, mission: &Mission) -> anyhow::Result<Vec<(String, FrozenSpec)>> {
     let mut res = Vec::new();
     for environment in frozen_environments::of(mission) {
@@ -171,7 +171,7 @@ fn chain(asked: &Spec, packages: &[Package<'_>], origin: &str) -> Chain {
     Chain { packages: names, list: Some(origin.to_owned()), line, cloned_from: None }
 }
 
-/// Returns a chain for each line that asks for `package` by one of its normalised names.
+/// Returns a chain for each line that requests `package` by one of its normalised names.
 fn lines_of(
     asked: &Spec,
     package: &str,
@@ -223,7 +223,7 @@ impl Chain {
     }
 }
 
-/// What to say of a package that no frozen spec has.
+/// Returns the message about a package that no frozen spec has.
 fn absent(session: &Session, named: &[MissionConfig], package: &str) -> anyhow::Result<String> {
     let searched: Vec<&str> = named.iter().map(|it| it.mission.name.as_str()).collect();
     let what = format!("no frozen spec of {} has `{package}`", searched.join(", "));

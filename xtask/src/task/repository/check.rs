@@ -1,4 +1,4 @@
-//! `check`: what all rules find in this checkout, and with `--fix` what is left of it.
+//! `check`: the findings of all rules in this checkout; with `--fix` those that remain after fixes.
 
 use std::{
     collections::BTreeMap,
@@ -30,7 +30,7 @@ pub(crate) fn run(session: &Session, args: &args::Check) -> anyhow::Result<u8> {
     let (mut facts, found) = look(session)?.map_err(failure::request)?;
     let files = named(session, &args.files, &facts).map_err(failure::request)?;
     let mut findings = about(found, &files);
-    // One change may call for another: a stripped notebook for its last line's end.
+    // One change may require another: a stripped notebook needs a line end on its last line.
     for _ in 0..PASSES {
         let changes = if args.fix { changes(&facts, &findings) } else { BTreeMap::new() };
         if changes.is_empty() {
@@ -57,7 +57,7 @@ pub(crate) fn run(session: &Session, args: &args::Check) -> anyhow::Result<u8> {
 /// # Errors
 /// The run was interrupted.
 fn look(session: &Session) -> anyhow::Result<anyhow::Result<(Facts, Vec<Finding>)>> {
-    // Not in the thread that an interruption leaves alone: this starts git.
+    // Not in the thread that an interruption abandons: this starts git.
     let facts = match Facts::read(&session.checkout) {
         Ok(facts) => facts,
         Err(err) if failure::status(&err) == 130 => return Err(err),
@@ -69,10 +69,10 @@ fn look(session: &Session) -> anyhow::Result<anyhow::Result<(Facts, Vec<Finding>
     })
 }
 
-/// No file needs as many.
+/// More passes than any file needs.
 const PASSES: usize = 5;
 
-/// One change of each file's text and of its mode, where there is one.
+/// Returns at most one change of each file's text and one of its mode.
 fn changes(facts: &Facts, findings: &[Finding]) -> BTreeMap<(PathBuf, bool), Change> {
     let changes = findings.iter().filter_map(|it| fix::change(facts, it));
     let key = |it: &Change| (it.path().to_owned(), matches!(it, Change::Executable(_)));
@@ -89,7 +89,7 @@ fn apply(permit: Permit, checkout: &Checkout, change: &Change) -> anyhow::Result
     }
 }
 
-/// Files and folders as people name them, relative to the root.
+/// Returns the files and folders that the user named, relative to the root.
 fn named(session: &Session, files: &[PathBuf], facts: &Facts) -> anyhow::Result<Vec<PathBuf>> {
     let here = env::current_dir()?;
     let here = here.strip_prefix(&session.checkout.root).unwrap_or(Path::new(""));
@@ -107,7 +107,8 @@ fn named(session: &Session, files: &[PathBuf], facts: &Facts) -> anyhow::Result<
     files.iter().map(name).collect()
 }
 
-/// The findings in `files`, or about a folder that holds one of them; all of them for no files.
+/// Returns the findings in `files`, or about a folder that contains one of them; all findings if
+/// `files` is empty.
 fn about(mut findings: Vec<Finding>, files: &[PathBuf]) -> Vec<Finding> {
     let is_about =
         |it: &Finding, file: &Path| it.file.starts_with(file) || file.starts_with(&it.file);

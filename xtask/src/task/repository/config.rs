@@ -1,4 +1,4 @@
-//! `config`: each setting, its value and where it came from.
+//! `config`: each setting, its value and its origin.
 
 use std::collections::{BTreeMap, BTreeSet};
 

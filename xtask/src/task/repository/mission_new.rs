@@ -1,4 +1,4 @@
-//! `mission-new`: the files of a mission that builds and passes its tests at once, to go on from.
+//! `mission-new`: the files of a new mission that builds and passes its tests at once.
 
 use std::path::{Path, PathBuf};
 
@@ -17,7 +17,8 @@ use crate::{
 
 pub(crate) fn run(session: &Session, args: &args::MissionNew) -> anyhow::Result<u8> {
     let envs = if args.envs.is_empty() { vec![args.name.clone()] } else { args.envs.clone() };
-    // Before the look at what is there: what another run makes meanwhile is not this one's to remove.
+    // Locked before existing files are checked: this run must not remove files that another run
+    // creates meanwhile.
     let _lock = session.lock()?;
     check(&session.checkout, &args.name, &envs).map_err(failure::request)?;
     let dir = session.checkout.root.join("missions").join(&args.name);
@@ -27,7 +28,7 @@ pub(crate) fn run(session: &Session, args: &args::MissionNew) -> anyhow::Result<
         session.ui.say(format!("write {}", session.checkout.relative(path).shown()));
     }
     let Some(permit) = session.permit else { return Ok(0) };
-    // Half a mission would stop all other tasks.
+    // An incomplete mission would block all other tasks.
     write(permit, session, &args.name, &texts)
         .inspect_err(|_| _ = files::remove_tree(permit, &dir))?;
     session.ui.say(next(&args.name, &envs[0]));
@@ -48,7 +49,7 @@ fn write(
     update::write(permit, &checkout, &updates)
 }
 
-/// What a person does now, with the paths and commands as they are needed.
+/// Returns the next steps for the user, with paths and commands.
 fn next(name: &str, env: &str) -> String {
     let dir = format!("missions/{name}/environments/{env}");
     let rows = [
@@ -66,7 +67,7 @@ fn next(name: &str, env: &str) -> String {
 }
 
 /// # Errors
-/// A name that cannot be had, or is taken.
+/// A name is not valid, or exists already.
 fn check(checkout: &Checkout, name: &str, envs: &[String]) -> anyhow::Result<()> {
     checkout::check_mission_name(name)?;
     envs.iter().try_for_each(|it| checkout::check_environment_name(it))?;
@@ -85,7 +86,7 @@ fn check(checkout: &Checkout, name: &str, envs: &[String]) -> anyhow::Result<()>
     Ok(())
 }
 
-/// The mission's files, relative to its folder.
+/// Returns the mission's files, relative to its folder.
 fn texts(name: &str, envs: &[String]) -> anyhow::Result<Vec<(PathBuf, String)>> {
     let mut res = vec![
         ("Dockerfile.custom".into(), dockerfile(name, envs)),
@@ -194,12 +195,13 @@ fn code(text: &str) -> Value {
     })
 }
 
-/// A cell's source as Jupyter writes it: a list of lines with their ends.
+/// Returns a cell's source in Jupyter's form: a list of lines with their ends.
 fn lines(text: &str) -> Vec<&str> {
     text.split_inclusive('\n').collect()
 }
 
-/// The text of a notebook: <https://nbformat.readthedocs.io/en/latest/format_description.html>.
+/// Returns the text of a notebook:
+/// <https://nbformat.readthedocs.io/en/latest/format_description.html>.
 fn notebook(env: &str, cells: &[Value]) -> anyhow::Result<String> {
     let mut cells = cells.to_vec();
     for (idx, cell) in cells.iter_mut().enumerate() {
@@ -214,7 +216,7 @@ fn notebook(env: &str, cells: &[Value]) -> anyhow::Result<String> {
         "nbformat": 4,
         "nbformat_minor": 5,
     });
-    // One space, as Jupyter does.
+    // One space, like Jupyter.
     let mut res = Vec::new();
     let indent = serde_json::ser::PrettyFormatter::with_indent(b" ");
     let mut serializer = serde_json::Serializer::with_formatter(&mut res, indent);

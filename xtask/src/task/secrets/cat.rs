@@ -1,4 +1,4 @@
-//! `secrets-cat`: values on standard output, and nowhere else.
+//! `secrets-cat`: prints values on standard output, and nowhere else.
 
 use anyhow::{Context as _, bail};
 use serde_json::Value;
@@ -35,7 +35,7 @@ pub(crate) fn run(session: &Session, args: &args::SecretsCat) -> anyhow::Result<
     Ok(0)
 }
 
-/// The file as it is, or as `--at` had it.
+/// Returns the current file, or the version of `--at`.
 fn target(place: &Place, args: &args::SecretsCat) -> anyhow::Result<Target> {
     let Some(at) = &args.at else { return place.target(args.of.file.as_deref()) };
     let name = place.name(args.of.file.as_deref())?;
@@ -63,7 +63,7 @@ fn check_key(target: &Target, key: &Key) -> anyhow::Result<()> {
     Err(Failure::Request(format!("{} has no key {key}; {hint}", target.shown.shown())).into())
 }
 
-/// Refuses a part of what is there: sops' status says nothing of a stream that was cut off.
+/// Refuses incomplete output: sops' status does not show that a stream was cut off.
 fn check_whole(target: &Target, key: Option<&Key>, text: &str) -> anyhow::Result<()> {
     let all = Key(Vec::new());
     let key = key.unwrap_or(&all);
@@ -85,7 +85,7 @@ fn check_whole(target: &Target, key: Option<&Key>, text: &str) -> anyhow::Result
     bail!("sops printed a part of {} only\n    fix: run it again", target.shown.shown())
 }
 
-/// The value, or all values; as JSON if asked.
+/// Returns the value, or all values; as JSON if requested.
 fn decrypted(
     session: &Session,
     place: &Place,

@@ -1,4 +1,4 @@
-//! `secrets-clone`: `SECRETS_REPO` to `secrets/<mission>/`, whole or not at all.
+//! `secrets-clone`: clones `SECRETS_REPO` to `secrets/<mission>/`, completely or not at all.
 
 use std::path::Path;
 
@@ -46,14 +46,14 @@ pub(crate) fn run(session: &Session, mission: Option<&str>) -> anyhow::Result<u8
     let parent = place.dir.parent().context("a clone has a folder")?;
     files::make_dirs(permit, parent)?;
     remove_leftovers(permit, parent)?;
-    // Removed on every way out; after the rename there is nothing to remove.
+    // Removed however the run ends; after the rename nothing is left to remove.
     let staged = files::temporary(permit, Some(parent), PREFIX, 0o700)?;
     let cloned = git::remote(permit, &git::clone(root, url, staged.path(), &access))
         .and_then(|()| check(session, staged.path(), url))
         .and_then(|()| files::rename(permit, staged.path(), &place.dir));
     drop(staged);
     if cloned.is_err() {
-        // It stays where there are other clones.
+        // The folder stays if it has other clones.
         files::remove_empty(permit, parent);
     }
     cloned?;
@@ -62,7 +62,7 @@ pub(crate) fn run(session: &Session, mission: Option<&str>) -> anyhow::Result<u8
     Ok(0)
 }
 
-/// Whether git made what it was to make.
+/// Checks that git made the expected clone.
 fn check(session: &Session, dir: &Path, url: &str) -> anyhow::Result<()> {
     let top = git::top(dir)?.map(fs::canonicalize).transpose()?;
     let origin = git::origin(dir)?;
@@ -76,7 +76,7 @@ fn check(session: &Session, dir: &Path, url: &str) -> anyhow::Result<()> {
 
 const PREFIX: &str = ".clone-";
 
-/// What a killed run left; the lock says that there is no other.
+/// Removes the remains of a killed run; the lock proves that no other run is active.
 fn remove_leftovers(permit: Permit, dir: &Path) -> anyhow::Result<()> {
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
@@ -87,7 +87,7 @@ fn remove_leftovers(permit: Permit, dir: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The clone is as its owners made it; a new one is empty.
+/// Names missing files. The clone is as its owners made it; a new one is empty.
 fn say_what_is_missing(session: &Session, place: &Place) {
     let file = format!("{}.yaml", place.config.environment);
     let has = |name: &str| place.dir.join(name).is_file();

@@ -1,4 +1,4 @@
-//! `secrets-diff`: which keys differ between two commits, without decrypting anything.
+//! `secrets-diff`: keys that differ between two commits, without decrypting anything.
 
 use anyhow::Context as _;
 
@@ -29,7 +29,8 @@ pub(crate) fn run(session: &Session, args: &args::SecretsDiff) -> anyhow::Result
     Ok(0)
 }
 
-/// What a push would change, unless commits are named; `None` for a remote without commits.
+/// Returns the commits before and after a push, unless commits are named; `None` for a remote
+/// without commits.
 fn revisions(place: &Place, args: &args::SecretsDiff) -> anyhow::Result<(Option<String>, String)> {
     let git = place.git();
     let find = |name: &str| {

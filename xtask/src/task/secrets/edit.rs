@@ -59,7 +59,7 @@ pub(crate) fn run(session: &Session, args: &args::SecretsEdit) -> anyhow::Result
     Ok(0)
 }
 
-/// For whoever has an editor that does not.
+/// Fix for an editor that does not wait.
 const WAIT: &str = "set EDITOR to a command that waits until the file is closed, as `code --wait` or `gvim --nofork`";
 
 fn not_text(target: &Target) -> anyhow::Error {

@@ -23,13 +23,13 @@ use crate::{
     },
 };
 
-/// What is to be written.
+/// Files to write.
 struct Plan {
-    /// The name of the encrypted file.
+    /// Name of the encrypted file.
     name: PathBuf,
-    /// As people write it.
+    /// Path for people.
     shown: PathBuf,
-    /// The text of `.sops.yaml`.
+    /// Text of `.sops.yaml`.
     rules: String,
     recipients: Recipients,
 }
@@ -60,7 +60,7 @@ pub(crate) fn run(session: &Session, args: &args::SecretsInit) -> anyhow::Result
     Ok(0)
 }
 
-/// Decides what to write; nothing that is there is overwritten.
+/// Decides what to write; existing files are not overwritten.
 fn plan(place: &Place, args: &args::SecretsInit) -> anyhow::Result<Plan> {
     let name = place.name(None)?;
     let shown = place.shown.join(&name);
@@ -89,7 +89,7 @@ fn plan(place: &Place, args: &args::SecretsInit) -> anyhow::Result<Plan> {
     Ok(Plan { name, shown, rules, recipients })
 }
 
-/// The skeleton, encrypted. Its plain text goes through a pipe alone.
+/// Returns the encrypted skeleton. Its plain text only goes through a pipe.
 fn encrypted(plan: &Plan) -> anyhow::Result<String> {
     let folder = MemoryFolder::new()?;
     folder.file(rules::FILE, &plan.rules)?;

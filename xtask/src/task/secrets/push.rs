@@ -1,4 +1,4 @@
-//! `secrets-push`: publishes the secrets repository, forwards only, and never a plain text.
+//! `secrets-push`: publishes the secrets repository, only fast-forward, and never plain text.
 
 mod outgoing;
 mod way_out;
@@ -35,7 +35,7 @@ pub(crate) fn run(session: &Session, of: &args::SecretsOf) -> anyhow::Result<u8>
         return Ok(0);
     };
     git::remote(permit, &fetch)?;
-    // Again, since the remote may have lost commits, which then go out with ours.
+    // Again, since the remote may have lost commits, which this push then publishes, too.
     outgoing::check(&place, &commit)?;
     let Some(ahead) = ahead(&place, &branch, &commit)? else {
         session.ui.say(format!("{} has nothing to push", place.shown.shown()));
@@ -62,7 +62,7 @@ fn commit(place: &Place, branch: &str) -> anyhow::Result<String> {
     })
 }
 
-/// Where it is fetched from and pushed to.
+/// Returns the URL of both fetch and push.
 fn origin(place: &Place) -> anyhow::Result<String> {
     if let Some(other) = git::push_url(&place.dir)? {
         bail!(
@@ -81,10 +81,10 @@ fn origin(place: &Place) -> anyhow::Result<String> {
     })
 }
 
-/// How many commits there are to push; `None` when there are none.
+/// Returns the number of commits to push; `None` without any.
 ///
 /// # Errors
-/// The remote has commits that the clone has not: with the way out.
+/// The remote has commits that the clone lacks; the message has commands to resolve that.
 fn ahead(place: &Place, branch: &str, commit: &str) -> anyhow::Result<Option<usize>> {
     let upstream = format!("refs/remotes/origin/{branch}");
     if git::revision(&place.dir, &upstream)?.is_none() {

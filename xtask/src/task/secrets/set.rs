@@ -1,4 +1,4 @@
-//! `secrets-set`: one value, from standard input, and a commit.
+//! `secrets-set`: sets one value from standard input, and commits it.
 
 use std::{
     io::{self, IsTerminal as _},
@@ -51,7 +51,7 @@ pub(crate) fn run(session: &Session, args: &args::SecretsSet) -> anyhow::Result<
     Ok(0)
 }
 
-/// One command, or for a list one for each item of it.
+/// Returns one command, or for a list one for each of its items.
 fn commands(
     copy: &Copy,
     config: Option<&Path>,
@@ -71,7 +71,8 @@ fn commands(
     unset.into_iter().chain(items).collect()
 }
 
-/// sops would put a mapping in the place of a value without a word, or the other way round.
+/// Checks the kind of the old value: sops would silently replace a value by a mapping, or the
+/// reverse.
 fn fits(target: &Target, key: &Key) -> anyhow::Result<()> {
     let names = target.encrypted.values.keys();
     if let Some(other) =
@@ -85,7 +86,7 @@ fn fits(target: &Target, key: &Key) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Returns the value of `key` that standard input holds, text or JSON, and how it is written.
+/// Returns the value of `key` from standard input, text or JSON, and its written form.
 fn value(key: &Key, as_json: bool) -> anyhow::Result<(Value, Leaves)> {
     if io::stdin().is_terminal() {
         bail!(
@@ -111,7 +112,7 @@ fn value(key: &Key, as_json: bool) -> anyhow::Result<(Value, Leaves)> {
     Ok((Value::from(text), [(key.clone(), Leaf::Written(text.to_owned()))].into()))
 }
 
-/// Returns whether nothing can be seen of `text`.
+/// Returns whether `text` has no visible character.
 fn is_blank(text: &str) -> bool {
     let is_invisible = |c: char| {
         c.is_whitespace()
@@ -121,7 +122,7 @@ fn is_blank(text: &str) -> bool {
     text.chars().all(is_invisible)
 }
 
-/// A single line loses its end, which `echo` adds; of a longer text it is a part.
+/// Removes the line end of a single line, which `echo` adds; in a longer text it is kept.
 fn without_final_newline(text: &str) -> &str {
     match text.strip_suffix('\n') {
         Some(line) if !line.contains('\n') => line.strip_suffix('\r').unwrap_or(line),

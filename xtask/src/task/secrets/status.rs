@@ -1,4 +1,5 @@
-//! `secrets-status`: the clone, the remote, who can read the files, and whether you can.
+//! `secrets-status`: the clone, the remote, the recipients of the files, and whether this user can
+//! read them.
 
 use std::path::{Path, PathBuf};
 
@@ -16,7 +17,7 @@ use crate::{
     },
 };
 
-/// The answer.
+/// Output of the task.
 #[derive(Debug, Serialize)]
 struct Status {
     clone: PathBuf,
@@ -25,9 +26,9 @@ struct Status {
     branch: Option<String>,
     /// Commits to push; `None` without a commit.
     ahead: Option<usize>,
-    /// Commits to take; `None` when the remote could not be reached.
+    /// Commits to pull; `None` when the remote could not be reached.
     behind: Option<usize>,
-    /// Why the remote could not be reached.
+    /// Reason why the remote could not be reached.
     unreachable: Option<String>,
     files: Vec<FileStatus>,
 }
@@ -37,11 +38,11 @@ struct FileStatus {
     file: PathBuf,
     encrypted: bool,
     recipients: Recipients,
-    /// Whether these are the ones that `.sops.yaml` says.
+    /// Whether the recipients match `.sops.yaml`.
     as_in_rules: bool,
-    /// Whether you have a key for it.
+    /// Whether this user has a key for the file.
     readable: bool,
-    /// Why not.
+    /// Reason why the file cannot be read.
     unreadable: Option<String>,
 }
 
@@ -112,7 +113,7 @@ fn fetch(session: &Session, place: &Place) -> anyhow::Result<()> {
     }
 }
 
-/// The failure as a part of the answer, unless it is a lacking tool or an interruption.
+/// Returns the failure as a part of the output, unless it is a missing tool or an interruption.
 fn unless_ended<T>(res: anyhow::Result<T>) -> anyhow::Result<Option<anyhow::Error>> {
     match res {
         Err(err) if [3, 130].contains(&failure::status(&err)) => Err(err),
@@ -120,7 +121,7 @@ fn unless_ended<T>(res: anyhow::Result<T>) -> anyhow::Result<Option<anyhow::Erro
     }
 }
 
-/// The files that a rule covers, and those that are encrypted.
+/// Returns the files that a rule covers, and those that are encrypted.
 fn files(place: &Place) -> anyhow::Result<Vec<FileStatus>> {
     let rules = match place.rules_file() {
         Some(path) => Rules::parse(&fs::read_to_string(path)?)?,

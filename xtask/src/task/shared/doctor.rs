@@ -1,4 +1,4 @@
-//! What this machine lacks for the main job, and the commands that mend it.
+//! Tools that this machine lacks, and the commands that install them.
 
 mod facts;
 mod secrets;
@@ -24,32 +24,32 @@ use crate::{
 use facts::Facts;
 use findings::{Finding, advice, findings};
 
-/// How far the questions go.
+/// Extent of the checks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Probes {
-    /// Hosts that builds get packages from, and the registry, are asked too.
+    /// Also checks the hosts of packages, and the registry.
     Network,
     MachineOnly,
 }
 
-/// What the findings are about.
+/// Subject of the findings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum About {
-    /// What images need: nobody is kept from building one by a lack of sops.
+    /// Requirements of images: a missing sops does not prevent building one.
     Images,
     Everything,
 }
 
-/// Whether the commands that mend something are run.
+/// Whether the commands of fixes are run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FixPolicy {
     Never,
-    /// When the person at the terminal agrees.
+    /// The person at the terminal is asked.
     Asked,
     Always,
 }
 
-/// How long a docker that was started may take to answer.
+/// Time docker may take to answer after its start.
 const START: Duration = Duration::from_secs(15);
 
 /// Reports missing tools on stderr, installs them as `fix` allows, and returns the exit status.
@@ -63,7 +63,7 @@ pub(crate) fn examine(
     Ok(look_and_fix(session, missions, about, ask, fix)?.0)
 }
 
-/// Returns the exit status, and what is still missing.
+/// Returns the exit status, and the remaining findings.
 pub(crate) fn look_and_fix(
     session: &Session,
     missions: &Missions,
@@ -79,7 +79,7 @@ pub(crate) fn look_and_fix(
     };
     let (mut found, mut note) = look()?;
     let mut ran = Vec::new();
-    // What one mends may show another: a CLI, that it cannot build.
+    // One fix may reveal another finding: a new CLI may be unable to build.
     let mut commands = commands(&found, &ran);
     while fix != FixPolicy::Never && !commands.is_empty() {
         if !mend(session, &found, &commands, fix)? {
@@ -110,7 +110,7 @@ fn report(session: &Session, found: &[Finding]) -> u8 {
     if found.is_empty() { 0 } else { 3 }
 }
 
-/// The commands of all findings, each once, but for those that were run.
+/// Returns the commands of all findings, each once, except those that were run.
 fn commands(found: &[Finding], ran: &[Change]) -> Vec<Change> {
     let mut res: Vec<Change> = Vec::new();
     for it in found.iter().flat_map(|it| &it.commands) {
@@ -121,11 +121,11 @@ fn commands(found: &[Finding], ran: &[Change]) -> Vec<Change> {
     res
 }
 
-/// Prints `commands` and runs them, if that is wanted; says whether it was. One that fails does not
-/// keep others from being run: its finding stays, so the status is 3.
+/// Prints `commands` and runs them if wanted; returns whether they ran. A failed command does not
+/// stop the others: its finding stays, so the status is 3.
 ///
 /// # Errors
-/// One of them cannot be started, or the run was interrupted.
+/// A command cannot be started, or the run was interrupted.
 fn mend(
     session: &Session,
     found: &[Finding],
@@ -158,7 +158,7 @@ fn mend(
     Ok(true)
 }
 
-/// An engine that was just started may take a while to answer.
+/// Waits for an engine that was just started.
 fn wait_for_engine(session: &Session, config: &Config) -> anyhow::Result<()> {
     let Ok(docker) = Docker::find(config.docker.as_deref(), &session.checkout.root) else {
         return Ok(());
@@ -171,7 +171,7 @@ fn wait_for_engine(session: &Session, config: &Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whether the person at the terminal wants the commands to be run.
+/// Asks the person at the terminal whether to run the commands.
 fn agrees(session: &Session) -> anyhow::Result<bool> {
     if !io::stdin().is_terminal() {
         session.ui.say("nothing was run: there is nobody to ask, so say `--yes`");

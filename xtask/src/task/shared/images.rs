@@ -1,4 +1,4 @@
-//! Building, testing and publishing images, each over all missions named. Any failure means that
+//! Building, testing and publishing images, each for all selected missions. After any failure
 //! nothing is pushed.
 
 use std::time::{Duration, Instant};
@@ -33,7 +33,7 @@ use crate::{
     },
 };
 
-/// What a run does, beside building what is not there.
+/// Work of a run besides building missing images.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
     pub(crate) missing: BuildPolicy,
@@ -41,7 +41,7 @@ pub(crate) struct Request {
     pub(crate) push: bool,
 }
 
-/// Builds what is missing, then tests and publishes it as asked for, and gives the exit status.
+/// Builds missing images, then tests and publishes them as requested, and returns the exit status.
 pub(crate) fn run(session: &Session, missions: &Missions, request: &Request) -> anyhow::Result<u8> {
     let named = session.named(missions).map_err(failure::request)?;
     let runner = session.runner(&named[0].config)?;
@@ -75,7 +75,7 @@ pub(crate) fn run(session: &Session, missions: &Missions, request: &Request) -> 
     summary(session, rows)
 }
 
-/// The images of one mission's chain, all built.
+/// Images of one mission's chain, all built.
 struct Images<'a> {
     chosen: &'a MissionImages,
     chain: Vec<BuiltImage>,
@@ -87,7 +87,7 @@ impl Images<'_> {
     }
 }
 
-/// Builds every chain; one that fails leaves a row that says so, and the others go on.
+/// Builds every chain; a failure becomes a row of the table, and the other chains are built.
 fn build_all<'a>(
     runner: &Runner,
     builds: &mut Builds<'_>,
@@ -152,7 +152,7 @@ fn test_all(
     Ok(())
 }
 
-/// The receipt that the image has: where it may save a test, also the one in the registry.
+/// Returns the image's receipt, including the registry's where that may save a test.
 fn known_receipt(
     runner: &Runner,
     images: &Images<'_>,
@@ -191,29 +191,29 @@ fn push_all(
     Ok(())
 }
 
-/// What `--json` prints.
+/// Output of `--json`.
 #[derive(Debug, Serialize)]
 struct Summary<'a> {
     images: &'a [Row],
     seconds: f64,
-    /// Of these, what was not spent waiting for other programs.
+    /// Part of the time that was not spent waiting for other programs.
     own_seconds: f64,
 }
 
-/// A line of the table at the end.
+/// A row of the table at the end.
 #[derive(Debug, Serialize)]
 pub(crate) struct Row {
     image: String,
-    /// `built`, `unchanged` or `failed`.
+    /// Action `built`, `unchanged` or `failed`.
     action: &'static str,
     seconds: f64,
-    /// Bytes.
+    /// Size in bytes.
     size: u64,
-    /// The name that stays: in the registry after a push, else on the engine.
+    /// Lasting name: in the registry after a push, else on the engine.
     tag: String,
     passed: Option<usize>,
     failed: Option<usize>,
-    /// What failed, as shown under the table.
+    /// Failure, shown under the table.
     error: Option<String>,
 }
 
@@ -246,7 +246,8 @@ impl Row {
         Ok(row)
     }
 
-    /// Notes a failure of the work; a wrong request, a lacking machine and an interruption end the run.
+    /// Records a failure of the work; a wrong request, a machine that lacks something and an
+    /// interruption end the run.
     fn fail(&mut self, err: anyhow::Error) -> anyhow::Result<()> {
         let err = failure::of_machine(err);
         if failure::status(&err) != 1 {
@@ -271,10 +272,10 @@ impl Row {
     }
 }
 
-/// Prints what failed, the table, and gives the exit status.
+/// Prints the failures and the table, and returns the exit status.
 ///
 /// # Errors
-/// None that are expected: rows are plain data.
+/// None expected: rows are plain data.
 pub(crate) fn summary(session: &Session, rows: Vec<Row>) -> anyhow::Result<u8> {
     let ok = rows.iter().all(|it| it.error.is_none());
     if session.flags.json {

@@ -1,4 +1,4 @@
-//! The image of a mission that is built already, for tasks that start it.
+//! The built image of a mission, for tasks that start it.
 
 use std::path::Path;
 
@@ -22,11 +22,11 @@ pub(crate) struct ReadyImage {
     pub(crate) built: BuiltImage,
 }
 
-/// The image of `mission`, or of `DEPLOYMENT_NAME`; the newest one, whatever it was made from, when
-/// the working tree takes the place of much of it.
+/// Returns the image of `mission`, or of `DEPLOYMENT_NAME`; the newest one, whatever it was made
+/// from, when the working tree replaces much of it.
 ///
 /// # Errors
-/// It is not built.
+/// The image is not built.
 pub(crate) fn ready(
     session: &Session,
     mission: Option<&str>,
@@ -46,8 +46,9 @@ pub(crate) fn ready(
     Ok(ReadyImage { runner, chosen, built })
 }
 
-/// The flags that put the working tree's scripts and environments in the place of the image's, and
-/// give what is written there to the caller. Root's files are for jovyan, who may not become root.
+/// Returns the flags that replace the image's scripts and environments by the working tree's, and
+/// make the caller the owner of files written there. For root the image's user jovyan is kept, who
+/// may not become root.
 pub(crate) fn working_tree(root: &Path, mission: &Mission) -> Vec<String> {
     let mount = |from: &Path, to: &str| {
         ["--mount".to_owned(), format!("type=bind,source={},target={to}", from.to_string_lossy())]

@@ -1,4 +1,4 @@
-//! Changing one encrypted file: on a copy in memory, then whole into the clone, then a commit of
+//! Changes one encrypted file: on a copy in memory, then whole into the clone, then in a commit of
 //! that file alone.
 
 use std::path::{Path, PathBuf};
@@ -35,7 +35,7 @@ pub(crate) struct Copy {
 /// Checks that a change could be committed, and reads the file.
 ///
 /// # Errors
-/// Something is in the way; nothing was started then.
+/// A change could not be committed; nothing was started.
 pub(crate) fn prepare(place: &Place, file: Option<&Path>) -> anyhow::Result<Target> {
     let target = place.target(file)?;
     can_commit(place)?;
@@ -50,7 +50,7 @@ pub(crate) fn prepare(place: &Place, file: Option<&Path>) -> anyhow::Result<Targ
 }
 
 /// # Errors
-/// A commit would be lost, or is nobody's.
+/// A commit would be lost, or would have no author.
 pub(crate) fn can_commit(place: &Place) -> anyhow::Result<()> {
     place.branch()?;
     if !git::has_identity(&place.dir)? {
@@ -64,7 +64,7 @@ pub(crate) fn can_commit(place: &Place) -> anyhow::Result<()> {
 
 impl Copy {
     /// # Errors
-    /// There is no room in memory.
+    /// The memory is full.
     pub(crate) fn new(target: &Target) -> anyhow::Result<Copy> {
         let folder = MemoryFolder::new()?;
         let name = target.name.file_name().context("a file has a name")?;
@@ -72,16 +72,17 @@ impl Copy {
         Ok(Copy { folder, path })
     }
 
-    /// Returns where the editor's text is kept as it was saved.
+    /// Returns the file with the editor's text as it was saved.
     pub(crate) fn saved(&self) -> PathBuf {
         saved(self.folder.path())
     }
 
-    /// Takes what sops made of the copy and of what it was given into the clone and commits it. Says
-    /// what happened.
+    /// Checks the copy that sops changed against its input, moves it into the clone and commits it.
+    /// Reports the result.
     ///
     /// # Errors
-    /// sops stored something else, or the file was changed by somebody else meanwhile, or cannot be written or committed.
+    /// sops stored something else, or the file was changed by another program meanwhile, or cannot
+    /// be written or committed.
     pub(crate) fn keep(
         self,
         permit: Permit,
@@ -110,7 +111,7 @@ impl Copy {
     }
 }
 
-/// Says that nothing was done.
+/// Reports that nothing was changed.
 pub(crate) fn unchanged(session: &Session, target: &Target) -> EditResult {
     session.ui.say(format!("{} has not changed; there is nothing to commit", target.shown.shown()));
     EditResult::Unchanged
@@ -119,7 +120,7 @@ pub(crate) fn unchanged(session: &Session, target: &Target) -> EditResult {
 /// Commits `files`, which are encrypted, and nothing else.
 ///
 /// # Errors
-/// git refuses; what was written stays, to be committed or dropped.
+/// git refuses; the written files stay, to be committed or dropped.
 pub(crate) fn commit(
     permit: Permit,
     place: &Place,
@@ -148,26 +149,26 @@ pub(crate) fn commit(
     Ok(())
 }
 
-/// What a dry run prints after `cmd`, which is sops' on a copy.
+/// Prints the commands that a dry run would run after `cmd`, sops' command on a copy.
 pub(crate) fn print(place: &Place, target: &Target, cmd: &Change) {
     terminal::print(cmd);
     let names: [&Path; 1] = [&target.name];
     git::commit(&place.dir, &names, "<changed keys>").iter().for_each(terminal::print);
 }
 
-/// Returns the place of the saved text in a private folder.
+/// Returns the file of the saved text in a private folder.
 pub(crate) fn saved(folder: &Path) -> PathBuf {
     folder.join(".saved")
 }
 
-/// Where a dry run says the copy would be.
+/// Returns the folder and the file of the copy that a dry run names.
 pub(crate) fn imagined(target: &Target) -> (PathBuf, PathBuf) {
     let folder = PathBuf::from("<private folder>");
     let file = folder.join(target.name.file_name().unwrap_or_default());
     (folder, file)
 }
 
-/// There is sops, and memory for its temporary files.
+/// Checks that sops is installed, with memory for its temporary files.
 ///
 /// # Errors
 /// `doctor` finding `secrets`.

@@ -1,4 +1,4 @@
-//! What sops stored is what it was given: read back and compared, in memory.
+//! Checks that sops stored its input: read back and compared, in memory.
 
 use anyhow::bail;
 
@@ -13,18 +13,18 @@ use crate::{
     tools::sops::{self, Subject, key::Key},
 };
 
-/// What sops was given.
+/// Input of sops.
 pub(crate) enum Given {
-    /// A whole file, as the editor saved it.
+    /// A whole file, as saved by the editor.
     File(String),
     /// The value of a key.
     Value(Key, Leaves),
 }
 
-/// Checks `text`, which sops made of `target` and of what it was given.
+/// Checks `text`, which sops made from `target` and its input.
 ///
 /// # Errors
-/// The text is not an encrypted file, or does not hold what was given.
+/// The text is not an encrypted file, or does not contain the input.
 pub(crate) fn check(
     place: &Place,
     target: &Target,

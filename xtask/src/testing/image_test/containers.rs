@@ -1,5 +1,6 @@
-//! The containers of a test: made, given the tester and its plan, started, and asked for what they
-//! left. Nothing of this machine is mounted but `TEST_DATA`, so the engine may be anywhere.
+//! Containers of a test: created, filled with the tester and its plan, started, and emptied of
+//! their results. Nothing of this machine is mounted but `TEST_DATA`, so the engine may be
+//! anywhere.
 
 use std::path::{Path, PathBuf};
 
@@ -23,41 +24,43 @@ use crate::{
     },
 };
 
-/// What a container did.
+/// Result of a container.
 #[derive(Default)]
 pub(super) struct ContainerRun {
     pub(super) tests: Vec<Test>,
-    /// `None` when it was interrupted, and in a dry run.
+    /// Exit status; `None` when it was interrupted, and in a dry run.
     pub(super) status: Option<u8>,
     /// Whether it left results.
     pub(super) left: bool,
-    /// Its last words.
+    /// Last lines of its output.
     pub(super) said: String,
-    /// The folder with what it left.
+    /// Folder of its results.
     pub(super) results: PathBuf,
 }
 
 impl ContainerRun {
-    /// Whether it ended as after a failure, but no test of it failed: it was killed, or lies.
+    /// Returns whether the container failed although no test of it failed: it was killed, or its
+    /// results are wrong.
     pub(super) fn failed_beside_its_tests(&self) -> bool {
         self.status != Some(0) && self.tests.iter().all(|it| it.outcome == Outcome::Passed)
     }
 }
 
 impl Run<'_> {
-    /// A file of this run beside the results.
+    /// Returns a file of this run beside the results.
     pub(super) fn file(&self, extension: &str) -> PathBuf {
         let name = format!("{}.{extension}", self.built.name);
         self.runner.target().join("test").join(name)
     }
 
-    /// Results of a selection are not where those of all tests are.
+    /// Returns the folder of results; a selection has another one than all tests.
     pub(super) fn results(&self) -> PathBuf {
         let dir = if self.asked.is_complete() { "test" } else { "test-selection" };
         self.runner.target().join(dir).join(&self.built.name)
     }
 
-    /// Each container has a folder of its own: none can name another one's results.
+    /// Returns a path beside the results. Each container has a separate folder: none can write
+    /// another one's results.
     fn beside_results(&self, part: &str) -> PathBuf {
         self.results().with_file_name(format!("{}.{part}", self.built.name))
     }
@@ -66,7 +69,7 @@ impl Run<'_> {
         self.run(Part::Mission, "", self.results(), log)
     }
 
-    /// First a container that tests the image's files and prepares a home, then the image as it is
+    /// Runs a container that tests the image's files and prepares a home, then the image as it is
     /// started on a hub, with that home.
     pub(super) fn as_a_hub_does(
         &self,
@@ -75,7 +78,7 @@ impl Run<'_> {
         let home = Volume::new(self.runner, "test", self.file("volume"))?;
         let prepared = self.run(Part::Prepare, &home.name, self.beside_results("image"), log)?;
         let ran = match self.run(Part::Hub, &home.name, self.beside_results("hub"), log) {
-            // What was done before it is kept.
+            // Results of earlier containers are kept.
             Err(err) if failure::status(&err) == 130 => ContainerRun::default(),
             ran => ran?,
         };
@@ -85,7 +88,7 @@ impl Run<'_> {
     /// Runs a part of the tests in a container.
     ///
     /// # Errors
-    /// It cannot be made. That it does not start is told by what it gives.
+    /// The container cannot be created. A failed start is part of the result.
     fn run(
         &self,
         part: Part,
@@ -118,7 +121,8 @@ impl Run<'_> {
         Ok(ContainerRun { tests, status, left, said, results })
     }
 
-    /// The tester as it is here, root's, which nobody in the container can write, and its plan.
+    /// Sends the tester of this checkout, owned by root and read-only for everybody in the
+    /// container, and its plan.
     fn send_tester(&self, container: &Container<'_>, log: &mut Log) -> anyhow::Result<()> {
         let image = self.runner.checkout.root.join("common/image");
         let scripts = [SCRIPTS.to_owned()];
@@ -127,7 +131,7 @@ impl Run<'_> {
         self.runner.run(&plan, log)
     }
 
-    /// For `--dev`: volumes over the tests, which [`Run::send_tests`] fills.
+    /// Returns the flags for `--dev`: volumes over the tests, which [`Run::send_tests`] fills.
     fn over_the_tests(&self, part: Part) -> Vec<String> {
         if !self.asked.dev || part != Part::Mission {
             return Vec::new();
@@ -137,8 +141,8 @@ impl Run<'_> {
         tests.flat_map(|it| volume("", &it)).collect()
     }
 
-    /// For `--dev`: the tests as they are here, in place of the image's. They are sent, not mounted,
-    /// so that the engine may be elsewhere and nothing here changes.
+    /// Sends the working tree's tests over those of the image, for `--dev`. They are sent, not
+    /// mounted, so that the engine may be elsewhere and nothing here changes.
     fn send_tests(
         &self,
         part: Part,
@@ -181,11 +185,11 @@ impl Run<'_> {
     }
 }
 
-/// What the results of one container may take: executed notebooks hold figures.
+/// Limits for the results of one container: executed notebooks contain figures.
 const LIMITS: Limits = Limits { bytes: 2_000_000_000, entries: 100_000 };
 
-/// Takes what the container left into the new folder `results`, also after an interruption. Returns
-/// the tests, and whether there was anything. Results that cannot be taken whole are a failure.
+/// Moves the container's results into the new folder `results`, also after an interruption. Returns
+/// the tests, and whether there were results. Incomplete results are a failure.
 fn collect(
     permit: Permit,
     container: &Container<'_>,
@@ -207,7 +211,7 @@ fn collect(
     Ok((tests.unwrap_or_else(|err| vec![not_taken(&err)]), true))
 }
 
-/// The failure of results that are not as the scripts write them.
+/// Returns the failure of results that are not in the scripts' format.
 fn not_taken(err: &anyhow::Error) -> Test {
     Test::of_mission(RESULTS, format!("the test results cannot be read: {err:#}"))
 }

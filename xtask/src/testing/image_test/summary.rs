@@ -1,5 +1,5 @@
-//! The failures of a receipt as people read them: the cell, the last lines of the traceback, and the
-//! command that reproduces it.
+//! Failures of a receipt for people: the cell, the last lines of the traceback, and the command
+//! that reproduces it.
 
 use std::ffi::OsStr;
 
@@ -11,12 +11,13 @@ use crate::{
     },
 };
 
-/// How many failures are shown with their messages; a line is enough for the others.
+/// Number of failures shown with their messages; the others get one line.
 const WHOLE: usize = 10;
-/// How many lines of a message are shown, beside the failed cell.
+/// Number of lines of a message that are shown, beside the failed cell.
 const LINES: usize = 8;
 
-/// The failures of a receipt, or '' when there is none; `dev` for those of the working tree's tests.
+/// Returns the failures of a receipt, '' without any; `dev` for failures of the working tree's
+/// tests.
 pub(crate) fn failures(receipt: &Receipt, dev: bool) -> String {
     let failures: Vec<&Test> = receipt.failures().collect();
     let whole = failures.iter().take(WHOLE).map(|it| failure(&receipt.mission, it, dev));
@@ -34,7 +35,7 @@ fn failure(mission: &str, test: &Test, dev: bool) -> String {
     lines.join("\n")
 }
 
-/// A message with the lines that show the cell, and the last ones.
+/// Returns a message with the lines that show the cell, and its last lines.
 fn shortened(message: &str) -> String {
     let is_of_cell = |it: &&str| it.starts_with("in cell [") || it.starts_with("    ");
     let cell: Vec<&str> = match message.starts_with("in cell [") {
@@ -46,7 +47,7 @@ fn shortened(message: &str) -> String {
     [cell.join("\n"), rest].into_iter().filter(|it| !it.is_empty()).collect::<Vec<_>>().join("\n")
 }
 
-/// The command that runs a test alone.
+/// Returns the command that runs a test alone.
 fn again(mission: &str, test: &Test, dev: bool) -> String {
     if test.kind == "mission" && test.name == TESTER {
         return format!("cargo xtask image-test {mission} --again");

@@ -1,32 +1,33 @@
-//! The command line of a test container. Its first process is our tester, sent from this checkout,
-//! as root with few capabilities; what it starts is another user's, and has none.
+//! The command line of a test container. Its first process is this checkout's tester, as root with
+//! few capabilities; its children run as another user without capabilities.
 
 use crate::{
     image::mission_images::MissionImages, settings::config::Testing,
     testing::selection::ContainerInputs, tools::docker::Image,
 };
 
-/// Where a container has the tester with its plan, what it leaves, and what tests write: volumes,
-/// since `docker cp` cannot enter a read-only root file system.
+/// Folder of the tester with its plan, its results, and the files that tests write: volumes, since
+/// `docker cp` cannot enter a read-only root file system.
 pub(super) const TESTER: &str = "/opt/tester";
 pub(super) const RESULTS: &str = "/opt/test-results";
 const SCRATCH: &str = "/opt/test-scratch";
 
-/// The plan's name, and the folder of the scripts, below [`TESTER`].
+/// Name of the plan, and folder of the scripts, below [`TESTER`].
 pub(super) const PLAN: &str = "plan.json";
 pub(super) const SCRIPTS: &str = "common-scripts";
 
-/// Where a hub mounts a user's volume, and where it is while it is prepared.
+/// Mount point of a user's volume on a hub, and its mount point during preparation.
 pub(super) const HOME: &str = "/home/jovyan";
 const PREPARED_HOME: &str = "/mnt/home";
 
-/// The interpreter of the base environment.
+/// Interpreter of the base environment.
 const PYTHON: &str = "/opt/conda/bin/python";
 
-/// Processes and threads of one container: libraries start a thread per core, in each test.
+/// Limit of processes and threads in one container: libraries start a thread per core, in each
+/// test.
 const PIDS: &str = "4096";
 
-/// What a container is for.
+/// Purpose of a container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Part {
     /// The mission's tests.
@@ -38,7 +39,7 @@ pub(super) enum Part {
 }
 
 impl Part {
-    /// The value of the container's label, and its name in file names.
+    /// Returns the value of the container's label, also used in file names.
     pub(super) fn role(self) -> &'static str {
         match self {
             Part::Mission => "test",
@@ -47,8 +48,8 @@ impl Part {
         }
     }
 
-    /// What the tester needs: to become another user and to end that user's processes, and to
-    /// write and remove what is not root's.
+    /// Returns the capabilities of the tester: to become another user and to end that user's
+    /// processes, and to write and remove files that root does not own.
     fn capabilities(self) -> &'static [&'static str] {
         match self {
             Part::Prepare => &["CHOWN", "DAC_OVERRIDE", "FOWNER"],
@@ -58,7 +59,7 @@ impl Part {
         }
     }
 
-    /// The tester's arguments.
+    /// Returns the tester's arguments.
     fn command(self) -> &'static [&'static str] {
         match self {
             Part::Mission => &["mission"],
@@ -67,7 +68,7 @@ impl Part {
         }
     }
 
-    /// The flags of `docker create`; `home` is the volume that [`Part::Prepare`] fills.
+    /// Returns the flags of `docker create`; `home` is the volume that [`Part::Prepare`] fills.
     pub(super) fn flags(self, testing: &Testing, home: &str) -> Vec<String> {
         let mut res = words(&["--no-healthcheck", "--user", "root", "--entrypoint", PYTHON]);
         res.extend(words(&["--memory", &testing.memory, "--pids-limit", PIDS]));
@@ -91,7 +92,8 @@ impl Part {
         res
     }
 
-    /// What follows the image: the tester, without what the image's packages do when Python starts.
+    /// Returns the arguments after the image: the tester, without start hooks of the image's Python
+    /// packages.
     pub(super) fn argv(self) -> Vec<String> {
         let mut res = words(&["-IS", &format!("{TESTER}/{SCRIPTS}/tester")]);
         res.extend(words(&["--plan", &format!("{TESTER}/{PLAN}")]));
@@ -101,7 +103,8 @@ impl Part {
     }
 }
 
-/// A mission's tests run on a read-only image; its folder and the home are copies of the image's.
+/// Returns the flags of a mission's tests, which run on a read-only image; its folder and the home
+/// are copies of the image's.
 fn of_the_mission(testing: &Testing) -> Vec<String> {
     let mut res = words(&["--read-only", "--network"]);
     res.push(match testing.network {
@@ -120,7 +123,7 @@ fn of_the_mission(testing: &Testing) -> Vec<String> {
     res
 }
 
-/// What the tester is told of the image and of its container.
+/// Returns the tester's facts about the image and its container.
 pub(super) fn given(chosen: &MissionImages, image: &Image) -> ContainerInputs {
     let testing = &chosen.config.testing;
     ContainerInputs {
@@ -132,7 +135,7 @@ pub(super) fn given(chosen: &MissionImages, image: &Image) -> ContainerInputs {
     }
 }
 
-/// The flags that mount a volume, an empty one without a name, which goes with the container.
+/// Returns the flags that mount a volume; without a name an empty one, removed with the container.
 pub(super) fn volume(name: &str, to: &str) -> Vec<String> {
     let source = if name.is_empty() { String::new() } else { format!("source={name},") };
     words(&["--mount", &format!("type=volume,{source}target={to},volume-nocopy")])

@@ -1,5 +1,5 @@
-//! One executed notebook: its cells, what they printed and drew, and where it failed.
-//! The format: <https://nbformat.readthedocs.io/en/latest/format_description.html>.
+//! An executed notebook: its cells, their output, and the position of the failure. The format:
+//! <https://nbformat.readthedocs.io/en/latest/format_description.html>.
 
 use maud::{Markup, html};
 use pulldown_cmark::{CowStr, Event, Options, Parser, Tag};
@@ -11,13 +11,13 @@ use crate::{
     testing::sanitise::{self, Outline, PICTURES},
 };
 
-/// The level of the heading with the notebook's name.
+/// Level of the heading with the notebook's name.
 const LEVEL: u8 = 4;
 
-/// How much of one printed text is shown.
+/// Number of characters shown of one printed text.
 const LIMIT: usize = 50_000;
 
-/// How many bytes one output's HTML, or one text in Markdown, may have.
+/// Largest HTML of an output, or largest Markdown text, in bytes.
 const LARGEST: usize = 5_000_000;
 
 pub(super) fn details(notebook: &Notebook, anchor: &str, failed: bool) -> Markup {
@@ -26,7 +26,7 @@ pub(super) fn details(notebook: &Notebook, anchor: &str, failed: bool) -> Markup
             summary {
                 h4 { (notebook.environment) ": " (notebook.name) @if failed { " " (badge(false)) } }
             }
-            // In here, so that a link to it opens what is around it.
+            // The anchor is inside, so that a link opens the folded element around it.
             div.inside id=(anchor) {
                 @match serde_json::from_str::<Value>(&redact::json(&notebook.text)) {
                     Ok(it) => (cells(&it, &notebook.name)),
@@ -53,7 +53,7 @@ fn cells(document: &Value, name: &str) -> Markup {
     }
 }
 
-/// The format has texts in one piece or in lines.
+/// Joins a text, which the format stores in one piece or in lines.
 fn joined(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
@@ -72,7 +72,7 @@ fn markdown(text: &str, attachments: &Value, outline: &mut Outline) -> Markup {
             let dest_url = attached(&dest_url, attachments).map_or(dest_url, CowStr::from);
             Event::Start(Tag::Image { link_type, dest_url, title, id })
         }
-        // Formulas stay as they were typed: what sets them would have to be loaded.
+        // Formulas stay as typed: a renderer would have to be loaded.
         Event::InlineMath(text) | Event::DisplayMath(text) => Event::Code(text),
         other => other,
     });
@@ -81,7 +81,7 @@ fn markdown(text: &str, attachments: &Value, outline: &mut Outline) -> Markup {
     sanitise::sanitised(&html, outline)
 }
 
-/// `attachment:name` is a picture that the cell brings along.
+/// Returns the picture of `attachment:name`, which the cell contains.
 fn attached(url: &str, attachments: &Value) -> Option<String> {
     let bundle = attachments.get(url.strip_prefix("attachment:")?)?.as_object()?;
     let (mime, data) = bundle.iter().next()?;
@@ -128,7 +128,7 @@ fn output(
     }
 }
 
-/// What is richest of the forms in which an output came, and can be shown without running it.
+/// Returns the richest form of an output that can be shown without running it.
 fn shown(data: &Value, outline: &mut Outline) -> Markup {
     let text = |mime: &str| data.get(mime).map(joined);
     if let Some(html) = text("text/html") {
@@ -136,7 +136,7 @@ fn shown(data: &Value, outline: &mut Outline) -> Markup {
             return too_large(&html);
         }
         let html = sanitise::sanitised(&html, outline);
-        // What only a script would draw leaves nothing; then the plain text says what it is.
+        // Content that only a script could draw leaves nothing; the plain text then describes it.
         if !html.0.trim().is_empty() {
             return html! {
                 div.scroll role="group" tabindex="0" aria-label="Output" { (html) }
@@ -154,7 +154,7 @@ fn too_large(text: &str) -> Markup {
     html! { p.note { "Left out: " (ui::megabytes(text.len() as u64)) "." } }
 }
 
-/// As an address that holds the picture itself.
+/// Returns a data URL that contains the picture.
 fn picture(mime: &str, data: &Value) -> Option<String> {
     let data = joined(data.get(mime)?);
     if mime == "image/svg+xml" {
@@ -179,7 +179,7 @@ fn traceback(output: &Value) -> String {
     lines.join("\n")
 }
 
-/// The start of a long text, and how much is missing.
+/// Returns the start of a long text, and the number of missing characters.
 pub(super) fn cut(text: &str) -> String {
     let text = redact::text(text);
     match text.char_indices().nth(LIMIT) {

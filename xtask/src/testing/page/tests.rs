@@ -12,7 +12,7 @@ fn page(section: Section) -> String {
     text(&Page { made: "2026-11-24T16:00:00Z".to_owned(), missions: vec![section] })
 }
 
-/// A page with one notebook, whose test has this outcome, of these cells.
+/// Returns a page with one notebook of these cells, whose test has this outcome.
 fn of_notebook(outcome: Outcome, cells: &Value) -> String {
     let mut receipt = receipt();
     receipt.tests.push(Test {
@@ -34,7 +34,7 @@ fn of_notebook(outcome: Outcome, cells: &Value) -> String {
     })
 }
 
-/// What the page has of a code cell with one output.
+/// Checks the part of the page for a code cell with one output.
 #[track_caller]
 fn shows(output: &Value, expected: &str) {
     let cell = json!({

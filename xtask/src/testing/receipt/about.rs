@@ -1,4 +1,5 @@
-//! Whether a receipt is about an image: each field that identifies one agrees with its labels.
+//! Whether a receipt belongs to an image: each identifying field must agree with the image's
+//! labels.
 
 use std::collections::BTreeMap;
 
@@ -8,18 +9,18 @@ use super::{Name, Receipt};
 use crate::tools::docker::{Image, LABEL_FROZEN, LABEL_INPUTS, LABEL_MISSION};
 
 impl Receipt {
-    /// Checks that this receipt is about `image` of `mission`, which is on the engine.
+    /// Checks that this receipt belongs to `image` of `mission`, which is on the engine.
     ///
     /// # Errors
-    /// The first field that says otherwise.
+    /// The first field that differs.
     pub(crate) fn check_about(&self, mission: &str, image: &Image) -> anyhow::Result<()> {
         ensure!(*self.mission == *mission, "it is about the mission {}", self.mission);
         ensure!(self.image == image.id, "it is about another image ({})", self.image);
         self.check_labels(image)
     }
 
-    /// As [`Receipt::check_about`], of an image that is known to be the receipt's by its digest. Images
-    /// of earlier versions have no label for the mission and its frozen specs.
+    /// Checks like [`Receipt::check_about`], for an image that is known by its digest to be the
+    /// receipt's. Images of earlier versions have no label for the mission and its frozen specs.
     ///
     /// # Errors
     /// As for [`Receipt::check_about`].
@@ -58,7 +59,7 @@ mod tests {
         serde_json::from_str::<Value>(CORPUS).unwrap()["receipt"].take()
     }
 
-    /// As the engine has the image of [`receipt`].
+    /// Returns the image of [`receipt`] as the engine describes it.
     fn image() -> Value {
         let receipt = receipt();
         json!({

@@ -1,4 +1,4 @@
-//! The form of a receipt's texts and numbers, which types alone do not say.
+//! Format of a receipt's texts and numbers beyond their types.
 
 use std::{collections::BTreeMap, str::FromStr as _};
 
@@ -10,13 +10,13 @@ use crate::{
     tools::{image_name::is_hex_digest, platform::Platform},
 };
 
-/// The version of the format that is read and written here.
+/// Version of the format that is read and written here.
 const VERSION: u32 = 1;
 
-/// What `docs/receipt.schema.json` asks for beside types.
+/// Checks the requirements of `docs/receipt.schema.json` beyond types.
 ///
 /// # Errors
-/// The first field that is not as it has to be.
+/// The first malformed field.
 pub(super) fn check(receipt: &Receipt) -> anyhow::Result<()> {
     let Receipt { platform, inputs, started, seconds, .. } = receipt;
     if receipt.receipt != VERSION {
@@ -34,7 +34,8 @@ pub(super) fn check(receipt: &Receipt) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What the schema asks for of one test. Names of missions and environments become parts of paths.
+/// Checks the schema's requirements on one test. Names of missions and environments become parts of
+/// paths.
 ///
 /// # Errors
 /// As for [`check`].
@@ -64,13 +65,15 @@ fn time(name: &str, seconds: f64) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// `host[:port]/path`, by its characters: it is shown, and never asked for.
+/// Returns whether `text` has the characters of `host[:port]/path`: it is shown, and never
+/// contacted.
 fn is_repository(text: &str) -> bool {
     let is_plain = |it: u8| it.is_ascii_alphanumeric() || b"._:/-".contains(&it);
     !text.is_empty() && text.bytes().all(is_plain)
 }
 
-/// `2026-11-22T10:00:00Z`, as RFC 3339 with whole seconds in UTC.
+/// Returns whether `text` is a time like `2026-11-22T10:00:00Z`: RFC 3339 with whole seconds in
+/// UTC.
 fn is_time(text: &str) -> bool {
     let form = "dddd-dd-ddTdd:dd:ddZ";
     let fits = |(it, form): (u8, u8)| match form {

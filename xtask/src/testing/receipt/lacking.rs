@@ -1,10 +1,10 @@
-//! What a receipt lacks: tests that had to be in it, and environments that the image did not tell of.
+//! Missing parts of a receipt: required tests, and environments that the image did not report.
 
 use super::{Receipt, Test, missing};
 use crate::mission::{checkout::Mission, expected_tests};
 
-/// What a receipt of `mission` lacks to certify its image: a failure for each test that has to be
-/// in it. A receipt that another version of this tool made may know fewer tests.
+/// Returns a failure for each test that a receipt of `mission` must contain and lacks. A receipt of
+/// another version of this tool may lack tests.
 ///
 /// # Errors
 /// A folder or list cannot be read.
@@ -16,7 +16,8 @@ pub(crate) fn lacking(mission: &Mission, receipt: &Receipt) -> anyhow::Result<Ve
     Ok(res)
 }
 
-/// A failure for each environment of the mission of which the image said nothing: it may not be there.
+/// Returns a failure for each environment of the mission that the image did not report: it may be
+/// missing.
 pub(crate) fn untold(mission: &Mission, receipt: &Receipt) -> Vec<Test> {
     let told = &receipt.contents.environments;
     let names = mission.environments.iter().map(|it| &it.name);

@@ -1,4 +1,4 @@
-//! Names in receipts: of missions and environments, which become parts of paths and of references.
+//! Names of missions and environments in receipts, which become parts of paths and of references.
 
 use std::{borrow::Borrow, fmt, ops::Deref};
 

@@ -86,7 +86,7 @@ fn what_counts_as_a_receipt() {
     }
 }
 
-/// Puts `to` in the place `at`, or removes what is there if nothing is to be put.
+/// Puts `to` in the place `at`, or removes the value there if `to` is missing.
 fn apply(receipt: &mut Value, change: &Value) {
     let (parent, last) = change["at"].as_str().unwrap().rsplit_once('/').unwrap();
     match (receipt.pointer_mut(parent).unwrap(), change.get("to")) {

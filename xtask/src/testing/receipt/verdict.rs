@@ -1,19 +1,19 @@
-//! Whether a receipt certifies its image, decided once for testing, pushing and explaining.
+//! Whether a receipt certifies its image: one decision for testing, pushing and explaining.
 
 use super::{Receipt, lacking::lacking};
 use crate::mission::checkout::Mission;
 
-/// Why an image is not certified. Tests are named by their titles.
+/// Reason why an image is not certified. Tests are named by their titles.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Shortcoming {
-    /// No receipt, or one without tests or of a part of the tests.
+    /// The receipt is missing, or has no tests or only a part of them.
     NotTested,
     Failed(Vec<String>),
-    /// Tests that the mission has and the receipt does not.
+    /// Tests that the mission has and the receipt lacks.
     Lacks(Vec<String>),
 }
 
-/// Returns what keeps `receipt` from certifying the image of `mission`, `None` if it does.
+/// Returns the reason why `receipt` does not certify the image of `mission`, `None` if it does.
 ///
 /// # Errors
 /// The mission's tests cannot be read.

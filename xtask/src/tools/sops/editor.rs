@@ -62,7 +62,7 @@ impl Editor {
     /// Chooses the editor; `configured` is the value of `SOPS_EDITOR` or `EDITOR`.
     ///
     /// # Errors
-    /// No editor is installed, or there is no person to use it.
+    /// No editor is installed, or nobody can use it.
     pub(crate) fn new(
         configured: Option<&str>,
         attended: bool,

@@ -1,4 +1,4 @@
-//! All of `ci`, as on a machine that has never run it: in a clone, on an engine without images.
+//! Duration of `ci` on a new machine: in a clone, on an engine without images.
 
 use std::path::Path;
 
@@ -16,7 +16,7 @@ use crate::{
 /// A step fails, or this machine cannot start a private engine.
 pub(super) fn figure(permit: Permit, session: &Session, exe: &Path) -> anyhow::Result<Figure> {
     let source = &session.checkout.root;
-    // On this checkout's disk: the engine's images lie in the clone.
+    // On this checkout's disk: the engine's images are in the clone.
     let target = source.join("target/xtask");
     files::make_dirs(permit, &target)?;
     let dir = files::temporary(permit, Some(&target), "bench-", 0o755)?;

@@ -15,7 +15,7 @@ use crate::{
     tools::docker::Docker,
 };
 
-/// What the script prints: seconds for both missions.
+/// Output of the script: seconds for both missions.
 #[derive(Debug, Deserialize)]
 struct Times {
     floating: f64,

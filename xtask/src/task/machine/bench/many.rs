@@ -28,7 +28,7 @@ FROM ${BASE_IMAGE}
 RUN /opt/common-scripts/env-create sky && /opt/common-scripts/env-update sky sky.pip
 ";
 
-/// Writes the smallest mission that passes, but for its frozen spec.
+/// Writes the smallest mission that passes, except for its frozen spec.
 fn mission(permit: Permit, dir: &Path) -> anyhow::Result<()> {
     let environment = dir.join("environments/sky");
     files::make_dirs(permit, &environment.join("tests"))?;

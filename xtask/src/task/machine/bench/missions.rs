@@ -1,5 +1,5 @@
-//! What takes minutes: a large environment, built in a clone of this repository, so that no tracked
-//! file is touched. Nothing is pushed.
+//! Work that takes minutes: a large environment, built in a clone of this repository, so that no
+//! tracked file is touched. Nothing is pushed.
 
 use std::{path::Path, time::Instant};
 
@@ -14,7 +14,7 @@ use crate::{
     task::Session,
 };
 
-/// The example that is measured; a team may have deleted it.
+/// The measured example; a team may have deleted it.
 pub(super) const MISSION: &str = "roman";
 const ENVIRONMENTS: &str = "missions/roman/environments";
 const CUSTOM: &str = "missions/roman/Dockerfile.custom";
@@ -33,7 +33,7 @@ pub(super) fn figures(
     Ok(vec![one_package_added(permit, root, exe)?, frozen_from_a_warm_cache(permit, root, exe)?])
 }
 
-/// From the edit to the tested image.
+/// Measures the time from the edit to the tested image.
 fn one_package_added(permit: Permit, root: &Path, exe: &Path) -> anyhow::Result<Figure> {
     let build = cmd!(root, "{exe} image-build roman --floating");
     let test = cmd!(root, "{exe} image-test roman --floating");
@@ -47,7 +47,7 @@ fn one_package_added(permit: Permit, root: &Path, exe: &Path) -> anyhow::Result<
     Ok(seconds("one package added to octarine.pip, tested", started.elapsed(), 60.0))
 }
 
-/// With `roman-cal` as the mission's only environment.
+/// Measures a frozen build with `roman-cal` as the mission's only environment.
 fn frozen_from_a_warm_cache(permit: Permit, root: &Path, exe: &Path) -> anyhow::Result<Figure> {
     files::remove_tree(permit, &root.join(ENVIRONMENTS).join("roman-legacy"))?;
     let custom = root.join(CUSTOM);

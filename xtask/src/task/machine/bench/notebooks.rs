@@ -1,4 +1,4 @@
-//! How much sooner notebooks are tested than by calling papermill once for each.
+//! Speed of notebook tests, compared with one call of papermill for each.
 
 use anyhow::Context as _;
 use serde::Deserialize;
@@ -9,7 +9,7 @@ use crate::{
     tools::docker::{Docker, NAMESPACE},
 };
 
-/// Runs in the image.
+/// Script that runs in the image.
 const SCRIPT: &str = include_str!("notebooks.py");
 
 #[derive(Debug, Deserialize)]
@@ -26,7 +26,7 @@ struct Pair {
 }
 
 /// # Errors
-/// The image is not there, or a notebook fails in it.
+/// The image does not exist, or a notebook fails in it.
 pub(super) fn figures(permit: Permit, docker: &Docker) -> anyhow::Result<Vec<Figure>> {
     let image = format!("{NAMESPACE}/hello:latest");
     let python = "/opt/conda/bin/python";

@@ -1,5 +1,5 @@
-//! An engine for one run of `ci`: a dockerd with a network namespace, a folder and sockets of its
-//! own. Tests on it neither touch nor depend on what this machine's engine holds.
+//! An engine for one run of `ci`: a dockerd with its own network namespace, folder and sockets.
+//! Tests on it neither touch nor depend on the content of this machine's engine.
 
 mod reasons;
 mod loopback;
@@ -27,21 +27,21 @@ use plan::{Plan, Programs};
 use reasons::Facts;
 use start::Place;
 
-/// How an attempt to run on a private engine ended.
+/// Result of an attempt to run on a private engine.
 pub(super) enum Ran {
-    /// With the status of the steps.
+    /// The steps ran, with this status.
     Status(u8),
-    /// Not at all: why this machine cannot.
+    /// The steps did not run: the reason why this machine cannot start an engine.
     Cannot(String),
 }
 
-/// Holds a folder for each engine, which its run keeps locked.
+/// Parent of the folders of engines, each locked by its run.
 const RUN: &str = "/run/xtask";
 
-/// How long the steps may take to end after an interruption.
+/// Time the steps may take to end after an interruption.
 const GRACE: Duration = Duration::from_secs(30);
 
-/// Starts an engine, runs `ci` there, and removes the engine.
+/// Starts an engine, runs `ci` on it, and removes the engine.
 ///
 /// # Errors
 /// The run was interrupted, or a setting is wrong.
@@ -67,7 +67,7 @@ pub(super) fn run(
         .and_then(|cmd| process::attached_within(&cmd.permitted(permit), GRACE));
     let survived = started.stop(runner);
     let status = match res {
-        // The run inside has said so.
+        // The inner run has reported the interruption.
         Err(err) if failure::status(&err) == 130 => 130,
         res => res?,
     };
@@ -75,8 +75,8 @@ pub(super) fn run(
     Ok(Ran::Status(status))
 }
 
-/// Prints the commands that start an engine and enter it, then by `steps` those that run there, then
-/// those that remove it. Returns why this machine cannot, if so.
+/// Prints the commands that start and enter an engine, then by `steps` those that run on it, then
+/// those that remove it. Returns the reason if this machine cannot start an engine.
 ///
 /// # Errors
 /// As for [`run`], or `steps` fails.
@@ -101,7 +101,7 @@ pub(super) fn print(
     Ok(None)
 }
 
-/// This program once more, in the engine's network.
+/// Runs this program again, in the engine's network.
 fn again(
     session: &Session,
     args: &args::Ci,

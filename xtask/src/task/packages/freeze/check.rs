@@ -1,5 +1,5 @@
-//! `freeze --check`: whether the frozen specs are whole, of this base and platform, and still what
-//! the floating lists ask for. Without an engine and without a network.
+//! `freeze --check`: whether the frozen specs are complete, match this base and platform, and still
+//! satisfy the floating lists. Without an engine and without a network.
 
 use std::{env, fmt, path::Path};
 
@@ -57,18 +57,18 @@ fn findings(
     Ok(res)
 }
 
-/// What the first lines of a frozen spec have to say.
+/// Required first lines of a frozen spec.
 struct Header {
     platform: Platform,
     base: BaseName,
 }
 
-/// What frozen specs name the base by.
+/// Name of the base in frozen specs.
 enum BaseName {
     Digest(String),
-    /// The embedded base, with its Python where its lock tells it.
+    /// The embedded base, with its Python if its lock has one.
     Local(Option<String>),
-    /// A remote base, named by a tag: only a registry could tell its digest.
+    /// A remote base, named by a tag: only a registry could resolve its digest.
     Tag,
 }
 
@@ -83,7 +83,7 @@ impl BaseName {
         }
     }
 
-    /// Whether `name`, of a frozen spec, is this base's.
+    /// Returns whether `name`, from a frozen spec, is this base's.
     fn is(&self, name: &str) -> bool {
         let python = name.strip_prefix(LOCAL).and_then(|it| it.strip_prefix(" python-"));
         match self {
@@ -108,7 +108,7 @@ impl fmt::Display for BaseName {
 
 impl Header {
     fn new(config: &Config, parts: &Parts) -> Header {
-        // The engine's is not asked for: this needs none.
+        // The engine's platform is not queried: this check needs no engine.
         let here = match env::consts::ARCH {
             "aarch64" => Platform::Arm64,
             _ => Platform::Amd64,
@@ -144,7 +144,7 @@ impl Header {
     }
 }
 
-/// Returns what is wrong with the frozen spec of an environment.
+/// Returns the findings about the frozen spec of an environment.
 fn check(lists: &Lists, environment: &Environment, title: &str, header: &Header) -> Vec<Finding> {
     let name = specs::frozen(&environment.name);
     let file = lists.sources.path_of(&name);

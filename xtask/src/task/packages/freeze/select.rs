@@ -1,4 +1,4 @@
-//! Which environments of which missions a run is about.
+//! Selection of environments and their missions.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +19,7 @@ pub(crate) struct Selected(BTreeMap<String, BTreeSet<String>>);
 
 impl Selected {
     /// # Errors
-    /// A name that means nothing, or more than one environment.
+    /// A name matches no environment, or more than one.
     pub(crate) fn new(session: &Session, args: &args::Freeze) -> anyhow::Result<Selected> {
         let checkout = &session.checkout;
         if !args.environments.is_empty() {
@@ -30,7 +30,7 @@ impl Selected {
         Ok(Selected(named.iter().map(|it| whole(&it.mission)).collect()))
     }
 
-    /// `names` are `ENV` or `MISSION/ENV`.
+    /// Selects `names` of the form `ENV` or `MISSION/ENV`.
     ///
     /// # Errors
     /// As for [`Selected::new`].
@@ -47,23 +47,23 @@ impl Selected {
         Ok(Selected(res))
     }
 
-    /// The missions, with their settings.
+    /// Returns the missions, with their settings.
     ///
     /// # Errors
-    /// A setting that is wrong.
+    /// A setting is wrong.
     pub(crate) fn named(&self, session: &Session) -> anyhow::Result<Vec<MissionConfig>> {
         let missions = self.0.keys().cloned().collect();
         session.named(&Missions { missions, ..Missions::default() })
     }
 
-    /// The environments of `mission` that are meant.
+    /// Returns the selected environments of `mission`.
     pub(crate) fn of<'a>(&self, mission: &'a Mission) -> Vec<&'a Environment> {
         let names = self.0.get(&mission.name);
         let is_meant = |it: &&Environment| names.is_some_and(|names| names.contains(&it.name));
         frozen_environments::of(mission).into_iter().filter(is_meant).collect()
     }
 
-    /// Whether all environments of `mission` are meant.
+    /// Returns whether all environments of `mission` are selected.
     pub(crate) fn is_whole(&self, mission: &Mission) -> bool {
         self.of(mission).len() == frozen_environments::of(mission).len()
     }

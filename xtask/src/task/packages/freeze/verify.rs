@@ -1,5 +1,5 @@
-//! `freeze --verify`: whether the image built from frozen specs gives the same frozen specs again.
-//! The verdict stands in the image's receipt.
+//! `freeze --verify`: whether the image built from frozen specs reproduces them. The verdict is
+//! stored in the image's receipt.
 
 use anyhow::bail;
 use serde::Serialize;
@@ -45,12 +45,12 @@ pub(super) fn require_frozen(
     Ok(())
 }
 
-/// What `--json` prints of an environment.
+/// Output of `--json` about an environment.
 #[derive(Debug, Serialize)]
 struct Row {
     mission: String,
     environment: String,
-    /// The image's id.
+    /// Id of the image.
     image: String,
     verdict: Verdict,
     #[serde(skip)]
@@ -102,7 +102,7 @@ fn rows_of(
     exports.iter().filter_map(row).collect()
 }
 
-/// Adds the verdicts to the image's receipt, or begins one without tests, which passes nothing.
+/// Adds the verdicts to the image's receipt, or starts one without tests, which passes nothing.
 fn record(
     permit: Permit,
     runner: &Runner,
@@ -143,5 +143,5 @@ fn report(session: &Session, rows: &[Row], diff: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A difference of so few lines is shown without being asked for.
+/// Longest difference in lines that is always shown.
 const SHORT: usize = 40;

@@ -4,7 +4,7 @@ use expect_test::expect;
 
 use super::{File, parse_log, text};
 
-/// As git prints it: the newest commit first.
+/// Output of git: the newest commit first.
 const LOG: &str = "\
 commit\t333333333333333\t2026-03-03T10:00:00+00:00\tTake it out
 diff --git a/missions/m/environments/e/e-frozen.yml b/missions/m/environments/e/e-frozen.yml
@@ -57,7 +57,7 @@ fn what_commits_made_of_a_package() {
     .assert_eq(&text(&events));
 }
 
-/// How many events the patches of `x.yml` hold.
+/// Returns the number of events in the patches of `x.yml`.
 pub(crate) fn events(patches: &str) -> usize {
     let names = || "m".to_owned();
     let file = File { mission: names(), environment: names(), file: "x.yml".into() };

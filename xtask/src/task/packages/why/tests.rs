@@ -69,7 +69,7 @@ fn check_in(frozen: &str, package: &str, expect: Expect) {
     expect.assert_eq(&answers.iter().map(text).collect::<String>());
 }
 
-/// Packages may need each other.
+/// Packages may depend on each other.
 #[test]
 fn each_list_has_its_shortest_chain() {
     check(

@@ -1,5 +1,5 @@
-//! What a push would publish: every file of a commit, and of those before it that the remote has not. A
-//! plain text that a later commit encrypts would still be in the history.
+//! Files that a push would publish: those of a commit, and of earlier commits that the remote
+//! lacks. Plain text that a later commit encrypts would still be in the history.
 
 use std::{
     collections::BTreeSet,
@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// # Errors
-/// Something is there that must not be published, or nothing says what is to be encrypted.
+/// A file must not be published, or no rule says which files to encrypt.
 pub(crate) fn check(place: &Place, commit: &str) -> anyhow::Result<()> {
     let head = git::tree(&place.dir, commit)?;
     let rules = rules(place, &head)?;
@@ -66,12 +66,12 @@ fn problem(place: &Place, rules: &Rules, entry: &Entry) -> anyhow::Result<Option
         let problem = plaintext::problem(&entry.path, &text.unwrap_or_default());
         return Ok(problem.map(|(what, _)| what));
     }
-    // A key in a binary format has nothing that could be searched for.
+    // A key in a binary format has no text to search for.
     let what = "not a UTF-8 text file, and no rule of .sops.yaml has it encrypted";
     Ok(text.is_none().then(|| what.to_owned()))
 }
 
-/// Every file, and what to do: in the last commit, or in an earlier one.
+/// Returns every file and its fix: in the last commit, or in an earlier one.
 fn text(place: &Place, problems: &[(Option<String>, PathBuf, String)]) -> String {
     let (shown, git) = (place.shown.shown(), place.git());
     let mut res = format!("{shown} is not pushed: it would publish what is not encrypted");

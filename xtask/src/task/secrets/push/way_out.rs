@@ -1,5 +1,6 @@
-//! The remote has moved on. Two edits of one file conflict in its checksum (MAC) whatever keys they
-//! are about, so git's merge is no help: theirs is taken, and ours is done again, key by key.
+//! Commands for a remote that has moved on. Two edits of a file conflict in its checksum (MAC)
+//! whatever keys they change, so git cannot merge them: the remote's file is taken, and the local
+//! changes are made again, key by key.
 
 use std::{
     collections::BTreeMap,
@@ -19,20 +20,20 @@ use crate::{
 /// The files of a commit, with the names of their blobs.
 type Tree = BTreeMap<PathBuf, String>;
 
-/// What ours changed.
+/// Local changes.
 #[derive(Debug, Default)]
 struct Ours {
-    /// Files that theirs left alone: they can be taken as they are.
+    /// Files that the remote did not change: they can be taken unchanged.
     taken: Vec<String>,
-    /// Of those, the ones that ours removed.
+    /// Those of `taken` that were removed locally.
     removed: Vec<String>,
-    /// Keys of files that both changed.
+    /// Keys of files that both sides changed.
     keys: Vec<Row>,
-    /// Other files that both changed.
+    /// Other files that both sides changed.
     others: Vec<String>,
 }
 
-/// The refusal, with commands that can be run as they stand.
+/// Returns the refusal, with commands that can be run unchanged.
 ///
 /// # Errors
 /// The commits cannot be compared.
@@ -100,7 +101,7 @@ fn commands(ours: &Ours, git: &str, mission: &str, upstream: &str, mine: &str) -
     res
 }
 
-/// One change of ours, done again.
+/// Returns the command that repeats a local change.
 fn redo(row: &Row, mission: &str, mine: &str) -> String {
     let file = shell_words::quote(&row.file.to_string_lossy()).into_owned();
     let edit = format!("cargo xtask secrets-edit --mission {mission} -- {file}");

@@ -1,4 +1,4 @@
-//! What is found on this machine, and what answers from it. Changes nothing.
+//! Facts about this machine, and which hosts answer from it. Changes nothing.
 
 use std::{
     env,
@@ -32,49 +32,49 @@ use crate::{
 /// Programs that tasks start, which are packages of the same name in Debian.
 const TOOLS: &[&str] = &["git", "python3"];
 
-/// What was found.
+/// Facts about this machine.
 #[derive(Debug)]
 pub(super) struct Facts {
     /// Those of [`TOOLS`] that are not on `PATH`.
     pub(super) missing_tools: Vec<&'static str>,
-    /// Why no engine answers, if none does.
+    /// Reason why no engine answers, if so.
     pub(super) engine: Option<String>,
-    /// Why no CLI can build, if none can.
+    /// Reason why no CLI can build, if so.
     pub(super) buildkit: Option<String>,
-    /// Whether the embedded base's root file system has to be made here.
+    /// Whether the embedded base's root file system must be built here.
     pub(super) needs_rootfs: bool,
     pub(super) has_mmdebstrap: bool,
-    /// Bytes, where docker keeps its images; unknown on a remote engine.
+    /// Free bytes on the disk of docker's images; unknown on a remote engine.
     pub(super) free: Option<u64>,
-    /// Bytes that the images which are not there yet will take, with the builder's cache.
+    /// Bytes that missing images will take, with the builder's cache.
     pub(super) needed: u64,
-    /// How docker keeps layers; '' when no engine answers.
+    /// Storage driver; '' when no engine answers.
     pub(super) storage_driver: String,
-    /// Debian, Ubuntu, or what is made from them.
+    /// Whether the system is Debian, Ubuntu, or derived from them.
     pub(super) has_apt: bool,
     /// Whether packages can be installed and services started.
     pub(super) is_root: bool,
     pub(super) has_docker: bool,
-    /// The distribution's own package, with which its other packages fit.
+    /// Whether docker is the distribution's own package, which its other packages require.
     pub(super) is_docker_io: bool,
-    /// What names an engine or is one: then installing or starting another is no help.
+    /// Another engine, or the setting that names one: installing or starting docker would not help.
     pub(super) other_engine: Option<&'static str>,
-    /// Why images cannot be published, if that is so.
+    /// Reason why images cannot be published, if so.
     pub(super) registry: Option<String>,
-    /// What hosts said that builds need; nothing when they were not asked.
+    /// Answers of hosts that builds need; empty when they were not asked.
     pub(super) answers: Vec<Answer>,
-    /// Seconds that this machine's clock is ahead of theirs, or of the engine's.
+    /// Seconds that this machine's clock is ahead of the hosts', or of the engine's.
     pub(super) clock: Option<i64>,
-    /// What the tasks about secrets lack, where there are secrets.
+    /// Missing tools of the tasks about secrets, if a mission has secrets.
     pub(super) secrets: Vec<MissingTool>,
 }
 
-/// What a host said, or why it said nothing.
+/// Answer of a host, or the reason why it did not answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Answer {
-    /// The setting that leads there.
+    /// Setting that leads to the host.
     pub(super) setting: &'static str,
-    /// Without credentials.
+    /// URL without credentials.
     pub(super) url: String,
     pub(super) problem: Option<Problem>,
 }
@@ -83,20 +83,21 @@ pub(super) struct Answer {
 pub(super) enum Problem {
     /// The certificate is not trusted.
     Tls(String),
-    /// A proxy stands between.
+    /// A proxy answered instead.
     Proxy(String),
     Network(String),
-    /// An HTTP status that is no success.
+    /// An HTTP status other than success.
     Status(u16),
 }
 
-/// The embedded base and the common image, with the builder's cache; then each mission.
+/// Sizes in bytes: the embedded base and the common image, with the builder's cache; then each
+/// mission.
 const COMMON_SIZE: u64 = 3_500_000_000;
 const MISSION_SIZE: u64 = 2_500_000_000;
 
 impl Facts {
     /// # Errors
-    /// A program fails that has to be there.
+    /// A required program fails.
     pub(super) fn gather(
         session: &Session,
         configs: &[Config],
@@ -153,7 +154,7 @@ impl Facts {
     }
 }
 
-/// What says that there is an engine already, beside a docker CLI that finds none.
+/// Returns evidence of another engine, when the docker CLI finds none.
 fn other_engine(docker: Option<&Docker>) -> Option<&'static str> {
     let context = || docker?.context().ok().filter(|it| !it.is_empty() && it != "default");
     match () {
@@ -166,13 +167,13 @@ fn other_engine(docker: Option<&Docker>) -> Option<&'static str> {
     }
 }
 
-/// Free bytes where the engine keeps its images, when that is on this machine.
+/// Returns the free bytes on the disk of the engine's images, when that is on this machine.
 fn free_space(docker: &Docker) -> anyhow::Result<Option<u64>> {
     let Ok(stat) = nix::sys::statvfs::statvfs(&docker.data_root()?) else { return Ok(None) };
     Ok(Some(stat.blocks_available() * stat.fragment_size()))
 }
 
-/// Why the registry does not tell whether it has an image; nothing for the one of our own.
+/// Returns the reason why the registry does not answer; nothing for the local one.
 fn registry(docker: &Docker, registry: &Registry) -> Option<String> {
     let Registry::Remote(name) = registry else { return None };
     let host = crate::registry::Host::new(docker, name);
@@ -180,7 +181,8 @@ fn registry(docker: &Docker, registry: &Registry) -> Option<String> {
     Some(failure::text(&err))
 }
 
-/// An engine in a virtual machine has a clock of its own, which stops while a laptop sleeps.
+/// Returns the difference to the engine's clock: a virtual machine has its own, which stops while a
+/// laptop sleeps.
 fn engine_clock(docker: &Docker) -> Option<i64> {
     Some(seconds(SystemTime::now()) - seconds(docker.system_time().ok()?))
 }
@@ -205,8 +207,7 @@ struct Line {
     kind: Option<String>,
 }
 
-/// Asks the hosts that builds get packages from, as a build step would: with its proxies and
-/// certificates.
+/// Asks the hosts of packages like a build step would: with its proxies and certificates.
 fn reach(session: &Session, config: &Config) -> anyhow::Result<Reached> {
     let hosts = hosts(session, config)?;
     if !on_path("python3") || hosts.is_empty() {
@@ -218,7 +219,7 @@ fn reach(session: &Session, config: &Config) -> anyhow::Result<Reached> {
         cmd = cmd.secret_env(name, value);
     }
     if let Some(bundle) = build_settings::ca_bundle(&config.ca_bundle)? {
-        // That file alone, as in a build step.
+        // Only that file, like in a build step.
         cmd = cmd.env("SSL_CERT_FILE", &bundle.to_string_lossy()).env("SSL_CERT_DIR", "/dev/null");
     }
     let text = process::read(&cmd.args(hosts.iter().map(|(_, url)| url)))?;
@@ -241,14 +242,14 @@ impl Line {
             (Some(text), Some("tls"), _) => Some(Problem::Tls(text.clone())),
             (Some(text), Some("proxy"), _) => Some(Problem::Proxy(text.clone())),
             (Some(text), ..) => Some(Problem::Network(text.clone())),
-            // A package index may want credentials, which are not sent here, or refuse HEAD.
+            // A package index may require credentials, which are not sent here, or refuse HEAD.
             (None, _, Some(200..=399 | 401 | 403 | 405)) => None,
             (None, _, status) => Some(Problem::Status(status.unwrap_or_default())),
         }
     }
 }
 
-/// The settings that lead to a host, and a URL there.
+/// Returns the settings that lead to a host, and a URL there.
 fn hosts(session: &Session, config: &Config) -> anyhow::Result<Vec<(&'static str, String)>> {
     let index = config.indexes.pip.as_deref().unwrap_or("https://pypi.org/simple");
     let index = format!("{}/pip/", redact::without_login(index).trim_end_matches('/'));
@@ -264,7 +265,7 @@ fn hosts(session: &Session, config: &Config) -> anyhow::Result<Vec<(&'static str
     Ok(res)
 }
 
-/// The first mirror in the image's own sources.
+/// Returns the first mirror in the image's own sources.
 fn default_mirror(root: &Path) -> anyhow::Result<String> {
     let path = root.join("common/base/debian.sources");
     let text = fs::read_to_string(&path)?;

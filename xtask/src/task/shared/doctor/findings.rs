@@ -1,4 +1,4 @@
-//! From what was found to what is missing, and what mends it. Pure.
+//! Turns facts into findings, each with its fix. Pure.
 
 use std::path::Path;
 
@@ -10,22 +10,22 @@ use super::{
 };
 use crate::run::process::{Change, cmd};
 
-/// Something that is not as the main job needs it.
+/// A problem of this machine that affects the main job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Finding {
-    /// `tools`, `engine`, `buildkit`, `rootfs`, `disk`, `registry`, `ca`, `proxy`, `network`, `clock`,
-    /// `secrets`.
+    /// Name `tools`, `engine`, `buildkit`, `rootfs`, `disk`, `registry`, `ca`, `proxy`, `network`,
+    /// `clock` or `secrets`.
     pub(crate) name: &'static str,
     pub(crate) what: String,
-    /// For a person.
+    /// Fix for a person.
     pub(crate) fix: String,
-    /// What `--fix` runs, where it can.
+    /// Commands that `--fix` runs, if it can.
     #[serde(skip)]
     pub(super) commands: Vec<Change>,
 }
 
 impl Finding {
-    /// Does not ask for what was run already and did not help.
+    /// Drops commands that were run already without effect.
     pub(super) fn note(&mut self, ran: &[Change]) {
         if self.commands.is_empty() || self.commands.iter().any(|it| !ran.contains(it)) {
             return;
@@ -38,10 +38,10 @@ impl Finding {
     }
 }
 
-/// Seconds by which clocks may differ: certificates and package lists are valid for days.
+/// Allowed difference of clocks in seconds: certificates and package lists are valid for days.
 const SKEW: i64 = 300;
 
-/// Everything that is missing, in the order in which to mend it.
+/// Returns all findings, in the order in which to fix them.
 pub(super) fn findings(facts: &Facts, root: &Path) -> Vec<Finding> {
     let mut res = Vec::new();
     if !facts.missing_tools.is_empty() {
@@ -90,8 +90,8 @@ pub(super) fn findings(facts: &Facts, root: &Path) -> Vec<Finding> {
     res
 }
 
-/// What works, and could be quicker. These drivers find what a step changed by a walk through the whole
-/// image; the kernel's overlayfs has it in a folder
+/// Returns advice about a setup that works, and could be faster. These drivers find the changes of
+/// a step by a walk through the whole image; the kernel's overlayfs has them in a folder
 /// (<https://docs.docker.com/engine/storage/drivers/select-storage-driver/>).
 pub(super) fn advice(facts: &Facts) -> Option<String> {
     let driver = &facts.storage_driver;
@@ -104,11 +104,11 @@ pub(super) fn advice(facts: &Facts) -> Option<String> {
 
 fn engine(facts: &Facts, root: &Path, what: &str) -> Finding {
     let mut commands = Vec::new();
-    // Docker's CLI says so of an engine that runs.
+    // Docker's CLI prints this for an engine that runs.
     let is_closed = what.contains("permission denied");
     if facts.other_engine.is_none() && facts.has_apt && !is_closed {
         if !facts.has_docker {
-            // With what it recommends: the CLI and buildx are packages of their own in Debian 13.
+            // With recommended packages: in Debian 13 the CLI and buildx are separate packages.
             commands = install(root, cmd!(root, "apt-get install --yes --no-remove docker.io"));
         }
         commands.push(start(root));
@@ -125,7 +125,7 @@ fn engine(facts: &Facts, root: &Path, what: &str) -> Finding {
     finding(facts, "engine", what, &fix, commands)
 }
 
-/// Starts the engine, whatever starts services on this machine.
+/// Returns the command that starts the engine with this machine's service manager.
 pub(super) fn start(root: &Path) -> Change {
     cmd!(root, "service docker start")
 }
@@ -172,7 +172,8 @@ fn install(root: &Path, install: Change) -> Vec<Change> {
     vec![cmd!(root, "apt-get update"), install.env("DEBIAN_FRONTEND", "noninteractive")]
 }
 
-/// Only root can run commands that install or start something; others are told to.
+/// Returns a finding. Only root can run commands that install or start something; other users get
+/// instructions.
 fn finding(
     facts: &Facts,
     name: &'static str,

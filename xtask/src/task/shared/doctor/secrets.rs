@@ -1,4 +1,5 @@
-//! What the tasks about secrets need, where settings or a clone say that there are secrets.
+//! Requirements of the tasks about secrets, where settings or a clone show that a mission has
+//! secrets.
 
 use fs_err as fs;
 
@@ -9,16 +10,16 @@ use crate::{
     task::Session,
 };
 
-/// Something that is missing.
+/// A missing tool.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct MissingTool {
     pub(super) what: String,
     pub(super) fix: &'static str,
-    /// Debian's package for it.
+    /// Debian's package of the tool.
     pub(super) package: Option<&'static str>,
 }
 
-/// Which programs are needed.
+/// Required programs.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Needs {
     pub(super) sops: bool,
@@ -36,7 +37,7 @@ impl Needs {
     }
 }
 
-/// What is missing for the secrets of these missions, each lack once.
+/// Returns the missing tools for the secrets of these missions, each once.
 pub(super) fn lacks(session: &Session, configs: &[Config]) -> Vec<MissingTool> {
     let mut all = Needs::default();
     for config in configs {
@@ -56,7 +57,7 @@ pub(super) fn lacks(session: &Session, configs: &[Config]) -> Vec<MissingTool> {
     res
 }
 
-/// age, unless only AWS keys are in use; aws for a role or such keys.
+/// Returns the required tools: age, unless only AWS keys are in use; aws for a role or such keys.
 fn needs(rules: Option<&Rules>, config: &Config) -> Needs {
     let recipients = |has: fn(&crate::tools::sops::recipients::Recipients) -> bool| {
         rules.is_some_and(|it| it.all().any(has))

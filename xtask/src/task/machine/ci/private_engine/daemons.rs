@@ -1,4 +1,4 @@
-//! A plan's containerd and dockerd while they run.
+//! The containerd and dockerd of a plan while they run.
 
 use std::{
     path::{Path, PathBuf},
@@ -19,13 +19,13 @@ use crate::{
     tools::docker::Docker,
 };
 
-/// How long each may take to end; dockerd stops containers meanwhile.
+/// Time each daemon may take to end; dockerd stops containers meanwhile.
 const STOP: Duration = Duration::from_secs(20);
 
-/// How long one question to dockerd may take.
+/// Time dockerd may take to answer a question.
 const ANSWER: Duration = Duration::from_secs(10);
 
-/// How many lines of its log are shown of a daemon that ended.
+/// Number of log lines shown for a daemon that ended.
 const TAIL: usize = 5;
 
 #[derive(Debug, Default)]
@@ -39,10 +39,10 @@ struct Daemon {
 }
 
 impl Daemons {
-    /// Starts both, with logs in `logs`.
+    /// Starts both daemons, with logs in `logs`.
     ///
     /// # Errors
-    /// One of them cannot be started.
+    /// A daemon cannot be started.
     pub(super) fn start(
         &mut self,
         permit: Permit,
@@ -69,10 +69,10 @@ impl Daemons {
         Ok(())
     }
 
-    /// Waits until dockerd answers, as long as both run and neither's log stands still for `patience`.
+    /// Waits until dockerd answers, while both run and at least one log grows within `patience`.
     ///
     /// # Errors
-    /// One of them ended, both are silent, or the run was interrupted.
+    /// A daemon ended, both are silent, or the run was interrupted.
     pub(super) fn wait(
         &mut self,
         docker: &Docker,
@@ -98,7 +98,7 @@ impl Daemons {
     }
 
     /// # Errors
-    /// One of them ended by itself.
+    /// A daemon ended by itself.
     pub(super) fn survived(&mut self) -> anyhow::Result<()> {
         for it in &mut self.0 {
             if let Some(status) = it.running.ended()? {
@@ -108,7 +108,7 @@ impl Daemons {
         Ok(())
     }
 
-    /// Stops both, dockerd first.
+    /// Stops both daemons, dockerd first.
     pub(super) fn stop(&mut self) {
         self.0.iter_mut().rev().for_each(|it| it.running.stop(STOP));
     }
@@ -119,7 +119,7 @@ impl Daemons {
 }
 
 impl Daemon {
-    /// How many bytes it has printed.
+    /// Returns the number of bytes that the daemon has printed.
     fn written(&self) -> u64 {
         fs::metadata(&self.log).map_or(0, |it| it.len())
     }

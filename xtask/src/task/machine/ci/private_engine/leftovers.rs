@@ -1,5 +1,5 @@
-//! The folders of engines below `/run/xtask`: each is locked by its run, and what a killed run left is
-//! found by it.
+//! Folders of engines below `/run/xtask`: each is locked by its run, and records the objects that a
+//! killed run left.
 
 use std::{
     fs::File,
@@ -25,10 +25,10 @@ use crate::run::{
 
 const RECORD: &str = "record.json";
 
-/// Waits for other runs that start or remove an engine. The lock goes with the file.
+/// Waits for other runs that start or remove an engine. The lock is released with the file.
 ///
 /// # Errors
-/// `run` cannot be made.
+/// `run` cannot be created.
 pub(super) fn lock_all(permit: Permit, run: &Path) -> anyhow::Result<File> {
     files::make_dirs(permit, run)?;
     let file = File::open(run).with_context(|| format!("cannot read {}", run.shown()))?;
@@ -38,11 +38,11 @@ pub(super) fn lock_all(permit: Permit, run: &Path) -> anyhow::Result<File> {
     Ok(file)
 }
 
-/// Makes a folder for an engine and locks it, when no other run of the checkout has it, after what
-/// killed runs left was removed. The lock goes with the file.
+/// Creates a folder for an engine and locks it, when no other run of the checkout holds it, after
+/// removing the remains of killed runs. The lock is released with the file.
 ///
 /// # Errors
-/// The run was interrupted, or something that was left cannot be removed.
+/// The run was interrupted, or a leftover cannot be removed.
 pub(super) fn claim(
     permit: Permit,
     run: &Path,
@@ -69,10 +69,10 @@ pub(super) fn claim(
     }
 }
 
-/// Writes down what is about to be made.
+/// Records the objects that will be created.
 ///
 /// # Errors
-/// The folder holds a record already, of an engine that could not be removed.
+/// The folder already contains a record, of an engine that could not be removed.
 pub(super) fn record(permit: Permit, plan: &Plan) -> anyhow::Result<()> {
     let path = plan.run.join(RECORD);
     if path.exists() {
@@ -84,7 +84,7 @@ pub(super) fn record(permit: Permit, plan: &Plan) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Removes the engines whose runs are gone.
+/// Removes the engines whose runs have ended.
 fn sweep(permit: Permit, run: &Path, programs: &Programs, ui: Ui) -> anyhow::Result<()> {
     for entry in fs::read_dir(run)? {
         let dir = entry?.path();
@@ -108,7 +108,7 @@ fn remove(permit: Permit, dir: &Path, programs: &Programs) -> anyhow::Result<()>
     files::remove_tree(permit, dir)
 }
 
-/// A damaged record is as good as none: it was written before anything was made.
+/// Reads a record. A damaged one counts as missing: it was written before any object was created.
 fn read(dir: &Path) -> anyhow::Result<Option<Plan>> {
     match fs::read(dir.join(RECORD)) {
         Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
@@ -117,7 +117,8 @@ fn read(dir: &Path) -> anyhow::Result<Option<Plan>> {
     }
 }
 
-/// Not from inside of it, and its rules for packets only from where they are.
+/// Returns whether the engine can be removed: not from inside of it, and its packet rules only from
+/// the network where they are.
 fn is_removable(plan: &Plan) -> anyhow::Result<bool> {
     let processes = machine::processes()?;
     let inside = machine::namespace(&plan.namespace_file());
@@ -127,10 +128,10 @@ fn is_removable(plan: &Plan) -> anyhow::Result<bool> {
     Ok(!is_elsewhere && !members.contains(&std::process::id().cast_signed()))
 }
 
-/// Ends all processes of an engine, and unmounts what they left.
+/// Ends all processes of an engine, and unmounts its file systems.
 ///
 /// # Errors
-/// Something does not end, or stays mounted.
+/// A process does not end, or a file system stays mounted.
 pub(super) fn end(permit: Permit, plan: &Plan) -> anyhow::Result<()> {
     if let Some(namespace) = machine::namespace(&plan.namespace_file()) {
         machine::kill_members(permit, namespace)?;
@@ -140,8 +141,8 @@ pub(super) fn end(permit: Permit, plan: &Plan) -> anyhow::Result<()> {
     machine::unmount(permit, &plan.run)
 }
 
-/// Removes what killed containers and build steps leave elsewhere: sockets of shims, states of runc,
-/// control groups.
+/// Removes objects that killed containers and build steps leave elsewhere: sockets of shims, states
+/// of runc, control groups.
 fn forget(permit: Permit, plan: &Plan) {
     for task in folders(&plan.run.join("containerd/io.containerd.runtime.v2.task/moby")) {
         let socket = fs::read_to_string(task.join("address")).unwrap_or_default();
@@ -157,7 +158,7 @@ fn forget(permit: Permit, plan: &Plan) {
     }
 }
 
-/// The groups below `parent` that are named as `folder` is.
+/// Removes the groups below `parent` that have the name of `folder`.
 fn remove_groups(permit: Permit, parent: &str, folder: &Path) {
     let name = Path::new(parent).join(folder.file_name().unwrap_or_default());
     let root = Path::new("/sys/fs/cgroup");

@@ -1,4 +1,4 @@
-//! Settings that lead to this machine's loopback, which a network namespace of its own does not have.
+//! Settings that lead to this machine's loopback, which another network namespace does not have.
 
 use std::net::IpAddr;
 
@@ -8,7 +8,7 @@ const TOOLS: &[&str] = &["PIP_", "UV_", "CONDA_", "MAMBA_", "CARGO_"];
 /// Settings of this repository that name a host.
 const HOSTS: &[&str] = &["DEBIAN_MIRROR", "REGISTRY", "BASE_IMAGE", "DEBIAN_IMAGE"];
 
-/// Whether a variable or setting leads to loopback.
+/// Returns whether a variable or setting leads to loopback.
 pub(super) fn is_setting(name: &str, value: &str) -> bool {
     let name = name.to_ascii_uppercase();
     let is_host = HOSTS.contains(&name.as_str()) || name.ends_with("_PROXY");
@@ -21,7 +21,7 @@ pub(super) fn is_setting(name: &str, value: &str) -> bool {
     }
 }
 
-/// Whether any URL of a configuration file leads to loopback; comments do not count.
+/// Returns whether any URL of a configuration file leads to loopback; comments do not count.
 pub(super) fn is_text(text: &str) -> bool {
     let is_comment =
         |it: &&str| ["#", ";", "//"].iter().any(|mark| it.trim_start().starts_with(mark));
@@ -29,7 +29,7 @@ pub(super) fn is_text(text: &str) -> bool {
     lines.flat_map(|line| line.split("://").skip(1)).any(|rest| is_host(host(rest)))
 }
 
-/// Returns why name resolution would fail elsewhere, given /etc/resolv.conf.
+/// Returns the reason why name resolution would fail elsewhere, given /etc/resolv.conf.
 pub(super) fn name_servers(resolv_conf: &str) -> Option<String> {
     let servers = servers(resolv_conf);
     let is_reachable = |it: &&str| it.parse().is_ok_and(|it: IpAddr| it.is_ipv4() && !is_local(it));
@@ -44,13 +44,13 @@ pub(super) fn name_servers(resolv_conf: &str) -> Option<String> {
     }
 }
 
-/// The addresses of /etc/resolv.conf: resolv.conf(5).
+/// Returns the addresses of /etc/resolv.conf: resolv.conf(5).
 pub(super) fn servers(resolv_conf: &str) -> Vec<&str> {
     let rest = resolv_conf.lines().filter_map(|it| it.strip_prefix("nameserver"));
     rest.filter_map(|it| it.split_whitespace().next()).collect()
 }
 
-/// The host of a URL after its scheme, without credentials and port.
+/// Returns the host of a URL after its scheme, without credentials and port.
 fn host(rest: &str) -> &str {
     let end = |c: char| c.is_whitespace() || "/?#\"',".contains(c);
     let authority = rest.split(end).next().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What the kernel tells of an engine: its processes and its mounts; how they go.
+//! Processes and mounts of an engine, from the kernel, and how to end them.
 
 use std::{
     collections::BTreeSet,
@@ -18,28 +18,28 @@ use nix::{
 
 use crate::run::{files, printable::Shown as _, process::Permit};
 
-/// A process, in `/proc`'s words: proc(5).
+/// A process, in the terms of `/proc`: proc(5).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Process {
     pub(super) id: i32,
     pub(super) parent: i32,
-    /// Its network namespace; 0 of one that has ended.
+    /// Network namespace; 0 for a process that has ended.
     pub(super) namespace: u64,
-    /// When it started, in ticks since the boot: a later process may have the same id.
+    /// Start time, in ticks since the boot: a later process may have the same id.
     pub(super) start: u64,
-    /// Whether it has ended, and only its parent has not asked for its status yet.
+    /// Whether the process has ended, but its parent has not read its status yet.
     pub(super) is_zombie: bool,
 }
 
-/// How long the kernel may take to end processes that were killed.
+/// Time the kernel may take to end killed processes.
 const KILLED: Duration = Duration::from_secs(20);
 
-/// The number of a network namespace, given by a file such as `/proc/self/ns/net`.
+/// Returns the number of a network namespace, from a file such as `/proc/self/ns/net`.
 pub(super) fn namespace(file: &Path) -> Option<u64> {
     fs::metadata(file).ok().map(|it| it.ino())
 }
 
-/// The number of this process's network namespace.
+/// Returns the number of this process's network namespace.
 pub(super) fn own_namespace() -> u64 {
     namespace(Path::new("/proc/self/ns/net")).unwrap_or_default()
 }
@@ -51,11 +51,12 @@ pub(super) fn processes() -> anyhow::Result<Vec<Process>> {
     Ok(entries.filter_map(|it| process(&it.path())).collect())
 }
 
-/// `None` for what is not a process, or ended meanwhile.
+/// Returns `None` for a folder that is not a process, or whose process ended meanwhile.
 fn process(dir: &Path) -> Option<Process> {
     let id = dir.file_name()?.to_str()?.parse().ok()?;
     let stat = fs::read_to_string(dir.join("stat")).ok()?;
-    // After the name in brackets, which may hold anything, come the state, the parent, and so on.
+    // After the name in brackets, which may contain anything, come the state, the parent, and so
+    // on.
     let fields: Vec<&str> = stat.rsplit_once(") ")?.1.split(' ').collect();
     Some(Process {
         id,
@@ -66,8 +67,8 @@ fn process(dir: &Path) -> Option<Process> {
     })
 }
 
-/// The processes in a network namespace and all that they started: containers have namespaces of
-/// their own.
+/// Returns the processes in a network namespace and all that they started: containers have other
+/// namespaces.
 pub(super) fn members(processes: &[Process], namespace: u64) -> BTreeSet<i32> {
     let inside = processes.iter().filter(|it| it.namespace == namespace);
     let mut res: BTreeSet<i32> = inside.map(|it| it.id).collect();
@@ -81,8 +82,8 @@ pub(super) fn members(processes: &[Process], namespace: u64) -> BTreeSet<i32> {
     }
 }
 
-/// Kills the processes in a network namespace and all that they started, and returns after the last of
-/// them has ended, also if its parent ended first and `/proc` no longer tells to whom it belonged.
+/// Kills the processes in a network namespace and all that they started, and returns after the last
+/// of them has ended, even if its parent ended first and `/proc` no longer shows its owner.
 ///
 /// # Errors
 /// This process is one of them, or the kernel does not end them.
@@ -109,8 +110,8 @@ pub(super) fn kill_members(_: Permit, namespace: u64) -> anyhow::Result<()> {
     }
 }
 
-/// Removes a control group after it has killed what is in it: a container that was just starting is
-/// nobody's child any more when what started it was killed. cgroups(7).
+/// Removes a control group after it has killed the processes in it: a container that was just
+/// starting has no parent any more when the process that started it was killed. cgroups(7).
 pub(super) fn end_group(permit: Permit, dir: &Path) {
     let deadline = Instant::now() + KILLED;
     while dir.exists() && Instant::now() < deadline {
@@ -125,10 +126,10 @@ pub(super) fn end_group(permit: Permit, dir: &Path) {
     }
 }
 
-/// Unmounts all that is mounted at or below `dir`.
+/// Unmounts all file systems at or below `dir`.
 ///
 /// # Errors
-/// Something stays mounted.
+/// A file system stays mounted.
 pub(super) fn unmount(_: Permit, dir: &Path) -> anyhow::Result<()> {
     for it in mounts(dir)? {
         let _ = umount2(&it, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW);
@@ -143,7 +144,7 @@ fn mounts(dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(mounts_in(&fs::read_to_string("/proc/self/mountinfo")?, dir))
 }
 
-/// Mount points at or below `dir`, the last first, in the words of proc_pid_mountinfo(5).
+/// Returns mount points at or below `dir`, last first, from the text of proc_pid_mountinfo(5).
 fn mounts_in(mountinfo: &str, dir: &Path) -> Vec<PathBuf> {
     let points = mountinfo.lines().filter_map(|it| it.split(' ').nth(4)).map(unescaped);
     let mut res: Vec<PathBuf> =
@@ -152,7 +153,7 @@ fn mounts_in(mountinfo: &str, dir: &Path) -> Vec<PathBuf> {
     res
 }
 
-/// White space and backslashes are written as octal numbers.
+/// Decodes white space and backslashes, which are written as octal numbers.
 fn unescaped(text: &str) -> String {
     let codes = [(r"\040", " "), (r"\011", "\t"), (r"\012", "\n"), (r"\134", r"\")];
     codes.iter().fold(text.to_owned(), |text, (code, c)| text.replace(code, c))

@@ -1,4 +1,4 @@
-//! Makes a plan's network, and undoes what was made of it.
+//! Creates a plan's network, and removes it.
 
 use anyhow::bail;
 
@@ -8,7 +8,7 @@ use crate::{
     run::process::{self, Change, Permit},
 };
 
-/// Runs the steps in order. Where one fails, all that were begun are undone.
+/// Runs the steps in order. After a failure all steps that began are undone.
 ///
 /// # Errors
 /// A step fails, or the run was interrupted.
@@ -35,12 +35,12 @@ pub(super) fn run(permit: Permit, cmd: &Change, log: &mut Log) -> anyhow::Result
     Ok(())
 }
 
-/// Undoes the steps, last first, and returns what failed.
+/// Undoes the steps, last first, and returns the failures.
 pub(super) fn take_down(permit: Permit, steps: &[Step]) -> Vec<String> {
     plan::undo(steps).iter().filter_map(|it| undo(permit, it)).collect()
 }
 
-/// Runs a command that undoes something, even after an interruption, and returns what failed.
+/// Runs a command that undoes something, even after an interruption, and returns its failure.
 pub(super) fn undo(permit: Permit, cmd: &Change) -> Option<String> {
     match process::last_words(&cmd.permitted(permit)) {
         Ok(0) => None,

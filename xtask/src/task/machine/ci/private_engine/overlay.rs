@@ -1,5 +1,5 @@
-//! Whether dockerd's driver overlay2 works on a disk: tried with what it needs.
-//! Reference: <https://docs.docker.com/engine/storage/drivers/overlayfs-driver/>.
+//! Whether dockerd's driver overlay2 works on a disk: tests the features that it needs. Reference:
+//! <https://docs.docker.com/engine/storage/drivers/overlayfs-driver/>.
 
 use std::{
     os::unix::fs::{FileTypeExt as _, MetadataExt as _},
@@ -17,10 +17,10 @@ use nix::{
 
 use crate::run::{files, process::Permit};
 
-/// Mounts an overlay in a folder of `dir` and changes what it shows.
+/// Mounts an overlay in a folder of `dir` and changes files in it.
 ///
 /// # Errors
-/// What does not work, for the reader.
+/// The feature that does not work, for the reader.
 pub(super) fn probe(permit: Permit, dir: &Path) -> anyhow::Result<()> {
     files::make_dirs(permit, dir)?;
     let dir = files::temporary(permit, Some(dir), "overlay-", 0o700)?;
@@ -43,8 +43,8 @@ pub(super) fn probe(permit: Permit, dir: &Path) -> anyhow::Result<()> {
     res
 }
 
-/// A file of the lower folder is removed and another changed: the upper folder has what a layer is
-/// made from.
+/// Removes a file of the lower folder and changes another: the upper folder then contains the
+/// content of a layer.
 fn changes(permit: Permit, dir: &Path) -> anyhow::Result<()> {
     files::remove(permit, &dir.join("merged/removed"))?;
     files::open(permit, &dir.join("merged/kept"))?.set_len(1)?;
@@ -55,7 +55,7 @@ fn changes(permit: Permit, dir: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whether a folder's entries have types, as readdir(3) gives them.
+/// Returns whether a folder's entries have types in readdir(3).
 fn tells_types(dir: &Path) -> anyhow::Result<bool> {
     let mut dir = Dir::open(dir, OFlag::O_RDONLY | OFlag::O_DIRECTORY, Mode::empty())?;
     let mut entries = dir.iter();

@@ -1,4 +1,5 @@
-//! What a private engine consists of, as data: names, addresses, and the commands that make it and undo it.
+//! Parts of a private engine as data: names, addresses, and the commands that create and remove
+//! them.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +10,7 @@ use crate::run::process::{Change, cmd};
 /// Whether this machine forwards packets: proc_sys_net(5).
 pub(super) const FORWARDING: &str = "/proc/sys/net/ipv4/ip_forward";
 
-/// Programs by their paths: some of them are in folders that only root's `PATH` has.
+/// Programs by their paths: some of them are in folders that only root's `PATH` contains.
 #[derive(Debug, Clone)]
 pub(super) struct Programs {
     pub(super) ip: PathBuf,
@@ -19,22 +20,23 @@ pub(super) struct Programs {
     pub(super) dockerd: PathBuf,
 }
 
-/// All that an engine's commands depend on. The record of a killed run's engine gives them again.
+/// All inputs of an engine's commands. The record of a killed run's engine reproduces them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Plan {
-    /// Named after the checkout's path: 8 hex digits.
+    /// Name derived from the checkout's path: 8 hex digits.
     pub(super) id: String,
-    /// Sockets, pid files and state: a short path, since a socket's has at most 107 bytes.
+    /// Folder of sockets, pid files and state: a short path, since a socket's has at most 107
+    /// bytes.
     pub(super) run: PathBuf,
-    /// Images and the builder's cache.
+    /// Folder of images and the builder's cache.
     pub(super) data: PathBuf,
-    /// The network 10.BLOCK.0.0/16 is the engine's.
+    /// Second byte of the engine's network 10.BLOCK.0.0/16.
     pub(super) block: u8,
-    /// That of the link to the default gateway.
+    /// MTU of the link to the default gateway.
     pub(super) mtu: u32,
-    /// Whether this machine forwards no packets yet.
+    /// Whether packet forwarding must be enabled on this machine.
     pub(super) must_forward: bool,
-    /// The network namespace of the run that made the record.
+    /// Network namespace of the run that made the record.
     pub(super) outside: u64,
 }
 
@@ -45,23 +47,23 @@ pub(super) struct Step {
     pub(super) undo: Option<Change>,
 }
 
-/// The id of the checkout at `root`.
+/// Returns the id of the checkout at `root`.
 pub(super) fn id(root: &Path) -> String {
     blake3::hash(root.as_os_str().as_encoded_bytes()).to_hex()[..8].to_owned()
 }
 
 impl Plan {
-    /// The network namespace.
+    /// Returns the name of the network namespace.
     pub(super) fn namespace(&self) -> String {
         format!("xtask-{}", self.id)
     }
 
-    /// Where `ip netns` keeps it.
+    /// Returns the file in which `ip netns` keeps the namespace.
     pub(super) fn namespace_file(&self) -> PathBuf {
         Path::new("/run/netns").join(self.namespace())
     }
 
-    /// The end of the cable outside, in at most 15 characters.
+    /// Returns the name of the outer end of the cable, in at most 15 characters.
     fn link(&self) -> String {
         format!("xt-{}", self.id)
     }
@@ -70,12 +72,13 @@ impl Plan {
         format!("10.{}.{rest}", self.block)
     }
 
-    /// Where dockerd listens, as `DOCKER_HOST` takes it.
+    /// Returns dockerd's socket in the form of `DOCKER_HOST`.
     pub(super) fn host(&self) -> String {
         format!("unix://{}", self.run.join("docker.sock").to_string_lossy())
     }
 
-    /// The network: a cable into a namespace, and what lets its packets through.
+    /// Returns the steps of the network: a cable into a namespace, and rules that forward its
+    /// packets.
     pub(super) fn network(&self, programs: &Programs) -> Vec<Step> {
         let (ip, iptables) = (&programs.ip, &programs.iptables);
         let (ns, link, mtu) = (&self.namespace(), &self.link(), &self.mtu.to_string());
@@ -113,14 +116,15 @@ impl Plan {
             ),
         ];
         if self.must_forward {
-            // Not undone: others may forward by now.
+            // Not undone: other programs may rely on forwarding by now.
             let file = FORWARDING;
             res.push(step(cmd!("/", "tee {file}").stdin("1\n".to_owned())));
         }
         res
     }
 
-    /// Configuration files: this machine's own are left out, since they are about its own engine.
+    /// Returns configuration files: this machine's own are ignored, since they configure its own
+    /// engine.
     pub(super) fn files(&self) -> Vec<(PathBuf, String)> {
         let containerd = format!(
             r#"version = 2
@@ -143,13 +147,14 @@ path = {opt:?}
         ]
     }
 
-    /// A containerd of its own: dockerd would take a running one of this machine's, and its containers.
+    /// Returns the command for a separate containerd: dockerd would use this machine's running one,
+    /// and its containers.
     pub(super) fn containerd(&self, programs: &Programs) -> Change {
         let (program, config) = (&programs.containerd, self.run.join("containerd.toml"));
         cmd!("/", "{program} --config {config}").after(self.enter(programs))
     }
 
-    /// `driver`: how it keeps layers, where not as it likes.
+    /// Returns the command for dockerd; `driver` is its storage driver, if not its own choice.
     pub(super) fn dockerd(&self, programs: &Programs, driver: Option<&str>) -> Change {
         let program = &programs.dockerd;
         let place = |name: &str| self.run.join(name);
@@ -168,7 +173,8 @@ path = {opt:?}
         dockerd.args(driver.into_iter().flatten()).after(self.enter(programs))
     }
 
-    /// What a command in the namespace begins with. Not `ip netns exec`, which hides the cgroups.
+    /// Returns the start of a command in the namespace. Not `ip netns exec`, which hides the
+    /// cgroups.
     pub(super) fn enter(&self, programs: &Programs) -> Change {
         let nsenter = &programs.nsenter;
         let namespace = format!("--net={}", self.namespace_file().to_string_lossy());
@@ -176,7 +182,7 @@ path = {opt:?}
     }
 }
 
-/// The commands that undo `steps`, last first.
+/// Returns the commands that undo `steps`, last first.
 pub(super) fn undo(steps: &[Step]) -> Vec<Change> {
     steps.iter().rev().filter_map(|it| it.undo.clone()).collect()
 }
@@ -185,13 +191,13 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(' ')
 }
 
-/// The command that removes a folder, but nothing of another file system.
+/// Returns the command that removes a folder, but nothing of another file system.
 pub(super) fn remove(dir: &Path) -> Change {
     cmd!("/", "rm --recursive --force --one-file-system {dir}")
 }
 
-/// The first block, from one that `id` tells, whose network holds none of `taken`: what `ip route`
-/// prints, and addresses.
+/// Returns the first block, counted from one derived from `id`, whose network contains none of
+/// `taken`: the output of `ip route`, and addresses.
 pub(super) fn free_block(id: &str, taken: &str) -> Option<u8> {
     let preferred = u8::from_str_radix(id.get(..2)?, 16).ok()? | 128;
     let taken: Vec<(u32, u32)> = taken.split_whitespace().filter_map(network).collect();
@@ -203,7 +209,7 @@ pub(super) fn free_block(id: &str, taken: &str) -> Option<u8> {
     (0..=u8::MAX).map(|it| preferred.wrapping_add(it)).find(is_free)
 }
 
-/// The first and last address of `10.1.2.0/24` or `10.1.2.3`.
+/// Returns the first and last address of `10.1.2.0/24` or `10.1.2.3`.
 fn network(text: &str) -> Option<(u32, u32)> {
     let (address, bits) = text.split_once('/').unwrap_or((text, "32"));
     let address: std::net::Ipv4Addr = address.parse().ok()?;
@@ -212,13 +218,13 @@ fn network(text: &str) -> Option<(u32, u32)> {
     Some((address.to_bits() & mask, address.to_bits() | !mask))
 }
 
-/// The link of the default route, in what `ip -4 route show default` prints.
+/// Returns the link of the default route, in the output of `ip -4 route show default`.
 pub(super) fn default_link(routes: &str) -> Option<&str> {
     let line = routes.lines().find(|it| it.starts_with("default"))?;
     line.split_whitespace().skip_while(|it| *it != "dev").nth(1)
 }
 
-/// The MTU in what `ip -o link show` prints.
+/// Returns the MTU in the output of `ip -o link show`.
 pub(super) fn mtu(link: &str) -> Option<u32> {
     link.split_whitespace().skip_while(|it| *it != "mtu").nth(1)?.parse().ok()
 }

@@ -1,4 +1,4 @@
-//! Why `ci` cannot start an engine of its own on this machine, or has not to.
+//! Reasons why `ci` cannot, or need not, start a private engine on this machine.
 
 use std::{
     env,
@@ -10,13 +10,13 @@ use fs_err as fs;
 use super::{loopback, plan::Programs};
 use crate::{run::printable::Shown as _, task::Session};
 
-/// What is known before anything is started.
+/// Facts that are known before anything is started.
 #[derive(Debug, Default)]
 pub(super) struct Facts {
     pub(super) is_root: bool,
-    /// Programs that were not found.
+    /// Programs that are not installed.
     pub(super) missing: Vec<&'static str>,
-    /// Why name servers vanish in a network namespace, if they do.
+    /// Reason why name servers are unreachable in a network namespace, if so.
     pub(super) name_servers: Option<String>,
     /// Settings and configuration files that lead to loopback.
     pub(super) loopback: Vec<String>,
@@ -54,7 +54,8 @@ impl Facts {
         })
     }
 
-    /// The first reason; `asked`: whether the user wants a private engine, whatever the environment names.
+    /// Returns the first reason; `asked`: whether the user wants a private engine, whatever the
+    /// environment names.
     pub(super) fn reason(&self, asked: bool) -> Option<String> {
         if !self.is_root {
             return Some("only root can start an engine".to_owned());
@@ -81,7 +82,7 @@ fn missing() -> Vec<&'static str> {
 }
 
 /// # Errors
-/// The first that is missing.
+/// The first program that is missing.
 pub(super) fn programs() -> anyhow::Result<Programs> {
     let path = |name: &str| find(name).ok_or_else(|| anyhow::anyhow!("not on PATH: {name}"));
     Ok(Programs {
@@ -93,14 +94,14 @@ pub(super) fn programs() -> anyhow::Result<Programs> {
     })
 }
 
-/// On `PATH`, or where Debian has programs for root.
+/// Returns the program's path, on `PATH` or in Debian's folders for root.
 fn find(program: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let dirs = env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
     dirs.map(|it| it.join(program)).find(|it| it.is_file())
 }
 
-/// Those of the programs that fetch packages and images while `ci` runs.
+/// Returns the configuration files of programs that fetch packages and images while `ci` runs.
 fn configuration_files() -> Vec<PathBuf> {
     let home = env::home_dir().unwrap_or_default();
     let of_home = [

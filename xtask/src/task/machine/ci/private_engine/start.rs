@@ -1,4 +1,4 @@
-//! The start of a private engine and its end: what was made is removed, however far it came.
+//! Start and end of a private engine: everything created is removed, also after a partial start.
 
 use std::{
     fs::File,
@@ -25,25 +25,25 @@ use crate::{
 
 pub(super) const OVERLAY2: &str = "overlay2";
 
-/// Where an engine keeps its things.
+/// Folders of an engine.
 pub(super) struct Place {
     run: PathBuf,
     root: PathBuf,
-    /// Whether this machine forwards packets: `1`.
+    /// File that shows whether this machine forwards packets: `1`.
     forwarding: PathBuf,
-    /// Whether the data stay for the next run, and those of the last one are used.
+    /// Whether the data are kept for the next run, and those of the last one are used.
     keep: bool,
 }
 
 /// An engine that answers.
 pub(super) struct Started {
     pub(super) plan: Plan,
-    /// How it keeps layers.
+    /// Storage driver of the engine.
     pub(super) driver: String,
     made: Made,
 }
 
-/// What has to be removed.
+/// Objects that must be removed.
 struct Made {
     plan: Plan,
     network: Vec<Step>,
@@ -51,18 +51,18 @@ struct Made {
     keep: bool,
     permit: Permit,
     all: PathBuf,
-    /// Locked as long as this run lives.
+    /// Locked while this run lives.
     _own: File,
 }
 
 impl Place {
-    /// `run`: for sockets; `root`: the checkout.
+    /// Returns the place; `run` is for sockets, `root` is the checkout.
     pub(super) fn new(run: &Path, root: &Path, keep: bool) -> Place {
         let (run, root) = (run.to_owned(), root.to_owned());
         Place { run, root, forwarding: PathBuf::from(plan::FORWARDING), keep }
     }
 
-    /// With another file that tells whether this machine forwards packets.
+    /// Returns the same place with another file that shows whether this machine forwards packets.
     #[cfg(test)]
     pub(super) fn forwarding(self, forwarding: PathBuf) -> Place {
         Place { forwarding, ..self }
@@ -99,7 +99,7 @@ impl Place {
 /// Starts an engine; after a failure nothing of it is left.
 ///
 /// # Errors
-/// Something cannot be made, or the run was interrupted.
+/// An object cannot be created, or the run was interrupted.
 pub(super) fn start(
     permit: Permit,
     place: &Place,
@@ -123,7 +123,7 @@ pub(super) fn start(
     }
 }
 
-/// The network.
+/// Creates the network.
 fn make(
     permit: Permit,
     place: &Place,
@@ -137,7 +137,7 @@ fn make(
         network::run(permit, &plan::remove(&place.data()), log)?;
     }
     log.step("making a network");
-    // No other run looks for a free one meanwhile.
+    // Locked, so that no other run looks for a free network meanwhile.
     let _all = leftovers::lock_all(permit, &place.run)?;
     let plan = place.plan(programs)?;
     leftovers::record(permit, &plan)?;
@@ -149,7 +149,7 @@ fn make(
     Ok((plan, network))
 }
 
-/// The daemons. Returns how they keep layers.
+/// Starts the daemons. Returns their storage driver.
 fn run(
     made: &mut Made,
     programs: &Programs,
@@ -192,7 +192,7 @@ impl Started {
 }
 
 impl Made {
-    /// Removes all of it, and says what cannot be removed.
+    /// Removes the whole engine, and reports objects that cannot be removed.
     fn remove(&mut self, runner: &Runner) {
         let progress = runner.ui.progress("ci-engine");
         progress.step("stopping dockerd");
@@ -205,12 +205,12 @@ impl Made {
             .collect();
         let is_bare = left.is_empty();
         left.extend(network::take_down(permit, &self.network));
-        // Nothing below it is mounted.
+        // No file system is mounted below it.
         if is_bare && !self.keep {
             progress.step("removing its images");
             left.extend(network::undo(permit, &plan::remove(&self.plan.data)));
         }
-        // What is left is found by its record.
+        // The record leads to the remaining objects.
         if left.is_empty() {
             left.extend(self.remove_dir().err().map(|it| format!("{it:#}")));
         }
@@ -219,7 +219,7 @@ impl Made {
         left.iter().for_each(say);
     }
 
-    /// The sign of this engine goes last.
+    /// Removes the folder; the record of this engine goes last.
     fn remove_dir(&self) -> anyhow::Result<()> {
         let _all = leftovers::lock_all(self.permit, &self.all)?;
         files::remove_tree(self.permit, &self.plan.run)

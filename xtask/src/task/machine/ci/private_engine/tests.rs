@@ -1,4 +1,4 @@
-//! Starts with stand-ins for all programs, in a folder that stands for `/run` and a checkout.
+//! Starts with stand-ins for all programs, in a folder that replaces `/run` and a checkout.
 
 use std::{
     os::unix::fs::symlink,
@@ -23,7 +23,7 @@ use crate::{
     tools::docker::Docker,
 };
 
-/// Removed when dropped, and then its daemons end.
+/// Removed when dropped, which also ends its daemons.
 struct Machine(TempDir);
 
 impl Machine {
@@ -76,7 +76,7 @@ impl Machine {
         place.forwarding(self.path("forwarding"))
     }
 
-    /// An engine of the checkout `root`.
+    /// Starts an engine of the checkout `root`.
     fn start(&self, root: &str, keep: bool) -> anyhow::Result<Started> {
         start::start(
             crate::run::process::Permit::of_test(),
@@ -86,8 +86,8 @@ impl Machine {
         )
     }
 
-    /// What the end of a run's process does: its lock goes, and nothing else. A program that another
-    /// test starts has a copy of the lock until it is loaded.
+    /// Does what the end of a run's process does: releases its lock, and nothing else. A program
+    /// that another test starts has a copy of the lock until it is loaded.
     fn kill(&self, started: Started) {
         let dir = started.plan.run.clone();
         drop(started);
@@ -104,14 +104,14 @@ impl Machine {
         self.plan().network(&self.programs())
     }
 
-    /// Calls that change something, as plans have them, and forgets them.
+    /// Returns calls that change something, in the form of plans, and forgets them.
     fn calls(&self) -> Vec<String> {
         let text = fs::read_to_string(self.path("calls")).unwrap_or_default();
         let _ = fs::remove_file(self.path("calls"));
         text.lines().map(str::to_owned).collect()
     }
 
-    /// As [`Machine::calls`] has them.
+    /// Returns the undo commands in the form of [`Machine::calls`].
     fn undo(&self, steps: &[Step]) -> Vec<String> {
         plan::undo(steps).iter().map(|it| self.line(&it.to_string())).collect()
     }
