@@ -1,27 +1,27 @@
-//! The commands that the documents tell people to run, and which test runs each.
+//! Commands of the documents, and the test that runs each.
 
 use std::{
     fs,
     path::{Path, PathBuf},
 };
 
-/// What is done with a command of the documents.
+/// Treatment of a command of the documents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Class {
     /// Needs no engine: the command tests run it.
     Here,
-    /// The end-to-end tests run it; the command tests print what it would run.
+    /// Needs an engine: the end-to-end tests run it; the command tests run it dry.
     Engine,
-    /// Likewise, but it goes on from what the one before it made: the command tests only read it.
+    /// Needs an engine and the result of the command before it: the command tests only parse it.
     Afterwards,
-    /// Takes too long, or waits for a person: the command tests print what it would run.
+    /// Takes too long, or waits for a person: the command tests run it dry.
     Dry,
-    /// Asks hosts, needs what only its reader has, or runs all tests itself: it has to be a command
-    /// line, and no more.
+    /// Asks hosts, needs its reader's own data, or runs all tests itself: it must be a valid
+    /// command line, and no more.
     Read,
 }
 
-/// The first entry counts that a command begins with.
+/// Classes by the start of a command; the first match counts.
 pub(crate) const CLASSES: &[(&str, Class)] = &[
     ("-n ", Class::Dry),
     ("check", Class::Here),
@@ -63,14 +63,14 @@ pub(crate) const CLASSES: &[(&str, Class)] = &[
 pub(crate) struct Command {
     /// File and line.
     pub(crate) place: String,
-    /// What follows `cargo xtask`.
+    /// Words after `cargo xtask`.
     pub(crate) words: Vec<String>,
-    /// Those of one group follow each other in one clone.
+    /// Commands of one group run after each other in one clone.
     pub(crate) group: usize,
 }
 
 impl Command {
-    /// What is to be done with it.
+    /// Returns the class of the command.
     #[track_caller]
     pub(crate) fn class(&self) -> Class {
         self.known_class().unwrap_or_else(|err| panic!("{err}"))
@@ -87,7 +87,7 @@ impl Command {
     }
 }
 
-/// The README, and all that `docs/` has.
+/// Returns the README, and all files of `docs/`.
 pub(crate) fn files() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let docs = fs::read_dir(root.join("docs")).unwrap().map(|it| it.unwrap().path());
@@ -97,8 +97,8 @@ pub(crate) fn files() -> Vec<PathBuf> {
     res
 }
 
-/// All commands: lines of blocks, and what stands in backquotes. A heading begins a group, and so
-/// does `mission-new`, which wants a name that is not taken.
+/// Returns all commands: lines of blocks, and text in backquotes. A heading begins a group, and so
+/// does `mission-new`, which requires an unused name.
 pub(crate) fn commands() -> Vec<Command> {
     let mut res = Vec::new();
     let mut group = 0;
@@ -132,7 +132,8 @@ pub(crate) fn commands() -> Vec<Command> {
     res
 }
 
-/// The words of a command; remarks follow after two spaces or `#`, and pipes are the shell's.
+/// Returns the words of a command; remarks follow after two spaces or `#`, and pipes belong to the
+/// shell.
 pub(crate) fn words(text: &str) -> Vec<String> {
     let ends = ["  ", " #", " | ", " < "];
     let end = ends.iter().filter_map(|it| text.find(it)).min().unwrap_or(text.len());

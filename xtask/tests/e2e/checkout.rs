@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::Value;
 
-/// Everything that git tracks or would track, committed to a repository of its own.
+/// A copy of all files that git tracks or would track, committed to a repository of its own.
 pub(crate) struct Checkout {
     dir: tempfile::TempDir,
     /// Variables for the tool, such as settings.
@@ -18,7 +18,7 @@ pub(crate) struct Checkout {
     _alone: Option<MutexGuard<'static, ()>>,
 }
 
-/// How a run of the tool ended.
+/// Result of a run of the tool.
 pub(crate) struct Run {
     pub(crate) status: Option<i32>,
     pub(crate) stdout: String,
@@ -33,7 +33,8 @@ impl Checkout {
         Checkout { _alone: Some(alone), ..Checkout::copied() }
     }
 
-    /// Another one of the same test, with the same variables and no state, as on another machine.
+    /// Returns another checkout of the same test, with the same variables and no state, like on
+    /// another machine.
     pub(crate) fn beside(&self) -> Checkout {
         Checkout { env: self.env.clone(), ..Checkout::copied() }
     }
@@ -46,7 +47,7 @@ impl Checkout {
         for name in text(&git(source, &list)).split_terminator('\0') {
             let (from, to) = (source.join(name), root.join(name));
             fs::create_dir_all(to.parent().unwrap()).unwrap();
-            // As it is, or the images would be made from something else than the repository's.
+            // Unchanged, or the images would have other sources than the repository's.
             if let Ok(target) = fs::read_link(&from) {
                 symlink(target, to).unwrap();
             } else if from.exists() {
@@ -59,24 +60,24 @@ impl Checkout {
         res
     }
 
-    /// Commits all that there is.
+    /// Commits all files.
     pub(crate) fn commit(&self) {
         self.git(&["add", "--all"]);
         let author = ["-c", "user.name=test", "-c", "user.email=test@example.org"];
         self.git(&[&author[..], &["commit", "--quiet", "--message", "all"]].concat());
     }
 
-    /// What git says.
+    /// Returns the output of git.
     pub(crate) fn git(&self, args: &[&str]) -> String {
         text(&git(self.dir.path(), args))
     }
 
-    /// A text that no other checkout has, for changes that no earlier run's images know.
+    /// Returns a text that no other checkout has, for changes that no earlier run's images contain.
     pub(crate) fn mark(&self) -> String {
         self.dir.path().file_name().unwrap().to_string_lossy().into_owned()
     }
 
-    /// Makes all files as they were committed, but for those that git ignores.
+    /// Restores all committed files, except those that git ignores.
     pub(crate) fn reset(&self) {
         git(self.dir.path(), &["reset", "--quiet", "--hard"]);
         git(self.dir.path(), &["clean", "--quiet", "--force", "-d"]);
@@ -107,7 +108,7 @@ impl Checkout {
         self.env.push((name.to_owned(), value.to_owned()));
     }
 
-    /// `cargo xtask` with `args`, not started yet.
+    /// Returns `cargo xtask` with `args`, not started yet.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
         let env = self.env.iter().map(|(name, value)| (name, value));
@@ -115,7 +116,7 @@ impl Checkout {
         command
     }
 
-    /// Runs `cargo xtask` with `args`, whatever comes of it.
+    /// Runs `cargo xtask` with `args`, whatever its status.
     pub(crate) fn run(&self, args: &[&str]) -> Run {
         let output = self.command(args).output().unwrap();
         let run = Run {
@@ -127,7 +128,7 @@ impl Checkout {
         run
     }
 
-    /// Runs `cargo xtask` with `args` and `--json`, which has to succeed, and gives the rows.
+    /// Runs `cargo xtask` with `args` and `--json`, which must succeed, and returns the rows.
     #[track_caller]
     pub(crate) fn rows(&self, args: &[&str]) -> Rows {
         let run = self.run(&[args, &["--json"]].concat());
@@ -136,7 +137,7 @@ impl Checkout {
         Rows(summary["images"].as_array().unwrap().clone())
     }
 
-    /// Whether the builder had `step` of the mission's last build in its cache.
+    /// Returns whether the builder had `step` of the mission's last build in its cache.
     #[track_caller]
     pub(crate) fn was_cached(&self, step: &str) -> bool {
         let log = self.read("target/xtask/logs/image-build-hello.log");
@@ -146,7 +147,7 @@ impl Checkout {
     }
 }
 
-/// What a run printed of each image.
+/// Output of a run about each image.
 pub(crate) struct Rows(Vec<Value>);
 
 impl Rows {
@@ -176,7 +177,7 @@ fn git(dir: &Path, args: &[&str]) -> Output {
     run(Command::new("git").args(args).current_dir(dir))
 }
 
-/// Runs a command that has to succeed.
+/// Runs a command that must succeed.
 #[track_caller]
 pub(crate) fn run(command: &mut Command) -> Output {
     let output = command.output().unwrap();

@@ -1,4 +1,4 @@
-//! The docker CLIs there are: with buildx, with the built-in BuildKit, and one that has neither.
+//! Kinds of docker CLIs: with buildx, with the built-in BuildKit, and with neither.
 
 use std::{
     fs,
@@ -42,7 +42,7 @@ fn each_docker_cli_builds_tests_and_pushes() {
     main_job(&mut checkout, &modern, "buildx build ");
 }
 
-/// A change of the mission's last steps, then all of `image-all`, twice.
+/// Changes the mission's last steps, then runs all of `image-all`, twice.
 fn main_job(checkout: &mut Checkout, cli: &Path, expected: &str) {
     let name = "missions/hello/environments/hello/kernel.name";
     checkout.write(name, &format!("Hello, {expected}{}\n", checkout.mark()));
@@ -62,7 +62,7 @@ fn run_with(checkout: &mut Checkout, cli: &Path) -> crate::checkout::Run {
     checkout.run(&["image-all", "hello"])
 }
 
-/// Packages of both Debians, once for all runs in this target folder.
+/// Returns the packages of both Debians, fetched once for all runs in this target folder.
 pub(crate) fn fetch() -> PathBuf {
     let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("docker-clis");
     if !out.join("docker-buildx").exists() {

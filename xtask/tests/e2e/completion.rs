@@ -1,5 +1,5 @@
 //! Completion in real shells that a machine need not have: both run in a container of the image
-//! that root file systems are made into.
+//! that is used to build root file systems.
 
 use std::{os::unix::fs::PermissionsExt as _, process::Command};
 
@@ -8,7 +8,7 @@ use crate::{
     containers::{Container, docker},
 };
 
-/// zsh's completion system wants a terminal; what it would be offered is printed instead.
+/// zsh's completion system requires a terminal; the candidates are printed instead.
 const ZSH: &str = r#"
 compdef() { : }
 compadd() { shift; print -l -- "$@" }
@@ -33,7 +33,7 @@ fn zsh_and_fish_ask_as_bash_does() {
         std::fs::write(&script, checkout.run(&["completion", shell]).stdout).unwrap();
         copy(&container, script.to_str().unwrap(), &format!("/completion.{shell}"));
     }
-    // What the functions ask of cargo, and what it would say.
+    // The functions' question to cargo, and its answer.
     let cargo = checkout.path("target/cargo");
     std::fs::write(&cargo, "#!/bin/sh\necho \"$@\" >> /asked\necho --floating\n").unwrap();
     std::fs::set_permissions(&cargo, std::fs::Permissions::from_mode(0o755)).unwrap();
@@ -41,7 +41,7 @@ fn zsh_and_fish_ask_as_bash_does() {
     for shell in [["zsh", "-fc", ZSH], ["fish", "-c", FISH]] {
         let offers = exec(&container, &shell);
         assert_eq!(offers.trim(), "--floating", "{shell:?}");
-        // fish's completion of cargo itself asks things too.
+        // fish's completion of cargo itself asks questions too.
         let asked = exec(&container, &["tail", "--lines=1", "/asked"]);
         assert_eq!(asked.trim(), "--quiet xtask complete 2 -- xtask image-all --flo", "{shell:?}");
         exec(&container, &["rm", "/asked"]);

@@ -1,5 +1,5 @@
-//! Missions on a conda base in docker-stacks' layout, floating and frozen, from real channels. What
-//! installs and solves is the stand-in of `common/image/tests/conda_base`.
+//! Missions on a conda base in docker-stacks' layout, floating and frozen, from real channels. The
+//! stand-in of `common/image/tests/conda_base` installs and solves.
 
 mod base;
 mod container;
@@ -95,7 +95,8 @@ fn why_and_diff(base: &Base) {
     base.checkout.reset();
 }
 
-/// Neither what the settings hold nor where it is sent, in any layer or in what git tracks.
+/// Neither the values of settings nor their destinations, in any layer or in any file that git
+/// tracks.
 fn no_credential_stays(base: &Base, built: &[Rows]) {
     let needles = [base.served.credentials.clone()];
     for (images, mission) in built.iter().flat_map(|it| BOTH.map(|mission| (it, mission))) {

@@ -14,14 +14,14 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 
 use crate::checkout::{Checkout, run, text};
 
-/// The docker CLI for what tests do themselves, logged in where [`log_in`] says.
+/// Returns the docker CLI for the tests' own commands, logged in by [`log_in`].
 pub(crate) fn docker(args: &[&str]) -> Command {
     let mut command = Command::new("docker");
     command.args(args).env("DOCKER_CONFIG", &*CONFIG);
     command
 }
 
-/// A docker configuration of the tests: the user's one stays as it is.
+/// A docker configuration of the tests: the user's own is not changed.
 static CONFIG: LazyLock<PathBuf> = LazyLock::new(|| {
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("docker-config");
     let _ = fs::remove_dir_all(&dir);
@@ -54,14 +54,14 @@ pub(crate) struct Container {
 }
 
 impl Container {
-    /// `docker run --detach` with `args`.
+    /// Runs `docker run --detach` with `args`.
     #[track_caller]
     pub(crate) fn start(args: &[&str]) -> Container {
         let output = run(&mut docker(&[&["run", "--detach"], args].concat()));
         Container { id: text(&output).trim().to_owned() }
     }
 
-    /// Waits until its health check passes.
+    /// Waits until the container's health check passes.
     #[track_caller]
     pub(crate) fn wait_until_healthy(&self) {
         let deadline = Instant::now() + Duration::from_secs(600);
@@ -84,10 +84,10 @@ impl Drop for Container {
     }
 }
 
-/// Of the registries of tests.
+/// Password of the tests' registries.
 const PASSWORD: &str = "a password";
 
-/// A registry of the test's own.
+/// A registry of one test.
 pub(crate) struct Registry {
     container: Container,
     /// `127.0.0.1:<port>`.
@@ -95,8 +95,8 @@ pub(crate) struct Registry {
 }
 
 impl Registry {
-    /// Starts one from our registry image, which `quickstart` or any push to `local` builds, and
-    /// makes it the checkout's.
+    /// Starts a registry from this tool's registry image, which `quickstart` or any push to `local`
+    /// builds, and sets it as the checkout's.
     pub(crate) fn start(checkout: &mut Checkout) -> Registry {
         assert_eq!(checkout.run(&["quickstart"]).status, Some(0));
         let image = "science-platform/registry:latest";
@@ -117,12 +117,12 @@ impl Registry {
         registry
     }
 
-    /// The container's id.
+    /// Returns the container's id.
     pub(crate) fn id(&self) -> &str {
         &self.container.id
     }
 
-    /// The digest under a tag, if there is one.
+    /// Returns the digest under a tag, if it exists.
     pub(crate) fn digest(&self, name: &str) -> Option<String> {
         let reference = format!("{}/{name}", self.host);
         let inspect = ["manifest", "inspect", "--insecure", "--verbose", &reference];
@@ -131,7 +131,7 @@ impl Registry {
         Some(value["Descriptor"]["digest"].as_str()?.to_owned())
     }
 
-    /// All tags of a repository.
+    /// Returns all tags of a repository.
     pub(crate) fn tags(&self, repository: &str) -> Vec<String> {
         let answer = self.get(&format!("{repository}/tags/list")).unwrap_or_default();
         let value: serde_json::Value = serde_json::from_str(&answer).unwrap_or_default();
@@ -139,7 +139,7 @@ impl Registry {
         tags.iter().map(|it| it.as_str().unwrap().to_owned()).collect()
     }
 
-    /// What it answers about `path`, `None` if it does not.
+    /// Returns the registry's answer about `path`, `None` without one.
     fn get(&self, path: &str) -> Option<String> {
         let url = format!("http://{}/v2/{path}", self.host);
         let get = "import sys; from urllib.request import Request, urlopen; print(urlopen(Request(sys.argv[1], headers={'Authorization': sys.argv[2]})).read().decode())";
@@ -150,7 +150,7 @@ impl Registry {
 }
 
 impl Drop for Registry {
-    /// The registry's names on the engine mean nothing without it.
+    /// Removes the registry's names from the engine, which are useless without it.
     fn drop(&mut self) {
         forget_all(&format!("{}/*", self.host));
     }
@@ -169,7 +169,8 @@ fn forget_all(reference: &str) {
     }
 }
 
-/// An empty folder that a container's users of group 100 may write to, as a hub's volumes are.
+/// Returns an empty folder that a container's users of group 100 may write to, like a hub's
+/// volumes.
 pub(crate) fn empty_home(checkout: &Checkout) -> PathBuf {
     use std::os::unix::fs::PermissionsExt as _;
     let home = checkout.path("target/home");

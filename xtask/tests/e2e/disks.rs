@@ -5,10 +5,10 @@ use crate::{
     doctor::Machine,
 };
 
-/// It has git.
+/// An image with git.
 const COMMON: &str = "science-platform/common:latest";
 
-/// All but room for a few small files.
+/// Fills the disk except for a few small files.
 const FILL: &str = "
 cp -r /checkout /small
 head -c 32M /dev/zero > /small/fill || truncate --size=-16K /small/fill
@@ -28,7 +28,7 @@ fn nothing_can_be_written() {
     machine.script("test ! -e /small/checkout/missions/euclid");
 }
 
-/// It is the machine's fault, and there is a remedy.
+/// Checks that the run blames the machine, with a fix.
 #[track_caller]
 fn lacks(run: &Run, what: &str, fix: &str) {
     assert_eq!(run.status, Some(3));

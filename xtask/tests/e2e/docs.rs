@@ -1,4 +1,4 @@
-//! The commands of the documents that need an engine.
+//! Commands of the documents that need an engine.
 
 use std::collections::BTreeSet;
 
@@ -31,7 +31,8 @@ fn commands_of_the_documents_run() {
     forget("euclid");
 }
 
-/// Those that need no engine were run elsewhere; but from one of them others go on.
+/// Returns whether the command is run here. Those without an engine were run elsewhere, unless
+/// others depend on one.
 fn is_run(command: &Command) -> bool {
     match command.class() {
         Class::Engine | Class::Afterwards => true,

@@ -1,5 +1,5 @@
-//! `doctor` on machines that have nothing: containers of two distributions, and of one without apt.
-//! Each has a network of its own, so that a dockerd there would harm nobody; it cannot start there.
+//! `doctor` on bare machines: containers of two distributions, and of one without apt. Each has a
+//! network of its own, so that a dockerd there could not cause damage; it cannot start there.
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command, thread};
 
@@ -11,7 +11,7 @@ use crate::{
 const DEBIAN: &str = "science-platform/rootfs:latest";
 const UBUNTU: &str = "science-platform-tests/ubuntu:noble";
 
-/// What such a machine lacks.
+/// Findings on such a machine.
 const ALL: [&str; 3] = ["tools", "engine", "rootfs"];
 
 /// Ubuntu's keys, as Debian packages them.
@@ -46,7 +46,7 @@ fn on_fresh_machines() {
     });
 }
 
-/// What is missing is told to everybody, and installed for root alone.
+/// Missing tools are reported to everybody, and installed for root alone.
 fn fresh(machine: &Machine) {
     let told = machine.doctor("root", &[], &[]).lacks(&ALL);
     told.says("doctor --fix, which runs").says("apt-get install");
@@ -68,7 +68,7 @@ fn fresh(machine: &Machine) {
     podman.says("mmdebstrap").never_says("docker.io").never_says("service docker");
     machine.script("rm /usr/local/bin/podman");
 
-    // All but an engine, which cannot run in there.
+    // All but an engine, which cannot run in a container.
     let mended = machine.doctor("root", &[], &["--fix", "--yes"]).lacks(&["engine"]);
     mended.says("running apt-get update").never_says("nothing is missing");
     mended.says("docker was told to start, and no engine answers");
@@ -91,7 +91,7 @@ fn without_apt_it_says_what_to_do() {
     }
 }
 
-/// A container with the tool and a checkout that cannot be changed.
+/// A container with the tool and a read-only checkout.
 pub(crate) struct Machine(Container);
 
 impl Machine {
@@ -110,7 +110,7 @@ impl Machine {
         Machine(Container::start(&[&volumes[..], &small, &rest].concat()))
     }
 
-    /// Runs a command, whatever comes of it.
+    /// Runs a command, whatever its status.
     pub(crate) fn exec(&self, user: &str, env: &[&str], command: &[&str]) -> Run {
         let mut exec = docker(&["exec", "--user", user]);
         env.iter().for_each(|it| _ = exec.args(["--env", it]));
@@ -132,11 +132,11 @@ impl Machine {
     }
 }
 
-/// What `doctor` said.
+/// Output of `doctor`.
 struct Told(Run);
 
 impl Told {
-    /// It ended with a report of exactly these findings.
+    /// Checks that it ended with a report of exactly these findings.
     #[track_caller]
     fn lacks(self, expected: &[&str]) -> Told {
         assert_eq!(self.0.status, Some(3));
@@ -161,7 +161,7 @@ impl Told {
     }
 }
 
-/// Made once for all runs on this engine.
+/// Makes the image, once for all runs on this engine.
 fn make_ubuntu() {
     if docker(&["image", "inspect", UBUNTU]).output().unwrap().status.success() {
         return;
@@ -170,7 +170,7 @@ fn make_ubuntu() {
     fs::create_dir_all(&keys).unwrap();
     let volume = format!("{}:/out", keys.display());
     run(&mut docker(&["run", "--rm", "--volume", &volume, DEBIAN, "bash", "-c", FETCH_KEYS]));
-    // Where apt's own user can read it, wherever this checkout is.
+    // In a place that apt's own user can read, wherever this checkout is.
     let readable = fs::Permissions::from_mode(0o644);
     let keyring = tempfile::Builder::new().permissions(readable).tempfile_in("/tmp").unwrap();
     fs::copy(keys.join("usr/share/keyrings/ubuntu-archive-keyring.gpg"), &keyring).unwrap();

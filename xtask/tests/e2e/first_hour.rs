@@ -1,5 +1,5 @@
-//! The first hour of somebody who knows the README and what is on the screen: every command and
-//! every path is read from there.
+//! The first hour of a user who only has the README and the screen: every command and every path is
+//! read from there.
 
 use std::fs;
 
@@ -55,7 +55,7 @@ fn from_the_readme_to_a_mission_of_one_s_own() {
         assert_eq!(tests.iter().filter(is_it).count(), 1, "{kind} {name}: {tests:#?}");
     }
 
-    // What is pulled is the registry's, since the engine forgets its own.
+    // The image that is pulled is the registry's, since the engine forgets its own.
     forget("euclid");
     log_in(tag.split('/').next().unwrap(), &checkout.read("target/xtask/registry.password"));
     run(&mut docker(&["pull", "--quiet", tag]));
@@ -65,7 +65,7 @@ fn from_the_readme_to_a_mission_of_one_s_own() {
     forget("euclid");
 }
 
-/// Runs the command about `task` that a text tells to run, and gives what it printed.
+/// Runs the command for `task` that a text names, and returns its output.
 #[track_caller]
 fn follow(checkout: &Checkout, told: &str, task: &str) -> String {
     let words =
@@ -76,14 +76,14 @@ fn follow(checkout: &Checkout, told: &str, task: &str) -> String {
     run.stdout + &run.stderr
 }
 
-/// The first line that begins so, without its indentation.
+/// Returns the first line that begins so, without its indentation.
 #[track_caller]
 fn line<'a>(told: &'a str, start: &str) -> &'a str {
     let mut lines = told.lines().map(str::trim_start);
     lines.find(|it| it.starts_with(start)).unwrap_or_else(|| panic!("no `{start}` in:\n{told}"))
 }
 
-/// The first word that is a path in the mission, and ends so.
+/// Returns the first word that is a path in the mission, and ends so.
 #[track_caller]
 fn path<'a>(told: &'a str, end: &str) -> &'a str {
     let next = told.split_once("Next:").expect("what to do next").1;
@@ -100,7 +100,8 @@ fn add(checkout: &Checkout, list: &str, entry: &str) {
     checkout.write(list, &format!("{old}{entry}\n"));
 }
 
-/// With a title that no earlier run's image has, or the registry would vouch for this one.
+/// Returns a notebook with a title that no earlier run's image has: an image of the same content
+/// would already have a receipt in the registry.
 fn notebook_of(cells: &[&str], title: &str) -> Value {
     let cell = |(idx, source): (usize, &&str)| {
         json!({
@@ -115,7 +116,7 @@ fn notebook_of(cells: &[&str], title: &str) -> Value {
     })
 }
 
-/// The only receipt of the mission.
+/// Returns the only receipt of the mission.
 fn receipt(checkout: &Checkout) -> Value {
     let dir = fs::read_dir(checkout.path("target/xtask/receipts/euclid")).unwrap();
     let [file] = &dir.map(|it| it.unwrap().path()).collect::<Vec<_>>()[..] else {

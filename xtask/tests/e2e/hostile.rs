@@ -1,4 +1,4 @@
-//! What is tested does its worst: it changes nothing but results of its own tests, and certifies nothing.
+//! Hostile tests of an image: they change nothing but results of their own, and certify nothing.
 
 use std::{
     collections::BTreeMap,
@@ -14,7 +14,7 @@ const START: &str = include_str!("hostile/start.py");
 const WHEEL: &[u8] = include_bytes!("hostile/tomlixx-1.0-py3-none-any.whl");
 const TESTS: &str = "missions/hello/environments/hello/tests";
 
-/// A step that writes `text` into a file of the environment's packages.
+/// Returns a step that writes `text` into a file of the environment's packages.
 fn planted(name: &str, text: &str) -> String {
     let site = "/opt/conda/envs/hello/lib/python3*/site-packages";
     let bytes: Vec<String> = text.bytes().map(|it| format!("\\{it:03o}")).collect();
@@ -29,7 +29,7 @@ fn notebook(cells: &[&str]) -> String {
     json!({ "cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 4 }).to_string()
 }
 
-/// Every file outside `target/xtask` and git's own folder, with its bytes.
+/// Returns every file outside `target/xtask` and git's own folder, with its bytes.
 fn files(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut res = BTreeMap::new();
     let mut folders = vec![root.to_owned()];
@@ -48,14 +48,14 @@ fn files(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     res
 }
 
-/// The last results, by name.
+/// Returns the last results, by name.
 fn results(checkout: &Checkout, folder: &str) -> BTreeMap<String, Value> {
     let text = checkout.read(&format!("target/xtask/{folder}/hello/results.jsonl"));
     let parsed = text.lines().map(|it| serde_json::from_str::<Value>(it).unwrap());
     parsed.map(|it| (it["name"].as_str().unwrap().to_owned(), it)).collect()
 }
 
-/// LESSONS: what is tested can neither harm nor lie.
+/// LESSONS: tests can neither harm nor lie.
 #[test]
 fn a_hostile_package_changes_nothing_and_certifies_nothing() {
     let checkout = Checkout::new();
@@ -86,7 +86,7 @@ fn a_hostile_package_changes_nothing_and_certifies_nothing() {
     for name in ["not_there", "quits", "tomlixx"] {
         assert_eq!(results[name]["outcome"], "failed", "{}", results[name]);
     }
-    // What others did to these shows in neither.
+    // Changes by other tests to these show in neither.
     for name in ["numpy", "cmb.ipynb", "cleans.ipynb"] {
         assert_eq!(results[name]["outcome"], "passed", "{}", results[name]);
     }
@@ -118,7 +118,7 @@ fn assert_only_plain_files(folder: &Path) {
     }
 }
 
-/// A mission's own script prepares what its tests need, and asks for them.
+/// A mission's own script prepares its tests, and requests them.
 #[test]
 fn a_mission_s_own_script_asks_the_tester() {
     let checkout = Checkout::new();

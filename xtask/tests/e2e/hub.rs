@@ -38,7 +38,7 @@ fn the_published_image_starts_with_an_empty_home_for_any_user() {
     assert!(home.join("welcome.ipynb").exists(), "the new home got nothing");
 }
 
-/// Runs cells in every kernel, through the server as a browser does.
+/// Runs cells in every kernel, through the server like a browser.
 fn probe(container: &Container) -> String {
     let mut exec =
         docker(&["exec", "--interactive", &container.id, "/opt/conda/bin/python", "-", "test"]);

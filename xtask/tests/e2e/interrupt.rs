@@ -1,5 +1,5 @@
-//! SIGINT at many moments of `image-all`: status 130, nothing of the run is left, no tracked file is
-//! changed, and the next run succeeds.
+//! SIGINT at many moments of `image-all`: status 130, nothing of the run is left, no tracked file
+//! is changed, and the next run succeeds.
 
 use std::{
     fs::{self, File},
@@ -17,14 +17,14 @@ use crate::{
     running::{Recipient, Running},
 };
 
-/// What a run says when a part of it begins.
+/// Output of a run at the start of each part.
 const STAGES: [&str; 4] = ["image-build-", "freeze-", "image-test-", "image-push: "];
 
-/// The parts of a round in which it is interrupted; tests take longest, so there twice.
+/// Parts of a round in which it is interrupted; tests take longest, so they are listed twice.
 const ROUND: [usize; 5] = [0, 1, 2, 2, 3];
 const ROUNDS: usize = 4;
 
-/// A variable by which programs of a run are found, whoever started them.
+/// Variable that marks programs of a run, whatever started them.
 const MARK: &str = "XTASK_TEST_MARK";
 
 #[test]
@@ -45,8 +45,8 @@ fn interrupted_at_any_moment() {
             let delay = stages[stage] * (2 * count[stage] + 1) / (2 * parts);
             count[stage] += 1;
             let receiver = if count[stage] % 2 == 0 { Recipient::Group } else { Recipient::Tool };
-            // A run goes on where the last one was interrupted; one that was faster than expected
-            // leaves nothing to go on with.
+            // A run continues where the last one was interrupted; one that was faster than expected
+            // leaves nothing to continue with.
             let caught = (0..8).any(|it| {
                 if it > 0 {
                     mission.change();
@@ -59,16 +59,16 @@ fn interrupted_at_any_moment() {
     }
     mission.assert_nothing_is_left();
     let gone = || self::volumes().iter().all(|it| volumes.contains(it));
-    // Those of others that use the engine go, too, sooner or later.
+    // Those of other users of the engine are removed, too, sooner or later.
     wait_until(Duration::from_secs(600), "volumes are left", gone);
 }
 
-/// mmdebstrap and what it starts end, too, and remove the root that they made.
+/// mmdebstrap and its children end, too, and remove the root that they made.
 #[test]
 fn an_interrupted_root_file_system() {
     let mut checkout = Checkout::new();
     let tmp = tempfile::tempdir().unwrap();
-    // For apt's own user, too.
+    // Readable for apt's own user, too.
     fs::set_permissions(tmp.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let mark = checkout.mark();
     checkout.set(MARK, &mark);
@@ -97,7 +97,7 @@ fn is_empty(dir: &Path) -> bool {
     fs::read_dir(dir).unwrap().next().is_none()
 }
 
-/// The programs with `mark` in their environment.
+/// Returns the programs with `mark` in their environment.
 fn programs(mark: &str) -> Vec<String> {
     let mark = format!("{MARK}={mark}");
     let has_mark = |dir: &Path| {
@@ -109,7 +109,7 @@ fn programs(mark: &str) -> Vec<String> {
     dirs.filter(|it| has_mark(it)).map(name).collect()
 }
 
-/// A small mission of a name that no other run has.
+/// A small mission with a name that no other run has.
 struct Mission<'a> {
     checkout: &'a Checkout,
     name: String,
@@ -128,12 +128,12 @@ impl<'a> Mission<'a> {
         Mission { checkout, name }
     }
 
-    /// Solved, tested and pushed: all parts of a run.
+    /// Returns the arguments of a run with all parts: solve, test and push.
     fn args(&self) -> [&str; 3] {
         ["image-all", &self.name, "--floating"]
     }
 
-    /// Makes the last step of the image another one, with a layer that takes some time to push.
+    /// Changes the last step of the image, with a layer that takes some time to push.
     fn change(&self) {
         let file = format!("missions/{}/Dockerfile.custom", self.name);
         let text = self.checkout.read(&file);
@@ -146,9 +146,10 @@ impl<'a> Mission<'a> {
         self.checkout.commit();
     }
 
-    /// How long each stage takes.
+    /// Measures the duration of each stage.
     fn measure(&self) -> [Duration; STAGES.len()] {
-        // What is made only once, such as the layers of the common image in the registry.
+        // Creates objects that are made only once, such as the layers of the common image in the
+        // registry.
         assert_eq!(self.checkout.run(&self.args()).status, Some(0));
         self.change();
         let running = Running::start(self.checkout, &self.args());
@@ -164,7 +165,7 @@ impl<'a> Mission<'a> {
         res
     }
 
-    /// Interrupts a run, and sees what it leaves. Returns whether it was still running.
+    /// Interrupts a run, and checks what is left. Returns whether it was still running.
     fn interrupt(&self, stage: &str, delay: Duration, receiver: Recipient) -> bool {
         let running = Running::start(self.checkout, &self.args());
         let begins = running.wait_for(stage).is_some();
@@ -190,7 +191,7 @@ impl<'a> Mission<'a> {
         files(&target).iter().for_each(|it| assert_whole(it));
     }
 
-    /// Those of any image of the mission.
+    /// Returns the containers of any image of the mission.
     fn containers(&self) -> Vec<String> {
         let reference = format!("reference=*/{}", self.name);
         let list = ["image", "ls", "--quiet", "--no-trunc", "--filter", &reference];
@@ -216,7 +217,7 @@ impl Drop for Mission<'_> {
     }
 }
 
-/// All files below `dir`, but for build contexts, which are written anew each time.
+/// Returns all files below `dir`, except build contexts, which are rewritten each time.
 fn files(dir: &Path) -> Vec<PathBuf> {
     let mut res = Vec::new();
     for entry in fs::read_dir(dir).unwrap().map(Result::unwrap) {
@@ -229,7 +230,7 @@ fn files(dir: &Path) -> Vec<PathBuf> {
     res
 }
 
-/// Whether a file is what its name says, and nothing that was to be removed.
+/// Checks that a file matches its name, and is not one that must be removed.
 #[track_caller]
 fn assert_whole(path: &Path) {
     let extension = path.extension().unwrap_or_default().to_str().unwrap();
@@ -243,7 +244,7 @@ fn assert_whole(path: &Path) {
     assert!(whole, "{} is half written", path.display());
 }
 
-/// Volumes for tests, whoever made them.
+/// Returns the volumes for tests, of any run.
 fn volumes() -> Vec<String> {
     let list = ["volume", "ls", "--quiet", "--filter", "label=science-platform.role=test"];
     text(&run(&mut docker(&list))).lines().map(str::to_owned).collect()

@@ -21,13 +21,13 @@ fn a_notebook_in_a_browser() {
     for name in ["cmb.ipynb", "firas.txt"] {
         fs::copy(checkout.path(&format!("{TESTS}/{name}")), home.join(name)).unwrap();
     }
-    // Saving writes a file that is there.
+    // Saving writes an existing file.
     fs::set_permissions(home.join("cmb.ipynb"), fs::Permissions::from_mode(0o666)).unwrap();
 
     let lab = Running::start(&checkout, &["image-lab", "hello", "--home", home.to_str().unwrap()]);
     let address = lab.wait_for("http://127.0.0.1:").expect("an address is printed");
     let container = container(&checkout);
-    // Where the next run finds a place for its own: the checkout goes with the test.
+    // In a folder that the next run can find: the checkout is removed with the test.
     let pictures = Path::new(env!("CARGO_TARGET_TMPDIR")).join("lab");
     let pictures = pictures.to_str().unwrap();
     let args = [&address, "cmb.ipynb", pictures, "Hello", "Python 3 (ipykernel)"];
@@ -40,7 +40,7 @@ fn a_notebook_in_a_browser() {
     assert_eq!(text(&inspect).trim(), "", "the container is left");
 }
 
-/// The id of the container of the lab that runs.
+/// Returns the id of the running lab's container.
 fn container(checkout: &Checkout) -> String {
     let files = fs::read_dir(checkout.path("target/xtask/lab")).unwrap();
     let files: Vec<String> =
@@ -49,7 +49,7 @@ fn container(checkout: &Checkout) -> String {
     files[0].clone()
 }
 
-/// Every cell of the notebook has run, none failed, and the last ones show something.
+/// Checks that every cell of the notebook has run, none failed, and the last ones show something.
 fn assert_ran(notebook: &str) {
     let notebook: Value = serde_json::from_str(notebook).unwrap();
     let cells = notebook["cells"].as_array().unwrap();

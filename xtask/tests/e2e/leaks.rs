@@ -1,4 +1,4 @@
-//! What build steps get stays in the build steps: certificates, index credentials, mirrors.
+//! Build settings stay in the build steps: certificates, index credentials, mirrors.
 
 use std::{env, fs, io::Read as _, path::Path, process::Stdio};
 
@@ -7,11 +7,11 @@ use crate::{
     containers::docker,
 };
 
-/// In a comment of the bundle, and in each setting that may hold a secret.
+/// Text in a comment of the bundle, and in each setting that may contain a secret.
 const NEEDLE: &str = "needle-3f9a1c77";
 
-/// Settings that may hold a secret, as in `xtask/tests/it/leaks.rs`; these still work with it. The
-/// proxies are those of hosts that nothing here asks.
+/// Settings that may contain a secret, as in `xtask/tests/it/leaks.rs`; these still work with it.
+/// The proxies are for hosts that no test asks.
 const SETTINGS: &[(&str, &str)] = &[
     ("HTTP_PROXY", "http://NEEDLE:NEEDLE@127.0.0.1:9"),
     ("HTTPS_PROXY", "NEEDLE:NEEDLE@127.0.0.1:9"),
@@ -24,9 +24,9 @@ const SETTINGS: &[(&str, &str)] = &[
 /// Hosts that are asked without a proxy.
 const DIRECT: &str = "pypi.org,files.pythonhosted.org,deb.debian.org,127.0.0.1,localhost";
 
-/// Tasks whose output and files have to be clean.
+/// Tasks whose output and files must be clean.
 const TASKS: &[&str] = &[
-    // Without the cache, so that the steps really see it all.
+    // Without the cache, so that the steps really see all settings.
     "image-build hello --floating --refresh --verbose",
     "image-test hello --floating --verbose",
     "image-push hello --floating --verbose",
@@ -105,7 +105,7 @@ fn assert_clean(dir: &Path) {
     }
 }
 
-/// The search finds what is there, or the test above proves nothing.
+/// The search finds existing text, or the test above proves nothing.
 #[test]
 fn the_search_finds_what_is_in_a_layer() {
     let _alone = Checkout::new();
@@ -116,7 +116,7 @@ fn the_search_finds_what_is_in_a_layer() {
     assert_eq!(found, [true, false]);
 }
 
-/// The certificates that this machine trusts.
+/// Returns the certificates that this machine trusts.
 pub(crate) fn host_bundle() -> String {
     let known = [
         "/etc/ssl/certs/ca-certificates.crt",
@@ -127,7 +127,7 @@ pub(crate) fn host_bundle() -> String {
     known.expect("this machine has a bundle of certificates").to_owned()
 }
 
-/// The bodies of the certificates in `ours` that `theirs` does not have.
+/// Returns the bodies of the certificates in `ours` that `theirs` lacks.
 fn only_in(ours: &str, theirs: &str) -> Vec<String> {
     let bodies = |text: &str| -> Vec<String> {
         let blocks = text.split("-----BEGIN CERTIFICATE-----").skip(1);
@@ -137,7 +137,8 @@ fn only_in(ours: &str, theirs: &str) -> Vec<String> {
     bodies(ours).into_iter().filter(|it| !theirs.contains(it)).collect()
 }
 
-/// Whether any layer or the configuration of `image` holds each needle. Layers of `docker save` are plain tars.
+/// Returns whether any layer or the configuration of `image` contains each needle. Layers of
+/// `docker save` are plain tars.
 pub(crate) fn search(image: &str, needles: &[String]) -> Vec<bool> {
     let mut save = docker(&["save", image]);
     let mut child = save.stdout(Stdio::piped()).spawn().unwrap();

@@ -1,4 +1,4 @@
-//! The registry on this machine: what reaches it, and who starts it.
+//! The registry on this machine: which clients reach it, and which run starts it.
 
 use std::{
     fs,
@@ -17,7 +17,7 @@ use crate::{
 const NAME: &str = "science-platform-registry";
 const PASSWORD: &str = "target/xtask/registry.password";
 
-/// Tries to move `hello:latest-sandbox`, as a package could that is installed or tested.
+/// Tries to move `hello:latest-sandbox`, like an installed or tested package could.
 const PUT: &str = "
 import sys, urllib.error, urllib.request
 for address in sys.argv[1:]:
@@ -38,13 +38,14 @@ fn quickstart() -> Checkout {
     checkout
 }
 
-/// What docker says of the registry's container.
+/// Returns docker's description of the registry's container.
 fn inspected() -> Value {
     let output = text(&run(&mut docker(&["container", "inspect", NAME])));
     serde_json::from_str::<Value>(&output).unwrap()[0].take()
 }
 
-/// Where it might answer: its address in its network, the host's in docker's, and the published one.
+/// Returns where it might answer: its address in its network, the host's in docker's, and the
+/// published one.
 fn addresses(inspected: &Value) -> Vec<String> {
     let networks = inspected["NetworkSettings"]["Networks"].as_object().unwrap();
     let own = networks.values().map(|it| format!("{}:5000", it["IPAddress"].as_str().unwrap()));
@@ -56,14 +57,14 @@ fn addresses(inspected: &Value) -> Vec<String> {
     own.chain([gateway, format!("127.0.0.1:{port}")]).collect()
 }
 
-/// What comes of [`PUT`] in a container with this network.
+/// Returns the results of [`PUT`] in a container with this network.
 fn from_container(network: &str, addresses: &[String]) -> Vec<String> {
     let mut put = docker(&["run", "--rm", "--network", network, "--entrypoint", "python3"]);
     let output = run(put.args(["science-platform/hello:latest", "-c", PUT]).args(addresses));
     text(&output).lines().map(str::to_owned).collect()
 }
 
-/// What comes of [`PUT`] in a build step with this network.
+/// Returns the results of [`PUT`] in a build step with this network.
 fn from_build_step(checkout: &Checkout, network: &str, addresses: &[String]) -> Vec<String> {
     checkout.write("target/put/put.py", PUT);
     let step = format!("RUN python3 /put.py {} > /tmp/put", addresses.join(" "));
@@ -71,7 +72,7 @@ fn from_build_step(checkout: &Checkout, network: &str, addresses: &[String]) -> 
     checkout.write("target/put/Dockerfile", &format!("{from}{step}\n"));
     let dir = checkout.path("target/put");
     let build = ["build", "--quiet", "--no-cache", "--network", network, dir.to_str().unwrap()];
-    // A newer docker builds with BuildKit by a plugin, which need not be there.
+    // A newer docker builds with BuildKit by a plugin, which may be missing.
     let built = ["1", "0"].iter().find_map(|buildkit| {
         let output = docker(&build).env("DOCKER_BUILDKIT", buildkit).output().unwrap();
         output.status.success().then(|| text(&output))
@@ -106,7 +107,7 @@ fn out_of_reach_of_containers_and_build_steps() {
             }
         }
     }
-    // None of that moved the tag.
+    // No attempt moved the tag.
     assert_eq!(checkout.run(&["explain"]).status, Some(0));
     let rows = checkout.rows(&["image-all"]);
     assert!(rows.actions().iter().all(|it| *it == "unchanged"), "{:?}", rows.actions());
@@ -130,14 +131,14 @@ fn one_of_an_earlier_version_goes_before_anything_is_built() {
     let ip = "{{.NetworkSettings.IPAddress}}";
     let ip = text(&run(&mut docker(&["inspect", "--format", ip, id.trim()])));
     let addresses = [format!("{}:5000", ip.trim())];
-    // So it was: what is not a manifest is all that it refuses.
+    // Its behaviour then: it refuses only what is not a manifest.
     let is_up = || from_container("bridge", &addresses) == ["400"];
     assert!((0..100).any(|_| is_up()), "{:?}", from_container("bridge", &addresses));
 
     let built = checkout.run(&["image-build"]);
     assert!(built.stderr.contains("removed the registry of an earlier version"));
     assert_eq!(from_container("bridge", &addresses), ["unreachable"]);
-    // Another one on the same volume has all that was pushed.
+    // A new container on the same volume has all images that were pushed.
     let pushed = checkout.run(&["image-push"]);
     assert_eq!(pushed.status, Some(0));
     assert!(!pushed.stderr.contains("pushing"), "the images were lost");
@@ -153,7 +154,7 @@ fn half_made_ones_and_taken_ports() {
     assert_eq!(checkout.run(&["image-push"]).status, Some(0));
     assert_ne!(addresses(&inspected()).pop().unwrap(), address);
     drop(taken);
-    // As a run leaves it that is killed between making it and starting it.
+    // Like a run that was killed between creating and starting it.
     run(&mut docker(&["rm", "--force", NAME]));
     let image = "science-platform/registry:latest";
     let role = "science-platform.role=registry";
@@ -163,7 +164,7 @@ fn half_made_ones_and_taken_ports() {
     assert_eq!(checkout.run(&["image-push"]).status, Some(0));
 }
 
-/// Creating the container is the lock: one makes it, the other waits for its answer.
+/// Creating the container is the lock: one run creates it, the other waits for its answer.
 #[test]
 fn two_checkouts_start_it_at_once() {
     let here = quickstart();

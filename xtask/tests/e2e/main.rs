@@ -1,6 +1,6 @@
 //! The README's commands on the real mission, with a real engine, registry, PyPI and Debian.
-//! `cargo xtask ci` runs it; it is no part of `cargo test`. Each test has a checkout of its own,
-//! and they share the engine, so one runs at a time.
+//! `cargo xtask ci` runs it; `cargo test` does not. Each test has a checkout of its own, and all
+//! share the engine, so one runs at a time.
 
 #![expect(clippy::disallowed_methods, reason = "tests start programs and write files")]
 

@@ -1,5 +1,5 @@
-//! All missions, floating and frozen, and that a frozen spec gives itself again, whatever the
-//! caches have. Nothing is pushed: that takes minutes with these, and `publish.rs` does it.
+//! All missions, floating and frozen; freezing a frozen image reproduces its spec, whatever the
+//! caches contain. Nothing is pushed: that takes minutes with these, and `publish.rs` does it.
 
 use std::thread;
 
@@ -50,12 +50,12 @@ fn build_and_test(checkout: &Checkout, mode: &str) {
     checkout.rows(&["image-test", "--all", mode]);
 }
 
-/// The common image that the missions stand on, by the name that stays.
+/// Returns the lasting name of the missions' common image.
 fn common_image(checkout: &Checkout) -> String {
     checkout.rows(&["image-build", "hello", "--frozen"]).text("common", "tag")
 }
 
-/// Makes an environment as a build step does, with empty caches, and exports it.
+/// Makes an environment like a build step, with empty caches, and exports it.
 fn made_anew(checkout: &Checkout, image: &str, environment: &str, spec: &str) -> String {
     let scripts = "/opt/common-scripts";
     let script = format!(

@@ -1,5 +1,5 @@
-//! Each way in which a test or an image can be bad makes exactly the test fail that is about it. The
-//! mutations of one image are tested in one run, so that one which hides another is noticed.
+//! Bad tests and images: each defect makes exactly the test fail that checks it. The mutations of
+//! one image are tested in one run, so that one which hides another is noticed.
 
 use std::collections::BTreeSet;
 
@@ -7,14 +7,14 @@ use serde_json::{Value, json};
 
 use crate::checkout::Checkout;
 
-/// Modules in the environment that do not survive their import.
+/// Modules in the environment that fail on import.
 const MODULES: &[(&str, &str)] = &[
     ("raises_oserror", "raise OSError('libfoo.so.1: cannot open shared object file')"),
     ("exits_quietly", "import os; os._exit(0)"),
     ("segfaults", "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"),
 ];
 
-/// Beside good ones; the comments are part of what is tested.
+/// Beside good ones; the comments are part of the test.
 const IMPORTS: &str = "\
 idna  # it's \"quoted\"
 idna.codec
@@ -23,7 +23,7 @@ no_such_package_either  # isn't 'there'
 scikit-learn
 ";
 
-/// How many more packages are missing: more than an exit status can count.
+/// Number of further missing packages: more than an exit status can count.
 const MISSING: usize = 300;
 
 /// LESSONS: import-error-only, first-bad-stops, timeout-loses-all, wrong-cwd, words-split,
@@ -68,7 +68,7 @@ fn each_bad_test_is_the_one_that_fails() {
     good.insert("sky notebook deep/own.ipynb".to_owned());
     assert_eq!(names(&receipt, "passed"), good);
 
-    // Failed notebooks are kept, too, and the terminal shows how to see a failure again.
+    // Failed notebooks are kept, too, and the terminal shows how to reproduce a failure.
     let kept = checkout.read("target/xtask/test/bad-tests/notebooks/sky/raises.ipynb");
     assert!(kept.contains("ZeroDivisionError"), "{kept}");
     let again = "again: cargo xtask image-exec --mission bad-tests -- /opt/common-scripts/";
@@ -76,7 +76,7 @@ fn each_bad_test_is_the_one_that_fails() {
     only_what_is_selected_runs(&missions);
 }
 
-/// What was selected runs again, and the receipt stays as it was.
+/// Only selected tests run again, and the receipt is not changed.
 fn only_what_is_selected_runs(missions: &Missions) {
     let checkout = &missions.checkout;
     let before = missions.receipt("bad-tests");
@@ -145,13 +145,13 @@ fn each_bad_image_fails_the_test_about_it() {
     assert_eq!(receipt["published"], json!([]), "it was pushed beside images that fail");
 }
 
-/// A mission, the end of its Dockerfile.custom, the end of its own script (empty: it has none), and
-/// what fails.
+/// A mission, the end of its Dockerfile.custom, the end of its own script (empty for none), and its
+/// failures.
 type BadImage = (&'static str, &'static str, &'static str, &'static [&'static str]);
 
 const BAD_IMAGES: &[BadImage] = &[
     (
-        // A home that is root's in the end, a kernelspec in it, a command that is none.
+        // A home that root owns in the end, a kernelspec in it, an invalid command.
         "bad-home",
         "USER root
 RUN cd /usr/local/bin && mv fix-permissions fix-most && printf '#!/bin/bash\\nfix-most \"$@\" && chown root:root /home/jovyan && chmod 755 /home/jovyan\\n' >fix-permissions && chmod +x fix-permissions
@@ -163,7 +163,7 @@ ENV DOCKER_STACKS_JUPYTER_CMD=no-such-frontend
         &[" home files", " home kernelspecs", " permissions HOME", " server own command"],
     ),
     (
-        // A folder that root made, no server for a hub, and terminals that find nothing.
+        // A folder that root made, no server for a hub, and terminals without programs.
         "bad-hub",
         "USER root
 RUN mkdir /opt/conda/share/closed && rm /opt/conda/bin/jupyterhub-singleuser && echo 'PATH=/usr/bin:/bin' >/etc/profile.d/zz.sh && chmod g-w /opt/conda/share/closed
@@ -173,7 +173,7 @@ USER 1000
         &[" permissions CONDA_DIR", " server jupyterhub-singleuser", " shell login"],
     ),
     (
-        // What an older image left in the home comes before the image's own packages.
+        // Files of an older image in the home come before the image's own packages.
         "bad-path",
         "ENV PYTHONPATH=/home/jovyan/.local/lib/python3.13/site-packages\n",
         "",
@@ -185,8 +185,8 @@ USER 1000
         ],
     ),
     (
-        // `!pip` in a notebook is another's. The mission's script runs a part of the tests; the
-        // others run all the same.
+        // `!pip` in a notebook belongs to another environment. The mission's script runs a part of
+        // the tests; the others run all the same.
         "bad-entry",
         "RUN rm /opt/conda/envs/sky/bin/pip*\n",
         "exec /opt/common-scripts/test-imports sky idna",
@@ -226,7 +226,7 @@ const OF_THE_IMAGE: &[&str] = &[
 const OF_SKY: &[&str] =
     &["sky consistency pip check", "sky import idna", "sky notebook good.ipynb"];
 
-/// LESSONS: nothing-tested. What can be seen without an image is not even built.
+/// LESSONS: nothing-tested. A problem that can be seen without an image prevents even the build.
 #[test]
 fn what_tests_nothing_is_refused() {
     let missions = Missions::new();
@@ -254,7 +254,7 @@ struct Missions {
 impl Missions {
     fn new() -> Missions {
         let mut checkout = Checkout::new();
-        // Where nothing listens.
+        // An address where nothing listens.
         checkout.set("REGISTRY", "127.0.0.1:1");
         checkout.set("TEST_MEMORY", "1500m");
         let mut res = Missions { checkout, frozen: String::new() };
@@ -264,7 +264,7 @@ impl Missions {
         res
     }
 
-    /// Adds a mission with good tests; `custom` comes after the steps that all have.
+    /// Adds a mission with good tests; `custom` comes after the common steps.
     fn add(&self, name: &str, custom: &str) {
         let dir = format!("missions/{name}");
         let env = format!("{dir}/environments/sky");
@@ -288,7 +288,7 @@ RUN /opt/common-scripts/install-common sky && /opt/common-scripts/env-update sky
         }
     }
 
-    /// Builds and tests missions, which fails and pushes nothing; gives what it said.
+    /// Builds and tests missions, which fails and pushes nothing; returns the output.
     #[track_caller]
     fn fails(&self, names: &[&str]) -> String {
         let run = self.checkout.run(&[&["image-all", "--frozen"], names].concat());
@@ -298,7 +298,7 @@ RUN /opt/common-scripts/install-common sky && /opt/common-scripts/env-update sky
         run.stderr
     }
 
-    /// The one receipt of a mission.
+    /// Returns the only receipt of a mission.
     fn receipt(&self, mission: &str) -> Value {
         let dir = self.checkout.path(&format!("target/xtask/receipts/{mission}"));
         let mut files = std::fs::read_dir(dir).unwrap();
@@ -308,7 +308,7 @@ RUN /opt/common-scripts/install-common sky && /opt/common-scripts/env-update sky
     }
 }
 
-/// The tests of a receipt that ended so, as `environment kind name`.
+/// Returns the tests of a receipt with this outcome, as `environment kind name`.
 fn names(receipt: &Value, outcome: &str) -> BTreeSet<String> {
     let tests = receipt["tests"].as_array().unwrap().iter();
     let text = |test: &Value, field: &str| test[field].as_str().unwrap().to_owned();
@@ -316,7 +316,7 @@ fn names(receipt: &Value, outcome: &str) -> BTreeSet<String> {
     tests.filter(|it| it["outcome"] == outcome).map(name).collect()
 }
 
-/// A notebook of one cell.
+/// Returns a notebook of one cell.
 fn notebook(code: &str, metadata: &Value) -> String {
     let cell = json!({
         "cell_type": "code", "execution_count": null, "id": "a", "metadata": {}, "outputs": [],

@@ -1,5 +1,5 @@
-//! The engine that `ci` starts for itself: started, entered, interrupted, killed; nothing of it is left.
-//! Where the tests run on such an engine, it is one inside of the other.
+//! The private engine of `ci`: started, entered, interrupted, killed; nothing of it is left. Where
+//! the tests run on such an engine, one runs inside of the other.
 
 use std::{
     fs,
@@ -18,11 +18,11 @@ use crate::{
     running::{Recipient, Running},
 };
 
-/// The step whose script the tests replace.
+/// Step whose script the tests replace.
 const STEP: &[&str] = &["--verbose", "ci", "--engine", "private", "--only", "script tests"];
 const SCRIPT: &str = "common/image/tests/run";
 
-/// What is on the engine, and whether something on this machine's loopback answers.
+/// Lists the engine's content, and checks this machine's loopback.
 const LOOK: &str = r#"#!/bin/bash
 set -euo pipefail
 echo "$DOCKER_HOST" > host
@@ -32,7 +32,7 @@ docker network create --label test test-network > /dev/null
 (exec 3<> "/dev/tcp/127.0.0.1/$(cat port)") 2> /dev/null && echo reached > loopback || echo apart > loopback
 "#;
 
-/// A container from this machine's `sleep` and its libraries; then a wait.
+/// Starts a container from this machine's `sleep` and its libraries; then waits.
 const HOLD: &str = r#"#!/bin/bash
 set -euo pipefail
 sleep=$(realpath "$(command -v sleep)")
@@ -95,7 +95,7 @@ fn an_engine_of_a_run_that_is_interrupted_or_killed() {
     assert_nothing_is_left(&checkout);
 }
 
-/// What the script has started.
+/// The container that the script has started.
 struct Container {
     pid: i32,
     id: String,
@@ -111,7 +111,7 @@ impl Container {
         res
     }
 
-    /// Its process and its control groups.
+    /// Returns whether its process and its control groups are gone.
     fn is_gone(&self) -> bool {
         let group = Path::new("docker").join(&self.id);
         let root = Path::new("/sys/fs/cgroup");
@@ -121,7 +121,7 @@ impl Container {
     }
 }
 
-/// Whether this machine can have private engines: found out in another way than `ci` does.
+/// Returns whether this machine can run private engines, found out in another way than `ci` does.
 fn is_able() -> bool {
     let programs = ["ip", "iptables", "nsenter", "containerd", "dockerd"];
     let has_all = programs.iter().all(|it| succeeds("which", &[it]));
@@ -144,7 +144,7 @@ fn assert_says_why_not(checkout: &Checkout, run: &Run) {
     assert!(!checkout.path("target/xtask/engine").exists());
 }
 
-/// Names that no other engine has: those of the checkout's own.
+/// Checks names that no other engine has: those of the checkout's own.
 #[track_caller]
 fn assert_nothing_is_left(checkout: &Checkout) {
     let log = checkout.read("target/xtask/logs/ci-engine.log");
@@ -170,7 +170,7 @@ fn assert_nothing_is_left(checkout: &Checkout) {
     }
 }
 
-/// Those of all processes.
+/// Returns the command lines of all processes.
 fn command_lines() -> String {
     let processes = fs::read_dir("/proc").unwrap().map(|it| it.unwrap().path());
     let lines = processes.filter_map(|it| fs::read(it.join("cmdline")).ok());

@@ -1,4 +1,4 @@
-//! The main job, and that nothing is published when any part of it fails.
+//! The main job; nothing is published when any part of it fails.
 
 use crate::{
     checkout::{Checkout, run, text},
@@ -24,9 +24,9 @@ fn quickstart_then_nothing_to_do() {
     assert_eq!(run(&mut docker(&["pull", "--quiet", &tag])).status.code(), Some(0));
 }
 
-/// The engine's events of the last hour that made a container.
+/// Counts the engine's events of the last hour that created a container.
 fn containers_ever_made() -> usize {
-    // Not in whole seconds: what was made in this one would be missing.
+    // Not in whole seconds: containers created in this one would be missing.
     let now = text(&run(std::process::Command::new("date").arg("+%s.%N")));
     let events = ["events", "--since", "1h", "--until", now.trim(), "--filter", "event=create"];
     text(&run(&mut docker(&events))).lines().count()

@@ -1,4 +1,4 @@
-//! A change rebuilds only what depends on it; read from the builder's own output.
+//! A change rebuilds only the layers that depend on it; read from the builder's own output.
 
 use crate::checkout::Checkout;
 

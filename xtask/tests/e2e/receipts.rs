@@ -14,7 +14,7 @@ use crate::{
 const SCHEMA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/receipt.schema.json");
 const CORPUS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/receipts.json");
 
-/// Publishes `hello` from a checkout; gives it, the registry, and a checkout that knows nothing.
+/// Publishes `hello` from a checkout; returns it, the registry, and a checkout without state.
 fn published() -> (Checkout, Registry, Checkout) {
     let mut here = Checkout::new();
     let registry = Registry::start(&mut here);
@@ -23,7 +23,7 @@ fn published() -> (Checkout, Registry, Checkout) {
     (here, registry, there)
 }
 
-/// The text of the one receipt that a checkout has.
+/// Returns path and text of the only receipt in a checkout.
 fn receipt(checkout: &Checkout) -> (String, String) {
     let dir = checkout.path("target/xtask/receipts/hello");
     let path = fs::read_dir(dir).unwrap().next().unwrap().unwrap().path();
@@ -88,14 +88,14 @@ fn refused_on_another_machine() {
         assert_eq!(promoted.status, Some(1), "{reason}");
     }
     assert_eq!(registry.digest("hello:v1"), None);
-    // What is tested again replaces what did not count.
+    // The new test replaces the receipt that did not count.
     there.rows(&["image-all", "hello"]);
     let again = there.run(&["receipt", "show", &image, "--json"]);
     assert_eq!(again.status, Some(0));
     assert_ne!(again.stdout, whole, "it was not tested again");
 }
 
-/// Stores `text` as the receipt, as somebody could who may write to the registry.
+/// Stores `text` as the receipt, like somebody with write access to the registry could.
 fn store(checkout: &Checkout, stored: &str, text: &str) {
     let dir = checkout.path("target/forged");
     fs::create_dir_all(&dir).unwrap();

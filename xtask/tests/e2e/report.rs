@@ -6,7 +6,7 @@ use crate::{checkout::Checkout, tools};
 
 const TESTS: &str = "missions/hello/environments/hello/tests";
 
-/// Outputs of every kind, those that a page must not have among them.
+/// Outputs of every kind, including those that a page must not contain.
 const RICH: &str = r##"
 from IPython.display import HTML, SVG, Image, Latex, Markdown, display
 
@@ -19,7 +19,7 @@ display(Latex("$x$"))
 print("\x1b[31mred\x1b[0m \x00 <b>", "wide " * 400)
 "##;
 
-/// A notebook of the environment `hello`, with a title and one cell.
+/// Returns a notebook of the environment `hello`, with a title and one cell.
 fn notebook(title: &str, source: &str) -> String {
     let cell = |kind: &str, source: &str| {
         let mut res = json!({ "cell_type": kind, "metadata": {}, "source": source });
@@ -56,7 +56,7 @@ fn read_in_a_browser() {
     let failures = page.find("<h3>Failures</h3>").unwrap();
     assert!(failures < page.find("<h3>Tests</h3>").unwrap());
     let path = checkout.path("target/xtask/report.html");
-    // Those of cmb.ipynb and welcome.ipynb, and the SVG.
+    // Figures of cmb.ipynb and welcome.ipynb, and the SVG.
     tools::look("e2e/browse_report.py", &[path.to_str().unwrap(), "4", "3"]);
     let junit = checkout.read("target/xtask/test/hello/junit.xml");
     assert!(junit.contains("failures=\"1\"") && junit.contains("ZeroDivisionError"), "{junit}");

@@ -15,7 +15,7 @@ use nix::{
 
 use crate::checkout::Checkout;
 
-/// In a process group of its own, as a shell starts it.
+/// A run in a process group of its own, like a shell starts it.
 pub(crate) struct Running {
     tool: Child,
     lines: Receiver<String>,
@@ -24,9 +24,9 @@ pub(crate) struct Running {
 /// Recipient a signal is sent to.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Recipient {
-    /// As `kill` does.
+    /// The tool alone, like `kill`.
     Tool,
-    /// As a terminal does for Ctrl-C.
+    /// The process group, like Ctrl-C in a terminal.
     Group,
 }
 
@@ -42,7 +42,7 @@ impl Running {
         Running { tool, lines }
     }
 
-    /// Waits for a line that begins with `start`, and gives it; `None` when it ends before.
+    /// Waits for a line that begins with `start`, and returns it; `None` when the run ends before.
     pub(crate) fn wait_for(&self, start: &str) -> Option<String> {
         self.lines.iter().find(|it| it.starts_with(start))
     }
@@ -67,7 +67,7 @@ impl Running {
     }
 }
 
-/// A test that failed leaves nothing that runs.
+/// Ends the run, so that a failed test leaves no process.
 impl Drop for Running {
     fn drop(&mut self) {
         if !self.has_ended() {
@@ -77,7 +77,7 @@ impl Drop for Running {
     }
 }
 
-/// Those of a stream, which are shown, too.
+/// Sends the lines of a stream, and shows them, too.
 fn send_lines(stream: impl Read + Send + 'static, sender: Sender<String>) {
     thread::spawn(move || {
         BufReader::new(stream).lines().map_while(Result::ok).for_each(|it| {

@@ -1,4 +1,4 @@
-//! Python programs that look at results, with what they need from PyPI.
+//! Python programs that inspect results, with their packages from PyPI.
 
 use std::{
     fs,
@@ -8,7 +8,7 @@ use std::{
 
 use crate::checkout::{run, text};
 
-/// Runs `script`, a file below `xtask/tests`, which has to find nothing wrong.
+/// Runs `script`, a file below `xtask/tests`, which must find no problem.
 #[track_caller]
 pub(crate) fn look(script: &str, args: &[&str]) {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(script);
@@ -17,7 +17,8 @@ pub(crate) fn look(script: &str, args: &[&str]) {
     assert!(output.status.success(), "{}: {}{stderr}", script.display(), text(&output));
 }
 
-/// The interpreter of an environment with all of `test-tools.txt`, made once per version of it.
+/// Returns the interpreter of an environment with all of `test-tools.txt`, made once per version of
+/// it.
 fn python() -> PathBuf {
     let lock = Path::new(env!("CARGO_MANIFEST_DIR")).join("test-tools.txt");
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("test-tools");
@@ -27,7 +28,8 @@ fn python() -> PathBuf {
         return python;
     }
     run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&dir));
-    // Without what the lock leaves out: playwright brings a browser, of which only axe is used.
+    // Without the packages that the lock leaves out: playwright brings a browser, of which only axe
+    // is used.
     let install = ["-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes"];
     run(Command::new(&python).args(install).arg("--requirement").arg(&lock));
     fs::write(made_from, text).unwrap();

@@ -39,19 +39,19 @@ pub(crate) const FAULTS: [Fault; 10] = [
 ];
 
 impl Fault {
-    /// Whether whoever sees what a program says, and waits for it, sees the fault.
+    /// Returns whether the user who watches and waits for a program would see the fault.
     fn is_a_person_s(self) -> bool {
         !matches!(self, Fault::Fails | Fault::FailsAfterwards | Fault::IsKilled)
     }
 
-    /// `FAULTS_OF=Fails,Hangs` asks for a part of all.
+    /// Returns whether the fault is selected: `FAULTS_OF=Fails,Hangs` selects a part of all.
     fn is_asked_for(self) -> bool {
         let asked = std::env::var("FAULTS_OF").unwrap_or_default();
         asked.is_empty() || asked.split(',').any(|it| it == format!("{self:?}"))
     }
 }
 
-/// How long a run may take before it is said to hang: more than any machine takes.
+/// Time after which a run counts as hanging: more than any machine takes.
 const LIMIT: Duration = Duration::from_secs(120);
 
 /// A run without a fault.
@@ -62,11 +62,11 @@ pub(crate) struct Recording<'a> {
     after: Snapshot,
     stdout: String,
     calls: Vec<(Call, Vec<u8>)>,
-    /// Where it ran.
+    /// Folder of the run.
     dir: String,
 }
 
-/// One call of a task, and what goes wrong with it.
+/// A call of a task, and its fault.
 pub(crate) struct Case<'a> {
     pub(crate) task: &'a Task,
     pub(crate) call: &'a Call,
@@ -75,18 +75,18 @@ pub(crate) struct Case<'a> {
     recording: &'a Recording<'a>,
 }
 
-/// What came of a case.
+/// Result of a case.
 pub(crate) struct Verdict<'a> {
     pub(crate) case: &'a Case<'a>,
     pub(crate) violations: Vec<Violation>,
-    /// The end of what the tool said.
+    /// End of the tool's output.
     pub(crate) said: String,
 }
 
-/// What a run did.
+/// Effects of a run.
 #[derive(Debug)]
 pub(crate) struct Ran {
-    /// Whether the call came that was to go wrong.
+    /// Whether the call with the fault came.
     pub(crate) came: bool,
     pub(crate) ended: bool,
     pub(crate) status: Option<i32>,
@@ -94,7 +94,7 @@ pub(crate) struct Ran {
     pub(crate) stderr: String,
     /// Whether the terminal moved while a call hung.
     pub(crate) heartbeat: bool,
-    /// Programs that outlived it.
+    /// Programs that outlived the run.
     pub(crate) alive: Vec<String>,
 }
 
@@ -117,7 +117,7 @@ impl fmt::Display for Verdict<'_> {
 impl<'a> Recording<'a> {
     pub(crate) fn of(task: &'a Task) -> Recording<'a> {
         let world = (task.prepare)();
-        // What preparing called does not count.
+        // Calls of the preparation do not count.
         let _ = fs::remove_file(faults(&*world).join("calls"));
         let copy = world.copy();
         let before = copy.look();
@@ -138,8 +138,8 @@ impl<'a> Recording<'a> {
 }
 
 impl<'a> Case<'a> {
-    /// Every call with every fault; calls whose program and line are in `seen`, since an earlier task
-    /// has them too or an earlier call is equal, with two faults each.
+    /// Returns every call with every fault; calls whose program and line are in `seen`, since an
+    /// earlier task has them too or an earlier call is equal, get two faults each.
     pub(crate) fn of(
         recording: &'a Recording<'a>,
         seen: &mut BTreeSet<(&'a str, &'a str)>,
@@ -185,7 +185,7 @@ fn last_lines(text: &str) -> String {
     lines[lines.len().saturating_sub(5)..].join("\n        ")
 }
 
-/// `bytes` with `to` in each place of `from`.
+/// Returns `bytes` with `to` in each place of `from`.
 fn replaced(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
     let mut res = Vec::new();
     let mut start = 0;
@@ -198,7 +198,7 @@ fn replaced(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
     res
 }
 
-/// Runs the tool in `world` with `args`, and with the standard input of `task`.
+/// Runs the tool in `world` with `args`, and with the stdin of `task`.
 pub(crate) fn run(world: &dyn World, task: &Task, args: &[&str], plan: &Plan) -> Ran {
     let dir = faults(world);
     fs::write(dir.join("plan.json"), serde_json::to_string(plan).unwrap()).unwrap();
@@ -209,7 +209,7 @@ pub(crate) fn run(world: &dyn World, task: &Task, args: &[&str], plan: &Plan) ->
     let mut command = world.command(args);
     command.stdin(stdin).stdout(stdout).env("XTASK_PAUSE", "0");
     let interrupts = matches!(plan, Plan::Fault(_, Fault::Interrupted));
-    // One that hangs is given up at once, or after the interruption.
+    // A hanging call is stopped at once, or after the interruption.
     command.env("XTASK_GIVE_UP", dir.join(if interrupts { "interrupted" } else { "hung" }));
     let said = Said::default();
     let terminal = interrupts.then(|| openpty(None, None).unwrap());
@@ -243,8 +243,8 @@ pub(crate) fn run(world: &dyn World, task: &Task, args: &[&str], plan: &Plan) ->
     }
 }
 
-/// Waits until a call hangs and the terminal tells of it, and sends SIGINT to the tool alone. Returns
-/// whether the terminal told.
+/// Waits until a call hangs and the terminal shows that, and sends SIGINT to the tool alone.
+/// Returns whether the terminal showed it.
 fn interrupt(child: &mut Child, dir: &Path, said: &Said) -> bool {
     wait(child, &|| dir.join("hung").exists());
     let heard = said.len();
@@ -258,7 +258,7 @@ fn interrupt(child: &mut Child, dir: &Path, said: &Said) -> bool {
     res
 }
 
-/// Waits for the end, or for something else; `false` when neither came.
+/// Waits for the end of the run, or for `other`; returns `false` when neither came.
 fn wait(child: &mut Child, other: &dyn Fn() -> bool) -> bool {
     let deadline = Instant::now() + LIMIT;
     while child.try_wait().unwrap().is_none() && !other() {
@@ -270,7 +270,7 @@ fn wait(child: &mut Child, other: &dyn Fn() -> bool) -> bool {
     true
 }
 
-/// What is read from the other end of a terminal.
+/// Output on the other end of a terminal.
 #[derive(Default, Clone)]
 struct Said(Arc<Mutex<Vec<u8>>>);
 
@@ -294,7 +294,7 @@ impl Said {
     }
 }
 
-/// The recorded programs and their children that still run; ends them.
+/// Returns the recorded programs and their children that still run; ends them.
 fn alive(world: &dyn World) -> Vec<String> {
     let dir = faults(world);
     let child = fs::read_to_string(dir.join("child")).ok();

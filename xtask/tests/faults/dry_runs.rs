@@ -1,5 +1,5 @@
-//! Every task in a dry run: no program that changes something is called, and no file is written. A task
-//! that has no `--dry-run` only answers, and the same holds for it.
+//! Every task in a dry run: no program that changes something is called, and no file is written. A
+//! task without `--dry-run` only prints answers, and the same applies to it.
 
 use std::{collections::BTreeSet, process::Command};
 
@@ -11,7 +11,7 @@ use crate::{
     world::{World, calls, faults, files},
 };
 
-/// What a program is called for that only reads, by the beginnings of its command lines.
+/// Calls of programs that only read, by the start of their command lines.
 const QUERIES: &[(&str, &[&str])] = &[
     (
         "docker",
@@ -64,7 +64,7 @@ fn every_task_in_a_dry_run() {
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
-/// The names of all tasks that `--help` lists.
+/// Returns the names of all tasks that `--help` lists.
 fn in_help() -> Vec<String> {
     let help = help(&["--help"]);
     let tasks = help.lines().skip_while(|it| *it != "Commands:").skip(1);

@@ -13,10 +13,10 @@ use crate::{
     world::{Snapshot, World, files, wrap},
 };
 
-/// What a person's eyes are for: these move.
+/// Part of human tags: these move.
 const HUMAN: &str = ":latest-";
 
-/// A checkout all of whose programs are behind the stand-in.
+/// Returns a checkout whose programs are all behind the stand-in.
 pub(crate) fn checkout() -> Checkout {
     let mut res = Checkout::new();
     res.script("common/base/rootfs", "#!/bin/bash\nset -euo pipefail\nexec rootfs \"$@\"\n");
@@ -70,7 +70,7 @@ impl World for Checkout {
 }
 
 trait Look {
-    /// `DIGEST` stands for that of the published image of `hello`.
+    /// Replaces `DIGEST` by the digest of the published image of `hello`.
     fn with_digest(&self, arg: &str) -> String;
     fn receipts(&self, res: &mut Snapshot);
     fn leftovers(&self, res: &mut Snapshot);
@@ -115,7 +115,7 @@ impl Look for Checkout {
     }
 }
 
-/// How many containers with this image ran tests to their end.
+/// Counts the containers with this image that ran tests to their end.
 fn runs(state: &Value, image: &Value) -> usize {
     let tags = state["images"].as_array().into_iter().flatten();
     let names: Vec<&Value> = tags
@@ -133,11 +133,11 @@ fn certifies(receipt: &Value) -> bool {
         && tests.iter().all(|it| it["outcome"] == "passed")
 }
 
-/// What the engine and the registries know.
+/// Adds the state of the engine and the registries.
 fn engine(state: &Value, res: &mut Snapshot) {
     for image in state["images"].as_array().unwrap() {
         for tag in image["tags"].as_array().unwrap() {
-            // Left by a registry's pull or push, and no result.
+            // Left by a registry's pull or push, and not a result.
             let tag = tag.as_str().unwrap();
             if tag.starts_with("science-platform/") {
                 res.outcome.insert(format!("image {tag}"), image["id"].to_string());
@@ -150,7 +150,7 @@ fn engine(state: &Value, res: &mut Snapshot) {
         let certifies = manifest["receipt"]
             .as_str()
             .map(|it| serde_json::from_str(it).is_ok_and(|it: Value| certifies(&it)));
-        // A receipt tells of times.
+        // A receipt contains times.
         let text = match certifies {
             Some(certifies) => format!("certifies: {certifies}"),
             None => format!("{} {}", manifest["digest"], manifest["config"]),
@@ -174,7 +174,8 @@ fn engine(state: &Value, res: &mut Snapshot) {
         .extend(volumes.iter().map(|it| format!("volume {}", it["name"].as_str().unwrap())));
 }
 
-/// A human tag is moved to an image with an immutable tag and, if it is a mission's, a receipt.
+/// Returns the problem of a human tag: its image needs an immutable tag and, if it is a mission's,
+/// a receipt.
 fn wrong_with(
     registry: &serde_json::Map<String, Value>,
     tag: &str,
@@ -192,7 +193,7 @@ fn wrong_with(
     let receipt = format!("{repository}:{}.receipt", digest.replace(':', "-"));
     let text = registry.get(&receipt).and_then(|it| it["receipt"].as_str()).unwrap_or("null");
     let is_certified = serde_json::from_str(text).is_ok_and(|it: Value| certifies(&it));
-    // The common image is certified by what is built on it.
+    // The images built on the common image certify it.
     let is_common = repository.ends_with("/common");
     (!is_common && !is_certified).then(|| "without a receipt".to_owned())
 }
@@ -201,9 +202,9 @@ fn without_port(reference: &str) -> String {
     crate::plan::masked(reference, Path::new("/nowhere"))
 }
 
-/// Named in what a run said.
+/// Returns whether the output of a run names the leftover.
 pub(crate) fn is_named(leftover: &str, said: &str) -> bool {
     let (kind, name) = leftover.split_once(' ').unwrap();
-    // A value on a disk is no better for that.
+    // Naming a value does not excuse it on a disk.
     kind != "plaintext" && said.contains(name)
 }

@@ -1,4 +1,4 @@
-//! What no fault may lead to.
+//! Effects that no fault may have.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -21,10 +21,10 @@ pub(crate) const KINDS: [&str; 10] = [
     "calls that never came",
 ];
 
-/// Something that must not happen.
+/// A violation.
 #[derive(Debug)]
 pub(crate) struct Violation {
-    /// One of [`KINDS`].
+    /// A kind from [`KINDS`].
     pub(crate) kind: &'static str,
     what: String,
 }
@@ -35,7 +35,7 @@ impl fmt::Display for Violation {
     }
 }
 
-/// What a run began with, what the recorded run ended with, and what this one did.
+/// State before a run, state after the recorded run, and the effects of this run.
 pub(crate) struct Seen<'a> {
     pub(crate) task: &'a Task,
     pub(crate) fault: Fault,
@@ -95,13 +95,13 @@ pub(crate) fn violations(seen: &Seen<'_>) -> Vec<Violation> {
     res
 }
 
-/// The statuses of DESIGN 5, of which 130 is for interruptions alone.
+/// Checks the statuses of DESIGN 5, of which 130 is for interruptions alone.
 fn wrong_status(seen: &Seen<'_>) -> Option<String> {
     let status = seen.ran.status;
     let is_right = match status {
         Some(130) => seen.fault == Fault::Interrupted,
         Some(0..=3) => seen.fault != Fault::Interrupted,
-        // The command's own.
+        // The command's own status.
         Some(_) => {
             let is_own = ["image-exec", "image-sh"].contains(&seen.task.name);
             is_own && seen.fault != Fault::Interrupted
@@ -111,7 +111,7 @@ fn wrong_status(seen: &Seen<'_>) -> Option<String> {
     (!is_right && seen.ran.ended).then(|| format!("{status:?}"))
 }
 
-/// A run that says it has done its work has done what the recorded run did, and printed the same.
+/// Checks that a successful run has done the same as the recorded run, and printed the same.
 fn difference(seen: &Seen<'_>) -> Option<String> {
     let (recorded, stdout) = seen.recorded;
     if let Some(what) = first_difference(&recorded.outcome, &seen.after.outcome) {
@@ -133,13 +133,13 @@ fn first_difference(
     names.next().map(|it| format!("{it}: {:?} instead of {:?}", found.get(it), expected.get(it)))
 }
 
-/// Without what differs from run to run: times and sizes.
+/// Removes text that differs from run to run: times and sizes.
 fn plain(text: &str) -> String {
     let digits = regex_lite::Regex::new(r"[0-9]+(\.[0-9]+)?").unwrap();
     digits.replace_all(text, "#").replace("  ", " ")
 }
 
-/// Files that only one of both has, or that differ.
+/// Returns files that only one of both has, or that differ.
 pub(crate) fn differing(
     before: &BTreeMap<PathBuf, Vec<u8>>,
     after: &BTreeMap<PathBuf, Vec<u8>>,
@@ -148,7 +148,7 @@ pub(crate) fn differing(
     names.into_iter().filter(|it| before.get(*it) != after.get(*it)).cloned().collect()
 }
 
-/// Files that are neither as they were nor as they were to be.
+/// Returns files that are neither in the old nor in the new state.
 fn lost_files(seen: &Seen<'_>) -> Vec<String> {
     let (before, wanted, now) = (&seen.before.files, &seen.recorded.0.files, &seen.after.files);
     let mut names: Vec<_> = before.keys().chain(wanted.keys()).chain(now.keys()).collect();

@@ -1,4 +1,4 @@
-//! Cases that are known to fail. The list has to become empty: one that passes fails the test.
+//! Cases that are known to fail. The list must become empty: a case that passes fails the test.
 
 use crate::{case::Case, plan::Fault};
 
@@ -6,7 +6,7 @@ use crate::{case::Case, plan::Fault};
 #[derive(Debug)]
 pub(crate) struct Known {
     task: &'static str,
-    /// A part of its command line.
+    /// Part of the command line of the call.
     call: &'static str,
     faults: &'static [Fault],
 }

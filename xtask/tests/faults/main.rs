@@ -1,6 +1,6 @@
-//! Every task with real or stand-in programs, each of whose calls goes wrong in every way: a run is
-//! recorded, and then run again in a copy of its scratch folder for each call and fault.
-//! Needs what the target `secrets` needs.
+//! Every task with real or stand-in programs, with each call failing in every way: a run is
+//! recorded, and then run again in a copy of its scratch folder for each call and fault. Needs the
+//! programs of the target `secrets`.
 
 #![expect(clippy::disallowed_methods, reason = "tests start programs and write files")]
 
@@ -67,7 +67,7 @@ fn every_call_of_every_task_may_go_wrong() {
     assert!(verdicts.len() >= 500 || !only.is_empty(), "{} cases are too few", verdicts.len());
 }
 
-/// The number of cases by task and fault, and of violations by their kind.
+/// Prints the number of cases by task and fault, and of violations by their kind.
 fn summary(verdicts: &[Verdict<'_>]) {
     let mut counts: BTreeMap<&str, BTreeMap<Fault, usize>> = BTreeMap::new();
     for it in verdicts {
@@ -87,7 +87,7 @@ fn summary(verdicts: &[Verdict<'_>]) {
     println!("{} cases: {}", verdicts.len(), kinds.join(", "));
 }
 
-/// Four at a time: most of each is waiting for processes.
+/// Runs four at a time: most of each is waiting for processes.
 fn in_parallel<'a, T: Sync, R: Send>(items: &'a [T], work: impl Fn(&'a T) -> R + Sync) -> Vec<R> {
     let next = AtomicUsize::new(0);
     let done = Mutex::new(Vec::new());

@@ -1,4 +1,4 @@
-//! What the target `secrets` has: a clone of secrets, with real sops and git.
+//! World of the target `secrets`: a clone of secrets, with real sops and git.
 
 #[path = "../secrets/run.rs"]
 pub(crate) mod run;

@@ -13,13 +13,13 @@ use crate::{
     world::{Snapshot, World, files, wrap},
 };
 
-/// The clone, in the checkout.
+/// Folder of the clone, in the checkout.
 const CLONE: &str = "secrets/hello";
 
 /// Answers for AWS: a role's credentials.
 const AWS: &str = r#"echo '{"Credentials": {"AccessKeyId": "ASIA", "SecretAccessKey": "x", "SessionToken": "y"}}'"#;
 
-/// A clone with one file, pushed; all its programs are behind the stand-in.
+/// Returns a clone with one file, pushed; all its programs are behind the stand-in.
 pub(crate) fn scratch() -> Scratch {
     let mut res = Scratch::new();
     res.script("home/aws", AWS);
@@ -51,7 +51,7 @@ impl World for Scratch {
         let without = ["target", ".git", "secrets/hello/.git"];
         let mut res = Snapshot { files: files(&self.checkout(), &without), ..Snapshot::default() };
         for (name, bytes) in &mut res.files {
-            // Each encryption gives other bytes.
+            // Each encryption produces other bytes.
             if name.starts_with(CLONE) && name.extension().is_some_and(|it| it == "yaml") {
                 *bytes = decrypted(self, name).unwrap_or_else(|| bytes.clone());
             }
@@ -91,7 +91,7 @@ fn leftovers(scratch: &Scratch, res: &mut Snapshot) {
 fn decrypted(scratch: &Scratch, name: &Path) -> Option<Vec<u8>> {
     let file = scratch.checkout().join(name);
     let text = real(scratch, "sops", "", &["decrypt", file.to_str()?])?;
-    // A new file has values made by chance.
+    // A new file has random values.
     Some(masked(&text, Path::new("/nowhere")).into_bytes())
 }
 

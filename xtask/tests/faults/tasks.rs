@@ -1,22 +1,22 @@
-//! The tasks, each with what it needs to have something to do.
+//! The tasks, each with the preparation that gives it work.
 
 use crate::{checkout::Checkout, images, secrets, world::World};
 
 /// A task with its arguments.
 pub(crate) struct Task {
-    /// As in the summary.
+    /// Name in the summary.
     pub(crate) name: &'static str,
-    /// Makes what the task needs.
+    /// Prepares the world of the task.
     pub(crate) prepare: fn() -> Box<dyn World>,
     pub(crate) args: &'static [&'static str],
     pub(crate) stdin: &'static str,
-    /// Of a run without a fault.
+    /// Status of a run without a fault.
     pub(crate) status: i32,
-    /// How its dry run may end.
+    /// Possible statuses of its dry run.
     pub(crate) dry: &'static [i32],
-    /// What it says when it cannot tell all, which is an answer, too.
+    /// Messages about incomplete information, which are valid answers, too.
     pub(crate) honest: &'static [&'static str],
-    /// The beginning of the call that is a person's own, who waits for it and sees what it says.
+    /// Start of the call that the user attends, who waits for it and sees its output.
     pub(crate) attended: Option<&'static str>,
 }
 
@@ -29,7 +29,7 @@ const fn task(
 }
 
 impl Task {
-    /// As in `--help`.
+    /// Returns the name in `--help`.
     pub(crate) fn name(&self) -> &'static str {
         let is_flag = |it: &&&str| it.starts_with("--");
         let start = if self.args.first().is_some_and(|it| is_flag(&it)) { 2 } else { 0 };
@@ -37,13 +37,13 @@ impl Task {
     }
 }
 
-/// Tasks that no fault is tried in: what they do takes long, or is what others do.
+/// Returns tasks without faults: they take long, or do the same as others.
 pub(crate) fn more() -> Vec<Task> {
     vec![
         task("image-lab", built, &["image-lab"]),
         task("bench", built, &["bench"]),
         task("bench --cold", built, &["bench", "--cold"]),
-        // It looks first whether this machine lacks something, its network included.
+        // First checks whether this machine lacks something, its network included.
         Task { dry: &[0, 3], ..task("ci", in_git, &["ci", "--engine", "default"]) },
         Task { dry: &[0, 3], ..task("ci on its own engine", in_git, &["ci"]) },
         Task { dry: &[1], ..task("freeze --check", frozen_in_git, &["freeze", "--check"]) },
@@ -54,7 +54,7 @@ pub(crate) fn more() -> Vec<Task> {
 }
 
 pub(crate) fn all() -> Vec<Task> {
-    // Those first that have most calls.
+    // Tasks with most calls first.
     vec![
         task("image-all", empty, &["image-all"]),
         task("image-all again", changed, &["image-all"]),
@@ -67,7 +67,7 @@ pub(crate) fn all() -> Vec<Task> {
         task("receipt", pushed_elsewhere, &["receipt", "show", "quay.io/us/hello@DIGEST"]),
         task("report", pushed, &["report"]),
         task("freeze", empty, &["freeze"]),
-        // The stand-in's image from a frozen spec gives another one.
+        // The stand-in's image from a frozen spec produces another spec.
         Task { status: 1, ..task("freeze --verify", empty, &["freeze", "--verify"]) },
         task("explain", built, &["explain"]),
         Task {
@@ -142,7 +142,7 @@ fn pushed_elsewhere() -> Box<dyn World> {
     Box::new(after(&[&["--set", "REGISTRY=quay.io/us", "image-all"]]))
 }
 
-/// An earlier version is published.
+/// Returns a world with an earlier published version.
 fn changed() -> Box<dyn World> {
     let checkout = after(&[&["image-all"]]);
     checkout.file("missions/hello/environments/hello/tests/imports", "numpy\nscipy\n");

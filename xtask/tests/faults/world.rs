@@ -1,4 +1,4 @@
-//! What a task acts on, and what is looked at afterwards.
+//! World of a task, and its state afterwards.
 
 use std::{
     collections::BTreeMap,
@@ -14,42 +14,42 @@ use crate::plan::{FOLDER, Recorded};
 pub(crate) trait World: Send + Sync {
     fn dir(&self) -> PathBuf;
 
-    /// The tool in it.
+    /// Returns the tool in this world.
     fn command(&self, args: &[&str]) -> Command;
 
-    /// Another one with the same files.
+    /// Returns another world with the same files.
     fn copy(&self) -> Box<dyn World>;
 
     fn look(&self) -> Snapshot;
 }
 
-/// What there is after a run.
+/// State after a run.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Snapshot {
-    /// Files of the checkout but for `target`.
+    /// Files of the checkout except `target`.
     pub(crate) files: BTreeMap<PathBuf, Vec<u8>>,
-    /// All that the task is there for, in words that are equal in each run.
+    /// Purpose of the task, in words that are equal in each run.
     pub(crate) outcome: BTreeMap<String, String>,
-    /// Human tags in registries, and what is wrong with them: without receipt or immutable tag.
+    /// Human tags in registries, and their problems: without receipt or immutable tag.
     pub(crate) human_tags: BTreeMap<String, (String, Option<String>)>,
     /// Receipts that certify an image whose tests did not all run.
     pub(crate) false_receipts: Vec<String>,
-    /// What a run has to remove or to name.
+    /// Objects that a run must remove or name.
     pub(crate) leftovers: Vec<String>,
 }
 
-/// The folder of the stand-in's calls and faults.
+/// Returns the folder of the stand-in's calls and faults.
 pub(crate) fn faults(world: &dyn World) -> PathBuf {
     world.dir().join("state").join(FOLDER)
 }
 
-/// The calls of the last run.
+/// Returns the calls of the last run.
 pub(crate) fn calls(world: &dyn World) -> Vec<Recorded> {
     let text = fs::read_to_string(faults(world).join("calls")).unwrap_or_default();
     text.lines().map(|it| serde_json::from_str(it).unwrap()).collect()
 }
 
-/// Puts the stand-in before `programs` in `bin`: pairs of a name and what it is before.
+/// Puts the stand-in before `programs` in `bin`: pairs of a name and the real program.
 pub(crate) fn wrap(dir: &Path, bin: &str, programs: &[(&str, PathBuf)]) {
     let real = dir.join("state").join(FOLDER).join("real");
     fs::create_dir_all(&real).unwrap();
@@ -62,7 +62,7 @@ pub(crate) fn wrap(dir: &Path, bin: &str, programs: &[(&str, PathBuf)]) {
     }
 }
 
-/// All files below `dir` by their relative paths, without the folders `without`.
+/// Returns all files below `dir` by their relative paths, without the folders `without`.
 pub(crate) fn files(dir: &Path, without: &[&str]) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut res = BTreeMap::new();
     collect(dir, dir, without, &mut res);

@@ -1,4 +1,4 @@
-//! What is built, and when there is nothing to do.
+//! Builds: which images are built, and when nothing is.
 
 use expect_test::expect;
 
@@ -75,7 +75,7 @@ fn cache_bust() {
     checkout.file("missions/hello/environments/hello/tests/imports", "numpy\nscipy\n");
     let done = checkout.run(&["image-build"]).status(0);
     done.called("build/hello").never_called("build/common").never_called("build/base");
-    // The other mode's spec files are no part of the image.
+    // The other mode's spec files do not belong to the image.
     checkout.file("missions/hello/environments/hello/hello.pip", "scipy\n");
     checkout.run(&["image-build"]).status(0).did_nothing();
     checkout.file("README.md", "text\n");
@@ -109,7 +109,7 @@ fn ca_in_context() {
     let checkout = Checkout::new();
     checkout.run(&["image-build"]).status(0).called("--secret id=ca,src=/ca.crt");
     assert_eq!(checkout.stand_in("secret-ca"), "a certificate");
-    // In no digest: another certificate builds nothing anew.
+    // In no digest: another certificate causes no build.
     checkout.file("../ca.crt", "another certificate");
     checkout.run(&["image-build"]).status(0).did_nothing();
     let other = "CA_BUNDLE=/no/such/file";
@@ -226,7 +226,7 @@ fn a_base_by_tag_and_then_by_digest() {
     done.called("build/hello").never_called("build/common");
 }
 
-/// What was built on this machine has no digest but its id.
+/// An image built on this machine has no digest but its id.
 #[test]
 fn a_base_that_no_registry_has() {
     let mut checkout = Checkout::new();

@@ -1,4 +1,4 @@
-//! `check`: files by name, `--fix`, and how much it reads.
+//! `check`: files by name, `--fix`, and the amount of data read.
 
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
@@ -27,7 +27,7 @@ fn files_by_name() {
         let done = checkout.run(&[&["check"], args].concat());
         without_fixes(&done.stdout)
     };
-    // It runs in `common`.
+    // Runs in `common`.
     expect![["
         common/a/it's: file-name: the name has `'`, to which shells and COPY give a meaning
         common/my notes: file-name: the name has a space
@@ -73,7 +73,7 @@ fn what_is_safe_is_mended() {
     assert_eq!(mode & 0o111, 0o111);
 }
 
-/// A script that is mended stays one.
+/// A fixed script stays executable.
 #[test]
 fn modes_are_kept() {
     let checkout = good();
@@ -83,8 +83,8 @@ fn modes_are_kept() {
     assert_eq!(mode & 0o777, 0o755);
 }
 
-/// Twice as many missions are twice as much to read: no mission's files are read again for another.
-/// `bench` has the seconds.
+/// Twice as many missions take twice as many reads: no mission's files are read again for another.
+/// `bench` measures the seconds.
 #[test]
 fn hundreds_of_missions() {
     let checkout = Checkout::new();
@@ -99,8 +99,8 @@ fn hundreds_of_missions() {
     assert!(second.abs_diff(first) < first / 10, "{none}, {some}, {more}");
 }
 
-/// A submodule's files are checked like others, ignored and large ones too; and what is checked is what
-/// is built.
+/// A submodule's files are checked like others, ignored and large ones too; the checked files are
+/// those that are built.
 #[test]
 fn submodules_are_checked() {
     let checkout = good();
@@ -126,7 +126,7 @@ fn submodules_are_checked() {
     checkout.run(&["explain"]).status(0);
 }
 
-/// `.git` has the addresses of remotes, and may have logins.
+/// `.git` has the addresses of remotes, which may contain logins.
 #[test]
 fn a_repository_in_a_context() {
     let checkout = good();
@@ -145,7 +145,7 @@ fn a_base_with_a_key_in_it() {
     checkout.run(&["image-base"]).status(2).says("common/base/scripts/id:1: private-key");
 }
 
-/// What floats is refused where it matters, and said elsewhere.
+/// Floating content is refused where it matters, and reported elsewhere.
 #[test]
 fn floating_images_may_float() {
     let checkout = good();

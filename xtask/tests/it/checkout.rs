@@ -1,4 +1,4 @@
-//! A scratch checkout with a small mission, and what `cargo xtask` did in it.
+//! A scratch checkout with a small mission, and runs of `cargo xtask` in it.
 
 use std::{
     env, fs,
@@ -18,7 +18,7 @@ use super::run::{Call, Done, Running};
 /// Removed when dropped.
 pub(crate) struct Checkout {
     dir: tempfile::TempDir,
-    /// Where the tool is started.
+    /// Folder in which the tool is started.
     start_in: &'static str,
     /// Folders of `PATH`.
     path: Vec<&'static str>,
@@ -26,13 +26,13 @@ pub(crate) struct Checkout {
     flaws: Vec<Value>,
 }
 
-/// What the scratch checkout needs of the machine, by name; looked for once, since launchers take
-/// their time.
+/// Programs of the machine that the scratch checkout needs, by name; looked up once, since
+/// launchers are slow.
 static TOOLS: LazyLock<Vec<(&str, PathBuf)>> = LazyLock::new(|| {
     ["bash", "env", "git", "python3", "sh", "tar"].map(|it| (it, find(it))).to_vec()
 });
 
-/// What it has of this repository.
+/// Parts copied from this repository.
 const COPIED: &[&str] = &[
     "setup-env.template",
     "Dockerfile",
@@ -46,17 +46,18 @@ const COPIED: &[&str] = &[
     "common/image/Dockerfile.trailer",
 ];
 
-/// Contexts with what they leave out: of a folder in them it has one file, since files take time.
+/// Build contexts with their exclusions: only one file of each folder in them is copied, since
+/// files take time.
 const CONTEXTS: &[(&str, &str)] = &[
     ("", ".dockerignore"),
     ("common/base", "common/base/.dockerignore"),
     ("common", "common/registry/Dockerfile.dockerignore"),
 ];
 
-/// Stands for the script that calls mmdebstrap.
+/// Stand-in for the script that calls mmdebstrap.
 pub(crate) const ROOTFS: &str = "#!/bin/bash\nset -euo pipefail\necho \"a root file system, $*\"\n";
 
-/// What a frozen spec of `hello` says before anything was frozen.
+/// Frozen spec of `hello` before anything was frozen.
 pub(crate) const FROZEN: &str = "# frozen: 1\n# platform: linux/amd64\n# base: sha256:0\nname: hello\nchannels:\n  - conda-forge\ndependencies:\n  - python=3.13.5\n";
 
 /// A notebook without cells.
@@ -64,9 +65,10 @@ pub(crate) const NOTEBOOK: &str = r#"{"cells": [], "metadata": {"kernelspec": {"
 "#;
 
 impl Checkout {
-    /// One mission `hello`, a docker with buildx, and no other settings than the template's.
+    /// Returns a checkout with one mission `hello`, a docker with buildx, and only the template's
+    /// settings.
     pub(crate) fn new() -> Checkout {
-        // Not below this repository, which would be found in the place of a broken checkout.
+        // Not below this repository, which would be found instead of a broken checkout.
         let dir = tempfile::Builder::new().prefix("checkout-").tempdir().unwrap();
         let path = vec!["bin", "tools"];
         let (env, flaws) = (Vec::new(), Vec::new());
@@ -89,7 +91,7 @@ impl Checkout {
         res
     }
 
-    /// With all that this repository's images are made from.
+    /// Returns a checkout with all sources of this repository's images.
     pub(crate) fn of_this_repository() -> Checkout {
         let res = Checkout::new();
         for name in ["common", "missions"] {
@@ -99,7 +101,8 @@ impl Checkout {
         res
     }
 
-    /// With all files of this repository, and a few commits; the tool is started at its top.
+    /// Returns a checkout with all files of this repository, and a few commits; the tool is started
+    /// at its top.
     pub(crate) fn clone_of_this_repository() -> Checkout {
         let res = Checkout { start_in: "", ..Checkout::new() };
         fs::remove_dir_all(res.root()).unwrap();
@@ -117,20 +120,20 @@ impl Checkout {
         res
     }
 
-    /// Makes all files as they were committed, but for those that git ignores.
+    /// Restores all committed files, except those that git ignores.
     pub(crate) fn reset(&self) {
         git(&self.root(), &["reset", "--quiet", "--hard"]);
         git(&self.root(), &["clean", "--quiet", "--force", "-d"]);
     }
 
-    /// Another one with the same files, and none of what happened in this one.
+    /// Returns another checkout with the same files, without the records of this one.
     pub(crate) fn copy(&self) -> Checkout {
         let dir = tempfile::Builder::new().prefix("checkout-").tempdir().unwrap();
         for entry in fs::read_dir(self.dir()).unwrap() {
             let entry = entry.unwrap();
             copy(&entry.path(), &dir.path().join(entry.file_name()));
         }
-        // Values may name the old place.
+        // Values may contain the old path.
         let (old, new) = (self.dir().display().to_string(), dir.path().display().to_string());
         let env = self.env.iter().map(|(name, value)| (*name, value.replace(&old, &new))).collect();
         let path = self.path.clone();
@@ -147,7 +150,7 @@ impl Checkout {
         }
     }
 
-    /// What is in it, the checkout and the stand-in's folder among others.
+    /// Returns the folder of the checkout, the stand-in's folder and others.
     pub(crate) fn dir(&self) -> &Path {
         self.dir.path()
     }
@@ -171,7 +174,7 @@ impl Checkout {
         self.file(&format!("{env}/tests/plot.ipynb"), NOTEBOOK);
     }
 
-    /// Removes all missions but `hello`, as a team does that needs no examples.
+    /// Removes all missions but `hello`, like a team that needs no examples.
     pub(crate) fn remove_examples(&self) {
         for entry in fs::read_dir(self.root().join("missions")).unwrap() {
             let entry = entry.unwrap();
@@ -202,14 +205,14 @@ impl Checkout {
         }
     }
 
-    /// Makes it a git repository.
+    /// Makes the checkout a git repository.
     pub(crate) fn git(&self) {
         let init = ["init", "--quiet", "--template="];
         let status = Command::new("git").args(init).current_dir(self.root()).status();
         assert!(status.unwrap().success());
     }
 
-    /// Makes git know a submodule at `path`, which is not checked out.
+    /// Makes git track a submodule at `path`, which is not checked out.
     pub(crate) fn git_link(&self, path: &str) {
         let entry = format!("160000,{},{path}", "1".repeat(40));
         git(&self.root(), &["update-index", "--add", "--cacheinfo", &entry]);
@@ -234,7 +237,7 @@ impl Checkout {
         git(&self.root(), &["commit", "--quiet", "--allow-empty", "--message", "all"]);
     }
 
-    /// Makes `dir` the home of a docker CLI that is `buildx`, `built-in` or `neither`.
+    /// Makes `dir` the home of a docker CLI of the kind `buildx`, `built-in` or `neither`.
     pub(crate) fn docker(&self, dir: &str, kind: &str) {
         let dir = self.dir.path().join(dir);
         fs::create_dir_all(&dir).unwrap();
@@ -281,19 +284,19 @@ impl Checkout {
         self.flaw(json!({ "on": on, "status": status, "stderr": stderr }));
     }
 
-    /// Adds a flaw, in the stand-in's words.
+    /// Adds a flaw, in the stand-in's format.
     pub(crate) fn flaw(&mut self, flaw: Value) {
         self.flaws.push(flaw);
         self.state("flaws.json", &Value::from(self.flaws.clone()).to_string());
     }
 
-    /// From now on docker does what it should.
+    /// Removes all flaws of docker.
     pub(crate) fn mend(&mut self) {
         self.flaws.clear();
         self.state("flaws.json", "[]");
     }
 
-    /// The names of the tests that fail in containers.
+    /// Sets the names of the tests that fail in containers.
     pub(crate) fn failing(&self, names: &[&str]) {
         self.state("failing", &names.join("\n"));
     }
@@ -303,17 +306,17 @@ impl Checkout {
         fs::write(self.dir.path().join("state").join(name), text).unwrap();
     }
 
-    /// Reads a file of the stand-in's folder; empty when there is none.
+    /// Reads a file of the stand-in's folder; returns an empty text when it is missing.
     pub(crate) fn stand_in(&self, name: &str) -> String {
         fs::read_to_string(self.dir.path().join("state").join(name)).unwrap_or_default()
     }
 
-    /// What the engine and the registries know.
+    /// Returns the state of the engine and the registries.
     pub(crate) fn knows(&self) -> Value {
         serde_json::from_str(&self.stand_in("state.json")).unwrap()
     }
 
-    /// References in registries that contain `part`.
+    /// Returns the references in registries that contain `part`.
     pub(crate) fn published(&self, part: &str) -> Vec<String> {
         let state = self.knows();
         let names = state["registry"].as_object().unwrap().keys();
@@ -333,7 +336,7 @@ impl Checkout {
         Running { checkout: self, child, stderr, old_calls }
     }
 
-    /// A run of `cargo xtask` that was not started, without a standard input.
+    /// Returns a run of `cargo xtask` that was not started, with an empty stdin.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let dir = self.dir.path();
         let path = env::join_paths(self.path.iter().map(|it| dir.join(it))).unwrap();
@@ -353,7 +356,7 @@ impl Checkout {
         command
     }
 
-    /// Returns the bytes that a run and its children read, by proc(5); the run has to succeed.
+    /// Returns the bytes that a run and its children read, by proc(5); the run must succeed.
     #[track_caller]
     pub(crate) fn bytes_read(&self, args: &[&str]) -> u64 {
         let script = r#""$0" "$@" > /dev/null && sed -n 's/rchar: //p' /proc/$$/io"#;
@@ -367,7 +370,7 @@ impl Checkout {
         String::from_utf8(output.stdout).unwrap().trim().parse().unwrap()
     }
 
-    /// All calls so far.
+    /// Returns all calls so far.
     pub(crate) fn calls(&self) -> Vec<Call> {
         self.stand_in("calls").lines().map(|it| serde_json::from_str(it).unwrap()).collect()
     }
@@ -391,14 +394,14 @@ fn find(program: &str) -> PathBuf {
     if program == "python3" { interpreter(&found) } else { found }
 }
 
-/// What a launcher such as pyenv's leads to: in a scratch checkout it would not find its way.
+/// Returns the target of a launcher such as pyenv's, which would not work in a scratch checkout.
 fn interpreter(launcher: &Path) -> PathBuf {
     let print = "import sys; print(sys.executable)";
     let output = Command::new(launcher).args(["-c", print]).output().unwrap();
     PathBuf::from(String::from_utf8(output.stdout).unwrap().trim())
 }
 
-/// Copies a file or a folder, without what tools leave in it.
+/// Copies a file or a folder, without the files that tools leave in it.
 fn copy(from: &Path, to: &Path) {
     let name = from.file_name().unwrap().to_string_lossy().into_owned();
     if name == "__pycache__" || name == ".ruff_cache" {

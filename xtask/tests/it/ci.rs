@@ -1,4 +1,4 @@
-//! `ci` where it can have no engine of its own, and a part of it.
+//! `ci` where a private engine is impossible, and single steps of it.
 
 use std::{
     io::{Read as _, Write as _},
@@ -13,7 +13,8 @@ use crate::checkout::Checkout;
 const STEP: &str = "common/image/tests/run";
 const ONLY: &[&str] = &["ci", "--only", "script tests"];
 
-/// No private engine is started, whoever runs this: what leads to loopback would not be found there.
+/// Returns a checkout where no private engine is started on any machine: addresses on loopback
+/// would not be reachable there.
 fn checkout() -> Checkout {
     let mut checkout = Checkout::new();
     checkout.script("../tools/mmdebstrap", "#!/bin/bash\n");
@@ -24,7 +25,7 @@ fn checkout() -> Checkout {
     checkout
 }
 
-/// A package index and a mirror that have everything, as far as `doctor` can see.
+/// Starts a package index and a mirror that have everything that `doctor` checks.
 fn host() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();

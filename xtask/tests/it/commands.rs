@@ -1,4 +1,4 @@
-//! `check`, `image-update`, and what a dry run prints.
+//! `check`, `image-update`, and the output of dry runs.
 
 use expect_test::expect;
 
@@ -149,7 +149,7 @@ fn dry_run_needs_an_engine_only_to_ask() {
     }
 }
 
-/// The repository's own missions, as they are.
+/// The repository's own missions, unchanged.
 #[test]
 fn missions_that_ship() {
     let checkout = Checkout::of_this_repository();

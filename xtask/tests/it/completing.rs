@@ -4,7 +4,7 @@ use std::process::Command;
 
 use crate::checkout::Checkout;
 
-/// What bash offers for the last of `words`, with our functions.
+/// Returns bash's candidates for the last of `words`, with this tool's functions.
 fn offers(checkout: &Checkout, words: &[&str]) -> Vec<String> {
     let cargo = format!("#!/bin/bash\nexec {} \"${{@:3}}\"\n", env!("CARGO_BIN_EXE_xtask"));
     checkout.script("../tools/cargo", &cargo);

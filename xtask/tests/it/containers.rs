@@ -71,7 +71,7 @@ fn a_lab_on_a_port_of_docker_s_choice() {
 #[test]
 fn the_working_tree_in_place_of_the_image_s() {
     let checkout = built();
-    // Another image would be built from this; `--dev` takes the one that is there.
+    // Another image would be built from this; `--dev` uses the existing one.
     checkout.file("missions/hello/environments/hello/tests/imports", "numpy\nscipy\n");
     checkout.run(&["image-exec", "true"]).status(2).says("it is not built");
     for task in

@@ -1,4 +1,5 @@
-//! The broken trees of `corpus.yaml`: what `check` finds in each, and what refuses to build it.
+//! Broken trees of `corpus.yaml`: the findings of `check` in each, and the commands that refuse to
+//! build it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -25,7 +26,7 @@ struct Tree {
     append: ByFile<String>,
     replace: ByFile<(String, String)>,
     link: ByFile<String>,
-    /// In hexadecimal digits.
+    /// Bytes in hexadecimal digits.
     bytes: ByFile<String>,
     size: ByFile<usize>,
     mode: ByFile<u32>,
@@ -44,7 +45,7 @@ fn corpus() -> Vec<Tree> {
 }
 
 impl Tree {
-    /// Makes the good checkout the broken one.
+    /// Turns the good checkout into the broken one.
     fn change(&self, checkout: &Checkout) {
         let path = |name: &str| checkout.root().join(file_name(name));
         let write = |name: &str, bytes: &[u8]| {
@@ -84,7 +85,7 @@ impl Tree {
         }
     }
 
-    /// What is otherwise than this tree says.
+    /// Returns the differences from the tree's expectations.
     fn problems(&self, good: &Checkout) -> Vec<String> {
         let checkout = good.copy();
         self.change(&checkout);
@@ -126,7 +127,7 @@ impl Tree {
     }
 }
 
-/// U+FFFD stands for a byte that is no UTF-8.
+/// Returns a file name in which U+FFFD is a byte that is not valid UTF-8.
 fn file_name(name: &str) -> PathBuf {
     let mut bytes = Vec::new();
     for c in name.chars() {
@@ -138,7 +139,7 @@ fn file_name(name: &str) -> PathBuf {
     OsString::from_vec(bytes).into()
 }
 
-/// The status; with what it said, unless that has to do with the tree.
+/// Returns the status; with the output, unless that contains the tree's expected message.
 fn said(done: &Done, tree: &Tree) -> String {
     let status = done.code().map_or("killed".to_owned(), |it| it.to_string());
     let says = tree.says.as_deref().unwrap_or_default();
@@ -149,7 +150,7 @@ fn said(done: &Done, tree: &Tree) -> String {
     status
 }
 
-/// What `check` found, as the corpus writes it.
+/// Returns the findings of `check`, in the corpus' format.
 fn found(done: &Done) -> Vec<String> {
     if done.code() == Some(2) || done.stderr.contains("panicked") {
         return vec![done.stderr.clone()];
@@ -167,7 +168,7 @@ fn found(done: &Done) -> Vec<String> {
     findings.iter().map(text).collect()
 }
 
-/// All files of the checkout, by their names, with their bytes.
+/// Returns all files of the checkout, by their names, with their bytes.
 fn files(checkout: &Checkout) -> BTreeMap<PathBuf, Vec<u8>> {
     fn add(dir: &Path, res: &mut BTreeMap<PathBuf, Vec<u8>>) {
         for entry in fs::read_dir(dir).unwrap() {
@@ -209,7 +210,7 @@ fn broken_trees() {
     assert!(problems.is_empty(), "{}", problems.join("\n"));
 }
 
-/// A rule that no tree is against might as well not be there.
+/// Every rule has a tree that breaks it: a rule without one could be missing.
 #[test]
 fn every_rule_has_a_tree() {
     let done = Checkout::new().run(&["check", "--help"]).status(0);

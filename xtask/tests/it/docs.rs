@@ -1,4 +1,4 @@
-//! What the documents point at is there, and their commands are what they seem.
+//! Links of the documents work, and their commands are valid.
 
 use std::{fs, path::Path};
 
@@ -7,13 +7,13 @@ use crate::{
     documents::{self, Class},
 };
 
-/// The targets of Markdown's links in `text`, but those that lead out of the repository.
+/// Returns the targets of Markdown's links in `text`, except those that lead out of the repository.
 fn links(text: &str) -> impl Iterator<Item = &str> {
     let targets = text.split("](").skip(1).filter_map(|it| Some(it.split_once(')')?.0));
     targets.filter(|it| !it.contains("://"))
 }
 
-/// The anchor that a heading of a document has.
+/// Returns the anchor of a document's heading.
 fn anchor(heading: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || c == '-' || c == '_';
     let text = heading.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
@@ -40,7 +40,7 @@ fn links_lead_somewhere() {
     assert!(seen > 2, "the documents have links");
 }
 
-/// The lines of our programs but comments and tests, which print nothing to users.
+/// Returns the lines of the programs without comments and tests, which print nothing to users.
 fn lines_of_programs() -> Vec<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let mut folders = vec![root.join("xtask/src"), root.join("common/image/common-scripts")];
@@ -62,8 +62,8 @@ fn lines_of_programs() -> Vec<String> {
     res
 }
 
-/// Whether `line` has the parts of `message` between its `…`, one after the other. A place before a
-/// message comes from elsewhere.
+/// Returns whether `line` has the parts of `message` between its `…`, one after the other. A place
+/// before a message comes from elsewhere.
 fn prints(line: &str, message: &str) -> bool {
     let parts = message.trim_start_matches("…: ").split('…').map(str::trim);
     let rest = parts.into_iter().try_fold(line, |rest, part| Some(rest.split_once(part)?.1));
@@ -81,12 +81,12 @@ fn messages_of_troubleshooting_are_printed() {
     assert!(messages.len() > 20, "{}", messages.len());
 }
 
-/// On an engine that has all images, and a registry that has them, too. What needs these is not
-/// done here, but printed.
+/// On an engine that has all images, and a registry that has them, too. Commands that need these
+/// only run dry.
 #[test]
 fn commands_are_what_they_seem() {
     let checkout = Checkout::clone_of_this_repository();
-    // The examples that the documents name may be deleted; these are in their places.
+    // The examples that the documents name may be deleted; these replace them.
     checkout.remove_examples();
     checkout.copy_of_hello("roman", "roman-cal");
     checkout.copy_of_hello("tike", "tess");
@@ -108,7 +108,7 @@ fn commands_are_what_they_seem() {
             Class::Engine | Class::Dry => (ROOTFS, dry(&words)),
             Class::Afterwards | Class::Read => (&*rootfs, [&words[..], &["--help"]].concat()),
         };
-        // The images are made from the one that needs no Debian.
+        // The images are built on the one that needs no Debian.
         checkout.script("common/base/rootfs", rootfs);
         let done = checkout.run(&args).status(0);
         if command.class() == Class::Here {
@@ -139,7 +139,7 @@ fn a_command_without_a_class() {
     assert_eq!(err, "README.md:1: `image-eat` has no class");
 }
 
-/// A claim about security without a test is none.
+/// A claim about security requires a test.
 #[test]
 fn tests_that_security_md_names_are_there() {
     let text = include_str!("../../../docs/security.md");

@@ -1,4 +1,4 @@
-//! What `explain` says of what a run would do, and why.
+//! Output of `explain`: the work of a run, and its reasons.
 
 use expect_test::{Expect, expect};
 
@@ -108,7 +108,7 @@ fn failed_tests_and_a_lost_registry_are_reasons() {
     );
 }
 
-/// What `explain` calls due, and what `image-all` does then: names of images that are built, and whether
+/// Compares the due work of `explain` with that of `image-all`: names of built images, and whether
 /// anything is tested and pushed.
 #[track_caller]
 fn agrees(checkout: &Checkout) {

@@ -37,7 +37,7 @@ fn flags_that_help_does_not_list_are_refused() {
         let help = checkout.run(&[task, "--help"]).status(0).stdout;
         let line = command_line(task, &help);
         let words: Vec<&str> = line.iter().map(String::as_str).collect();
-        // `receipt` has flags on its own tasks alone.
+        // Only the tasks of `receipt` have flags.
         let flags = COMMON.iter().filter(|it| !help.contains(it[0]) && task != "receipt");
         for flag in flags {
             let before = [*flag, words.as_slice()].concat();

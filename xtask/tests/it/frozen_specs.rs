@@ -11,7 +11,7 @@ use crate::checkout::{Checkout, FROZEN};
 const SPEC: &str = "missions/hello/environments/hello/hello-frozen.yml";
 const DEBIAN: &str = "missions/hello/packages-debian.txt";
 
-/// A checkout with a floating image that was frozen, and the old specs again.
+/// Returns a checkout with a floating image that was frozen, and the old specs again.
 fn built() -> Checkout {
     let checkout = Checkout::new();
     checkout.run(&["image-build", "--floating"]).status(0);
@@ -154,7 +154,7 @@ fn freeze_of_what_is_not_there() {
     }
 }
 
-/// Every file is the old one or the new one, whole, wherever a run is killed.
+/// Every file is complete, old or new, wherever a run is killed.
 #[test]
 fn killed_at_a_fault_point() {
     let new = {
@@ -226,7 +226,7 @@ fn an_edit_of_the_base_leaves_frozen_specs_as_they_are() {
     assert_eq!(text.matches(what).count(), 4, "{text}");
 }
 
-/// Without an engine.
+/// Works without an engine.
 #[test]
 fn an_edited_list_is_found() {
     let mut checkout = Checkout::new();

@@ -1,4 +1,4 @@
-//! Files that are there to do harm: each run ends by itself, with a status of its own.
+//! Harmful files: each run ends by itself, with a status of its own.
 
 use std::{fmt::Write as _, fs};
 
@@ -108,7 +108,7 @@ impl Random {
         usize::try_from(self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33).unwrap() % n
     }
 
-    /// `bytes` with some of them changed, repeated or taken out.
+    /// Returns `bytes` with some of them changed, repeated or removed.
     fn mutated(&mut self, bytes: &[u8]) -> Vec<u8> {
         let mut res = bytes.to_vec();
         for _ in 0..=self.below(4) {
@@ -125,7 +125,7 @@ impl Random {
     }
 }
 
-/// Runs of each task that reads such a file; `FUZZ_SECONDS` and `FUZZ_SEED` as in `src/hostile.rs`.
+/// Runs each task that reads such a file; `FUZZ_SECONDS` and `FUZZ_SEED` as in `src/hostile.rs`.
 #[test]
 fn mutated_files_and_the_exit_status() {
     let number = |name: &str| std::env::var(name).ok().map(|it| it.parse::<u64>().unwrap());

@@ -1,4 +1,4 @@
-//! A secret in every setting that may hold one: nothing that is printed or written repeats it.
+//! A secret in every setting that may contain one: no output and no file repeats it.
 
 use std::{fs, path::Path};
 
@@ -8,7 +8,7 @@ use crate::checkout::Checkout;
 
 const NEEDLE: &str = "n33dle-7c1f";
 
-/// Settings that may hold a secret, and values with one; `NEEDLE` stands for it.
+/// Settings that may contain a secret, and values with one, named `NEEDLE`.
 pub(crate) const SETTINGS: &[(&str, &str)] = &[
     ("HTTP_PROXY", "me:NEEDLE@proxy.example.org:3128"),
     ("HTTPS_PROXY", "http://me:NEEDLE@proxy.example.org:3128"),
@@ -22,13 +22,13 @@ pub(crate) const SETTINGS: &[(&str, &str)] = &[
     ("IMAGE_RUN_PARS", "--env API_TOKEN=NEEDLE --env 'DB_PASSWORD=a NEEDLE'"),
 ];
 
-/// Settings that are refused with a login in them.
+/// Settings that are refused if they contain a login.
 const REFUSED: &[(&str, &str)] = &[
     ("REGISTRY", "https://me:NEEDLE@quay.io/org"),
     ("SECRETS_REPO", "https://me:NEEDLE@git.example.org/hello-secrets.git"),
 ];
 
-/// Settings that hold no secret: names, numbers and files.
+/// Settings without secrets: names, numbers and files.
 const OTHERS: &[&str] = &[
     "BASE_IMAGE",
     "BUILD_NETWORK",
@@ -83,14 +83,14 @@ fn with_secrets() -> Checkout {
     res
 }
 
-/// Fails when a file below `dir` has the secret.
+/// Fails when a file below `dir` contains the secret.
 fn assert_clean(dir: &Path) {
     for entry in fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() && !path.is_symlink() {
             assert_clean(&path);
         } else if path.ends_with("results.jsonl") {
-            // As a test container left it, which gets no settings.
+            // Left by a test container, which gets no settings.
         } else if let Ok(bytes) = fs::read(&path) {
             let text = String::from_utf8_lossy(&bytes);
             assert!(!text.contains(NEEDLE), "{}: {text}", path.display());
@@ -144,7 +144,7 @@ fn programs_get_the_settings() {
     checkout.run(&["image-exec", "true"]).status(0).called(NEEDLE);
 }
 
-/// Programs and tests repeat what they were given, in steps that pass and in such that fail.
+/// Programs and tests repeat their input, in steps that pass and in steps that fail.
 #[test]
 fn what_programs_repeat_is_hidden() {
     let mut checkout = with_secrets();

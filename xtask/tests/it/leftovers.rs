@@ -1,4 +1,4 @@
-//! Containers and volumes that outlive their run: named, kept on record, removed by the next run.
+//! Containers and volumes that outlive their run: named, recorded, and removed by the next run.
 
 use nix::sys::signal::Signal;
 use serde_json::json;
@@ -13,7 +13,7 @@ fn built() -> Checkout {
     checkout
 }
 
-/// How many containers and volumes the engine has, and how many runs are on record.
+/// Returns the numbers of the engine's containers and volumes, and of recorded runs.
 fn left(checkout: &Checkout) -> (usize, usize, usize) {
     let count = |name: &str| checkout.knows()[name].as_array().map_or(0, Vec::len);
     let runs = std::fs::read_dir(checkout.root().join("target/xtask/runs"));
@@ -76,14 +76,14 @@ fn an_engine_that_does_not_say_what_is_there() {
     assert_eq!(left(&checkout), (0, 0, 0));
 }
 
-/// By its label: such a run cannot even write down the id.
+/// By its label: such a run cannot even record the id.
 #[test]
 fn a_killed_run() {
     let mut checkout = built();
     checkout.flaw(json!({ "on": "role=exec", "hold": true }));
     let mut running = checkout.start(&EXEC);
     running.wait_for_hold();
-    // The containers of a run that lives are its own.
+    // The containers of a live run are its own.
     checkout.run(&["image-build"]).status(0).never_called("rm --force");
     running.signal(Signal::SIGKILL);
     checkout.state("go", "");
@@ -99,7 +99,7 @@ fn a_killed_run() {
     assert_eq!(left(&checkout), (0, 0, 0));
 }
 
-/// A container may be there although docker's CLI did not tell its id.
+/// A container may exist although docker's CLI did not print its id.
 #[test]
 fn a_container_without_an_id() {
     let mut checkout = built();

@@ -9,7 +9,7 @@ use crate::checkout::Checkout;
 const NAME: &str = "science-platform-registry";
 const PASSWORD: &str = "target/xtask/registry.password";
 
-/// The containers of registries that the engine has.
+/// Returns the containers of registries on the engine.
 fn registries(checkout: &Checkout) -> Vec<Value> {
     let is_registry = |it: &&Value| it.to_string().contains("role=registry");
     checkout.knows()["containers"].as_array().unwrap().iter().filter(is_registry).cloned().collect()
@@ -40,7 +40,7 @@ fn one_password_for_all_that_talks_to_it() {
     assert!(!checkout.calls().iter().any(|it| it.line().contains(&password)), "in a process list");
     let log = checkout.read("target/xtask/logs/registry.log");
     assert!(log.contains("XTASK_REGISTRY_PASSWORD=… ") && !log.contains(&password), "{log}");
-    // Builds and tests get no configuration of ours.
+    // Builds and tests do not get this tool's configuration.
     for call in checkout.calls() {
         let talks = ["manifest inspect", "image push 127.", "pull --quiet 127."];
         let talks = talks.iter().any(|it| call.line().starts_with(it));
@@ -59,12 +59,12 @@ fn the_user_s_logins_stay() {
     checkout.run(&["image-all"]).status(0);
     assert_eq!(fs::read_to_string(dir.join("config.json")).unwrap(), user);
     assert_eq!(fs::read_dir(&dir).unwrap().count(), 1);
-    // What goes elsewhere goes with the user's configuration.
+    // Requests to other registries use the user's configuration.
     let done = checkout.run(&["--set", "REGISTRY=quay.io/us", "image-push"]).status(0);
     assert!(done.calls.iter().any(|it| it.line().starts_with("image push quay.io/us")));
 }
 
-/// What asks the registry knows the password of it: from docker, so that a lost file does no harm.
+/// A client reads the registry's password from docker, so that a lost file does no harm.
 #[test]
 fn every_task_that_asks() {
     let checkout = published();
@@ -87,7 +87,7 @@ fn every_task_that_asks() {
     checkout.run(&["image-test"]).status(0).never_called("role=test");
 }
 
-/// One without a password, under a name of docker's choice.
+/// A registry without a password, under a name of docker's choice.
 #[test]
 fn one_of_an_earlier_version_is_replaced() {
     let checkout = published();
@@ -96,7 +96,7 @@ fn one_of_an_earlier_version_is_replaced() {
         it["env"] = json!([]);
     });
     let old = registries(&checkout)[0]["id"].clone();
-    // What only reads changes nothing.
+    // Tasks that only read change nothing.
     checkout.run(&["explain"]).status(0).did_nothing();
     checkout.run(&["-n", "image-all"]).status(0).did_nothing();
     let done = checkout.run(&["image-build"]).status(0);
@@ -108,7 +108,7 @@ fn one_of_an_earlier_version_is_replaced() {
     assert_ne!(new[0]["id"], old);
 }
 
-/// That `docker rm` says 0 is not enough.
+/// Status 0 of `docker rm` is not enough.
 #[test]
 fn one_of_an_earlier_version_that_stays() {
     let mut checkout = published();
@@ -120,7 +120,7 @@ fn one_of_an_earlier_version_that_stays() {
 
 #[test]
 fn a_half_made_container() {
-    // Made, but never started.
+    // Created, but never started.
     let checkout = published();
     edit(&checkout, |it| it["ports"] = "".into());
     checkout.run(&["image-push"]).status(0).called("container start").never_called("--detach");
@@ -134,7 +134,7 @@ fn a_half_made_container() {
     done.called("container rm --force").called("run --detach --name science-platform-registry");
     assert_eq!(registries(&checkout).len(), 1);
     assert_eq!(checkout.read(PASSWORD), password, "people would have to log in again");
-    // Nor does any other: said, and not tried for ever.
+    // No other port is free either: reported, and not tried for ever.
     edit(&checkout, |it| it["ports"] = "".into());
     checkout.fail("run --detach --name", 125, taken);
     let done = checkout.run(&["image-push"]).status(1);
@@ -171,7 +171,7 @@ fn a_container_of_others_with_its_name() {
     checkout.mend();
 }
 
-/// Creating the container is the lock: the run that comes second waits for the first one's.
+/// Creating the container is the lock: the second run waits for the first one's.
 #[test]
 fn two_checkouts_start_it_at_once() {
     let mut first = Checkout::new();
@@ -180,7 +180,7 @@ fn two_checkouts_start_it_at_once() {
     first.run(&["image-build"]).status(0);
     first.run(&["image-test"]).status(0);
     second.run(&["image-test"]).status(0);
-    // The first one has looked, found no container, and then is slow.
+    // The first run has checked, found no container, and then is slow.
     first.flaw(json!({ "on": "network create", "hold": true }));
     let mut slow = first.start(&["image-push"]);
     slow.wait_for_hold();

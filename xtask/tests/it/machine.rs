@@ -1,4 +1,4 @@
-//! Status 3: this machine lacks something; and which docker CLI is taken.
+//! Status 3: this machine lacks something; and the choice of the docker CLI.
 
 use crate::checkout::Checkout;
 
@@ -131,7 +131,7 @@ fn a_dry_doctor_changes_nothing() {
     let fix = ["doctor", "--offline", "--fix", "--yes"];
     checkout.run(&[&["-n"], &fix[..]].concat()).did_nothing();
     assert!(!checkout.has("apt-calls"));
-    // Else it would.
+    // It would otherwise.
     checkout.run(&fix);
     assert!(checkout.has("apt-calls"));
 }
@@ -140,7 +140,7 @@ fn a_dry_doctor_changes_nothing() {
 fn doctor_runs_nothing_without_consent() {
     let mut checkout = Checkout::new();
     checkout.path(&["tools"]);
-    // A stand-in for Debian as root; where this user is not root, there is nothing to consent to.
+    // A stand-in for Debian as root; where this user is not root, no consent is needed.
     checkout.script("../tools/apt-get", "#!/bin/bash\necho \"$@\" >> apt-calls\n");
     let done = checkout.run(&["doctor", "--offline", "--fix"]).status(3);
     if done.stderr.contains("$ apt-get update") {

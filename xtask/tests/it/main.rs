@@ -1,5 +1,5 @@
-//! The real binary in a scratch checkout, with a stand-in for docker on a `PATH` that holds little
-//! else. A test is named after the row of LESSONS that it is about, where there is one.
+//! The real binary in a scratch checkout, with a stand-in for docker on a `PATH` that has little
+//! else. A test is named after its row of LESSONS, if it has one.
 
 #![expect(clippy::disallowed_methods, reason = "tests start programs and write files")]
 

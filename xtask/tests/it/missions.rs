@@ -1,4 +1,4 @@
-//! New missions, and names that none can have.
+//! New missions, and invalid names.
 
 use crate::checkout::Checkout;
 

@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::checkout::Checkout;
 
-/// A terminal of some width, and what was written to it.
+/// A terminal of some width, and the output written to it.
 struct Terminal {
     width: usize,
     bytes: Arc<Mutex<Vec<u8>>>,
@@ -22,7 +22,7 @@ struct Terminal {
 }
 
 impl Terminal {
-    /// Starts `cargo xtask` with its standard error on a terminal.
+    /// Starts `cargo xtask` with stderr on a terminal.
     fn run(checkout: &Checkout, args: &[&str], width: u16) -> (Terminal, std::process::Child) {
         let size = Winsize { ws_row: 50, ws_col: width, ws_xpixel: 0, ws_ypixel: 0 };
         let pty = openpty(Some(&size), None).unwrap();
@@ -58,7 +58,8 @@ impl Terminal {
     }
 }
 
-/// Returns what a terminal of `width` shows of `text`: ECMA-48, 8.3, as far as it is used here.
+/// Returns the text that a terminal of `width` shows for `text`: ECMA-48, 8.3, as far as it is used
+/// here.
 fn screen(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<Vec<char>> = vec![Vec::new()];
     let (mut row, mut column) = (0, 0);
@@ -112,7 +113,7 @@ fn the_screen_is_a_terminal_s() {
     assert_eq!(screen("ab\r\ncdef\r\x1b[1Ax\n\r\x1b[2Ky", 3), ["ab", "xde", "y"]);
 }
 
-/// A run in which both sides of a test hang until `go` is written.
+/// Returns a run in which both sides of a test hang until `go` is written.
 fn held() -> Checkout {
     let mut checkout = Checkout::new();
     checkout.run(&["image-build"]).status(0);
@@ -143,7 +144,8 @@ fn both_sides_of_a_test_have_a_line() {
     }
 }
 
-/// After the end there is what a pipe gets, but for the steps; live lines leave nothing.
+/// After the end the terminal shows the output of a pipe without the steps; live lines leave
+/// nothing.
 #[test]
 fn messages_do_not_mix_with_live_lines() {
     for width in [40, 200] {

@@ -1,4 +1,4 @@
-//! What is published, when, and under which names.
+//! Published images: which, when, and under which names.
 
 use serde_json::{Value, json};
 
@@ -193,7 +193,7 @@ fn a_push_without_effect() {
     }
 }
 
-/// What the registry had before is not what was pushed.
+/// The earlier content of the registry does not count as pushed.
 #[test]
 fn a_push_without_effect_over_something_else() {
     let mut checkout = Checkout::new();
@@ -208,7 +208,8 @@ fn a_push_without_effect_over_something_else() {
     done.says("quay.io/us/hello:latest-sandbox was pushed, but is sha256:… afterwards; expected");
 }
 
-/// Another checkout's run gives the engine's images the same names between two commands of ours.
+/// Another checkout's run gives the engine's images the same names between two commands of this
+/// run.
 #[test]
 fn another_run_s_names_are_noticed() {
     for part in

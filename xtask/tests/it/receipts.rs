@@ -1,4 +1,4 @@
-//! Receipts that a registry has: which are honoured and shown, and which tags they let move.
+//! Receipts in a registry: which are honoured and shown, and which tags they let move.
 
 use std::fs;
 
@@ -10,7 +10,7 @@ fn run(checkout: &Checkout, args: &[&str]) -> Done {
     checkout.run(&[&["--set", "REGISTRY=quay.io/us"], args].concat())
 }
 
-/// A checkout whose image is published, and which forgot what it tested.
+/// Returns a checkout whose image is published, without its receipt.
 fn published() -> Checkout {
     let checkout = Checkout::new();
     run(&checkout, &["image-all"]).status(0);
@@ -42,13 +42,13 @@ fn tamper_field(checkout: &Checkout, pointer: &str, to: &Value) {
     });
 }
 
-/// The digest of what the registry has as `quay.io/us/<name>`.
+/// Returns the digest of `quay.io/us/<name>` in the registry.
 fn digest(checkout: &Checkout, name: &str) -> String {
     let manifest = &checkout.knows()["registry"][format!("quay.io/us/{name}")];
     manifest["digest"].as_str().unwrap().to_owned()
 }
 
-/// What may be wrong with a receipt, and what is said of it.
+/// Returns flaws of a receipt, and the message about each.
 fn flaws() -> Vec<(&'static str, Value, &'static str)> {
     let other = format!("sha256:{}", "f".repeat(64));
     vec![
@@ -87,7 +87,7 @@ fn honoured_on_another_machine() {
     run(&checkout, &["image-push"]).status(0).never_called("push");
     forget(&checkout);
     run(&checkout, &["image-test"]).status(0).never_called("role=test");
-    // From then on it is this machine's.
+    // From then on the receipt is this machine's.
     run(&checkout, &["image-test"]).status(0).did_nothing();
     run(&checkout, &["image-test", "--again"]).status(0).called("role=test");
 }
@@ -101,13 +101,13 @@ fn refused_on_another_machine() {
         done.says(reason).says("it is not tested; run `cargo xtask image-test hello`");
         let done = run(&checkout, &["image-all"]).status(0).called("role=test");
         done.called(".receipt");
-        // What is stored now is the new one.
+        // The stored receipt is now the new one.
         forget(&checkout);
         run(&checkout, &["image-all"]).status(0).never_called("role=test");
     }
 }
 
-/// An image under another mission's name, with a receipt that tells so, too.
+/// An image under another mission's name, with a receipt about that mission, too.
 #[test]
 fn receipts_of_other_missions() {
     let checkout = Checkout::new();
@@ -139,8 +139,8 @@ fn receipts_of_other_missions() {
         .says("it is about the mission roman");
 }
 
-/// An image that is not on the engine is fetched before its tag moves; `receipt show` says what it
-/// does not compare.
+/// An image that is not on the engine is pulled before its tag moves; `receipt show` reports what
+/// it does not compare.
 #[test]
 fn labels_of_an_image_that_is_elsewhere() {
     let checkout = published();
@@ -161,7 +161,7 @@ fn labels_of_an_image_that_is_elsewhere() {
     run(&checkout, &from).status(1).never_called("image push").says("it names other inputs");
 }
 
-/// Receipts of this machine are held to the same.
+/// Receipts of this machine have the same requirements.
 #[test]
 fn one_here_that_is_about_something_else() {
     for (pointer, to) in [
@@ -184,7 +184,8 @@ fn one_here_that_is_about_something_else() {
     }
 }
 
-/// What a frozen image was built from is what was sent, whatever the working tree says later.
+/// The sources of a frozen image are those that were sent, whatever the working tree contains
+/// later.
 #[test]
 fn frozen_specs_are_those_of_the_image() {
     let mut checkout = Checkout::new();
@@ -214,7 +215,7 @@ fn not_even_json() {
     run(&checkout, &["image-push"]).status(1).says("it is no receipt");
 }
 
-/// A failure on this machine is not outvoted.
+/// A failure on this machine has priority.
 #[test]
 fn a_failure_here_counts() {
     let checkout = published();
@@ -375,7 +376,7 @@ fn results_for_ci_servers() {
     assert!(junit.contains("message=\"numpy is broken\""), "{junit}");
 }
 
-/// A receipt from elsewhere has no notebooks; those of another image are not taken for its own.
+/// A receipt from elsewhere has no notebooks; those of another image do not count as its own.
 #[test]
 fn a_report_without_notebooks() {
     let checkout = published();
@@ -386,7 +387,7 @@ fn a_report_without_notebooks() {
     assert!(page.contains("without executed notebooks"), "{page}");
 }
 
-/// One that claims to be complete, as a version of this tool made it that tested less.
+/// A receipt that claims to be complete, from a version of this tool that tested less.
 #[test]
 fn one_that_lacks_tests_vouches_for_nothing() {
     let checkout = published();

@@ -59,11 +59,11 @@ fn a_push_that_hangs() {
 
 #[test]
 fn a_question_that_hangs() {
-    // The first one is answered: the registry does not have the image yet.
+    // The first question is answered: the registry does not have the image yet.
     hangs(ASK, 4);
 }
 
-/// Pushes while docker's command lines with `on` show nothing and do not end. The patience is longer
+/// Pushes while docker's command lines with `on` are silent and do not end. The patience is longer
 /// than docker's stand-in takes to start on a busy machine.
 #[track_caller]
 fn hangs(on: &str, expected: usize) {

@@ -55,7 +55,7 @@ fn unknown_missions() {
     done.says("no mission `another` under missions/; there are: hello").did_nothing();
 }
 
-/// Names that a shell, docker or a path would read otherwise.
+/// Names that a shell, docker or a path would read differently.
 #[test]
 fn strange_names() {
     let checkout = Checkout::new();

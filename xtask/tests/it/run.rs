@@ -1,4 +1,4 @@
-//! A run of `cargo xtask`: what it said, and what it asked docker for.
+//! A run of `cargo xtask`: its output, and its calls of docker.
 
 use std::{
     fs,
@@ -27,13 +27,13 @@ pub(crate) struct Running<'a> {
 }
 
 impl Running<'_> {
-    /// Waits until docker has done the work of a call that it holds.
+    /// Waits until docker has done the work of a call that the stand-in holds.
     #[track_caller]
     pub(crate) fn wait_for_hold(&mut self) {
         self.wait_until("docker holds no call", |it| it.dir().join("state/holds").exists());
     }
 
-    /// Waits until it has said `part`.
+    /// Waits until the output contains `part`.
     #[track_caller]
     pub(crate) fn wait_for(&mut self, part: &str) {
         let stderr = self.stderr.path().to_owned();
@@ -41,7 +41,7 @@ impl Running<'_> {
         self.wait_until(&format!("never said {part}"), said);
     }
 
-    /// Waits for something that the run has to do before it ends, however slow the machine is.
+    /// Waits for something that the run must do before it ends, however slow the machine is.
     #[track_caller]
     pub(crate) fn wait_until(&mut self, what: &str, done: impl Fn(&Checkout) -> bool) {
         while !done(self.checkout) {
@@ -55,12 +55,12 @@ impl Running<'_> {
         kill(Pid::from_raw(self.child.id().cast_signed()), signal).unwrap();
     }
 
-    /// As a terminal does for Ctrl-C: the signal reaches the tool and its children.
+    /// Sends SIGINT like a terminal's Ctrl-C: to the tool and its children.
     pub(crate) fn ctrl_c(&self) {
         kill(Pid::from_raw(-self.child.id().cast_signed()), Signal::SIGINT).unwrap();
     }
 
-    /// Waits for its end, and checks that docker was asked for nothing unheard of.
+    /// Waits for its end, and checks that docker got no unknown command line.
     #[track_caller]
     pub(crate) fn finish(self) -> Done {
         let Running { checkout, child, stderr, old_calls } = self;
@@ -81,10 +81,10 @@ impl Running<'_> {
     }
 }
 
-/// One call of docker.
+/// A call of docker.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Call {
-    /// The program comes first.
+    /// Arguments, with the program first.
     pub(crate) argv: Vec<String>,
     pub(crate) dir: PathBuf,
     /// Names of variables that concern docker.
@@ -96,7 +96,7 @@ impl Call {
         self.argv[1..].join(" ")
     }
 
-    /// Whether it changes something: an image, a container or a registry.
+    /// Returns whether the call changes something: an image, a container or a registry.
     pub(crate) fn acts(&self) -> bool {
         let words: Vec<&str> = self.argv[1..].iter().map(String::as_str).collect();
         let asks = [
@@ -117,19 +117,19 @@ impl Call {
     }
 }
 
-/// What a run did. Folders and digests are left out of the texts.
+/// Result of a run. Folders and digests are removed from the texts.
 pub(crate) struct Done {
     code: Option<i32>,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
-    /// Standard output as it was.
+    /// Unchanged stdout.
     exact: String,
     pub(crate) calls: Vec<Call>,
     pub(crate) lines: Vec<String>,
 }
 
 impl Done {
-    /// `None` when a signal ended it.
+    /// Returns the status; `None` when a signal ended the run.
     pub(crate) fn code(&self) -> Option<i32> {
         self.code
     }
@@ -141,13 +141,13 @@ impl Done {
         self
     }
 
-    /// A signal that cannot be handled ended it.
+    /// Checks that a signal that cannot be handled ended the run.
     #[track_caller]
     pub(crate) fn killed(self) {
         assert_eq!(self.code, None, "{}", self.stderr);
     }
 
-    /// Standard error has `part`.
+    /// Checks that stderr contains `part`.
     #[track_caller]
     pub(crate) fn says(self, part: &str) -> Done {
         assert!(self.stderr.contains(part), "no `{part}` in:\n{}", self.stderr);
@@ -160,7 +160,7 @@ impl Done {
         self
     }
 
-    /// Docker was called with `part` in a command line.
+    /// Checks that docker was called with `part` in a command line.
     #[track_caller]
     pub(crate) fn called(self, part: &str) -> Done {
         assert!(self.has_call(part), "no call `{part}` in:\n{}", self.lines.join("\n"));
@@ -177,14 +177,14 @@ impl Done {
         self.lines.iter().any(|it| it.contains(part))
     }
 
-    /// Nothing was built, run, tagged, pushed or removed.
+    /// Checks that nothing was built, run, tagged, pushed or removed.
     #[track_caller]
     pub(crate) fn did_nothing(self) -> Done {
         assert_eq!(self.acts(), "");
         self
     }
 
-    /// The command lines that change something.
+    /// Returns the command lines that change something.
     #[track_caller]
     pub(crate) fn acted(self, expect: &Expect) -> Done {
         expect.assert_eq(&self.acts());
@@ -194,7 +194,7 @@ impl Done {
     fn acts(&self) -> String {
         let acts = self.calls.iter().zip(&self.lines).filter(|(call, _)| call.acts());
         let mut lines: Vec<&str> = acts.map(|(_, line)| line.as_str()).collect();
-        // An image's test containers run side by side: sorted, since their order is by chance.
+        // An image's test containers run side by side: sorted, since their order is random.
         let is_of_test = |it: &&str| {
             let words = ["create ", "cp ", "start --attach ", "rm --force ", "volume "];
             words.iter().any(|word| it.starts_with(word))
@@ -211,14 +211,14 @@ impl Done {
         self
     }
 
-    /// Standard output, which is one JSON text.
+    /// Returns stdout, which is one JSON text.
     #[track_caller]
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.exact).unwrap_or_else(|err| panic!("{err}:\n{}", self.exact))
     }
 }
 
-/// `text` without what differs from run to run: folders, ports and digests.
+/// Returns `text` without the parts that differ from run to run: folders, ports and digests.
 fn plain(text: &str, dir: &Path) -> String {
     let text = with_port_left_out(&text.replace(dir.to_str().unwrap(), ""));
     let mut res = String::new();
@@ -236,7 +236,7 @@ fn plain(text: &str, dir: &Path) -> String {
     res
 }
 
-/// The registry takes the first free port.
+/// Removes the port, since the registry uses the first free one.
 fn with_port_left_out(text: &str) -> String {
     let mut parts = text.split("127.0.0.1:");
     let mut res = parts.next().unwrap_or_default().to_owned();

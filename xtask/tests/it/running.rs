@@ -1,11 +1,11 @@
-//! Signals, and two runs at once.
+//! Signals, and two concurrent runs.
 
 use nix::sys::signal::Signal;
 use serde_json::json;
 
 use crate::checkout::Checkout;
 
-/// A checkout where docker's command lines with `on` do their work and then do not end.
+/// Returns a checkout where docker's command lines with `on` do their work and then do not end.
 fn slow(on: &str) -> Checkout {
     let mut checkout = Checkout::new();
     checkout.flaw(json!({ "on": on, "hold": true }));
@@ -56,14 +56,14 @@ fn an_interrupted_build() {
     checkout.run(&["image-all"]).status(0).called("build/hello");
 }
 
-/// Stands for mmdebstrap: asked to end, it removes what it made.
+/// Stand-in for mmdebstrap: on a request to end it removes its files.
 const MMDEBSTRAP: &str = "#!/bin/bash
 trap 'rm -r ../made; exit 1' TERM
 mkdir ../made
 for _ in {1..300}; do sleep 0.1; done
 ";
 
-/// A program that the tool's own program started is asked to end, and waited for.
+/// A child of the tool's own child is asked to end, and waited for.
 #[test]
 fn signals_reach_grandchildren() {
     for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
@@ -132,7 +132,7 @@ fn two_runs_at_once() {
     first.wait_for_hold();
     let mut second = checkout.start(&["image-build"]);
     second.wait_for("waiting for another `cargo xtask`");
-    // Those that only read do not wait.
+    // Tasks that only read do not wait.
     checkout.run(&["list"]).status(0).never_says("waiting");
     checkout.state("go", "");
     first.finish().status(0).never_says("waiting");

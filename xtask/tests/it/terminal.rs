@@ -1,5 +1,5 @@
-//! What reaches a terminal: nothing that controls it, whoever wrote it; and what happens when nobody
-//! reads on.
+//! Output on a terminal: no untrusted text controls it; and output to a reader that has closed its
+//! pipe.
 
 use std::{
     fs::{self, File},
@@ -40,7 +40,7 @@ const PRINTING: &[&[&str]] = &[
     &["wrong"],
 ];
 
-/// The status is the same as with a reader; nobody's panic is status 101.
+/// The status is the same as with a reader; a panic would be status 101.
 #[test]
 fn closed_pipe() {
     let checkout = Checkout::new();
@@ -133,7 +133,7 @@ fn assert_harmless(text: &str, of: &str) {
     assert!(!text.contains(is_hostile), "{of}: {text:?}");
 }
 
-/// All files below `target/xtask` that people open in a terminal.
+/// Checks all files below `target/xtask` that people open in a terminal.
 fn assert_harmless_files(dir: &Path) {
     for entry in fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
@@ -148,7 +148,7 @@ fn assert_harmless_files(dir: &Path) {
     }
 }
 
-/// What tests, builds and engines say, on both streams and in logs.
+/// Output of tests, builds and engines, on both streams and in logs.
 #[test]
 fn control_characters_of_programs() {
     let mut checkout = Checkout::new();
@@ -191,7 +191,7 @@ fn control_characters_of_tests() {
     assert_harmless_files(&checkout.root().join("target/xtask"));
 }
 
-/// Names of files, in findings, errors and JSON: no line is forged, and JSON keeps the name.
+/// File names, in findings, errors and JSON: no line is forged, and JSON keeps the name.
 #[test]
 fn control_characters_of_names() {
     let checkout = Checkout::new();

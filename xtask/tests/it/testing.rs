@@ -74,14 +74,14 @@ fn a_status_after_complete_results_is_a_failure() {
     done.says("failed with status 137");
 }
 
-/// An environment that the mission has and the image does not.
+/// An environment that the mission has and the image lacks.
 #[test]
 fn what_the_image_does_not_tell_is_a_failure() {
     let checkout = Checkout::new();
     checkout.failing(&["image.json"]);
     let done = checkout.run(&["image-all"]).status(1).never_called("push");
     done.says("hello: mission contents").says("does not tell what it holds");
-    // Nor does a receipt count that another tool made.
+    // A receipt that another tool made does not count either.
     checkout.failing(&[]);
     checkout.run(&["image-test", "--again"]).status(0);
     let path = "target/xtask/receipts/hello";
@@ -105,7 +105,7 @@ fn nothing_tested_in_the_container() {
 fn a_test_that_did_not_run_is_a_failure() {
     let mut checkout = Checkout::new();
     checkout.run(&["image-build"]).status(0);
-    // As if the mission's own `test` ran only a part: the image knows of fewer tests.
+    // Like a mission's own `test` that runs only a part: the image has fewer tests.
     let mut state = checkout.knows();
     for image in state["images"].as_array_mut().unwrap() {
         image["tests"].as_array_mut().unwrap().retain(|it| it["kind"] != "notebook");
@@ -163,7 +163,7 @@ fn limits_and_parameters() {
     checkout.env("TEST_DATA", "/srv/crds:/opt/crds");
     checkout.env("PATIENCE", "3");
     let done = checkout.run(&["image-all"]).status(0).called("--memory 2g").called("PATIENCE=3");
-    // It may say --privileged, which is for people, not for what is tested.
+    // It may contain --privileged, which is for people, not for tests.
     let done = done.never_called("GREETING");
     done.called("--mount type=bind,source=/srv/crds,target=/opt/crds,readonly");
     assert_eq!(receipt(&checkout)["data"], json!(["/srv/crds:/opt/crds"]));
@@ -173,7 +173,7 @@ fn limits_and_parameters() {
     checkout.run(&["image-test", "--again"]).status(0).called("--read-only --network bridge");
 }
 
-/// What a test needs of the machine is refused where it would hide what the image has.
+/// A test's mounts from the machine are refused where they would hide the image's files.
 #[test]
 fn wrong_test_settings() {
     let checkout = Checkout::new();
@@ -200,7 +200,7 @@ fn what_is_not_built_is_not_tested() {
     done.status(1).says("it is not built").says("run `cargo xtask image-build hello`");
 }
 
-/// What the containers were told to run.
+/// Returns the plan of the containers.
 fn plan(checkout: &Checkout) -> Value {
     let sent = checkout.knows()["sent"].as_array().unwrap().clone();
     serde_json::from_str(sent.last().unwrap().as_str().unwrap()).unwrap()
@@ -241,7 +241,7 @@ fn what_failed_is_run_again() {
     checkout.run(&["image-test", "--failed"]).status(0).called("role=test-hub");
     let tests = json!([["", "shell", "login"], ["hello", "import", "numpy"]]);
     assert_eq!(plan(&checkout)["tests"], tests);
-    // They passed, but that is no receipt.
+    // The tests passed, but a receipt is missing.
     checkout.run(&["image-push"]).status(1).says("its tests failed");
     checkout.run(&["image-test"]).status(0);
     let done = checkout.run(&["image-test", "--failed"]).status(0).never_called("role=test");
@@ -293,7 +293,7 @@ fn starts_not() {
     checkout.failing(&["own command"]);
     let done = checkout.run(&["image-test"]).status(1).says("server own command");
     done.called("role=test-hub").called("target=/home/jovyan,volume-nocopy");
-    // As if the entry point ended before anything of it ran.
+    // Like an entry point that ended before any of it ran.
     checkout.failing(&[]);
     checkout.fail("volume create", 1, "no space left on device\n");
     checkout.run(&["image-test"]).status(1).says("no space left on device");
@@ -303,7 +303,7 @@ fn starts_not() {
     assert_eq!(containers(&checkout), 0);
 }
 
-/// Notebooks that a list names did not have to run: a mission's own test script could skip them.
+/// Notebooks that a list names are required: a mission's own test script could skip them.
 #[test]
 fn notebooks_of_a_list_have_to_run() {
     let checkout = Checkout::new();

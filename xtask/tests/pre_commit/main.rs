@@ -1,5 +1,5 @@
-//! The real `pre-commit`, with the hooks of this repository and with those for others: what passes
-//! and what is blocked. Its program is `$PRE_COMMIT`, or found on `PATH`.
+//! The real `pre-commit`, with the hooks of this repository and with those for others: commits that
+//! pass and commits that are blocked. Its program is `$PRE_COMMIT`, or found on `PATH`.
 
 #![expect(clippy::disallowed_methods, reason = "tests start programs and write files")]
 
@@ -10,7 +10,8 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-/// Where this repository is copied to: always the same folder, so that cargo finds what it built.
+/// Returns the folder of this repository's copy: always the same, so that cargo finds its earlier
+/// build.
 fn home() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("pre-commit")
 }
@@ -25,7 +26,7 @@ struct Checkout {
 }
 
 impl Checkout {
-    /// Files of this repository that `wanted` says, as they are, and `config`; committed.
+    /// Copies the files of this repository that `wanted` selects, and `config`; commits them.
     fn new(name: &str, config: Option<&str>, wanted: fn(&str) -> bool) -> Checkout {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
         let root = home().join(name);
@@ -64,7 +65,7 @@ impl Checkout {
             .current_dir(&self.root)
             .env("PRE_COMMIT_HOME", home().join("cache"))
             .env("CARGO_TARGET_DIR", home().join("target"))
-            // Of the run of cargo that this test is a part of.
+            // Set by the run of cargo that this test is a part of.
             .env_remove("CARGO_MANIFEST_DIR");
         command
     }
@@ -74,7 +75,7 @@ impl Checkout {
         self.command("git", &[&author[..], args].concat()).output().unwrap()
     }
 
-    /// Commits all there is; hooks may block it.
+    /// Commits all files; hooks may block it.
     fn commit(&self, message: &str) -> Output {
         self.git(&["add", "--all"]);
         self.git(&["commit", "--quiet", "--message", message])
@@ -102,7 +103,7 @@ impl Checkout {
     }
 }
 
-/// What a program said on both streams.
+/// Returns the output of a program on both streams.
 fn text(output: &Output) -> String {
     String::from_utf8_lossy(&[&output.stdout[..], &output.stderr[..]].concat()).into_owned()
 }
@@ -115,7 +116,7 @@ fn run(command: &mut Command) -> Output {
 
 const NOTEBOOK: &str = "missions/hello/environments/hello/tests/cmb.ipynb";
 
-/// A notebook as a run leaves it.
+/// Returns a notebook as a run leaves it.
 fn with_output(checkout: &Checkout) -> String {
     checkout.read(NOTEBOOK).replacen("\"execution_count\": null", "\"execution_count\": 1", 1)
 }

@@ -1,11 +1,11 @@
-//! AWS, for which moto_server stands: keys at KMS, and a role for the repository.
+//! AWS, served by moto_server: keys at KMS, and a role for the repository.
 
 use std::fs;
 
 use crate::{scratch::Scratch, servers};
 
-/// The URL is CodeCommit's; a proxy on loopback answers for it. The credentials that arrive there are
-/// made by the real `aws` command line, of the role and not of the person. Nothing else changed.
+/// The URL is CodeCommit's; a proxy on loopback answers for it. The real `aws` command line makes
+/// the credentials that arrive there, of the role and not of the person. Nothing else is changed.
 #[test]
 fn a_role_reaches_the_repository() {
     let mut scratch = Scratch::new();

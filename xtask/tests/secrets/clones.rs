@@ -11,7 +11,7 @@ fn two_edit_at_once() {
     let scratch = Scratch::new();
     scratch.run_with(&["secrets-set", "hub.both"], "old").status(0);
     scratch.run(&["secrets-push"]).status(0);
-    // The other one's checkout is beside this one.
+    // The second checkout is beside this one.
     scratch.bash("cp -a ../checkout ../other");
     scratch.bash(
         "cd ../other; echo theirs | cargo xtask secrets-set hub.both; echo theirs | cargo xtask secrets-set hub.theirs; cargo xtask secrets-push",
@@ -37,13 +37,13 @@ fn two_edit_at_once() {
     scratch.assert_no_plaintext("after the way out");
 }
 
-/// What is printed below the remedy, one command a line.
+/// Returns the commands printed below the fix, one per line.
 fn commands(refused: &Done) -> String {
     let (_, below) = refused.stderr.split_once("do yours again:\n").unwrap();
     below.lines().map(|it| it.trim_start().to_owned() + "\n").collect()
 }
 
-/// Two at once in one checkout: the second waits for the first, and both are committed.
+/// Two concurrent edits in one checkout: the second waits for the first, and both are committed.
 #[test]
 fn two_in_one_checkout() {
     let mut scratch = Scratch::new();
@@ -68,7 +68,7 @@ fn two_in_one_checkout() {
     assert_eq!(log, "sandbox.yaml: add c\nsandbox.yaml: add a\n");
 }
 
-/// A clone that is only behind has nothing to push, and is told how to follow.
+/// A clone that is only behind has nothing to push, and the message has the command to update it.
 #[test]
 fn behind() {
     let scratch = Scratch::new();

@@ -1,4 +1,4 @@
-//! The commands of docs/secrets.md, run as they stand there, in an empty home.
+//! The commands of docs/secrets.md, run unchanged, in an empty home.
 
 use std::fs;
 

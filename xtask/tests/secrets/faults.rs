@@ -1,5 +1,5 @@
-//! What can go wrong, a row each. After every one of them no plain text is on a disk, nothing is
-//! committed or pushed that should not be, the exit status is right, and the message has a remedy.
+//! Possible faults, a row each. After every one of them no plain text is on a disk, nothing is
+//! committed or pushed that should not be, the exit status is right, and the message has a fix.
 
 mod files;
 mod people;
@@ -20,22 +20,22 @@ use crate::{run::Done, scratch::Scratch};
 /// A fault.
 pub(crate) struct Fault {
     name: &'static str,
-    /// Makes it.
+    /// Causes the fault.
     prepare: fn(&mut Scratch),
     act: fn(&mut Scratch) -> Done,
-    /// The exit status; `None` for a run that was killed.
+    /// Exit status; `None` for a run that was killed.
     status: Option<i32>,
-    /// Parts of the message: what happened, and what helps.
+    /// Parts of the message: what happened, and the fix.
     says: &'static [&'static str],
     left: Left,
 }
 
-/// What is to be left in the clone.
+/// Expected state of the clone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Left {
-    /// All is as it was.
+    /// Unchanged.
     AsItWas,
-    /// One commit more.
+    /// One additional commit.
     Commit,
     /// The file, encrypted and not committed.
     Uncommitted,
@@ -81,10 +81,10 @@ fn check(fault: &Fault) {
     assert_eq!(is_same, fault.left == Left::AsItWas, "{name}: the file");
 }
 
-/// For a fault that needs no preparation.
+/// Prepares nothing.
 fn nothing(_: &mut Scratch) {}
 
-/// `secrets-edit` by an editor that would change the canary's key.
+/// Runs `secrets-edit` with an editor that would change the canary's key.
 fn edit(scratch: &mut Scratch) -> Done {
     if !scratch.has("EDITOR") {
         scratch.set("EDITOR", "sed -i s/hub:/hab:/");

@@ -1,5 +1,5 @@
-//! The tasks about secrets with real sops, age, git and aws; moto_server stands for AWS. They have
-//! to be on `PATH`: `cargo xtask ci` sees to it, and none of these tests is skipped without them.
+//! The tasks about secrets with real sops, age, git and aws; moto_server replaces AWS. They must be
+//! on `PATH`: `cargo xtask ci` installs them, and without them these tests fail.
 
 #![expect(clippy::disallowed_methods, reason = "tests start programs and write files")]
 

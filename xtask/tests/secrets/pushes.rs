@@ -1,14 +1,14 @@
-//! A push publishes the commit that was checked, and nothing that could hold a key.
+//! A push publishes the commit that was checked, and nothing that could contain a key.
 
 use std::fs;
 
 use crate::scratch::{Scratch, wait_until};
 
-/// Puts a plain text file on the branch `main`, and makes `clean` as it was before.
+/// Puts a plain text file on the branch `main`, and restores `clean`.
 const PLAIN_ON_MAIN: &str = "cd secrets/hello; git branch clean; echo 'a: plain' > prod.yaml
     git add prod.yaml; git commit --quiet --message plain";
 
-/// The branch is switched while another task holds the lock: what is checked is what is pushed.
+/// The branch is switched while another task holds the lock: the pushed commit is the checked one.
 #[test]
 fn a_branch_switch_while_waiting_publishes_nothing_unchecked() {
     let mut scratch = Scratch::new();
@@ -31,7 +31,7 @@ fn a_branch_switch_while_waiting_publishes_nothing_unchecked() {
     assert_no_plain_file(&scratch);
 }
 
-/// The branch moves while the push looks at the remote: the commit that was checked goes out.
+/// The branch moves while the push asks the remote: the checked commit is pushed.
 #[test]
 fn a_commit_during_the_fetch_is_not_published() {
     let scratch = Scratch::new();
@@ -51,7 +51,7 @@ fn a_commit_during_the_fetch_is_not_published() {
     assert_no_plain_file(&scratch);
 }
 
-/// What `git replace` shows in the place of a file is not what a push sends.
+/// A push does not send the replacement files of `git replace`.
 #[test]
 fn a_replaced_object_is_seen_through() {
     let scratch = Scratch::new();
@@ -88,7 +88,7 @@ fn keys_in_any_encoding_are_not_pushed() {
     }
 }
 
-/// A binary file goes out when sops encrypted it.
+/// A binary file is pushed when sops encrypted it.
 #[test]
 fn an_encrypted_key_is_pushed() {
     let scratch = Scratch::new();

@@ -1,5 +1,5 @@
-//! Every child is recorded, with its arguments and environment: a value reaches the process that
-//! needs it, and no other, and never an argument.
+//! Every child is recorded, with its arguments and environment: a value reaches only the process
+//! that needs it, and never an argument.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use crate::{
     servers,
 };
 
-/// One child.
+/// A recorded child.
 struct Call {
     program: String,
     argv: Vec<String>,
@@ -23,7 +23,7 @@ impl Call {
             .filter(|it| !it.is_empty())
     }
 
-    /// git that talks to the remote.
+    /// Returns whether the child is a git that contacts the remote.
     fn is_remote(&self) -> bool {
         self.program == "git"
             && ["clone", "fetch", "ls-remote", "push"]
@@ -31,7 +31,7 @@ impl Call {
                 .any(|it| self.argv.contains(&(*it).to_owned()))
     }
 
-    /// What it is, for messages.
+    /// Returns a name for messages.
     fn name(&self) -> String {
         format!("{} {:?}", self.program, self.argv)
     }
@@ -78,7 +78,7 @@ fn credentials_evaluated() {
     scratch.set("EDITOR", &format!("sed -i s/{CANARY}/{CANARY}/;s/old/new/"));
     scratch.run_with(&["secrets-set", "hub.old"], EDITED).status(0);
     record(&mut scratch);
-    // The editor's own arguments are the person's business; this one gets none.
+    // The editor's own arguments are the person's choice; this one gets none.
     scratch.set("EDITOR", "sed -i s/old/new/");
     scratch.run_with(&["secrets-set", "hub.secret"], &format!("{CANARY}\n")).status(0);
     scratch.run_with(&["secrets-set", "hub.secret"], EDITED).status(0);
@@ -132,7 +132,7 @@ fn credentials_evaluated() {
     assert!(issued.iter().all(|it| !log.contains(it)) && !log.contains(key));
 }
 
-/// A dry run prints no value, and asks nobody.
+/// A dry run prints no value, and asks no host.
 #[test]
 fn a_dry_run_starts_nothing_that_changes_anything() {
     let mut scratch = Scratch::new();

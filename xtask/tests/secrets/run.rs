@@ -1,4 +1,4 @@
-//! A run of `cargo xtask`, and how it ended.
+//! A run of `cargo xtask`, and its end.
 
 use std::{io::Read as _, process::Child};
 
@@ -12,7 +12,7 @@ use super::scratch::{CANARY, EDITED};
 /// A run that has not ended.
 pub(crate) struct Running {
     pub(crate) child: Child,
-    /// The beginning of standard error, as far as a test has waited for it.
+    /// Start of stderr, as far as a test has waited for it.
     heard: Vec<u8>,
 }
 
@@ -21,7 +21,7 @@ impl Running {
         Running { child, heard: Vec::new() }
     }
 
-    /// Waits until standard error has `part`.
+    /// Waits until stderr contains `part`.
     #[track_caller]
     pub(crate) fn wait_for(&mut self, part: &str) {
         let stderr = self.child.stderr.as_mut().unwrap();
@@ -52,10 +52,10 @@ impl Running {
     }
 }
 
-/// What a run did.
+/// Result of a run.
 #[derive(Debug)]
 pub(crate) struct Done {
-    /// `None` when a signal ended it.
+    /// Exit status; `None` when a signal ended the run.
     pub(crate) code: Option<i32>,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
@@ -69,7 +69,7 @@ impl Done {
         self
     }
 
-    /// Standard error has `part`.
+    /// Checks that stderr contains `part`.
     #[track_caller]
     pub(crate) fn says(self, part: &str) -> Done {
         assert!(self.stderr.contains(part), "no `{part}` in:\n{}", self.stderr);

@@ -11,10 +11,10 @@ use std::{
 
 use super::run::{Done, Running};
 
-/// What no disk and no message may show: it is a value of `sandbox.yaml`.
+/// Text that no disk and no message may contain: a value of `sandbox.yaml`.
 pub(crate) const CANARY: &str = "canary-5be1f0c9d7";
 
-/// What the editor that waits adds.
+/// Text that the waiting editor adds.
 pub(crate) const EDITED: &str = "canary-edited-31aa";
 
 /// Removed when dropped.
@@ -25,7 +25,7 @@ pub(crate) struct Scratch {
 }
 
 impl Scratch {
-    /// An empty home and checkout.
+    /// Returns an empty home and checkout.
     pub(crate) fn empty() -> Scratch {
         for tool in ["age-keygen", "aws", "git", "moto_server", "python3", "sops", "unshare"] {
             let path = std::env::var_os("PATH").unwrap();
@@ -50,8 +50,8 @@ impl Scratch {
         res
     }
 
-    /// With an age key and a clone whose `sandbox.yaml` has the canary, pushed. It is a copy of one
-    /// that is made once in a run of these tests.
+    /// Returns a scratch with an age key and a clone whose `sandbox.yaml` has the canary, pushed. A
+    /// copy of one that is made once in a run of these tests.
     pub(crate) fn new() -> Scratch {
         static TEMPLATE: OnceLock<PathBuf> = OnceLock::new();
         let template = TEMPLATE.get_or_init(|| {
@@ -73,7 +73,7 @@ impl Scratch {
     }
 
     #[allow(dead_code, reason = "for the target `faults`")]
-    /// Another one with the same files; what names the old place names the new one.
+    /// Returns another scratch with the same files; names of the old folder are replaced.
     pub(crate) fn copy(&self) -> Scratch {
         let dir = tempfile::Builder::new().prefix("xtask-test-").tempdir().unwrap();
         run(Command::new("cp").arg("-a").arg(self.path(".")).arg(dir.path()));
@@ -90,7 +90,7 @@ impl Scratch {
         res
     }
 
-    /// By the tasks themselves.
+    /// Makes the scratch by the tasks themselves.
     fn from_nothing() -> Scratch {
         let mut res = Scratch::empty();
         res.git("", &["init", "--quiet", "--bare", "remote.git"]);
@@ -104,7 +104,7 @@ impl Scratch {
         res
     }
 
-    /// A path below the temporary folder.
+    /// Returns a path below the temporary folder.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
@@ -113,7 +113,7 @@ impl Scratch {
         self.path("checkout")
     }
 
-    /// A file of the clone.
+    /// Returns the path of a file of the clone.
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.path("checkout/secrets/hello").join(name)
     }
@@ -153,12 +153,12 @@ impl Scratch {
         self.env.iter().any(|(it, _)| it == name)
     }
 
-    /// A variable that was set.
+    /// Returns a variable that was set.
     pub(crate) fn setting(&self, name: &str) -> String {
         self.env.iter().find(|(it, _)| it == name).unwrap().1.clone()
     }
 
-    /// A command in the checkout, with nothing of the person's own keys and settings.
+    /// Returns a command in the checkout, without the person's own keys and settings.
     pub(crate) fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         let path = std::env::var("PATH").unwrap();
@@ -170,7 +170,7 @@ impl Scratch {
         command
     }
 
-    /// Runs a script that has to succeed, and gives what it printed.
+    /// Runs a script that must succeed, and returns its output.
     #[track_caller]
     pub(crate) fn bash(&self, script: &str) -> String {
         let mut bash = self.command("bash");
@@ -180,7 +180,7 @@ impl Scratch {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// Runs git, which has to succeed, in a folder below the temporary one.
+    /// Runs git, which must succeed, in a folder below the temporary one.
     #[track_caller]
     pub(crate) fn git(&self, dir: &str, args: &[&str]) -> String {
         let mut git = self.command("git");
@@ -208,7 +208,7 @@ impl Scratch {
         self.start_with(args, stdin).finish()
     }
 
-    /// Runs `cargo xtask` in mounts of its own, which `prepare` makes: a script.
+    /// Runs `cargo xtask` in mounts of its own, which the script `prepare` makes.
     #[track_caller]
     pub(crate) fn run_in_mounts(&self, prepare: &str, args: &[&str]) -> Done {
         let script = format!("{prepare}\nexec \"$@\"");
@@ -231,7 +231,7 @@ impl Scratch {
 
     fn spawn(&self, command: &mut Command, stdin: &str) -> Running {
         let input = self.path("state/stdin");
-        // The file holds a canary: it goes before anybody searches.
+        // The file contains a canary: it is removed before any search.
         fs::write(&input, stdin).unwrap();
         let file = fs::File::open(&input).unwrap();
         fs::remove_file(&input).unwrap();
@@ -239,7 +239,7 @@ impl Scratch {
         Running::new(command.spawn().unwrap())
     }
 
-    /// An editor that adds a canary to the file, says so, and waits to be killed.
+    /// Sets an editor that adds a canary to the file, reports that, and waits to be killed.
     pub(crate) fn waiting_editor(&mut self) {
         let pid = self.path("state/editor");
         let editor = self.script(
@@ -252,7 +252,7 @@ impl Scratch {
         self.set("EDITOR", &editor);
     }
 
-    /// Waits for the editor, and gives its process id and the file that it edits.
+    /// Waits for the editor, and returns its process id and the file that it edits.
     #[track_caller]
     pub(crate) fn editor(&self) -> (i32, PathBuf) {
         let path = self.path("state/editor");
@@ -262,14 +262,15 @@ impl Scratch {
         (pid.parse().unwrap(), PathBuf::from(file))
     }
 
-    /// What a leak would change: the commits here and there, and all files of the clone.
+    /// Returns the commits of the clone and the remote, which a leak would change.
     pub(crate) fn commits(&self) -> [String; 2] {
         let head = |dir: &str| self.git(dir, &["rev-parse", "--verify", "HEAD"]);
         [head("checkout/secrets/hello"), head("remote.git")]
     }
 
-    /// No canary is in any file that may be on a disk: of the home, the checkout, the clone, the
-    /// remote, and of the folders for temporary files; nor in any object of git, which compresses.
+    /// Checks that no canary is in any file that may be on a disk: of the home, the checkout, the
+    /// clone, the remote, and of the folders for temporary files; nor in any object of git, which
+    /// compresses.
     #[track_caller]
     pub(crate) fn assert_no_plaintext(&self, what: &str) {
         let mut found = Vec::new();
@@ -279,7 +280,7 @@ impl Scratch {
         for dir in ["/tmp", "/var/tmp"] {
             search(Path::new(dir), 2, self.started, &mut found);
         }
-        // The editor's script names what it adds.
+        // The editor's script contains the text that it adds.
         found.retain(|it| !it.starts_with(self.path("bin")));
         assert!(found.is_empty(), "{what}: plain text in {found:?}");
         let objects = ["cat-file", "--batch-all-objects", "--batch"];
@@ -301,7 +302,7 @@ fn holds_canary(bytes: &[u8]) -> bool {
     [CANARY, EDITED].iter().any(|it| memchr::memmem::find(bytes, it.as_bytes()).is_some())
 }
 
-/// The files below `dir` that hold a canary and were written since then.
+/// Adds the files below `dir` that contain a canary and were written since then.
 fn search(dir: &Path, depth: usize, since: SystemTime, found: &mut Vec<PathBuf>) {
     let Ok(entries) = fs::read_dir(dir) else { return };
     for entry in entries.flatten() {

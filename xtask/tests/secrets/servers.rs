@@ -38,12 +38,12 @@ pub(crate) fn http(scratch: &Scratch, flags: &[&str]) -> Server {
     Server { child, port: line.trim().parse().unwrap() }
 }
 
-/// AWS, for all tests of this process.
+/// Sets up AWS, for all tests of this process.
 pub(crate) fn aws(scratch: &mut Scratch) {
     static PORT: OnceLock<u16> = OnceLock::new();
     let port = *PORT.get_or_init(|| {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        // It ends with this process, by the pipe that it holds.
+        // The server ends with this process, by the pipe that it holds.
         let script = format!(
             "moto_server --host 127.0.0.1 --port {port} >/dev/null 2>&1 & read -r _ || kill $!"
         );

@@ -1,13 +1,13 @@
-//! What is stored is what was given; `cases/` holds inputs that once were stored as something else.
+//! Stored content equals the input; `cases/` has inputs that once were stored as something else.
 
 use crate::scratch::{CANARY, Scratch};
 
-/// A file of `cases/`.
+/// Returns a file of `cases/`.
 fn case(name: &str) -> String {
     format!("{}/tests/secrets/cases/{name}", env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Nothing is committed, and the file is as it was.
+/// Checks that nothing is committed, and the file is unchanged.
 #[track_caller]
 fn assert_nothing_stored(scratch: &Scratch) {
     let [ours, remote] = scratch.commits();
@@ -24,7 +24,7 @@ fn empty_secret() {
         scratch.run_with(&["secrets-set", key], value).status(2).says("standard input is empty");
     }
     assert_nothing_stored(&scratch);
-    // Whoever means it writes it.
+    // A user who means an empty value writes it explicitly.
     scratch.run_with(&["secrets-set", "--as-json", key], "\"\"").status(0);
 }
 
@@ -58,7 +58,7 @@ fn numbers_in_secrets() {
     assert_eq!(scratch.run(&["secrets-cat", "id"]).status(0).stdout, "012345678901");
 }
 
-/// What people write in Helm values is taken as it is.
+/// Usual text in Helm values is accepted unchanged.
 #[test]
 fn ordinary_values_are_stored() {
     let mut scratch = Scratch::new();
@@ -71,7 +71,7 @@ fn ordinary_values_are_stored() {
     assert_eq!(scratch.run(&["secrets-cat", "pem"]).status(0).stdout, "x\ny\n");
 }
 
-/// Names that sops leaves alone: by its default, or because `.sops.yaml` says so.
+/// Names that sops leaves in plain text: by its default, or by `.sops.yaml`.
 #[test]
 fn what_stays_in_plain_text_is_refused() {
     let mut scratch = Scratch::new();
@@ -101,7 +101,7 @@ fn what_stays_in_plain_text_is_refused() {
     }
 }
 
-/// sops knows no escapes in names.
+/// sops supports no escapes in names.
 #[test]
 fn keys_are_stored_under_their_names() {
     let scratch = Scratch::new();
@@ -140,10 +140,10 @@ fn editor_does_not_wait() {
         .says("the editor returned, but a program that it started still runs")
         .says("fix: set EDITOR to a command that waits");
     assert_nothing_stored(&scratch);
-    // Known by its name.
+    // Recognised by its name.
     scratch.set("EDITOR", "code");
     scratch.run(&["secrets-edit"]).status(2).says("set EDITOR to `code --wait`");
-    // Its window belongs to a program that ran before: nobody can tell.
+    // Its window belongs to a program that ran before, which cannot be detected.
     scratch.set("EDITOR", "true");
     scratch.run(&["secrets-edit"]).status(0).says("has not changed").says("`code --wait`");
 }
@@ -178,7 +178,7 @@ fn a_token_as_user_name_is_hidden() {
     let url = format!("http://{CANARY}@127.0.0.1:1/x.git");
     let hidden = "http://…@127.0.0.1:1/x.git";
     scratch.set("SECRETS_REPO", &url);
-    // `run` looks for the canary in what is said.
+    // `run` searches its output for the canary.
     scratch.run(&["secrets-status"]).status(2).says(&format!("SECRETS_REPO is {hidden}"));
     scratch.git_clone(&["config", "remote.origin.url", &url]);
     scratch.run(&["secrets-push"]).status(1).says("fix: look at the network");

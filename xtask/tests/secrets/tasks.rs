@@ -1,4 +1,4 @@
-//! What the tasks do when nothing goes wrong.
+//! The tasks without faults.
 
 use std::fs;
 
@@ -79,7 +79,7 @@ fn values_keep_their_types() {
     assert_eq!(all["hub"]["secret"], CANARY);
 }
 
-/// For a person sops has the terminal, and says itself what it has to say.
+/// For a person sops has the terminal, and prints its own messages.
 #[test]
 fn at_a_terminal() {
     let mut scratch = Scratch::new();
@@ -92,7 +92,7 @@ fn at_a_terminal() {
     assert!(terminal(&scratch, 0).contains("committed: sandbox.yaml: change 4 keys"));
     scratch.set("EDITOR", "false");
     assert!(terminal(&scratch, 1).contains("the editor failed"));
-    // An editor of a person's, which is there and is told to keep nothing.
+    // An editor of a person's, which is there and is configured to keep nothing.
     let vim = scratch.script("bin/vim", "printf '%s\n' \"$@\" > \"$HOME/arguments\"");
     assert!(vim.ends_with("bin/vim"));
     scratch.set("EDITOR", "vim");
@@ -102,7 +102,8 @@ fn at_a_terminal() {
     scratch.assert_no_plaintext("at a terminal");
 }
 
-/// LESSONS empty-secrets-deployed: what cannot be decrypted is no empty answer.
+/// LESSONS empty-secrets-deployed: a file that cannot be decrypted is an error, not an empty
+/// answer.
 #[test]
 fn empty_secrets_deployed() {
     let scratch = Scratch::new();
@@ -112,7 +113,7 @@ fn empty_secrets_deployed() {
     }
 }
 
-/// The rules look into the clone, at what its git ignores, too.
+/// The rules check the clone, including files that its git ignores.
 #[test]
 fn check_looks_into_clones() {
     let scratch = Scratch::new();
@@ -160,8 +161,8 @@ fn formats() {
         .says("secrets/hello/a.env: it is encrypted, but not all of it: B");
 }
 
-/// Copies what tasks about images look at, without the tests, whose notebooks are of missions that
-/// are not there.
+/// Copies the files that tasks about images read, without the tests, whose notebooks belong to
+/// missing missions.
 fn whole_checkout(scratch: &Scratch) {
     let repository = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
     scratch.bash(&format!("cp -a {repository}/common {repository}/Dockerfile {repository}/.dockerignore .; rm -r common/image/tests; git add --all"));

@@ -39,25 +39,25 @@ impl Base {
         Base { checkout, registry, served, names, _servers: servers }
     }
 
-    /// Runs a task for both missions, whatever comes of it.
+    /// Runs a task for both missions, whatever its status.
     pub(super) fn run(&self, task: &str, flags: &[&str]) -> Run {
         self.checkout.run(&[&[task], &BOTH[..], flags].concat())
     }
 
-    /// Runs `freeze` for both environments, whatever comes of it.
+    /// Runs `freeze` for both environments, whatever its status.
     pub(super) fn freeze(&self, flags: &[&str]) -> Run {
         self.checkout
             .run(&[&["freeze", "roman-classic/roman-cal", "survey/survey"], flags].concat())
     }
 
-    /// Runs a task for both missions, which has to succeed, and returns its rows.
+    /// Runs a task for both missions, which must succeed, and returns its rows.
     #[track_caller]
     pub(super) fn all(&self, task: &str, flags: &[&str]) -> Rows {
         self.checkout.rows(&[&[task], &BOTH[..], flags].concat())
     }
 }
 
-/// Pushes the base image, as quay.io has docker-stacks'; returns its names by tag and by digest.
+/// Pushes the base image, like docker-stacks' on quay.io; returns its names by tag and by digest.
 fn publish(registry: &Registry, image: &str) -> [String; 2] {
     let tag = format!("{}/{NAME}:2026-11-26", registry.host);
     run(&mut docker(&["image", "tag", image, &tag]));
@@ -66,7 +66,8 @@ fn publish(registry: &Registry, image: &str) -> [String; 2] {
     [tag, format!("{}/{NAME}@{digest}", registry.host)]
 }
 
-/// Copies the missions into the checkout, where they become git's, with the address of their packages.
+/// Copies the missions into the checkout, where git tracks them, with the address of their
+/// packages.
 fn add_missions(checkout: &Checkout, packages: &str) {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/conda_missions");
     for path in files(&source) {

@@ -1,4 +1,4 @@
-//! Looks into images, and makes environments in containers, whose caches are empty.
+//! Inspects images, and makes environments in containers, whose caches are empty.
 
 use std::process::Output;
 
@@ -9,7 +9,7 @@ use crate::{
     leaks::host_bundle,
 };
 
-/// Returns the files of an environment in an image, but for those that Python makes.
+/// Returns the files of an environment in an image, except those that Python creates.
 pub(super) fn files(image: &str, environment: &str) -> String {
     let script = format!(
         "cd /opt/conda/envs/{environment} && find . -not -name '*.pyc' -not -type d | LC_ALL=C sort"
@@ -18,7 +18,7 @@ pub(super) fn files(image: &str, environment: &str) -> String {
     text(&run(&mut docker(&command)))
 }
 
-/// Makes the environment of the mission that is named as it from its frozen spec, in a container of
+/// Makes the environment of the mission of the same name from its frozen spec, in a container of
 /// the common image; exports it.
 pub(super) fn made(base: &Base, environment: &str) -> Output {
     let scripts = "/opt/common-scripts";

@@ -1,4 +1,5 @@
-//! The conda base image, and servers of what the missions on it install, as long as this is kept.
+//! The conda base image, and servers of the packages of its missions, which run until this is
+//! dropped.
 
 use std::{
     io::{BufRead as _, BufReader},
@@ -8,7 +9,7 @@ use std::{
 
 use serde::Deserialize;
 
-/// What `conda_base_served.py` prints.
+/// Output of `conda_base_served.py`.
 #[derive(Debug, Deserialize)]
 pub(super) struct Served {
     pub(super) image: String,
@@ -20,7 +21,7 @@ pub(super) struct Served {
     pub(super) credentials: String,
 }
 
-/// The script, which ends when its standard input does.
+/// The script, which ends when its stdin does.
 pub(super) struct Servers(Child);
 
 impl Servers {

@@ -1,4 +1,4 @@
-//! Frozen specs that do not hold any more: each fails, and names the package.
+//! Frozen specs that are outdated: each fails, and names the package.
 
 use std::{fs, path::Path};
 
@@ -13,7 +13,7 @@ struct Change {
     change: fn(&str) -> String,
 }
 
-/// Of the line of `secret-tool`, which another channel's file could not replace.
+/// Changes of the line of `secret-tool`, which another channel's file could not replace.
 const CHANGES: &[Change] = &[
     Change {
         what: "hash",
@@ -31,7 +31,7 @@ const CHANGES: &[Change] = &[
 pub(super) fn each_part_fails_by_name(base: &Base) {
     let whole = base.checkout.read(SPEC);
     for Change { what, change } in CHANGES {
-        // Nothing asks for it but other conda packages, so no list misses it.
+        // Only other conda packages request it, so no list misses it.
         let package = if *what == "missing dependency" { "libopenblas" } else { "secret-tool" };
         let line = whole.lines().find(|it| it.contains(&format!("{package}="))).unwrap();
         let spoilt = whole.replacen(line, &change(line), 1).replace("\n\n", "\n");
@@ -45,7 +45,7 @@ pub(super) fn each_part_fails_by_name(base: &Base) {
     base.checkout.reset();
 }
 
-/// With an empty cache; put back, the same file gives the same environment.
+/// With an empty cache; after the file is put back, the result is the same environment.
 pub(super) fn a_withdrawn_file_fails_by_name(base: &Base) {
     let file =
         Path::new(&base.served.channels).join("private/noarch/secret-tool-1.0-pyhd8ed1ab_0.conda");

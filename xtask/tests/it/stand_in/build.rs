@@ -1,5 +1,5 @@
-//! `docker build`: makes an image of the Dockerfile's and the context's bytes, with the tests that
-//! lie in the context.
+//! `docker build`: makes an image from the Dockerfile's and the context's bytes, with the tests in
+//! the context.
 
 use std::{
     env, fs,
@@ -32,7 +32,7 @@ pub(crate) fn build(store: &Store, args: &[&str]) -> Result {
     let mut paths = Vec::new();
     walk(context, &mut paths)?;
     for path in &paths {
-        // Equal contexts in other places give equal images.
+        // Equal contexts in other places produce equal images.
         let name = path.strip_prefix(context).unwrap_or(path);
         bytes.extend(name.to_string_lossy().bytes());
         bytes.extend(fs::read(path)?);
@@ -65,7 +65,7 @@ pub(crate) fn build(store: &Store, args: &[&str]) -> Result {
     Ok(())
 }
 
-/// `None` for a flag that we do not use.
+/// Returns `None` for a flag that this tool does not use.
 fn parse<'a>(args: &[&'a str]) -> Option<Build<'a>> {
     let mut res = Build::default();
     let mut args = args.iter().copied();
@@ -104,7 +104,7 @@ fn walk(dir: &Path, res: &mut Vec<PathBuf>) -> Result {
     Ok(())
 }
 
-/// Reads a secret as docker would, and keeps it for the test.
+/// Reads a secret like docker, and keeps it for the test.
 fn keep_secret(store: &Store, secret: &str) -> Result {
     let parts = secret.split_once(',');
     let Some((Some(id), from)) = parts.map(|(id, from)| (id.strip_prefix("id="), from)) else {
@@ -122,7 +122,7 @@ fn keep_secret(store: &Store, secret: &str) -> Result {
     Ok(())
 }
 
-/// What `--progress plain` prints, in short.
+/// Prints a short form of `--progress plain`.
 fn show_steps(dockerfile: &str) {
     eprintln!("#1 [internal] load build definition from Dockerfile");
     let steps = dockerfile.lines().filter(|it| it.starts_with("RUN ") || it.starts_with("COPY "));
@@ -132,7 +132,7 @@ fn show_steps(dockerfile: &str) {
     eprintln!("#99 exporting to image");
 }
 
-/// The tests that a file of a mission's context stands for.
+/// Returns the tests of a file in a mission's context.
 fn tests_in(context: &Path, path: &Path) -> Vec<Test> {
     let parts: Vec<&str> = path.iter().filter_map(|it| it.to_str()).collect();
     let (environment, rest) = match parts.as_slice() {
@@ -150,7 +150,7 @@ fn tests_in(context: &Path, path: &Path) -> Vec<Test> {
             let imports = text.lines().map(|it| test("import", it));
             [test("consistency", "pip check")].into_iter().chain(imports).collect()
         }
-        // Of lists it knows the line that new missions have.
+        // Only the line of new missions is known in lists.
         ["notebooks"] => {
             let text = fs::read_to_string(context.join(path)).unwrap_or_default();
             let home = fs::read_dir(context.join("default-home-contents")).ok();

@@ -1,4 +1,4 @@
-//! Before a program on `PATH`: writes each call down, and makes that one go wrong which the plan names.
+//! Wrapper of a program on `PATH`: records each call, and makes the planned one fail.
 //! `real/<program>` is the program itself.
 
 use std::{
@@ -19,10 +19,10 @@ use nix::{
 
 use crate::plan::{Call, FOLDER, Fault, Plan, Recorded, masked};
 
-/// Set for programs that are to do their work.
+/// Set for programs that should do their work.
 const PLAIN: &str = "STAND_IN_PLAIN";
 
-/// Returns the exit status; `None` when the stand-in for docker is to answer.
+/// Returns the exit status; `None` when the stand-in for docker should answer.
 pub(crate) fn layer(store: &Path, argv: &[String]) -> Option<ExitCode> {
     let dir = store.join(FOLDER);
     let program = Path::new(&argv[0]).file_name()?.to_str()?;
@@ -89,7 +89,7 @@ impl Layer<'_> {
         Ok(res)
     }
 
-    /// The program in its own place; `None` for docker, which is this one.
+    /// Runs the real program; returns `None` for docker, which is this one.
     fn pass(&self) -> Option<ExitCode> {
         if self.program == "docker" {
             return None;
@@ -108,7 +108,7 @@ impl Layer<'_> {
         command
     }
 
-    /// Runs the program; with `input` in the place of its standard input.
+    /// Runs the program; with `input` as its stdin.
     fn work(&self, input: Option<&[u8]>) -> io::Result<(ExitStatus, Vec<u8>)> {
         let mut command = self.real();
         command.args(&self.argv[1..]).env(PLAIN, "1").stdout(Stdio::piped());
@@ -117,7 +117,7 @@ impl Layer<'_> {
         }
         let mut child = command.spawn()?;
         if let (Some(mut pipe), Some(input)) = (child.stdin.take(), input) {
-            // One that does not want it all says why by its status.
+            // A program that does not read all of it reports the reason by its status.
             let _ = pipe.write_all(input);
         }
         let mut stdout = Vec::new();
@@ -151,7 +151,7 @@ impl Layer<'_> {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// Until it is killed, or the test's folder is gone: a test that was killed must leave no process.
+    /// Waits until it is killed, or the test's folder is gone: a killed test must leave no process.
     fn hang(&self) -> io::Result<()> {
         let child = Command::new("/bin/sleep").arg("1200").stdin(Stdio::null()).spawn()?;
         fs::write(self.dir.join("child"), child.id().to_string())?;

@@ -1,11 +1,11 @@
-//! Stands in for the docker CLI in the command tests. It answers like docker for the command lines
+//! Stand-in for the docker CLI in the command tests. It answers like docker for the command lines
 //! that `cargo xtask` uses, and refuses all others, so that a new one is noticed.
 //!
-//! The folder named by `STAND_IN` holds what the engine and the registry know (`state.json`), the
-//! calls (`calls`), what shall go wrong (`flaws.json`, `failing`), and the refused command lines
-//! (`unknown`). A file `<program>.kind` beside the program says how it builds, the variable
-//! `STAND_IN_DRIVER` how it keeps layers. A folder `faults` in it makes this program stand before any
-//! other one, too (`fault`).
+//! The folder named by `STAND_IN` has the state of the engine and the registry (`state.json`), the
+//! calls (`calls`), the planned failures (`flaws.json`, `failing`), and the refused command lines
+//! (`unknown`). A file `<program>.kind` beside the program sets how it builds, the variable
+//! `STAND_IN_DRIVER` its storage driver. A folder `faults` in it makes this program a wrapper of
+//! any other one, too (`fault`).
 
 #![expect(clippy::disallowed_methods, reason = "a test's program, not a part of the product")]
 
@@ -31,7 +31,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::state::{State, Store, without_tag};
 
-/// Why a command ended with another status than 0, as docker would say it.
+/// Reason why a command failed, in docker's words.
 pub(crate) struct Refused {
     status: u8,
     text: String,
@@ -49,12 +49,12 @@ impl From<std::io::Error> for Refused {
     }
 }
 
-/// Something that shall go wrong.
+/// A planned failure.
 #[derive(Debug, Clone, Deserialize)]
 struct Flaw {
     /// Part of the command line, its arguments joined by spaces.
     on: String,
-    /// The status; the work is not done then, unless `after` is set.
+    /// Exit status; the work is not done then, unless `after` is set.
     status: Option<u8>,
     #[serde(default)]
     stdout: String,
@@ -62,9 +62,9 @@ struct Flaw {
     stderr: String,
     #[serde(default)]
     after: bool,
-    /// How often; always without it.
+    /// Number of times; always without it.
     times: Option<usize>,
-    /// Wait, after the work, until there is a file `go`.
+    /// Wait, after the work, until a file `go` exists.
     #[serde(default)]
     hold: bool,
 }
@@ -73,11 +73,11 @@ struct Flaw {
 struct Call<'a> {
     argv: &'a [String],
     dir: PathBuf,
-    /// Names that concern docker.
+    /// Names of variables for docker.
     env: Vec<String>,
 }
 
-/// How a CLI gets `BuildKit`, if it does.
+/// How a CLI runs `BuildKit`, if it can.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Buildx,
@@ -121,7 +121,7 @@ fn answer(store: &Store, argv: &[String]) -> Result<u8> {
     Ok(status)
 }
 
-/// Waits for the test, but not for ever: one that was killed must not leave a process.
+/// Waits for the test, with a limit: a killed test must not leave a process.
 fn hold(store: &Store, flaw: &Flaw) -> Result {
     if !flaw.hold {
         return Ok(());
@@ -157,7 +157,7 @@ fn flaws(store: &Store) -> Result<Vec<Flaw>> {
     serde_json::from_str(&text).or_else(|err| refuse(125, format!("flaws.json: {err}")))
 }
 
-/// How many calls there were with `part` in their command lines, this one included.
+/// Returns the number of calls with `part` in their command lines, this one included.
 fn calls_with(store: &Store, part: &str) -> usize {
     let calls = fs::read_to_string(store.dir.join("calls")).unwrap_or_default();
     let lines = calls.lines().filter_map(|it| serde_json::from_str::<serde_json::Value>(it).ok());
@@ -222,7 +222,7 @@ fn has_buildkit() -> bool {
     env::var("DOCKER_BUILDKIT").is_ok_and(|it| it == "1")
 }
 
-/// Refuses a command line, and leaves a note for the test.
+/// Refuses a command line, and records it for the test.
 pub(crate) fn unknown<T>(store: &Store, args: &[&str]) -> Result<T> {
     let line = args.join(" ");
     let mut file = File::options().create(true).append(true).open(store.dir.join("unknown"))?;
@@ -268,7 +268,7 @@ fn inspect(state: &State, names: &[&str]) -> Result {
 fn import(store: &Store, changes: &[&str]) -> Result {
     let mut bytes = Vec::new();
     std::io::stdin().read_to_end(&mut bytes)?;
-    // What the tests' script writes stands for a tar, which has an end.
+    // The output of the tests' script replaces a tar, which has an end.
     if !bytes.starts_with(b"a root file system") || !bytes.ends_with(b"\n") {
         return refuse(1, "Error response from daemon: unexpected EOF");
     }

@@ -1,4 +1,4 @@
-//! Calls of programs, how one of them may go wrong, and what tells a call from others in every run.
+//! Calls of programs, their possible faults, and the identity of a call across runs.
 
 use std::{path::Path, sync::LazyLock};
 
@@ -12,13 +12,13 @@ pub(crate) const FOLDER: &str = "faults";
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Call {
     pub(crate) program: String,
-    /// The arguments, without what differs from run to run.
+    /// Arguments, without the parts that differ from run to run.
     pub(crate) line: String,
-    /// Among equal ones, from 0.
+    /// Index among equal calls, from 0.
     pub(crate) nth: usize,
 }
 
-/// How a call goes wrong.
+/// A fault of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) enum Fault {
     /// Fails, and does nothing.
@@ -31,19 +31,19 @@ pub(crate) enum Fault {
     HangsAfterwards,
     /// As [`Fault::Hangs`]; the test interrupts the tool.
     Interrupted,
-    /// Does nothing, prints what no program prints, and succeeds.
+    /// Does nothing, prints garbage, and succeeds.
     PrintsGarbage,
     /// Is killed before it does anything.
     IsKilled,
     /// Does and prints nothing, and succeeds.
     DoesNothing,
-    /// Does nothing, prints what it printed in the recorded run, and succeeds.
+    /// Does nothing, prints its output of the recorded run, and succeeds.
     OnlySaysSo,
-    /// Reads, writes and prints the half, and succeeds.
+    /// Reads, writes and prints only half, and succeeds.
     DoesHalf,
 }
 
-/// What shall happen, in the file `plan.json`.
+/// The planned fault, in the file `plan.json`.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Plan {
     Record,
@@ -59,7 +59,7 @@ pub(crate) struct Recorded {
     pub(crate) number: usize,
 }
 
-/// Returns `arg` without the scratch folder `dir`, ids, ports and names made by chance.
+/// Returns `arg` without the scratch folder `dir`, ids, ports and random names.
 pub(crate) fn masked(arg: &str, dir: &Path) -> String {
     static VOLATILE: LazyLock<[(Regex, &str); 4]> = LazyLock::new(|| {
         [

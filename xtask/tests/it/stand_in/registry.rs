@@ -1,4 +1,5 @@
-//! Registries: any host answers, one on 127.0.0.1 only if a container of ours publishes its port.
+//! Registries: any host answers, one on 127.0.0.1 only if a container of this tool publishes its
+//! port.
 
 use std::{env, fs, path::Path};
 
@@ -60,7 +61,7 @@ pub(crate) fn pull(store: &Store, reference: &str) -> Result {
             format!("{}@{}", reference.split('@').next().unwrap_or_default(), manifest.digest);
         let repo_digest = Some(without_tag(&by_digest));
         if let Some(known) = state.images.iter_mut().find(|it| it.id == manifest.config) {
-            // What a test changed in the registry arrives.
+            // Changes that a test made in the registry arrive.
             known.receipt = manifest.receipt;
             known.repo_digest = repo_digest;
             return Ok(());
@@ -79,7 +80,7 @@ pub(crate) fn pull(store: &Store, reference: &str) -> Result {
     })
 }
 
-/// By tag, or by digest among those of a repository.
+/// Finds a manifest by tag, or by digest among those of a repository.
 fn find<'a>(state: &'a State, reference: &str) -> Option<&'a Manifest> {
     let named = state.registry.get(reference);
     let reference = without_tag(reference);
@@ -112,7 +113,7 @@ fn answers(state: &State, reference: &str) -> Result {
     }
 }
 
-/// What docker's configuration has for a registry.
+/// Returns the login of a registry in docker's configuration.
 fn login(host: &str) -> Option<String> {
     let dir = env::var("DOCKER_CONFIG").ok()?;
     let text = fs::read_to_string(Path::new(&dir).join("config.json")).ok()?;

@@ -83,7 +83,7 @@ pub(crate) fn create(store: &Store, args: &[&str]) -> Result {
     })
 }
 
-/// `docker start --attach`.
+/// Runs `docker start --attach`.
 pub(crate) fn attach(store: &Store, id: &str) -> Result<u8> {
     let state = store.read()?;
     let Some(container) = state.containers.iter().find(|it| it.id == id) else {
@@ -100,7 +100,7 @@ pub(crate) fn attach(store: &Store, id: &str) -> Result<u8> {
     tests(store, id, &part.tests(image))
 }
 
-/// How its first process is called, before the part that it tests.
+/// Command line of its first process, before the part that it tests.
 const TESTER: [&str; 8] = [
     "-IS",
     "/opt/tester/common-scripts/tester",
@@ -112,7 +112,7 @@ const TESTER: [&str; 8] = [
     "/opt/test-scratch",
 ];
 
-/// What a test container runs.
+/// Tests of a container.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Part {
     Mission,
@@ -147,7 +147,7 @@ impl Part {
     }
 }
 
-/// The tests of every image as a whole, as the tester reads them.
+/// Tests of every image as a whole, as the tester reads them.
 const IMAGE_TESTS: &str = include_str!(
     "../../../../common/image/common-scripts/platform_env/environments/image_tests.json"
 );
@@ -166,7 +166,7 @@ fn parse<'a>(args: &[&'a str]) -> Option<Run<'a>> {
             "--publish" => res.publish = Some(args.next()?),
             "--name" => res.name = args.next()?,
             "--network" => res.network = args.next()?,
-            // Without a value it is taken from the CLI's own environment.
+            // Without a value it comes from the CLI's own environment.
             "--env" => {
                 let it = args.next()?;
                 let value = || Some(format!("{it}={}", env::var(it).ok()?));
@@ -206,8 +206,7 @@ fn start(state: &mut State, run: &Run<'_>) -> String {
     id
 }
 
-/// `docker create` of an image that is only copied from.
-/// As the in-image script writes it; another image gives another one.
+/// Returns the frozen spec that the in-image script would write; another image gets another one.
 fn frozen_spec(image: &Image, environment: &str) -> String {
     let hex = image.id.trim_start_matches("sha256:");
     format!(
@@ -215,8 +214,9 @@ fn frozen_spec(image: &Image, environment: &str) -> String {
     )
 }
 
-/// Runs the image's tests; those named in the file `failing` fail, with the text of `failing-more`. If it names the entry point,
-/// that does nothing; if it says `killed`, the tests of the image as a whole end so.
+/// Runs the image's tests; those named in the file `failing` fail, with the text of `failing-more`.
+/// If it names the entry point, that does nothing; if it contains `killed`, the tests of the image
+/// as a whole end so.
 fn tests(store: &Store, id: &str, tests: &[Test]) -> Result<u8> {
     let failing = fs::read_to_string(store.dir.join("failing")).unwrap_or_default();
     let more = fs::read_to_string(store.dir.join("failing-more")).unwrap_or_default();
@@ -225,7 +225,7 @@ fn tests(store: &Store, id: &str, tests: &[Test]) -> Result<u8> {
         return Ok(0);
     }
     let mut results = String::new();
-    // As when memory runs out after the last result.
+    // Like a container without memory after the last result.
     let mut status = if failing == "killed" && !is_mission { 137 } else { 0 };
     for it in tests {
         let is_bad = failing.lines().any(|name| name == it.name);
@@ -275,13 +275,13 @@ pub(crate) fn copy(store: &Store, from: &str, to: &str) -> Result {
     }
 }
 
-/// Whether the file `failing` names it.
+/// Returns whether the file `failing` contains the name.
 fn is_failing(store: &Store, name: &str) -> bool {
     let failing = fs::read_to_string(store.dir.join("failing")).unwrap_or_default();
     failing.lines().any(|it| it == name)
 }
 
-/// What an image says of itself.
+/// Returns the contents that an image reports.
 fn contents(image: &Image) -> String {
     let names: BTreeSet<&str> = image.tests.iter().map(|it| it.environment.as_str()).collect();
     let installed = |name: &str| (name.to_owned(), json!({ "python": "3.13.5", "packages": {} }));
@@ -290,7 +290,7 @@ fn contents(image: &Image) -> String {
     json!({ "jupyterhub": "5.3.0", "environments": environments }).to_string()
 }
 
-/// Writes a tar stream of files, as `docker cp … -` does.
+/// Writes a tar stream of files, like `docker cp … -`.
 fn archive<'a>(files: impl Iterator<Item = (&'a str, &'a str)>) -> Result {
     let mut archive = tar::Builder::new(std::io::stdout());
     for (file, text) in files {
@@ -303,7 +303,7 @@ fn archive<'a>(files: impl Iterator<Item = (&'a str, &'a str)>) -> Result {
     Ok(archive.finish()?)
 }
 
-/// Into a container: the plan of its tests, or an archive, whose bytes are taken.
+/// Copies into a container: the plan of its tests, or an archive, whose bytes are kept.
 fn send(store: &Store, from: &str, path: &str) -> Result {
     let text = match (from, path) {
         ("-", "/opt/tester" | "/opt/environments") => {
@@ -348,7 +348,7 @@ pub(crate) fn network(store: &Store, args: &[&str]) -> Result {
             let id = state.new_id();
             let labels = vec![(*label).to_owned(), format!("name={name}")];
             println!("{id}");
-            // Known by its id: names of networks need not be unique.
+            // Identified by its id: names of networks need not be unique.
             state.networks.push(Volume { name: id, labels });
             Ok(())
         }),
@@ -362,14 +362,14 @@ pub(crate) fn network(store: &Store, args: &[&str]) -> Result {
     }
 }
 
-/// Whether a filter of `docker … ls` is about one of these labels.
+/// Returns whether a filter of `docker … ls` matches one of these labels.
 fn has_label(labels: &[String], filter: &str) -> bool {
     filter.strip_prefix("label=").is_some_and(|label| labels.iter().any(|it| it == label))
 }
 
 pub(crate) fn remove(store: &Store, id: &str) -> Result {
     store.change(|state| {
-        // As docker does, by the beginning of an id.
+        // Like docker, by the start of an id.
         state.containers.retain(|it| !it.id.starts_with(id));
         Ok(())
     })

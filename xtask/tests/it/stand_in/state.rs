@@ -1,4 +1,4 @@
-//! What the engine and the registries know, kept in one file between calls.
+//! State of the engine and the registries, kept in one file between calls.
 
 use std::{
     collections::BTreeMap,
@@ -20,15 +20,15 @@ pub(crate) struct State {
     pub(crate) volumes: Vec<Volume>,
     #[serde(default)]
     pub(crate) networks: Vec<Volume>,
-    /// What was copied into containers.
+    /// Files that were copied into containers.
     #[serde(default)]
     pub(crate) sent: Vec<String>,
     /// The image of each container that ran tests to their end.
     #[serde(default)]
     pub(crate) tested: Vec<String>,
-    /// By reference.
+    /// Manifests by reference.
     pub(crate) registry: BTreeMap<String, Manifest>,
-    /// How often something was made; stands for the time.
+    /// Number of created objects; replaces the time.
     pub(crate) clock: u32,
 }
 
@@ -40,12 +40,12 @@ pub(crate) struct Image {
     pub(crate) labels: BTreeMap<String, String>,
     pub(crate) created: u32,
     pub(crate) tests: Vec<Test>,
-    /// The text of `receipt.json`, in an image of that one file.
+    /// Text of `receipt.json`, in an image of that one file.
     #[serde(default)]
     pub(crate) receipt: Option<String>,
 }
 
-/// Or a network.
+/// A volume or a network.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Volume {
     pub(crate) name: String,
@@ -65,15 +65,15 @@ pub(crate) struct Container {
     pub(crate) id: String,
     #[serde(default)]
     pub(crate) name: String,
-    /// `NAME=value`.
+    /// Variables `NAME=value`.
     #[serde(default)]
     pub(crate) env: Vec<String>,
     pub(crate) labels: Vec<String>,
-    /// As `docker container ls` shows them; empty when it does not run.
+    /// Ports as `docker container ls` shows them; empty when it does not run.
     pub(crate) ports: String,
-    /// The text of `results.jsonl`, once there were tests.
+    /// Text of `results.jsonl`, once tests have run.
     pub(crate) results: Option<String>,
-    /// The text of the image's `receipt.json`.
+    /// Text of the image's `receipt.json`.
     #[serde(default)]
     pub(crate) receipt: Option<String>,
     pub(crate) image: String,
@@ -96,7 +96,7 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// The state as it is when no call changes it.
+    /// Reads the state while no call changes it.
     pub(crate) fn read(&self) -> Result<State> {
         let lock = self.lock()?;
         lock.lock_shared()?;
@@ -131,7 +131,7 @@ impl Store {
 }
 
 impl State {
-    /// By id, tag or digest.
+    /// Returns an image by id, tag or digest.
     pub(crate) fn image(&self, name: &str) -> Result<&Image> {
         let is_it = |it: &&Image| {
             it.id == name
@@ -144,7 +144,7 @@ impl State {
         }
     }
 
-    /// Adds an image, unless it is there: a build from the cache gives the same one.
+    /// Adds an image, unless it exists: a build from the cache gives the same one.
     pub(crate) fn add(&mut self, id: &str, labels: &[&str], tests: Vec<Test>) -> Result {
         self.clock += 1;
         if self.image(id).is_ok() {
@@ -174,7 +174,7 @@ impl State {
         Ok(())
     }
 
-    /// A new id of a container or an image.
+    /// Returns a new id of a container or an image.
     pub(crate) fn new_id(&mut self) -> String {
         self.clock += 1;
         sha256(&self.clock.to_le_bytes()).trim_start_matches("sha256:").to_owned()
@@ -182,7 +182,8 @@ impl State {
 }
 
 impl Container {
-    /// As `docker container inspect` prints it. One without a published port does not run.
+    /// Returns the output of `docker container inspect`. A container without a published port does
+    /// not run.
     pub(crate) fn to_json(&self) -> serde_json::Value {
         let label = |it: &String| {
             let (name, value) = it.split_once('=')?;
@@ -205,7 +206,7 @@ impl Container {
 }
 
 impl Image {
-    /// As `docker image inspect` prints it.
+    /// Returns the output of `docker image inspect`.
     pub(crate) fn to_json(&self) -> serde_json::Value {
         json!({
             "Id": self.id,
@@ -224,7 +225,7 @@ impl Image {
     }
 }
 
-/// `repository@digest` of `repository:tag@digest`.
+/// Returns `repository@digest` of `repository:tag@digest`.
 pub(crate) fn without_tag(reference: &str) -> String {
     let (name, digest) = reference.split_once('@').unwrap_or_default();
     let path = name.rfind('/').unwrap_or_default();

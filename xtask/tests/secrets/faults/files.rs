@@ -1,4 +1,4 @@
-//! Files that are not what they should be, editors that fail, and full or read-only disks.
+//! Damaged files, editors that fail, and full or read-only disks.
 
 use super::{Fault, Left, edit, nothing, push, set};
 use crate::scratch::Scratch;
@@ -120,7 +120,7 @@ pub(crate) const FAULTS: &[Fault] = &[
     Fault {
         name: "the MAC does not fit",
         prepare: |it| {
-            // A value that is whole, under its name, is gone.
+            // A complete value, under its name, is gone.
             let text = it.read("sandbox.yaml");
             let lines = text.lines().filter(|it| !it.contains("cookieSecret"));
             commit(it, "sandbox.yaml", &(lines.collect::<Vec<_>>().join("\n") + "\n"));
@@ -314,8 +314,8 @@ fn commit(scratch: &mut Scratch, name: &str, text: &str) {
     scratch.git_clone(&["commit", "--quiet", "--message", "by hand", "--", name]);
 }
 
-/// A script that puts the clone on a disk of its own, and fills it. What is there afterwards is
-/// copied back, so that it can be searched.
+/// Returns a script that puts the clone on a disk of its own, and fills it. The files there are
+/// copied back afterwards, so that they can be searched.
 fn small_disk(scratch: &Scratch) -> String {
     let (dir, copy) = (scratch.file(""), scratch.path("state/copy"));
     let (dir, copy) = (dir.display(), copy.display());

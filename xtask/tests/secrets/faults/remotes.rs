@@ -110,7 +110,7 @@ pub(crate) const FAULTS: &[Fault] = &[
         prepare: nothing,
         act: |it| {
             let killed = interrupted_clone(it, Signal::SIGKILL);
-            // What it left goes with the next one.
+            // The next run removes what it left.
             it.run(&["secrets-clone", "--mission", "other"]).status(1);
             assert_eq!(it.bash("ls -A secrets"), "hello\n");
             killed
@@ -121,18 +121,19 @@ pub(crate) const FAULTS: &[Fault] = &[
     },
 ];
 
-/// Points the clone and the setting elsewhere.
+/// Changes the URL of the clone and of the setting.
 fn remote(scratch: &mut Scratch, url: &str) {
     scratch.git_clone(&["config", "remote.origin.url", url]);
     scratch.set("SECRETS_REPO", url);
 }
 
-/// Somebody else's commit, in the remote.
+/// Adds another person's commit to the remote.
 fn theirs(scratch: &mut Scratch) {
     scratch.bash("git clone --quiet ../remote.git ../theirs; cd ../theirs; date > README.md; git add README.md; git commit --quiet --message theirs; git push --quiet; cd ..; rm -rf theirs");
 }
 
-/// A clone from a server that never answers, ended while it waits; of a mission that is no other row's.
+/// Clones from a server that never answers, interrupted while it waits; of a mission that no other
+/// row uses.
 fn interrupted_clone(scratch: &mut Scratch, signal: Signal) -> Done {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();

@@ -64,8 +64,8 @@ pub(crate) const FAULTS: &[Fault] = &[
     },
 ];
 
-/// Edits, does `act` with the process ids of the tool and the editor while the editor waits, and
-/// sees that nothing of it is left.
+/// Edits, runs `act` with the process ids of the tool and the editor while the editor waits, and
+/// checks that nothing is left.
 fn during_edit(scratch: &mut Scratch, act: fn(i32, i32)) -> Done {
     let running = scratch.start(&["secrets-edit"]);
     let (editor, file) = scratch.editor();
@@ -79,7 +79,8 @@ fn during_edit(scratch: &mut Scratch, act: fn(i32, i32)) -> Done {
     done
 }
 
-/// What it leaves is in memory alone, and the next task sweeps it, which may be another fault's.
+/// Kills the tool. Its remains are only in memory, and the next task sweeps them, even another
+/// fault's.
 fn killed_tool(scratch: &mut Scratch) -> Done {
     let running = scratch.start(&["secrets-edit"]);
     let (editor, file) = scratch.editor();
@@ -87,7 +88,7 @@ fn killed_tool(scratch: &mut Scratch) -> Done {
     running.signal(Signal::SIGKILL);
     wait_until("the tool lives", || parent(sops) != running.child.id().cast_signed());
     scratch.assert_no_plaintext("after SIGKILL of the tool");
-    // What is still running is stopped by hand: it holds the pipes that `finish` reads.
+    // The editor that still runs is stopped by hand: it holds the pipes that `finish` reads.
     send(editor, Signal::SIGKILL);
     let done = running.finish();
     scratch.run(&["secrets-status"]).status(0);
@@ -95,7 +96,7 @@ fn killed_tool(scratch: &mut Scratch) -> Done {
     done
 }
 
-/// The folder in /dev/shm that a file is somewhere below.
+/// Returns the folder in /dev/shm that contains a file at any depth.
 fn private_folder(file: &Path) -> &Path {
     file.ancestors().find(|it| it.parent() == Some(Path::new("/dev/shm"))).unwrap()
 }
@@ -120,7 +121,7 @@ fn is_running(pid: i32) -> bool {
     stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
 }
 
-/// In bytes.
+/// Returns the limit in bytes.
 fn core_limit(pid: i32) -> String {
     let limits = fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
     let line = limits.lines().find(|it| it.starts_with("Max core file size")).unwrap();
