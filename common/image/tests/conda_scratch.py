@@ -60,7 +60,7 @@ class Channels:
 
     @property
     def requests(self) -> list[dict[str, str | int]]:
-        """Returns what was asked of the server, and with which credentials."""
+        """Returns the requests to the server, with their credentials."""
         return self.server.requests
 
     def alias(self, place: str = "closed", *, token: bool = False) -> str:

@@ -41,7 +41,7 @@ class Crafted:
         (prefix / "conda-meta" / "history").touch()
 
     def conda(self, package: str, *infos: Path, depends: Sequence[str] = ()) -> None:
-        """Add conda's record of a package, given as name-version-build, that owns metadata."""
+        """Adds conda's record of a package, named name-version-build, that owns metadata."""
         name, version, build = package.rsplit("-", 2)
         inside = [it for info in infos for it in ([info] if info.is_file() else info.iterdir())]
         record = {
@@ -56,7 +56,7 @@ class Crafted:
         file.write_text(json.dumps(record))
 
     def info(self, name: str, version: str, requires: Sequence[str] = ()) -> Path:
-        """Add a .dist-info folder."""
+        """Adds a .dist-info folder."""
         folder = self.site / f"{name}-{version}.dist-info"
         folder.mkdir()
         text = [*_head(name, version), *(f"Requires-Dist: {line}" for line in requires)]
@@ -65,7 +65,7 @@ class Crafted:
         return folder
 
     def egg_info(self, name: str, version: str, requires: str = "") -> Path:
-        """Add an .egg-info folder, as setuptools made them."""
+        """Adds an .egg-info folder, like setuptools made them."""
         folder = self.site / f"{name}-{version}-py3.13.egg-info"
         folder.mkdir()
         (folder / "PKG-INFO").write_bytes("\n".join([*_head(name, version), ""]).encode("latin-1"))
@@ -73,7 +73,7 @@ class Crafted:
         return folder
 
     def egg_info_file(self, name: str, version: str) -> Path:
-        """Add an .egg-info file, as distutils made them."""
+        """Adds an .egg-info file, like distutils made them."""
         file = self.site / f"{name}-{version}-py3.13.egg-info"
         file.write_text("\n".join([*_head(name, version), ""]))
         return file

@@ -1,4 +1,4 @@
-"""What the tests of the environment scripts share: a scratch CONDA_DIR and ways to run scripts."""
+"""Code that tests of the environment scripts share: a scratch CONDA_DIR and running scripts."""
 
 import json
 import os
@@ -79,7 +79,7 @@ class Scratch(unittest.TestCase):
         return {"CONDA_PKGS_DIRS": tempfile.mkdtemp(dir=self.root)}
 
     def run_script(self, *arguments: str | Path, status: int = 0, **env: str) -> str:
-        """Run a script; gives its stdout, or its stderr when it was to fail."""
+        """Runs a script; returns its stdout, or its stderr when it should fail."""
         command = [str(SCRIPTS / str(arguments[0])), *(str(part) for part in arguments[1:])]
         result = subprocess.run(
             command,

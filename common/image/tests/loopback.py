@@ -17,7 +17,7 @@ _BUILD = '[build-system]\nrequires = ["yeast"]\nbuild-backend = "yeast"\n'
 
 
 class Server:
-    """Serves a folder: /simple/NAME/ lists the files in packages/NAME, all else is as it lies."""
+    """Serves a folder: /simple/NAME/ lists the files in packages/NAME, the rest is unchanged."""
 
     def __init__(self, folder: Path, address: str = "127.0.0.1") -> None:
         self.folder = folder
@@ -30,7 +30,7 @@ class Server:
 
     @property
     def variables(self) -> dict[str, str]:
-        """What uv needs to take packages from here alone."""
+        """Returns the variables that make uv use packages from here alone."""
         return {"UV_DEFAULT_INDEX": f"{self.url}/simple", "NO_PROXY": "127.0.0.1"}
 
     def stop(self) -> None:
@@ -45,7 +45,7 @@ class Server:
         return self.add_wheel("yeast", version, Path(yeast.__file__).read_text())
 
     def add_source(self, name: str, version: str) -> Path:
-        """A source archive, which yeast builds."""
+        """Adds a source archive, which yeast builds."""
         data = io.BytesIO()
         with tarfile.open(fileobj=data, mode="w:gz") as archive:
             for file, text in _source_files(name, version).items():
@@ -81,13 +81,13 @@ class Repository:
         self._git(self._work, *author, "commit", "--quiet", "--allow-empty", f"--message={message}")
 
     def push(self, branch: str) -> str:
-        """Publish what was committed as that branch; gives its commit."""
+        """Publishes the commits as that branch; returns the last commit."""
         self._git(self._work, "push", "--quiet", self.folder, f"HEAD:refs/heads/{branch}")
         self._git(self.folder, "update-server-info")
         return self._git(self._work, "rev-parse", "HEAD")
 
     def forget(self, branch: str) -> None:
-        """Remove a branch with its commits, as after a forced push."""
+        """Removes a branch with its commits, like a forced push."""
         self._git(self.folder, "branch", "--quiet", "-D", branch)
         self._git(self.folder, "gc", "--quiet", "--prune=now")
         self._git(self.folder, "update-server-info")

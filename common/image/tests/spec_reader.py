@@ -30,7 +30,7 @@ Answer = dict[str, int | list[str]]
 
 
 def read(kind: str, name: str, text: str) -> Answer:
-    """Returns what a case asks for, or the line that is refused."""
+    """Returns the requests of a case, or the line that is refused."""
     try:
         return {"reads": _frozen(text) if kind == "frozen" else _list(name, text)}
     except SpecError as error:
@@ -68,7 +68,7 @@ def _line(line: Line) -> str:
 
 
 def form(line: Line) -> str:
-    """Returns a requirement in its canonical form, with what its marker is on two machines."""
+    """Returns a requirement in its canonical form, with the marker's results on two machines."""
     parsed = line.requirement
     extras = ",".join(sorted({canonicalize_name(it) for it in parsed.extras}))
     text = line.name + (f"[{extras}]" if extras else "")

@@ -32,7 +32,7 @@ class Installation:
         shutil.rmtree(self.root)
 
     def add(self, environment: str, files: dict[str, str] | None = None) -> Path:
-        """Make an environment, and files in its folder; give the folder."""
+        """Makes an environment, and files in its folder; returns the folder."""
         _make_python(self.conda / "envs" / environment)
         return self.add_files(environment, files or {})
 
@@ -46,7 +46,7 @@ class Installation:
         return folder
 
     def add_module(self, environment: str, name: str, source: str) -> None:
-        """Put a module where the environment's Python imports it."""
+        """Puts a module where the environment's Python imports it."""
         (_site_packages(self.conda / "envs" / environment) / f"{name}.py").write_text(source)
 
     def variables(self, **more: str) -> dict[str, str]:
@@ -72,20 +72,20 @@ class Installation:
         )
 
     def run(self, script: str, *arguments: str | Path, **variables: str) -> "Done":
-        """Run a script; the results are those of this run."""
+        """Runs a script; the results are those of this run."""
         shutil.rmtree(self.results, ignore_errors=True)
         process = self.start(script, *arguments, **variables)
         stdout, stderr = process.communicate()
         return Done(process.returncode, stdout, stderr, self.recorded())
 
     def test(self, **parts: object) -> "Done":
-        """Run a mission's tests as `image-test` does, by a plan with these parts, as this user."""
+        """Runs a mission's tests like `image-test`, by a plan with these parts, as this user."""
         plan = self.root / "plan.json"
         plan.write_text(json.dumps({"tests": [], "times": {}, **parts}))
         return self.run("tester", "--plan", plan, "--results", self.results, "mission")
 
     def recorded(self) -> list[dict]:
-        """What stands in results.jsonl."""
+        """Returns the content of results.jsonl."""
         path = self.results / "results.jsonl"
         lines = path.read_text().splitlines() if path.exists() else []
         return [json.loads(line) for line in lines]
@@ -95,7 +95,7 @@ class Installation:
         return json.loads(path.read_text())
 
     def executed(self, environment: str, name: str) -> dict:
-        """A notebook among the results."""
+        """Returns a notebook among the results."""
         return json.loads((self.results / "notebooks" / environment / name).read_text())
 
 
@@ -109,7 +109,7 @@ class Done:
         self.recorded = recorded
 
     def names(self, outcome: str) -> list[str]:
-        """The tests with that outcome, as `kind name`, sorted."""
+        """Returns the tests with that outcome, as `kind name`, sorted."""
         return sorted(
             f"{result['kind']} {result['name']}"
             for result in self.recorded
@@ -121,7 +121,7 @@ class Done:
 
 
 def notebook(*cells: str, **metadata: object) -> str:
-    """The text of a notebook with these cells."""
+    """Returns the text of a notebook with these cells."""
     made = [
         {
             "cell_type": "code",
@@ -137,7 +137,7 @@ def notebook(*cells: str, **metadata: object) -> str:
 
 
 def _make_python(prefix: Path) -> None:
-    """A virtual environment that also imports what the image's base has."""
+    """Makes a virtual environment that also imports the packages of the image's base."""
     subprocess.run(
         ["uv", "--quiet", "--offline", "--no-cache", "venv", "--python", _system_python(), prefix],
         check=True,

@@ -37,7 +37,7 @@ SECRETS = (
 
 
 def meta(name: str, *depends: str, version: str = "1.0", **more: object) -> dict:
-    """A record as conda leaves it in conda-meta."""
+    """Returns a record as conda leaves it in conda-meta."""
     return {
         "name": name,
         "version": version,
@@ -63,7 +63,7 @@ class MetaTest(unittest.TestCase):
         self.folder = Path(folder.name)
 
     def in_cache(self, record: dict, *depends: str) -> dict:
-        """The record of a package whose own metadata, in the package cache, has other depends."""
+        """Returns the record of a package whose metadata in the cache has other depends."""
         package = self.folder / record["name"]
         (package / "info").mkdir(parents=True)
         (package / "info" / "index.json").write_text(json.dumps({"depends": list(depends)}))

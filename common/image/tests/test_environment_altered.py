@@ -30,7 +30,7 @@ class AlteredTest(Scratch):
         cls.text = cls().freeze()
 
     def freeze(self) -> str:
-        """The frozen spec of an environment, after it was built from that: the cache is warm."""
+        """Returns the frozen spec of an environment, built from once: the cache is warm."""
         fig = f"fig @ {self.repository.url}@topic"
         path = self.write("fruit/fruit.pip", f"apple==1.0\npear\n{fig}\n")
         self.run_script("env-create", "fruit")
@@ -46,7 +46,7 @@ class AlteredTest(Scratch):
         return self.run_script("env-create", "altered", status=status, USE_FROZEN="1", **env)
 
     def fails(self, text: str, says: str) -> None:
-        """With the warm cache, and with an empty one."""
+        """Checks the failure with the warm cache, and with an empty one."""
         with self.subTest(says, cache="warm"):
             self.assertIn(says, self.build(text, 1))
             self.assertFalse(self.prefix("altered").exists())
@@ -105,7 +105,7 @@ class AlteredTest(Scratch):
         try:
             self.server.add_wheel("apple", "1.0", "x = 1\n")
             self.fails_when_cold(self.text, "apple==1.0")
-            # The cache still has what was frozen.
+            # The cache still has the frozen file.
             self.build(self.text, 0)
             module = next(self.prefix("altered").glob("lib/python3.*/site-packages/apple.py"))
             self.assertEqual(module.read_text(), "")

@@ -200,7 +200,7 @@ class ConsistencyTest(CraftedScratch):
         self.assertIn(f"    {complaint}\n    ended with status 1\n", self.env_test(environment))
 
     def env_test(self, environment: str) -> str:
-        """Return what image-test's consistency test prints."""
+        """Returns the output of image-test's consistency test."""
         command = [str(SCRIPTS / "env-test"), environment, "--only", "pip check"]
         return subprocess.run(command, env=self.env, capture_output=True, text=True).stdout
 

@@ -31,7 +31,7 @@ _OPTION = re.compile(r"\s--hash=sha256:[0-9a-f]{64}(?=\s|$)")
 
 
 def as_on_conda() -> str:
-    """What `env-export` renders on a conda base, with everything that can be in it."""
+    """Returns a spec of `env-export` on a conda base, with everything that it can contain."""
     spec = frozen.Frozen("linux/amd64", f"sha256:{HASH}", "x", ["conda-forge", "bioconda"])
     spec.conda = [
         frozen.CondaPin(name, "3.13.5", "h0_0_cp313", "linux-64", f"{name}.conda", HASH, channel)

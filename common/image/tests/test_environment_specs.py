@@ -1,4 +1,4 @@
-"""Spec files and frozen specs as text: what is read, what is refused, and with which line."""
+"""Spec files and frozen specs as text: valid and refused ones, with the line of the error."""
 
 import random
 import tempfile

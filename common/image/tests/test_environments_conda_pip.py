@@ -42,7 +42,7 @@ class BesideCondaTest(Scratch):
         cls.text = test.run_script("env-export", "e")
 
     def consistency(self, environment: str) -> str:
-        """Returns what the consistency test of image-test prints."""
+        """Returns the output of image-test's consistency test."""
         command = [str(SCRIPTS / "env-test"), environment, "--only", "pip check"]
         return subprocess.run(command, env=self.env, capture_output=True, text=True).stdout
 

@@ -88,7 +88,7 @@ class FreezeTest(EmbeddedTest):
         self.assertEqual(self.export("py3.8-x"), self.text)
 
     def export(self, environment: str) -> str:
-        """The frozen spec of a copy, under the name of the first."""
+        """Returns the frozen spec of a copy, under the name of the first."""
         text = self.run_script("env-export", environment)
         return text.replace(f"name: {environment}", f"name: {self.name}")
 
@@ -115,7 +115,7 @@ class FreezeTest(EmbeddedTest):
 
 
 class UpdateTest(EmbeddedTest):
-    """What updates may and may not do to one environment."""
+    """Effects that updates may and may not have on an environment."""
 
     @classmethod
     def setUpClass(cls) -> None:
@@ -299,7 +299,7 @@ class SettingsTest(EmbeddedTest):
 
 
 def make_repository(folder: Path) -> str:
-    """A small package in a git repository; gives its commit."""
+    """Makes a small package in a git repository; returns its commit."""
     folder.mkdir()
     (folder / "pyproject.toml").write_text(
         '[build-system]\nrequires = ["setuptools>=61"]\nbuild-backend = "setuptools.build_meta"\n'

@@ -1,4 +1,4 @@
-"""The tester: what it says of images and servers that are not as they should be."""
+"""The tester: its messages about images and servers with defects."""
 
 import json
 import os
@@ -27,7 +27,7 @@ class Files(unittest.TestCase):
         self.home.chmod(0o2775)
 
     def said_of(self, name: str) -> str:
-        """What a test of the home says."""
+        """Returns the message of a test of the home."""
         report = Report()
         home = os.environ["HOME"]
         self.addCleanup(os.environ.__setitem__, "HOME", home)

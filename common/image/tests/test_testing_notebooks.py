@@ -170,7 +170,7 @@ class Notebooks(unittest.TestCase):
 
 
 def wait_for(condition):
-    """Wait until something is so, which it soon must be."""
+    """Waits until a condition holds, which must be soon."""
     deadline = time.monotonic() + 60
     while not condition():
         if time.monotonic() > deadline:
@@ -179,7 +179,7 @@ def wait_for(condition):
 
 
 def ended(pid):
-    """Whether a process is gone, or only waits for its parent to notice."""
+    """Returns whether a process is gone, or only waits for its parent to notice."""
     try:
         with open(f"/proc/{pid}/stat") as stat:  # noqa: PTH123 -- not a file
             return stat.read().rpartition(")")[2].split()[0] == "Z"

@@ -1,4 +1,4 @@
-"""The tester: what a mission's own script may ask it, and what tests may write."""
+"""The tester: requests of a mission's own script, and files that tests may write."""
 
 import os
 import socket

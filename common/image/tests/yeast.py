@@ -15,7 +15,7 @@ def wheel_name(name: str, version: str) -> str:
 
 
 def wheel(name: str, version: str, source: str = "", requires: Sequence[str] = ()) -> bytes:
-    """A wheel with one module."""
+    """Returns a wheel with one module."""
     info = f"{name}-{version}.dist-info"
     metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
     metadata += "".join(f"Requires-Dist: {line}\n" for line in requires)

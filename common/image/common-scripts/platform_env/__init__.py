@@ -1,1 +1,1 @@
-"""What the scripts share: `environments` makes environments, `testing` tests images."""
+"""Code that the scripts share: `environments` makes environments, `testing` tests images."""

@@ -1,4 +1,4 @@
-"""The packages that channels hold besides converted wheels, the difficult ones above all."""
+"""Packages of channels besides converted wheels, the difficult ones above all."""
 
 import platform
 from collections.abc import Mapping, Sequence

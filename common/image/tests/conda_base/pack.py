@@ -12,7 +12,7 @@ from typing import Any
 
 import zstandard
 
-# Stands in text files where the environment's folder will be; long enough for any.
+# Placeholder in text files for the environment's folder; long enough for any.
 PREFIX = "/opt/placeholder" + "_placehold" * 20
 _EXECUTABLE = ("bin/", "condabin/", "python-scripts/")
 # conda-forge's level is 19; all that matters here is time.

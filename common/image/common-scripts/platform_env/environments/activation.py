@@ -1,4 +1,4 @@
-"""What activating an environment does to a shell, as the `env` of a kernelspec.
+"""The effect of activating an environment on a shell, as the `env` of a kernelspec.
 
 The values are templates: jupyter_client fills in `${NAME}` from the server's environment when it
 starts a kernel (string.Template, see KernelProvisionerBase.pre_launch), so that a kernel's PATH is
@@ -13,13 +13,13 @@ from pathlib import Path
 from platform_env.environments import paths
 from platform_env.environments.printable import tail
 
-# What the shell itself sets, or what only means something to an interactive one.
+# Variables that the shell itself sets, or that only matter in an interactive one.
 _OF_THE_SHELL = {"PWD", "OLDPWD", "SHLVL", "_", "PS1", "CONDA_PROMPT_MODIFIER"}
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-# Both get the environment's folder, its name, and the file for the variables: what activation
-# prints must not mix with them.
+# Both get the environment's folder, its name, and the file for the variables: output of
+# activation must not mix with them.
 _CONDA = """
 . "$CONDA_DIR/etc/profile.d/conda.sh" && conda activate "$1" && env -0 >"$3"
 """
@@ -37,7 +37,7 @@ class ActivationError(Exception):
 
 
 def activation(environment: str) -> dict[str, str]:
-    """The variables that a kernel of the environment starts with, as templates."""
+    """Returns the variables that a kernel of the environment starts with, as templates."""
     with tempfile.TemporaryDirectory() as home:
         before = {"PATH": _PATH, "HOME": home, "CONDA_DIR": str(paths.CONDA_DIR)}
         # Root runs this last in a build: conda must not leave root's files in the base.
@@ -56,7 +56,7 @@ def activation(environment: str) -> dict[str, str]:
 
 
 def _activate(environment: str, before: dict[str, str]) -> dict[str, str]:
-    """Activate in a clean shell, and give the environment variables afterwards."""
+    """Activates in a clean shell, and returns the environment variables afterwards."""
     variables = Path(before["HOME"]) / ".variables"
     script = _CONDA if paths.is_conda_base() else _EMBEDDED
     prefix = paths.prefix(environment)
@@ -77,15 +77,15 @@ def _activate(environment: str, before: dict[str, str]) -> dict[str, str]:
 
 
 def _template(value: str, home: str) -> str:
-    """A value as jupyter_client's template, with the home folder that the kernel will have."""
+    """Returns a value as jupyter_client's template, with the home folder of the future kernel."""
     return value.replace("$", "$$").replace(home, "${HOME}")
 
 
 def _front(path: str) -> str:
-    """What activation put on PATH, with the colon that separates it from the rest."""
+    """Returns the part of PATH that activation added, with the colon after it."""
     added = [folder for folder in path.split(":") if folder not in _PATH.split(":")]
     if paths.is_conda_base():
-        # `!conda` is the base's, also in an environment that holds a conda of its own.
+        # `!conda` is the base's, also in an environment with a conda of its own.
         condabin = str(paths.CONDA_DIR / "condabin")
         added = [condabin, *(folder for folder in added if folder != condabin)]
     return "".join(f"{folder}:" for folder in added).replace("$", "$$")

@@ -1,4 +1,4 @@
-"""Installing hashed lists into the base: exactly their lines, in both modes."""
+"""Installs hashed lists into the base: exactly their lines, in both modes."""
 
 import shlex
 from collections.abc import Sequence

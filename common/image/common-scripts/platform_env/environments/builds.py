@@ -1,4 +1,4 @@
-"""What has no wheel: which packages its build needs, pinned, and the build with just those.
+"""Packages without a wheel: their build requirements, pinned, and the build with just those.
 
 uv's cache keeps a built wheel whatever it was built with, so sources are built with a cache of
 their own: a frozen build requirement that was altered must fail on a warm cache too.
@@ -22,7 +22,7 @@ from .frozen import Pin
 from .paths import Failed
 from .specs import Line
 
-# Asks a build backend (PEP 517) what else it needs; runs inside the build environment.
+# Asks a build backend (PEP 517) for further requirements; runs inside the build environment.
 _HOOK = """
 import importlib, json, os, sys
 backend, folders, answer = json.loads(sys.argv[1])
@@ -41,7 +41,7 @@ _LEGACY = {"requires": ["setuptools>=40.8.0"], "build-backend": "setuptools.buil
 def requirements(
     prefix: Path, sources: Sequence[Pin], urls: dict[str, str], preferences: dict[str, str]
 ) -> dict[str, Pin]:
-    """The pinned build requirements of all packages that come as sources, in one set."""
+    """Returns the pinned build requirements of all packages that are sources, in one set."""
     with tempfile.TemporaryDirectory() as folder:
         trees = {pin.name: _fetch(pin, urls[pin.name], Path(folder)) for pin in sources}
         systems = {name: _build_system(tree) for name, tree in trees.items()}
@@ -68,7 +68,7 @@ def _line(name: str, text: str) -> Line:
 
 @contextmanager
 def environment(prefix: Path, build: Sequence[Pin]) -> Iterator[Path]:
-    """A throw-away environment with exactly the build requirements; gives its interpreter."""
+    """Yields the interpreter of a throw-away environment with exactly the build requirements."""
     with tempfile.TemporaryDirectory() as folder:
         uv.venv(Path(folder, "build"), prefix / "bin" / "python")
         python = Path(folder, "build", "bin", "python")
@@ -97,7 +97,7 @@ def _build_system(tree: Path) -> dict:
 
 
 def _fetch(pin: Pin, url: str, folder: Path) -> Path:
-    """The source tree of a pin, below `folder`."""
+    """Returns the source tree of a pin, below `folder`."""
     target = folder / pin.name
     if pin.is_vcs:
         _clone(pin, url, target)
@@ -146,7 +146,7 @@ def _unpack(archive: Path, target: Path) -> Path:
 def install(
     prefix: Path, sources: Sequence[Pin], build: Sequence[Pin], extra: Sequence[str] = ()
 ) -> None:
-    """Build and install sources, with hashes required of all that the builds use."""
+    """Builds and installs sources, with hashes required of everything that the builds use."""
     if not sources:
         return
     with _pinned_builds(build) as flags:
@@ -161,7 +161,7 @@ def install(
 
 
 def sources_among(prefix: Path, pins: Sequence[Pin], build: Sequence[Pin]) -> list[Pin]:
-    """Which hashed pins of a frozen spec are source archives: the format doesn't tell."""
+    """Returns the hashed pins that are source archives, which the frozen spec does not show."""
     if not build:
         return []
     with _pinned_builds(build) as flags:
@@ -177,7 +177,7 @@ def sources_among(prefix: Path, pins: Sequence[Pin], build: Sequence[Pin]) -> li
 
 @contextmanager
 def _pinned_builds(build: Sequence[Pin]) -> Iterator[list[str | Path]]:
-    """uv's flags for builds with exactly these requirements, and a cache of their own."""
+    """Yields uv's flags for builds with exactly these requirements, and a separate cache."""
     with tempfile.TemporaryDirectory() as folder:
         limits = Path(folder, "build.txt")
         limits.write_text("".join(f"{pin.requirement}\n" for pin in build), encoding="utf-8")

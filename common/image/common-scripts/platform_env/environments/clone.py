@@ -1,4 +1,4 @@
-"""Making an environment as a copy of another one: the same artefacts, by hash or commit."""
+"""Makes an environment as a copy of another one: the same artefacts, by hash or commit."""
 
 import json
 from dataclasses import replace
@@ -13,7 +13,7 @@ from .specs import Line, Spec
 
 
 def clone(source: str, environment: str) -> None:
-    """Makes an environment that holds what another one holds, and nothing else of its files."""
+    """Makes an environment with the packages of another one, and no other of its files."""
     if not paths.exists(source):
         raise Wrong(f"environment {source} does not exist; create it before the clone")
     with paths.new(environment):
@@ -34,7 +34,7 @@ def clone(source: str, environment: str) -> None:
 
 
 def _clone_conda(source: str, state: Record) -> None:
-    """Installs exactly the source's conda packages, without conda and what depends on it."""
+    """Installs exactly the source's conda packages, except conda and its dependents."""
     prefix = paths.prefix(source)
     left_out = conda_meta.dependents(conda_meta.packages(prefix), "conda")
     channels, pins = conda.pins(prefix, state.channels)
@@ -46,7 +46,7 @@ def _clone_conda(source: str, state: Record) -> None:
 
 
 def _unrecorded(source: str, state: Record) -> Spec | None:
-    """Returns what an environment holds without a record (base, above all), as lines."""
+    """Returns packages that an environment has without a record (base, above all), as lines."""
     prefix = paths.prefix(source)
     owned = installed.conda_owned(prefix)
     others = [entry for _, entry in sorted(installed.scan(prefix).items()) if not entry.owner]
@@ -61,7 +61,7 @@ def _unrecorded(source: str, state: Record) -> Spec | None:
 
 
 def _requirement(prefix: Path, entry: Distribution) -> str:
-    """Returns the line that asks for exactly this version, or for this commit."""
+    """Returns the line that requests exactly this version, or this commit."""
     if not entry.commit:
         return f"{entry.name}=={entry.version}"
     folder = str(installed.site_packages(prefix))

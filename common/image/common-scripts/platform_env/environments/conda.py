@@ -1,4 +1,4 @@
-"""The only module that knows conda's command line.
+"""Calls conda; no other module uses its command line.
 
 conda asks questions that an empty stdin answers with "no", and then exits 0 (see `conda create`):
 hence -y everywhere, a look beforehand, and a look at the result.
@@ -24,8 +24,8 @@ _SOLVE = (
     "or add the channel that has the package"
 )
 
-# What an interpreter imports or an activated environment leaves behind; conda itself is Python, and
-# its bin/conda starts without -E and -s. All that configures conda stays.
+# Files that an interpreter imports or an activated environment leaves; conda itself is Python, and
+# its bin/conda starts without -E and -s. All files that configure conda stay.
 _STATE = re.compile(
     r"PYTHON(PATH|HOME|STARTUP|USERBASE|INSPECT|OPTIMIZE|SAFEPATH|WARNINGS)|VIRTUAL_ENV"
     r"|CONDA_(PREFIX.*|SHLVL|DEFAULT_ENV|PROMPT_MODIFIER|DRY_RUN|DOWNLOAD_ONLY|ONLY_DEPS|NO_DEPS|JSON)"
@@ -34,9 +34,9 @@ _STATE = re.compile(
 
 
 def environment(variables: Mapping[str, str]) -> dict[str, str]:
-    """Returns the process environment for conda: nothing but the image decides what it imports."""
+    """Returns the process environment for conda: only the image decides what it imports."""
     kept = {name: value for name, value in variables.items() if not _STATE.fullmatch(name)}
-    # Unbuffered: progress must not come out behind the error that it led to.
+    # Unbuffered: progress must not be printed after the error that it led to.
     return {**kept, "PYTHONNOUSERSITE": "1", "PYTHONUNBUFFERED": "1"}
 
 
@@ -45,13 +45,13 @@ def _program() -> Path:
 
 
 def _conda(*arguments: str | Path, lines: Sequence[Line], remedy: str) -> None:
-    """Runs conda; what it prints before an error is passed on at once, the error when it ends."""
+    """Runs conda; passes its output on at once, except for an error, which follows at its end."""
     paths.say("conda " + " ".join(str(argument) for argument in arguments))
     output = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     command, env = [_program(), *arguments], environment(os.environ)
     held: list[str] = []
     home = Path.home()
-    # conda notes there where its environments are, and what it told the user.
+    # conda records there its environments, and the messages that the user has seen.
     with (
         home_files.kept(home / ".conda", home / ".cache/conda"),
         subprocess.Popen(command, env=env, text=True, errors="replace", **output) as process,
@@ -79,7 +79,7 @@ def _expect(environment: str) -> None:
 
 
 def create(environment: str, channels: Sequence[str], lines: Sequence[Line]) -> None:
-    """An environment from the conda part of a .yml; uv installs the rest."""
+    """Makes an environment from the conda part of a .yml; uv installs the rest."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "environment.yml")
         text = [f"name: {environment}"]
@@ -92,7 +92,7 @@ def create(environment: str, channels: Sequence[str], lines: Sequence[Line]) -> 
 
 
 def install(environment: str, channels: Sequence[str], lines: Sequence[Line]) -> None:
-    """Install lines; give all that were ever asked for, and the solver keeps them satisfied."""
+    """Installs lines; pass all lines ever requested, and the solver keeps them satisfied."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "requirements.txt")
         file.write_text("".join(f"{line.text}\n" for line in lines), encoding="utf-8")
@@ -115,7 +115,7 @@ def create_exact(
     """
     places = _places()
     with tempfile.TemporaryDirectory() as folder:
-        # conda knows what kind of list it is by this name.
+        # conda recognises the kind of list by this name.
         explicit = Path(folder, "explicit.txt")
         urls = [
             f"{places.url(pin.channel or channels[0])}/{pin.subdir}/{pin.fn}#sha256:{pin.sha256}"
@@ -129,7 +129,7 @@ def create_exact(
 
 
 def _compare(environment: str, pins: Sequence[CondaPin]) -> None:
-    """Fails when conda installed something else than the pins: it looks at URL and hash alone."""
+    """Fails when conda installed something else than the pins: it checks only URL and hash."""
     made = {record["name"]: record for record in conda_meta.packages(paths.prefix(environment))}
     found = []
     for pin in pins:
@@ -143,7 +143,7 @@ def _compare(environment: str, pins: Sequence[CondaPin]) -> None:
 
 
 class Places:
-    """Where channels are: mirrors of a channel are conda's settings, not the spec's."""
+    """Locations of channels: mirrors of a channel are conda's settings, not the spec's."""
 
     def __init__(self) -> None:
         command = [_program(), "config", "--show", "channel_alias", "custom_channels", "--json"]
@@ -157,7 +157,7 @@ class Places:
             raise Failed(problem) from error
 
     def url(self, channel: str) -> str:
-        """The URL of a channel, with the credentials that the settings give it."""
+        """Returns the URL of a channel, with the credentials from the settings."""
         if "://" in channel:
             return channel.rstrip("/")
         place = self._custom.get(channel, self._alias)
@@ -166,7 +166,7 @@ class Places:
         return f"{place['scheme']}://{auth}{place['location']}{token}/{channel}"
 
     def name(self, url: str) -> str:
-        """The name under which the settings know a channel, or its URL without credentials."""
+        """Returns a channel's name in the settings, or its URL without credentials."""
         bare = redact.bare_channel(url.rstrip("/"))
         for name, place in self._custom.items():
             if bare == f"{place['scheme']}://{place['location']}/{name}":
@@ -194,7 +194,7 @@ def channel_names(prefix: Path) -> dict[str, str]:
 def pins(
     prefix: Path, channels: Sequence[str], known: Mapping[str, str] | None = None
 ) -> tuple[list[str], list[CondaPin]]:
-    """The channels, and one pin for each package that conda installed.
+    """Returns the channels, and one pin for each package that conda installed.
 
     Known names of channels, by URL, go before those that the settings of this process tell.
     """
@@ -203,7 +203,7 @@ def pins(
     known = known or {}
     used = [_channel(record, places, known) for record in records]
     _refuse_unpinnable(records, used)
-    # Channels that only dependencies came from are listed too: the frozen spec needs them.
+    # Channels of dependencies alone are listed too: the frozen spec needs them.
     wanted = [_name(channel, places, known) for channel in channels]
     names = list(dict.fromkeys(name for name in wanted if name in used))
     names += sorted({name for name in used if name not in names})

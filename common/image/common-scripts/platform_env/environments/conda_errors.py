@@ -1,4 +1,4 @@
-"""What conda prints when it fails: each message once, with the spec lines that it names."""
+"""Errors that conda prints: each message once, with the spec lines that it names."""
 
 import itertools
 import re
@@ -20,7 +20,7 @@ _ARCHIVE = re.compile(r"(.+)-[^-]*\d[^-]*-[^-]+")
 
 
 def begins(line: str) -> bool:
-    """Whether an error begins in that line of conda's output."""
+    """Returns whether an error begins in that line of conda's output."""
     return bool(_BEGINNING.match(line))
 
 
@@ -63,7 +63,7 @@ def _words(text: str) -> set[str]:
 
 
 def explain(message: str, lines: Sequence[Line], remedy: str) -> str:
-    """Returns a message, the spec lines about the packages that it names, and what to do."""
+    """Returns a message, the spec lines about the packages that it names, and the fix."""
     message = message or "its messages are above"
     named = about(message, lines) or about_channels(message, lines)
     guilty = [f"  {line.where}: {line.text}" for line in named]

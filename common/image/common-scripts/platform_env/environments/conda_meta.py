@@ -1,4 +1,4 @@
-"""What conda's metadata in an environment says of its packages; nothing is run."""
+"""conda's metadata about the packages of an environment; nothing is run."""
 
 import functools
 import json
@@ -13,7 +13,7 @@ _KEYS = ("name", "version", "fn")
 
 
 def packages(prefix: Path) -> list[dict]:
-    """Returns what conda installed: the records in conda-meta, by name."""
+    """Returns the packages that conda installed: the records in conda-meta, by name."""
     folder = prefix / "conda-meta"
     return _read_all(folder, folder.stat().st_mtime_ns) if folder.is_dir() else []
 
@@ -35,7 +35,7 @@ def _read(file: Path) -> dict:
 
 
 def needs(record: dict, unpatched: Mapping[str, Sequence[str]] | None = None) -> set[str]:
-    """Returns the names of the packages that one depends on; virtual packages are left out."""
+    """Returns the names of the packages that one depends on, without virtual packages."""
     return _names(record.get("depends") or ()) | {*(unpatched or {}).get(record["fn"], ())}
 
 
@@ -83,7 +83,7 @@ def missing(
 
 
 def dependents(records: Sequence[dict], name: str) -> set[str]:
-    """Returns a package and all that depend on it, directly or through others."""
+    """Returns a package and all packages that depend on it, directly or through others."""
     found = {name}
     while more := {record["name"] for record in records if needs(record) & found} - found:
         found |= more

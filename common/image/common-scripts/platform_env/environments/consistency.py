@@ -19,7 +19,7 @@ from .paths import Failed
 
 @dataclass
 class Findings:
-    """Sentences about what does not fit."""
+    """Sentences about mismatches."""
 
     complaints: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -45,7 +45,7 @@ def check(prefix: Path) -> Findings:
 
 
 def require(environment: str) -> None:
-    """Fails when a pip package does not fit; prints the notes."""
+    """Fails when a pip package does not match the others; prints the notes."""
     findings = check(paths.prefix(environment))
     for text in findings.notes:
         paths.say(f"note: {text}")
@@ -56,7 +56,7 @@ def require(environment: str) -> None:
 def _problems(
     twins: list[Distribution], present: dict[str, list[Distribution]], environment: dict[str, str]
 ) -> Iterator[tuple[str, list[Distribution]]]:
-    """Yields problems of the distributions of one name, each with all that take part in it."""
+    """Yields problems of the distributions of one name, each with all packages involved."""
     if len(twins) > 1:
         yield f"{twins[0].name} is installed twice: {' and '.join(map(_title, twins))}", twins
     python = environment["python_full_version"]

@@ -1,4 +1,4 @@
-"""Credentials for package indexes, for the one kind of file that we download ourselves."""
+"""Credentials for package indexes, for the only files that the scripts download themselves."""
 
 import base64
 import netrc
@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 
 def headers(url: str) -> dict[str, str]:
-    """The Authorization header for a URL, from netrc or an index URL on the same host."""
+    """Returns the Authorization header for a URL, from netrc or an index URL on the same host."""
     parts = urlsplit(url)
     user, password = parts.username, parts.password
     if user is None:
@@ -39,7 +39,7 @@ def _from_indexes(netloc: str) -> tuple[str, str] | None:
 
 
 def _index_urls() -> list[str]:
-    """Every URL in uv's and pip's index settings."""
+    """Returns every URL in uv's and pip's index settings."""
     texts = [value for name, value in os.environ.items() if re.match(r"(UV|PIP)_.*INDEX", name)]
     for variable in ("UV_CONFIG_FILE", "PIP_CONFIG_FILE"):
         file = os.environ.get(variable)

@@ -1,4 +1,4 @@
-"""What a spec may ask of the embedded base, where Python is the distribution's own."""
+"""Valid requests of a spec on the embedded base, where Python is the distribution's own."""
 
 import re
 from dataclasses import replace
@@ -15,7 +15,7 @@ _REMEDY = (
 
 
 def adopt(spec: Spec) -> None:
-    """Take the lines about conda packages: the base's own Python, and pip as a pip package."""
+    """Accepts the lines about conda packages: the base's own Python, and pip as a pip package."""
     version = installed.full_python_version(paths.prefix("base"))
     for line in spec.conda:
         name = specs.conda_name(line)
@@ -31,7 +31,7 @@ def adopt(spec: Spec) -> None:
 
 
 def specifier(line: Line) -> SpecifierSet:
-    """conda's version syntax as Python's: `=3.13` and `3.13.*` are prefixes, `==` is exact."""
+    """Returns conda's version syntax as Python's: `=3.13`, `3.13.*` are prefixes, `==` is exact."""
     text = specs.conda_version(line).replace(" ", "")
     if text in ("", "*"):
         return SpecifierSet()

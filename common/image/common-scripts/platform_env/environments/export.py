@@ -9,7 +9,7 @@ LOCAL = "local"  # the embedded base, as BASE_IMAGE names it
 
 
 def export(environment: str) -> str:
-    """The text of the frozen spec; fails when record and environment disagree."""
+    """Returns the text of the frozen spec; fails when record and environment disagree."""
     if environment == "base":
         raise Wrong(
             "base belongs to the base image, and is pinned by its digest: nothing to freeze"
@@ -34,7 +34,7 @@ def export(environment: str) -> str:
 
 
 def base_name() -> str:
-    """Returns what frozen specs name the base by: its digest, or `local python-3.13`.
+    """Returns the base's name in frozen specs: its digest, or `local python-3.13`.
 
     What is frozen on the embedded base depends on its Python only, not on what else is in it.
     """
@@ -49,7 +49,7 @@ def base_name() -> str:
 
 
 def _compare(state: Record) -> None:
-    """Name every difference between what was recorded and what is there."""
+    """Names every difference between the record and the environment."""
     prefix = paths.prefix(state.environment)
     present = installed.scan(prefix)
     owned = installed.conda_owned(prefix)

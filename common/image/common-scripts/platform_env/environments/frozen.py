@@ -1,4 +1,4 @@
-"""The frozen spec: one text that determines an environment, stable to the byte."""
+"""The frozen spec: a text that determines an environment, stable to the byte."""
 
 import os
 import re
@@ -29,7 +29,7 @@ _CONDA = re.compile(
 
 @dataclass
 class Pin:
-    """One Python distribution: an artefact by its hash, or a git commit."""
+    """A Python distribution: an artefact by its hash, or a git commit."""
 
     name: str
     version: str = ""
@@ -48,7 +48,7 @@ class Pin:
 
     @property
     def requirement(self) -> str:
-        """The line that installs exactly this."""
+        """Returns the line that installs exactly this package."""
         if self.is_vcs:
             folder = f"#subdirectory={self.subdirectory}" if self.subdirectory else ""
             return f"{self.name} @ {self.url}@{self.commit}{folder}"
@@ -57,7 +57,7 @@ class Pin:
 
 @dataclass
 class CondaPin:
-    """One conda package file."""
+    """A conda package file."""
 
     name: str
     version: str
@@ -84,7 +84,7 @@ AnyPin = TypeVar("AnyPin", Pin, CondaPin)
 
 @dataclass
 class Frozen:
-    """All that a frozen spec says."""
+    """The content of a frozen spec."""
 
     platform: str
     base: str
@@ -103,7 +103,7 @@ def this_platform() -> str:
 
 
 def render(frozen: Frozen) -> str:
-    """The text: fixed order, normalised names, LF."""
+    """Returns the text: fixed order, normalised names, LF."""
     lines = ["# frozen: 1", f"# platform: {frozen.platform}", f"# base: {frozen.base}"]
     lines += [f"# build: {pin.requirement}" for pin in _sorted(frozen.build)]
     lines += [f"# missing: {name}" for name in sorted(frozen.missing)]
@@ -128,7 +128,7 @@ def _pip_lines(pins: list[Pin]) -> list[str]:
 
 
 def _comment(pin: Pin | CondaPin) -> str:
-    """Returns the comment of a line: what needs the package, and what else it provides."""
+    """Returns the comment of a line: the packages that need this one, and what else it provides."""
     provides = pin.provides if isinstance(pin, CondaPin) else []
     parts = {"via": pin.via, "provides": provides}
     texts = [f"{key} {', '.join(sorted(words))}" for key, words in parts.items() if words]
@@ -140,7 +140,7 @@ def _sorted(pins: list[AnyPin]) -> list[AnyPin]:
 
 
 def parse(path: Path, text: str) -> Frozen:
-    """Read a frozen spec; SpecError says what in it is not frozen."""
+    """Parses a frozen spec; SpecError names the part that is not frozen."""
     document = yml.parse(path, text)
     values, build, missing = _header(path, document.comments)
     if document.name is None:
@@ -199,7 +199,7 @@ def _conda_name(path: Path, item: yml.Item) -> str:
 
 
 def _take_conda(path: Path, item: yml.Item, frozen: Frozen) -> str:
-    """Keeps a conda package, or the Python of the embedded base; returns its name."""
+    """Records a conda package, or the Python of the embedded base; returns its name."""
     if found := re.fullmatch(r"python=([0-9]+\.[0-9]+\.[0-9]+[A-Za-z0-9]*)", item.text):
         frozen.python = found[1]
         return "python"
@@ -267,7 +267,7 @@ def _vcs_pin(path: Path, item: yml.Item) -> Pin:
 
 
 def _with_place(pin: AnyPin, item: yml.Item) -> AnyPin:
-    """Returns the pin with its line, and with what its comment tells."""
+    """Returns the pin with its line, and with the content of its comment."""
     pin.line = item.line
     for part in item.comment.split("; "):
         key, _, words = part.partition(" ")
@@ -284,7 +284,7 @@ def _words(text: str) -> list[str]:
 
 
 def _note(path: Path, lines: dict[str, int], name: str, line: int) -> None:
-    """Notes the line of a name; a second one is refused."""
+    """Records the line of a name; a second one is refused."""
     if name in lines:
         problem = f"duplicate entry `{name}`, first listed on line {lines[name]}"
         raise SpecError(path, line, problem, _FREEZE)

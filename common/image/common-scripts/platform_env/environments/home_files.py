@@ -1,4 +1,4 @@
-"""Files in the image's home: a hub's volume hides them, so that users never see what a step left.
+"""Files in the image's home: a hub's volume hides them, so that users never see a step's files.
 
 The common image records what its home has; a test compares the home of an image built on it.
 """
@@ -13,19 +13,19 @@ from pathlib import Path
 
 RECORD = Path("/etc/image-build/home-files.json")
 
-# How many of a test's findings are told.
+# Number of a test's findings that are printed.
 _SHOWN = 10
-# From this size on a file is known by it alone.
+# Size from which a file is identified by it alone.
 _LARGE = 10_000_000
 
 
 def record(home: Path) -> dict[str, str]:
-    """Everything below a home, by its path there."""
+    """Returns everything below a home, by its path there."""
     return {str(path.relative_to(home)): _kind(path) for path in _below(home)}
 
 
 def problem(home: Path) -> str:
-    """What a home has that the common image's had not, or had otherwise."""
+    """Returns the files of a home that the common image's lacks, or has in another form."""
     try:
         recorded = json.loads(RECORD.read_text())
     except (OSError, ValueError) as error:
@@ -47,7 +47,7 @@ def _new(home: Path, recorded: dict[str, str]) -> Iterator[str]:
         name = str(path.relative_to(home))
         known = recorded.get(name)
         if known is None:
-            # Of a new folder, the folder alone.
+            # For a new folder, only the folder.
             if path.parent == home or str(path.parent.relative_to(home)) in recorded:
                 yield str(path)
         elif known != _kind(path):
@@ -60,7 +60,7 @@ def _below(home: Path) -> Iterator[Path]:
 
 
 def _kind(path: Path) -> str:
-    """What there is, with a link's target or a file's size and digest."""
+    """Returns the kind of a path, with a link's target or a file's size and digest."""
     found = path.lstat()
     if stat.S_ISLNK(found.st_mode):
         return f"link {path.readlink()}"
@@ -73,12 +73,12 @@ def _kind(path: Path) -> str:
 
 @contextlib.contextmanager
 def kept(*folders: Path) -> Iterator[None]:
-    """Leaves folders of small files as they were, whatever is written there meanwhile."""
+    """Restores folders of small files at the end, whatever is written there meanwhile."""
     before = _contents(folders)
     try:
         yield
     finally:
-        # What is in a folder before the folder.
+        # The content of a folder before the folder.
         for path, content in sorted(_contents(folders).items(), reverse=True):
             if path in before and content != before[path]:
                 path.write_bytes(before[path])

@@ -1,4 +1,4 @@
-"""The tests of every image as a whole, as image_tests.json lists them, for the host, too."""
+"""Tests of every image as a whole, listed in image_tests.json, which the host reads too."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,7 @@ _LISTS = json.loads(Path(__file__).with_suffix(".json").read_text(encoding="utf-
 PREPARE: list[tuple[str, str]] = [(kind, name) for kind, name in _LISTS["prepare"]]
 HUB: list[tuple[str, str]] = [(kind, name) for kind, name in _LISTS["hub"]]
 
-# The name that Jupyter gives the kernel of the Python it runs in itself.
+# Jupyter's name for the kernel of its own Python.
 BASE_KERNEL: str = _LISTS["base_kernel"]
 
 KINDS = ("kernel", *sorted({kind for kind, _ in [*PREPARE, *HUB]}))

@@ -1,4 +1,4 @@
-"""Creating and updating environments from floating specs, on either base."""
+"""Creates and updates environments from floating specs, on either base."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from .specs import Line, Spec
 
 
 def create(environment: str, spec: Spec | None) -> None:
-    """Make a new environment, from a spec or with a default Python, and pip in it."""
+    """Makes a new environment, from a spec or with a default Python, with pip in it."""
     with paths.new(environment):
         state = Record(environment)
         if spec is None:
@@ -37,7 +37,7 @@ def _with_pip(lines: Sequence[Line]) -> list[Line]:
 
 
 def update(environment: str, given: Sequence[Spec]) -> None:
-    """Install specs: conda packages first, in one solve, then all pip lines together."""
+    """Installs specs: conda packages first, in one solve, then all pip lines together."""
     state = record.load(environment)
     for spec in given:
         if not paths.is_conda_base():

@@ -22,7 +22,7 @@ from .paths import Failed
 
 @dataclass(frozen=True)
 class CondaPackage:
-    """One package that conda installed."""
+    """A package that conda installed."""
 
     name: str
     version: str
@@ -34,7 +34,7 @@ class CondaPackage:
 
 @dataclass(frozen=True)
 class Distribution:
-    """One installed distribution; the version is as written, which may be invalid."""
+    """An installed distribution; the version is unchanged text, which may be invalid."""
 
     name: str
     version: str
@@ -45,17 +45,17 @@ class Distribution:
 
     @property
     def pep440(self) -> Version:
-        """The version to compare with."""
+        """Returns the version to compare with."""
         return pep440(self.version, *([self.owner.version] if self.owner else []))
 
     @property
     def requirements(self) -> list[Requirement]:
-        """The requirements that can be parsed."""
+        """Returns the requirements that can be parsed."""
         return [it for it in map(_parsed, self.requires) if it]
 
     @property
     def unreadable(self) -> list[str]:
-        """The requirements that cannot be parsed, which old packages have."""
+        """Returns the requirements that cannot be parsed, which old packages have."""
         return [text for text in self.requires if not _parsed(text)]
 
 
@@ -79,7 +79,7 @@ def pep440(*texts: str) -> Version:
 
 
 def site_packages(prefix: Path) -> Path:
-    """The folder of pure and binary packages of the environment's own Python."""
+    """Returns the folder of pure and binary packages of the environment's own Python."""
     found = sorted(prefix.glob("lib/python3.*/site-packages"))
     found = [folder for folder in found if not folder.parent.is_symlink()]
     if len(found) != 1:
@@ -88,12 +88,12 @@ def site_packages(prefix: Path) -> Path:
 
 
 def python_version(prefix: Path) -> str:
-    """The Python of the environment, like 3.13, without starting it."""
+    """Returns the environment's Python, like 3.13, without starting it."""
     return site_packages(prefix).parent.name.removeprefix("python")
 
 
 def full_python_version(prefix: Path) -> str:
-    """The Python of the environment, like 3.13.5."""
+    """Returns the environment's Python, like 3.13.5."""
     code = "import platform; print(platform.python_version())"
     result = paths.run([prefix / "bin" / "python", "-IBS", "-c", code], capture=True)
     if result.returncode:
@@ -134,7 +134,7 @@ def distributions(prefix: Path) -> list[Distribution]:
 def _infos(prefix: Path) -> list[Path]:
     site = site_packages(prefix)
     found = [*site.glob("*.dist-info"), *site.glob("*.egg-info")]
-    # What an interrupted pip left behind begins with `~`.
+    # A name that begins with `~` was left by an interrupted pip.
     return sorted(path for path in found if not path.name.startswith("~"))
 
 
@@ -157,7 +157,7 @@ def _is_valid(info: Path) -> bool:
 
 @functools.cache
 def _distribution(path: Path, _changed: int, owner: CondaPackage | None) -> Distribution | None:
-    """Returns the distribution of a metadata folder; None for what an uninstallation left."""
+    """Returns the distribution of a metadata folder; None for an uninstalled one."""
     info = _Info(path)
     message = info.message()
     name = canonicalize_name(message.get("Name", "")) if message else ""
@@ -230,7 +230,7 @@ def _read_claims(prefix: Path, _changed: int) -> dict[str, CondaPackage]:
 
 
 def marker_environment(prefix: Path) -> dict[str, str]:
-    """What environment markers see there; the platform is that of this process."""
+    """Returns the environment's values for markers; the platform is that of this process."""
     environment = dict(default_environment())
     if python_version(prefix) != sysconfig.get_python_version():
         full = full_python_version(prefix)
@@ -244,7 +244,7 @@ def requirers(
     extras: dict[str, set[str]],
     environment: dict[str, str],
 ) -> dict[str, set[str]]:
-    """For each distribution, the names of those that require it, extras taken into account."""
+    """Returns, for each distribution, the names of those that require it, with extras."""
     active = {name: set(extras.get(name, ())) for name in distributions}
     parsed = {name: entry.requirements for name, entry in distributions.items()}
     needed_by: dict[str, set[str]] = {name: set() for name in distributions}

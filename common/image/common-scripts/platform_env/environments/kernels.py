@@ -14,10 +14,10 @@ from platform_env.environments.activation import ActivationError, activation
 from platform_env.environments.image_tests import BASE_KERNEL
 from platform_env.environments.printable import tail
 
-# Marks the kernelspecs that are ours to replace and to remove.
+# Marks the kernelspecs that these scripts may replace and remove.
 MARK = "environment"
 
-# ipykernel knows the command line that its version wants; run in the environment's own Python.
+# ipykernel knows the command line of its version; run in the environment's own Python.
 _WRITE_SPEC = """
 import sys
 from ipykernel.kernelspec import write_kernel_spec
@@ -30,17 +30,17 @@ class KernelError(Exception):
 
 
 def folder() -> Path:
-    """Where the kernelspecs lie."""
+    """Returns the folder of the kernelspecs."""
     return paths.CONDA_DIR / "share" / "jupyter" / "kernels"
 
 
 def kernel_name(environment: str) -> str:
-    """The name of an environment's kernel."""
+    """Returns the name of an environment's kernel."""
     return BASE_KERNEL if environment == "base" else environment
 
 
 def install(environment: str) -> str:
-    """Write the kernelspec of an environment in place of an older one; give its display name."""
+    """Writes the kernelspec of an environment over an older one; returns its display name."""
     if environment == BASE_KERNEL:
         raise KernelError(f"{BASE_KERNEL} is the base's kernel: give the environment another name")
     folder().mkdir(parents=True, exist_ok=True)
@@ -77,7 +77,7 @@ def _last(text: str) -> str:
 
 
 def _complete(environment: str, spec: dict[str, Any]) -> dict[str, Any]:
-    """ipykernel's kernelspec with our interpreter, name, activation and mark."""
+    """Completes ipykernel's kernelspec with our interpreter, name, activation and mark."""
     try:
         variables = activation(environment)
     except ActivationError as error:
@@ -92,7 +92,7 @@ def _complete(environment: str, spec: dict[str, Any]) -> dict[str, Any]:
 
 
 def _display_name(environment: str) -> str:
-    """The line in `kernel.name`; '' without the file, or when it is empty."""
+    """Returns the line in `kernel.name`; '' without the file, or when it is empty."""
     path = paths.spec_folder(environment) / "kernel.name"
     if not path.exists():
         return ""
@@ -104,14 +104,14 @@ def _display_name(environment: str) -> str:
 
 
 def _share(spec: Path) -> None:
-    """Open a kernelspec to the group; the scratch folder was private."""
+    """Opens a kernelspec to the group; the scratch folder was private."""
     spec.chmod(0o2775)
     for entry in spec.iterdir():
         entry.chmod(0o664)
 
 
 def remove_stale() -> list[str]:
-    """Remove our kernelspecs of environments that are gone; give their names."""
+    """Removes these scripts' kernelspecs of environments that are gone; returns their names."""
     wanted = {kernel_name(environment) for environment in ["base", *paths.environments()]}
     stale = [
         entry
@@ -131,7 +131,7 @@ def _metadata(kernel: Path) -> dict[str, Any]:
 
 
 def activated(environment: str, outside: Mapping[str, str]) -> dict[str, str]:
-    """The environment variables that a process of the environment's kernel has."""
+    """Returns the environment variables of a process in the environment's kernel."""
     path = folder() / kernel_name(environment) / "kernel.json"
     try:
         spec = json.loads(path.read_text())

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from platform_env.environments import paths
 
-# No other character is a blank: in a no-break space nobody would see what is wrong.
+# Blanks. No other character counts: a wrong no-break space would be invisible.
 BLANKS = " \t\r"
 # At the start of a line or after a blank; a `#` within a word belongs to the word.
 _COMMENT = re.compile(r"(?:^|[ \t])#.*", re.DOTALL)
@@ -14,7 +14,7 @@ _COMMENT = re.compile(r"(?:^|[ \t])#.*", re.DOTALL)
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """A line of a list, and where it stands."""
+    """A line of a list, with its position."""
 
     text: str
     origin: str
@@ -26,12 +26,12 @@ def numbered(text: str) -> list[tuple[int, str]]:
 
 
 def without_comment(line: str) -> str:
-    """Returns a line without its comment, and without blanks around it."""
+    """Returns a line without its comment, and without surrounding blanks."""
     return _COMMENT.sub("", line, count=1).strip(BLANKS)
 
 
 def read_list(path: Path) -> list[Entry]:
-    """The entries of a list file; an entry may contain spaces."""
+    """Returns the entries of a list file; an entry may contain spaces."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:

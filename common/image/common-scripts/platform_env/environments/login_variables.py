@@ -14,7 +14,7 @@ _HEAD = "# Written by login-setup: the image's values, for login shells that inh
 
 
 def record(variables: Mapping[str, str]) -> None:
-    """Write the file that environments.sh reads; only root may change it."""
+    """Writes the file that environments.sh reads; only root may change it."""
     file = paths.IMAGE_BUILD / "login.sh"
     file.write_text(script(variables), "utf-8", "surrogateescape")
     file.chmod(0o644)

@@ -1,4 +1,4 @@
-"""What needs each package of an environment, what is missing, and what conda packages provide."""
+"""Why each package of an environment is installed, which are missing, and what conda's provide."""
 
 from collections.abc import Collection
 
@@ -12,7 +12,7 @@ from .specs import conda_name
 
 
 def note_missing(state: Record) -> None:
-    """Records what conda's packages lack, while the package cache still has their metadata."""
+    """Records packages that conda's lack, while the package cache still has their metadata."""
     prefix = paths.prefix(state.environment)
     records = conda_meta.packages(prefix)
     known = {**state.unpatched, **conda_meta.unpatched(records)}
@@ -23,7 +23,7 @@ def note_missing(state: Record) -> None:
 
 
 def describe(state: Record, pins: Collection[CondaPin]) -> None:
-    """Adds to conda's pins what needs them, and what they provide under another name."""
+    """Adds to conda's pins the packages that need them, and other names that they provide."""
     prefix = paths.prefix(state.environment)
     required_by = conda_meta.required_by(conda_meta.packages(prefix), state.unpatched)
     present = installed.scan(prefix)

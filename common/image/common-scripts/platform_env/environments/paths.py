@@ -1,4 +1,4 @@
-"""Where things are in the image, and the few helpers that every script needs."""
+"""Paths in the image, and the few helpers that every script needs."""
 
 import os
 import re
@@ -25,13 +25,13 @@ WRONG = 2  # the request or a file is wrong, nothing was started
 
 
 class Failed(Exception):
-    """The work failed; the text says at what, and what to do."""
+    """Failed work; the text names the failure and the fix."""
 
     status = FAILED
 
 
 class Wrong(Failed):
-    """The request or a file is wrong; nothing was started."""
+    """A wrong request or file; nothing was started."""
 
     status = WRONG
 
@@ -40,27 +40,27 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
 
 def is_conda_base() -> bool:
-    """Whether CONDA_DIR is a real conda installation, not the embedded base."""
+    """Returns whether CONDA_DIR is a real conda installation, not the embedded base."""
     return (CONDA_DIR / "conda-meta" / "history").is_file()
 
 
 def prefix(environment: str) -> Path:
-    """The folder in which an environment is installed."""
+    """Returns the folder in which an environment is installed."""
     return CONDA_DIR if environment == "base" else CONDA_DIR / "envs" / environment
 
 
 def python(environment: str) -> Path:
-    """The interpreter of an environment."""
+    """Returns the interpreter of an environment."""
     return prefix(environment) / "bin" / "python"
 
 
 def exists(environment: str) -> bool:
-    """Whether an environment has an interpreter; a folder without one is no environment."""
+    """Returns whether an environment has an interpreter; without one it does not exist."""
     return python(environment).exists()
 
 
 def environments() -> list[str]:
-    """The names of the installed environments, sorted; `base` is not among them."""
+    """Returns the names of the installed environments, sorted, without `base`."""
     folder = CONDA_DIR / "envs"
     if not folder.is_dir():
         return []
@@ -68,13 +68,13 @@ def environments() -> list[str]:
 
 
 def spec_folder(environment: str) -> Path:
-    """Where the files of an environment (specs, kernel.name, tests) lie."""
+    """Returns the folder with the files of an environment (specs, kernel.name, tests)."""
     return ENVIRONMENTS / environment
 
 
 @contextmanager
 def new(environment: str) -> Iterator[None]:
-    """The making of an environment: refused over an existing one, undone when it fails."""
+    """Guards the making of an environment: refused over an existing one, undone on a failure."""
     folder = prefix(environment)
     if environment == "base":
         raise Wrong("base exists already: choose another name, or use env-update base")
@@ -90,7 +90,7 @@ def new(environment: str) -> Iterator[None]:
 
 
 def check_name(environment: str) -> str:
-    """The name itself, when it may name an environment."""
+    """Returns the name itself, if it is valid for an environment."""
     if not _NAME.fullmatch(environment):
         raise Wrong(
             f"{environment!r} cannot name an environment: "
@@ -100,7 +100,7 @@ def check_name(environment: str) -> str:
 
 
 def is_frozen() -> bool:
-    """The mode of the build: USE_FROZEN is 0 (or unset) or 1."""
+    """Returns the mode of the build: USE_FROZEN is 0 (or unset) or 1."""
     value = os.environ.get("USE_FROZEN", "0")
     if value not in ("0", "1"):
         raise Wrong(f"USE_FROZEN={value} means nothing: write 0 (floating) or 1 (frozen)")
@@ -108,17 +108,17 @@ def is_frozen() -> bool:
 
 
 def say(message: str) -> None:
-    """Tell a person; stdout belongs to results."""
+    """Prints a message for people on stderr; stdout belongs to results."""
     print(redact.redact(printable.text(message)), file=sys.stderr, flush=True)  # noqa: T201
 
 
 def show(result: str) -> None:
-    """Print a result on stdout."""
+    """Prints a result on stdout."""
     print(redact.redact(printable.text(result)), flush=True)  # noqa: T201
 
 
 def die(message: str, status: int = FAILED) -> NoReturn:
-    """Say what is wrong and what to do, and end with that status."""
+    """Prints the problem and the fix, and exits with that status."""
     say(f"{Path(sys.argv[0]).name}: error: {message}")
     raise SystemExit(status)
 
@@ -130,7 +130,7 @@ def run(
     cwd: Path | None = None,
     capture: bool = False,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a program: output goes to stderr, or is captured; the caller looks at the status."""
+    """Runs a program: output goes to stderr, or is captured; the caller checks the status."""
     argv = [str(part) for part in command]
     if capture:
         return subprocess.run(
@@ -142,14 +142,14 @@ def run(
 
 
 def share_new_files() -> None:
-    """Make what this process creates writable by the group that all users of the image have."""
+    """Makes new files of this process writable by the group of all users of the image."""
     os.umask(0o002)
     if os.geteuid() == 0:
         os.setgid(SHARED_GROUP)
 
 
 def run_script(main: Callable[[], None]) -> NoReturn:
-    """Run a script's main function: an error is one message and its status, not a traceback."""
+    """Runs a script's main function: an error is one message and its status, not a traceback."""
     share_new_files()
     try:
         main()

@@ -1,4 +1,4 @@
-"""What was installed into an environment, kept in its share/environment/record.json."""
+"""The packages installed into an environment, recorded in share/environment/record.json."""
 
 import json
 import os
@@ -14,7 +14,7 @@ _VERSION = 2
 
 @dataclass
 class Record:
-    """The specs given in order, and the artefacts installed for them."""
+    """The requested specs in order, and the artefacts installed for them."""
 
     environment: str
     specs: list[Spec] = field(default_factory=list)
@@ -23,7 +23,7 @@ class Record:
     channels: list[str] = field(default_factory=list)
     packages: dict[str, Pin] = field(default_factory=dict)
     build: dict[str, Pin] = field(default_factory=dict)
-    # The environments that this one was cloned from, the nearest last.
+    # The source environments of this clone, the nearest last.
     cloned: list[str] = field(default_factory=list)
     # Conda packages that may be missing, and by file what only a package's own metadata requires.
     missing: list[str] = field(default_factory=list)
@@ -39,7 +39,7 @@ class Record:
 
     @property
     def extras(self) -> dict[str, set[str]]:
-        """The extras that lines ask for, by package."""
+        """Returns the extras that lines request, by package."""
         found: dict[str, set[str]] = {}
         for line in self.pip_lines:
             found.setdefault(line.name, set()).update(line.requirement.extras)
@@ -54,7 +54,7 @@ class Record:
         return [line for spec in self.specs for line in spec.conda]
 
     def add_spec(self, spec: Spec) -> None:
-        """Take a spec file in; one that was given before is replaced by its new text."""
+        """Adds a spec file; its new text replaces an earlier one."""
         self.specs = [known for known in self.specs if known.file != spec.file] + [spec]
         self.channels += [name for name in spec.channels if name not in self.channels]
 
@@ -64,7 +64,7 @@ def path(prefix: Path) -> Path:
 
 
 def load(environment: str) -> Record:
-    """The environment's record; an empty one when nothing was recorded yet."""
+    """Returns the environment's record; an empty one when nothing was recorded yet."""
     file = path(paths.prefix(environment))
     if not file.is_file():
         return Record(environment)
@@ -77,7 +77,7 @@ def load(environment: str) -> Record:
 
 
 def save(record: Record) -> None:
-    """Write the record beside the old one, then rename: it is whole at any time."""
+    """Writes the record beside the old one, then renames it: it is complete at any time."""
     file = path(paths.prefix(record.environment))
     file.parent.mkdir(parents=True, exist_ok=True)
     temporary = file.with_suffix(f".{os.getpid()}.tmp")
@@ -113,7 +113,7 @@ def _spec(data: dict) -> Spec:
 
 
 def requests(record: Record, installed: dict, environment: dict) -> dict[str, list[str]]:
-    """The packages asked for directly, each with the spec files that ask."""
+    """Returns the packages requested directly, each with the spec files that request it."""
     found = {name: list(origins) for name, origins in record.requested.items()}
     for line in record.pip_lines:
         marker = line.requirement.marker

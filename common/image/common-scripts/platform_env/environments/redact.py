@@ -1,10 +1,10 @@
-"""Credentials in text: where they are, and the text without them. `cargo xtask` does the same
+"""Finds and hides credentials in text. `cargo xtask` does the same
 (redact.rs); both read redact_cases.json."""
 
 import re
 from collections.abc import Iterator
 
-# What separates words, as Rust's split_whitespace does.
+# Separators of words, like Rust's split_whitespace.
 _SPACE = re.compile("[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]")
 _WORD = re.compile("[^\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+")
 _TOKENS = (
@@ -25,12 +25,12 @@ _TOKENS = (
     "xoxp-",
 )
 _CAPITALS = ("AGE-SECRET-KEY-", "AKIA", "ASIA")
-# What can precede a user's name: HTTP_PROXY=user:password@host.
+# Characters before a user's name: HTTP_PROXY=user:password@host.
 _DELIMITERS = ",;=\"'`(<>{|"
 _NAME = re.compile(r"[^:/@,;=\"'`(<>{|]*:(?!//)")
 
 _ASSIGNED = re.compile(r"(?<![^\W_])([A-Z0-9_]+)=")
-# Parts of the names of variables that hold secrets, and last parts of names that only lead to one.
+# Parts of the names of variables with secrets, and last parts of names that only point to one.
 _SECRET = {
     "APIKEY",
     "CREDENTIAL",
@@ -54,7 +54,7 @@ def redact(text: str) -> str:
 
 
 def without_login(url: str) -> str:
-    """Returns the URL as it is sent without a login."""
+    """Returns the URL without its login."""
     return _replace(url, [(start, end + 1) for start, end in userinfos(url)], "")
 
 
@@ -65,7 +65,7 @@ def bare_channel(url: str) -> str:
 
 
 def userinfos(text: str) -> list[Range]:
-    """Returns where the users and passwords of URLs are; `git` alone, of ssh, is not one."""
+    """Returns the ranges of URLs' users and passwords; ssh's `git` alone does not count."""
     return [
         (word.start() + start, word.start() + end)
         for word in _WORD.finditer(text)
@@ -86,7 +86,7 @@ def _is_secret_name(name: str) -> bool:
 
 
 def _values(text: str) -> Iterator[Range]:
-    """Where the values of NAME=value are whose names tell that they are secrets."""
+    """Yields the ranges of the values of NAME=value whose names mark them as secrets."""
     done = 0
     for found in _ASSIGNED.finditer(text):
         if found.end() <= done or not _is_secret_name(found[1]):
@@ -122,7 +122,7 @@ def _userinfos(word: str) -> Iterator[Range]:
 
 
 def _end_of_userinfo(word: str, start: int) -> int | None:
-    """Returns where the userinfo of a URL ends that begins at `start` without its scheme."""
+    """Returns the end of a URL's userinfo that begins at `start` without its scheme."""
     found = _AUTHORITY.match(word, start)
     authority, end = (found[0], found.end()) if found else ("", start)
     if "@" in authority:
@@ -136,7 +136,7 @@ def _end_of_userinfo(word: str, start: int) -> int | None:
 
 
 def _schemeless(word: str) -> Iterator[Range]:
-    """Where user:password of user:password@host is; an image's name:tag@sha256:… is not one."""
+    """Yields the range of user:password in user:password@host; not in name:tag@sha256:…."""
     ats = [it.start() for it in re.finditer("@(?!sha256:|<)", word)]
     if not ats:
         return
@@ -148,7 +148,7 @@ def _schemeless(word: str) -> Iterator[Range]:
 
 
 def _channel_tokens(word: str) -> Iterator[Range]:
-    """Where the token of a conda channel's URL https://host/t/TOKEN/channel is."""
+    """Yields the range of the token in a conda channel's URL https://host/t/TOKEN/channel."""
     if "://" in word:
         for found in re.finditer("/t/", word[word.index("://") :]):
             start = word.index("://") + found.end()
@@ -157,7 +157,7 @@ def _channel_tokens(word: str) -> Iterator[Range]:
 
 
 def _tokens(word: str) -> Iterator[Range]:
-    """Where tokens of well-known services are."""
+    """Yields the ranges of tokens of well-known services."""
     for prefix in _TOKENS:
         if prefix in _CAPITALS:
             rest = "[A-Z0-9]{16,}"
@@ -168,7 +168,7 @@ def _tokens(word: str) -> Iterator[Range]:
 
 
 def _replace(text: str, ranges: list[Range], new: str) -> str:
-    """Returns the text with `new` in the place of each range; they may overlap."""
+    """Returns the text with `new` in the place of each range; ranges may overlap."""
     result, done = "", 0
     for start, end in sorted(it for it in ranges if it[0] < it[1]):
         if start >= done:

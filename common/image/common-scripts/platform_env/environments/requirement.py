@@ -24,7 +24,7 @@ _VERSIONS = ("python_version", "python_full_version", "implementation_version")
 
 
 def split(text: str) -> tuple[str, str]:
-    """Returns a line's requirement, and the options behind it."""
+    """Returns a line's requirement, and the options after it."""
     found = _OPTIONS.search(text)
     options = found[0] if found else ""
     return text.removesuffix(options).strip(" \t"), options
@@ -41,7 +41,7 @@ def hashes(options: str) -> list[str]:
 
 
 def parse(text: str) -> Requirement:
-    """Returns a requirement; ValueError says what is wrong with it."""
+    """Returns a requirement; ValueError names its problem."""
     if found := re.search(r"[^\t -~]|\\", text):
         raise ValueError(f"unexpected character U+{ord(found[0]):04X}")
     if text.count("(") > _DEEPEST:
@@ -61,7 +61,7 @@ def parse(text: str) -> Requirement:
 
 
 def _check_versions(text: str) -> None:
-    """Raises ValueError for what `packaging` reads and uv does not, or the reverse."""
+    """Raises ValueError for versions that `packaging` accepts and uv refuses, or the reverse."""
     if re.search(r"\([ \t]*\)", text):
         raise ValueError("missing version in `()`")
     if "===" in text and re.search(r",[ \t]*[^ \t)]", text.rpartition("]")[2]):
@@ -69,7 +69,7 @@ def _check_versions(text: str) -> None:
 
 
 def check_version(text: str) -> None:
-    """Raises ValueError for what is not a version to Python and uv both."""
+    """Raises ValueError for a version that is not valid for both Python and uv."""
     numbers = re.findall(r"[0-9]+", text)
     if not text.isascii() or any(len(it) > 4000 or int(it) > _LARGEST for it in numbers):
         raise ValueError(f"`{text}` is not a version that uv can read")
@@ -77,7 +77,7 @@ def check_version(text: str) -> None:
 
 
 def _check_comparison(left: str, operator: str, right: str) -> None:
-    """Raises ValueError for a comparison whose result depends on who evaluates it."""
+    """Raises ValueError for a comparison whose result depends on the evaluating program."""
     variables = [it for it in (left, right) if it[0] not in "'\""]
     if len(variables) != 1:
         raise ValueError(f"`{left} {operator} {right}` does not compare a variable with a text")

@@ -1,4 +1,4 @@
-"""From requirement lines to pins: one artefact for each package, chosen for this machine."""
+"""Turns requirement lines into pins: one artefact for each package, chosen for this machine."""
 
 import re
 import tempfile
@@ -17,7 +17,7 @@ from .stubs import Stub
 
 
 class ConflictError(Failed):
-    """Requirements that cannot hold together; the text names their files and lines."""
+    """Contradicting requirements; the text names their files and lines."""
 
 
 def resolve(
@@ -28,7 +28,7 @@ def resolve(
     only_wheels: bool = False,
     by_conda: Sequence[Stub] = (),
 ) -> tuple[dict[str, Pin], dict[str, str]]:
-    """Returns pins for the lines and what conda doesn't bring for them, and where each is from."""
+    """Returns pins for the lines and for dependencies that conda lacks, each with its origin."""
     flags = ["--only-binary", ":all:"] if only_wheels else []
     packages = _compile(prefix, lines, constraints, preferences, flags, by_conda)
     ranks = _tag_ranks(prefix)
@@ -47,7 +47,7 @@ def _compile(
     flags: Sequence[str],
     by_conda: Sequence[Stub],
 ) -> dict[str, dict]:
-    """Returns what uv chose, by name."""
+    """Returns uv's choices, by name."""
     wanted = [re.sub(r"\s--hash[= ]\S+", "", line.text) for line in lines]
     with tempfile.TemporaryDirectory(prefix="by-conda-") as folder:
         limits = [line.text for line in constraints]
@@ -73,7 +73,7 @@ def _blame(message: str, lines: Sequence[Line], by_conda: Sequence[Stub]) -> str
 
 
 def _tag_ranks(prefix: Path) -> dict[tags.Tag, int]:
-    """How well each wheel tag suits the environment's Python: the lower the better."""
+    """Ranks wheel tags for the environment's Python: a lower rank is better."""
     major, minor = (int(part) for part in installed.python_version(prefix).split("."))
     platforms = list(tags.platform_tags())
     supported = [
@@ -84,7 +84,7 @@ def _tag_ranks(prefix: Path) -> dict[tags.Tag, int]:
 
 
 def _choose(package: dict, ranks: dict[tags.Tag, int], allowed: list[str]) -> tuple[Pin, str]:
-    """The artefact to install: a git commit, else the best wheel, else the source archive."""
+    """Returns the artefact to install: a git commit, else the best wheel, else the sources."""
     name = canonicalize_name(package["name"])
     if vcs := package.get("vcs"):
         pin = Pin(

@@ -1,4 +1,4 @@
-"""From all the lines of an environment to what is installed in it, and its record."""
+"""Turns all lines of an environment into its installed packages and its record."""
 
 import os
 import stat
@@ -17,7 +17,7 @@ from .stubs import Stub
 
 
 def settle(state: Record) -> None:
-    """Resolve all lines of the environment together and install what differs."""
+    """Resolves all lines of the environment together and installs the differences."""
     prefix = paths.prefix(state.environment)
     by_conda = stubs.of(prefix)
     _refuse_overwritten(state, by_conda)
@@ -39,7 +39,7 @@ def settle(state: Record) -> None:
 
 
 def _refuse_overwritten(state: Record, by_conda: Sequence[Stub]) -> None:
-    """Fails when conda has installed what was there from pip, and names the conda lines."""
+    """Fails when conda has overwritten packages from pip, and names the conda lines."""
     found = [stub for stub in by_conda if stub.name in state.packages]
     if not found:
         return
@@ -56,7 +56,7 @@ def _refuse_overwritten(state: Record, by_conda: Sequence[Stub]) -> None:
 
 
 def _lines_that_bring(names: set[str], state: Record) -> list[Line]:
-    """Returns the conda lines about packages; if there are none, about what depends on them."""
+    """Returns the conda lines about packages; without any, those about their dependents."""
     depends = {
         record["name"]: conda_meta.needs(record)
         for record in conda_meta.packages(paths.prefix(state.environment))
@@ -84,7 +84,7 @@ def _refuse_artefacts(
 
 
 def _requested_lines(state: Record) -> list[Line]:
-    """The requests of an environment made from a frozen spec, which has no other lines."""
+    """Returns the requests of an environment from a frozen spec, which has no other lines."""
     file = f"{state.environment}-frozen.yml"
     lines = []
     for name in state.requested:
@@ -114,7 +114,7 @@ def _apply(state: Record, pins: dict[str, Pin], urls: dict[str, str]) -> None:
 
 
 def _same(known: Pin, wanted: Pin) -> bool:
-    """Whether what is installed serves: a newly uploaded file of the same version is no reason."""
+    """Returns whether the installed file suffices, despite newer uploads of the same version."""
     if wanted.is_vcs or known.is_vcs:
         return (known.url, known.commit) == (wanted.url, wanted.commit)
     return known.version == wanted.version
@@ -123,7 +123,7 @@ def _same(known: Pin, wanted: Pin) -> bool:
 def _renew_builds(
     state: Record, pins: dict[str, Pin], urls: dict[str, str], changed: set[str]
 ) -> set[str]:
-    """Pin the build requirements; the names of sources to build again because these moved."""
+    """Pins the build requirements; returns the names of sources to rebuild because these moved."""
     sources = {name: pin for name, pin in pins.items() if pin.is_source}
     if not sources:
         state.build = {}
@@ -137,7 +137,7 @@ def _renew_builds(
 
 
 def install_pins(state: Record, pins: Sequence[Pin], present: Collection[str] = ()) -> None:
-    """Install pins: wheels by hash, then what has to be built."""
+    """Installs pins: wheels by hash, then packages that must be built."""
     prefix = paths.prefix(state.environment)
     again = [
         part for pin in pins if pin.name in present for part in ("--reinstall-package", pin.name)
@@ -150,7 +150,7 @@ def install_pins(state: Record, pins: Sequence[Pin], present: Collection[str] = 
 
 
 def finish(state: Record) -> None:
-    """Note who asked for what, check that all fits together, and write the record."""
+    """Records who requested each package, checks consistency, and writes the record."""
     prefix = paths.prefix(state.environment)
     present = installed.scan(prefix)
     environment = installed.marker_environment(prefix)
@@ -159,14 +159,14 @@ def finish(state: Record) -> None:
     owned = installed.conda_owned(prefix)
     for name, pin in state.packages.items():
         requirers = {_reader_name(it, owned) for it in needed_by.get(name, ())}
-        # A frozen spec doesn't tell the extras: what only an extra needs keeps its comment.
+        # A frozen spec lacks the extras: packages that only an extra needs keep their comment.
         pin.via = sorted({*requirers, *requests.get(name, ())}) or pin.via or state.cloned[-1:]
     check_consistency(state)
     close(state)
 
 
 def _reader_name(distribution: str, owned: dict[str, CondaPackage]) -> str:
-    """Returns the name under which a reader of the specs knows a distribution."""
+    """Returns the distribution's name for a reader of the specs."""
     return owned[distribution].name if distribution in owned else distribution
 
 
@@ -179,14 +179,14 @@ def close(state: Record) -> None:
     share(paths.prefix(state.environment))
 
 
-# Folders in which nothing was made or renamed since are as an earlier step left them: looking at
-# each file in them would take longer than all the rest of a small update. Clocks of file systems
-# may lag behind by some milliseconds.
+# Folders without new or renamed entries since then are unchanged: a check of each file in them
+# would take longer than all the rest of a small update. Clocks of file systems may lag behind by
+# some milliseconds.
 _STARTED = time.time() - 1
 
 
 def share(prefix: Path) -> None:
-    """Let the group write what this process could not create so: files out of a shared cache."""
+    """Lets the group write files that this process could not create so, from a shared cache."""
     for folder, names, files in os.walk(prefix):
         if os.stat(folder).st_mtime < _STARTED:  # noqa: PTH116 - as below
             continue

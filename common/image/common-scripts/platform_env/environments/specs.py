@@ -1,4 +1,4 @@
-"""Spec files: what kind a file is, and the requirement lines in it, each with file and line."""
+"""Spec files: the kind of a file, and its requirement lines, each with file and line."""
 
 import hashlib
 import re
@@ -11,7 +11,7 @@ from packaging.utils import canonicalize_name
 from . import lists, redact, requirement, yml
 from .yml import SpecError
 
-# Only pip reads these: an option, a URL, a marker.
+# Syntax that only pip reads: an option, a URL, a marker.
 _PIP_SYNTAX = re.compile(r"--|@|;(?![ \t]*if[ \t])")
 _CONDA_NAME = re.compile(r"[A-Za-z0-9_*][A-Za-z0-9_.*-]*")
 _AFTER_CONDA_NAME = re.compile(r"[ \t=<>!~;@^(]|$")
@@ -20,7 +20,7 @@ _INDEX_OPTIONS = ("-i", "--index-url", "--extra-index-url", "-f", "--find-links"
 
 @dataclass(frozen=True)
 class Line:
-    """One requirement: its text, and where it was read."""
+    """A requirement: its text, and its position."""
 
     file: str
     number: int
@@ -32,12 +32,12 @@ class Line:
 
     @property
     def origin(self) -> str:
-        """The spec file's name, as `# via` comments give it."""
+        """Returns the spec file's name for `# via` comments."""
         return Path(self.file).name
 
     @property
     def requirement(self) -> Requirement:
-        """The requirement without its hashes."""
+        """Returns the requirement without its hashes."""
         return Requirement(requirement.split(self.text)[0])
 
     @property
@@ -54,7 +54,7 @@ class Line:
 
 @dataclass
 class Spec:
-    """What one spec file asks for."""
+    """The requests of a spec file."""
 
     file: str
     sha256: str
@@ -65,7 +65,7 @@ class Spec:
 
 
 def find(argument: str, folder: Path) -> Path:
-    """The file that an argument means: absolute, from the current folder, or from `folder`."""
+    """Returns the file of an argument: absolute, from the current folder, or from `folder`."""
     path = Path(argument)
     for candidate in (path, folder / argument):
         if candidate.is_file():
@@ -74,7 +74,7 @@ def find(argument: str, folder: Path) -> Path:
 
 
 def read(path: Path) -> Spec:
-    """Read a spec file; its kind is its last extension."""
+    """Reads a spec file; its kind is its last extension."""
     _check_name(path)
     try:
         data = path.read_bytes()
@@ -99,7 +99,7 @@ def read(path: Path) -> Spec:
 
 
 def _check_name(path: Path) -> None:
-    """Refuses a name that a frozen spec's comments, which list names, would tear apart."""
+    """Refuses a name that would be split in a frozen spec's comments, which list names."""
     if found := re.search(r"[,;]", path.name):
         raise SpecError(path, 1, f"the name has `{found[0]}`", "rename the file")
 
@@ -108,7 +108,7 @@ def _read_yml(path: Path, text: str, spec: Spec) -> None:
     document = yml.parse(path, text)
     for item in document.channels:
         check_channel(Line(str(path), item.line, item.text))
-    # conda takes `nodefaults` for a channel's name; the defaults are not used here anyway.
+    # conda treats `nodefaults` as a channel's name; the defaults are not used here anyway.
     spec.channels = [item.text for item in document.channels if item.text != "nodefaults"]
     spec.conda = [conda_line(Line(str(path), item.line, item.text)) for item in document.conda]
     for item in document.pip:
@@ -116,7 +116,7 @@ def _read_yml(path: Path, text: str, spec: Spec) -> None:
 
 
 def channel_lines(file: str) -> list[Line]:
-    """The channels of a .yml; none of a file that is not one."""
+    """Returns the channels of a .yml; none of another file."""
     try:
         document = yml.parse(Path(file), Path(file).read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, SpecError):
@@ -130,7 +130,7 @@ def _plain_lines(text: str) -> list[tuple[int, str]]:
 
 
 def _joined_lines(text: str) -> list[tuple[int, str]]:
-    """The lines of a pip list, with comments off and continuation lines joined."""
+    """Returns the lines of a pip list, without comments and with continuation lines joined."""
     joined: list[tuple[int, str]] = []
     start, parts = 0, []
     for number, raw in lists.numbered(text):
@@ -189,7 +189,7 @@ def _include(path: Path, line: Line, value: str, spec: Spec, parents: tuple[Path
 
 
 def pip_line(line: Line) -> Line:
-    """The line itself, when it is a requirement that a frozen spec can repeat."""
+    """Returns the line itself, if it is a requirement that a frozen spec can repeat."""
     if re.match(r"(git|hg|svn|bzr)\+|https?://|file:|[./~]", line.text):
         raise line.error(
             f"`{line.text}` has no name", "write `name @ git+https://…`, or ask for a version"
@@ -207,7 +207,7 @@ def pip_line(line: Line) -> Line:
 
 
 def parse_requirement(text: str) -> Requirement:
-    """Returns a requirement; ValueError if it cannot be read, or its marker not be evaluated."""
+    """Returns a requirement; ValueError if it cannot be parsed, or its marker not evaluated."""
     parsed = Requirement(text)
     if parsed.marker:
         try:
@@ -218,7 +218,7 @@ def parse_requirement(text: str) -> Requirement:
 
 
 def check_url(line: Line, url: str) -> None:
-    """Only git URLs without credentials: their commit determines what is installed."""
+    """Accepts only git URLs without credentials: their commit determines the content."""
     if not re.match(r"git\+(https|http|ssh|file)://", url):
         raise line.error(
             f"`{url}` is not a git URL", "ask for a version from an index, or for git+https://…"
@@ -240,7 +240,7 @@ def check_channel(line: Line) -> None:
 
 
 def conda_line(line: Line) -> Line:
-    """Returns the line itself; what only conda can judge is left to conda."""
+    """Returns the line itself; conda checks the syntax that only conda can read."""
     check_channel(line)
     if problem := _conda_problem(line.text):
         raise line.error(
@@ -266,7 +266,7 @@ def _conda_problem(text: str) -> str:
 
 
 def _conda_parts(text: str) -> tuple[str, str, str]:
-    """Returns the name, what follows it, and the brackets, of a line without its channel."""
+    """Returns the name, the text after it, and the brackets, of a line without its channel."""
     outer, bracket, fields = text.partition("[")
     outer = outer.rpartition("::")[2].strip(lists.BLANKS)
     end = _AFTER_CONDA_NAME.search(outer).start()
@@ -295,11 +295,11 @@ def _conda_field(fields: str, key: str) -> str | None:
 
 
 def conda_name(line: Line) -> str:
-    """The package that a conda line is about: `numpy=2`, or `*[name=numpy]`."""
+    """Returns the package of a conda line: `numpy=2`, or `*[name=numpy]`."""
     return _conda_parts(line.text)[0].lower()
 
 
 def conda_version(line: Line) -> str:
-    """What a conda line says about the version, as it stands there."""
+    """Returns the version of a conda line, as written."""
     _, version, fields = _conda_parts(line.text)
     return f"{version} {fields}".strip(lists.BLANKS)

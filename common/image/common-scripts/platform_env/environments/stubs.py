@@ -22,7 +22,7 @@ _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 @dataclass(frozen=True)
 class Stub:
-    """A distribution that conda brought, with what its extras require there."""
+    """A distribution that conda brought, with the requirements of its extras there."""
 
     name: str
     version: str
@@ -31,7 +31,7 @@ class Stub:
 
     @property
     def text(self) -> str:
-        """The line that describes it among those of a conflict."""
+        """Returns the line that describes it among those of a conflict."""
         return f"conda package {self.package}: {self.name}=={self.version}"
 
     def write(self, folder: Path) -> str:
@@ -80,7 +80,7 @@ def _is_known_to_uv(requirement: Requirement) -> bool:
 
 
 def refusals(lines: Sequence[Line], stubs: Sequence[Stub], environment: dict) -> list[str]:
-    """Returns the lines that require a certain artefact of what conda brought, with its package."""
+    """Returns the lines that require a certain artefact of a conda package, with that package."""
     known = {stub.name: stub for stub in stubs}
     return [
         f"  {line.where}: {line.text}\n  {known[line.name].text}"

@@ -1,4 +1,4 @@
-"""Making an environment from its frozen spec: nothing is solved, every artefact is checked."""
+"""Makes an environment from its frozen spec: nothing is solved, every artefact is checked."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ _REMEDY = "restore these lines, or freeze the environment again"
 
 
 def create_frozen(environment: str) -> None:
-    """Make an environment from its frozen spec, whatever the floating ones say."""
+    """Makes an environment from its frozen spec, whatever the floating ones contain."""
     path = paths.spec_folder(environment) / f"{environment}-frozen.yml"
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -55,7 +55,7 @@ def _frozen_record(environment: str, spec: Frozen) -> Record:
 
 
 def _refuse_missing(path: Path, spec: Frozen, state: Record) -> None:
-    """Fails when a package requires one that is neither frozen nor allowed to be missing."""
+    """Fails when a package requires one that is neither frozen nor may be missing."""
     records = conda_meta.packages(paths.prefix(state.environment))
     state.unpatched = conda_meta.unpatched(records)
     lines = {pin.name: pin.line for pin in spec.conda}
@@ -69,7 +69,7 @@ def _refuse_missing(path: Path, spec: Frozen, state: Record) -> None:
 
 
 def _refuse_misnamed(path: Path, spec: Frozen) -> None:
-    """Fails when version or build of a line are not those of its file, which alone is installed."""
+    """Fails when a line's version or build differs from its file's, which alone is installed."""
     found = [
         f"{path}:{pin.line}: `{pin.name}={pin.version}={pin.build}` is not the file {pin.fn}"
         for pin in spec.conda
@@ -81,7 +81,7 @@ def _refuse_misnamed(path: Path, spec: Frozen) -> None:
 
 
 def _keep_extras(state: Record) -> None:
-    """Count as requested what only an extra brought, so that a later update doesn't remove it."""
+    """Records packages of extras as requested, so that a later update does not remove them."""
     prefix = paths.prefix(state.environment)
     environment = installed.marker_environment(prefix)
     needed_by = installed.requirers(installed.scan(prefix), {}, environment)
@@ -91,7 +91,7 @@ def _keep_extras(state: Record) -> None:
 
 
 def _check_frozen(path: Path, spec: Frozen, environment: str) -> None:
-    """Refuse what was frozen for another environment, platform, base family or Python."""
+    """Refuses specs that were frozen for another environment, platform, base family or Python."""
     here = frozen.this_platform()
     if spec.name != environment:
         raise Wrong(f"{path}:1: this is the frozen spec of {spec.name}, not of {environment}")

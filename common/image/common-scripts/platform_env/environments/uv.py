@@ -1,4 +1,4 @@
-"""The only module that knows uv's command line."""
+"""Calls uv; no other module uses its command line."""
 
 import configparser
 import os
@@ -13,7 +13,7 @@ from pathlib import Path
 from . import installed, paths
 from .paths import Failed
 
-# uv's settings that say where packages come from and how to reach them. All others are dropped:
+# uv's settings about the sources of packages and how to reach them. All others are dropped:
 # a UV_NO_DEPS or UV_TARGET in somebody's shell must not change what an environment contains.
 _KEPT = re.compile(
     r"UV_(INDEX.*|DEFAULT_INDEX|EXTRA_INDEX_URL|FIND_LINKS|NO_INDEX|KEYRING_PROVIDER|CONFIG_FILE"
@@ -25,7 +25,7 @@ _PIP_CONFIGS = ("/etc/pip.conf", "~/.pip/pip.conf", "~/.config/pip/pip.conf")
 
 
 class UvError(Failed):
-    """uv ended with an error; the text is what it said."""
+    """A failure of uv; the text is its output."""
 
 
 def _program() -> str:
@@ -36,7 +36,7 @@ def _program() -> str:
 
 
 def environment() -> dict[str, str]:
-    """The process environment for uv: index settings, caches and certificates, nothing else."""
+    """Returns the environment for uv: only index settings, caches and certificates."""
     env = {
         name: value
         for name, value in os.environ.items()
@@ -46,7 +46,7 @@ def environment() -> dict[str, str]:
         env |= _pip_indexes()
     env["UV_NO_PROGRESS"] = "1"
     env["UV_PYTHON_DOWNLOADS"] = "never"
-    # By default in the home, where a lock file stays behind.
+    # By default in the home, where a lock file would remain.
     env["UV_CREDENTIALS_DIR"] = f"{env.get('UV_CACHE_DIR') or tempfile.gettempdir()}/credentials"
     env.setdefault("UV_LINK_MODE", "copy" if _cache_is_mounted(env) else "hardlink")
     return env
@@ -64,7 +64,7 @@ def _has_index(env: dict[str, str]) -> bool:
 
 
 def _pip_indexes() -> dict[str, str]:
-    """pip's index settings as uv's, for a machine on which only pip was configured."""
+    """Returns pip's index settings as uv's, for a machine on which only pip was configured."""
     parser = configparser.RawConfigParser()
     named = os.environ.get("PIP_CONFIG_FILE")
     files = [Path(name).expanduser() for name in ([named] if named else _PIP_CONFIGS)]
@@ -80,7 +80,7 @@ def _pip_indexes() -> dict[str, str]:
 
 
 def _cache_is_mounted(env: dict[str, str]) -> bool:
-    """Whether uv's cache lies on another file system, where hard links cannot reach."""
+    """Returns whether uv's cache is on another file system, where hard links cannot reach."""
     cache = Path(env.get("UV_CACHE_DIR") or "~/.cache/uv").expanduser()
     while not cache.exists():
         cache = cache.parent
@@ -88,7 +88,7 @@ def _cache_is_mounted(env: dict[str, str]) -> bool:
 
 
 def _run(arguments: Sequence[str | Path], *, quiet: bool = False) -> None:
-    """Run uv away from the current folder: a pyproject.toml there is none of our business."""
+    """Runs uv away from the current folder, so that a pyproject.toml there has no effect."""
     result = paths.run([_program(), *arguments], env=environment(), cwd=Path("/"), capture=True)
     if result.returncode:
         said = (result.stderr or result.stdout).strip()
@@ -98,7 +98,7 @@ def _run(arguments: Sequence[str | Path], *, quiet: bool = False) -> None:
 
 
 def venv(prefix: Path, python: Path | str = "/usr/bin/python3") -> None:
-    """Make an empty environment, on the Python of the embedded base."""
+    """Makes an empty environment, on the Python of the embedded base."""
     _run(["venv", "--quiet", "--no-project", "--python", python, prefix])
 
 
@@ -109,7 +109,7 @@ def compile(
     preferences: dict[str, str] | None = None,
     flags: Sequence[str | Path] = (),
 ) -> list[dict]:
-    """Resolve requirements for that Python: the packages of a pylock.toml (PEP 751)."""
+    """Resolves requirements for that Python: returns the packages of a pylock.toml (PEP 751)."""
     with tempfile.TemporaryDirectory() as folder:
         wanted, limits, lock = (
             Path(folder, name) for name in ("in.txt", "limits.txt", "pylock.toml")
@@ -125,7 +125,7 @@ def compile(
 
 
 def _preferred(versions: dict[str, str]) -> str:
-    """A lock file as uv reads it to keep the versions that are installed."""
+    """Writes a lock file that makes uv keep the installed versions."""
     head = 'lock-version = "1.0"\ncreated-by = "env-update"\n'
     return head + "".join(
         f'[[packages]]\nname = "{name}"\nversion = "{version}"\n'
@@ -134,7 +134,7 @@ def _preferred(versions: dict[str, str]) -> str:
 
 
 def install(python: Path, requirements: Sequence[str], *flags: str | Path) -> None:
-    """Install exactly these lines, without their dependencies."""
+    """Installs exactly these lines, without their dependencies."""
     if not requirements:
         return
     with tempfile.TemporaryDirectory() as folder:

@@ -22,7 +22,7 @@ _NOT_PLAIN = re.compile(r"[\[\]{}&*!|>%@`,?]")
 
 
 class SpecError(Wrong):
-    """What is wrong in a spec file, where, and what to do about it."""
+    """The problem of a spec file, with its position and the fix."""
 
     def __init__(self, file: Path | str, line: int, problem: str, remedy: str = "") -> None:
         super().__init__(f"{file}:{line}: {problem}" + (f": {remedy}" if remedy else ""))
@@ -30,7 +30,7 @@ class SpecError(Wrong):
 
 @dataclass(frozen=True)
 class Item:
-    """One entry of a list: its text without the comment, the comment, and its line."""
+    """An entry of a list: its text without the comment, the comment, and its line."""
 
     text: str
     line: int
@@ -50,7 +50,7 @@ class Document:
 
 
 def parse(file: Path, text: str) -> Document:
-    """Read an environment file; SpecError names the file and the line of what is wrong."""
+    """Parses an environment file; SpecError names the file and the line of the problem."""
     return _Reader(file).read(text)
 
 
@@ -167,7 +167,7 @@ class _Reader:
 
 
 def _split_comment(line: str) -> tuple[str, str]:
-    """The line before its comment, and the comment; a `#` counts after a blank, outside quotes."""
+    """Returns the line before its comment, and the comment; `#` counts after a blank, unquoted."""
     quote = ""
     for position, char in enumerate(line):
         before = line[position - 1] if position else " "

@@ -1,1 +1,1 @@
-"""Testing an image: which tests, running them, and what they came to."""
+"""Tests of an image: their selection, their execution, and their results."""

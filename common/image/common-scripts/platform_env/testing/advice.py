@@ -1,4 +1,4 @@
-"""What helps against failures that are due to how tests run: offline, on a read-only image."""
+"""Advice for failures caused by the test container: offline, on a read-only image."""
 
 import dataclasses
 import re
@@ -19,7 +19,7 @@ _READ_ONLY = re.compile(r"Permission denied|Read-only file system", re.IGNORECAS
 
 
 def advised(result: Result, plan: Plan) -> Result:
-    """The result; what may help stands at the end of its message."""
+    """Returns the result, with advice at the end of its message."""
     return dataclasses.replace(result, message="\n".join([result.message, *_advice(result, plan)]))
 
 

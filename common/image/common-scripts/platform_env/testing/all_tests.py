@@ -7,7 +7,7 @@ from platform_env.testing.results import Report, Result
 
 
 def test_all(plan: Plan, report: Report) -> None:
-    """Test what is there, and report what is not."""
+    """Tests existing environments, and reports missing ones."""
     whole = []
     for environment in filter(plan.wants_any, _names()):
         problem = _missing(environment)
@@ -21,13 +21,13 @@ def test_all(plan: Plan, report: Report) -> None:
 
 
 def _names() -> list[str]:
-    """Every environment that is installed or has a folder."""
+    """Returns every environment that is installed or has a folder."""
     folders = [entry.name for entry in paths.ENVIRONMENTS.iterdir() if entry.is_dir()]
     return sorted({*folders, *paths.environments()} - {"base"})
 
 
 def _missing(environment: str) -> str:
-    """What an environment lacks to be tested at all."""
+    """Returns the reason why an environment cannot be tested at all."""
     folder = paths.spec_folder(environment)
     if not paths.exists(environment):
         where = paths.prefix(environment)

@@ -1,4 +1,4 @@
-"""How a mission's own `test`, which is tested itself, asks the tester for the standard tests.
+"""Requests of a mission's own `test`, which is tested itself, to the tester for standard tests.
 
 It asks over a UNIX socket. The request is a line of JSON: parts of a plan, and the environment in
 which the tests are to run. The answer is a line of JSON for each line to print, {"line": "…"}, and
@@ -16,10 +16,10 @@ from typing import Any
 
 from platform_env.environments import paths
 
-# Holds the socket's path in the environment of what may ask.
+# Variable with the socket's path, for processes that may ask.
 VARIABLE = "TEST_SOCKET"
 
-# Of a request, in bytes; an environment of execve(2) is smaller.
+# Largest request in bytes; an environment of execve(2) is smaller.
 _LIMIT = 8_000_000
 
 # Seconds for a request to arrive once it has begun, and for its sender to take an answer's line.
@@ -30,7 +30,7 @@ Answer = Callable[[Mapping[str, Any], Callable[[str], None]], int]
 
 
 def ask(parts: Mapping[str, object]) -> int:
-    """Ask the tester, print what it tells, and give the status."""
+    """Asks the tester, prints its lines, and returns the status."""
     request = {"plan": dict(parts), "variables": dict(os.environ)}
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(os.environ[VARIABLE])
@@ -63,7 +63,7 @@ class Desk:
         self._folder.cleanup()
 
     def serve(self, answer: Answer, seconds: float) -> None:
-        """Answer a request, if one comes within some seconds."""
+        """Answers a request, if one arrives within some seconds."""
         self._socket.settimeout(seconds)
         try:
             connection, _ = self._socket.accept()
@@ -81,7 +81,7 @@ class Desk:
 
 
 class _Listener:
-    """Who asked, as long as they listen."""
+    """The client of a request, while it listens."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
@@ -95,7 +95,7 @@ class _Listener:
 
 
 def _request(connection: socket.socket) -> dict[str, Any]:
-    """The parts of the plan, checked, with the environment as its `variables`."""
+    """Returns the parts of the plan, checked, with the environment as its `variables`."""
     told = json.loads(b"".join(_chunks(connection)))
     if not isinstance(told, dict) or set(told) != {"plan", "variables"}:
         raise ValueError("a request has a plan and variables")

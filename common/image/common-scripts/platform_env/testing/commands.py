@@ -1,4 +1,4 @@
-"""A program as a job: its own process group, both streams kept, its end put into words."""
+"""A program as a job: its own process group, both streams kept, its end described in words."""
 
 import contextlib
 import os
@@ -20,7 +20,7 @@ KERNEL = 1000
 RUNNER = 500
 
 
-# How much of a program's output is read; the end of it says what was wrong.
+# Amount of a program's output that is read; its end has the error.
 _OUTPUT = 1_000_000
 
 
@@ -108,7 +108,7 @@ class Command:
 
 
 def describe_status(status: int) -> str:
-    """How a process ended, from its exit status as `subprocess` gives it."""
+    """Returns how a process ended, from the exit status of `subprocess`."""
     if status >= 0:
         return f"ended with status {status}"
     try:
@@ -120,12 +120,12 @@ def describe_status(status: int) -> str:
 
 
 def yield_memory(pid: int, score: int) -> None:
-    """Let a process be ended before others when memory runs out."""
+    """Marks a process to be killed before others when memory runs out."""
     with contextlib.suppress(OSError):  # it has ended already
         Path(f"/proc/{pid}/oom_score_adj").write_text(str(score))
 
 
 def kill_group(leader: int) -> None:
-    """Kill what is left of a process group."""
+    """Kills the rest of a process group."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(leader, signal.SIGKILL)

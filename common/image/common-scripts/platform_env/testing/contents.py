@@ -1,4 +1,4 @@
-"""What the image says of itself: versions of Python, of packages, and of JupyterHub."""
+"""Contents that the image reports: versions of Python, of packages, and of JupyterHub."""
 
 import json
 
@@ -6,7 +6,7 @@ from platform_env.environments import installed, paths
 
 
 def of_image() -> str:
-    """The versions as JSON."""
+    """Returns the versions as JSON."""
     hub = installed.scan(paths.prefix("base")).get("jupyterhub")
     contents = {
         "jupyterhub": hub.version if hub else "",

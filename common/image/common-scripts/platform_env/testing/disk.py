@@ -1,4 +1,4 @@
-"""How much a run of tests leaves on the disk; volumes of containers have no quota of their own."""
+"""Disk space of a test run; volumes of containers have no quota of their own."""
 
 import math
 import os
@@ -8,7 +8,7 @@ from pathlib import Path
 
 SETTING = "TEST_DISK"
 
-# Entries that are counted; more of them are too many, however small they are.
+# Number of entries that are counted; more are too many, however small they are.
 _ENTRIES = 2_000_000
 
 # Looking takes time: the pause until the next look is this many times as long, and at least that.
@@ -26,7 +26,7 @@ class Watch:
         self._first = used(folders) if limit < math.inf else 0
 
     def message(self) -> str:
-        """What is wrong; '' while they fit, or were looked at just now."""
+        """Returns the problem; '' while they fit, or were checked just now."""
         started = time.monotonic()
         if self.limit == math.inf or started < self._next:
             return ""
@@ -40,7 +40,7 @@ class Watch:
 
 
 def used(folders: Sequence[Path]) -> float:
-    """The bytes on disk below folders, links not followed; infinite when it cannot be known."""
+    """Returns the bytes on disk below folders, links not followed; infinite if unknown."""
     size, entries = 0, 0
     waiting = list(map(str, folders))
     while waiting:

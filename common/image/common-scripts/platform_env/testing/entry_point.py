@@ -12,7 +12,7 @@ from platform_env.testing.tested import User
 
 LIMIT = 300.0
 
-# What hooks print comes before it.
+# Output of hooks comes before it.
 _MARK = b"-- environment --\0"
 _SHOW = ["/bin/sh", "-c", "printf '%s\\0' '-- environment --'; exec env -0"]
 
@@ -21,11 +21,11 @@ _SIZE = 8_000_000
 
 
 class EntryPointError(Exception):
-    """It does not run a command; the text says what it said."""
+    """A failure of the entry point to run a command; the text is its output."""
 
 
 def variables(entry_point: Sequence[str], user: User) -> dict[str, str]:
-    """Run the entry point as `user`, with a command that tells its environment."""
+    """Runs the entry point as `user`, with a command that prints its environment."""
     limit = limits.stretched(LIMIT)
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         try:

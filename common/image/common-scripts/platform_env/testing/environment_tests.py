@@ -29,29 +29,29 @@ WHAT_TO_ADD = (
 
 
 def test_environments(environments: Iterable[str], plan: Plan, report: Report) -> None:
-    """Run every standard test of the environments that is selected."""
+    """Runs every selected standard test of the environments."""
     jobs = [job for it in environments for job in _environment_jobs(it, plan, report)]
     run_jobs(jobs, plan, report)
 
 
 def test_imports(environment: str, packages: Iterable[str], plan: Plan, report: Report) -> None:
-    """Import each package that is selected, once."""
+    """Imports each selected package, once."""
     run_jobs(_import_jobs(environment, packages, plan, report), plan, report)
 
 
 def test_notebooks(environment: str, found: Sequence[Path], plan: Plan, report: Report) -> None:
-    """Run each notebook that is selected, once."""
+    """Runs each selected notebook, once."""
     run_jobs(_notebook_jobs(environment, found, plan), plan, report)
 
 
 def run_jobs(jobs: Sequence[Job], plan: Plan, report: Report) -> None:
-    """Run jobs of all kinds; the notebooks that took longest last time come first."""
+    """Runs jobs of all kinds; the notebooks that took longest last time come first."""
     long = [job for job in jobs if isinstance(job, NotebookJob)]
     long.sort(
         key=lambda job: plan.seconds(job.notebook.environment, job.notebook.name), reverse=True
     )
     quick = [job for job in jobs if not isinstance(job, NotebookJob)]
-    # The first notebook waits for the import of nbclient: something else uses the cores meanwhile.
+    # The first notebook waits for the import of nbclient: other jobs use the cores meanwhile.
     first, rest = quick[: plan.jobs], quick[plan.jobs :]
     for result in run_all([*first, *long, *rest], plan.jobs, watch(plan.disk)):
         report.add(advised(result, plan))
@@ -59,26 +59,26 @@ def run_jobs(jobs: Sequence[Job], plan: Plan, report: Report) -> None:
 
 @functools.cache
 def watch(limit: float) -> Watch:
-    """What the tests may fill: folders of the mission's, and those of the tests themselves."""
+    """Returns the folders that tests may fill: the mission's, and those of the tests themselves."""
     folders = [paths.ENVIRONMENTS, Path(tempfile.gettempdir()), Path.home()]
     return Watch(folders, limit)
 
 
 def has_tests(environment: str) -> bool:
-    """Whether there is anything to test an environment with."""
+    """Returns whether an environment has any tests."""
     tests = notebooks.tests_folder(environment)
     named = any((tests / name).exists() for name in ("imports", "notebooks", "test"))
     return named or bool(notebooks.find(environment))
 
 
 def unmatched(environment: str, pattern: str, origin: str) -> Result:
-    """The failure of a pattern that names no notebook."""
+    """Returns the failure of a pattern that names no notebook."""
     message = f"{origin}: no notebook is there: correct the line, or add the notebook"
     return Result(environment, "notebook", pattern, message)
 
 
 def _environment_jobs(environment: str, plan: Plan, report: Report) -> Iterator[Job]:
-    """The tests of an environment; what cannot be run is reported at once."""
+    """Yields the tests of an environment; tests that cannot be run are reported at once."""
     if not plan.wants_any(environment):
         return
     yield from _consistency_jobs(environment, plan)
@@ -103,7 +103,7 @@ def _lacking(environment: str, name: str, message: str) -> Result:
 
 
 def _read(environment: str, name: str, report: Report) -> list[Entry]:
-    """The entries of a list in the tests; one that is there and has none tests nothing."""
+    """Returns the entries of a list in the tests; an empty list is a failure."""
     path = notebooks.tests_folder(environment) / name
     if not path.exists():
         return []
@@ -143,7 +143,7 @@ def _notebook_jobs(environment: str, found: Sequence[Path], plan: Plan) -> list[
 
 
 def _consistency_jobs(environment: str, plan: Plan) -> Iterator[Job]:
-    """Yields the job that looks whether the packages fit together; notes are for builds."""
+    """Yields the job that checks whether the packages fit together; notes are for builds."""
     if not plan.wants(environment, "consistency", "pip check"):
         return
 
@@ -162,7 +162,7 @@ def _consistency_jobs(environment: str, plan: Plan) -> Iterator[Job]:
 def _script_jobs(
     environment: str, variables: Mapping[str, str], plan: Plan, report: Report
 ) -> Iterator[Job]:
-    """`tests/test` in its folder, activated as the kernel is."""
+    """Yields `tests/test` in its folder, activated like the kernel."""
     script = notebooks.tests_folder(environment) / "test"
     if not script.exists() or not plan.wants(environment, "script", "test"):
         return

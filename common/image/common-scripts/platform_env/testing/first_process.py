@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 
 def with_first_process(main: Callable[[], int]) -> int:
-    """Run `main` in a child, where signals reach it, and give its status."""
+    """Runs `main` in a child, where signals reach it, and returns its status."""
     child = os.fork()
     if child == 0:
         return main()

@@ -1,4 +1,4 @@
-"""Files that what is tested may have written: links, pipes and endless files are not read."""
+"""Files that tests may have written: links, pipes and endless files are not read."""
 
 import os
 import stat
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def read(path: Path, limit: int = 1_000_000) -> str:
-    """The text of a plain file of at most `limit` bytes.
+    """Returns the text of a plain file of at most `limit` bytes.
 
     Raises OSError for anything else that has its name.
     """

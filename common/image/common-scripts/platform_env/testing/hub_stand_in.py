@@ -1,4 +1,4 @@
-"""What a single-user server needs of its hub while it starts, on the loopback interface.
+"""A hub's API, as far as a starting single-user server needs it, on the loopback interface.
 
 The variables are those of JupyterHub's Spawner.get_env; the API is that of
 https://jupyterhub.readthedocs.io/en/stable/reference/rest-api.html, as far as a server asks for it.
@@ -36,12 +36,12 @@ class _Api(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Prints nothing."""
 
 
 @contextmanager
 def running() -> Iterator[dict[str, str]]:
-    """A hub's API, and the variables that a server is started with."""
+    """Runs a hub's API, and yields the variables that a server is started with."""
     with ThreadingHTTPServer(("127.0.0.1", 0), _Api) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:

@@ -19,12 +19,12 @@ from platform_env.testing.stale_home import USER
 OWN = "own command"
 SINGLEUSER = "jupyterhub-singleuser"
 
-# Seconds for reading what the image holds.
+# Seconds for reading the image's contents.
 _CONTENTS_LIMIT = 300.0
 
 
 def test_as_hub(plan: Plan, report: Report) -> None:
-    """Everything that a hub's user relies on."""
+    """Tests everything that a hub's user relies on."""
     _keep_contents()
     login_shell.test_login_shell(plan, report)
     try:
@@ -48,7 +48,7 @@ def test_as_hub(plan: Plan, report: Report) -> None:
 
 
 def _test_singleuser(plan: Plan, report: Report) -> None:
-    """A server of JupyterHub starts, as far as one can tell without a hub."""
+    """Tests that a server of JupyterHub starts, as far as that can be seen without a hub."""
     started = time.monotonic()
     with hub_stand_in.running() as variables:
         server = Server([*plan.entry_point, SINGLEUSER], variables, USER, runtime(plan.variables))
@@ -60,7 +60,7 @@ def _test_singleuser(plan: Plan, report: Report) -> None:
 
 
 def _keep_contents() -> None:
-    """Leave `image.json` among the results; an image that cannot tell what it holds leaves none."""
+    """Writes `image.json` among the results; an image that cannot report its contents has none."""
     folder = results.folder()
     if folder is None:
         return

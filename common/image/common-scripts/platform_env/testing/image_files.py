@@ -11,12 +11,12 @@ from platform_env.environments import home_files, image_tests, paths
 from platform_env.testing.plan import Plan
 from platform_env.testing.results import Report, Result
 
-# How many of a test's findings are told.
+# Number of a test's findings that are printed.
 _SHOWN = 10
 
 
 def test_files(plan: Plan, report: Report) -> None:
-    """Run those that are selected; as root, who can look everywhere."""
+    """Runs the selected tests; as root, who can look everywhere."""
     home = Path(os.environ["HOME"])
     tests = {
         ("home", "files"): lambda: home_files.problem(home),
@@ -37,7 +37,7 @@ def _closed(top: Path) -> str:
 
 
 def _closed_folders(top: Path) -> Iterator[str]:
-    """The folders from `top` on in which users of the shared group cannot make files."""
+    """Yields the folders from `top` on in which users of the shared group cannot make files."""
     for folder, _, _ in os.walk(top):
         found = Path(folder).stat()
         if found.st_gid != paths.SHARED_GROUP or found.st_mode & stat.S_IRWXG != stat.S_IRWXG:
@@ -56,7 +56,7 @@ def _message(closed: list[str]) -> str:
 
 
 def _hidden_kernels(home: Path) -> str:
-    """Kernelspecs in the image's home directory."""
+    """Returns kernelspecs in the image's home directory."""
     places = (".local/share/jupyter/kernels", ".jupyter/data/kernels", ".ipython/kernels")
     found = sorted(str(it.parent) for place in places for it in home.glob(f"{place}/*/kernel.json"))
     if not found:

@@ -35,7 +35,7 @@ os._exit(0)
 
 
 def wrong_names(environment: str, packages: Iterable[str]) -> Iterator[Result]:
-    """A failure for each entry that cannot be the name of a module."""
+    """Yields a failure for each entry that cannot be the name of a module."""
     for package in packages:
         if not _MODULE.fullmatch(package):
             message = (
@@ -48,7 +48,7 @@ def wrong_names(environment: str, packages: Iterable[str]) -> Iterator[Result]:
 def import_jobs(
     environment: str, packages: Iterable[str], variables: Mapping[str, str]
 ) -> Iterator[Command]:
-    """A job for each package; they run in an empty folder, so that nothing there is imported."""
+    """Yields a job for each package; they run in an empty folder, to import nothing from there."""
     for package in packages:
         if not _MODULE.fullmatch(package):
             continue

@@ -37,16 +37,16 @@ print("\\n" + json.dumps({
 }))
 """
 
-# Runs a cell in a new kernel of that name, and gives what it printed.
+# Runs a cell in a new kernel of that name, and returns its output.
 RunCell = Callable[[str, str], str]
 
 
 class CellError(Exception):
-    """A cell that did not end well."""
+    """A cell that failed."""
 
 
 def test_kernels(server: Server | None, plan: Plan, report: Report) -> None:
-    """Run a cell in every kernel that the image has, through the server when there is one.
+    """Runs a cell in every kernel of the image, through the server when there is one.
 
     Where no server runs, kernels are told apart from it.
     """
@@ -69,7 +69,7 @@ def test_kernels(server: Server | None, plan: Plan, report: Report) -> None:
 
 
 def _kernels() -> dict[str, str]:
-    """The kernels that are there or should be, with their environments ('' for another's)."""
+    """Returns existing and required kernels, with their environments ('' for another's)."""
     # Those in the home are the user's own.
     found = KernelSpecManager().find_kernel_specs()
     home = Path.home()
@@ -81,7 +81,7 @@ def _kernels() -> dict[str, str]:
 def _problems(
     name: str, environment: str, run: RunCell, outside: Mapping[str, str]
 ) -> Iterator[str]:
-    """What is wrong with a kernel."""
+    """Yields the problems of a kernel."""
     if not environment:
         run(name, "")
         return
@@ -103,7 +103,7 @@ def _problems(
 def _wrong_variables(
     environment: str, variables: dict[str, str], outside: Mapping[str, str]
 ) -> Iterator[str]:
-    """Variables that activating the environment sets otherwise."""
+    """Yields variables that activating the environment sets to other values."""
     try:
         wanted = activation(environment)
     except ActivationError as error:
@@ -118,7 +118,7 @@ def _wrong_variables(
 
 
 def _through(server: Server, name: str, code: str) -> str:
-    """As a browser does it:
+    """Runs a cell like a browser does:
     https://jupyter-server.readthedocs.io/en/latest/developers/websocket-protocols.html
     """
     kernel: Any = server.ask("api/kernels", "POST", {"name": name})

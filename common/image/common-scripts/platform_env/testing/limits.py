@@ -1,4 +1,4 @@
-"""How long things may take. PATIENCE stretches all limits on a slow or busy machine."""
+"""Time limits. PATIENCE stretches all of them on a slow or busy machine."""
 
 import math
 import os
@@ -7,7 +7,7 @@ SETTING = "PATIENCE"
 
 
 def patience() -> float:
-    """The factor of all limits: 1 unless the environment says otherwise."""
+    """Returns the factor of all limits: 1 unless the environment sets another."""
     try:
         factor = float(os.environ.get(SETTING) or 1)
     except ValueError:
@@ -16,10 +16,10 @@ def patience() -> float:
 
 
 def stretched(seconds: float) -> float:
-    """A limit on this machine."""
+    """Returns a limit for this machine."""
     return seconds * patience()
 
 
 def advice() -> str:
-    """What helps where a limit is too short, for the end of a message."""
+    """Returns advice about a limit that is too short, for the end of a message."""
     return f"{SETTING}={2 * patience():g} doubles all limits"

@@ -1,4 +1,4 @@
-"""Test of what a hub's terminal is: a login shell in a home without any of the image's files."""
+"""Test of a hub's terminal: a login shell in a home without any of the image's files."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ from platform_env.testing.plan import Plan
 from platform_env.testing.results import Report, Result
 from platform_env.testing.stale_home import USER
 
-# Of the image's own; the others may be anywhere.
+# Variables of the image's own; the others may be anywhere.
 _OF_CONDA_DIR = ("jupyter", "pip", "python")
 _TOOLS = (*_OF_CONDA_DIR, "conda", "git")
 
@@ -28,17 +28,17 @@ $(type -t conda) $CONDA_EXE
 $(type -p python)"
 """
 
-# What /etc/profile prints comes before it.
+# Output of /etc/profile comes before it.
 _MARK = "-- profile read --\n"
 
-# Part of every message of a planted module: Python goes on without a usercustomize that fails.
+# Part of every message of a planted module: Python ignores a usercustomize that fails.
 _STALE = "of a stale ~/.local"
 
 LIMIT = 120.0
 
 
 def test_login_shell(plan: Plan, report: Report) -> None:
-    """Run it, when it is selected."""
+    """Runs the test, when it is selected."""
     if not plan.wants("", "shell", "login"):
         return
     started = time.monotonic()
@@ -53,7 +53,7 @@ def test_login_shell(plan: Plan, report: Report) -> None:
 
 
 def _wrong_tools() -> Iterator[str]:
-    """The tools that a login shell does not find, or finds elsewhere."""
+    """Yields the tools that a login shell does not find, or finds elsewhere."""
     for name in _TOOLS:
         done = _login(f"command -v {name} || echo nowhere")
         found = done.stdout.strip()
@@ -63,7 +63,7 @@ def _wrong_tools() -> Iterator[str]:
 
 
 def _wrong_variables() -> Iterator[str]:
-    """The image's variables that a login shell lacks or has otherwise."""
+    """Yields the image's variables that a login shell lacks or has with other values."""
     for name in login_variables.NAMES:
         done = _login(f'printf %s "${{{name}-unset}}"')
         wanted = os.environ.get(name, "unset")
@@ -73,7 +73,7 @@ def _wrong_variables() -> Iterator[str]:
 
 
 def _failing_commands() -> Iterator[str]:
-    """The commands that do not run, or import what lies in ~/.local."""
+    """Yields the commands that do not run, or import files in ~/.local."""
     commands = (*_COMMANDS, _OF_CONDA) if paths.is_conda_base() else _COMMANDS
     for command in commands:
         done = _login(command)
@@ -84,7 +84,7 @@ def _failing_commands() -> Iterator[str]:
 
 
 def _wrong_activations() -> Iterator[str]:
-    """Where the base is conda, what `conda activate` does not do as it should."""
+    """Yields the problems of `conda activate`, where the base is conda."""
     if not paths.is_conda_base():
         return
     for environment in paths.environments():

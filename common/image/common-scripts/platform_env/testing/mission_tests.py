@@ -1,4 +1,4 @@
-"""The tests of a mission: its own `test`, if there is one, and the standard ones."""
+"""Tests of a mission: its own `test`, if it has one, and the standard ones."""
 
 import dataclasses
 import math
@@ -25,7 +25,7 @@ SCRIPT = paths.ENVIRONMENTS / "test"
 
 
 def prepare_and_test(plan: Plan, report: Report) -> None:
-    """As a container's tester: keep the mission's files as they are, and test as users would."""
+    """Runs as a container's tester: keeps the mission's files unchanged, and tests like users."""
     if os.geteuid() == 0:
         guard(paths.ENVIRONMENTS)
     if plan.disk < math.inf:
@@ -39,14 +39,14 @@ def prepare_and_test(plan: Plan, report: Report) -> None:
 
 
 def test_mission(plan: Plan, report: Report) -> None:
-    """Run what is selected; what `test` leaves out of the standard tests runs after it."""
+    """Runs selected tests; standard tests that `test` leaves out run after it."""
     if _is_own(SCRIPT) and plan.wants("", "mission", str(SCRIPT)):
         _run_script(plan, report)
     test_all(dataclasses.replace(plan, done=report.done()), report)
 
 
 def _is_own(script: Path) -> bool:
-    """Whether it is not just a link to our script."""
+    """Returns whether it is more than a link to the image's script."""
     return os.path.lexists(script) and script.resolve().name != "test-environments"
 
 
@@ -70,7 +70,7 @@ def _run_script(plan: Plan, report: Report) -> None:
 
 
 def _attend(job: Command, desk: asking.Desk, plan: Plan, report: Report) -> tuple[float, str]:
-    """Do what the script asks for until it ends or has to; its time stands still meanwhile."""
+    """Serves the script's requests until it ends or must; its time is not counted meanwhile."""
     disk = watch(plan.disk)
     started = time.monotonic()
 
@@ -94,7 +94,7 @@ def _attend(job: Command, desk: asking.Desk, plan: Plan, report: Report) -> tupl
 
 
 def guard(folder: Path) -> None:
-    """Let tests add files below a folder, but change none that is there: they are for all tests."""
+    """Lets tests add files below a folder, but change no existing one: they are for all tests."""
     for place, _, files in os.walk(folder):
         os.chown(place, 0, paths.SHARED_GROUP)
         os.chmod(place, 0o3775)  # noqa: PTH101 -- as `chown`

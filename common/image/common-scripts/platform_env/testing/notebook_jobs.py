@@ -46,7 +46,7 @@ class NotebookJob:
         self.late = f"still running {grace:g} s after its {self._own_limit:g} s: killed"
 
     def prepare(self) -> None:
-        """Start the process, and it the kernel."""
+        """Starts the process, which starts the kernel."""
         if self._message is not None:
             return
         # Of nbformat's imports this one takes as long as all others: a grammar of addresses is
@@ -63,7 +63,7 @@ class NotebookJob:
         other_end.close()
 
     def start(self) -> None:
-        """Let it run the cells."""
+        """Lets the process run the cells."""
         if self._process is not None:
             with contextlib.suppress(BrokenPipeError):  # it has failed already
                 self._pipe.send(time.monotonic())
@@ -88,7 +88,7 @@ class NotebookJob:
         return self.notebook.result(self._outcome(stopped), seconds)
 
     def _outcome(self, stopped: str) -> str:
-        """The message, also where the process could not send one; its pipe is not needed more."""
+        """Returns the message, also if the process could not send one; its pipe is done."""
         if self._process is not None:
             self._pipe.close()
         if stopped:
@@ -98,7 +98,7 @@ class NotebookJob:
         return self._message
 
     def _listen(self) -> None:
-        """Take in what the process has told so far."""
+        """Receives the messages of the process so far."""
         try:
             while self._pipe.poll():
                 told = self._pipe.recv()

@@ -26,7 +26,7 @@ from platform_env.testing.tested import IMAGE_USER, User
 # Seconds; a kernel that takes longer to answer does not start.
 _START_LIMIT = 300
 
-# How much of a failing cell is shown.
+# Number of lines of a failing cell that are shown.
 _SOURCE_LINES = 10
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
@@ -39,7 +39,7 @@ nbformat.validate(nbformat.v4.new_notebook())
 def run_in_child(
     notebook: Notebook, limit: float, variables: Mapping[str, str], pipe: Connection
 ) -> None:
-    """Run the notebook; send the kernel's process id, then the message, '' when it passed.
+    """Runs the notebook; sends the kernel's process id, then the message, '' after a success.
 
     `variables` is the kernel's environment, which its kernelspec adds to.
 
@@ -60,14 +60,14 @@ def run_in_child(
 
 
 def _kernel_log(log: IO[bytes]) -> str:
-    """What the kernel wrote to its terminal, such as why it did not start."""
+    """Returns the kernel's output on its terminal, such as the reason why it did not start."""
     log.seek(0)
     text = tail(log.read().decode(errors="replace"))
     return f"\nkernel's log:\n{text}" if text else ""
 
 
 def run_cell(kernel: str, code: str, variables: Mapping[str, str], user: User) -> str:
-    """Run code in a new kernel that has `variables`, as `user`; gives what it printed.
+    """Runs code in a new kernel that has `variables`, as `user`; returns its output.
 
     Raises RuntimeError (nbclient's errors are) when the kernel or the code fails.
     """
@@ -82,7 +82,7 @@ def run_cell(kernel: str, code: str, variables: Mapping[str, str], user: User) -
 
 
 class _Manager(AsyncKernelManager):
-    """Starts kernels of another user, who has to read the file that says how to reach them."""
+    """Starts kernels of another user, who must read the file with their addresses."""
 
     @classmethod
     def of(cls, user: User, kernel: str, sockets: Path, **kwargs: Any) -> "_Manager":
@@ -95,14 +95,14 @@ class _Manager(AsyncKernelManager):
 
     def write_connection_file(self, **kwargs: Any) -> None:
         super().write_connection_file(**kwargs)
-        # The folder last: what is in it is out of the user's reach until then.
+        # The folder last: its content is out of the user's reach until then.
         file = Path(self.connection_file)
         self.user.take(file)
         self.user.take(file.parent)
 
 
 class _Run:
-    """One execution: where it is, and how its kernel ended."""
+    """An execution: its position, and how its kernel ended."""
 
     def __init__(self, notebook: Notebook, limit: float, sockets: Path, pipe: Connection) -> None:
         self._notebook = notebook
@@ -119,7 +119,7 @@ class _Run:
             self._document,
             km=self._manager,
             timeout_func=self._remaining,
-            # What a kernel started ends with it: its process group is killed.
+            # Children of a kernel end with it: its process group is killed.
             shutdown_kernel="immediate",
             startup_timeout=limits.stretched(_START_LIMIT),
             on_notebook_start=self._kernel_started,
@@ -128,7 +128,7 @@ class _Run:
         )
 
     def execute(self, variables: Mapping[str, str]) -> str:
-        """Run all cells in the notebook's own folder; the notebook is kept, however that ends."""
+        """Runs all cells in the notebook's own folder; the notebook is kept, however that ends."""
         self._keep()
         cwd = str(self._notebook.path.parent)
         as_user = IMAGE_USER.arguments()
@@ -136,7 +136,7 @@ class _Run:
             self._client.execute(cwd=cwd, env=dict(variables), cleanup_kc=True, **as_user)
         except CellExecutionError:
             cell = self._executed[-1]
-            # A line magic may leave its reason on stderr alone.
+            # A line magic may print its reason on stderr alone.
             return self._failed_last(_traceback(cell) or _stderr(cell))
         except CellTimeoutError:
             return self._failed_by("Timeout", f"not done after {self._limit:g} s: stopped")
@@ -148,7 +148,7 @@ class _Run:
         return "\n".join(self._hidden_failures())
 
     def _hidden_failures(self) -> Iterator[str]:
-        """Signs of failure for which nbclient does not stop."""
+        """Yields signs of failure for which nbclient does not stop."""
         if not self._executed:
             yield "no cell ran: add a code cell that is not skipped, or remove the notebook"
         for number, cell in enumerate(self._executed, start=1):
@@ -162,7 +162,7 @@ class _Run:
                 yield _failed_cell(cell, number, reason)
 
     def _remaining(self, _cell: Any) -> float:
-        """The seconds left for the notebook (nbclient reads 0 as no limit)."""
+        """Returns the seconds left for the notebook (nbclient reads 0 as no limit)."""
         return max(0.1, self._deadline - time.monotonic())
 
     def _kernel_started(self, **_: Any) -> None:
@@ -182,7 +182,7 @@ class _Run:
         return "" if status is None else f": {describe_status(status)}"
 
     def _failed_by(self, name: str, reason: str) -> str:
-        """Mark the cell as failed for those who open the notebook, too."""
+        """Marks the cell as failed, also for people who open the notebook."""
         if not self._executed:
             return reason
         mark = nbformat.v4.new_output("error", ename=name, evalue=reason, traceback=[reason])
@@ -203,7 +203,7 @@ class _Run:
 
 
 def _traceback(cell: Any) -> str:
-    """The last error output of a cell; '' when it has none."""
+    """Returns the last error output of a cell; '' when it has none."""
     errors = [output for output in cell.outputs if output.output_type == "error"]
     if not errors:
         return ""
@@ -212,7 +212,7 @@ def _traceback(cell: Any) -> str:
 
 
 def _stderr(cell: Any) -> str:
-    """Returns what a cell wrote to stderr."""
+    """Returns the text that a cell wrote to stderr."""
     is_stderr = [it.text for it in cell.outputs if it.get("name") == "stderr"]
     return _COLOURS.sub("", "".join(is_stderr))
 

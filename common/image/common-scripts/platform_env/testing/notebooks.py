@@ -1,4 +1,4 @@
-"""Which notebooks are tests: those in an environment's folder, and those that its list names."""
+"""Notebooks that are tests: those in an environment's folder, and those that its list names."""
 
 import dataclasses
 import glob
@@ -20,7 +20,7 @@ class Notebook:
 
     @property
     def name(self) -> str:
-        """The path below the environment's tests, or the whole path of a notebook elsewhere."""
+        """Returns the path below the environment's tests, or the whole path elsewhere."""
         tests = tests_folder(self.environment)
         inside = self.path.is_relative_to(tests)
         return str(self.path.relative_to(tests) if inside else self.path)
@@ -30,14 +30,14 @@ class Notebook:
         return Result(self.environment, "notebook", self.name, message, seconds, again)
 
     def executed(self) -> Path | None:
-        """Where the executed notebook is kept, if results are."""
+        """Returns the file for the executed notebook, if results are kept."""
         folder = results.folder()
         if folder is None:
             return None
         return folder / "notebooks" / self.environment / self.name.lstrip("/")
 
     def limit(self, default: float) -> float:
-        """The seconds in its metadata (`execution`, `timeout`), or the default."""
+        """Returns the seconds in its metadata (`execution`, `timeout`), or the default."""
         try:
             metadata = json.loads(self.path.read_text(encoding="utf-8")).get("metadata", {})
             own = metadata.get("execution", {}).get("timeout", default)
@@ -51,18 +51,18 @@ class Notebook:
 
 
 def tests_folder(environment: str) -> Path:
-    """Where an environment's tests lie."""
+    """Returns the folder of an environment's tests."""
     return paths.spec_folder(environment) / "tests"
 
 
 def find(environment: str) -> list[Path]:
-    """Every notebook in an environment's tests, but not the copies that Jupyter makes."""
+    """Returns every notebook in an environment's tests, without the copies that Jupyter makes."""
     found = tests_folder(environment).rglob("*.ipynb")
     return sorted(path for path in found if ".ipynb_checkpoints" not in path.parts)
 
 
 def matching(pattern: str, folder: Path) -> list[Path]:
-    """The notebooks that a path or a glob names, relative to a folder."""
+    """Returns the notebooks that a path or a glob names, relative to a folder."""
     exact = folder / pattern
     if exact.is_file():
         return [exact]
@@ -71,7 +71,7 @@ def matching(pattern: str, folder: Path) -> list[Path]:
 
 
 def unique(environment: str, found: Iterable[Path]) -> list[Notebook]:
-    """Each notebook once, however often and by whatever path it is named."""
+    """Returns each notebook once, however often and by whatever path it is named."""
     first = {path.resolve(): path for path in reversed(list(found))}
     plain = [path.parent.resolve() / path.name for path in reversed(first.values())]
     return [Notebook(environment, path) for path in plain]

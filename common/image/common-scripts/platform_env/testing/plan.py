@@ -1,4 +1,4 @@
-"""Which tests are asked for, how many run at a time, and how long they took last time.
+"""Selected tests, how many run at a time, and how long they took last time.
 
 `image-test` tells the tester by a file; by hand, flags say it.
 """
@@ -13,10 +13,10 @@ from pathlib import Path
 
 from platform_env.testing import pool
 
-# Seconds that a notebook may take unless it says otherwise.
+# Seconds that a notebook may take without a limit of its own.
 NOTEBOOK_LIMIT = 600.0
 
-# What takes how long is not known at first: it may be the longest.
+# Duration of a notebook that is not known yet: it may be the longest.
 UNKNOWN = float("inf")
 
 
@@ -45,7 +45,7 @@ class Plan:
     from_outside: bool = False
 
     def wants(self, environment: str, kind: str, name: str) -> bool:
-        """Whether a test is selected."""
+        """Returns whether a test is selected."""
         return (
             (environment, kind, name) not in self.done
             and (not self.environments or environment in self.environments)
@@ -55,21 +55,21 @@ class Plan:
         )
 
     def wants_any(self, environment: str) -> bool:
-        """Whether tests of an environment may be selected."""
+        """Returns whether tests of an environment may be selected."""
         named = not self.tests or any(environment == it[0] for it in self.tests)
         return named and (not self.environments or environment in self.environments)
 
     def is_selection(self) -> bool:
-        """Whether any test is left out."""
+        """Returns whether any test is left out."""
         return any((self.environments, self.only, self.kinds, self.tests))
 
     def seconds(self, environment: str, notebook: str) -> float:
-        """How long a notebook took last time."""
+        """Returns how long a notebook took last time."""
         return self.times.get((environment, notebook), UNKNOWN)
 
 
 def read(file: Path) -> Plan:
-    """The plan of who asks from outside, a JSON object; what is empty in it is not given."""
+    """Reads a plan from outside, a JSON object; its empty parts count as missing."""
     told = json.loads(file.read_text())
     times = [
         ((environment, it), time)

@@ -1,4 +1,4 @@
-"""Runs jobs side by side, each with a time limit; the one place that knows about either."""
+"""Runs jobs side by side, each with a time limit; no other module handles either."""
 
 import os
 import time
@@ -9,39 +9,39 @@ from typing import Protocol
 from platform_env.testing.disk import Watch
 from platform_env.testing.results import Result
 
-# How often running jobs are looked at: far below the time that any of them takes.
+# Interval between checks of running jobs: far below the time that any of them takes.
 PAUSE = 0.02
 
 
 class Job(Protocol):
-    """Something that runs by itself once it was started; what goes wrong is told by `result`."""
+    """A piece of work that runs by itself once started; `result` reports its failure."""
 
     limit: float
     late: str  # what to say when it was killed for exceeding its limit
 
     def prepare(self) -> None:
-        """Let it do what it can before its turn, such as start a kernel."""
+        """Does the work that is possible before its turn, such as starting a kernel."""
 
     def start(self) -> None:
-        """Start it; its time begins."""
+        """Starts it; its time begins."""
 
     def ended(self) -> bool:
-        """Whether it is over."""
+        """Returns whether it has ended."""
 
     def kill(self) -> None:
-        """End it and everything that it started, and remove what it left."""
+        """Ends it and all its children, and removes its files."""
 
     def result(self, seconds: float, stopped: str) -> Result:
-        """What came of it; `stopped` says why it was killed, and is '' when it was not."""
+        """Returns its outcome; `stopped` is the reason why it was killed, '' if it was not."""
 
 
 def cores() -> int:
-    """How many jobs this process may run at a time."""
+    """Returns how many jobs this process may run at a time."""
     return len(os.sched_getaffinity(0))
 
 
 def run_all(jobs: Iterable[Job], width: int, watch: Watch) -> Iterator[Result]:
-    """Run all jobs, `width` at a time, and give each result as soon as it is there.
+    """Runs all jobs, `width` at a time, and yields each result as soon as it is known.
 
     As many more are prepared meanwhile: starting kernels is more waiting than work. When the disk
     is full, the running ones are stopped.
@@ -69,7 +69,7 @@ def run_all(jobs: Iterable[Job], width: int, watch: Watch) -> Iterator[Result]:
 
 
 def _ended(running: dict[Job, float], full: str) -> Iterator[Result]:
-    """Take the jobs that are over, or must be, out of those that run."""
+    """Removes the jobs that have ended, or must, from the running ones, and yields them."""
     for job, started in list(running.items()):
         ended = job.ended()
         seconds = time.monotonic() - started

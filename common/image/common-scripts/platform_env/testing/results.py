@@ -1,4 +1,4 @@
-"""What a test came to: told to a person at once, and to the program that asked for a record.
+"""Outcome of a test: shown to people at once, and recorded for the program that asked.
 
 With a folder for results, each is a line of JSON in its `results.jsonl`, written when the test
 ends, so that nothing that comes later can lose it.
@@ -17,7 +17,7 @@ from platform_env.environments import image_tests, paths, printable
 
 Kind = Literal[
     "consistency", "import", "mission", "notebook", "script", "tests",
-    # Of the image as a whole, or of it as a hub starts it.
+    # Tests of the image as a whole, or as a hub starts it.
     "home", "kernel", "permissions", "server", "shell",
 ]  # fmt: skip
 
@@ -26,7 +26,7 @@ INTERRUPTED = 130
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """The outcome of one test; a message says that it failed, and how."""
+    """The outcome of a test; a message means that it failed."""
 
     environment: str
     kind: Kind
@@ -40,16 +40,16 @@ class Result:
         return "failed" if self.message else "passed"
 
     def key(self) -> tuple[str, str, str]:
-        """Environment, kind and name."""
+        """Returns environment, kind and name."""
         return self.environment, self.kind, self.name
 
     def title(self) -> str:
-        """Names the test on a line."""
+        """Returns the name of the test on a line."""
         where = f"{self.environment}: " if self.environment else ""
         return printable.line(f"{where}{self.kind} {self.name}")
 
     def as_json(self) -> str:
-        """The line of `results.jsonl`."""
+        """Returns the line of `results.jsonl`."""
         names = ("environment", "kind", "name", "outcome", "seconds", "message")
         values = {name: getattr(self, name) for name in names}
         values["seconds"] = round(self.seconds, 3)
@@ -57,7 +57,7 @@ class Result:
         return json.dumps(values, ensure_ascii=False)
 
     def again(self) -> str:
-        """The command line that runs this test alone; '' where only image-test can."""
+        """Returns the command line that runs this test alone; '' where only image-test can."""
         if self.kind in (*image_tests.KINDS, "mission"):
             return ""
         command = self.command or ("env-test", self.environment)
@@ -71,18 +71,18 @@ _folders: list[Path] = []
 
 
 def keep_in(folder: Path) -> None:
-    """Keep results there, whatever the environment says."""
+    """Keeps results there, whatever the environment sets."""
     _folders[:] = [folder]
 
 
 def folder() -> Path | None:
-    """Where results and executed notebooks are to be kept, if anywhere."""
+    """Returns the folder for results and executed notebooks, if they are kept."""
     name = os.environ.get("TEST_RESULTS")
     return next(iter(_folders), Path(name) if name else None)
 
 
 class Report:
-    """Collects results, and says at the end which failed."""
+    """Collects results, and reports the failures at the end."""
 
     def __init__(self) -> None:
         self.results: list[Result] = []
@@ -91,7 +91,7 @@ class Report:
         self._complete = True
 
     def add(self, result: Result) -> None:
-        """Record a result and print its line; of two about one test, the first counts."""
+        """Records a result and prints its line; of two about one test, the first counts."""
         if result.key() in self.done():
             return
         self.results.append(result)
@@ -103,18 +103,18 @@ class Report:
             self.listener(line)
 
     def done(self) -> set[tuple[str, str, str]]:
-        """The tests that have a result."""
+        """Returns the tests that have a result."""
         return {it.key() for it in self.results}
 
     def failures(self) -> list[Result]:
         return [it for it in self.results if it.message]
 
     def interrupted(self) -> None:
-        """Note that not everything ran."""
+        """Records that not everything ran."""
         self._complete = False
 
     def finish(self) -> int:
-        """Print the failures with what reproduces them, then the count; give the exit status."""
+        """Prints the failures with their commands, then the count; returns the exit status."""
         failures = self.failures()
         for result in failures:
             paths.show(f"\nFAILED  {result.title()}")
@@ -132,7 +132,7 @@ class Report:
 
 
 def _append(line: str) -> None:
-    """Add a line to the record in one write, which cannot mix with that of another process."""
+    """Adds a line to the record in one write, which cannot mix with that of another process."""
     directory = folder()
     if directory is None:
         return

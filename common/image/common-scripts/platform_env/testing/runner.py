@@ -1,4 +1,4 @@
-"""Runs tests for a script, whose exit status says what they came to."""
+"""Runs tests for a script, whose exit status is their outcome."""
 
 import signal
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from platform_env.testing.results import Report
 
 
 def reported(run: Callable[[Report], None], plan: Plan) -> int:
-    """Run tests and give the exit status; an interruption keeps what was done before."""
+    """Runs tests and returns the exit status; an interruption keeps earlier results."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     report = Report()
     try:

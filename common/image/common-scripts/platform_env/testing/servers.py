@@ -21,29 +21,29 @@ from platform_env.testing.tested import User
 START_LIMIT = 300.0
 # Seconds of processor time that are progress; one that waits uses less until it is given up.
 _WORK = 5.0
-# For a question to it.
+# Seconds for an answer.
 ASK_LIMIT = 120.0
 STOP_LIMIT = 10.0
 
-# Of an answer, in bytes.
+# Largest answer, in bytes.
 _ANSWER = 10_000_000
 
 TOKEN = "a-token-of-the-test"
 
 
 def runtime(variables: Mapping[str, str]) -> Path:
-    """Jupyter's runtime folder in an environment, as jupyter_core.paths chooses it."""
+    """Returns Jupyter's runtime folder in an environment, like jupyter_core.paths."""
     data = variables.get("JUPYTER_DATA_DIR") or f"{variables['HOME']}/.local/share/jupyter"
     return Path(variables.get("JUPYTER_RUNTIME_DIR") or f"{data}/runtime")
 
 
 class Server:
-    """Started at once; `problem` waits for it, `stop` ends it."""
+    """A server that is started at once; `problem` waits for it, `stop` ends it."""
 
     def __init__(
         self, command: Sequence[str], variables: Mapping[str, str], user: User, runtime: Path
     ) -> None:
-        """`runtime` is the folder in which it says where it listens."""
+        """Starts the server; `runtime` is the folder of the file with its address."""
         self._runtime = runtime
         self.url = ""
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 -- closed by stop
@@ -68,7 +68,7 @@ class Server:
             self._not_started = f"{command[0]} cannot be run: {error.strerror}"
 
     def problem(self, health: Sequence[str]) -> str:
-        """Wait until it answers and the image's health check passes; say why not, else ''."""
+        """Waits until it answers and its health check passes; returns the problem, else ''."""
         if self._process is None:
             return self._not_started
         limit = limits.stretched(START_LIMIT)
@@ -89,11 +89,11 @@ class Server:
         return self._with_log(f"{why} after {limit:g} s without progress; {limits.advice()}")
 
     def _progress(self) -> tuple[int, float]:
-        """What grows while it starts: what it prints, and the processor time of its session."""
+        """Returns values that grow while it starts: output, and its session's processor time."""
         return os.fstat(self._log.fileno()).st_size, processor_time(self._process.pid)
 
     def ask(self, path: str, method: str = "GET", body: object = None) -> object:
-        """Call its REST API and give what it answers."""
+        """Calls its REST API and returns the answer."""
         request = urllib.request.Request(
             f"{self.url}{path}",
             data=None if body is None else json.dumps(body).encode(),
@@ -115,7 +115,7 @@ class Server:
         self._log.close()
 
     def _answers(self) -> bool:
-        """Whether it answers where its file says that it listens."""
+        """Returns whether it answers at the address in its file."""
         for file in self._runtime.glob("jpserver-*.json"):
             try:
                 if file.lstat().st_mtime < self._started - 1:
@@ -135,7 +135,7 @@ class Server:
         return f"{log}\n{end}" if log else end
 
     def _unhealthy(self, health: Sequence[str]) -> str:
-        """What the image's health check complains of; without one, an answer is enough."""
+        """Returns the complaint of the image's health check; without one, an answer is enough."""
         if not health:
             return ""
         limit = limits.stretched(ASK_LIMIT)
@@ -156,7 +156,7 @@ class Server:
 
 
 def processor_time(session: int) -> float:
-    """The seconds of processor time that processes of a session have used, proc(5)."""
+    """Returns the seconds of processor time that a session's processes have used, proc(5)."""
     ticks = 0
     for process in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):  # it has ended

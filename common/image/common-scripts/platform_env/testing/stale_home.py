@@ -1,4 +1,4 @@
-"""A home as a hub gives it: empty, but for what an image of years ago left in ~/.local.
+"""A home like a hub's: empty, except for the files of an image of years ago in ~/.local.
 
 Server and kernels must come from the image, whatever lies there; unless the image asks for it.
 """
@@ -33,7 +33,7 @@ _PROGRAMS = ("conda", "jupyter", "jupyterhub-singleuser", "pip", "python")
 
 
 def make(home: Path) -> None:
-    """Fill a new volume for the home directory."""
+    """Fills a new volume for the home directory."""
     os.chown(home, 0, paths.SHARED_GROUP)
     home.chmod(0o2775)
     local = home / ".local"
@@ -47,7 +47,7 @@ def make(home: Path) -> None:
 
 
 def _plant_packages(local: Path) -> None:
-    """Packages that shadow the image's, for each Python there is, and a configuration."""
+    """Writes packages that shadow the image's, for each Python, and a configuration."""
     for library in {it.name for it in _libraries()}:
         for module in _MODULES:
             what = f"{module} of a stale ~/.local is imported in place of the image's"

@@ -9,7 +9,7 @@ from platform_env.testing.plan import NOTEBOOK_LIMIT, Plan
 
 
 def parser(description: str) -> argparse.ArgumentParser:
-    """A parser that shows a script's docstring as it stands."""
+    """Returns a parser that shows a script's docstring unchanged."""
     return argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -56,18 +56,18 @@ def add_selection(arguments: argparse.ArgumentParser) -> None:
 
 
 def plan(asked: argparse.Namespace) -> Plan:
-    """What is asked for."""
+    """Returns the requested plan."""
     return Plan(**parts(asked))
 
 
 def parts(asked: argparse.Namespace) -> dict[str, object]:
-    """The parts of a plan that were given."""
+    """Returns the parts of a plan that were set."""
     names = {field.name for field in dataclasses.fields(Plan)}
     return {name: it for name, it in vars(asked).items() if name in names and it is not None}
 
 
 def check_exists(environment: str) -> None:
-    """End with a message when there is no such environment."""
+    """Exits with a message when the environment does not exist."""
     if not paths.exists(environment):
         there = ", ".join(["base", *paths.environments()])
         paths.die(f"there is no environment {environment!r}; there are: {there}", paths.WRONG)

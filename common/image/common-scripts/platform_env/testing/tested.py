@@ -1,4 +1,4 @@
-"""Who is tested, and where: a user without rights, in a home of its own that goes with the test.
+"""The tested user and folders: no rights, and a home of its own that is removed with the test.
 
 The tester is root, and starts what it tests as the image's user: that drops all capabilities. By
 hand, everybody tests as they are.
@@ -25,13 +25,13 @@ class User:
     gid: int = paths.SHARED_GROUP
 
     def arguments(self) -> dict[str, Any]:
-        """What `subprocess.Popen` needs to start a process as this user."""
+        """Returns the arguments of `subprocess.Popen` that start a process as this user."""
         if os.geteuid() != 0:
             return {}
         return {"user": self.uid, "group": self.gid, "extra_groups": [self.gid]}
 
     def take(self, path: Path) -> None:
-        """Give a file or folder to this user; of a link, the link."""
+        """Makes this user the owner of a file or folder; of a link, the link."""
         if os.geteuid() == 0:
             os.lchown(path, self.uid, self.gid)
 
@@ -41,10 +41,10 @@ IMAGE_USER = User(1000)
 
 
 class Scratch:
-    """What one test may write: its home and its temporary files, in a folder that is removed."""
+    """Folder that one test may write: its home and its temporary files; it is removed."""
 
     def __init__(self, *, filled: bool = False) -> None:
-        """`filled`: the home holds what a new user's does."""
+        """Creates the folder; `filled`: the home has the files of a new user's."""
         self._folder = Path(tempfile.mkdtemp(prefix="test-"))
         self.home, self._temporary = self._folder / "home", self._folder / "tmp"
         self._folder.chmod(0o711)
@@ -70,7 +70,7 @@ class Scratch:
             paths.say(f"a test's home lacks files of {CONTENTS}: {done.stderr.strip()}")
 
     def variables(self) -> dict[str, str]:
-        """The environment variables that lead there, past what the image may say."""
+        """Returns the environment variables that lead there, whatever the image sets."""
         home, temporary = str(self.home), str(self._temporary)
         return {
             "HOME": home,
@@ -86,5 +86,5 @@ class Scratch:
         }
 
     def remove(self) -> None:
-        """Remove all that the test left there."""
+        """Removes all that the test left there."""
         shutil.rmtree(self._folder, ignore_errors=True)

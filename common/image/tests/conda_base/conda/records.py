@@ -1,4 +1,4 @@
-"""What conda-meta holds, and the names in it."""
+"""Content of conda-meta, and the names in it."""
 
 import json
 from pathlib import Path

@@ -21,7 +21,7 @@ from .settings import Settings
 
 @dataclass(frozen=True)
 class Index:
-    """What the channels offer."""
+    """Packages that the channels offer."""
 
     channels: dict[str, Channel]  # by base URL
     repodata: list[SparseRepoData]
