@@ -4,7 +4,7 @@
 pub(crate) mod build_log;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     env, fmt,
     path::{Path, PathBuf},
     time::SystemTime,
@@ -317,13 +317,12 @@ impl Docker {
             let said = process::last_lines(&output.stderr, 3);
             return Err(failure::machine("engine", format!("no docker engine answers: {said}")));
         }
-        // A list may be empty, or cut off: two equal answers are required.
-        if process::read(&self.query(list))? != output.stdout {
+        // A list may be empty, or cut off: it is believed when it is printed twice. docker prints images
+        // of the same second in any order.
+        let ids = listed(&output.stdout);
+        if listed(&process::read(&self.query(list))?) != ids {
             bail!("`docker image ls` did not print the same list twice; run it again");
         }
-        let mut ids: Vec<&str> = output.stdout.lines().collect();
-        ids.sort_unstable();
-        ids.dedup();
         if ids.is_empty() {
             return Ok(Vec::new());
         }
@@ -430,6 +429,11 @@ impl Builder {
             BuilderKind::BuiltIn => self.docker.change(["build"]).env("DOCKER_BUILDKIT", "1"),
         }
     }
+}
+
+/// Returns the lines of a list, each once, in a fixed order.
+fn listed(text: &str) -> BTreeSet<&str> {
+    text.lines().collect()
 }
 
 /// Returns whether a docker command only reads.

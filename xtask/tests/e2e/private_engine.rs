@@ -117,7 +117,10 @@ impl Container {
         let root = Path::new("/sys/fs/cgroup");
         let trees = fs::read_dir(root).unwrap().map(|it| it.unwrap().path());
         let mut groups = trees.chain([root.to_owned()]).map(|it| it.join(&group));
-        kill(Pid::from_raw(self.pid), None).is_err() && !groups.any(|it| it.exists())
+        // One that has ended may wait for this machine's init to take notice.
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid)).unwrap_or_default();
+        let has_ended = stat.rsplit_once(") ").is_none_or(|(_, it)| it.starts_with('Z'));
+        has_ended && !groups.any(|it| it.exists())
     }
 }
 
