@@ -133,38 +133,56 @@ fn is_removable(plan: &Plan) -> anyhow::Result<bool> {
 /// # Errors
 /// A process does not end, or a file system stays mounted.
 pub(super) fn end(permit: Permit, plan: &Plan) -> anyhow::Result<()> {
+    // Looked for before, too: a containerd that sees its shim end before its own end takes the folder away.
+    let mut remains = remains(plan);
     if let Some(namespace) = machine::namespace(&plan.namespace_file()) {
         machine::kill_members(permit, namespace)?;
     }
-    forget(permit, plan);
+    remains.extend(self::remains(plan));
+    remains.iter().for_each(|it| it.remove(permit));
     machine::unmount(permit, &plan.data)?;
     machine::unmount(permit, &plan.run)
 }
 
-/// Removes objects that killed containers and build steps leave elsewhere: sockets of shims, states
-/// of runc, control groups.
-fn forget(permit: Permit, plan: &Plan) {
-    for task in folders(&plan.run.join("containerd/io.containerd.runtime.v2.task/moby")) {
-        let socket = fs::read_to_string(task.join("address")).unwrap_or_default();
-        if let Some(socket) = socket.strip_prefix("unix://") {
-            let _ = files::remove(permit, Path::new(socket));
-        }
-        remove_groups(permit, "docker", &task);
-    }
-    for step in folders(&plan.data.join("docker/buildkit/executor")) {
-        let state = Path::new("/run/runc").join(step.file_name().unwrap_or_default());
-        let _ = files::remove_tree(permit, &state);
-        remove_groups(permit, "docker/buildkit", &step);
-    }
+/// Files of a killed container or build step outside of the engine's folders.
+struct Remains {
+    /// Socket of a container's shim.
+    socket: Option<PathBuf>,
+    /// State folder of runc.
+    state: Option<PathBuf>,
+    /// Control group below `/sys/fs/cgroup`, and below each of its trees in version 1.
+    group: PathBuf,
 }
 
-/// Removes the groups below `parent` that have the name of `folder`.
-fn remove_groups(permit: Permit, parent: &str, folder: &Path) {
-    let name = Path::new(parent).join(folder.file_name().unwrap_or_default());
-    let root = Path::new("/sys/fs/cgroup");
-    // Version 1 has a tree for each controller.
-    for tree in folders(root).into_iter().chain([root.to_owned()]) {
-        machine::end_group(permit, &tree.join(&name));
+fn remains(plan: &Plan) -> Vec<Remains> {
+    let name = |it: &Path| it.file_name().unwrap_or_default().to_owned();
+    let container = |task: PathBuf| {
+        let address = fs::read_to_string(task.join("address")).unwrap_or_default();
+        let socket = address.strip_prefix("unix://").map(PathBuf::from);
+        Remains { socket, state: None, group: Path::new("docker").join(name(&task)) }
+    };
+    let step = |step: PathBuf| Remains {
+        socket: None,
+        state: Some(Path::new("/run/runc").join(name(&step))),
+        group: Path::new("docker/buildkit").join(name(&step)),
+    };
+    let tasks = folders(&plan.run.join("containerd/io.containerd.runtime.v2.task/moby"));
+    let steps = folders(&plan.data.join("docker/buildkit/executor"));
+    tasks.into_iter().map(container).chain(steps.into_iter().map(step)).collect()
+}
+
+impl Remains {
+    fn remove(&self, permit: Permit) {
+        if let Some(socket) = &self.socket {
+            let _ = files::remove(permit, socket);
+        }
+        if let Some(state) = &self.state {
+            let _ = files::remove_tree(permit, state);
+        }
+        let root = Path::new("/sys/fs/cgroup");
+        for tree in folders(root).into_iter().chain([root.to_owned()]) {
+            machine::end_group(permit, &tree.join(&self.group));
+        }
     }
 }
 
