@@ -157,7 +157,7 @@ Examples:
     /// Print the versions of a package in the history of the frozen specs
     When(With<{ JSON | SET }, Package>),
     /// Compare a frozen spec with an earlier commit or with an image
-    Diff(With<{ JSON | SET }, Diff>),
+    Diff(With<{ DRY_RUN | JSON | SET }, Diff>),
     /// Clone the mission's secrets repository (SECRETS_REPO) to secrets/<mission>/
     #[command(after_help = "\
 Examples:
@@ -201,7 +201,7 @@ Examples:
     SecretsDiff(With<{ JSON | SET }, SecretsDiff>),
     /// Print the state of the clone, the recipients of its files, and whether you can read them
     #[command(after_help = "Example: cargo xtask secrets-status --json")]
-    SecretsStatus(With<{ JSON | SET }, SecretsOf>),
+    SecretsStatus(With<{ DRY_RUN | JSON | SET }, SecretsOf>),
     /// Push the secrets repository, unless it holds plain text or the remote has new commits
     #[command(after_help = "Example: cargo xtask -n secrets-push")]
     SecretsPush(With<{ DRY_RUN | SET }, SecretsOf>),
@@ -251,7 +251,7 @@ pub(crate) enum ReceiptCommand {
 Examples:
   cargo xtask receipt show quay.io/us/hello@sha256:…
   cargo xtask receipt show hello@sha256:…       an image in REGISTRY")]
-    Show(With<{ JSON | SET }, ReceiptShow>),
+    Show(With<{ DRY_RUN | JSON | SET }, ReceiptShow>),
 }
 
 impl Task {

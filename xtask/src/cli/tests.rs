@@ -102,7 +102,7 @@ fn common_flags_of_each_task() {
         image-push: json dry_run verbose set frozen floating
         report: json dry_run verbose set frozen floating
         receipt: 
-        receipt show: json set
+        receipt show: json dry_run set
         image-all: json dry_run verbose set frozen floating
         image-exec: dry_run set frozen floating
         image-sh: dry_run set frozen floating
@@ -111,14 +111,14 @@ fn common_flags_of_each_task() {
         freeze: json dry_run verbose set
         why: json set
         when: json set
-        diff: json set
+        diff: json dry_run set
         secrets-clone: dry_run set
         secrets-init: dry_run set
         secrets-edit: dry_run set
         secrets-cat: json set
         secrets-set: dry_run set
         secrets-diff: json set
-        secrets-status: json set
+        secrets-status: json dry_run set
         secrets-push: dry_run set
         check: json dry_run set
         config: json set frozen floating

@@ -98,10 +98,12 @@ fn violations(task: &Task) -> Vec<String> {
 }
 
 fn dry_run(world: &dyn World, task: &Task) -> Ran {
-    let is_known = help(&[task.name(), "--help"]).contains("--dry-run");
-    let flag = is_known.then_some("--dry-run");
-    let args: Vec<&str> = flag.into_iter().chain(task.args.iter().copied()).collect();
-    run(world, task, &args, &Plan::Record)
+    let args: Vec<&str> = ["--dry-run"].into_iter().chain(task.args.iter().copied()).collect();
+    let ran = run(world, task, &args, &Plan::Record);
+    match ran.stderr.contains("does not accept `--dry-run`") {
+        true => run(world, task, task.args, &Plan::Record),
+        false => ran,
+    }
 }
 
 fn is_query(call: &Call) -> bool {

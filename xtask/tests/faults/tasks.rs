@@ -46,7 +46,7 @@ pub(crate) fn more() -> Vec<Task> {
         // First checks whether this machine lacks something, its network included.
         Task { dry: &[0, 3], ..task("ci", in_git, &["ci", "--engine", "default"]) },
         Task { dry: &[0, 3], ..task("ci on its own engine", in_git, &["ci"]) },
-        Task { dry: &[1], ..task("freeze --check", frozen_in_git, &["freeze", "--check"]) },
+        task("freeze --check", frozen_in_git, &["freeze", "--check"]),
         task("doctor --fix", built, &["doctor", "--offline", "--fix", "--yes"]),
         Task { dry: &[1], ..task("image-update --check", empty, &["image-update", "--check"]) },
         task("completion", empty, &["completion", "bash"]),
