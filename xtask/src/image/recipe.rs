@@ -362,7 +362,7 @@ pub(crate) enum Reason {
 impl Reason {
     pub(crate) fn text(self) -> &'static str {
         match self {
-            Reason::NothingYet => "there is none yet",
+            Reason::NothingYet => "no image yet",
             Reason::InputsChanged => "its inputs changed",
             Reason::ParentChanged => "its parent image changed",
             Reason::Refresh => "asked for",

@@ -162,11 +162,15 @@ pub(crate) fn certifying(
     let carrier = repository.at(&carrier.digest);
     let Some(permit) = runner.permit else {
         terminal::print(host.pull(&carrier));
+        runner.ui.say(format!(
+            "note: a dry run does not read the receipt {stored}; the run refuses if it does not certify the image"
+        ));
         return Ok(None);
     };
     let text = read(permit, runner, host, &carrier);
     let text = text.with_context(|| format!("{stored}: not a receipt"))?;
-    let receipt = Receipt::parse(&text).with_context(|| format!("{stored}: it is no receipt"))?;
+    let receipt =
+        Receipt::parse(&text).with_context(|| format!("{stored}: not a valid receipt"))?;
     let checked = check(&receipt, repository.name(), digest, &remote)
         .and_then(|()| check_labels(runner, &receipt, [&image, &remote.config]));
     checked.with_context(|| format!("{stored} does not count"))?;

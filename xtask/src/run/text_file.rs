@@ -33,7 +33,7 @@ pub(crate) fn text(path: &Path, bytes: Vec<u8>) -> Result<String, Finding> {
         finding(path, Some(line), TEXT, what.to_owned(), "save the file as plain UTF-8")
     };
     if let Some(at) = bytes.iter().position(|it| *it == 0) {
-        return Err(bad(at, &bytes, "this is no text: there is a NUL byte in it"));
+        return Err(bad(at, &bytes, "not a text file: contains a NUL byte"));
     }
     String::from_utf8(bytes).map_err(|err| {
         let end = err.utf8_error().valid_up_to();

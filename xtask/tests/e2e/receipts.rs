@@ -72,8 +72,8 @@ fn refused_on_another_machine() {
         (with("/platform", "linux/arm64".into()), "it is about linux/arm64"),
         (with("/complete", false.into()), "it is partial"),
         (with("/tests/0/outcome", "failed".into()), "its tests failed"),
-        (with("/tests/0/outcome", "fine".into()), "it is no receipt"),
-        (whole[..whole.len() / 2].to_owned(), "it is no receipt"),
+        (with("/tests/0/outcome", "fine".into()), "not a valid receipt"),
+        (whole[..whole.len() / 2].to_owned(), "not a valid receipt"),
     ];
     for (text, reason) in &texts {
         store(&there, &stored, text);

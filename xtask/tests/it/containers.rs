@@ -45,7 +45,7 @@ fn of_a_mission_that_is_not_built() {
     let checkout = Checkout::new();
     checkout.mission("roman");
     let done = checkout.run(&["image-exec", "--mission", "roman", "true"]).status(2).did_nothing();
-    done.says("it is not built (there is none yet); run `cargo xtask image-build");
+    done.says("it is not built (no image yet); run `cargo xtask image-build");
 }
 
 #[test]

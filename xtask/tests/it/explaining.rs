@@ -26,12 +26,12 @@ fn what_caused_a_build_is_named() {
         &checkout,
         &[],
         &expect![[r#"
-            build rootfs: there is none yet
-            build base: there is none yet
-            build common: there is none yet
-            build hello: there is none yet
+            build rootfs: no image yet
+            build base: no image yet
+            build common: no image yet
+            build hello: no image yet
             test hello: the image is built first
-            push hello: it is built or tested anew
+            push hello: the image is built or tested first
         "#]],
     );
     checkout.run(&["image-all"]).status(0);
@@ -45,7 +45,7 @@ fn what_caused_a_build_is_named() {
         &expect![[r#"
             build hello: environments/hello/tests/imports changed
             test hello: the image is built first
-            push hello: it is built or tested anew
+            push hello: the image is built or tested first
         "#]],
     );
     check(
@@ -54,7 +54,7 @@ fn what_caused_a_build_is_named() {
         &expect![[r#"
             build hello: its inputs changed
             test hello: the image is built first
-            push hello: it is built or tested anew
+            push hello: the image is built or tested first
         "#]],
     );
 
@@ -69,7 +69,7 @@ fn what_caused_a_build_is_named() {
             build common: common/image/packages.txt changed
             build hello: environments/hello/tests/imports changed, its Dockerfile changed
             test hello: the image is built first
-            push hello: it is built or tested anew
+            push hello: the image is built or tested first
         "#]],
     );
 }
@@ -84,7 +84,7 @@ fn failed_tests_and_a_lost_registry_are_reasons() {
         &[],
         &expect![[r#"
             test hello: it failed: hello: import numpy
-            push hello: it is built or tested anew
+            push hello: the image is built or tested first
         "#]],
     );
     checkout.failing(&[]);

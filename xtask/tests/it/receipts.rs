@@ -73,8 +73,8 @@ fn flaws() -> Vec<(&'static str, Value, &'static str)> {
         ("/complete", false.into(), "it is partial"),
         ("/tests/0/outcome", "failed".into(), "its tests failed"),
         ("/tests", serde_json::json!([]), "it has no tests"),
-        ("/tests/0/outcome", "skipped".into(), "it is no receipt"),
-        ("/receipt", 2.into(), "it is no receipt"),
+        ("/tests/0/outcome", "skipped".into(), "not a valid receipt"),
+        ("/receipt", 2.into(), "not a valid receipt"),
     ]
 }
 
@@ -210,9 +210,9 @@ fn frozen_specs_are_those_of_the_image() {
 fn not_even_json() {
     let checkout = published();
     tamper(&checkout, |text| text[..text.len() / 2].to_owned());
-    run(&checkout, &["image-push"]).status(1).says("it is no receipt");
+    run(&checkout, &["image-push"]).status(1).says("not a valid receipt");
     tamper(&checkout, |_| "[]".to_owned());
-    run(&checkout, &["image-push"]).status(1).says("it is no receipt");
+    run(&checkout, &["image-push"]).status(1).says("not a valid receipt");
 }
 
 /// A failure on this machine has priority.
@@ -337,7 +337,8 @@ fn promoted_only_what_is_published() {
 fn promoted_in_a_dry_run() {
     let checkout = published();
     let done = run(&checkout, &["-n", "image-push", "--promote", "v1"]).status(0);
-    let done = done.never_called("push");
+    let done = done.never_called("push").says("a dry run does not read the receipt");
+    let done = done.never_says("hello:v1 is ");
     assert!(done.stdout.ends_with("image push quay.io/us/hello:v1\n"), "{}", done.stdout);
 }
 

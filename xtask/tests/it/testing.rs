@@ -253,7 +253,7 @@ fn wrong_selections() {
     let checkout = Checkout::new();
     checkout.run(&["image-build"]).status(0);
     let done = checkout.run(&["image-test", "--env", "helo"]).status(2).did_nothing();
-    done.says("--env helo: there is no such environment; there are: hello");
+    done.says("--env helo: unknown environment; expected one of: hello");
     checkout.run(&["image-test", "--only", "***"]).status(2).did_nothing();
     checkout.run(&["image-test", "--jobs", "0"]).status(2).did_nothing();
 }

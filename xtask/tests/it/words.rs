@@ -8,7 +8,7 @@ use regex_lite::Regex;
 const BANNED: &str = r"\bis no \b|\bis none\b|[Tt]here is no such|\bof ours\b|\bmend(s|ed|ing)?\b|\banew\b|\bwhom\b|\bvouch|\bstands in\b|\bsays that it\b";
 
 /// Hits in `xtask/src` and `common` that are left to rewrite. Lower it with each one that goes.
-const LEFT: usize = 84;
+const LEFT: usize = 75;
 
 /// Returns the lines below `path` with a banned word.
 fn hits(path: &Path) -> Vec<String> {

@@ -145,7 +145,7 @@ fn syntax_line(file: &Dockerfile) -> Option<Finding> {
 fn problem(file: &Dockerfile, instruction: &Instruction) -> Option<(String, &'static str)> {
     let word = &instruction.word;
     if !WORDS.contains(&word.as_str()) {
-        let what = format!("there is no instruction `{word}`");
+        let what = format!("unknown instruction `{word}`");
         return Some((
             what,
             "a line that goes on needs a `\\` at its end; a comment, a `#` before it",

@@ -61,7 +61,7 @@ fn texts_and_what_is_none() {
         &dir,
         "nul",
         expect![[r#"
-        nul:3: text-file: this is no text: there is a NUL byte in it
+        nul:3: text-file: not a text file: contains a NUL byte
             fix: save the file as plain UTF-8"#]],
     );
     check(

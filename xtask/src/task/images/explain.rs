@@ -169,7 +169,7 @@ fn push(
     let name = &chosen.mission.name;
     let row = |due, because| Row { image: name.clone(), work: "push", due, because, seconds: None };
     let Some((image, receipt)) = image.zip(receipt) else {
-        return Ok(row(true, "it is built or tested anew".to_owned()));
+        return Ok(row(true, "the image is built or tested first".to_owned()));
     };
     let Some(host) = registry::running(runner, &chosen.config)? else {
         return Ok(row(true, "the registry on this machine does not run yet".to_owned()));

@@ -54,7 +54,9 @@ pub(crate) fn run(session: &Session, args: &ImagePush, tag: &str) -> anyhow::Res
     }
     for (it, source) in moves.iter().zip(&sources) {
         publish::move_tag(&runner, &it.host, &it.tag, source, &it.digest, &mut log)?;
-        session.ui.say(format!("{} is {}", it.tag, it.digest));
+        if session.permit.is_some() {
+            session.ui.say(format!("{} is {}", it.tag, it.digest));
+        }
     }
     if session.flags.json {
         terminal::json(&moves)?;

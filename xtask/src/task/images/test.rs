@@ -45,7 +45,7 @@ fn check_environments(
     for it in asked.environments().iter().filter(|it| *it != "base") {
         if !known().any(|known| known == it) {
             let names: Vec<&str> = known().map(String::as_str).collect();
-            bail!("--env {it}: there is no such environment; there are: {}", names.join(", "));
+            bail!("--env {it}: unknown environment; expected one of: {}", names.join(", "));
         }
     }
     Ok(())

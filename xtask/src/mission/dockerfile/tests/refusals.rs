@@ -14,7 +14,7 @@ fn refusals_say_where_and_what_instead() {
         expect![[r#"
         missions/m/Dockerfile.custom:2: dockerfile: the builder of docker 20.10 does not know here-documents (`<<EOF`)
             fix: put the text into a file and COPY it, or join the commands with `&& \`
-        missions/m/Dockerfile.custom:5: dockerfile: there is no instruction `RUM`
+        missions/m/Dockerfile.custom:5: dockerfile: unknown instruction `RUM`
             fix: a line that goes on needs a `\` at its end; a comment, a `#` before it
         missions/m/Dockerfile.custom:6: dockerfile: the builder of docker 20.10 does not know COPY --link
             fix: remove the flag

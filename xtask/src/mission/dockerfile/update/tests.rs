@@ -78,7 +78,7 @@ fn all_findings_of_all_missions_are_told() {
     assert_eq!(crate::run::failure::status(&err), 2);
     expect![[r#"
         no Dockerfile can be generated
-        missions/a/Dockerfile.custom:1: dockerfile: there is no instruction `RUM`
+        missions/a/Dockerfile.custom:1: dockerfile: unknown instruction `RUM`
             fix: a line that goes on needs a `\` at its end; a comment, a `#` before it
         missions/c: dockerfile: there is no Dockerfile.custom
             fix: write one; missions/hello has an example"#]]
