@@ -118,9 +118,6 @@ pub(crate) fn findings(facts: &Facts) -> Vec<Finding> {
 
 /// Returns the reasons not to build or publish an image of `mission`, or those below all missions'.
 /// `contexts` are the files sent by its builds, by the folder of each context.
-///
-/// # Errors
-/// A file cannot be read.
 pub(crate) fn refusals(
     checkout: &Checkout,
     mission: Option<&Mission>,

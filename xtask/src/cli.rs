@@ -65,9 +65,6 @@ impl Cli {
     }
 
     /// Reads a command line.
-    ///
-    /// # Errors
-    /// An unknown task, or a flag that the task does not honour.
     pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
         let mut command = Cli::command();
         let matches = command.try_get_matches_from_mut(words)?;
@@ -307,9 +304,6 @@ static NOT_GIVEN: Given =
     Given { dry_run: false, json: false, verbose: false, set: Vec::new(), mode: None };
 
 /// Runs the task and gives the exit status.
-///
-/// # Errors
-/// What the task failed with; [`failure::status`] knows its exit status.
 pub(crate) fn run(cli: &Cli, permit: Option<Permit>) -> anyhow::Result<u8> {
     // These need no checkout.
     match &cli.task {

@@ -53,9 +53,6 @@ const PORTS: u16 = 100;
 impl Host {
     /// Returns the registry `name`, with or without a repository. The local registry is recognised
     /// by its address: commands for it get its password, and the user's own logins are not changed.
-    ///
-    /// # Errors
-    /// The engine does not answer.
     pub(crate) fn new(docker: &Docker, name: &str) -> anyhow::Result<Host> {
         let address = name.split('/').next().unwrap_or_default();
         let ours = match is_plain_http(address) {
@@ -91,26 +88,17 @@ impl Host {
     }
 
     /// Writes the password of the local registry to a file for people.
-    ///
-    /// # Errors
-    /// The target folder cannot be written.
     pub(crate) fn keep_password(&self, runner: &Runner) -> anyhow::Result<()> {
         let (Some(login), Some(permit)) = (&self.login, runner.permit) else { return Ok(()) };
         files::write_private(permit, &runner.target().join(PASSWORD), login.password.as_bytes())
     }
 
     /// Asks the registry for an image that does not exist.
-    ///
-    /// # Errors
-    /// The registry does not answer, or refuses.
     pub(crate) fn ping(&self) -> anyhow::Result<()> {
         self.remote(&self.repository("none").tagged(&Tag::none())).map(drop)
     }
 
     /// Returns what the registry has under `repository:tag` or `repository@digest`.
-    ///
-    /// # Errors
-    /// The registry does not answer, or refuses.
     pub(crate) fn remote(&self, reference: &ImageRef) -> anyhow::Result<Option<RemoteImage>> {
         self.docker.remote(reference, is_plain_http(&self.name))
     }
@@ -123,9 +111,6 @@ fn is_plain_http(name: &str) -> bool {
 }
 
 /// Returns the registry that the settings name, unless it is the local one and does not run.
-///
-/// # Errors
-/// The engine does not answer.
 pub(crate) fn running(runner: &Runner, config: &Config) -> anyhow::Result<Option<Host>> {
     let docker = &runner.docker;
     match &config.registry {
@@ -140,9 +125,6 @@ pub(crate) fn running(runner: &Runner, config: &Config) -> anyhow::Result<Option
 }
 
 /// Returns the registry that the settings name, unless it is the local one and does not answer.
-///
-/// # Errors
-/// The engine does not answer, or the run is interrupted.
 pub(crate) fn answering(runner: &Runner, config: &Config) -> anyhow::Result<Option<Host>> {
     let Some(host) = running(runner, config)? else { return Ok(None) };
     if matches!(config.registry, Registry::Remote(_)) {
@@ -156,9 +138,6 @@ pub(crate) fn answering(runner: &Runner, config: &Config) -> anyhow::Result<Opti
 
 /// Removes local registries that earlier versions of this tool started, and that anybody on the
 /// machine may write to. Their images stay: the next push starts a new registry on the same volume.
-///
-/// # Errors
-/// The engine does not answer, or does not remove one.
 pub(crate) fn retire(runner: &Runner) -> anyhow::Result<()> {
     let Some(permit) = runner.permit else { return Ok(()) };
     for id in container::of_earlier_versions(&runner.docker)? {
@@ -179,9 +158,6 @@ const REPLACED: u32 = 2;
 
 /// Starts the local registry from `image`, or starts it again, and waits until it answers. The name
 /// of its container is the lock: of several runs one creates it, and the others wait.
-///
-/// # Errors
-/// The registry does not start, or no port is free.
 pub(crate) fn start(runner: &Runner, image: &ImageRef) -> anyhow::Result<Host> {
     let docker = &runner.docker;
     let mut log = runner.log("registry")?;

@@ -74,9 +74,6 @@ pub(crate) struct MissionConfig {
 
 impl Session {
     /// Reads the checkout around the current folder, and its settings.
-    ///
-    /// # Errors
-    /// The current folder is not in a checkout, or a file cannot be read.
     pub(crate) fn read(flags: Flags, permit: Option<Permit>) -> anyhow::Result<Session> {
         let started = Instant::now();
         let root = checkout::find_root(&env::current_dir()?)?;
@@ -94,9 +91,6 @@ impl Session {
     }
 
     /// Returns the missions that `missions` selects, each with its own settings.
-    ///
-    /// # Errors
-    /// A mission is unknown, a name is not valid, or a setting is wrong.
     pub(crate) fn named(&self, missions: &Missions) -> anyhow::Result<Vec<MissionConfig>> {
         self.checkout.check_names()?;
         let mut names = missions.missions.clone();
@@ -113,9 +107,6 @@ impl Session {
     }
 
     /// Returns the missions that a task about a package selects.
-    ///
-    /// # Errors
-    /// As for [`Session::named`].
     pub(crate) fn named_for(&self, package: &Package) -> anyhow::Result<Vec<MissionConfig>> {
         let missions = package.missions.clone();
         self.named(&Missions { missions, all: package.all })
@@ -130,9 +121,6 @@ impl Session {
 
     /// Returns the context of tasks about images, with the docker CLI of the first mission. Removes
     /// the objects that earlier runs left on the engine.
-    ///
-    /// # Errors
-    /// The docker CLI is not installed.
     pub(crate) fn runner(&self, config: &Config) -> anyhow::Result<Runner> {
         let runner = Runner {
             checkout: self.checkout.clone(),
@@ -147,9 +135,6 @@ impl Session {
     }
 
     /// Refuses frozen builds on a tag; a dry run only reports them, and floating builds warn.
-    ///
-    /// # Errors
-    /// A base is not named by digest.
     pub(crate) fn require_digests(
         &self,
         runner: &Runner,
@@ -187,9 +172,6 @@ impl Session {
     }
 
     /// Reads all sources of the missions' images.
-    ///
-    /// # Errors
-    /// A file is missing or wrong, or a mission is refused.
     pub(crate) fn choose(
         &self,
         runner: &Runner,
@@ -222,18 +204,12 @@ impl Session {
     }
 
     /// Waits for other runs that write images or tracked files. The lock is released with the file.
-    ///
-    /// # Errors
-    /// The target folder cannot be written.
     pub(crate) fn lock(&self) -> anyhow::Result<Option<File>> {
         self.lock_named("lock")
     }
 
     /// Waits for other runs that write in secrets/; an open editor does not block building an
     /// image.
-    ///
-    /// # Errors
-    /// The target folder cannot be written.
     pub(crate) fn lock_secrets(&self) -> anyhow::Result<Option<File>> {
         self.lock_named("secrets.lock")
     }

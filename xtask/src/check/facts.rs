@@ -73,8 +73,6 @@ pub(crate) struct MissionFacts {
 }
 
 impl Facts {
-    /// # Errors
-    /// The folder is not a git checkout, or a file cannot be read.
     pub(crate) fn read(checkout: &Checkout) -> anyhow::Result<Facts> {
         let mut res = Facts { refused: checkout.refused.clone(), ..Facts::default() };
         let kept = Kept::read(&checkout.root)?;
@@ -100,9 +98,6 @@ impl Facts {
 
     /// Reads the sources of images of `mission`, or of those below all missions'. `contexts` are
     /// the files that builds send, by the folder of each context.
-    ///
-    /// # Errors
-    /// A file cannot be read.
     pub(crate) fn of_build(
         checkout: &Checkout,
         mission: Option<&Mission>,

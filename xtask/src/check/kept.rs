@@ -17,8 +17,6 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    /// # Errors
-    /// `root` is not in a repository.
     pub(super) fn read(root: &Path) -> anyhow::Result<Kept> {
         let mut res = Kept::default();
         res.add(root, Path::new(""))?;

@@ -39,8 +39,6 @@ pub(crate) fn readable(facts: &Facts) -> impl Iterator<Item = Notebook<'_>> {
 }
 
 impl<'a> Notebook<'a> {
-    /// # Errors
-    /// The text is not a JSON object.
     pub(crate) fn read(file: &'a File) -> Result<Notebook<'a>, Wrong> {
         // Rule `text-file` reports a byte order mark.
         let text = file.text.trim_start_matches('\u{feff}');

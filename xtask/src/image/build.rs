@@ -66,9 +66,6 @@ pub(crate) enum BuildPolicy {
 
 impl<'a> Builds<'a> {
     /// Lists the images on the engine.
-    ///
-    /// # Errors
-    /// The engine does not answer.
     pub(crate) fn new(runner: &'a Runner, missing: BuildPolicy) -> anyhow::Result<Builds<'a>> {
         let images = runner.docker.images()?;
         Ok(Builds { runner, images, done: BTreeMap::new(), builder: None, missing })

@@ -82,9 +82,6 @@ impl BuildContext {
 
     /// Returns the names that `ignore` includes in `dir`, and the files of that name or below it.
     /// Empty where [`BuildContext::read`] fails.
-    ///
-    /// # Errors
-    /// A folder cannot be read.
     pub(crate) fn names(dir: &Path, ignore: &Path) -> anyhow::Result<[Vec<PathBuf>; 2]> {
         let filter = read_text(Path::new(""), ignore).and_then(|it| Filter::parse(&it));
         let filter = filter.unwrap_or_default();
@@ -95,9 +92,6 @@ impl BuildContext {
     }
 
     /// Reads the files `names` in `dir`.
-    ///
-    /// # Errors
-    /// A file does not exist.
     pub(crate) fn read_files(dir: &Path, names: &[&str]) -> anyhow::Result<BuildContext> {
         let mut res = BuildContext::default();
         for name in names {
@@ -128,9 +122,6 @@ impl BuildContext {
     }
 
     /// Writes the context below `dir`, which is emptied first.
-    ///
-    /// # Errors
-    /// `dir` cannot be written.
     pub(crate) fn stage(&self, permit: Permit, dir: &Path) -> anyhow::Result<()> {
         files::remove_tree(permit, dir)?;
         files::make_dirs(permit, dir)?;

@@ -30,9 +30,6 @@ impl BuildRecord {
 
     /// Reads the record of the last build from a recipe of this name and mode. A damaged record
     /// counts as missing.
-    ///
-    /// # Errors
-    /// The record exists and cannot be read.
     pub(crate) fn read(
         checkout: &Checkout,
         recipe: &Recipe,
@@ -45,9 +42,6 @@ impl BuildRecord {
     }
 
     /// Replaces the record of the last build.
-    ///
-    /// # Errors
-    /// The target folder cannot be written.
     pub(crate) fn write(
         &self,
         permit: Permit,

@@ -68,8 +68,6 @@ const CA_BUNDLES: &[&str] = &[
 ];
 
 impl BuildSettings {
-    /// # Errors
-    /// `CA_BUNDLE` names a file that does not exist.
     pub(crate) fn new(config: &Config) -> anyhow::Result<BuildSettings> {
         let embedded = config.base == Base::Embedded;
         Ok(BuildSettings {
@@ -112,9 +110,6 @@ fn lower_case(name: &str) -> &'static str {
 }
 
 /// Returns the certificates that a setting names, if any.
-///
-/// # Errors
-/// The file does not exist.
 pub(crate) fn ca_bundle(setting: &CaBundle) -> anyhow::Result<Option<PathBuf>> {
     match setting {
         CaBundle::None => Ok(None),

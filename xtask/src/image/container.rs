@@ -94,9 +94,6 @@ impl<'a> Container<'a> {
 
     /// Unpacks `path` of the container, which may have ended, into the new folder `to`. Returns the
     /// status of the copy and the skipped entries, one line each.
-    ///
-    /// # Errors
-    /// The tar stream is damaged or exceeds `limits`, or `to` cannot be written.
     pub(crate) fn copy(
         &self,
         permit: Permit,
@@ -144,9 +141,6 @@ pub(crate) struct Volume<'a> {
 
 impl<'a> Volume<'a> {
     /// Creates the volume.
-    ///
-    /// # Errors
-    /// The engine refuses.
     pub(crate) fn new(runner: &'a Runner, role: &str, file: PathBuf) -> anyhow::Result<Volume<'a>> {
         let (docker, permit) = (&runner.docker, runner.permit);
         let (label, run) = (format!("{LABEL_ROLE}={role}"), run_label(runner)?);

@@ -126,9 +126,6 @@ struct Answer {
 }
 
 /// Returns the questions to `image` about `environments`.
-///
-/// # Errors
-/// The target folder cannot be written.
 pub(crate) fn questions<'a>(
     runner: &'a Runner,
     image: &Image,
@@ -142,9 +139,6 @@ pub(crate) fn questions<'a>(
 }
 
 /// Returns the question to `image` about its Debian packages, which are recorded and not pinned.
-///
-/// # Errors
-/// The target folder cannot be written.
 pub(crate) fn debian<'a>(
     runner: &'a Runner,
     mission: &Mission,
@@ -156,9 +150,6 @@ pub(crate) fn debian<'a>(
 
 /// Returns the answers to `questions` about `mission`. A dry run prints the questions, and returns
 /// nothing.
-///
-/// # Errors
-/// An export fails or is damaged.
 pub(crate) fn ask(
     runner: &Runner,
     mission: &Mission,
@@ -231,9 +222,6 @@ pub(crate) fn write<'a>(
 }
 
 /// Records that all of `mission` was frozen from `image`.
-///
-/// # Errors
-/// The target folder cannot be written.
 pub(crate) fn mark(
     permit: Permit,
     runner: &Runner,

@@ -72,9 +72,6 @@ static RUN: Mutex<Option<Run>> = Mutex::new(None);
 
 /// Returns the label for objects of this run, and records the run. `target` is this checkout's
 /// folder for such records.
-///
-/// # Errors
-/// The folder cannot be written.
 pub(crate) fn label(permit: Permit, target: &Path) -> anyhow::Result<String> {
     let mut run = RUN.lock().unwrap_or_else(PoisonError::into_inner);
     if run.is_none() {
@@ -137,9 +134,6 @@ pub(crate) fn keep_record() {
 
 /// Removes the objects that ended runs of this checkout left on this engine. Objects that cannot be
 /// removed are named, and tried again by the next run.
-///
-/// # Errors
-/// The folder of records cannot be read or written.
 pub(crate) fn sweep(permit: Permit, docker: &Docker, target: &Path) -> anyhow::Result<()> {
     let Ok(entries) = fs::read_dir(target.join("runs")) else { return Ok(()) };
     for entry in entries {

@@ -53,9 +53,6 @@ impl Runner {
     }
 
     /// Starts the log `target/xtask/logs/<name>.log`.
-    ///
-    /// # Errors
-    /// The log cannot be written.
     pub(crate) fn log(&self, name: &str) -> anyhow::Result<Log> {
         let path = self.target().join("logs").join(format!("{name}.log"));
         let file = self.permit.map(|it| files::open_empty(it, &path)).transpose()?;
@@ -83,9 +80,6 @@ impl Runner {
     }
 
     /// Runs `cmd` and returns its status; a dry run prints it and returns `None`.
-    ///
-    /// # Errors
-    /// `cmd` cannot be started.
     pub(crate) fn status(&self, cmd: &Change, log: &mut Log) -> anyhow::Result<Option<u8>> {
         let Some(cmd) = self.permitted(cmd) else { return Ok(None) };
         log.line(&format!("$ {cmd}"));

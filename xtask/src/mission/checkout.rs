@@ -47,9 +47,6 @@ pub(crate) struct Environment {
 
 impl Checkout {
     /// Lists the missions below `root`.
-    ///
-    /// # Errors
-    /// A folder cannot be read.
     pub(crate) fn read(root: &Path) -> anyhow::Result<Checkout> {
         let mut refused = Vec::new();
         let mut missions = Vec::new();
@@ -64,8 +61,6 @@ impl Checkout {
         Ok(Checkout { root: root.to_owned(), missions, refused })
     }
 
-    /// # Errors
-    /// A folder has a name that is not valid for a mission or an environment: a wrong request.
     pub(crate) fn check_names(&self) -> anyhow::Result<()> {
         match self.refused.as_slice() {
             [] => Ok(()),
@@ -73,8 +68,6 @@ impl Checkout {
         }
     }
 
-    /// # Errors
-    /// The mission does not exist; the message names the nearest one.
     pub(crate) fn mission(&self, name: &str) -> anyhow::Result<&Mission> {
         self.missions.iter().find(|it| it.name == name).with_context(|| {
             let names = self.missions.iter().map(|it| it.name.as_str());
@@ -168,14 +161,10 @@ struct BadName {
     fix: &'static str,
 }
 
-/// # Errors
-/// The name is not valid for a mission.
 pub(crate) fn check_mission_name(name: &str) -> anyhow::Result<()> {
     bad_mission_name(name).map_or(Ok(()), |it| bail!("{}; {}", it.what, it.fix))
 }
 
-/// # Errors
-/// The name is not valid for an environment.
 pub(crate) fn check_environment_name(name: &str) -> anyhow::Result<()> {
     bad_environment_name(name).map_or(Ok(()), |it| bail!("{}; {}", it.what, it.fix))
 }

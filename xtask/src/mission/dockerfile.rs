@@ -93,9 +93,6 @@ pub(crate) struct Model {
 impl Sources {
     /// Reads the sources. A file that is not text, is missing or leads out of the tree becomes a
     /// finding.
-    ///
-    /// # Errors
-    /// The disk or the file's permissions prevent reading.
     pub(crate) fn read(checkout: &Checkout, mission: &Mission) -> anyhow::Result<Sources> {
         let mut unreadable = Vec::new();
         let mut content = |path: &Path, needs_text: bool| {

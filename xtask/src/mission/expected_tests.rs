@@ -26,9 +26,6 @@ pub(crate) struct ExpectedTest {
 }
 
 /// Returns the tests of a complete receipt of `mission`.
-///
-/// # Errors
-/// A folder or list cannot be read.
 pub(crate) fn expected(mission: &Mission) -> anyhow::Result<BTreeSet<ExpectedTest>> {
     let mut res = BTreeSet::new();
     if mission.dir.join("environments/test").is_file() {

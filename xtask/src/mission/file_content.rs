@@ -37,9 +37,6 @@ pub(crate) struct Content {
 
 impl Content {
     /// Reads `path`, which is relative to `root`.
-    ///
-    /// # Errors
-    /// The disk or the file's permissions prevent reading.
     pub(crate) fn read(root: &Path, path: &Path) -> anyhow::Result<Content> {
         let file = root.join(path);
         let metadata = match fs::symlink_metadata(&file) {
@@ -77,9 +74,6 @@ impl Content {
     }
 
     /// Reads like [`Content::read`], through a link unless it is a bad one.
-    ///
-    /// # Errors
-    /// As for [`Content::read`].
     pub(crate) fn follow(root: &Path, path: &Path) -> anyhow::Result<Content> {
         let content = Content::read(root, path)?;
         if !content.is_link || content.unreadable.is_some() || root.join(path).is_dir() {

@@ -19,9 +19,6 @@ pub(crate) fn title(mission: &Mission, environment: &Environment) -> String {
 }
 
 /// Returns the environment that `name` means, and its mission.
-///
-/// # Errors
-/// The name matches no environment, or more than one.
 pub(crate) fn find<'a>(
     checkout: &'a Checkout,
     mission: Option<&str>,

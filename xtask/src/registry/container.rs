@@ -33,9 +33,6 @@ pub(super) struct Container {
 
 impl Container {
     /// Returns the container, if it exists.
-    ///
-    /// # Errors
-    /// The engine does not answer, or another program's container has the name.
     pub(super) fn find(docker: &Docker) -> anyhow::Result<Option<Container>> {
         let output = process::output(&docker.query(["container", "inspect", NAME]))?;
         if output.status != 0 && output.stderr.to_lowercase().contains("no such container") {
@@ -55,9 +52,6 @@ impl Container {
     }
 
     /// Starts the container again.
-    ///
-    /// # Errors
-    /// The container is not usable, or docker fails.
     pub(super) fn start(&self, runner: &Runner, log: &mut Log) -> anyhow::Result<()> {
         // A container that runs without an address or a password is recreated.
         ensure!(!self.is_running && self.password.is_some(), "{NAME} is not as this tool makes it");
@@ -126,9 +120,6 @@ fn parse(text: &str) -> anyhow::Result<Container> {
 }
 
 /// Returns the ids of registries with another name, which earlier versions created.
-///
-/// # Errors
-/// The engine does not answer.
 pub(super) fn of_earlier_versions(docker: &Docker) -> anyhow::Result<Vec<String>> {
     let label = format!("label={LABEL_ROLE}={ROLE}");
     let format = "{{.ID}}\t{{.Names}}";
@@ -139,9 +130,6 @@ pub(super) fn of_earlier_versions(docker: &Docker) -> anyhow::Result<Vec<String>
 }
 
 /// Removes a container, which another run may remove as well, and checks that it is gone.
-///
-/// # Errors
-/// The container still exists.
 pub(super) fn remove(permit: Permit, docker: &Docker, id: &str) -> anyhow::Result<()> {
     let remove = docker.change(["container", "rm", "--force", id]);
     let output = process::output(&remove.permitted(permit))?;
@@ -156,9 +144,6 @@ pub(super) fn remove(permit: Permit, docker: &Docker, id: &str) -> anyhow::Resul
 
 /// Returns the id of the registry's own network, which other containers do not reach; creates it if
 /// it is missing. Two runs may create one each: all use the one with the smallest id.
-///
-/// # Errors
-/// The engine creates no network.
 pub(super) fn network(runner: &Runner, log: &mut Log) -> anyhow::Result<String> {
     let docker = &runner.docker;
     let label = format!("{LABEL_ROLE}={ROLE}");

@@ -22,8 +22,6 @@ pub(super) struct Login {
 }
 
 impl Login {
-    /// # Errors
-    /// The memory is full.
     pub(super) fn new(address: &str, password: &str) -> anyhow::Result<Login> {
         let folder = MemoryFolder::new()?;
         let user = user_s_config();

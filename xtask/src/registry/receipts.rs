@@ -107,9 +107,6 @@ pub(crate) enum Landing {
 }
 
 /// Asks the registry whether `reference`, an immutable tag, is the image `id`.
-///
-/// # Errors
-/// The registry does not answer.
 pub(crate) fn landing(host: &Host, reference: &ImageRef, id: &ImageId) -> anyhow::Result<Landing> {
     Ok(match host.remote(reference)? {
         Some(remote) if remote.config == *id => Landing::There(remote.digest),
@@ -119,9 +116,6 @@ pub(crate) fn landing(host: &Host, reference: &ImageRef, id: &ImageId) -> anyhow
 }
 
 /// Returns whether `receipt` names `published`, and the registry has a receipt beside that image.
-///
-/// # Errors
-/// The registry does not answer.
 pub(crate) fn is_stored(
     host: &Host,
     receipt: &Receipt,
@@ -133,9 +127,6 @@ pub(crate) fn is_stored(
 }
 
 /// Returns whether the registry's human tag `tag` is the image with this manifest digest.
-///
-/// # Errors
-/// The registry does not answer.
 pub(crate) fn is_moved(host: &Host, tag: &ImageRef, digest: &Digest) -> anyhow::Result<bool> {
     Ok(host.remote(tag)?.is_some_and(|it| it.digest == *digest))
 }
@@ -263,9 +254,6 @@ const ATTEMPTS: u32 = 3;
 
 /// Stores `receipt` as an image of one file, which any docker can push and pull, and checks that
 /// the registry has it. `None` is the receipt that a dry run lacks.
-///
-/// # Errors
-/// No CLI can build, or the registry refuses, or has something else under the name afterwards.
 pub(crate) fn store(
     runner: &Runner,
     config: &Config,

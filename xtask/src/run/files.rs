@@ -28,9 +28,6 @@ pub(crate) fn write(permit: Permit, path: &Path, text: &[u8]) -> anyhow::Result<
 }
 
 /// Writes like [`write`], with a mode that lets nobody else read the file.
-///
-/// # Errors
-/// As for [`write`].
 pub(crate) fn write_private(_: Permit, path: &Path, text: &[u8]) -> anyhow::Result<()> {
     let file = stage(path, text, 0o600)?;
     file.persist(path).with_context(|| format!("cannot replace {}", path.shown()))?;
@@ -84,27 +81,18 @@ pub(crate) fn read_foreign(path: &Path, limit: u64) -> anyhow::Result<Vec<u8>> {
 }
 
 /// Reads like [`read_foreign`]; the file must be UTF-8.
-///
-/// # Errors
-/// As for [`read_foreign`].
 pub(crate) fn read_foreign_text(path: &Path, limit: u64) -> anyhow::Result<String> {
     let text = String::from_utf8(read_foreign(path, limit)?);
     text.with_context(|| format!("{}: not UTF-8", path.shown()))
 }
 
 /// Makes `path` executable for everybody who may read it.
-///
-/// # Errors
-/// The file belongs to another user.
 pub(crate) fn make_executable(_: Permit, path: &Path) -> anyhow::Result<()> {
     let mode = fs::metadata(path)?.permissions().mode();
     Ok(fs::set_permissions(path, Permissions::from_mode(mode | (mode & 0o444) >> 2))?)
 }
 
 /// Sets the permissions of `path`.
-///
-/// # Errors
-/// `path` belongs to another user.
 pub(crate) fn set_mode(_: Permit, path: &Path, mode: u32) -> anyhow::Result<()> {
     Ok(fs::set_permissions(path, Permissions::from_mode(mode))?)
 }
@@ -127,25 +115,16 @@ pub(crate) fn rename(_: Permit, from: &Path, to: &Path) -> anyhow::Result<()> {
 }
 
 /// Creates `dir` and its missing parents.
-///
-/// # Errors
-/// A part of the path cannot be created.
 pub(crate) fn make_dirs(_: Permit, dir: &Path) -> anyhow::Result<()> {
     Ok(fs::create_dir_all(dir)?)
 }
 
 /// Removes the file or link `path`, if it exists.
-///
-/// # Errors
-/// The folder cannot be written.
 pub(crate) fn remove(_: Permit, path: &Path) -> anyhow::Result<()> {
     unless_missing(fs::remove_file(path))
 }
 
 /// Removes the folder `dir` with its content, if it exists.
-///
-/// # Errors
-/// A folder cannot be written.
 pub(crate) fn remove_tree(_: Permit, dir: &Path) -> anyhow::Result<()> {
     unless_missing(fs::remove_dir_all(dir))
 }
@@ -163,9 +142,6 @@ fn unless_missing(res: io::Result<()>) -> anyhow::Result<()> {
 }
 
 /// Opens `path` for locking or as a log; creates an empty file if it is missing.
-///
-/// # Errors
-/// `path` cannot be written.
 pub(crate) fn open(_: Permit, path: &Path) -> anyhow::Result<File> {
     fs::create_dir_all(path.parent().context("a file has a folder")?)?;
     let file = File::options().create(true).append(true).open(path);
@@ -173,9 +149,6 @@ pub(crate) fn open(_: Permit, path: &Path) -> anyhow::Result<File> {
 }
 
 /// Opens like [`open`], and truncates the file.
-///
-/// # Errors
-/// `path` cannot be written.
 pub(crate) fn open_empty(permit: Permit, path: &Path) -> anyhow::Result<File> {
     let file = open(permit, path)?;
     file.set_len(0)?;
@@ -194,9 +167,6 @@ pub(crate) fn open_new(_: Permit, path: &Path) -> anyhow::Result<File> {
 
 /// Creates a temporary folder with this name prefix and mode, in `dir` or in the system's temporary
 /// folder. The folder is removed when dropped.
-///
-/// # Errors
-/// The folder cannot be created there.
 pub(crate) fn temporary(
     _: Permit,
     dir: Option<&Path>,

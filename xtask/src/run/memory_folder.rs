@@ -34,8 +34,6 @@ pub(crate) struct MemoryFolder {
 }
 
 impl MemoryFolder {
-    /// # Errors
-    /// `/dev/shm` is not in memory, or is full.
     pub(crate) fn new() -> anyhow::Result<MemoryFolder> {
         if let Some(what) = missing() {
             return Err(failure::machine("secrets", what));
@@ -62,9 +60,6 @@ impl MemoryFolder {
     }
 
     /// Writes a file with mode 0600.
-    ///
-    /// # Errors
-    /// The memory is full.
     pub(crate) fn file(&self, name: &str, text: &str) -> anyhow::Result<PathBuf> {
         let path = self.path().join(name);
         let mut file = File::options().write(true).create_new(true).mode(0o600).open(&path)?;
@@ -73,9 +68,6 @@ impl MemoryFolder {
     }
 
     /// Creates the link `name` to `target`.
-    ///
-    /// # Errors
-    /// The memory is full.
     pub(crate) fn link(&self, name: &str, target: &Path) -> anyhow::Result<()> {
         symlink(target, self.path().join(name)).with_context(|| format!("cannot write in {MEMORY}"))
     }
@@ -88,9 +80,6 @@ pub(crate) fn missing() -> Option<String> {
 }
 
 /// Removes this user's folders whose owner is gone.
-///
-/// # Errors
-/// One of them cannot be removed.
 pub(crate) fn sweep(_: Permit) -> anyhow::Result<()> {
     let Ok(entries) = fs::read_dir(MEMORY) else { return Ok(()) };
     for entry in entries {

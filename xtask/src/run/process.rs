@@ -55,9 +55,6 @@ pub(crate) struct Output {
 }
 
 /// Runs `cmd` and returns its output, whatever its status.
-///
-/// # Errors
-/// The program is not on `PATH`, does not write UTF-8, or was interrupted.
 pub(crate) fn output(cmd: &Cmd) -> anyhow::Result<Output> {
     let (status, stdout, stderr) = both(cmd)?;
     let stdout =
@@ -66,9 +63,6 @@ pub(crate) fn output(cmd: &Cmd) -> anyhow::Result<Output> {
 }
 
 /// Runs like [`output`]; returns `None` for a command that was stopped because it exceeded `limit`.
-///
-/// # Errors
-/// As for [`output`].
 pub(crate) fn output_within(cmd: &Cmd, limit: Duration) -> anyhow::Result<Option<Output>> {
     let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
     let mut on_line = |stream, line: &[u8]| match stream {
@@ -91,9 +85,6 @@ fn both(cmd: &Cmd) -> anyhow::Result<(u8, Vec<u8>, String)> {
 }
 
 /// Runs `cmd` and returns its standard output as bytes.
-///
-/// # Errors
-/// The program is not on `PATH`, was interrupted, or fails.
 pub(crate) fn bytes(cmd: &Cmd) -> anyhow::Result<Vec<u8>> {
     let (status, stdout, stderr) = both(cmd)?;
     if status != 0 {
@@ -116,25 +107,16 @@ pub(crate) fn read(cmd: &Cmd) -> anyhow::Result<String> {
 }
 
 /// Runs `cmd`, passes each line of stdout and stderr to `on_line`, and returns its status.
-///
-/// # Errors
-/// The program is not on `PATH`, or was interrupted.
 pub(crate) fn lines(cmd: &Cmd, on_line: &mut dyn FnMut(&str)) -> anyhow::Result<u8> {
     run(cmd, &mut |_, line| on_line(String::from_utf8_lossy(line).trim_end()))
 }
 
 /// Runs `cmd` attached to the terminal and returns its status.
-///
-/// # Errors
-/// The program is not on `PATH`, or was interrupted.
 pub(crate) fn attached(cmd: &Cmd) -> anyhow::Result<u8> {
     attached_within(cmd, STOP)
 }
 
 /// Runs like [`attached`]; after an interruption `cmd` has `limit` to end by itself.
-///
-/// # Errors
-/// As for [`attached`].
 pub(crate) fn attached_within(cmd: &Cmd, limit: Duration) -> anyhow::Result<u8> {
     let mut child = Running::attached(cmd)?;
     let mut interruption = Interruption::default();
@@ -154,17 +136,11 @@ pub(crate) fn on_path(program: &str) -> bool {
 }
 
 /// Reads all of stdin, which must be UTF-8.
-///
-/// # Errors
-/// stdin is not UTF-8, or the run was interrupted while waiting.
 pub(crate) fn read_stdin() -> anyhow::Result<String> {
     from_stdin(|text| io::stdin().read_to_string(text))
 }
 
 /// Reads a line of stdin, with its line end.
-///
-/// # Errors
-/// As for [`read_stdin`].
 pub(crate) fn read_line() -> anyhow::Result<String> {
     from_stdin(|text| io::stdin().read_line(text))
 }
@@ -189,9 +165,6 @@ fn from_stdin(
 /// Stops this process and its children from leaving a core dump, which would hold secrets. The
 /// limit is one byte, not zero: one byte is too short for a file, and only at zero does the kernel
 /// still pipe the dump to a program (core(5), and `RLIMIT_CORE` in its coredump.c).
-///
-/// # Errors
-/// The system refuses the limit.
 pub(crate) fn no_core_dumps() -> anyhow::Result<()> {
     let (_, hard) = getrlimit(Resource::RLIMIT_CORE)?;
     let limit = hard.min(1);
@@ -203,9 +176,6 @@ static INTERRUPTED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 
 /// Makes SIGINT, SIGTERM and SIGHUP end the running child and fail the run with status 130, so that
 /// every guard still cleans up.
-///
-/// # Errors
-/// The system refuses the handler.
 pub(crate) fn handle_signals() -> anyhow::Result<()> {
     for signal in [SIGINT, SIGTERM, SIGHUP] {
         signal_hook::flag::register(signal, Arc::clone(&INTERRUPTED))
@@ -215,9 +185,6 @@ pub(crate) fn handle_signals() -> anyhow::Result<()> {
 }
 
 /// Fails after an interruption, for loops that wait for something other than a child.
-///
-/// # Errors
-/// The run was interrupted.
 pub(crate) fn check_interrupted() -> anyhow::Result<()> {
     if INTERRUPTED.load(Ordering::SeqCst) {
         return Err(Failure::Interrupted.into());

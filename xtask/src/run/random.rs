@@ -3,9 +3,6 @@
 use anyhow::anyhow;
 
 /// Returns 32 random bytes, as hexadecimal digits.
-///
-/// # Errors
-/// The system provides no random bytes.
 pub(crate) fn random_hex() -> anyhow::Result<String> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes)

@@ -29,9 +29,6 @@ pub(crate) fn print(text: impl Display) {
 }
 
 /// Prints a result as JSON on stdout.
-///
-/// # Errors
-/// `value` has keys that are not text.
 pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
     let text = serde_json::to_string_pretty(value).context("a result is plain data")?;
     result(printable::json(&redact::json(&text)));
@@ -111,9 +108,6 @@ pub(crate) fn has_person() -> bool {
 }
 
 /// Fails when a result could not be written for another reason than a closed pipe.
-///
-/// # Errors
-/// The result could not be written: for example, the disk of the file that stdout leads to is full.
 pub(crate) fn check() -> anyhow::Result<()> {
     if let Some(err) = LOST.get() {
         return Err(io::Error::new(err.kind(), format!("cannot write to stdout: {err}")).into());

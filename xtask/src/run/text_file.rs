@@ -14,9 +14,6 @@ pub(crate) const TEXT: &str = "text-file";
 pub(crate) const LIMIT: u64 = 1_000_000;
 
 /// Reads a file that must exist and be text.
-///
-/// # Errors
-/// The file is missing or not text; the message names file, line and fix.
 pub(crate) fn read_text(root: &Path, path: &Path) -> anyhow::Result<String> {
     let file = root.join(path);
     let size = fs::metadata(&file)?.len();

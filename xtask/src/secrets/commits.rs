@@ -32,9 +32,6 @@ fn as_text<S: serde::Serializer>(key: &Option<Key>, to: S) -> Result<S::Ok, S::E
 }
 
 /// Returns the keys in which the files of two commits differ.
-///
-/// # Errors
-/// A commit or an encrypted file cannot be read.
 pub(crate) fn between(dir: &Path, from: Option<&str>, to: &str) -> anyhow::Result<Vec<Row>> {
     let tree = |it: &str| -> anyhow::Result<BTreeMap<PathBuf, String>> {
         Ok(git::tree(dir, it)?.into_iter().map(|it| (it.path, it.blob)).collect())

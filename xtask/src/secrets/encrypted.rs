@@ -24,9 +24,6 @@ pub(crate) struct EncryptedFile {
 
 impl EncryptedFile {
     /// Parses YAML or JSON. Messages contain no values.
-    ///
-    /// # Errors
-    /// The text is neither, or sops did not encrypt it.
     pub(crate) fn parse(text: &str) -> anyhow::Result<EncryptedFile> {
         let mut res = EncryptedFile::default();
         let mut metadata = None;

@@ -32,9 +32,6 @@ pub(crate) fn is_structured(name: &Path) -> bool {
 }
 
 /// Returns the values of the documents in `text`, below `at`. Messages hold no value.
-///
-/// # Errors
-/// The text is neither YAML nor JSON.
 pub(crate) fn leaves(text: &str, at: &Key) -> anyhow::Result<Leaves> {
     let mut res = Leaves::new();
     yaml::check_depth(text)?;

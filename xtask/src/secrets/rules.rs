@@ -23,8 +23,6 @@ struct Rule {
 }
 
 impl Rules {
-    /// # Errors
-    /// The text is not valid for sops.
     pub(crate) fn parse(text: &str) -> anyhow::Result<Rules> {
         yaml::check_depth(text).context(FILE)?;
         let value: Value = serde_yaml::from_str(text).context(FILE)?;

@@ -4,9 +4,6 @@ use crate::run::random::random_hex;
 
 /// Returns Helm values with a new proxy token and cookie secret, 32 bytes each, as hexadecimal
 /// digits: <https://z2jh.jupyter.org/en/stable/resources/reference.html#proxy-secrettoken>
-///
-/// # Errors
-/// The system provides no random bytes.
 pub(crate) fn text() -> anyhow::Result<String> {
     let (proxy_token, cookie_secret) = (random_hex()?, random_hex()?);
     Ok(format!(

@@ -74,9 +74,6 @@ pub(crate) struct Sources {
 
 impl Sources {
     /// Reads both files of the checkout at `root`.
-    ///
-    /// # Errors
-    /// A file cannot be read, or a flag is not `NAME=value` with a known name.
     pub(crate) fn read(root: &Path, set: &[String], environment: Vars) -> anyhow::Result<Sources> {
         let has_file = root.join(FILE).exists();
         Ok(Sources {
@@ -102,9 +99,6 @@ impl Sources {
 
     /// Evaluates all settings, with `DEPLOYMENT_NAME` set to `mission` if one is named. Also
     /// returns the warnings: names in `setup-env` that nothing reads.
-    ///
-    /// # Errors
-    /// A line of either file cannot be read.
     pub(crate) fn evaluate(
         &self,
         mission: Option<&str>,

@@ -61,8 +61,6 @@ impl Target {
 }
 
 impl Marker {
-    /// # Errors
-    /// The text cannot be parsed.
     pub(crate) fn parse(text: &str) -> Result<Marker, String> {
         let words = words(text)?;
         let mut parser = Parser { words: &words };

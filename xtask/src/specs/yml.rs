@@ -29,8 +29,6 @@ pub(crate) struct Document {
     pub(crate) pip: Vec<Item>,
 }
 
-/// # Errors
-/// The first line that cannot be read.
 pub(crate) fn parse(file: &Path, text: &str) -> Result<Document, Problem> {
     let mut reader = Reader::default();
     for (at, line) in without_bom(text).lines().enumerate() {

@@ -49,9 +49,6 @@ pub(crate) struct Target {
 
 impl Place {
     /// Returns the place of `mission` or, without one, of `DEPLOYMENT_NAME`.
-    ///
-    /// # Errors
-    /// The mission is unknown, or a setting is wrong.
     pub(crate) fn new(session: &Session, mission: Option<&str>) -> anyhow::Result<Place> {
         let missions = mission.iter().map(|&it| it.to_owned()).collect();
         let mut named = session.named(&Missions { missions, ..Missions::default() })?;
@@ -62,9 +59,6 @@ impl Place {
 
     /// Returns the place like [`Place::new`], for tasks that need the clone. Every later command
     /// runs in a folder that is known to be the top of a repository of its own.
-    ///
-    /// # Errors
-    /// The clone is missing, or is something else.
     pub(crate) fn cloned(session: &Session, mission: Option<&str>) -> anyhow::Result<Place> {
         let place = Place::new(session, mission)?;
         let shown = place.shown.shown();
@@ -101,9 +95,6 @@ impl Place {
     }
 
     /// Returns the file's name in the clone: `given`, or that of the environment.
-    ///
-    /// # Errors
-    /// The file is outside of the clone.
     pub(crate) fn name(&self, given: Option<&Path>) -> anyhow::Result<PathBuf> {
         let Some(given) = given else {
             return Ok(PathBuf::from(format!("{}.yaml", self.config.environment)));
@@ -117,9 +108,6 @@ impl Place {
     }
 
     /// Reads an encrypted file of the clone.
-    ///
-    /// # Errors
-    /// The file is missing, empty, or not encrypted.
     pub(crate) fn target(&self, given: Option<&Path>) -> anyhow::Result<Target> {
         let name = self.name(given)?;
         let path = self.dir.join(&name);
@@ -207,9 +195,6 @@ impl Place {
     }
 
     /// Returns how to authenticate at the remote; a dry run asks nobody.
-    ///
-    /// # Errors
-    /// AWS does not grant the role.
     pub(crate) fn access(&self, session: &Session) -> anyhow::Result<Access> {
         let Some(role) = &self.config.secrets_role else { return Ok(Access::Own) };
         let Some(permit) = session.permit else {

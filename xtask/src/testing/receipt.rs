@@ -149,9 +149,6 @@ impl Receipt {
 
     /// Reads the receipt of `image` of `mission`, if it exists. A receipt with a field about
     /// another image does not count.
-    ///
-    /// # Errors
-    /// The file is damaged.
     pub(crate) fn read(
         checkout: &Checkout,
         mission: &str,
@@ -168,9 +165,6 @@ impl Receipt {
     }
 
     /// Parses a receipt; `docs/receipt.schema.json` accepts the same texts.
-    ///
-    /// # Errors
-    /// A field is missing, unknown or malformed.
     pub(crate) fn parse(text: &str) -> anyhow::Result<Receipt> {
         let receipt: Receipt = serde_json::from_str(&redact::json(text))?;
         form::check(&receipt)?;
@@ -189,9 +183,6 @@ impl Receipt {
     }
 
     /// Writes the receipt atomically.
-    ///
-    /// # Errors
-    /// The target folder cannot be written.
     pub(crate) fn write(&self, permit: Permit, checkout: &Checkout) -> anyhow::Result<PathBuf> {
         let path = path(checkout, &self.mission, &self.image);
         files::write(permit, &path, self.to_json()?.as_bytes())?;
@@ -217,9 +208,6 @@ pub(crate) const LARGEST_RESULTS: u64 = 20_000_000;
 const MOST_RESULTS: usize = 5000;
 
 /// Parses the output of the test scripts: one JSON object per line.
-///
-/// # Errors
-/// A line is not a test in the format of receipts.
 pub(crate) fn parse_results(text: &str) -> anyhow::Result<Vec<Test>> {
     let lines = text.lines().enumerate().filter(|(_, it)| !it.trim().is_empty());
     ensure!(lines.clone().nth(MOST_RESULTS).is_none(), "more than {MOST_RESULTS} results");

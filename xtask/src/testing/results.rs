@@ -13,9 +13,6 @@ use crate::{
 
 /// Writes the results of a mission's tests to the folder of its results: for CI servers, and for
 /// the report.
-///
-/// # Errors
-/// The target folder cannot be written.
 pub(crate) fn record(permit: Permit, dir: &Path, receipt: &Receipt) -> anyhow::Result<()> {
     files::write(permit, &dir.join("junit.xml"), junit::text(receipt).as_bytes())?;
     files::write(permit, &dir.join(RUN), receipt.to_json()?.as_bytes())?;

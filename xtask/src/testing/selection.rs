@@ -49,8 +49,6 @@ pub(crate) struct ContainerInputs {
 }
 
 impl Selection {
-    /// # Errors
-    /// A pattern is not valid.
     pub(crate) fn new(
         environments: &[String],
         only: &[String],
@@ -91,9 +89,6 @@ impl Selection {
     }
 
     /// Returns the plan as JSON; `last` has the times.
-    ///
-    /// # Errors
-    /// None expected: the plan is plain data.
     pub(crate) fn plan(
         &self,
         jobs: Option<u16>,

@@ -35,9 +35,6 @@ pub(crate) fn assume_role(dir: &Path, role: &str) -> Change {
 }
 
 /// Assumes `role`.
-///
-/// # Errors
-/// `aws` is not installed, or AWS refuses.
 pub(crate) fn credentials(permit: Permit, dir: &Path, role: &str) -> anyhow::Result<Credentials> {
     let cmd = assume_role(dir, role);
     let output = process::output(&cmd.permitted(permit))?;

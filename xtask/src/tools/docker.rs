@@ -172,9 +172,6 @@ impl Docker {
     }
 
     /// Returns the CLI that the settings name, or the first one on `PATH`.
-    ///
-    /// # Errors
-    /// The CLI is not installed, or not where the settings say.
     pub(crate) fn find(setting: Option<&Path>, root: &Path) -> anyhow::Result<Docker> {
         let program = match setting {
             Some(program) if is_absent(program) => {
@@ -224,9 +221,6 @@ impl Docker {
     }
 
     /// Returns the engine's platform, which also proves that the engine answers.
-    ///
-    /// # Errors
-    /// The engine does not answer, or its platform is not supported.
     pub(crate) fn engine_platform(&self) -> anyhow::Result<Platform> {
         let cmd = self.query(["version", "--format", "{{.Server.Os}}/{{.Server.Arch}}"]);
         let output = process::output(&cmd)?;
@@ -238,52 +232,34 @@ impl Docker {
     }
 
     /// Returns the name of the CLI's context.
-    ///
-    /// # Errors
-    /// The CLI cannot be started.
     pub(crate) fn context(&self) -> anyhow::Result<String> {
         Ok(process::output(&self.query(["context", "show"]))?.stdout.trim().to_owned())
     }
 
     /// Returns where the engine keeps its data, which may be another machine's folder.
-    ///
-    /// # Errors
-    /// The engine does not answer.
     pub(crate) fn data_root(&self) -> anyhow::Result<PathBuf> {
         let root = process::read(&self.query(["info", "--format", "{{.DockerRootDir}}"]))?;
         Ok(PathBuf::from(root.trim()))
     }
 
     /// Returns the time on the engine's clock.
-    ///
-    /// # Errors
-    /// The engine does not answer, or its answer is not a time.
     pub(crate) fn system_time(&self) -> anyhow::Result<SystemTime> {
         let output = process::output(&self.query(["info", "--format", "{{.SystemTime}}"]))?;
         Ok(humantime::parse_rfc3339_weak(output.stdout.trim())?)
     }
 
     /// Waits until a container ends, and returns its exit status.
-    ///
-    /// # Errors
-    /// The engine does not answer, or the run was interrupted.
     pub(crate) fn wait(&self, id: &str) -> anyhow::Result<String> {
         Ok(process::read(&self.query(["wait", id]))?.trim().to_owned())
     }
 
     /// Returns whether a container runs.
-    ///
-    /// # Errors
-    /// The engine does not answer.
     pub(crate) fn is_running(&self, id: &str) -> anyhow::Result<bool> {
         let running = process::read(&self.query(["inspect", "--format", "{{.State.Running}}", id]));
         Ok(running?.trim() == "true")
     }
 
     /// Returns where this machine reaches a container's port: `127.0.0.1:<port>`.
-    ///
-    /// # Errors
-    /// The engine does not answer, or the port is not published.
     pub(crate) fn published(&self, id: &str, port: &str) -> anyhow::Result<String> {
         let published = process::read(&self.query(["port", id, port]))?;
         let first = published.lines().next().context("docker published no port")?;
@@ -297,18 +273,12 @@ impl Docker {
     }
 
     /// Returns the engine's storage driver: `overlay2`, `fuse-overlayfs`, …
-    ///
-    /// # Errors
-    /// The engine does not answer.
     pub(crate) fn storage_driver(&self) -> anyhow::Result<String> {
         let driver = process::read(&self.query(["info", "--format", "{{.Driver}}"]))?;
         Ok(driver.trim().to_owned())
     }
 
     /// Returns this tool's images on the engine.
-    ///
-    /// # Errors
-    /// The engine does not answer.
     pub(crate) fn images(&self) -> anyhow::Result<Vec<Image>> {
         let reference = format!("reference={NAMESPACE}/*");
         let list = ["image", "ls", "--quiet", "--no-trunc", "--filter", &reference];
@@ -331,9 +301,6 @@ impl Docker {
     }
 
     /// Returns an image by any of its names, or `None` when the engine does not have it.
-    ///
-    /// # Errors
-    /// The output of docker cannot be read.
     pub(crate) fn image(&self, name: &dyn fmt::Display) -> anyhow::Result<Option<Image>> {
         let output = process::output(&self.query(["image", "inspect", &name.to_string()]))?;
         if output.status != 0 {
@@ -381,9 +348,6 @@ impl Docker {
 
     /// Returns a CLI that can build: this one, or, if no setting named it, the first on `PATH` that
     /// can.
-    ///
-    /// # Errors
-    /// No CLI can build.
     pub(crate) fn builder(&self, setting: Option<&Path>) -> anyhow::Result<Builder> {
         let programs = setting.map_or_else(on_path, |it| vec![it.to_owned()]);
         let mut passed_over = Vec::new();

@@ -168,9 +168,6 @@ fn remedy(said: &str) -> &'static str {
 }
 
 /// Returns the top of the working tree that contains `dir`.
-///
-/// # Errors
-/// git is not installed.
 pub(crate) fn top(dir: &Path) -> anyhow::Result<Option<PathBuf>> {
     match answers::line(&query!(dir, "git rev-parse --show-toplevel")) {
         Err(err) if err.to_string().contains("not a git repository") => Ok(None),
@@ -179,42 +176,27 @@ pub(crate) fn top(dir: &Path) -> anyhow::Result<Option<PathBuf>> {
 }
 
 /// Returns the branch that is checked out, even one without a commit; `None` when HEAD is detached.
-///
-/// # Errors
-/// git is not installed.
 pub(crate) fn branch(dir: &Path) -> anyhow::Result<Option<String>> {
     answers::line(&query!(dir, "git symbolic-ref --quiet --short HEAD"))
 }
 
 /// Returns the URL of `origin`.
-///
-/// # Errors
-/// git is not installed.
 pub(crate) fn origin(dir: &Path) -> anyhow::Result<Option<String>> {
     answers::line(&query!(dir, "git config --get remote.origin.url"))
 }
 
 /// Returns the push URL of `origin`, if it differs.
-///
-/// # Errors
-/// git is not installed.
 pub(crate) fn push_url(dir: &Path) -> anyhow::Result<Option<String>> {
     answers::line(&query!(dir, "git config --get remote.origin.pushurl"))
 }
 
 /// Returns the commit that `name` refers to, if it exists.
-///
-/// # Errors
-/// git is not installed.
 pub(crate) fn revision(dir: &Path, name: &str) -> anyhow::Result<Option<String>> {
     let name = format!("{name}^{{commit}}");
     answers::line(&query!(dir, "git rev-parse --verify --quiet --end-of-options {name}"))
 }
 
 /// Returns whether git has a name and an address for commits.
-///
-/// # Errors
-/// git is not installed.
 pub(crate) fn has_identity(dir: &Path) -> anyhow::Result<bool> {
     let is_known = |cmd: Cmd| match answers::line(&cmd) {
         // git explains at length why it has none.
@@ -226,9 +208,6 @@ pub(crate) fn has_identity(dir: &Path) -> anyhow::Result<bool> {
 }
 
 /// Returns whether `file` differs from HEAD.
-///
-/// # Errors
-/// `dir` is not in a repository.
 pub(crate) fn is_changed(dir: &Path, file: &Path) -> anyhow::Result<bool> {
     let cmd = query!(
         dir,
@@ -243,9 +222,6 @@ pub(crate) fn is_changed(dir: &Path, file: &Path) -> anyhow::Result<bool> {
 }
 
 /// Returns the commits that `to` has and `from` lacks.
-///
-/// # Errors
-/// One of the commits is unknown.
 pub(crate) fn commits_since(
     dir: &Path,
     from: Option<&str>,
@@ -256,9 +232,6 @@ pub(crate) fn commits_since(
 }
 
 /// Returns `commit` and those before it that no branch of `origin` has.
-///
-/// # Errors
-/// The commit does not exist.
 pub(crate) fn outgoing(dir: &Path, commit: &str) -> anyhow::Result<Vec<String>> {
     answers::lines(&query!(
         dir,
@@ -267,17 +240,11 @@ pub(crate) fn outgoing(dir: &Path, commit: &str) -> anyhow::Result<Vec<String>> 
 }
 
 /// Returns the merge base of both commits.
-///
-/// # Errors
-/// git is not installed.
 pub(crate) fn merge_base(dir: &Path, one: &str, other: &str) -> anyhow::Result<Option<String>> {
     answers::line(&query!(dir, "git merge-base {one} {other}"))
 }
 
 /// Returns the tracked files of the working tree.
-///
-/// # Errors
-/// `dir` is not in a repository.
 pub(crate) fn files(dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let files = answers::texts(&query!(dir, "git ls-files -z"), 0)?;
     Ok(files.into_iter().map(PathBuf::from).collect())
@@ -295,9 +262,6 @@ pub(crate) fn clone_here(checkout: &Path, to: &Path) -> Change {
 
 /// Returns the patches of all commits that changed the files, newest first, each after a line with
 /// `commit`, its id, date and subject. Options that a user's configuration could change are set.
-///
-/// # Errors
-/// git is not installed, or `dir` is not in a repository.
 pub(crate) fn patches(dir: &Path, files: &[&Path]) -> anyhow::Result<String> {
     let format = "--format=commit%x09%H%x09%cI%x09%s";
     text(&query!(
@@ -309,9 +273,6 @@ pub(crate) fn patches(dir: &Path, files: &[&Path]) -> anyhow::Result<String> {
 /// Lists the files of the checkout at `dir` that git tracks or would track, and its submodules.
 /// With `nested`, the checkout is a repository of its own; without, a hook's environment may choose
 /// the index.
-///
-/// # Errors
-/// `dir` is not in a repository.
 pub(crate) fn kept(dir: &Path, nested: bool) -> anyhow::Result<Kept> {
     let records = |cmd: Cmd| -> anyhow::Result<Vec<Vec<u8>>> {
         answers::records(&if nested { cmd.without_env(NOT_FOR_GIT) } else { cmd }, 0)
@@ -346,9 +307,6 @@ pub(crate) struct Entry {
 }
 
 /// Returns the files of a commit.
-///
-/// # Errors
-/// The commit does not exist.
 pub(crate) fn tree(dir: &Path, revision: &str) -> anyhow::Result<Vec<Entry>> {
     let list = query!(
         dir,
@@ -358,9 +316,6 @@ pub(crate) fn tree(dir: &Path, revision: &str) -> anyhow::Result<Vec<Entry>> {
 }
 
 /// Returns the content of one file of a commit, if the commit has it; `name` is relative to `dir`.
-///
-/// # Errors
-/// The commit does not exist.
 pub(crate) fn file(dir: &Path, commit: &str, name: &Path) -> anyhow::Result<Option<Vec<u8>>> {
     let list = query!(dir, "git --literal-pathspecs ls-tree -z {commit} -- {name}");
     let found = answers::texts(&list, 0)?.iter().find_map(|it| entry(it));
@@ -368,9 +323,6 @@ pub(crate) fn file(dir: &Path, commit: &str, name: &Path) -> anyhow::Result<Opti
 }
 
 /// Returns the output of a command, which may be empty: two equal answers are required.
-///
-/// # Errors
-/// git failed, or gave two different answers.
 pub(crate) fn text(cmd: &Cmd) -> anyhow::Result<String> {
     let lines = answers::records(cmd, b'\n')?;
     Ok(lines.iter().map(|it| String::from_utf8_lossy(it) + "\n").collect())
@@ -384,17 +336,11 @@ fn entry(line: &str) -> Option<Entry> {
 }
 
 /// Returns the text of a file; empty when it is not UTF-8.
-///
-/// # Errors
-/// The object does not exist.
 pub(crate) fn blob(dir: &Path, name: &str) -> anyhow::Result<String> {
     Ok(String::from_utf8(bytes(dir, name)?).unwrap_or_default())
 }
 
 /// Returns the content of a file as a push sends it, without the replacements of `git replace`.
-///
-/// # Errors
-/// The object does not exist.
 pub(crate) fn bytes(dir: &Path, name: &str) -> anyhow::Result<Vec<u8>> {
     answers::object(dir, name)
 }

@@ -234,8 +234,6 @@ impl ImageRef {
 impl FromStr for ImageRef {
     type Err = anyhow::Error;
 
-    /// # Errors
-    /// A part is not valid for docker.
     fn from_str(text: &str) -> anyhow::Result<ImageRef> {
         let (name, digest) = text.split_once('@').map_or((text, None), |(a, b)| (a, Some(b)));
         let digest = digest.map(|it| {
@@ -267,9 +265,6 @@ impl fmt::Display for ImageRef {
 }
 
 /// Checks a registry `host[:port][/path]`, the prefix of image names.
-///
-/// # Errors
-/// A part is not valid for docker.
 pub(crate) fn check_registry(registry: &str) -> anyhow::Result<()> {
     match registry.split_once('/') {
         Some((first, rest)) if is_host(first) => check_path(rest),

@@ -37,9 +37,6 @@ pub(crate) enum FailedAttempt {
 
 /// Makes `attempt` up to three times, as long as waiting may help. Returns its result, or how the
 /// last attempt failed.
-///
-/// # Errors
-/// The run was interrupted, or an attempt cannot be made.
 pub(crate) fn attempts<T>(
     mut attempt: impl FnMut() -> anyhow::Result<Result<T, FailedAttempt>>,
 ) -> anyhow::Result<Result<T, FailedAttempt>> {

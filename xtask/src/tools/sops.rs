@@ -173,18 +173,12 @@ fn yaml_line(said: &str) -> String {
 }
 
 /// Runs `cmd` and returns its standard output.
-///
-/// # Errors
-/// As for [`failure`].
 pub(crate) fn answer(cmd: &Cmd, about: Subject<'_>) -> anyhow::Result<String> {
     let Output { status, stdout, stderr } = process::output(cmd)?;
     if status == 0 { Ok(stdout) } else { Err(failure(status, &stderr, about)) }
 }
 
 /// Decrypts `text`, the content of `about.file`, or one value of it.
-///
-/// # Errors
-/// As for [`failure`].
 pub(crate) fn decrypt(
     dir: &Path,
     about: Subject<'_>,
@@ -294,9 +288,6 @@ fn reason(said: &str) -> String {
 }
 
 /// Checks that sops is installed.
-///
-/// # Errors
-/// `doctor` finding `secrets`.
 pub(crate) fn require() -> anyhow::Result<()> {
     if process::on_path("sops") {
         return Ok(());

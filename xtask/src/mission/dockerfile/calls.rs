@@ -72,9 +72,6 @@ impl Call {
 }
 
 /// Returns the calls in the arguments of a RUN, in shell form or exec form.
-///
-/// # Errors
-/// A line is not valid shell, or the words of a call need a shell to expand.
 pub(crate) fn calls(args: &str) -> Result<Vec<Call>, Unclear> {
     match exec_form(args) {
         Some(words) => calls_of_command(&words),

@@ -23,8 +23,6 @@ pub(crate) struct Lists {
 }
 
 impl Lists {
-    /// # Errors
-    /// A file cannot be read at all.
     pub(crate) fn read(checkout: &Checkout, mission: &Mission) -> anyhow::Result<Lists> {
         let sources = Sources::read(checkout, mission)?;
         let has_own = sources.custom.is_none() && mission.dockerfile().is_file();

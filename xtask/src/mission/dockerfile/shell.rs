@@ -28,9 +28,6 @@ pub(crate) struct Command {
 
 /// Returns the commands of `text` in order; commands without a word are left out, unless an
 /// operator other than a line end follows them.
-///
-/// # Errors
-/// A quote is not closed.
 pub(crate) fn commands(text: &str) -> anyhow::Result<Vec<Command>> {
     let chars = scan(text);
     let mut res = Vec::new();

@@ -36,9 +36,6 @@ impl Update {
 }
 
 /// Returns the Dockerfiles of `missions`, except those with their own.
-///
-/// # Errors
-/// All findings about the sources, as a wrong request.
 pub(crate) fn updates(checkout: &Checkout, missions: &[&Mission]) -> anyhow::Result<Vec<Update>> {
     let mut findings = Vec::new();
     let mut res = Vec::new();
@@ -61,9 +58,6 @@ pub(crate) fn updates(checkout: &Checkout, missions: &[&Mission]) -> anyhow::Res
 }
 
 /// Returns the text of the mission's Dockerfile: generated, or its own.
-///
-/// # Errors
-/// All findings about the sources, as a wrong request.
 pub(crate) fn text(checkout: &Checkout, mission: &Mission) -> anyhow::Result<String> {
     match updates(checkout, &[mission])?.pop() {
         Some(update) => Ok(update.new),
@@ -72,9 +66,6 @@ pub(crate) fn text(checkout: &Checkout, mission: &Mission) -> anyhow::Result<Str
 }
 
 /// Writes all that differs, each file whole or not at all.
-///
-/// # Errors
-/// A folder cannot be written.
 pub(crate) fn write(permit: Permit, checkout: &Checkout, updates: &[Update]) -> anyhow::Result<()> {
     for update in updates {
         files::write(permit, &checkout.root.join(&update.path), update.new.as_bytes())?;

@@ -13,9 +13,6 @@ pub(crate) struct Background {
 }
 
 /// Starts `cmd` out of reach of a Ctrl-C in the terminal, and writes its output to `log`.
-///
-/// # Errors
-/// The program is not on `PATH`, or `log` cannot be written.
 pub(crate) fn background(permit: Permit, cmd: &Change, log: &Path) -> anyhow::Result<Background> {
     let file = files::open_empty(permit, log)?;
     Ok(Background { child: Running::daemon(&cmd.permitted(permit), file)? })
@@ -23,9 +20,6 @@ pub(crate) fn background(permit: Permit, cmd: &Change, log: &Path) -> anyhow::Re
 
 impl Background {
     /// Returns the status of a program that ended by itself.
-    ///
-    /// # Errors
-    /// The system cannot report the status.
     pub(crate) fn ended(&mut self) -> anyhow::Result<Option<u8>> {
         self.child.ended()
     }

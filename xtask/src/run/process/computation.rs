@@ -11,9 +11,6 @@ const STACK: usize = 8 << 20;
 
 /// Runs `work` in a thread of its own. After an interruption that thread is left alone, because the
 /// process is about to end.
-///
-/// # Errors
-/// The run was interrupted.
 pub(crate) fn interruptible<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> anyhow::Result<T> {

@@ -18,9 +18,6 @@ use super::{
 };
 
 /// Runs a command that saves or cleans up, even after an interruption, and returns its status.
-///
-/// # Errors
-/// The command cannot be started, or does not end.
 pub(crate) fn last_words(cmd: &Cmd) -> anyhow::Result<u8> {
     let (status, _) = last_stream(cmd, |it| Ok(io::copy(it, &mut io::sink())?))?;
     Ok(status)
@@ -28,9 +25,6 @@ pub(crate) fn last_words(cmd: &Cmd) -> anyhow::Result<u8> {
 
 /// Runs like [`last_words`], but passes the standard output of `cmd` to `take`. Returns the status
 /// and the result of `take`; `cmd` is stopped when `take` fails.
-///
-/// # Errors
-/// The command cannot be started or does not end, or `take` fails.
 pub(crate) fn last_stream<T>(
     cmd: &Cmd,
     take: impl FnOnce(&mut dyn Read) -> anyhow::Result<T>,

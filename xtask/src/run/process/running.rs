@@ -60,9 +60,6 @@ pub(super) struct Running {
 
 impl Running {
     /// Starts `cmd` with pipes for its output.
-    ///
-    /// # Errors
-    /// The program is not on `PATH`, or the run was interrupted.
     pub(super) fn start(cmd: &Cmd, stdin: Stdio) -> anyhow::Result<Running> {
         let stdin = if cmd.stdin.is_some() { Stdio::piped() } else { stdin };
         let mut command = cmd.command()?;
@@ -76,9 +73,6 @@ impl Running {
     /// Starts `command`, made from `cmd`. A program that may ask a person stays in the terminal's
     /// foreground process group. Other programs cannot read from the terminal, and a Ctrl-C reaches
     /// them only through this process.
-    ///
-    /// # Errors
-    /// The program is not on `PATH`.
     pub(super) fn spawn(cmd: &Cmd, command: &mut Command) -> anyhow::Result<Running> {
         let leads_group = !(cmd.asks && has_terminal());
         if leads_group {
@@ -89,9 +83,6 @@ impl Running {
     }
 
     /// Starts `cmd` with the streams of this process.
-    ///
-    /// # Errors
-    /// The program is not on `PATH`.
     pub(super) fn attached(cmd: &Cmd) -> anyhow::Result<Running> {
         let mut command = cmd.command()?;
         let leads_group = !has_terminal();
@@ -104,9 +95,6 @@ impl Running {
 
     /// Starts `cmd`, whose output goes to `log`. A stop request goes to the daemon alone: daemons
     /// stop their own children.
-    ///
-    /// # Errors
-    /// The program is not on `PATH`.
     pub(super) fn daemon(cmd: &Cmd, log: File) -> anyhow::Result<Running> {
         let mut command = cmd.command()?;
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).process_group(0);
@@ -123,9 +111,6 @@ impl Running {
     }
 
     /// Sends each line of both streams until they are closed.
-    ///
-    /// # Errors
-    /// The streams are not pipes.
     pub(super) fn listen(&mut self, sender: &mpsc::Sender<Line>) -> anyhow::Result<()> {
         let stdout = self.child.stdout.take();
         let stderr = self.child.stderr.take().context("a piped child has a standard error")?;
@@ -139,9 +124,6 @@ impl Running {
     }
 
     /// Returns the status of a child that has ended.
-    ///
-    /// # Errors
-    /// The system cannot report the status.
     pub(super) fn ended(&mut self) -> anyhow::Result<Option<u8>> {
         Ok(self.child.try_wait()?.map(code))
     }
@@ -191,9 +173,6 @@ fn send_lines(stream: impl Read, kind: Stream, sender: &mpsc::Sender<Line>) {
 
 /// Passes the output of `children` to `on_line` until all have ended. Returns `false` when they
 /// exceeded `limit` and were stopped.
-///
-/// # Errors
-/// The run was interrupted, and the children were stopped.
 pub(super) fn follow(
     children: &mut [Running],
     receiver: &mpsc::Receiver<Line>,

@@ -31,9 +31,6 @@ pub(crate) enum ProcessEnd {
 
 /// Runs `cmd` with an empty stdin until it ends, `limit` is exceeded, or `on_line`, which gets each
 /// line of stdout and stderr, breaks. All its child processes are stopped then.
-///
-/// # Errors
-/// The program is not on `PATH`, or was interrupted.
 pub(crate) fn unattended(
     cmd: &Cmd,
     limit: Duration,

@@ -27,9 +27,6 @@ const SIZE: Winsize = Winsize { ws_row: 50, ws_col: 200, ws_xpixel: 0, ws_ypixel
 
 /// Runs `cmd` until it ends, and returns its status; `None` when the command showed nothing new for
 /// as long as `patience`, and was stopped. `on_line` gets its output without progress bars.
-///
-/// # Errors
-/// The program is not on `PATH`, or was interrupted.
 pub(crate) fn watched(
     cmd: &Cmd,
     patience: Duration,

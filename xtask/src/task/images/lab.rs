@@ -67,9 +67,6 @@ pub(crate) fn run(session: &Session, args: &args::ImageLab) -> anyhow::Result<u8
 
 /// Returns the flags that mount the container's home: a volume of the mission, or a folder whose
 /// files belong to the caller.
-///
-/// # Errors
-/// The folder does not exist.
 fn home(mission: &str, dir: Option<&Path>) -> anyhow::Result<Vec<String>> {
     let Some(dir) = dir else {
         let volume = format!("{NAMESPACE}-home-{mission}:/home/jovyan");

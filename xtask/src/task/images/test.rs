@@ -19,8 +19,6 @@ pub(crate) fn run(session: &Session, args: &args::ImageTest) -> anyhow::Result<u
     images::run(session, &args.missions, &Request { missing, test: Some(asked), push: false })
 }
 
-/// # Errors
-/// A pattern is not valid.
 fn asked(args: &args::ImageTest) -> anyhow::Result<TestRequest> {
     let kinds = [("import", args.imports), ("notebook", args.notebooks)];
     let kinds = kinds.iter().filter(|it| it.1).map(|it| it.0).collect();

@@ -34,9 +34,6 @@ pub(crate) fn script(shell: Shell) -> u8 {
 }
 
 /// Prints what the word at the cursor may become, one candidate per line.
-///
-/// # Errors
-/// The words make no command line.
 pub(crate) fn candidates(args: &args::Complete, command: Command) -> anyhow::Result<u8> {
     let words: Vec<OsString> = args.words.clone();
     let dir = env::current_dir()?;

@@ -53,9 +53,6 @@ pub(crate) fn run(session: &Session, args: &args::Check) -> anyhow::Result<u8> {
 }
 
 /// Reads the checkout and applies all rules.
-///
-/// # Errors
-/// The run was interrupted.
 fn look(session: &Session) -> anyhow::Result<anyhow::Result<(Facts, Vec<Finding>)>> {
     // Not in the thread that an interruption abandons: this starts git.
     let facts = match Facts::read(&session.checkout) {

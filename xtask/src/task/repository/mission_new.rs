@@ -66,8 +66,6 @@ fn next(name: &str, env: &str) -> String {
     format!("\nNext:\n{}docs/missions.md says how to go on from there.", rows.concat())
 }
 
-/// # Errors
-/// A name is not valid, or exists already.
 fn check(checkout: &Checkout, name: &str, envs: &[String]) -> anyhow::Result<()> {
     checkout::check_mission_name(name)?;
     envs.iter().try_for_each(|it| checkout::check_environment_name(it))?;

@@ -123,9 +123,6 @@ fn commands(found: &[Finding], ran: &[Change]) -> Vec<Change> {
 
 /// Prints `commands` and runs them if wanted; returns whether they ran. A failed command does not
 /// stop the others: its finding stays, so the status is 3.
-///
-/// # Errors
-/// A command cannot be started, or the run was interrupted.
 fn mend(
     session: &Session,
     found: &[Finding],

@@ -273,9 +273,6 @@ impl Row {
 }
 
 /// Prints the failures and the table, and returns the exit status.
-///
-/// # Errors
-/// None expected: rows are plain data.
 pub(crate) fn summary(session: &Session, rows: Vec<Row>) -> anyhow::Result<u8> {
     let ok = rows.iter().all(|it| it.error.is_none());
     if session.flags.json {

@@ -24,9 +24,6 @@ pub(crate) struct ReadyImage {
 
 /// Returns the image of `mission`, or of `DEPLOYMENT_NAME`; the newest one, whatever it was made
 /// from, when the working tree replaces much of it.
-///
-/// # Errors
-/// The image is not built.
 pub(crate) fn ready(
     session: &Session,
     mission: Option<&str>,

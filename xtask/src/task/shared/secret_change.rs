@@ -49,8 +49,6 @@ pub(crate) fn prepare(place: &Place, file: Option<&Path>) -> anyhow::Result<Targ
     Ok(target)
 }
 
-/// # Errors
-/// A commit would be lost, or would have no author.
 pub(crate) fn can_commit(place: &Place) -> anyhow::Result<()> {
     place.branch()?;
     if !git::has_identity(&place.dir)? {
@@ -63,8 +61,6 @@ pub(crate) fn can_commit(place: &Place) -> anyhow::Result<()> {
 }
 
 impl Copy {
-    /// # Errors
-    /// The memory is full.
     pub(crate) fn new(target: &Target) -> anyhow::Result<Copy> {
         let folder = MemoryFolder::new()?;
         let name = target.name.file_name().context("a file has a name")?;
@@ -169,9 +165,6 @@ pub(crate) fn imagined(target: &Target) -> (PathBuf, PathBuf) {
 }
 
 /// Checks that sops is installed, with memory for its temporary files.
-///
-/// # Errors
-/// `doctor` finding `secrets`.
 pub(crate) fn require_tools(session: &Session) -> anyhow::Result<()> {
     session.permit.map_or(Ok(()), |_| sops::require())
 }

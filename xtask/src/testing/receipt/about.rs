@@ -10,9 +10,6 @@ use crate::tools::docker::{Image, LABEL_FROZEN, LABEL_INPUTS, LABEL_MISSION};
 
 impl Receipt {
     /// Checks that this receipt belongs to `image` of `mission`, which is on the engine.
-    ///
-    /// # Errors
-    /// The first field that differs.
     pub(crate) fn check_about(&self, mission: &str, image: &Image) -> anyhow::Result<()> {
         ensure!(*self.mission == *mission, "it is about the mission {}", self.mission);
         ensure!(self.image == image.id, "it is about another image ({})", self.image);
@@ -21,9 +18,6 @@ impl Receipt {
 
     /// Checks like [`Receipt::check_about`], for an image that is known by its digest to be the
     /// receipt's. Images of earlier versions have no label for the mission and its frozen specs.
-    ///
-    /// # Errors
-    /// As for [`Receipt::check_about`].
     pub(crate) fn check_labels(&self, image: &Image) -> anyhow::Result<()> {
         let label = |name| image.label(name).unwrap_or_default();
         let platform = image.platform();

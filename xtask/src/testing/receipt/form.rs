@@ -14,9 +14,6 @@ use crate::{
 const VERSION: u32 = 1;
 
 /// Checks the requirements of `docs/receipt.schema.json` beyond types.
-///
-/// # Errors
-/// The first malformed field.
 pub(super) fn check(receipt: &Receipt) -> anyhow::Result<()> {
     let Receipt { platform, inputs, started, seconds, .. } = receipt;
     if receipt.receipt != VERSION {
@@ -36,9 +33,6 @@ pub(super) fn check(receipt: &Receipt) -> anyhow::Result<()> {
 
 /// Checks the schema's requirements on one test. Names of missions and environments become parts of
 /// paths.
-///
-/// # Errors
-/// As for [`check`].
 pub(super) fn test(test: &Test) -> anyhow::Result<()> {
     let is_environment = |it: &str| it.is_empty() || is_name(it);
     field("tests: environment", &test.environment, "the name of an environment", is_environment)?;

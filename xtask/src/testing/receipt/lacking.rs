@@ -5,9 +5,6 @@ use crate::mission::{checkout::Mission, expected_tests};
 
 /// Returns a failure for each test that a receipt of `mission` must contain and lacks. A receipt of
 /// another version of this tool may lack tests.
-///
-/// # Errors
-/// A folder or list cannot be read.
 pub(crate) fn lacking(mission: &Mission, receipt: &Receipt) -> anyhow::Result<Vec<Test>> {
     let mut all = expected_tests::expected(mission)?;
     all.extend(expected_tests::of_the_image(mission));

@@ -14,9 +14,6 @@ pub(crate) enum Shortcoming {
 }
 
 /// Returns the reason why `receipt` does not certify the image of `mission`, `None` if it does.
-///
-/// # Errors
-/// The mission's tests cannot be read.
 pub(crate) fn shortcoming(
     mission: &Mission,
     receipt: Option<&Receipt>,

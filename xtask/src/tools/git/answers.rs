@@ -11,9 +11,6 @@ use super::NOT_FOR_GIT;
 
 /// Returns the line that a command prints; `None` when it exits with 1 without output: nothing
 /// found.
-///
-/// # Errors
-/// git failed, or printed no line.
 pub(super) fn line(cmd: &Cmd) -> anyhow::Result<Option<String>> {
     let cmd = own(cmd);
     let output = process::output(&cmd)?;
@@ -29,9 +26,6 @@ pub(super) fn line(cmd: &Cmd) -> anyhow::Result<Option<String>> {
 
 /// Returns the records that a command prints, each followed by `end`. A list may be empty, and may
 /// be cut off after any record: two equal answers are required.
-///
-/// # Errors
-/// git failed, or gave two different answers.
 pub(super) fn records(cmd: &Cmd, end: u8) -> anyhow::Result<Vec<Vec<u8>>> {
     let bytes = process::bytes(cmd)?;
     let is_whole = bytes.is_empty() || bytes.ends_with(&[end]);
@@ -44,26 +38,17 @@ pub(super) fn records(cmd: &Cmd, end: u8) -> anyhow::Result<Vec<Vec<u8>>> {
 }
 
 /// Returns [`records`] that are lines of text, from the repository in the command's folder.
-///
-/// # Errors
-/// As for [`records`].
 pub(super) fn lines(cmd: &Cmd) -> anyhow::Result<Vec<String>> {
     texts(cmd, b'\n')
 }
 
 /// Returns [`lines`] with another end.
-///
-/// # Errors
-/// As for [`records`].
 pub(super) fn texts(cmd: &Cmd, end: u8) -> anyhow::Result<Vec<String>> {
     let records = records(&own(cmd), end)?;
     Ok(records.iter().map(|it| String::from_utf8_lossy(it).into_owned()).collect())
 }
 
 /// Returns the whole content of the object `name`.
-///
-/// # Errors
-/// The object does not exist, or git printed something else.
 pub(super) fn object(dir: &Path, name: &str) -> anyhow::Result<Vec<u8>> {
     let cmd =
         own(&query!(dir, "git --no-replace-objects cat-file --batch").stdin(format!("{name}\n")));

@@ -60,9 +60,6 @@ const KEEP: &str = r#"trap : INT; XTASK_SAVED=$0 "$@" || exit; for last; do :; d
 
 impl Editor {
     /// Chooses the editor; `configured` is the value of `SOPS_EDITOR` or `EDITOR`.
-    ///
-    /// # Errors
-    /// No editor is installed, or nobody can use it.
     pub(crate) fn new(
         configured: Option<&str>,
         attended: bool,

@@ -12,8 +12,6 @@ use crate::{
     tools::git,
 };
 
-/// # Errors
-/// A step fails, or this machine cannot start a private engine.
 pub(super) fn figure(permit: Permit, session: &Session, exe: &Path) -> anyhow::Result<Figure> {
     let source = &session.checkout.root;
     // On this checkout's disk: the engine's images are in the clone.

@@ -25,8 +25,6 @@ struct Pair {
     papermill: f64,
 }
 
-/// # Errors
-/// The image does not exist, or a notebook fails in it.
 pub(super) fn figures(permit: Permit, docker: &Docker) -> anyhow::Result<Vec<Figure>> {
     let image = format!("{NAMESPACE}/hello:latest");
     let python = "/opt/conda/bin/python";

@@ -42,9 +42,6 @@ const RUN: &str = "/run/xtask";
 const GRACE: Duration = Duration::from_secs(30);
 
 /// Starts an engine, runs `ci` on it, and removes the engine.
-///
-/// # Errors
-/// The run was interrupted, or a setting is wrong.
 pub(super) fn run(
     permit: Permit,
     session: &Session,
@@ -77,9 +74,6 @@ pub(super) fn run(
 
 /// Prints the commands that start and enter an engine, then by `steps` those that run on it, then
 /// those that remove it. Returns the reason if this machine cannot start an engine.
-///
-/// # Errors
-/// As for [`run`], or `steps` fails.
 pub(super) fn print(
     session: &Session,
     args: &args::Ci,

@@ -56,8 +56,6 @@ impl Step {
         self >= Step::Quickstart
     }
 
-    /// # Errors
-    /// A folder of the checkout cannot be read.
     pub(super) fn cmds(self, session: &Session, runner: &Runner) -> anyhow::Result<Vec<Change>> {
         let root = &session.checkout.root;
         let exe = env::current_exe()?;

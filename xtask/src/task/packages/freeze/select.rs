@@ -18,8 +18,6 @@ use crate::{
 pub(crate) struct Selected(BTreeMap<String, BTreeSet<String>>);
 
 impl Selected {
-    /// # Errors
-    /// A name matches no environment, or more than one.
     pub(crate) fn new(session: &Session, args: &args::Freeze) -> anyhow::Result<Selected> {
         let checkout = &session.checkout;
         if !args.environments.is_empty() {
@@ -31,9 +29,6 @@ impl Selected {
     }
 
     /// Selects `names` of the form `ENV` or `MISSION/ENV`.
-    ///
-    /// # Errors
-    /// As for [`Selected::new`].
     pub(crate) fn of_names(
         checkout: &Checkout,
         mission: Option<&str>,
@@ -48,9 +43,6 @@ impl Selected {
     }
 
     /// Returns the missions, with their settings.
-    ///
-    /// # Errors
-    /// A setting is wrong.
     pub(crate) fn named(&self, session: &Session) -> anyhow::Result<Vec<MissionConfig>> {
         let missions = self.0.keys().cloned().collect();
         session.named(&Missions { missions, ..Missions::default() })

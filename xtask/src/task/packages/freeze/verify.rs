@@ -23,8 +23,6 @@ use crate::{
     },
 };
 
-/// # Errors
-/// An environment has no frozen spec.
 pub(super) fn require_frozen(
     session: &Session,
     selected: &Selected,

@@ -34,9 +34,6 @@ struct Ours {
 }
 
 /// Returns the refusal, with commands that can be run unchanged.
-///
-/// # Errors
-/// The commits cannot be compared.
 pub(crate) fn text(
     place: &Place,
     branch: &str,

@@ -96,8 +96,6 @@ const COMMON_SIZE: u64 = 3_500_000_000;
 const MISSION_SIZE: u64 = 2_500_000_000;
 
 impl Facts {
-    /// # Errors
-    /// A required program fails.
     pub(super) fn gather(
         session: &Session,
         configs: &[Config],

@@ -40,9 +40,6 @@ struct Daemon {
 
 impl Daemons {
     /// Starts both daemons, with logs in `logs`.
-    ///
-    /// # Errors
-    /// A daemon cannot be started.
     pub(super) fn start(
         &mut self,
         permit: Permit,
@@ -70,9 +67,6 @@ impl Daemons {
     }
 
     /// Waits until dockerd answers, while both run and at least one log grows within `patience`.
-    ///
-    /// # Errors
-    /// A daemon ended, both are silent, or the run was interrupted.
     pub(super) fn wait(
         &mut self,
         docker: &Docker,
@@ -97,8 +91,6 @@ impl Daemons {
         }
     }
 
-    /// # Errors
-    /// A daemon ended by itself.
     pub(super) fn survived(&mut self) -> anyhow::Result<()> {
         for it in &mut self.0 {
             if let Some(status) = it.running.ended()? {

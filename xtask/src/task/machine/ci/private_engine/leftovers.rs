@@ -26,9 +26,6 @@ use crate::run::{
 const RECORD: &str = "record.json";
 
 /// Waits for other runs that start or remove an engine. The lock is released with the file.
-///
-/// # Errors
-/// `run` cannot be created.
 pub(super) fn lock_all(permit: Permit, run: &Path) -> anyhow::Result<File> {
     files::make_dirs(permit, run)?;
     let file = File::open(run).with_context(|| format!("cannot read {}", run.shown()))?;
@@ -40,9 +37,6 @@ pub(super) fn lock_all(permit: Permit, run: &Path) -> anyhow::Result<File> {
 
 /// Creates a folder for an engine and locks it, when no other run of the checkout holds it, after
 /// removing the remains of killed runs. The lock is released with the file.
-///
-/// # Errors
-/// The run was interrupted, or a leftover cannot be removed.
 pub(super) fn claim(
     permit: Permit,
     run: &Path,
@@ -129,9 +123,6 @@ fn is_removable(plan: &Plan) -> anyhow::Result<bool> {
 }
 
 /// Ends all processes of an engine, and unmounts its file systems.
-///
-/// # Errors
-/// A process does not end, or a file system stays mounted.
 pub(super) fn end(permit: Permit, plan: &Plan) -> anyhow::Result<()> {
     // Looked for before, too: a containerd that sees its shim end before its own end takes the folder away.
     let mut remains = remains(plan);

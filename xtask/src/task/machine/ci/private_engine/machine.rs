@@ -44,8 +44,6 @@ pub(super) fn own_namespace() -> u64 {
     namespace(Path::new("/proc/self/ns/net")).unwrap_or_default()
 }
 
-/// # Errors
-/// `/proc` is not mounted.
 pub(super) fn processes() -> anyhow::Result<Vec<Process>> {
     let entries = fs::read_dir("/proc")?.filter_map(Result::ok);
     Ok(entries.filter_map(|it| process(&it.path())).collect())
@@ -84,9 +82,6 @@ pub(super) fn members(processes: &[Process], namespace: u64) -> BTreeSet<i32> {
 
 /// Kills the processes in a network namespace and all that they started, and returns after the last
 /// of them has ended, even if its parent ended first and `/proc` no longer shows its owner.
-///
-/// # Errors
-/// This process is one of them, or the kernel does not end them.
 pub(super) fn kill_members(_: Permit, namespace: u64) -> anyhow::Result<()> {
     let deadline = Instant::now() + KILLED;
     let mut found = BTreeSet::new();
@@ -127,9 +122,6 @@ pub(super) fn end_group(permit: Permit, dir: &Path) {
 }
 
 /// Unmounts all file systems at or below `dir`.
-///
-/// # Errors
-/// A file system stays mounted.
 pub(super) fn unmount(_: Permit, dir: &Path) -> anyhow::Result<()> {
     for it in mounts(dir)? {
         let _ = umount2(&it, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW);

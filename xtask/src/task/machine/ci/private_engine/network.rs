@@ -9,9 +9,6 @@ use crate::{
 };
 
 /// Runs the steps in order. After a failure all steps that began are undone.
-///
-/// # Errors
-/// A step fails, or the run was interrupted.
 pub(super) fn set_up(permit: Permit, steps: &[Step], log: &mut Log) -> anyhow::Result<()> {
     for (done, step) in steps.iter().enumerate() {
         if let Err(err) = run(permit, &step.run, log) {
@@ -23,8 +20,6 @@ pub(super) fn set_up(permit: Permit, steps: &[Step], log: &mut Log) -> anyhow::R
     Ok(())
 }
 
-/// # Errors
-/// The command fails, or the run was interrupted.
 pub(super) fn run(permit: Permit, cmd: &Change, log: &mut Log) -> anyhow::Result<()> {
     log.line(&format!("$ {cmd}"));
     let output = process::output(&cmd.permitted(permit))?;

@@ -18,9 +18,6 @@ use nix::{
 use crate::run::{files, process::Permit};
 
 /// Mounts an overlay in a folder of `dir` and changes files in it.
-///
-/// # Errors
-/// The feature that does not work, for the reader.
 pub(super) fn probe(permit: Permit, dir: &Path) -> anyhow::Result<()> {
     files::make_dirs(permit, dir)?;
     let dir = files::temporary(permit, Some(dir), "overlay-", 0o700)?;

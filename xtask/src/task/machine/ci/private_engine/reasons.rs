@@ -25,8 +25,6 @@ pub(super) struct Facts {
 }
 
 impl Facts {
-    /// # Errors
-    /// A setting is wrong.
     pub(super) fn gather(session: &Session) -> anyhow::Result<Facts> {
         let (settings, _) = session.sources.evaluate(None)?;
         let settings = settings.into_iter().map(|(name, it)| (name.to_owned(), it.value));
@@ -81,8 +79,6 @@ fn missing() -> Vec<&'static str> {
     NEEDED.iter().filter(|it| find(it).is_none()).copied().collect()
 }
 
-/// # Errors
-/// The first program that is missing.
 pub(super) fn programs() -> anyhow::Result<Programs> {
     let path = |name: &str| find(name).ok_or_else(|| anyhow::anyhow!("not on PATH: {name}"));
     Ok(Programs {

@@ -72,8 +72,6 @@ impl Place {
         self.root.join("target/xtask/engine/data")
     }
 
-    /// # Errors
-    /// This machine has no default route, or no free network.
     pub(super) fn plan(&self, programs: &Programs) -> anyhow::Result<Plan> {
         let ip = &programs.ip;
         let default = process::read(&query!("/", "{ip} -4 route show default"))?;
@@ -97,9 +95,6 @@ impl Place {
 }
 
 /// Starts an engine; after a failure nothing of it is left.
-///
-/// # Errors
-/// An object cannot be created, or the run was interrupted.
 pub(super) fn start(
     permit: Permit,
     place: &Place,
@@ -181,9 +176,6 @@ fn run(
 
 impl Started {
     /// Removes the engine.
-    ///
-    /// # Errors
-    /// A daemon had ended before.
     pub(super) fn stop(mut self, runner: &Runner) -> anyhow::Result<()> {
         let survived = self.made.daemons.survived();
         self.made.remove(runner);
