@@ -204,9 +204,7 @@ class RequestTest(EmbeddedTest):
 
     def test_name_contains_base(self) -> None:
         self.assertIn("base exists already", self.run_script("env-create", "base", status=2))
-        self.assertIn(
-            "there is no environment", self.run_script("env-export", "database", status=2)
-        )
+        self.assertIn("unknown environment", self.run_script("env-export", "database", status=2))
         self.assertIn("nothing to freeze", self.run_script("env-export", "base", status=2))
 
     def test_conda_packages_need_conda(self) -> None:
@@ -232,7 +230,7 @@ class RequestTest(EmbeddedTest):
 
     def test_missing_spec(self) -> None:
         said = self.run_script("env-create", "x", "missing.yml", status=2)
-        self.assertIn("missing.yml:1: there is no such file", said)
+        self.assertIn("missing.yml:1: the file does not exist", said)
 
     def test_failed_create_leaves_nothing(self) -> None:
         path = self.write("x.yml", "dependencies:\n  - pip:\n    - no-such-package-of-ours\n")

@@ -67,7 +67,7 @@ class Imports(unittest.TestCase):
     def test_unknown_environment_is_a_wrong_request(self):
         done = self.made.run("test-imports", "sea", "json")
         self.assertEqual(done.status, 2)
-        self.assertIn("there is no environment 'sea'; there are: base, ", done.stderr)
+        self.assertIn("unknown environment 'sea'; there are: base, ", done.stderr)
 
     def test_base_is_tested_with_its_kernel(self):
         done = self.made.run("test-imports", "base", "json")

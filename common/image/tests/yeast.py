@@ -1,6 +1,6 @@
 """A build backend (PEP 517) that needs nothing else; the loopback index has it as a wheel.
 
-What to make stands in package.json beside pyproject.toml.
+The build's instructions are in package.json beside pyproject.toml.
 """
 
 import io

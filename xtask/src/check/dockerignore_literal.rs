@@ -27,7 +27,7 @@ fn check_file(facts: &Facts, file: &File) -> Vec<Finding> {
     let lines: Vec<_> = lines.filter(|(_, it)| !it.is_empty() && !it.starts_with('#')).collect();
     let first = lines.first().copied().unwrap_or((1, ""));
     let open = (first.1 != "*").then(|| {
-        let what = "the context is open: what is not named here is sent, too";
+        let what = "the context is open: files that are not named here are sent, too";
         let fix = "start with a line `*`, then `!name` for what the build needs";
         file.finding(RULE.name, Some(first.0), what, fix)
     });
@@ -77,7 +77,7 @@ fn missing(facts: &Facts) -> impl Iterator<Item = Finding> {
         file,
         line: None,
         rule: RULE.name,
-        what: "there is no such file, and the context of a mission is closed".to_owned(),
+        what: "the file does not exist, and the context of a mission is closed".to_owned(),
         fix: "write the lines `*`, `!environments` and `!default-home-contents`".to_owned(),
     })
 }

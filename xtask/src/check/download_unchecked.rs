@@ -12,7 +12,7 @@ use crate::{
 
 pub(crate) const RULE: Rule = Rule {
     name: "download-unchecked",
-    about: "what a build step downloads is compared with a checksum",
+    about: "downloads of build steps are compared with a checksum",
     refuses: Refuses::Frozen,
     check,
 };

@@ -42,7 +42,7 @@ impl fmt::Display for Change {
 type Mend = fn(&Facts, &Finding) -> Option<Change>;
 
 /// Fixes by the rule's name. Their results may have findings of their own, and are checked again.
-const MENDS: [(&str, Mend); 4] = [
+const FIXES: [(&str, Mend); 4] = [
     (text_file::RULE.name, text),
     (notebook_outputs::RULE.name, outputs),
     (script_strict::RULE.name, executable),
@@ -51,8 +51,8 @@ const MENDS: [(&str, Mend); 4] = [
 
 /// Returns the fix of `finding`, if it has one.
 pub(crate) fn change(facts: &Facts, finding: &Finding) -> Option<Change> {
-    let (_, mend) = MENDS.iter().find(|(rule, _)| *rule == finding.rule)?;
-    mend(facts, finding)
+    let (_, fix) = FIXES.iter().find(|(rule, _)| *rule == finding.rule)?;
+    fix(facts, finding)
 }
 
 fn file<'a>(facts: &'a Facts, finding: &Finding) -> Option<&'a File> {
@@ -61,7 +61,7 @@ fn file<'a>(facts: &'a Facts, finding: &Finding) -> Option<&'a File> {
 
 fn text(facts: &Facts, finding: &Finding) -> Option<Change> {
     let file = file(facts, finding)?;
-    Some(Change::Text(file.path.clone(), text_file::mended(&file.text)))
+    Some(Change::Text(file.path.clone(), text_file::corrected(&file.text)))
 }
 
 fn outputs(facts: &Facts, finding: &Finding) -> Option<Change> {

@@ -23,7 +23,7 @@ pub(crate) fn check(facts: &Facts) -> Vec<crate::run::finding::Finding> {
                 // Rule `text-file` reports line ends, and files that are not text.
                 && facts.file(&sources.path_of(&name)).is_none_or(|it| it.unreadable.is_none())
                 && let Err(problem) =
-                    frozen::canonical(&sources.path_of(&name), &text_file::mended(text), env)
+                    frozen::canonical(&sources.path_of(&name), &text_file::corrected(text), env)
             {
                 res.push(problem.finding(RULE.name));
             }

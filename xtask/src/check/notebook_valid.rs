@@ -38,11 +38,11 @@ fn problems(notebook: &Notebook<'_>) -> Vec<Wrong> {
         return vec![(line, "`nbformat` is not 4".to_owned())];
     }
     let Some(minor) = number("nbformat_minor") else {
-        return vec![(1, "there is no `nbformat_minor`".to_owned())];
+        return vec![(1, "missing `nbformat_minor`".to_owned())];
     };
     let mut res = Vec::new();
     if members.get("metadata").and_then(|it| object(it)).is_none() {
-        res.push((1, "there is no `metadata`".to_owned()));
+        res.push((1, "missing `metadata`".to_owned()));
     }
     let cells: Option<Vec<&RawValue>> =
         members.get("cells").and_then(|it| serde_json::from_str(it.get()).ok());

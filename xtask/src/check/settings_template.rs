@@ -25,7 +25,7 @@ pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
 
 fn check_file(file: &File) -> Vec<Finding> {
     // Rule `text-file` reports line ends.
-    let text = super::text_file::mended(&file.text);
+    let text = super::text_file::corrected(&file.text);
     let (assigned, unreadable) = read(&text);
     let unreadable = unreadable.into_iter().map(|it| {
         let fix = "write `export NAME=value`; the head of the file says what else can be read";

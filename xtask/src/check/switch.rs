@@ -17,7 +17,7 @@ use crate::{
 
 pub(crate) const RULE: Rule = Rule {
     name: "switch",
-    about: "what switches a rule off names it, has a reason, and is needed",
+    about: "each exception names its rule, has a reason, and is needed",
     refuses: Refuses::Never,
     check,
 };

@@ -205,9 +205,9 @@ fn contexts_are_closed_and_opened_by_names() {
                 fix: write `!name` for what is sent, `**/name` for what is left out of it
             x/.dockerignore:1: dockerignore-literal: git has nothing of that name: `!a`
                 fix: take the line out
-            x/.dockerignore:1: dockerignore-literal: the context is open: what is not named here is sent, too
+            x/.dockerignore:1: dockerignore-literal: the context is open: files that are not named here are sent, too
                 fix: start with a line `*`, then `!name` for what the build needs
-            y/.dockerignore:1: dockerignore-literal: the context is open: what is not named here is sent, too
+            y/.dockerignore:1: dockerignore-literal: the context is open: files that are not named here are sent, too
                 fix: start with a line `*`, then `!name` for what the build needs"#]],
     );
 }

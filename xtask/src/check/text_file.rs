@@ -43,7 +43,7 @@ fn check_file(file: &File) -> Vec<Finding> {
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// Returns `text` in the required form.
-pub(crate) fn mended(text: &str) -> String {
+pub(crate) fn corrected(text: &str) -> String {
     let mut res = text.trim_start_matches(BYTE_ORDER_MARK).replace("\r\n", "\n");
     if !res.is_empty() && !res.ends_with('\n') {
         res.push('\n');

@@ -136,7 +136,7 @@ impl<'a> Builds<'a> {
             self.images.iter().filter_map(|it| Some((recipe::immutable_tag(name, it)?, it)));
         let newest = of_name.max_by(|a, b| a.1.created.cmp(&b.1.created));
         let (reference, image) = newest.with_context(|| {
-            format!("there is no image of {name} yet; run `cargo xtask image-build {name}`")
+            format!("no image of {name} yet; run `cargo xtask image-build {name}`")
         })?;
         let (name, image) = (name.clone(), image.clone());
         Ok(BuiltImage { name, image, reference, reason: None, time: Duration::ZERO })
@@ -159,7 +159,7 @@ impl<'a> Builds<'a> {
         let (image, reason) = match found {
             Ok(image) => (image.clone(), None),
             Err(reason) if self.missing == BuildPolicy::Refuse => {
-                bail!("it is not built ({}); {}", reason.text(), what_builds(config, recipe))
+                bail!("not built ({}); {}", reason.text(), what_builds(config, recipe))
             }
             Err(reason) => {
                 let step = Step { config, chain, recipe, parent: &parent, refresh };

@@ -166,7 +166,7 @@ impl Sources {
             file: self.mission.clone(),
             line: None,
             rule: parse::RULE,
-            what: "there is no Dockerfile.custom".to_owned(),
+            what: "missing Dockerfile.custom".to_owned(),
             fix: "write one; missions/hello has an example".to_owned(),
         }
     }

@@ -13,6 +13,7 @@ use crate::{
     mission::{
         checkout::{Environment, Mission},
         dockerfile::calls::ENVIRONMENTS,
+        test_kind::TestKind,
     },
     specs::{self, read::without_comment},
 };
@@ -21,7 +22,7 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ExpectedTest {
     pub(crate) environment: String,
-    pub(crate) kind: &'static str,
+    pub(crate) kind: TestKind,
     pub(crate) name: String,
 }
 
@@ -30,7 +31,11 @@ pub(crate) fn expected(mission: &Mission) -> anyhow::Result<BTreeSet<ExpectedTes
     let mut res = BTreeSet::new();
     if mission.dir.join("environments/test").is_file() {
         let script = format!("{ENVIRONMENTS}/test");
-        res.insert(ExpectedTest { environment: String::new(), kind: "mission", name: script });
+        res.insert(ExpectedTest {
+            environment: String::new(),
+            kind: TestKind::Mission,
+            name: script,
+        });
     }
     let files = notebooks_in_image(mission)?;
     for environment in &mission.environments {
@@ -92,8 +97,8 @@ pub(crate) fn named<'a>(
 #[derive(Deserialize)]
 struct ImageTests {
     /// Kind and name.
-    prepare: Vec<(&'static str, &'static str)>,
-    hub: Vec<(&'static str, &'static str)>,
+    prepare: Vec<(TestKind, &'static str)>,
+    hub: Vec<(TestKind, &'static str)>,
     base_kernel: &'static str,
 }
 
@@ -113,9 +118,9 @@ pub(crate) fn of_the_image(mission: &Mission) -> BTreeSet<ExpectedTest> {
         whole.map(|(kind, name)| expected("", kind, name)).collect();
     let own = mission.environments.iter().map(|it| it.name.as_str());
     for name in own.filter(|it| *it != "base") {
-        res.insert(expected(name, "kernel", name));
+        res.insert(expected(name, TestKind::Kernel, name));
     }
-    res.insert(expected("base", "kernel", tests.base_kernel));
+    res.insert(expected("base", TestKind::Kernel, tests.base_kernel));
     res
 }
 
@@ -129,18 +134,18 @@ fn add(
         let environment = environment.name.clone();
         res.insert(ExpectedTest { environment, kind, name: name.to_owned() });
     };
-    expect("consistency", "pip check");
+    expect(TestKind::Consistency, "pip check");
     let tests = environment.dir.join("tests");
     let imports = tests.join("imports");
     if imports.is_file() {
         let text = fs::read_to_string(imports)?;
-        entries(&text).for_each(|it| expect("import", it));
+        entries(&text).for_each(|it| expect(TestKind::Import, it));
     }
     if tests.join("test").is_file() {
-        expect("script", "test");
+        expect(TestKind::Script, "test");
     }
     for notebook in notebooks(&tests)? {
-        expect("notebook", &notebook);
+        expect(TestKind::Notebook, &notebook);
     }
     let list = tests.join("notebooks");
     if list.is_file() {
@@ -149,7 +154,7 @@ fn add(
             for file in named(&folder, entry, files).unwrap_or_default() {
                 // A notebook of the environment's own tests is named by its path there.
                 let name = file.strip_prefix(&folder).unwrap_or(file);
-                expect("notebook", &name.to_string_lossy());
+                expect(TestKind::Notebook, &name.to_string_lossy());
             }
         }
     }

@@ -41,7 +41,7 @@ impl Content {
         let file = root.join(path);
         let metadata = match fs::symlink_metadata(&file) {
             Err(err) if err.kind() == ErrorKind::NotFound => {
-                let what = "there is no such file".to_owned();
+                let what = "the file does not exist".to_owned();
                 let missing = finding(path, None, KIND, what, "restore or write it");
                 return Ok(Content { unreadable: Some(missing), ..Content::default() });
             }

@@ -83,7 +83,7 @@ fn receipt(runner: &Runner, tested: &TestedImage<'_>) -> anyhow::Result<Option<R
             bail!("{name}: its tests failed ({}); nothing is pushed", titles.join(", "))
         }
         Some(Shortcoming::NotTested) => {
-            bail!("{name}: it is not tested; run `cargo xtask image-test {name}`")
+            bail!("{name} has no passing test receipt; run `cargo xtask image-test {name}`")
         }
     }
 }
@@ -128,7 +128,7 @@ impl Push<'_> {
         match receipts::landing(host, &reference, &built.image.id)? {
             Landing::There(digest) => return Ok(landed(reference, digest)),
             Landing::Taken(id) => {
-                bail!("{reference} is another image already ({id}); it is never replaced")
+                bail!("{reference} already names another image ({id}), which is never replaced")
             }
             Landing::Due => (),
         }

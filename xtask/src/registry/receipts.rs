@@ -148,7 +148,7 @@ pub(crate) fn certifying(
     let remote = remote.with_context(|| format!("{image}: the registry has no such image"))?;
     let stored = repository.tagged(&Tag::of_receipt(digest));
     let Some(carrier) = host.remote(&stored)? else {
-        bail!("{image}: it is not tested: the registry has no receipt beside it");
+        bail!("{image} is not tested: the registry has no receipt beside it");
     };
     let carrier = repository.at(&carrier.digest);
     let Some(permit) = runner.permit else {
@@ -198,15 +198,19 @@ fn check(
     image: &RemoteImage,
 ) -> anyhow::Result<()> {
     let Receipt { image: tested, platform, .. } = receipt;
-    ensure!(*receipt.mission == *mission, "it is about the mission {}", receipt.mission);
-    ensure!(*tested == image.config, "it is about another image ({tested})");
-    ensure!(*platform == image.platform, "it is about {platform}, the image {}", image.platform);
+    ensure!(*receipt.mission == *mission, "the receipt is about the mission {}", receipt.mission);
+    ensure!(*tested == image.config, "the receipt is about another image ({tested})");
+    ensure!(
+        *platform == image.platform,
+        "the receipt is about {platform}, the image {}",
+        image.platform
+    );
     let names_it = receipt.published.iter().any(|it| it.digest == *digest);
-    ensure!(names_it, "it does not name this digest among those published");
-    ensure!(receipt.complete, "it is partial: not all tests were asked for");
+    ensure!(names_it, "the receipt does not list this digest as published");
+    ensure!(receipt.complete, "partial: not all tests were requested");
     let failed: Vec<String> = receipt.failures().map(|it| it.title()).collect();
     ensure!(failed.is_empty(), "its tests failed ({})", failed.join(", "));
-    ensure!(receipt.passed(), "it has no tests");
+    ensure!(receipt.passed(), "no tests");
     Ok(())
 }
 

@@ -34,7 +34,7 @@ pub(crate) fn text(path: &Path, bytes: Vec<u8>) -> Result<String, Finding> {
     }
     String::from_utf8(bytes).map_err(|err| {
         let end = err.utf8_error().valid_up_to();
-        bad(end, err.as_bytes(), "this line is no UTF-8")
+        bad(end, err.as_bytes(), "invalid UTF-8")
     })
 }
 

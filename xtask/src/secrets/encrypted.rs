@@ -28,7 +28,7 @@ impl EncryptedFile {
         let mut res = EncryptedFile::default();
         let mut metadata = None;
         for document in documents(text)? {
-            let Value::Mapping(mut map) = document else { bail!("it holds no keys") };
+            let Value::Mapping(mut map) = document else { bail!("the file has no keys") };
             metadata = map.remove("sops").or(metadata);
             collect(&Key(Vec::new()), map, &mut res.values)?;
         }
@@ -97,7 +97,7 @@ pub(crate) fn plain_values(text: &str) -> Option<BTreeMap<Key, Value>> {
 
 fn documents(text: &str) -> anyhow::Result<Vec<Value>> {
     // serde_yaml's messages may quote their input.
-    let read = |it| Value::deserialize(it).ok().context("it is neither YAML nor JSON");
+    let read = |it| Value::deserialize(it).ok().context("neither YAML nor JSON");
     yaml::check_depth(text)?;
     serde_yaml::Deserializer::from_str(text).map(read).collect()
 }

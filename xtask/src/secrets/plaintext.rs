@@ -75,14 +75,14 @@ pub(crate) fn problem(path: &Path, text: &str) -> Option<(String, String)> {
         Some("env" | "ini") => encrypted::plain_lines(text),
         _ => match EncryptedFile::parse(text) {
             Ok(it) => it.plain.iter().map(ToString::to_string).collect(),
-            Err(err) => return Some((format!("it is damaged: {err:#}"), RESTORE.to_owned())),
+            Err(err) => return Some((format!("damaged: {err:#}"), RESTORE.to_owned())),
         },
     };
     if plain.is_empty() {
         return None;
     }
     let fix = "take it out and add it by `cargo xtask secrets-set`, which encrypts it";
-    Some((format!("it is encrypted, but not all of it: {}", plain.join(", ")), fix.to_owned()))
+    Some((format!("not all of it is encrypted: {}", plain.join(", ")), fix.to_owned()))
 }
 
 const RESTORE: &str = "take the last version that was whole: `git restore` in its folder";
@@ -106,7 +106,7 @@ pub(crate) fn decrypted_copies(files: &[Named<'_>]) -> Vec<Mistake> {
             let Some((of, _)) = key_sets.iter().find(|(_, it)| keys.as_ref() == Some(it)) else {
                 continue;
             };
-            format!("it has the keys of {} in plain text", of.shown())
+            format!("contains the keys of {} in plain text", of.shown())
         };
         let fix = "delete it; `cargo xtask secrets-cat` shows values without a file".to_owned();
         res.push(Mistake { file: path.to_path_buf(), what, fix });
@@ -173,8 +173,8 @@ mod tests {
             names(&not_encrypted(&files)),
             [
                 "bad/.sops.yaml: .sops.yaml: missing list creation_rules",
-                "s/part.yaml: it is encrypted, but not all of it: b",
-                "s/damaged.yaml: it is damaged: `(` is not a valid pattern",
+                "s/part.yaml: not all of it is encrypted: b",
+                "s/damaged.yaml: damaged: `(` is not a valid pattern",
                 "s/sub/plain.yaml: not encrypted, although a rule of .sops.yaml requires it",
             ]
         );
@@ -196,7 +196,7 @@ mod tests {
         assert_eq!(
             names(&decrypted_copies(&files)),
             [
-                "copy.yaml: it has the keys of dev.yaml in plain text",
+                "copy.yaml: contains the keys of dev.yaml in plain text",
                 "env.yaml.decrypted: the name is that of a decrypted file",
             ]
         );

@@ -72,7 +72,7 @@ pub(crate) fn text(recipients: &Recipients) -> String {
         _ => format!("    {name}: '{}'\n", list.join(",")),
     };
     format!(
-        "# Which files are encrypted, and for whom; any one of them can read a file. After a change here,\n\
+        "# Which files are encrypted, and their recipients, each of which can read a file. After a change here,\n\
          # run `sops updatekeys FILE` for each file there is.\n\
          creation_rules:\n  - path_regex: '(^|/)[^./][^/]*\\.ya?ml$'\n{}{}",
         line("age", &recipients.age),

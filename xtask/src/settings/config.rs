@@ -194,7 +194,7 @@ impl FromStr for Mode {
         match text {
             "0" => Ok(Mode::Floating),
             "1" => Ok(Mode::Frozen),
-            _ => bail!("it is 0 (floating) or 1 (frozen)"),
+            _ => bail!("expected 0 (floating) or 1 (frozen)"),
         }
     }
 }
@@ -246,14 +246,14 @@ fn optional<T>(
 
 fn required(text: &str) -> anyhow::Result<String> {
     if text.is_empty() || text.contains(char::is_whitespace) {
-        bail!("it needs a value without spaces");
+        bail!("expected a value without spaces");
     }
     Ok(text.to_owned())
 }
 
 fn environment(text: &str) -> anyhow::Result<String> {
     if !["sandbox", "dev", "test", "staging", "prod"].contains(&text) {
-        bail!("it is sandbox, dev, test, staging or prod");
+        bail!("expected sandbox, dev, test, staging or prod");
     }
     Ok(text.to_owned())
 }
@@ -266,14 +266,14 @@ fn repository(url: String) -> anyhow::Result<String> {
         bail!("the URL holds a password; leave it out, and let a git credential helper give it");
     }
     if url.starts_with('-') || url.contains(char::is_whitespace) {
-        bail!("it is a git URL, without spaces");
+        bail!("expected a git URL without spaces");
     }
     Ok(url)
 }
 
 fn role(text: &str) -> anyhow::Result<String> {
     if !text.starts_with("arn:aws") || !text.contains(":role/") {
-        bail!("it is an AWS role, as in arn:aws:iam::<account>:role/<name>");
+        bail!("expected an AWS role, as in arn:aws:iam::<account>:role/<name>");
     }
     required(text)
 }

@@ -97,7 +97,7 @@ impl Reader<'_> {
     fn list(&mut self, name: &Path) {
         let file = self.texts.dir.join(name);
         let Some(text) = self.texts.files.get(name) else {
-            self.problems.push(Problem::new(&file, 1, "there is no such file", "write it"));
+            self.problems.push(Problem::new(&file, 1, "the file does not exist", "write it"));
             return;
         };
         match specs::kind(name) {
@@ -200,7 +200,7 @@ impl Reader<'_> {
         let found = name.and_then(|it| Some((self.texts.files.get(&it)?, it)));
         let Some((text, name)) = found else {
             let fix = "the path is relative to this file, and below environments/";
-            return Err((format!("there is no file `{value}`"), fix.to_owned()));
+            return Err((format!("missing file `{value}`"), fix.to_owned()));
         };
         if line.parents.contains(&name) {
             let fix = "take one of the lines out";

@@ -63,7 +63,7 @@ impl Place {
         let place = Place::new(session, mission)?;
         let shown = place.shown.shown();
         if !place.dir.exists() {
-            bail!("there is no {shown}; `cargo xtask secrets-clone` makes it");
+            bail!("missing {shown}; `cargo xtask secrets-clone` makes it");
         }
         place.check_top()?;
         if let (Some(wanted), Some(origin)) = (&place.config.secrets_repo, git::origin(&place.dir)?)
@@ -82,7 +82,7 @@ impl Place {
         let top = git::top(&self.dir)?.map(fs::canonicalize).transpose()?;
         if top != Some(fs::canonicalize(&self.dir)?) {
             bail!(
-                "{} is no git repository of its own; move it away and run `cargo xtask secrets-clone`",
+                "{} is not a git repository of its own; move it away and run `cargo xtask secrets-clone`",
                 self.shown.shown()
             );
         }
@@ -114,7 +114,7 @@ impl Place {
         let shown = self.shown.join(&name);
         self.check_links(&name)?;
         if !path.is_file() {
-            bail!("there is no {}; {}", shown.shown(), self.what_there_is()?);
+            bail!("missing {}; {}", shown.shown(), self.what_there_is()?);
         }
         let text = fs::read_to_string(&path)?;
         let encrypted = self.parse(&shown, &text)?;

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::{
+    mission::test_kind::TestKind,
     run::{printable, redact, ui},
     testing::receipt::{Installed, Outcome, Receipt, Test},
 };
@@ -295,7 +296,7 @@ fn table(heads: &[&str], rows: Markup) -> Markup {
 
 /// Returns a link from a test to its notebook on this page.
 fn link(section: &Section, test: &Test) -> Option<Markup> {
-    let is_it = |it: &Notebook| test.kind == "notebook" && is_of(it, test);
+    let is_it = |it: &Notebook| test.kind == TestKind::Notebook && is_of(it, test);
     let idx = section.notebooks.iter().position(is_it)?;
     let label = format!("the executed {}", test.name);
     Some(html! { a href={ "#" (anchor(section, idx)) } aria-label=(label) { "as executed" } })

@@ -10,7 +10,7 @@ use fs_err as fs;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    mission::{checkout::Checkout, expected_tests::ExpectedTest},
+    mission::{checkout::Checkout, expected_tests::ExpectedTest, test_kind::TestKind},
     run::{
         files,
         printable::{self, Shown as _},
@@ -75,9 +75,7 @@ pub(crate) struct Receipt {
 pub(crate) struct Test {
     /// Environment; empty for a test of the mission as a whole.
     pub(crate) environment: String,
-    /// Kind `consistency`, `import`, `notebook`, `script`, `tests` or `mission`; of the image as a
-    /// whole: `home`, `kernel`, `permissions`, `server` or `shell`.
-    pub(crate) kind: String,
+    pub(crate) kind: TestKind,
     pub(crate) name: String,
     pub(crate) outcome: Outcome,
     pub(crate) seconds: f64,
@@ -230,11 +228,11 @@ pub(crate) fn missing(expected: &BTreeSet<ExpectedTest>, tests: &[Test], why: &s
     };
     let failed = |it: &ExpectedTest| Test {
         environment: it.environment.clone(),
-        kind: it.kind.to_owned(),
+        kind: it.kind,
         name: it.name.clone(),
         outcome: Outcome::Failed,
         seconds: 0.0,
-        message: format!("it was not run: {why}"),
+        message: format!("not run: {why}"),
         again: String::new(),
     };
     expected.iter().filter(is_missing).map(failed).collect()
@@ -251,7 +249,7 @@ impl Test {
     pub(crate) fn of_mission(name: &str, message: String) -> Test {
         Test {
             environment: String::new(),
-            kind: "mission".to_owned(),
+            kind: TestKind::Mission,
             name: name.to_owned(),
             outcome: Outcome::Failed,
             seconds: 0.0,

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use serde::Serialize;
 
 use crate::{
-    mission::expected_tests::ExpectedTest,
+    mission::{expected_tests::ExpectedTest, test_kind::TestKind},
     testing::receipt::{Receipt, Test},
 };
 
@@ -17,9 +17,9 @@ pub(crate) struct Selection {
     pub(crate) environments: Vec<String>,
     /// Patterns of test names.
     only: Vec<String>,
-    kinds: Vec<&'static str>,
+    kinds: Vec<TestKind>,
     /// Environment, kind and name.
-    tests: BTreeSet<(String, String, String)>,
+    tests: BTreeSet<(String, TestKind, String)>,
 }
 
 /// Content of the file for a test container.
@@ -52,10 +52,10 @@ impl Selection {
     pub(crate) fn new(
         environments: &[String],
         only: &[String],
-        kinds: Vec<&'static str>,
+        kinds: Vec<TestKind>,
     ) -> anyhow::Result<Selection> {
         for it in only {
-            glob::Pattern::new(it).with_context(|| format!("--only '{it}' is no pattern"))?;
+            glob::Pattern::new(it).with_context(|| format!("--only '{it}' is not a pattern"))?;
         }
         let (environments, only) = (environments.to_vec(), only.to_vec());
         Ok(Selection { environments, only, kinds, tests: BTreeSet::new() })
@@ -63,7 +63,7 @@ impl Selection {
 
     /// Returns the same selection, limited to these tests.
     pub(crate) fn among<'a>(&self, tests: impl Iterator<Item = &'a Test>) -> Selection {
-        let names = tests.map(|it| (it.environment.clone(), it.kind.clone(), it.name.clone()));
+        let names = tests.map(|it| (it.environment.clone(), it.kind, it.name.clone()));
         Selection { tests: names.collect(), ..self.clone() }
     }
 
@@ -73,9 +73,9 @@ impl Selection {
         environments.is_empty() && only.is_empty() && kinds.is_empty() && tests.is_empty()
     }
 
-    pub(crate) fn wants(&self, environment: &str, kind: &str, name: &str) -> bool {
+    pub(crate) fn wants(&self, environment: &str, kind: TestKind, name: &str) -> bool {
         let matches = |it: &String| glob::Pattern::new(it).is_ok_and(|it| it.matches(name));
-        let test = (environment.to_owned(), kind.to_owned(), name.to_owned());
+        let test = (environment.to_owned(), kind, name.to_owned());
         (self.environments.is_empty() || self.environments.iter().any(|it| it == environment))
             && (self.only.is_empty() || self.only.iter().any(matches))
             && (self.kinds.is_empty() || self.kinds.contains(&kind))
@@ -97,7 +97,7 @@ impl Selection {
         container: &ContainerInputs,
     ) -> anyhow::Result<String> {
         let mut times: BTreeMap<&str, BTreeMap<&str, f64>> = BTreeMap::new();
-        for it in last.iter().flat_map(|it| &it.tests).filter(|it| it.kind == "notebook") {
+        for it in last.iter().flat_map(|it| &it.tests).filter(|it| it.kind == TestKind::Notebook) {
             times.entry(&it.environment).or_default().insert(&it.name, it.seconds);
         }
         let plan = Plan { selection: self, jobs, timeout, times, container };
@@ -107,9 +107,9 @@ impl Selection {
 
 #[cfg(test)]
 mod tests {
-    use super::{ContainerInputs, Receipt, Selection, Test};
+    use super::{ContainerInputs, Receipt, Selection, Test, TestKind};
 
-    fn selection(environments: &[&str], only: &[&str], kinds: &[&'static str]) -> Selection {
+    fn selection(environments: &[&str], only: &[&str], kinds: &[TestKind]) -> Selection {
         let owned = |them: &[&str]| them.iter().map(|&it| it.to_owned()).collect();
         Selection {
             environments: owned(environments),
@@ -121,12 +121,12 @@ mod tests {
 
     #[test]
     fn every_part_has_to_agree() {
-        assert!(Selection::default().wants("", "server", "own command"));
-        let it = selection(&["sky"], &["*.ipynb"], &["notebook"]);
-        assert!(it.wants("sky", "notebook", "deep/stars.ipynb"));
-        assert!(!it.wants("sea", "notebook", "stars.ipynb"));
-        assert!(!it.wants("sky", "notebook", "stars.py"));
-        assert!(!it.wants("sky", "import", "x.ipynb"));
+        assert!(Selection::default().wants("", TestKind::Server, "own command"));
+        let it = selection(&["sky"], &["*.ipynb"], &[TestKind::Notebook]);
+        assert!(it.wants("sky", TestKind::Notebook, "deep/stars.ipynb"));
+        assert!(!it.wants("sea", TestKind::Notebook, "stars.ipynb"));
+        assert!(!it.wants("sky", TestKind::Notebook, "stars.py"));
+        assert!(!it.wants("sky", TestKind::Import, "x.ipynb"));
         assert!(!it.is_all() && Selection::default().is_all());
     }
 
@@ -138,13 +138,13 @@ mod tests {
         let mut last = Receipt::parse(&corpus["receipt"].to_string()).unwrap();
         let notebook = Test {
             environment: "sky".to_owned(),
-            kind: "notebook".to_owned(),
+            kind: TestKind::Notebook,
             name: "a.ipynb".to_owned(),
             seconds: 2.5,
             ..last.tests[0].clone()
         };
         let selection =
-            selection(&["sky"], &["*.ipynb"], &["notebook"]).among([&notebook].into_iter());
+            selection(&["sky"], &["*.ipynb"], &[TestKind::Notebook]).among([&notebook].into_iter());
         last.tests = vec![notebook.clone()];
         let words = |it: &str| vec![it.to_owned()];
         let container = ContainerInputs {

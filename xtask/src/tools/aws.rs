@@ -41,7 +41,7 @@ pub(crate) fn credentials(permit: Permit, dir: &Path, role: &str) -> anyhow::Res
     if output.status != 0 {
         let said = process::last_lines(&output.stderr, 5);
         bail!(
-            "cannot take the role SECRETS_ROLE_ARN={role}\n{said}\n    fix: log in to AWS (`aws sts get-caller-identity` says as whom you are), and see whether that one may take the role"
+            "cannot assume the role SECRETS_ROLE_ARN={role}\n{said}\n    fix: log in to AWS (`aws sts get-caller-identity` prints your identity) as someone who may assume the role"
         );
     }
     parse(&output.stdout).context("`aws sts assume-role` did not answer with credentials")

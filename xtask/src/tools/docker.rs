@@ -175,7 +175,7 @@ impl Docker {
     pub(crate) fn find(setting: Option<&Path>, root: &Path) -> anyhow::Result<Docker> {
         let program = match setting {
             Some(program) if is_absent(program) => {
-                let text = format!("DOCKER={}: there is no such program", program.shown());
+                let text = format!("DOCKER={}: the program does not exist", program.shown());
                 return Err(Failure::Request(text).into());
             }
             Some(program) => Some(program.to_owned()),
@@ -474,7 +474,7 @@ fn read_remote(reference: &ImageRef, output: Output) -> anyhow::Result<Option<Re
     match digest.zip(config.and_then(|it| it.parse().ok())) {
         Some((digest, config)) => Ok(Some(RemoteImage { digest, config, platform })),
         None => {
-            bail!("{reference} is not the manifest of one image; it was not pushed by this tool")
+            bail!("{reference} is not the manifest of one image, and was not pushed by this tool")
         }
     }
 }

@@ -18,7 +18,7 @@ impl FromStr for Platform {
         match text {
             "linux/amd64" => Ok(Platform::Amd64),
             "linux/arm64" => Ok(Platform::Arm64),
-            _ => bail!("it is linux/amd64 or linux/arm64"),
+            _ => bail!("expected linux/amd64 or linux/arm64"),
         }
     }
 }

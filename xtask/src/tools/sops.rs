@@ -146,13 +146,13 @@ pub(crate) fn edit(
         match ended {
             ProcessEnd::Status(status) => status,
             ProcessEnd::Stopped => bail!(
-                "the editor saved what is no {}{}; {} is as it was\n    fix: correct what the editor writes",
+                "the saved file is not valid {}{}; {} is unchanged\n    fix: correct what the editor writes",
                 kind(about.file),
                 yaml_line(&said),
                 about.file.shown()
             ),
             ProcessEnd::TimedOut => bail!(
-                "the editor did not end within {} s; {} is as it was\n    fix: give it more by --time-limit, or an EDITOR that asks nobody",
+                "the editor did not end within {} s; {} is unchanged\n    fix: give it more by --time-limit, or an EDITOR that asks nobody",
                 limit.as_secs(),
                 about.file.shown()
             ),
@@ -199,7 +199,7 @@ pub(crate) fn failure(status: u8, said: &str, about: Subject<'_>) -> anyhow::Err
     match status {
         130 => Failure::Interrupted.into(),
         129..=159 => anyhow!(
-            "sops was ended by signal {}; {file} is as it was\n    fix: run it again",
+            "sops was ended by signal {}; {file} is unchanged\n    fix: run it again",
             status - 128
         ),
         201 => editor_failure(said, about),
@@ -213,7 +213,7 @@ pub(crate) fn failure(status: u8, said: &str, about: Subject<'_>) -> anyhow::Err
             }
         )),
         203 => wrong(format!("{file} is encrypted already; edit it by `cargo xtask secrets-edit`")),
-        100 => wrong(format!("there is no {file}; `cargo xtask secrets-init` makes it")),
+        100 => wrong(format!("missing {file}; `cargo xtask secrets-init` makes it")),
         1 if says("metadata not found") => wrong(format!(
             "{file} is not encrypted\n    fix: run `sops encrypt --in-place` on it, in its folder"
         )),
@@ -221,13 +221,13 @@ pub(crate) fn failure(status: u8, said: &str, about: Subject<'_>) -> anyhow::Err
             "no rule of .sops.yaml is about {file}\n    fix: correct its path_regex, as docs/secrets.md shows"
         )),
         _ if says("no space left") => anyhow!(
-            "no space left for the temporary files of sops; {file} is as it was\n    fix: make room in /dev/shm"
+            "no space left for the temporary files of sops; {file} is unchanged\n    fix: make room in /dev/shm"
         ),
         2 | 92 => wrong(format!(
-            "{file} is damaged: it is not what sops writes\n    fix: take the last version that was whole: `{git} restore -- {name}`"
+            "{file} is damaged: not as sops writes it\n    fix: take the last version that was whole: `{git} restore -- {name}`"
         )),
         _ => anyhow!(
-            "sops failed with status {status}; {file} is as it was\n    fix: run `sops decrypt` on it in its folder, which says why"
+            "sops failed with status {status}; {file} is unchanged\n    fix: run `sops decrypt` on it in its folder, which says why"
         ),
     }
 }
@@ -239,7 +239,7 @@ fn editor_failure(said: &str, about: Subject<'_>) -> anyhow::Error {
         false => "the editor failed, or removed the file",
     };
     anyhow!(
-        "{what}; {} is as it was\n    fix: run it again, with EDITOR naming an editor that works",
+        "{what}; {} is unchanged\n    fix: run it again, with EDITOR naming an editor that works",
         about.file.shown()
     )
 }
@@ -251,26 +251,26 @@ fn no_key(said: &str, about: Subject<'_>) -> anyhow::Error {
     let mut text = format!("you have no key that opens {}", file.shown());
     let mut fixes = Vec::new();
     if !recipients.age.is_empty() {
-        text += &format!("\n    it is for {}", recipients.age.join(", "));
+        text += &format!("\n    recipients: {}", recipients.age.join(", "));
         let set = |name: &str| env::var_os(name).is_some_and(|it| !it.is_empty());
         fixes.push(if set("SOPS_AGE_KEY_FILE") && said.contains("no such file") {
             "correct SOPS_AGE_KEY_FILE, which names a file that is not there".to_owned()
         } else if said.contains("failed to parse") {
-            "correct the age key in SOPS_AGE_KEY or its file, which is none".to_owned()
+            "put a valid age key into SOPS_AGE_KEY or its file".to_owned()
         } else {
             "put your age key into ~/.config/sops/age/keys.txt or name its file in SOPS_AGE_KEY_FILE; if it is another one, ask somebody who can read the file to add your public key (docs/secrets.md)".to_owned()
         });
     }
     if !recipients.kms.is_empty() {
         text += &format!(
-            "\n    it is for {}\n    AWS says: {}",
+            "\n    recipients: {}\n    AWS says: {}",
             recipients.kms.join(", "),
             reason(said)
         );
-        fixes.push("log in to AWS as someone who may use that key (`aws sts get-caller-identity` says as whom you are)".to_owned());
+        fixes.push("log in to AWS as someone who may use that key (`aws sts get-caller-identity` prints your identity)".to_owned());
     }
     if !recipients.others.is_empty() {
-        text += &format!("\n    it is for {}", recipients.others.join(", "));
+        text += &format!("\n    recipients: {}", recipients.others.join(", "));
     }
     if fixes.is_empty() {
         fixes.push("ask somebody who can read the file to add you (docs/secrets.md)".to_owned());

@@ -55,7 +55,7 @@ fn fresh(machine: &Machine) {
     user.says("run as root").says(" docker.io").never_says("running apt-get");
 
     let asked = machine.doctor("root", &[], &["--fix"]);
-    asked.says("service docker start").says("so say `--yes`").never_says("running");
+    asked.says("service docker start").says("pass `--yes`").never_says("running");
     assert_eq!(asked.0.status, Some(3));
     let interrupted = machine.exec("root", &[], &["timeout", "600", "python3", "-c", CTRL_C]);
     assert_eq!(interrupted.status, Some(130));
@@ -69,9 +69,9 @@ fn fresh(machine: &Machine) {
     machine.script("rm /usr/local/bin/podman");
 
     // All but an engine, which cannot run in a container.
-    let mended = machine.doctor("root", &[], &["--fix", "--yes"]).lacks(&["engine"]);
-    mended.says("running apt-get update").never_says("nothing is missing");
-    mended.says("docker was told to start, and no engine answers");
+    let fixed = machine.doctor("root", &[], &["--fix", "--yes"]).lacks(&["engine"]);
+    fixed.says("running apt-get update").never_says("nothing is missing");
+    fixed.says("docker was told to start, and no engine answers");
     machine.script("git --version; mmdebstrap --version; docker --version; docker buildx version");
     machine.script("test -e /usr/share/keyrings/debian-archive-keyring.gpg");
     let again = machine.doctor("root", &[], &[]).lacks(&["engine"]);

@@ -67,10 +67,10 @@ fn refused_on_another_machine() {
         receipt.to_string()
     };
     let texts = [
-        (with("/image", other.into()), "it is about another image"),
-        (with("/published", serde_json::json!([])), "it does not name this digest"),
-        (with("/platform", "linux/arm64".into()), "it is about linux/arm64"),
-        (with("/complete", false.into()), "it is partial"),
+        (with("/image", other.into()), "the receipt is about another image"),
+        (with("/published", serde_json::json!([])), "the receipt does not list this digest"),
+        (with("/platform", "linux/arm64".into()), "the receipt is about linux/arm64"),
+        (with("/complete", false.into()), "partial: "),
         (with("/tests/0/outcome", "failed".into()), "its tests failed"),
         (with("/tests/0/outcome", "fine".into()), "not a valid receipt"),
         (whole[..whole.len() / 2].to_owned(), "not a valid receipt"),
@@ -83,7 +83,7 @@ fn refused_on_another_machine() {
         assert!(shown.stderr.contains(reason), "{reason}");
         let pushed = there.run(&["image-push", "hello"]);
         assert_eq!(pushed.status, Some(1), "{reason}");
-        assert!(pushed.stderr.contains("it is not tested"), "{reason}");
+        assert!(pushed.stderr.contains("has no passing test receipt"), "{reason}");
         let promoted = there.run(&["image-push", "hello", "--promote", "v1"]);
         assert_eq!(promoted.status, Some(1), "{reason}");
     }

@@ -291,7 +291,7 @@ impl Checkout {
     }
 
     /// Removes all flaws of docker.
-    pub(crate) fn mend(&mut self) {
+    pub(crate) fn restore_docker(&mut self) {
         self.flaws.clear();
         self.state("flaws.json", "[]");
     }

@@ -45,7 +45,7 @@ fn of_a_mission_that_is_not_built() {
     let checkout = Checkout::new();
     checkout.mission("roman");
     let done = checkout.run(&["image-exec", "--mission", "roman", "true"]).status(2).did_nothing();
-    done.says("it is not built (no image yet); run `cargo xtask image-build");
+    done.says("not built (no image yet); run `cargo xtask image-build");
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn the_working_tree_in_place_of_the_image_s() {
     let checkout = built();
     // Another image would be built from this; `--dev` uses the existing one.
     checkout.file("missions/hello/environments/hello/tests/imports", "numpy\nscipy\n");
-    checkout.run(&["image-exec", "true"]).status(2).says("it is not built");
+    checkout.run(&["image-exec", "true"]).status(2).says("not built");
     for task in
         [&["image-exec", "--dev", "true"][..], &["image-sh", "--dev"], &["image-lab", "--dev"]]
     {

@@ -83,7 +83,7 @@ fn failed_tests_and_a_lost_registry_are_reasons() {
         &checkout,
         &[],
         &expect![[r#"
-            test hello: it failed: hello: import numpy
+            test hello: failed: hello: import numpy
             push hello: the image is built or tested first
         "#]],
     );

@@ -34,7 +34,7 @@ fn freeze_truncates() {
     done.says("the input device is not a TTY");
     assert_eq!(checkout.read(SPEC), FROZEN);
     assert!(!checkout.has("missions/hello/packages-debian.txt"));
-    checkout.mend();
+    checkout.restore_docker();
     checkout.run(&["image-all", "--floating"]).status(0).says("frozen: ");
 }
 

@@ -136,7 +136,7 @@ fn an_image_is_compared_with_the_file() {
           (base) sha256:0 → local python-3.13
           numpy 2.2.0 added
     "#]]);
-    checkout.run(&["diff", "hello", "--image"]).status(1).says("it is not built");
+    checkout.run(&["diff", "hello", "--image"]).status(1).says("not built");
     assert_eq!(checkout.read(SPEC), FROZEN);
 }
 
@@ -247,7 +247,7 @@ fn an_edited_list_is_found() {
     "#]]);
     checkout.remove(SPEC);
     checkout.run(&["freeze", "--check", "hello"]).status(1).printed(&expect![[r#"
-        missions/hello/environments/hello/hello-frozen.yml: frozen-spec: there is no frozen spec
+        missions/hello/environments/hello/hello-frozen.yml: frozen-spec: missing frozen spec
             fix: run `cargo xtask freeze hello/hello`
     "#]]);
 }
@@ -267,7 +267,7 @@ fn the_verdict_is_in_the_receipt() {
         serde_json::from_str::<serde_json::Value>(&fs::read_to_string(path).unwrap()).unwrap()
     };
     assert_eq!(receipt(&checkout)["refrozen"], json!({ "hello": "identical" }));
-    checkout.run(&["image-push"]).status(1).says("it is not tested");
+    checkout.run(&["image-push"]).status(1).says("has no passing test receipt");
     checkout.run(&["image-all"]).status(0);
     assert_eq!(receipt(&checkout)["refrozen"], json!({ "hello": "identical" }));
     assert_ne!(receipt(&checkout)["tests"], json!([]));
@@ -278,7 +278,7 @@ fn a_missing_spec_cannot_be_verified() {
     let checkout = Checkout::new();
     checkout.remove(SPEC);
     let done = checkout.run(&["freeze", "--verify"]).status(2).did_nothing();
-    done.says("hello-frozen.yml: there is no frozen spec; run `cargo xtask freeze hello/hello`");
+    done.says("hello-frozen.yml: missing frozen spec; run `cargo xtask freeze hello/hello`");
 }
 
 #[test]

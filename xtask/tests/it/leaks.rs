@@ -158,7 +158,7 @@ fn what_programs_repeat_is_hidden() {
         let done = checkout.run(args);
         assert!(!done.stdout.contains(NEEDLE) && !done.stderr.contains(NEEDLE), "{}", done.stderr);
     }
-    checkout.mend();
+    checkout.restore_docker();
     checkout.run(&["image-build"]).status(0);
     checkout.failing(&["numpy"]);
     checkout.state("failing-more", &format!("\n{said}"));

@@ -41,7 +41,7 @@ fn a_container_that_is_not_removed() {
         // The next run fails to, as well.
         checkout.run(&["image-build"]).status(0).says("warning: container … could not be removed");
         assert_eq!(left(&checkout), (1, 0, 1));
-        checkout.mend();
+        checkout.restore_docker();
         let done = checkout.run(&["image-build"]).status(0);
         done.says("removed a container that an earlier run left: …")
             .called("rm --force --volumes …");
@@ -58,7 +58,7 @@ fn a_volume_that_is_not_removed() {
         .status(0)
         .says("warning: volume science-platform-test-… could not");
     assert_eq!(left(&checkout), (0, 1, 1));
-    checkout.mend();
+    checkout.restore_docker();
     let done = checkout.run(&["image-build"]).status(0);
     done.says("removed a volume that an earlier run left: science-platform-test-…");
     assert_eq!(left(&checkout), (0, 0, 0));
@@ -71,7 +71,7 @@ fn an_engine_that_does_not_say_what_is_there() {
     checkout.run(&EXEC).status(0).says("warning: container … could not be removed");
     checkout.run(&["image-build"]).status(0);
     assert_eq!(left(&checkout), (0, 0, 1));
-    checkout.mend();
+    checkout.restore_docker();
     checkout.run(&["image-build"]).status(0).never_says("earlier run");
     assert_eq!(left(&checkout), (0, 0, 0));
 }

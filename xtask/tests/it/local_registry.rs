@@ -139,7 +139,7 @@ fn a_half_made_container() {
     checkout.fail("run --detach --name", 125, taken);
     let done = checkout.run(&["image-push"]).status(1);
     done.says("the registry on this machine does not start").says("port is already allocated");
-    checkout.mend();
+    checkout.restore_docker();
     checkout.run(&["image-push"]).status(0);
 }
 
@@ -153,7 +153,7 @@ fn one_that_does_not_answer() {
     let done = checkout.run(&["image-push"]).status(1).never_called("image push");
     done.says("does not answer after").says("connection refused");
     assert_ne!(registries(&checkout)[0]["id"], first);
-    checkout.mend();
+    checkout.restore_docker();
     checkout.run(&["image-push"]).status(0);
     assert_eq!(checkout.read(PASSWORD), password);
 }
@@ -168,7 +168,7 @@ fn a_container_of_others_with_its_name() {
     checkout.state("state.json", &state.to_string());
     let done = checkout.run(&["image-all"]).status(1).never_called("container rm");
     done.says("is not this tool's").says("fix: `docker rename science-platform-registry");
-    checkout.mend();
+    checkout.restore_docker();
 }
 
 /// Creating the container is the lock: the second run waits for the first one's.

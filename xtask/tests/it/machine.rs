@@ -33,7 +33,7 @@ fn no_engine() {
 fn a_docker_that_is_not_there() {
     let checkout = Checkout::new();
     let done = checkout.run(&["--set", "DOCKER=/no/docker", "image-all"]).status(2);
-    done.says("DOCKER=/no/docker: there is no such program");
+    done.says("DOCKER=/no/docker: the program does not exist");
 }
 
 #[test]
@@ -144,7 +144,7 @@ fn doctor_runs_nothing_without_consent() {
     checkout.script("../tools/apt-get", "#!/bin/bash\necho \"$@\" >> apt-calls\n");
     let done = checkout.run(&["doctor", "--offline", "--fix"]).status(3);
     if done.stderr.contains("$ apt-get update") {
-        done.says("say `--yes`");
+        done.says("pass `--yes`");
     }
     assert!(!checkout.has("apt-calls"));
 }

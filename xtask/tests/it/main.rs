@@ -9,6 +9,7 @@ mod checkout;
 mod run;
 mod docs;
 mod words;
+mod messages;
 mod flags;
 mod requests;
 mod terminal;

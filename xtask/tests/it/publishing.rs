@@ -34,7 +34,7 @@ fn pushed_then_tested() {
     assert!(last(".receipt") < first("image push quay.io/us/common:latest-sandbox"));
     assert!(last(".receipt") < first("image push quay.io/us/hello:latest-sandbox"));
     assert_eq!(checkout.published(":latest-sandbox").len(), 3);
-    checkout.mend();
+    checkout.restore_docker();
 }
 
 #[test]
@@ -64,8 +64,8 @@ fn mutable_tag() {
     }
     checkout.state("state.json", &state.to_string());
     let done = run(&checkout, &["image-push"]).status(1).never_called("image push");
-    done.says("is another image already").says("it is never replaced");
-    checkout.mend();
+    done.says("already names another image").says("which is never replaced");
+    checkout.restore_docker();
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn without_a_receipt() {
     let checkout = Checkout::new();
     run(&checkout, &["image-build"]).status(0);
     let done = run(&checkout, &["image-push"]).status(1).did_nothing();
-    done.says("it is not tested; run `cargo xtask image-test hello`");
+    done.says("has no passing test receipt; run `cargo xtask image-test hello`");
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn with_the_receipt_of_another_image() {
     let mut state = checkout.knows();
     state["registry"] = serde_json::json!({});
     checkout.state("state.json", &state.to_string());
-    run(&checkout, &["image-push"]).status(1).did_nothing().says("it is not tested");
+    run(&checkout, &["image-push"]).status(1).did_nothing().says("has no passing test receipt");
 }
 
 #[test]
@@ -153,7 +153,7 @@ fn tags_of_a_set_move_together() {
     checkout.fail("image push quay.io/us/roman", 1, "denied\n");
     run(&checkout, &["image-all", "hello", "roman"]).status(1).says("denied");
     assert_eq!(checkout.published(":latest-sandbox"), [""; 0]);
-    checkout.mend();
+    checkout.restore_docker();
     run(&checkout, &["image-all", "hello", "roman"]).status(0).never_called("role=test");
     assert_eq!(checkout.published(":latest-sandbox").len(), 3);
 }
@@ -187,7 +187,7 @@ fn a_push_without_effect() {
         checkout.flaw(json!({ "on": part, "status": 0 }));
         run(&checkout, &["image-all"]).status(1).says(reason);
         assert_eq!(checkout.published("hello:latest-sandbox"), [""; 0], "{part}");
-        checkout.mend();
+        checkout.restore_docker();
         run(&checkout, &["image-all"]).status(0).never_called("role=test");
         assert_eq!(checkout.published("hello:latest-sandbox").len(), 1);
     }
@@ -201,7 +201,7 @@ fn a_push_without_effect_over_something_else() {
     run(&checkout, &["image-test", "--again"]).status(0);
     checkout.flaw(json!({ "on": "image push quay.io/us/hello:sha256-", "status": 0 }));
     run(&checkout, &["image-push"]).status(1).says("is another receipt afterwards");
-    checkout.mend();
+    checkout.restore_docker();
     checkout.file("missions/hello/environments/hello/tests/imports", "numpy\nscipy\n");
     checkout.flaw(json!({ "on": "image push quay.io/us/hello:latest-sandbox", "status": 0 }));
     let done = run(&checkout, &["image-all"]).status(1);

@@ -52,13 +52,21 @@ fn digest(checkout: &Checkout, name: &str) -> String {
 fn flaws() -> Vec<(&'static str, Value, &'static str)> {
     let other = format!("sha256:{}", "f".repeat(64));
     vec![
-        ("/image", other.clone().into(), "it is about another image"),
-        ("/platform", "linux/arm64".into(), "it is about linux/arm64, the image linux/amd64"),
-        ("/published/0/digest", other.into(), "it does not name this digest"),
-        ("/mission", "roman".into(), "it is about the mission roman"),
+        ("/image", other.clone().into(), "the receipt is about another image"),
+        (
+            "/platform",
+            "linux/arm64".into(),
+            "the receipt is about linux/arm64, the image linux/amd64",
+        ),
+        ("/published/0/digest", other.into(), "the receipt does not list this digest"),
+        ("/mission", "roman".into(), "the receipt is about the mission roman"),
         ("/mission", "/tmp/x".into(), "is not the name of a mission or an environment"),
-        ("/inputs", "e".repeat(64).into(), "it names other inputs than the image"),
-        ("/frozen_specs", json!({ "hello": "e".repeat(64) }), "it names other frozen specs"),
+        ("/inputs", "e".repeat(64).into(), "the receipt names other inputs than the image"),
+        (
+            "/frozen_specs",
+            json!({ "hello": "e".repeat(64) }),
+            "the receipt names other frozen specs",
+        ),
         (
             "/frozen_specs",
             json!({ "../x": "e".repeat(64) }),
@@ -70,9 +78,9 @@ fn flaws() -> Vec<(&'static str, Value, &'static str)> {
             "is not the name of a mission or an environment",
         ),
         ("/published/0/repository", "quay.io/\u{1b}]8;;".into(), "is not a repository"),
-        ("/complete", false.into(), "it is partial"),
+        ("/complete", false.into(), "partial: "),
         ("/tests/0/outcome", "failed".into(), "its tests failed"),
-        ("/tests", serde_json::json!([]), "it has no tests"),
+        ("/tests", serde_json::json!([]), "no tests"),
         ("/tests/0/outcome", "skipped".into(), "not a valid receipt"),
         ("/receipt", 2.into(), "not a valid receipt"),
     ]
@@ -98,7 +106,7 @@ fn refused_on_another_machine() {
         let checkout = published();
         tamper_field(&checkout, pointer, &to);
         let done = run(&checkout, &["image-push"]).status(1).never_called("push");
-        done.says(reason).says("it is not tested; run `cargo xtask image-test hello`");
+        done.says(reason).says("has no passing test receipt; run `cargo xtask image-test hello`");
         let done = run(&checkout, &["image-all"]).status(0).called("role=test");
         done.called(".receipt");
         // The stored receipt is now the new one.
@@ -131,12 +139,12 @@ fn receipts_of_other_missions() {
     let digest = digest(&checkout, "hello:latest-sandbox");
     let image = format!("roman@{digest}");
     let done = run(&checkout, &["receipt", "show", &image]).status(1);
-    done.says("it is about the mission roman, the image hello");
+    done.says("the receipt is about the mission roman, the image hello");
     let from = ["image-push", "roman", "--promote", "prod", "--from", &digest];
     run(&checkout, &from)
         .status(1)
         .never_called("image push")
-        .says("it is about the mission roman");
+        .says("the receipt is about the mission roman");
 }
 
 /// An image that is not on the engine is pulled before its tag moves; `receipt show` reports what
@@ -158,7 +166,10 @@ fn labels_of_an_image_that_is_elsewhere() {
     checkout.state("state.json", &state.to_string());
     tamper_field(&checkout, "/inputs", &"e".repeat(64).into());
     let from = ["image-push", "--promote", "v2", "--from", &digest];
-    run(&checkout, &from).status(1).never_called("image push").says("it names other inputs");
+    run(&checkout, &from)
+        .status(1)
+        .never_called("image push")
+        .says("the receipt names other inputs");
 }
 
 /// Receipts of this machine have the same requirements.
@@ -179,7 +190,7 @@ fn one_here_that_is_about_something_else() {
         *receipt.pointer_mut(pointer).unwrap() = to;
         fs::write(&path, receipt.to_string()).unwrap();
         let done = run(&checkout, &["image-push"]).status(1).never_called("image push");
-        done.says("it is not tested; run `cargo xtask image-test hello`");
+        done.says("has no passing test receipt; run `cargo xtask image-test hello`");
         checkout.run(&["image-test"]).status(0).called("role=test");
     }
 }
@@ -261,7 +272,7 @@ fn nothing_to_show() {
     let absent = format!("hello@sha256:{}", "0".repeat(64));
     run(&checkout, &["receipt", "show", &absent]).status(1).says("the registry has no such image");
     let common = format!("common@{}", digest(&checkout, "common:latest-sandbox"));
-    run(&checkout, &["receipt", "show", &common]).status(1).says("it is not tested");
+    run(&checkout, &["receipt", "show", &common]).status(1).says("is not tested");
     run(&checkout, &["receipt", "show", "hello:v1"]).status(2).says("a tag can move");
     let local = checkout.run(&["receipt", "show", &absent]).status(1);
     local.says("the registry on this machine does not run");
@@ -308,7 +319,7 @@ fn promoted_only_when_all_are_tested() {
     checkout.state("state.json", &state.to_string());
     let both = ["image-push", "hello", "roman", "--promote", "v1"];
     let done = run(&checkout, &both).status(1).never_called("push");
-    done.says("quay.io/us/roman@").says("it is not tested");
+    done.says("quay.io/us/roman@").says("is not tested");
     let from = [&both[..], &["--from", "latest-sandbox"]].concat();
     run(&checkout, &from).status(1).never_called("push");
     let from = [&both[..], &["--from", "nowhere"]].concat();
@@ -361,7 +372,7 @@ fn a_report_of_what_was_tested() {
     let both = ["report", "hello", "roman", "--output", "other.html"];
     run(&checkout, &both).status(0);
     let page = checkout.read("common/other.html");
-    assert!(page.contains("There is no current image: image roman: it is not built"), "{page}");
+    assert!(page.contains("no current image: image roman: not built"), "{page}");
 }
 
 #[test]

@@ -23,10 +23,10 @@ fn wrong_directory_of_commands() {
 fn string_flag() {
     let checkout = Checkout::new();
     let done = checkout.run(&["--set", "USE_FROZEN=yes", "image-build"]).status(2);
-    done.says("USE_FROZEN=yes (--set): it is 0 (floating) or 1 (frozen)").did_nothing();
+    done.says("USE_FROZEN=yes (--set): expected 0 (floating) or 1 (frozen)").did_nothing();
     checkout.file("setup-env", "# mine\nexport USE_FROZEN=true\n");
     let done = checkout.run(&["config"]).status(2);
-    done.says("USE_FROZEN=true (setup-env:2): it is 0 (floating) or 1 (frozen)").did_nothing();
+    done.says("USE_FROZEN=true (setup-env:2): expected 0 (floating) or 1 (frozen)").did_nothing();
 }
 
 #[test]

@@ -98,7 +98,7 @@ fn nothing_tested_in_the_container() {
     let checkout = Checkout::new();
     checkout.failing(&["/opt/environments/test"]);
     let done = checkout.run(&["image-all"]).status(1).never_called("push");
-    done.says("left no results");
+    done.says("no results; ");
 }
 
 #[test]
@@ -112,8 +112,8 @@ fn a_test_that_did_not_run_is_a_failure() {
     }
     checkout.state("state.json", &state.to_string());
     let done = checkout.run(&["image-test"]).status(1);
-    done.says("hello: notebook plot.ipynb").says("it was not run");
-    checkout.mend();
+    done.says("hello: notebook plot.ipynb").says("not run: ");
+    checkout.restore_docker();
 }
 
 #[test]
@@ -197,7 +197,7 @@ fn wrong_test_settings() {
 fn what_is_not_built_is_not_tested() {
     let checkout = Checkout::new();
     let done = checkout.run(&["image-test"]).did_nothing();
-    done.status(1).says("it is not built").says("run `cargo xtask image-build hello`");
+    done.status(1).says("not built").says("run `cargo xtask image-build hello`");
 }
 
 /// Returns the plan of the containers.
@@ -261,11 +261,11 @@ fn wrong_selections() {
 #[test]
 fn tests_of_the_working_tree() {
     let checkout = Checkout::new();
-    checkout.run(&["image-test", "--dev"]).status(1).says("there is no image of hello yet");
+    checkout.run(&["image-test", "--dev"]).status(1).says("no image of hello yet");
     checkout.run(&["image-all"]).status(0);
     let before = receipt(&checkout);
     checkout.file("missions/hello/environments/hello/tests/plot.ipynb", "{ }\n");
-    checkout.run(&["image-test"]).status(1).says("it is not built (its inputs changed)");
+    checkout.run(&["image-test"]).status(1).says("not built (its inputs changed)");
     let done = checkout.run(&["image-test", "--dev"]).status(0).called(":/opt/tester");
     done.called("target=/opt/environments/hello/tests").called(":/opt/environments");
     assert_eq!(receipt(&checkout), before);
@@ -297,7 +297,7 @@ fn starts_not() {
     checkout.failing(&[]);
     checkout.fail("volume create", 1, "no space left on device\n");
     checkout.run(&["image-test"]).status(1).says("no space left on device");
-    checkout.mend();
+    checkout.restore_docker();
     checkout.run(&["image-test"]).status(0);
     assert_eq!(checkout.knows()["volumes"], json!([]));
     assert_eq!(containers(&checkout), 0);
@@ -316,7 +316,6 @@ fn notebooks_of_a_list_have_to_run() {
         checkout.file(&format!("missions/hello/{name}.ipynb"), "{}");
     }
     let done = checkout.run(&["image-all"]).status(1);
-    let done =
-        done.says("hello: notebook /opt/default-home-contents/x/b.ipynb\n    it was not run");
+    let done = done.says("hello: notebook /opt/default-home-contents/x/b.ipynb\n    not run: ");
     done.never_says("a.ipynb").never_says("c.ipynb").never_says("elsewhere");
 }

@@ -46,7 +46,7 @@ fn a_role_that_aws_does_not_give() {
     scratch
         .run(&["secrets-push"])
         .status(1)
-        .says("cannot take the role")
+        .says("cannot assume the role")
         .says("fix: log in to AWS");
     scratch.set("SECRETS_ROLE_ARN", "secrets");
     scratch.run(&["secrets-push"]).status(2).says("it is an AWS role");

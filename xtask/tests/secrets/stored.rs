@@ -119,7 +119,7 @@ fn keys_are_stored_under_their_names() {
 fn editor_empties() {
     let mut scratch = Scratch::new();
     scratch.set("EDITOR", &case("editor-empties/editor"));
-    scratch.run(&["secrets-edit"]).status(2).says("the saved file is empty").says("is as it was");
+    scratch.run(&["secrets-edit"]).status(2).says("the saved file is empty").says("is unchanged");
     scratch.set("EDITOR", "rm");
     scratch.run(&["secrets-edit"]).status(1).says("the editor failed, or removed the file");
     let latin1 = scratch.script("bin/latin1", "printf 'caf: \\xe9\\n' >> \"$1\"");

@@ -126,7 +126,7 @@ fn check_looks_into_clones() {
     );
     let found = scratch.run(&["check"]).status(1).stdout;
     for part in [
-        "secrets/hello/copy.json: decrypted-copy: it has the keys of secrets/hello/sandbox.yaml",
+        "secrets/hello/copy.json: decrypted-copy: contains the keys of secrets/hello/sandbox.yaml",
         "secrets/hello/keys:3: private-key: a age identity begins here",
         "secrets/hello/prod.yaml: secret-plaintext: not encrypted",
     ] {
@@ -158,7 +158,7 @@ fn formats() {
     scratch
         .run(&["secrets-push"])
         .status(2)
-        .says("secrets/hello/a.env: it is encrypted, but not all of it: B");
+        .says("secrets/hello/a.env: not all of it is encrypted: B");
 }
 
 /// Copies the files that tasks about images read, without the tests, whose notebooks belong to

@@ -124,7 +124,7 @@ fn text_is_text() {
 fn what_could_not_be_read() {
     let file = |rule: &check::Rule, path: &str| {
         let file = File { path: path.into(), ..File::default() };
-        let unreadable = Some(file.finding(rule.name, Some(1), "it is bad", "mend it"));
+        let unreadable = Some(file.finding(rule.name, Some(1), "it is bad", "fix it"));
         File { unreadable, ..file }
     };
     let (kind, text) = (&check::file_kind::RULE, &check::text_file::RULE);
@@ -135,14 +135,14 @@ fn what_could_not_be_read() {
         &facts,
         expect![[r#"
             link:1: file-kind: it is bad
-                fix: mend it"#]],
+                fix: fix it"#]],
     );
     check(
         text,
         &facts,
         expect![[r#"
             a.pip:1: text-file: it is bad
-                fix: mend it"#]],
+                fix: fix it"#]],
     );
     check_files(kind, &[("a", "")], expect![[""]]);
 }

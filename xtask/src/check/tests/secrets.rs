@@ -66,7 +66,7 @@ fn plaintext_left() {
         expect![[r#"
             secrets/m/env.yaml.decrypted: decrypted-copy: the name is that of a decrypted file
                 fix: delete it; `cargo xtask secrets-cat` shows values without a file
-            values.yaml: decrypted-copy: it has the keys of secrets/m/dev.yaml in plain text
+            values.yaml: decrypted-copy: contains the keys of secrets/m/dev.yaml in plain text
                 fix: delete it; `cargo xtask secrets-cat` shows values without a file"#]],
     );
 }

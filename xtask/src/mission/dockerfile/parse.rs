@@ -159,7 +159,7 @@ fn problem(file: &Dockerfile, instruction: &Instruction) -> Option<(String, &'st
     }
     let last = &file.lines[*instruction.lines.end()];
     if continued(last, file.escape).is_some() {
-        let what = "the last line says that it goes on, and nothing follows".to_owned();
+        let what = "the last line ends in a continuation, and nothing follows".to_owned();
         return Some((what, "remove what continues the line at its end"));
     }
     let flag = |name: &str| instruction.flags.iter().any(|it| it.split('=').next() == Some(name));

@@ -35,7 +35,7 @@ pub(crate) fn refusals(files: &[Dockerfile], stages: &Stages) -> Vec<Finding> {
 /// Returns the finding that the last stage is not the mission's image, on the common one.
 pub(crate) fn last_from(files: &[Dockerfile], stages: &Stages) -> Option<Finding> {
     let Some(stage) = stages.stages.last() else {
-        let what = "there is no FROM".to_owned();
+        let what = "missing FROM".to_owned();
         let fix = "write `ARG BASE_IMAGE=science-platform/common:latest` and `FROM ${BASE_IMAGE}`";
         let (file, line) = (files.first()?.path.clone(), None);
         return Some(Finding { file, line, rule: RULE, what, fix: fix.to_owned() });

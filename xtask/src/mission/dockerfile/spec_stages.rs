@@ -45,7 +45,7 @@ impl StepFiles {
         let mut res = StepFiles::default();
         for call in &run.calls {
             if !sources.environments.contains(&call.env) && call.env != specs::BASE {
-                let what = format!("there is no environment `{}`", call.env);
+                let what = format!("unknown environment `{}`", call.env);
                 let dir = sources.path_of(Path::new(&call.env));
                 let fix = format!("make the folder {}, with its tests", dir.shown());
                 findings.push(file.finding(RULE, (instruction, &call.env), what, fix));
@@ -130,7 +130,7 @@ fn lists(
         } else if !sources.files.contains_key(&path) {
             let path = sources.path_of(&path);
             let fix = "write the file, or correct its name here".to_owned();
-            (format!("there is no {}", path.shown()), fix)
+            (format!("missing {}", path.shown()), fix)
         } else {
             res.push(path);
             continue;

@@ -255,7 +255,7 @@ fn calls_in_shell_lines() {
 fn a_mission_without_any_dockerfile() {
     let sources = Sources { custom: None, ..sources("", &[]) };
     expect![[r#"
-        missions/m: dockerfile: there is no Dockerfile.custom
+        missions/m: dockerfile: missing Dockerfile.custom
             fix: write one; missions/hello has an example"#]]
     .assert_eq(&crate::run::finding::text(generate(&sources).unwrap_err()));
 }

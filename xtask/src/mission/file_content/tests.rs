@@ -54,7 +54,7 @@ fn texts_and_what_is_none() {
         &dir,
         "latin",
         expect![[r#"
-        latin:2: text-file: this line is no UTF-8
+        latin:2: text-file: invalid UTF-8
             fix: save the file as plain UTF-8"#]],
     );
     check(
@@ -75,12 +75,12 @@ fn texts_and_what_is_none() {
         &dir,
         "gone",
         expect![[r#"
-        gone: file-kind: there is no such file
+        gone: file-kind: the file does not exist
             fix: restore or write it"#]],
     );
     let err = read_text(dir.path(), Path::new("latin")).unwrap_err();
     expect![[r#"
-        latin:2: text-file: this line is no UTF-8
+        latin:2: text-file: invalid UTF-8
             fix: save the file as plain UTF-8"#]]
     .assert_eq(&err.to_string());
 }

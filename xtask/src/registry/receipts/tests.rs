@@ -39,16 +39,22 @@ fn one_that_certifies() {
 
 #[test]
 fn one_of_another_image() {
-    refused(|it, _| it.image = other(), "it is about another image");
-    refused(|_, it| it.config = other(), "it is about another image");
-    refused(|_, it| it.platform = "linux/arm64".to_owned(), "it is about linux/amd64, the image");
-    refused(|it, _| it.mission = Name::try_from("roman").unwrap(), "it is about the mission roman");
-    refused(|it, _| it.published.clear(), "it does not name this digest");
+    refused(|it, _| it.image = other(), "the receipt is about another image");
+    refused(|_, it| it.config = other(), "the receipt is about another image");
+    refused(
+        |_, it| it.platform = "linux/arm64".to_owned(),
+        "the receipt is about linux/amd64, the image",
+    );
+    refused(
+        |it, _| it.mission = Name::try_from("roman").unwrap(),
+        "the receipt is about the mission roman",
+    );
+    refused(|it, _| it.published.clear(), "the receipt does not list this digest");
 }
 
 #[test]
 fn one_that_proves_nothing() {
-    refused(|it, _| it.complete = false, "it is partial");
+    refused(|it, _| it.complete = false, "partial: ");
     refused(|it, _| it.tests[0].outcome = Outcome::Failed, "its tests failed (hello: consistency");
-    refused(|it, _| it.tests.clear(), "it has no tests");
+    refused(|it, _| it.tests.clear(), "no tests");
 }

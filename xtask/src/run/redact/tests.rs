@@ -2,6 +2,7 @@ use serde_json::json;
 
 use super::{TOKENS, in_channel, redact, without_login};
 use crate::{
+    mission::test_kind::TestKind,
     specs::frozen::tests::property::Random,
     testing::{
         junit,
@@ -142,7 +143,7 @@ fn no_credential_survives_in_receipts_and_reports() {
     for case in 0..300 {
         let text = generated(&mut random);
         let test = Test {
-            kind: "notebook".into(),
+            kind: TestKind::Notebook,
             name: "a.ipynb".into(),
             ..Test::of_mission("a", text.clone())
         };

@@ -23,7 +23,7 @@ fn the_defaults_are_valid() {
 fn string_flag() {
     check(
         &["USE_FROZEN=yes"],
-        expect![[r#"USE_FROZEN=yes (--set): it is 0 (floating) or 1 (frozen)"#]],
+        expect![[r#"USE_FROZEN=yes (--set): expected 0 (floating) or 1 (frozen)"#]],
     );
 }
 
@@ -44,9 +44,12 @@ fn frozen_floats() {
 fn wrong_values() {
     check(
         &["ENVIRONMENT=live"],
-        expect!["ENVIRONMENT=live (--set): it is sandbox, dev, test, staging or prod"],
+        expect!["ENVIRONMENT=live (--set): expected sandbox, dev, test, staging or prod"],
     );
-    check(&["PLATFORM=amd64"], expect!["PLATFORM=amd64 (--set): it is linux/amd64 or linux/arm64"]);
+    check(
+        &["PLATFORM=amd64"],
+        expect!["PLATFORM=amd64 (--set): expected linux/amd64 or linux/arm64"],
+    );
     check(
         &["IMAGE_TAG=a b"],
         expect![

@@ -142,9 +142,9 @@ fn malformed_lists() {
         envs/a.pip:1: an editable install cannot be repeated
         envs/a.pip:1: `--index-url` in a list
         envs/a.pip:1: the option `--pre` is not known here
-        envs/a.pip:2: there is no file ``
-        envs/a.pip:1: there is no file `absent.txt`
-        envs/a.pip:1: there is no file `../../outside.pip`
+        envs/a.pip:2: missing file ``
+        envs/a.pip:1: missing file `absent.txt`
+        envs/a.pip:1: missing file `../../outside.pip`
         envs/a.pip:1: `scipy >= x` is not a requirement: expected version to start with a number, but no leading ASCII digits were found
         envs/loop.txt:2: `loop.txt` includes itself
         envs/a.pip:1: `a.pip` includes itself

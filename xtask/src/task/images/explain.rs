@@ -144,10 +144,10 @@ fn test(
     let shortcoming = receipt::shortcoming(&chosen.mission, receipt.as_ref())?;
     let because = match (&image, &receipt, &shortcoming) {
         (None, ..) => "the image is built first".to_owned(),
-        (_, Some(receipt), None) => format!("it passed at {}", receipt.started),
-        (_, _, Some(Shortcoming::Failed(titles))) => format!("it failed: {}", titles.join(", ")),
+        (_, Some(receipt), None) => format!("passed at {}", receipt.started),
+        (_, _, Some(Shortcoming::Failed(titles))) => format!("failed: {}", titles.join(", ")),
         (_, _, Some(Shortcoming::Lacks(titles))) => format!("not tested: {}", titles.join(", ")),
-        _ => "it was not tested whole yet".to_owned(),
+        _ => "not all of its tests have run".to_owned(),
     };
     let row = Row {
         image: name.clone(),

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use anyhow::Context as _;
 
 use crate::{
+    mission::test_kind::TestKind,
     registry::{self, Host, receipts},
     run::{failure, terminal, ui},
     task::{
@@ -46,15 +47,15 @@ fn print(session: &Session, receipt: &Receipt, image: &ImageRef) -> anyhow::Resu
         terminal::json(&receipt)?;
         return Ok(0);
     }
-    let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    let mut counts: BTreeMap<(&str, TestKind), usize> = BTreeMap::new();
     for it in &receipt.tests {
-        *counts.entry((&it.environment, &it.kind)).or_default() += 1;
+        *counts.entry((&it.environment, it.kind)).or_default() += 1;
     }
     let rows: Vec<Vec<String>> = counts
         .iter()
         .map(|((environment, kind), count)| {
             let environment = if environment.is_empty() { "-" } else { environment };
-            vec![environment.to_owned(), (*kind).to_owned(), count.to_string()]
+            vec![environment.to_owned(), kind.to_string(), count.to_string()]
         })
         .collect();
     terminal::print(image);

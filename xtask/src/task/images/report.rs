@@ -15,6 +15,7 @@ use crate::{
         recipe::{self, Recipe},
         runner::Runner,
     },
+    mission::test_kind::TestKind,
     run::{failure, files, printable::Shown as _, process, terminal},
     task::{Session, args},
     testing::{
@@ -65,7 +66,7 @@ fn section(
     let chain = match builds.chain(&chosen.config, &chosen.chain) {
         Ok(chain) => chain,
         Err(err) if failure::status(&err) == 1 => {
-            res.notes.push(format!("There is no current image: {err:#}."));
+            res.notes.push(format!("no current image: {err:#}"));
             return Ok(res);
         }
         Err(err) => return Err(err),
@@ -108,7 +109,7 @@ fn notebooks(
 ) -> anyhow::Result<Vec<Notebook>> {
     let dir = results::folder(runner, &receipt.mission).join("notebooks");
     let mut res = Vec::new();
-    for it in receipt.tests.iter().filter(|it| it.kind == "notebook") {
+    for it in receipt.tests.iter().filter(|it| it.kind == TestKind::Notebook) {
         let (environment, name) = (it.environment.clone(), it.name.clone());
         let executed = Path::new(&environment).join(name.trim_start_matches('/'));
         let is_plain = |it| matches!(it, Component::Normal(_));

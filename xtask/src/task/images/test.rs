@@ -4,6 +4,7 @@ use anyhow::bail;
 
 use crate::{
     image::build::BuildPolicy,
+    mission::test_kind::TestKind,
     run::failure,
     task::{
         Session, args,
@@ -20,7 +21,7 @@ pub(crate) fn run(session: &Session, args: &args::ImageTest) -> anyhow::Result<u
 }
 
 fn asked(args: &args::ImageTest) -> anyhow::Result<TestRequest> {
-    let kinds = [("import", args.imports), ("notebook", args.notebooks)];
+    let kinds = [(TestKind::Import, args.imports), (TestKind::Notebook, args.notebooks)];
     let kinds = kinds.iter().filter(|it| it.1).map(|it| it.0).collect();
     Ok(TestRequest {
         again: args.again,

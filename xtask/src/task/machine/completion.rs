@@ -63,7 +63,7 @@ fn environments() -> Vec<CompletionCandidate> {
     names(|it| it.environments.iter().map(|it| it.name.clone()).collect())
 }
 
-/// None where there is no checkout: there is nobody to tell why.
+/// `None` outside of a checkout.
 fn names(of: impl Fn(&checkout::Mission) -> Vec<String>) -> Vec<CompletionCandidate> {
     let checkout = || Checkout::read(&checkout::find_root(&env::current_dir().ok()?).ok()?).ok();
     let names = checkout().map(|it| it.missions.iter().flat_map(of).collect::<Vec<_>>());

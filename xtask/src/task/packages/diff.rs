@@ -111,7 +111,7 @@ fn since(
     if old.is_none() && new.is_none() {
         let title = title(mission, environment);
         let name = name.shown();
-        bail!("{name}: there is none, here or in {revision}; run `cargo xtask freeze {title}`");
+        bail!("{name}: no frozen spec, here or in {revision}; run `cargo xtask freeze {title}`");
     }
     let parse = |text: Option<String>| -> anyhow::Result<Option<FrozenSpec>> {
         Ok(text.map(|it| frozen::parse(&name, &it)).transpose()?)

@@ -41,7 +41,7 @@ fn target(place: &Place, args: &args::SecretsCat) -> anyhow::Result<Target> {
     let name = place.name(args.of.file.as_deref())?;
     let git = place.git();
     let revision = git::revision(&place.dir, at)?.with_context(|| {
-        format!("there is no commit `{at}`; `{git} log --oneline --all` lists them")
+        format!("unknown commit `{at}`; `{git} log --oneline --all` lists them")
     })?;
     let entry = git::tree(&place.dir, &revision)?.into_iter().find(|it| it.path == name);
     let entry = entry.with_context(|| format!("{at} has no {}", name.shown()))?;
@@ -58,7 +58,7 @@ fn check_key(target: &Target, key: &Key) -> anyhow::Result<()> {
     let names: Vec<String> = target.encrypted.values.keys().map(ToString::to_string).collect();
     let hint = match nearest(&key.to_string(), names.iter().map(String::as_str)) {
         Some(nearest) => format!("did you mean `{nearest}`?"),
-        None => format!("it has {}", names.join(", ")),
+        None => format!("its keys are {}", names.join(", ")),
     };
     Err(Failure::Request(format!("{} has no key {key}; {hint}", target.shown.shown())).into())
 }

@@ -93,13 +93,13 @@ fn say_what_is_missing(session: &Session, place: &Place) {
     let has = |name: &str| place.dir.join(name).is_file();
     let text = match (has(rules::FILE), has(&file)) {
         (true, true) => return,
-        (true, false) => format!("it has no {file}; `cargo xtask secrets-init` makes it"),
+        (true, false) => format!("the clone has no {file}; `cargo xtask secrets-init` makes it"),
         (false, true) => format!(
-            "it has no {}, so that nothing says who can read its files; see docs/secrets.md",
+            "the clone has no {}, so that nothing says who can read its files; see docs/secrets.md",
             rules::FILE
         ),
         (false, false) => format!(
-            "it has no {} and no {file}; `cargo xtask secrets-init --age <public key>` (or --kms <ARN>) makes both",
+            "the clone has no {} and no {file}; `cargo xtask secrets-init --age <public key>` (or --kms <ARN>) makes both",
             rules::FILE
         ),
     };

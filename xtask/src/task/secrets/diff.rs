@@ -35,7 +35,7 @@ fn revisions(place: &Place, args: &args::SecretsDiff) -> anyhow::Result<(Option<
     let git = place.git();
     let find = |name: &str| {
         git::revision(&place.dir, name)?.with_context(|| {
-            format!("there is no commit `{name}`; `{git} log --oneline --all` lists them")
+            format!("unknown commit `{name}`; `{git} log --oneline --all` lists them")
         })
     };
     let to = find(args.to.as_deref().unwrap_or("HEAD"))?;

@@ -47,7 +47,7 @@ pub(crate) fn run(session: &Session, args: &args::SecretsEdit) -> anyhow::Result
         EditResult::Unchanged if sops::still_runs(&copy.saved()) => {
             let shown = target.shown.shown();
             bail!(
-                "the editor returned, but a program that it started still runs; {shown} is as it was, and what is saved from now on is lost\n    fix: {WAIT}"
+                "the editor returned, but a program that it started still runs; {shown} is unchanged, and what is saved from now on is lost\n    fix: {WAIT}"
             );
         }
         EditResult::Unchanged => {
@@ -64,7 +64,7 @@ const WAIT: &str = "set EDITOR to a command that waits until the file is closed,
 
 fn not_text(target: &Target) -> anyhow::Error {
     let shown = target.shown.shown();
-    anyhow!("the saved file is not UTF-8 text; {shown} is as it was\n    fix: save it as UTF-8")
+    anyhow!("the saved file is not UTF-8 text; {shown} is unchanged\n    fix: save it as UTF-8")
 }
 
 fn editor() -> anyhow::Result<Editor> {

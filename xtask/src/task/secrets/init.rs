@@ -73,12 +73,12 @@ fn plan(place: &Place, args: &args::SecretsInit) -> anyhow::Result<Plan> {
     let given = Recipients::given(&args.age, &args.kms)?;
     let rules = match (place.rules_file(), given.is_empty()) {
         (None, true) => bail!(
-            "for whom? `--age <public key>` (`age-keygen -y FILE` prints yours) or `--kms <ARN>`, each as often as you like"
+            "missing recipients; pass `--age <public key>` (`age-keygen -y FILE` prints yours) or `--kms <ARN>`, each as often as needed"
         ),
         (None, false) => rules::text(&given),
         (Some(path), true) => fs::read_to_string(path)?,
         (Some(_), false) => bail!(
-            "{}/{} says already for whom files are encrypted; leave --age and --kms out, or change it there (docs/secrets.md)",
+            "{}/{} already lists the recipients of files; leave --age and --kms out, or change it there (docs/secrets.md)",
             place.shown.shown(),
             rules::FILE
         ),

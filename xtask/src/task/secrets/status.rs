@@ -105,7 +105,7 @@ fn read(session: &Session, place: &Place) -> anyhow::Result<Status> {
 }
 
 fn fetch(session: &Session, place: &Place) -> anyhow::Result<()> {
-    let url = git::origin(&place.dir)?.context("there is no remote `origin`")?;
+    let url = git::origin(&place.dir)?.context("missing remote `origin`")?;
     let fetch = git::fetch(&place.dir, &url, &place.access(session)?);
     match session.permit {
         Some(permit) => git::remote(permit, &fetch),
@@ -155,7 +155,7 @@ fn file(
     let about = sops::Subject { file: &shown, recipients: &recipients };
     let unreadable = match is_encrypted {
         true => unless_ended(sops::decrypt(&place.dir, about, None, false, text))?,
-        false => Some(anyhow!("it is not encrypted")),
+        false => Some(anyhow!("not encrypted")),
     };
     Ok(FileStatus {
         file: name.to_owned(),
@@ -192,13 +192,13 @@ fn text(status: &Status) -> String {
         );
         res += &it.recipients.all().map(|it| format!("    for {it}\n")).collect::<String>();
         if !it.encrypted {
-            res += "    it is NOT encrypted\n";
+            res += "    NOT encrypted\n";
         } else if !it.as_in_rules {
             res += "    .sops.yaml names others; `sops updatekeys` on it in its folder takes them over\n";
         }
     }
     if status.files.is_empty() {
-        res += "there is no secrets file; `cargo xtask secrets-init` makes one\n";
+        res += "no secrets file yet; `cargo xtask secrets-init` makes one\n";
     }
     res
 }

@@ -82,7 +82,7 @@ pub(crate) fn look_and_fix(
     // One fix may reveal another finding: a new CLI may be unable to build.
     let mut commands = commands(&found, &ran);
     while fix != FixPolicy::Never && !commands.is_empty() {
-        if !mend(session, &found, &commands, fix)? {
+        if !run_fixes(session, &found, &commands, fix)? {
             return Ok((3, found));
         }
         if session.permit.is_none() {
@@ -123,7 +123,7 @@ fn commands(found: &[Finding], ran: &[Change]) -> Vec<Change> {
 
 /// Prints `commands` and runs them if wanted; returns whether they ran. A failed command does not
 /// stop the others: its finding stays, so the status is 3.
-fn mend(
+fn run_fixes(
     session: &Session,
     found: &[Finding],
     commands: &[Change],
@@ -171,7 +171,7 @@ fn wait_for_engine(session: &Session, config: &Config) -> anyhow::Result<()> {
 /// Asks the person at the terminal whether to run the commands.
 fn agrees(session: &Session) -> anyhow::Result<bool> {
     if !io::stdin().is_terminal() {
-        session.ui.say("nothing was run: there is nobody to ask, so say `--yes`");
+        session.ui.say("stdin is not a terminal; pass `--yes` to run these commands");
         return Ok(false);
     }
     session.ui.say("run them? [y/N]");

@@ -186,7 +186,7 @@ fn push_all(
                 row.into_iter().for_each(|row| row.tag = reference.to_string());
             }
         }
-        Err(err) => rows.last_mut().context("what is pushed has a row")?.fail(err)?,
+        Err(err) => rows.last_mut().context("a pushed image has a row")?.fail(err)?,
     }
     Ok(())
 }

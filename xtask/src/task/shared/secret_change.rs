@@ -95,11 +95,11 @@ impl Copy {
         }
         if fs::read_to_string(&target.path)? != target.text {
             bail!(
-                "somebody else changed {shown} meanwhile; it is as they left it\n    fix: run it again"
+                "{shown} was changed by another program meanwhile, and keeps that change\n    fix: run it again"
             );
         }
         files::write(permit, &target.path, text.as_bytes())
-            .with_context(|| format!("{shown} is as it was"))?;
+            .with_context(|| format!("{shown} is unchanged"))?;
         let message = changes::message(&target.name, &target.encrypted, &new);
         commit(permit, place, &[&target.name], &message)?;
         session.ui.say(format!("committed: {}", message.trim_end()));
@@ -129,7 +129,7 @@ pub(crate) fn commit(
         match failure::status(&err) {
         130 => err,
         _ => err.context(format!(
-            "{names} in {} is changed and not committed; `{git} commit -- {names}` does it after mending this, `{git} restore --staged --worktree -- {names}` drops it",
+            "{names} in {} is changed and not committed; `{git} commit -- {names}` commits it once this is fixed, `{git} restore --staged --worktree -- {names}` drops it",
             place.shown.shown()
         )),
     }

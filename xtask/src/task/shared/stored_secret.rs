@@ -42,7 +42,7 @@ pub(crate) fn check(
     }
     let Ok(new) = EncryptedFile::parse(text) else {
         bail!(
-            "what the editor saved is encrypted already; {} is as it was\n    fix: save plain values, sops encrypts them",
+            "the saved file is encrypted already; {} is unchanged\n    fix: save plain values, which sops encrypts",
             target.shown.shown()
         );
     };
@@ -89,6 +89,6 @@ fn check_changes(target: &Target, given: &Given, new: &EncryptedFile) -> anyhow:
 }
 
 fn refuse<T>(target: &Target, what: &str, fix: &str) -> anyhow::Result<T> {
-    let text = format!("{what}; {} is as it was\n    fix: {fix}", target.shown.shown());
+    let text = format!("{what}; {} is unchanged\n    fix: {fix}", target.shown.shown());
     Err(Failure::Request(text).into())
 }

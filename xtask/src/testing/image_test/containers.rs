@@ -117,7 +117,7 @@ impl Run<'_> {
             None => (Vec::new(), true),
             Some(permit) => collect(permit, &container, &results, log)?,
         };
-        let said = if left { said } else { format!("it left no results; {said}") };
+        let said = if left { said } else { format!("no results; {said}") };
         Ok(ContainerRun { tests, status, left, said, results })
     }
 

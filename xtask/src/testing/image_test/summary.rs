@@ -4,6 +4,7 @@
 use std::ffi::OsStr;
 
 use crate::{
+    mission::test_kind::TestKind,
     run::process::{last_lines, quoted},
     testing::{
         image_test::TESTER,
@@ -49,7 +50,7 @@ fn shortened(message: &str) -> String {
 
 /// Returns the command that runs a test alone.
 fn again(mission: &str, test: &Test, dev: bool) -> String {
-    if test.kind == "mission" && test.name == TESTER {
+    if test.kind == TestKind::Mission && test.name == TESTER {
         return format!("cargo xtask image-test {mission} --again");
     }
     if !dev && !test.again.is_empty() {

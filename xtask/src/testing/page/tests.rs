@@ -1,7 +1,10 @@
 use serde_json::{Value, json};
 
 use super::{Image, Notebook, Page, Section, text};
-use crate::testing::receipt::{Outcome, Receipt, Test};
+use crate::{
+    mission::test_kind::TestKind,
+    testing::receipt::{Outcome, Receipt, Test},
+};
 
 fn receipt() -> Receipt {
     let corpus: Value = serde_json::from_str(include_str!("../../../tests/receipts.json")).unwrap();
@@ -17,7 +20,7 @@ fn of_notebook(outcome: Outcome, cells: &Value) -> String {
     let mut receipt = receipt();
     receipt.tests.push(Test {
         environment: "hello".to_owned(),
-        kind: "notebook".to_owned(),
+        kind: TestKind::Notebook,
         name: "a <b>.ipynb".to_owned(),
         outcome,
         seconds: 1.0,
@@ -100,10 +103,10 @@ fn failures_come_first() {
 
 #[test]
 fn nothing_known() {
-    let notes = vec!["There is no current <image>.".to_owned()];
+    let notes = vec!["no current <image>".to_owned()];
     let page = page(Section { mission: "hello".to_owned(), notes, ..Section::default() });
     assert!(page.contains("not tested"), "{page}");
-    assert!(page.contains("There is no current &lt;image&gt;."), "{page}");
+    assert!(page.contains("no current &lt;image&gt;"), "{page}");
 }
 
 #[test]

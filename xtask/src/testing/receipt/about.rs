@@ -11,8 +11,8 @@ use crate::tools::docker::{Image, LABEL_FROZEN, LABEL_INPUTS, LABEL_MISSION};
 impl Receipt {
     /// Checks that this receipt belongs to `image` of `mission`, which is on the engine.
     pub(crate) fn check_about(&self, mission: &str, image: &Image) -> anyhow::Result<()> {
-        ensure!(*self.mission == *mission, "it is about the mission {}", self.mission);
-        ensure!(self.image == image.id, "it is about another image ({})", self.image);
+        ensure!(*self.mission == *mission, "the receipt is about the mission {}", self.mission);
+        ensure!(self.image == image.id, "the receipt is about another image ({})", self.image);
         self.check_labels(image)
     }
 
@@ -21,15 +21,25 @@ impl Receipt {
     pub(crate) fn check_labels(&self, image: &Image) -> anyhow::Result<()> {
         let label = |name| image.label(name).unwrap_or_default();
         let platform = image.platform();
-        ensure!(self.platform == platform, "it is about {}, the image {platform}", self.platform);
-        ensure!(self.inputs == label(LABEL_INPUTS), "it names other inputs than the image");
+        ensure!(
+            self.platform == platform,
+            "the receipt is about {}, the image {platform}",
+            self.platform
+        );
+        ensure!(
+            self.inputs == label(LABEL_INPUTS),
+            "the receipt names other inputs than the image"
+        );
         if let Some(mission) = image.label(LABEL_MISSION) {
             let named = &self.mission;
-            ensure!(**named == *mission, "it is about the mission {named}, the image {mission}");
+            ensure!(
+                **named == *mission,
+                "the receipt is about the mission {named}, the image {mission}"
+            );
         }
         if image.label(LABEL_FROZEN).is_some() {
             let agree = self.frozen_specs == frozen_specs(image);
-            ensure!(agree, "it names other frozen specs than the image");
+            ensure!(agree, "the receipt names other frozen specs than the image");
         }
         Ok(())
     }
@@ -85,12 +95,16 @@ mod tests {
     fn each_field_that_identifies_is_compared() {
         let (hex, digest) = ("e".repeat(64), format!("sha256:{}", "e".repeat(64)));
         for (field, to, reason) in [
-            ("mission", json!("roman"), "it is about the mission roman"),
-            ("image", json!(digest), "it is about another image"),
-            ("platform", json!("linux/arm64"), "it is about linux/arm64, the image linux/amd64"),
-            ("inputs", json!(hex), "it names other inputs"),
-            ("frozen_specs", json!({}), "it names other frozen specs"),
-            ("frozen_specs", json!({ "hello": hex }), "it names other frozen specs"),
+            ("mission", json!("roman"), "the receipt is about the mission roman"),
+            ("image", json!(digest), "the receipt is about another image"),
+            (
+                "platform",
+                json!("linux/arm64"),
+                "the receipt is about linux/arm64, the image linux/amd64",
+            ),
+            ("inputs", json!(hex), "the receipt names other inputs"),
+            ("frozen_specs", json!({}), "the receipt names other frozen specs"),
+            ("frozen_specs", json!({ "hello": hex }), "the receipt names other frozen specs"),
         ] {
             let mut other = receipt();
             other[field] = to;

@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::{Contents, Name, Outcome, Receipt, missing, parse_results};
-use crate::mission::expected_tests::ExpectedTest;
+use crate::mission::{expected_tests::ExpectedTest, test_kind::TestKind};
 
 const RESULTS: &str = r#"{"environment":"hello","kind":"import","name":"numpy","outcome":"passed","seconds":0.5,"message":""}
 
@@ -60,7 +60,8 @@ fn a_test_that_did_not_run_is_a_failure() {
         kind,
         name: name.to_owned(),
     };
-    let wanted = BTreeSet::from([expected("import", "numpy"), expected("import", "scipy")]);
+    let wanted =
+        BTreeSet::from([expected(TestKind::Import, "numpy"), expected(TestKind::Import, "scipy")]);
     let missing = missing(&wanted, &parse_results(RESULTS).unwrap(), "");
     let titles: Vec<String> = missing.iter().map(|it| it.title()).collect();
     assert_eq!(titles, ["hello: import scipy"]);

@@ -68,11 +68,11 @@ impl Editor {
         let default = || DEFAULTS.iter().copied().find(|it| attended && on_path(it));
         let Some(text) = configured.or_else(default) else {
             bail!(
-                "there is no editor: set EDITOR to one{}",
+                "no editor found: set EDITOR to one{}",
                 if attended {
                     ""
                 } else {
-                    " that is not interactive, since this is no terminal; or use `cargo xtask secrets-set KEY`"
+                    " that is not interactive, since stdin is not a terminal; or use `cargo xtask secrets-set KEY`"
                 }
             );
         };
@@ -82,7 +82,7 @@ impl Editor {
         let name = words.first().and_then(|it| it.rsplit('/').next()).unwrap_or_default();
         if !attended && INTERACTIVE.contains(&name) {
             bail!(
-                "EDITOR={text} is interactive, and this is no terminal: set EDITOR to a program that edits the file it is given, or use `cargo xtask secrets-set KEY`"
+                "EDITOR={text} is interactive, and stdin is not a terminal: set EDITOR to a program that edits the file it is given, or use `cargo xtask secrets-set KEY`"
             );
         }
         check_waits(text, name, &words)?;
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn nobody_waits_for_a_person_who_is_not_there() {
-        assert!(text(None, false).starts_with("error: there is no editor"));
+        assert!(text(None, false).starts_with("error: no editor found"));
         assert!(text(Some("/usr/bin/vim -u x"), false).contains("is interactive"));
         assert!(text(Some("'"), false).contains("quote"));
         assert_eq!(text(Some("sed -i s/a/b/"), false), "sed -i s/a/b/");

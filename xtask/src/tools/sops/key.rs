@@ -44,13 +44,13 @@ impl FromStr for Key {
             }
         }
         if parts.iter().any(String::is_empty) {
-            bail!("`{text}` is no key; write names with dots between, as in hub.cookieSecret");
+            bail!("`{text}` is not a key; write names with dots between, as in hub.cookieSecret");
         }
         if text.contains('[') {
             bail!("`{text}`: sops cannot address a key with `[` in it; use a name without one");
         }
         if parts[0] == "sops" {
-            bail!("`sops` holds what sops itself needs; it is no key of yours");
+            bail!("`sops` holds what sops itself needs, and is not a key of the file");
         }
         Ok(Key(parts))
     }

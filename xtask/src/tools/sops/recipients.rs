@@ -80,14 +80,14 @@ impl Recipients {
             }
             if !known || !is_plain(it) {
                 bail!(
-                    "--age {it}: it is a public key, as in age1…; `age-keygen -y FILE` prints it"
+                    "--age {it}: expected a public key, as in age1…; `age-keygen -y FILE` prints it"
                 );
             }
         }
         for it in kms {
             if !it.starts_with("arn:aws") || !it.contains(":kms:") || !is_plain(it) {
                 bail!(
-                    "--kms {it}: it is the ARN of a key, as in arn:aws:kms:<region>:<account>:key/<id>"
+                    "--kms {it}: expected the ARN of a key, as in arn:aws:kms:<region>:<account>:key/<id>"
                 );
             }
         }

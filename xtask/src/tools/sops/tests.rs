@@ -37,7 +37,7 @@ fn each_status_has_a_message_and_a_remedy() {
         2,
         "panic: runtime error canary",
         expect![[r#"
-            2 secrets/m/dev.yaml is damaged: it is not what sops writes
+            2 secrets/m/dev.yaml is damaged: not as sops writes it
                 fix: take the last version that was whole: `git -C secrets/m restore -- dev.yaml`"#]],
     );
     check(
@@ -51,14 +51,14 @@ fn each_status_has_a_message_and_a_remedy() {
         201,
         "Could not run editor: exit status 127",
         expect![[r#"
-        1 EDITOR names no program that can be run; secrets/m/dev.yaml is as it was
+        1 EDITOR names no program that can be run; secrets/m/dev.yaml is unchanged
             fix: run it again, with EDITOR naming an editor that works"#]],
     );
     check(
         137,
         "",
         expect![[r#"
-        1 sops was ended by signal 9; secrets/m/dev.yaml is as it was
+        1 sops was ended by signal 9; secrets/m/dev.yaml is unchanged
             fix: run it again"#]],
     );
     check(
@@ -66,17 +66,13 @@ fn each_status_has_a_message_and_a_remedy() {
         "",
         expect!["2 secrets/m/dev.yaml is encrypted already; edit it by `cargo xtask secrets-edit`"],
     );
-    check(
-        100,
-        "",
-        expect!["2 there is no secrets/m/dev.yaml; `cargo xtask secrets-init` makes it"],
-    );
+    check(100, "", expect!["2 missing secrets/m/dev.yaml; `cargo xtask secrets-init` makes it"]);
     check(130, "", expect!["130 interrupted"]);
     check(
         77,
         "canary",
         expect![[r#"
-        1 sops failed with status 77; secrets/m/dev.yaml is as it was
+        1 sops failed with status 77; secrets/m/dev.yaml is unchanged
             fix: run `sops decrypt` on it in its folder, which says why"#]],
     );
 }
@@ -88,11 +84,11 @@ fn who_has_no_key_is_told_whose_it_is() {
         128,
         said,
         expect![[r#"
-        1 you have no key that opens secrets/m/dev.yaml
-            it is for age1x
-            it is for arn:aws:kms:x
-            AWS says: failed to decrypt sops data key with AWS KMS: connection refused
-            fix: put your age key into ~/.config/sops/age/keys.txt or name its file in SOPS_AGE_KEY_FILE; if it is another one, ask somebody who can read the file to add your public key (docs/secrets.md), or log in to AWS as someone who may use that key (`aws sts get-caller-identity` says as whom you are)"#]],
+            1 you have no key that opens secrets/m/dev.yaml
+                recipients: age1x
+                recipients: arn:aws:kms:x
+                AWS says: failed to decrypt sops data key with AWS KMS: connection refused
+                fix: put your age key into ~/.config/sops/age/keys.txt or name its file in SOPS_AGE_KEY_FILE; if it is another one, ask somebody who can read the file to add your public key (docs/secrets.md), or log in to AWS as someone who may use that key (`aws sts get-caller-identity` prints your identity)"#]],
     );
 }
 

@@ -45,7 +45,7 @@ pub(crate) const FAULTS: &[Fault] = &[
         },
         act: edit,
         status: Some(1),
-        says: &["saved is encrypted already", "sandbox.yaml is as it was", "fix: "],
+        says: &["file is encrypted already", "sandbox.yaml is unchanged", "fix: "],
         left: Left::AsItWas,
     },
     Fault {
@@ -85,7 +85,7 @@ pub(crate) const FAULTS: &[Fault] = &[
         prepare: nothing,
         act: |it| it.run(&["secrets-cat", "--file", "prod.yaml"]),
         status: Some(2),
-        says: &["there is no secrets/hello/prod.yaml", "secrets-init"],
+        says: &["missing secrets/hello/prod.yaml", "secrets-init"],
         left: Left::AsItWas,
     },
     Fault {
@@ -150,7 +150,7 @@ pub(crate) const FAULTS: &[Fault] = &[
             it.run_in_mounts(&small_disk(it), &["secrets-edit"])
         },
         status: Some(3),
-        says: &["sandbox.yaml is as it was", "fix: make room"],
+        says: &["sandbox.yaml is unchanged", "fix: make room"],
         left: Left::AsItWas,
     },
     Fault {
@@ -188,7 +188,7 @@ pub(crate) const FAULTS: &[Fault] = &[
             it.run_in_mounts(&mount, &["secrets-edit"])
         },
         status: Some(3),
-        says: &["sandbox.yaml is as it was", "can be written"],
+        says: &["sandbox.yaml is unchanged", "can be written"],
         left: Left::AsItWas,
     },
     Fault {
@@ -251,7 +251,7 @@ pub(crate) const FAULTS: &[Fault] = &[
         },
         act: edit,
         status: Some(1),
-        says: &["somebody else changed", "fix: run it again"],
+        says: &["was changed by another program", "fix: run it again"],
         left: Left::Uncommitted,
     },
     Fault {

@@ -5,13 +5,13 @@ use crate::scratch::Scratch;
 
 pub(crate) const FAULTS: &[Fault] = &[
     Fault {
-        name: "there is no key",
+        name: "no key",
         prepare: |it| _ = it.bash("rm ~/.config/sops/age/keys.txt"),
         act: edit,
         status: Some(1),
         says: &[
             "you have no key that opens secrets/hello/sandbox.yaml",
-            "it is for age1",
+            "recipients: age1",
             "fix: put",
         ],
         left: Left::AsItWas,
@@ -36,7 +36,7 @@ pub(crate) const FAULTS: &[Fault] = &[
         left: Left::AsItWas,
     },
     Fault {
-        name: "the key is none",
+        name: "an invalid key",
         prepare: |it| {
             it.bash("rm ~/.config/sops/age/keys.txt");
             it.set("SOPS_AGE_KEY", crate::scratch::CANARY);
@@ -47,7 +47,7 @@ pub(crate) const FAULTS: &[Fault] = &[
         left: Left::AsItWas,
     },
     Fault {
-        name: "there is no sops",
+        name: "no sops",
         prepare: nothing,
         act: |it| {
             let bin = it.path("tools");
@@ -73,7 +73,7 @@ pub(crate) const FAULTS: &[Fault] = &[
         left: Left::AsItWas,
     },
     Fault {
-        name: "the folder is no repository",
+        name: "the folder is not a repository",
         prepare: nothing,
         act: |it| {
             it.bash("mv secrets/hello/.git ../moved");
@@ -82,7 +82,7 @@ pub(crate) const FAULTS: &[Fault] = &[
             done
         },
         status: Some(2),
-        says: &["is no git repository of its own", "secrets-clone"],
+        says: &["is not a git repository of its own", "secrets-clone"],
         left: Left::AsItWas,
     },
     Fault {
@@ -153,7 +153,7 @@ pub(crate) const FAULTS: &[Fault] = &[
         left: Left::Commit,
     },
     Fault {
-        name: "there is no such key",
+        name: "an unknown key",
         prepare: nothing,
         act: |it| it.run(&["secrets-cat", "hub.sekret"]),
         status: Some(2),
@@ -186,11 +186,11 @@ pub(crate) const FAULTS: &[Fault] = &[
         prepare: remove_rules,
         act: |it| it.run(&["--set", "ENVIRONMENT=prod", "secrets-init"]),
         status: Some(2),
-        says: &["for whom?", "--age"],
+        says: &["missing recipients", "--age"],
         left: Left::AsItWas,
     },
     Fault {
-        name: "there is no such recipient",
+        name: "an unknown recipient",
         prepare: remove_rules,
         act: |it| it.run(&["--set", "ENVIRONMENT=prod", "secrets-init", "--age", "age1nobody"]),
         status: Some(1),

@@ -24,7 +24,7 @@ pub(crate) const FAULTS: &[Fault] = &[
         left: Left::AsItWas,
     },
     Fault {
-        name: "there is no network",
+        name: "no network",
         prepare: |it| {
             set(it).status(0);
             remote(it, "http://127.0.0.1:1/remote.git");

@@ -16,7 +16,7 @@ def export(environment: str) -> str:
         )
     if not paths.exists(environment):
         known = ", ".join(paths.environments()) or "none"
-        raise Wrong(f"there is no environment {environment} (there are: {known})")
+        raise Wrong(f"unknown environment {environment} (there are: {known})")
     state = record.load(environment)
     _compare(state)
     prefix = paths.prefix(environment)

@@ -70,7 +70,7 @@ def find(argument: str, folder: Path) -> Path:
     for candidate in (path, folder / argument):
         if candidate.is_file():
             return candidate.absolute()
-    raise SpecError(argument, 1, "there is no such file", f"neither here nor in {folder}")
+    raise SpecError(argument, 1, "the file does not exist", f"neither here nor in {folder}")
 
 
 def read(path: Path) -> Spec:
@@ -177,7 +177,7 @@ def _take_pip(path: Path, line: Line, spec: Spec, parents: tuple[Path, ...]) -> 
 def _include(path: Path, line: Line, value: str, spec: Spec, parents: tuple[Path, ...]) -> None:
     included = (path.parent / value).resolve() if value else path
     if not value or not included.is_file():
-        raise line.error(f"there is no file `{value}`", "the path is relative to this file")
+        raise line.error(f"missing file `{value}`", "the path is relative to this file")
     if included in {parent.resolve() for parent in parents}:
         raise line.error(f"`{value}` includes itself", "take one of the lines out")
     _check_name(included)

@@ -28,7 +28,7 @@ class Command:
     """Runs a program as the image's user; `describe` makes the result out of its message, '' when
     all went well.
 
-    It went well when the status is 0 and `proof`, if there is one, stands in the output. `cwd` is
+    It went well when the status is 0 and `proof`, if given, is in the output. `cwd` is
     the program's home, an empty folder, unless it is given; `filled` fills the home.
     """
 

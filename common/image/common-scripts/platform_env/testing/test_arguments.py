@@ -70,7 +70,7 @@ def check_exists(environment: str) -> None:
     """Exits with a message when the environment does not exist."""
     if not paths.exists(environment):
         there = ", ".join(["base", *paths.environments()])
-        paths.die(f"there is no environment {environment!r}; there are: {there}", paths.WRONG)
+        paths.die(f"unknown environment {environment!r}; there are: {there}", paths.WRONG)
 
 
 def _positive(number: type) -> object:

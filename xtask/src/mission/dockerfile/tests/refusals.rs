@@ -20,7 +20,7 @@ fn refusals_say_where_and_what_instead() {
             fix: remove the flag
         missions/m/Dockerfile.custom:7: dockerfile: the builder of docker 20.10 does not know RUN --network and --security
             fix: remove the flag; BUILD_NETWORK in setup-env chooses the network of build steps
-        missions/m/Dockerfile.custom:8: dockerfile: the last line says that it goes on, and nothing follows
+        missions/m/Dockerfile.custom:8: dockerfile: the last line ends in a continuation, and nothing follows
             fix: remove what continues the line at its end
     "#]],
     );
@@ -80,10 +80,10 @@ fn refusals_of_environment_steps() {
                 fix: write its name after it
             missions/m/Dockerfile.custom:7: dockerfile: `hello-frozen.yml` is the frozen spec
                 fix: name the floating spec, or none; USE_FROZEN=1 takes the frozen one instead
-            missions/m/Dockerfile.custom:7: dockerfile: there is no environment `other`
-                fix: make the folder missions/m/environments/other, with its tests
-            missions/m/Dockerfile.custom:7: dockerfile: there is no missions/m/environments/hello/gone.pip
+            missions/m/Dockerfile.custom:7: dockerfile: missing missions/m/environments/hello/gone.pip
                 fix: write the file, or correct its name here
+            missions/m/Dockerfile.custom:7: dockerfile: unknown environment `other`
+                fix: make the folder missions/m/environments/other, with its tests
             missions/m/Dockerfile.custom:8: dockerfile: an environment script runs ONBUILD, where no spec files are
                 fix: call it in a RUN of the image that it is for
             missions/m/environments/hello/hello.pip: dockerfile: `base` is updated in both modes, and this file is in one

@@ -80,7 +80,7 @@ fn all_findings_of_all_missions_are_told() {
         no Dockerfile can be generated
         missions/a/Dockerfile.custom:1: dockerfile: unknown instruction `RUM`
             fix: a line that goes on needs a `\` at its end; a comment, a `#` before it
-        missions/c: dockerfile: there is no Dockerfile.custom
+        missions/c: dockerfile: missing Dockerfile.custom
             fix: write one; missions/hello has an example"#]]
     .assert_eq(&err.to_string());
     assert!(!dir.path().join("missions/a/Dockerfile").exists());

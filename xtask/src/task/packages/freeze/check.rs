@@ -149,7 +149,7 @@ fn check(lists: &Lists, environment: &Environment, title: &str, header: &Header)
     let name = specs::frozen(&environment.name);
     let file = lists.sources.path_of(&name);
     let Some(text) = lists.sources.files.get(&name) else {
-        let (what, fix) = ("there is no frozen spec", "run `cargo xtask freeze ");
+        let (what, fix) = ("missing frozen spec", "run `cargo xtask freeze ");
         let fix = format!("{fix}{title}`");
         return vec![Finding { file, line: None, rule: RULE, what: what.to_owned(), fix }];
     };

@@ -34,7 +34,7 @@ pub(super) fn require_frozen(
             if !path.is_file() {
                 let title = frozen_environments::title(&it.mission, environment);
                 bail!(
-                    "{}: there is no frozen spec; run `cargo xtask freeze {title}`",
+                    "{}: missing frozen spec; run `cargo xtask freeze {title}`",
                     session.checkout.relative(&path).shown()
                 );
             }

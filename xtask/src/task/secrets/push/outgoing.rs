@@ -74,7 +74,7 @@ fn problem(place: &Place, rules: &Rules, entry: &Entry) -> anyhow::Result<Option
 /// Returns every file and its fix: in the last commit, or in an earlier one.
 fn text(place: &Place, problems: &[(Option<String>, PathBuf, String)]) -> String {
     let (shown, git) = (place.shown.shown(), place.git());
-    let mut res = format!("{shown} is not pushed: it would publish what is not encrypted");
+    let mut res = format!("{shown} is not pushed: plain text would be published");
     for (commit, file, what) in problems {
         let at = commit.as_ref().map(|it| format!(" in commit {}", &it[..it.len().min(12)]));
         res += &format!("\n{shown}/{}{}: {what}", file.shown(), at.unwrap_or_default());

@@ -57,7 +57,8 @@ pub(super) fn findings(facts: &Facts, root: &Path) -> Vec<Finding> {
         res.push(finding(facts, "buildkit", what, fix, commands));
     }
     if facts.needs_rootfs && !facts.has_mmdebstrap {
-        let what = "mmdebstrap is not on PATH; it makes the embedded base's root file system";
+        let what =
+            "mmdebstrap is not on PATH; the embedded base's root file system is built with it";
         let fix = "install mmdebstrap, or set DEBIAN_IMAGE=debian:trixie-slim@sha256:<digest> (`docker pull debian:trixie-slim` prints the digest)";
         let packages = ["mmdebstrap", "debian-archive-keyring"];
         res.push(finding(facts, "rootfs", what, fix, apt(facts, root, &packages)));

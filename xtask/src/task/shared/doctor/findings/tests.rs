@@ -52,7 +52,7 @@ fn a_fresh_debian_gets_commands() {
                     apt-get update
                     DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-remove docker.io
                     service docker start
-            rootfs: mmdebstrap is not on PATH; it makes the embedded base's root file system
+            rootfs: mmdebstrap is not on PATH; the embedded base's root file system is built with it
                 fix: cargo xtask doctor --fix, which runs
                     apt-get update
                     DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-remove --no-install-recommends mmdebstrap debian-archive-keyring
@@ -127,7 +127,7 @@ fn elsewhere_it_says_what_to_do() {
             fix: install and start docker: https://docs.docker.com/engine/install/
         buildkit: /usr/bin/docker has neither
             fix: install the buildx plugin: https://docs.docker.com/build/install-buildx/
-        rootfs: mmdebstrap is not on PATH; it makes the embedded base's root file system
+        rootfs: mmdebstrap is not on PATH; the embedded base's root file system is built with it
             fix: install mmdebstrap, or set DEBIAN_IMAGE=debian:trixie-slim@sha256:<digest> (`docker pull debian:trixie-slim` prints the digest)
         disk: docker has 1000 MB of free disk space; the images that are not there yet, and what builds keep, take about 6000
             fix: make room, for example with `docker system prune`
