@@ -28,7 +28,7 @@ fn check_mission(sources: &Sources, refused: &[Finding]) -> Vec<Finding> {
     let of_base = [specs::BASE.to_owned()];
     let others = sources.environments.iter().filter(|it| *it != specs::BASE);
     let untested = others.clone().filter(|it| !has_tests(sources, it)).map(|env| {
-        let what = "nothing in this environment is tested";
+        let what = "no tests for this environment";
         let fix = "write tests/imports, with a package per line, or add notebooks to tests/";
         finding(sources.path_of(Path::new(env)), what, fix)
     });

@@ -293,7 +293,7 @@ impl<'a> Builds<'a> {
         id.trim().parse().with_context(|| format!("{}: not an image id", place.id.shown()))
     }
 
-    /// Returns the labels of the image; a mission's names the commit, which is no input: the same
+    /// Returns the labels of the image; a mission's names the commit, which is not an input: the same
     /// inputs are the same image at any commit.
     fn labels(&self, step: &Step<'_>) -> anyhow::Result<Vec<(&'static str, String)>> {
         let mut res = step.recipe.labels();

@@ -215,13 +215,13 @@ fn an_edit_of_the_base_leaves_frozen_specs_as_they_are() {
     let remote = format!("BASE_IMAGE=quay.io/x/y@sha256:{}", "0".repeat(64));
     for base in [remote.as_str(), "BASE_IMAGE=quay.io/x/y:tag"] {
         let done = checkout.run(&["--set", base, "freeze", "--check", "--all"]).status(1);
-        let what = "hello-frozen.yml:3: frozen-spec: frozen on another base, `local python-3.13`";
+        let what = "hello-frozen.yml:3: frozen-spec: frozen on base `local python-3.13`";
         assert!(done.stdout.contains(what), "{}", done.stdout);
     }
     edit(lock, "--python-version 3.13", "--python-version 3.14");
     let done = checkout.run(&check).status(1);
     let text = &done.stdout;
-    assert!(text.contains("hello-frozen.yml:3: frozen-spec: frozen on another base"), "{text}");
+    assert!(text.contains("hello-frozen.yml:3: frozen-spec: frozen on base "), "{text}");
     let what = "frozen-spec: frozen with python 3.13, but the base has 3.14";
     assert_eq!(text.matches(what).count(), 4, "{text}");
 }
@@ -232,7 +232,7 @@ fn an_edited_list_is_found() {
     let mut checkout = Checkout::new();
     checkout.path(&["tools"]);
     checkout.run(&["freeze", "--check", "--all"]).status(1).printed(&expect![[r#"
-        missions/hello/environments/hello/hello-frozen.yml:3: frozen-spec: frozen on another base, `sha256:0`; expected local
+        missions/hello/environments/hello/hello-frozen.yml:3: frozen-spec: frozen on base `sha256:0`; expected `local`
             fix: run `cargo xtask freeze hello/hello`
         missions/hello/environments/hello/hello.pip:1: frozen-spec: `numpy`: the frozen spec does not have it
             fix: run `cargo xtask freeze hello/hello`, or take the edit back
