@@ -36,10 +36,14 @@ fn check_mission(sources: &Sources, model: &Model) -> Vec<Finding> {
         .map(|it| {
             let env = specs::environment(&it);
             let name = it.strip_prefix(env).unwrap_or(&it).shown();
-            let fix = format!(
-                "add `RUN /opt/common-scripts/env-update {env} {name}` to {}, or remove the file",
-                model.files[0].path.shown()
-            );
+            let add = match env {
+                specs::SHARED => format!("`-c ../{name}` to a list of an environment"),
+                _ => {
+                    let file = model.files[0].path.shown();
+                    format!("`RUN /opt/common-scripts/env-update {env} {name}` to {file}")
+                }
+            };
+            let fix = format!("add {add}, or remove the file");
             let what = "no step installs this file".to_owned();
             Finding { file: sources.path_of(&it), line: None, rule: RULE.name, what, fix }
         })

@@ -27,6 +27,7 @@ use crate::{
     mission::{
         checkout::{Checkout, Mission},
         dockerfile::{parse::Dockerfile, spec_stages::StepFiles, stages::Stages},
+        expected_tests,
         file_content::{self, Content},
     },
     run::finding::Finding,
@@ -72,7 +73,7 @@ pub(crate) struct Sources {
     /// Names of the folders below `environments/`.
     pub(crate) environments: Vec<String>,
     /// Every file below `environments/`, relative to it. With its text if it may be a list; files
-    /// of tests, other than `tests/imports` and `tests/notebooks`, have an empty text.
+    /// of tests, other than [`expected_tests::LISTS`], have an empty text.
     pub(crate) files: BTreeMap<PathBuf, String>,
     /// Files below `default-home-contents/`, relative to it.
     pub(crate) home: Vec<PathBuf>,
@@ -191,7 +192,8 @@ impl Sources {
 /// Returns whether the generator reads the file: a list, or a file that a list may include.
 fn is_list(file: &Path) -> bool {
     let name = file.file_name().unwrap_or_default();
-    let names_tests = file.components().count() == 3 && (name == "imports" || name == "notebooks");
+    let is_named = expected_tests::LISTS.iter().any(|it| name == *it);
+    let names_tests = file.components().count() == 3 && is_named;
     names_tests || !specs::is_test(file)
 }
 

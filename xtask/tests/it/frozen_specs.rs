@@ -253,6 +253,23 @@ fn an_edited_list_is_found() {
 }
 
 #[test]
+fn an_edited_list_of_several_environments_is_found() {
+    let checkout = Checkout::new();
+    let pin =
+        format!("  - pip:\n    - numpy==2.2.0 --hash=sha256:{}  # via hello.pip\n", "0".repeat(64));
+    checkout.file(SPEC, &format!("{}{pin}", FROZEN.replace("sha256:0", "local python-3.13")));
+    let environments = "missions/hello/environments";
+    checkout.file(&format!("{environments}/hello/hello.pip"), "-c ../common-hints.pip\nnumpy\n");
+    checkout.file(&format!("{environments}/common-hints.pip"), "numpy<3\nscipy<1\n");
+    checkout.run(&["freeze", "--check"]).status(0);
+    checkout.file(&format!("{environments}/common-hints.pip"), "\nnumpy<2\n");
+    checkout.run(&["freeze", "--check"]).status(1).printed(&expect![[r#"
+        missions/hello/environments/common-hints.pip:2: frozen-spec: `numpy<2`: frozen is 2.2.0
+            fix: run `cargo xtask freeze hello/hello`, or take the edit back
+    "#]]);
+}
+
+#[test]
 fn the_verdict_is_in_the_receipt() {
     let mut checkout = Checkout::new();
     let done = checkout.run(&["freeze", "--verify"]).status(1);

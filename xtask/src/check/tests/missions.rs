@@ -61,7 +61,7 @@ fn spec_never_installed() {
 #[test]
 fn nothing_tested() {
     let rule = &check::nothing_tested::RULE;
-    for test in ["a/tests/imports", "a/tests/deep/x.ipynb", "a/tests/test"] {
+    for test in ["a/tests/imports", "a/tests/commands", "a/tests/deep/x.ipynb", "a/tests/test"] {
         check_mission(rule, "", &[(test, "numpy\n"), ("base/b.pip", "")], expect![[""]]);
     }
     let files = [("a/a.pip", ""), ("b/tests/imports", "# none\n"), ("c/tests/data.txt", "")];

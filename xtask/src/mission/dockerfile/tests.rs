@@ -233,6 +233,55 @@ fn what_a_step_sees_by_mode() {
     "#]].assert_eq(&text[start..end]);
 }
 
+/// A file beside the environments' folders, which several of them include. The image of neither mode
+/// contains a folder of its name.
+#[test]
+fn a_list_that_environments_share() {
+    let files = [
+        ("common-hints.pip", "numpy<3\n"),
+        ("a/a.pip", "-c ../common-hints.pip\nnumpy\n"),
+        ("b/b.pip", "scipy\n"),
+        ("README", ""),
+    ];
+    let custom = format!(
+        "{START}RUN env-create a && env-update a a.pip\nRUN env-create b && env-update b b.pip ../common-hints.pip\n"
+    );
+    let text = generated(&custom, &files);
+    expect![[r#"
+        FROM scratch AS specs-0
+        COPY --chmod=0644 environments/common-hints.pip /steps/1/
+        COPY --chmod=0644 environments/a/a.pip /steps/1/a/
+        COPY --chmod=0644 environments/common-hints.pip /steps/2/
+        COPY --chmod=0644 environments/b/b.pip /steps/2/b/
+        COPY --chmod=0644 environments/common-hints.pip /environments/
+        COPY --chmod=0644 environments/a/a.pip /environments/a/
+        COPY --chmod=0644 environments/b/b.pip /environments/b/
+
+        FROM scratch AS specs-1
+        WORKDIR /steps/1/a
+        COPY --chmod=0644 environments/a/a-frozen.ym[l] /steps/1/a/
+        WORKDIR /steps/2/b
+        COPY --chmod=0644 environments/b/b-frozen.ym[l] /steps/2/b/
+        WORKDIR /environments/a
+        COPY --chmod=0644 environments/a/a-frozen.ym[l] /environments/a/
+        WORKDIR /environments/b
+        COPY --chmod=0644 environments/b/b-frozen.ym[l] /environments/b/
+
+        FROM specs-${USE_FROZEN} AS specs
+
+        FROM specs AS environments
+        WORKDIR /environments
+        COPY environments/README /environments/
+        WORKDIR /default-home-contents
+
+    "#]]
+    .assert_eq(&text[text.find("FROM scratch").unwrap()..text.find("FROM ${").unwrap()]);
+    assert!(text.contains("<source=/steps/1>\n    env-create a"), "{text}");
+    assert!(text.contains("<source=/steps/2>\n    env-create b"), "{text}");
+    let full = generate(&sources(&custom, &files)).unwrap();
+    assert!(full.contains(",source=/steps/1,target=/opt/environments \\\n"), "{full}");
+}
+
 #[test]
 fn calls_in_shell_lines() {
     let line = "set -e; cd /x && A=1 sudo -u jovyan /opt/common-scripts/env-create a a.yml 2>&1 | tee log\n\
