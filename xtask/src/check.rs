@@ -13,6 +13,7 @@ pub(crate) mod nothing_tested;
 pub(crate) mod notebook_missing;
 pub(crate) mod generated_dockerfile;
 pub(crate) mod script_strict;
+pub(crate) mod sourced_file;
 pub(crate) mod setup_env_untracked;
 pub(crate) mod dockerignore_literal;
 pub(crate) mod checkout_complete;
@@ -79,6 +80,7 @@ pub(crate) const RULES: &[Rule] = &[
     notebook_missing::RULE,
     generated_dockerfile::RULE,
     script_strict::RULE,
+    sourced_file::RULE,
     setup_env_untracked::RULE,
     dockerignore_literal::RULE,
     checkout_complete::RULE,

@@ -286,7 +286,7 @@ impl MissionFacts {
         let model = match (&sources.custom, &dockerfile) {
             (None, Some(text)) => {
                 let own = content.unreadable.into_iter().chain(dockerfile::own(relative, text));
-                Err(sources.unreadable.iter().cloned().chain(own).collect())
+                Err(sources.unreadable.iter().cloned().chain(own).chain(sources.unused()).collect())
             }
             _ => sources.model(),
         };

@@ -270,7 +270,7 @@ fn copied_with(file: &Path, lists: &BTreeSet<PathBuf>) -> Option<PathBuf> {
 }
 
 /// Returns the instruction that copies `words` into the folder `target`.
-fn copy(instruction: &str, mut words: Vec<String>, target: &Path) -> String {
+pub(crate) fn copy(instruction: &str, mut words: Vec<String>, target: &Path) -> String {
     words.push(format!("{}/", target.to_string_lossy().trim_end_matches('/')));
     if words.iter().any(|it| it.contains(' ')) {
         let words: Vec<String> = words.iter().map(|it| format!("\"{it}\"")).collect();
