@@ -32,6 +32,10 @@ class Signs(unittest.TestCase):
             '"cells": []',
             '"cells": [{"cell_type": "markdown", "id": "m", "metadata": {}, "source": "text"}]',
         )
+        # -1 and null are no limit.
+        no_limit = (CASES / "timeout-minus-one" / "a-timeout.ipynb").read_text()
+        files["tests/timeout.ipynb"] = no_limit
+        files["tests/timeout-null.ipynb"] = no_limit.replace("-1", "null")
         files["tests/good.ipynb"] = notebook("", "1", "import sys; print(2, file=sys.stderr)")
         cls.made.add("sky", files)
         cls.made.run("kernel-setup")
@@ -44,7 +48,10 @@ class Signs(unittest.TestCase):
                     self.assertIn(f"notebook {name}", self.done.names("failed"))
                     self.assertIn(says, self.done.message(name))
         self.assertIn("no cell ran", self.done.message("markdown.ipynb"))
-        self.assertEqual(self.done.names("passed"), ["notebook good.ipynb"])
+        self.assertEqual(
+            self.done.names("passed"),
+            [f"notebook {it}.ipynb" for it in ("good", "timeout-null", "timeout")],
+        )
 
 
 if __name__ == "__main__":

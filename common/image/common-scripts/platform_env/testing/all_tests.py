@@ -17,6 +17,10 @@ def test_all(plan: Plan, report: Report) -> None:
             whole.append(environment)
     if has_tests("base"):
         whole.append("base")
+    if not (whole or report.results or plan.is_selection()):
+        message = f"nothing to test: {paths.ENVIRONMENTS} has no environment with tests"
+        command = ("test-environments",)
+        report.add(Result("", "tests", "environments", message, command=command))
     test_environments(whole, plan, report)
 
 

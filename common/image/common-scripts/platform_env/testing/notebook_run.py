@@ -1,5 +1,6 @@
 """Runs one notebook with nbclient, in a process made for it; imported only where notebooks run."""
 
+import math
 import os
 import re
 import tempfile
@@ -161,8 +162,11 @@ class _Run:
                 reason = "did not raise: remove its tag raises-exception, or correct the cell"
                 yield _failed_cell(cell, number, reason)
 
-    def _remaining(self, _cell: Any) -> float:
-        """Returns the seconds left for the notebook (nbclient reads 0 as no limit)."""
+    def _remaining(self, _cell: Any) -> float | None:
+        """Returns the seconds left for the notebook (nbclient reads 0 as no limit), if it has a
+        limit."""
+        if math.isinf(self._limit):
+            return None
         return max(0.1, self._deadline - time.monotonic())
 
     def _kernel_started(self, **_: Any) -> None:

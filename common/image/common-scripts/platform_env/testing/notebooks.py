@@ -3,6 +3,7 @@
 import dataclasses
 import glob
 import json
+import math
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -37,15 +38,21 @@ class Notebook:
         return folder / "notebooks" / self.environment / self.name.lstrip("/")
 
     def limit(self, default: float) -> float:
-        """Returns the seconds in its metadata (`execution`, `timeout`), or the default."""
+        """Returns the seconds in its metadata (`execution`, `timeout`), or the default.
+
+        There -1 and null mean no limit, as for nbclient.
+        """
         try:
             metadata = json.loads(self.path.read_text(encoding="utf-8")).get("metadata", {})
             own = metadata.get("execution", {}).get("timeout", default)
         except (OSError, ValueError, AttributeError) as error:
             raise ValueError(f"{self.path} cannot be read as a notebook: {error}") from error
-        if isinstance(own, bool) or not isinstance(own, int | float) or own <= 0:
+        if own is None or own == -1:
+            return math.inf
+        if isinstance(own, bool) or not isinstance(own, int | float) or not own > 0:
             raise ValueError(
-                f"{self.path}: metadata execution.timeout is {own!r}: write a number of seconds"
+                f"{self.path}: metadata execution.timeout is {own!r}: write a number of seconds, "
+                "or -1 for no limit"
             )
         return float(own)
 
