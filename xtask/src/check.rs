@@ -5,15 +5,23 @@ mod kept;
 mod facts;
 pub(crate) mod dockerfile;
 pub(crate) mod run_chain;
+pub(crate) mod xargs_empty;
+pub(crate) mod common_script;
+pub(crate) mod environment_file;
+pub(crate) mod copy_context;
+pub(crate) mod copy_before_solve;
 pub(crate) mod environment_steps;
 pub(crate) mod spec_never_installed;
+pub(crate) mod list_kind;
 pub(crate) mod spec_lines;
+pub(crate) mod embedded_base;
+pub(crate) mod insecure_channel;
 pub(crate) mod frozen_spec;
 pub(crate) mod nothing_tested;
+pub(crate) mod imports_names;
 pub(crate) mod notebook_missing;
 pub(crate) mod generated_dockerfile;
 pub(crate) mod script_strict;
-pub(crate) mod sourced_file;
 pub(crate) mod setup_env_untracked;
 pub(crate) mod dockerignore_literal;
 pub(crate) mod checkout_complete;
@@ -30,10 +38,13 @@ pub(crate) mod notebook;
 pub(crate) mod notebook_valid;
 pub(crate) mod notebook_outputs;
 pub(crate) mod notebook_kernel;
+pub(crate) mod notebook_timeout;
 pub(crate) mod settings_template;
+pub(crate) mod settings;
 pub(crate) mod file_kind;
 pub(crate) mod file_name;
 pub(crate) mod text_file;
+pub(crate) mod invisible;
 pub(crate) mod large_file;
 pub(crate) mod mission_name;
 pub(crate) mod switch;
@@ -47,6 +58,7 @@ use crate::{
     image::build_context::BuildContext,
     mission::checkout::{Checkout, Mission},
     run::finding::Finding,
+    settings::config::Config,
 };
 
 /// A kind of mistake.
@@ -72,15 +84,23 @@ pub(crate) enum Refuses {
 pub(crate) const RULES: &[Rule] = &[
     dockerfile::RULE,
     run_chain::RULE,
+    xargs_empty::RULE,
+    common_script::RULE,
+    environment_file::RULE,
+    copy_context::RULE,
+    copy_before_solve::RULE,
     environment_steps::RULE,
     spec_never_installed::RULE,
+    list_kind::RULE,
     spec_lines::RULE,
+    embedded_base::RULE,
+    insecure_channel::RULE,
     frozen_spec::RULE,
     nothing_tested::RULE,
+    imports_names::RULE,
     notebook_missing::RULE,
     generated_dockerfile::RULE,
     script_strict::RULE,
-    sourced_file::RULE,
     setup_env_untracked::RULE,
     dockerignore_literal::RULE,
     checkout_complete::RULE,
@@ -96,11 +116,14 @@ pub(crate) const RULES: &[Rule] = &[
     notebook_valid::RULE,
     notebook_outputs::RULE,
     notebook_kernel::RULE,
+    notebook_timeout::RULE,
     settings_template::RULE,
+    settings::RULE,
     mission_name::RULE,
     file_name::RULE,
     file_kind::RULE,
     text_file::RULE,
+    invisible::RULE,
     large_file::RULE,
     switch::RULE,
 ];
@@ -118,11 +141,12 @@ pub(crate) fn findings(facts: &Facts) -> Vec<Finding> {
     res
 }
 
-/// Returns the reasons not to build or publish an image of `mission`, or those below all missions'.
+/// Returns the reasons not to build or publish an image of `mission` with its settings, or those
+/// below all missions'.
 /// `contexts` are the files sent by its builds, by the folder of each context.
 pub(crate) fn refusals(
     checkout: &Checkout,
-    mission: Option<&Mission>,
+    mission: Option<(&Mission, &Config)>,
     contexts: &[(&Path, &BuildContext)],
 ) -> anyhow::Result<Refusals> {
     let facts = Facts::of_build(checkout, mission, contexts)?;

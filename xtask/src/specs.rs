@@ -19,8 +19,8 @@ use crate::settings::config::Mode;
 /// The environment of every base image.
 pub(crate) const BASE: &str = "base";
 
-/// How a spec file is installed. Only the last extension counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How a spec file is installed, in the order of installation. Only the last extension counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
     Yaml,
     Conda,
@@ -53,25 +53,17 @@ pub(crate) fn modes(path: &Path) -> &'static [Mode] {
     }
 }
 
-/// Returns the environment of `path`: its first folder, or [`SHARED`] for a file directly below
-/// `environments/`, which lists of any environment may include.
+/// Returns the environment of `path`: its first folder.
 pub(crate) fn environment(path: &Path) -> &str {
-    let parent = path.parent().unwrap_or(Path::new(""));
-    parent.components().next().and_then(|it| it.as_os_str().to_str()).unwrap_or_default()
+    path.components().next().and_then(|it| it.as_os_str().to_str()).unwrap_or_default()
 }
 
-/// The environment of files that environments share; see [`environment`].
-pub(crate) const SHARED: &str = "";
-
 /// Returns every list of packages among `files`: by its extension, outside `tests/`, or because
-/// another list includes it. A shared YAML file may be of any kind.
+/// another list includes it.
 pub(crate) fn all(files: &BTreeMap<PathBuf, String>) -> BTreeSet<PathBuf> {
-    let is_list = |it: &&Path| match kind(it) {
-        Some(Kind::Yaml) => environment(it) != SHARED && !is_test(it),
-        Some(Kind::Conda | Kind::Pip) => !is_test(it),
-        None => false,
-    };
-    let by_name: Vec<&Path> = files.keys().map(PathBuf::as_path).filter(is_list).collect();
+    let by_name = files.keys().filter(|it| it.components().count() > 1 && !is_test(it));
+    let by_name: Vec<&Path> =
+        by_name.filter(|it| kind(it).is_some()).map(PathBuf::as_path).collect();
     closure(by_name, files).0
 }
 

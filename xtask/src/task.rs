@@ -114,9 +114,9 @@ impl Session {
 
     fn one(&self, name: &str) -> anyhow::Result<MissionConfig> {
         let mission = self.checkout.mission(name)?.clone();
-        let (settings, warnings) = self.sources.evaluate(Some(name))?;
+        let (config, warnings) = Config::read(&self.sources, Some(name))?;
         warnings.iter().for_each(|it| self.ui.say(format!("warning: {it}")));
-        Ok(MissionConfig { mission, config: Config::new(&settings)? })
+        Ok(MissionConfig { mission, config })
     }
 
     /// Returns the context of tasks about images, with the docker CLI of the first mission. Removes
@@ -185,7 +185,7 @@ impl Session {
         let parts = read_parts(&self.checkout).map_err(failure::request)?;
         let choose = |it: MissionConfig| {
             let platform = it.config.platform.unwrap_or(engines);
-            let (own, floats) = mission_parts(&self.checkout, &it.mission, &parts)?;
+            let (own, floats) = mission_parts(&self.checkout, &it, &parts)?;
             if it.config.mode == Mode::Frozen {
                 check_frozen(&self.checkout, &it.mission).inspect_err(|_| self.warn_of(&floats))?;
             }
@@ -269,12 +269,12 @@ fn check_frozen(checkout: &Checkout, mission: &Mission) -> anyhow::Result<()> {
 /// Returns the sources of the image of `mission`, and the findings that a frozen build refuses.
 fn mission_parts(
     checkout: &Checkout,
-    mission: &Mission,
+    MissionConfig { mission, config }: &MissionConfig,
     parts: &Parts,
 ) -> anyhow::Result<(MissionParts, Vec<Finding>)> {
     let context = BuildContext::read(&mission.dir, &mission.dir.join(".dockerignore"))?;
     let own = (checkout.relative(&mission.dir), &context);
-    let floats = refuse(checkout, Some(mission), parts, Some(own))?;
+    let floats = refuse(checkout, Some((mission, config)), parts, Some(own))?;
     let sources = dockerfile::Sources::read(checkout, mission)?;
     let spec_files = sources.custom.as_ref().map(|_| sources.specs()).unwrap_or_default();
     let dockerfile = update::text(checkout, mission)?;
@@ -286,7 +286,7 @@ fn mission_parts(
 /// must not be built. Returns the findings that refuse only frozen images.
 fn refuse(
     checkout: &Checkout,
-    mission: Option<&Mission>,
+    mission: Option<(&Mission, &Config)>,
     parts: &Parts,
     own: Option<(&Path, &BuildContext)>,
 ) -> anyhow::Result<Vec<Finding>> {
@@ -300,10 +300,11 @@ fn refuse(
     let Refusals { always, frozen } = check_rules::refusals(checkout, mission, &sent)?;
     match always.is_empty() {
         true => Ok(frozen),
-        false => Err(not_built(mission.map_or("the base image", |it| &it.name), always)),
+        false => Err(not_built(mission.map_or("the base image", |it| &it.0.name), always)),
     }
 }
 
 fn not_built(name: &str, refusals: Vec<Finding>) -> anyhow::Error {
-    Failure::Request(format!("{name} is not built\n{}", crate::run::finding::text(refusals))).into()
+    Failure::Request(format!("{name} cannot be built:\n{}", crate::run::finding::text(refusals)))
+        .into()
 }

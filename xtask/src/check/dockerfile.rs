@@ -33,6 +33,5 @@ pub(crate) fn own(path: &Path, text: &str) -> Vec<Finding> {
 
 pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
     let by_hand = facts.dockerfiles().filter_map(|it| parse(&it.path, &it.text).err());
-    let missions = facts.missions.iter().filter_map(|it| it.model.as_ref().err().cloned());
-    by_hand.chain(missions).flatten().collect()
+    by_hand.flatten().chain(facts.missions.iter().flat_map(|it| it.problems.clone())).collect()
 }

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use crate::{
-    check::{Facts, File, Refuses, Rule},
+    check::{Facts, File, MissionFacts, Refuses, Rule, copy_context},
     run::finding::Finding,
 };
 
@@ -71,13 +71,28 @@ const NAME: &str = ".dockerignore";
 
 /// Returns findings about missions without a `.dockerignore`.
 fn missing(facts: &Facts) -> impl Iterator<Item = Finding> {
-    let paths = facts.missions.iter().map(|it| it.sources.mission.join(NAME));
-    let missing = paths.filter(|it| !facts.has(it));
-    missing.map(|file| Finding {
-        file,
+    let missing = facts.missions.iter().filter(|it| !facts.has(&it.sources.mission.join(NAME)));
+    missing.map(|it| Finding {
+        file: it.sources.mission.join(NAME),
         line: None,
         rule: RULE.name,
         what: "the file does not exist, and the context of a mission is closed".to_owned(),
-        fix: "write the lines `*`, `!environments` and `!default-home-contents`".to_owned(),
+        fix: lines(facts, it),
     })
+}
+
+/// Returns the fix with the lines for what the mission's build needs.
+fn lines(facts: &Facts, mission: &MissionFacts) -> String {
+    let dir = &mission.sources.mission;
+    let copied = copy_context::copied(facts, dir);
+    let names = ["environments", "default-home-contents"].map(str::to_owned);
+    let names = names.into_iter().filter(|it| it == "environments" || facts.has(&dir.join(it)));
+    let mut names: Vec<String> = names.collect();
+    for name in copied.into_iter().filter(|it| facts.has(&dir.join(it))) {
+        if !names.iter().any(|it| Path::new(&name).starts_with(it)) {
+            names.push(name);
+        }
+    }
+    let names: Vec<String> = names.iter().map(|it| format!(", `!{it}`")).collect();
+    format!("write the lines `*`{}", names.concat())
 }

@@ -24,19 +24,21 @@ pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
 fn check_file(file: &Dockerfile) -> Vec<Finding> {
     let mut res = Vec::new();
     for instruction in &file.instructions {
-        let word = match instruction.word.as_str() {
-            "ADD" => added(instruction),
-            "RUN" => unchecked(instruction),
-            _ => None,
+        let (word, fix) = match instruction.word.as_str() {
+            "ADD" => (added(instruction), ADD),
+            "RUN" => (unchecked(instruction), RUN),
+            _ => (None, ""),
         };
         res.extend(word.map(|word| {
             let what = format!("nothing checks what `{word}` fetches");
-            let fix = "end the same step with `&& echo '<sha256>  <file>' | sha256sum --check`";
             file.finding(RULE.name, (instruction, &word), what, fix)
         }));
     }
     res
 }
+
+const ADD: &str = "fetch it in a RUN instead, and compare it before it is used: `RUN curl -fsSLo F URL && echo '<sha256>  F' | sha256sum --check && …`";
+const RUN: &str = "save it to a file, and compare that before it is used: `curl -fsSLo F URL && echo '<sha256>  F' | sha256sum --check && …`";
 
 /// Returns an address that ADD fetches; its `--checksum` is unknown to older builders. The address
 /// of a repository may end with a commit.

@@ -1,8 +1,14 @@
 //! Each environment is made by exactly one env-create or env-clone; `base` exists already.
 
+use std::path::{Path, PathBuf};
+
 use crate::{
     check::{Facts, Refuses, Rule},
-    mission::dockerfile::{Model, Sources},
+    mission::dockerfile::{
+        Model, Sources,
+        calls::{Call, Script},
+        stages::Place,
+    },
     run::{finding::Finding, printable::Shown as _},
     specs,
 };
@@ -46,11 +52,40 @@ fn check_mission(sources: &Sources, model: &Model) -> Vec<Finding> {
                 rule: RULE.name,
                 what: "no step makes this environment".to_owned(),
                 fix: format!(
-                    "write `RUN /opt/common-scripts/env-create {env} {env}.yml` in {}",
+                    "write `RUN /opt/common-scripts/env-create {env}{}` in {}",
+                    spec(sources, env),
                     model.files[0].path.shown()
                 ),
             });
         }
     }
+    res.extend(common_in_base(model));
     res
+}
+
+/// Returns the argument of env-create with the YAML spec of `env`; empty without one, when it makes
+/// an environment with the base's Python.
+fn spec(sources: &Sources, env: &str) -> String {
+    let all = sources.specs().into_iter().filter(|it| specs::environment(it) == env);
+    let all: Vec<PathBuf> = all
+        .filter(|it| specs::kind(it) == Some(specs::Kind::Yaml) && *it != specs::frozen(env))
+        .collect();
+    let named = Path::new(env).join(env).with_extension("yml");
+    let spec = all.iter().find(|it| **it == named).or(all.first());
+    spec.and_then(|it| it.strip_prefix(env).ok())
+        .map_or_else(String::new, |it| format!(" {}", it.shown()))
+}
+
+/// Returns findings about steps that install into `base` what is neither pinned nor hashed.
+fn common_in_base(model: &Model) -> Vec<Finding> {
+    let is_wrong = |it: &Call| it.script == Script::InstallCommon && it.env == specs::BASE;
+    let steps = model.stages.steps().filter(|it| it.calls.iter().any(is_wrong));
+    let finding = |place: Place| {
+        let file = &model.files[place.file];
+        let what = "`base` takes pinned and hashed lists only, and install-common has none";
+        let fix = "list the packages with their hashes in environments/base/base.pip (docs/environments.md says how), and write `env-update base base.pip`";
+        let at = (&file.instructions[place.instruction], "install-common");
+        file.finding(RULE.name, at, what.to_owned(), fix)
+    };
+    steps.map(|it| finding(it.place)).collect()
 }

@@ -10,18 +10,19 @@ use std::{
 use fs_err as fs;
 
 use crate::{
-    check::{dockerfile, kept::Kept},
+    check::{dockerfile, kept::Kept, settings},
     image::build_context::{self, BuildContext, Entry},
     mission::{
         checkout::{Checkout, Mission},
         dockerfile::{
             Model, Sources, Text,
-            parse::{Dockerfile, parse},
+            parse::{self, Dockerfile},
         },
         file_content::Content,
     },
     run::{finding::Finding, private_key, text_file},
     secrets::{plaintext::Named, rules},
+    settings::{config::Config, layers},
     tools::git,
 };
 
@@ -39,6 +40,10 @@ pub(crate) struct Facts {
     pub(crate) missions: Vec<MissionFacts>,
     /// Folders with names that are not valid for a mission or environment.
     pub(crate) refused: Vec<Finding>,
+    /// What is wrong with the settings.
+    pub(crate) settings: Vec<Finding>,
+    /// Whether frozen specs are compared with the lists.
+    pub(crate) compares_frozen: bool,
 }
 
 /// A file of the checkout.
@@ -65,11 +70,14 @@ pub(crate) struct File {
 #[derive(Debug)]
 pub(crate) struct MissionFacts {
     pub(crate) sources: Sources,
-    /// The sources, parsed, or the reasons why they cannot be; for a Dockerfile of its own, its
-    /// findings.
-    pub(crate) model: Result<Model, Vec<Finding>>,
+    /// The sources, parsed as far as they can be; `None` for a Dockerfile of its own.
+    pub(crate) model: Option<Model>,
+    /// Reasons why the sources, or a Dockerfile of its own, cannot be built.
+    pub(crate) problems: Vec<Finding>,
     /// Current text of the Dockerfile; `None` when it is missing.
     pub(crate) dockerfile: Option<String>,
+    /// Settings; `None` when they are unknown or wrong.
+    pub(crate) config: Option<Config>,
 }
 
 impl Facts {
@@ -96,16 +104,31 @@ impl Facts {
         Ok(res)
     }
 
-    /// Reads the sources of images of `mission`, or of those below all missions'. `contexts` are
-    /// the files that builds send, by the folder of each context.
+    /// Returns the facts with the settings of each mission, and what is wrong with them.
+    pub(crate) fn with_settings(mut self, sources: &layers::Sources) -> Facts {
+        self.settings = settings::findings(sources, None);
+        for mission in &mut self.missions {
+            let name = mission.sources.mission.file_name().unwrap_or_default().to_string_lossy();
+            self.settings.extend(settings::findings(sources, Some(&name)));
+            mission.config = Config::read(sources, Some(&name)).ok().map(|it| it.0);
+        }
+        self
+    }
+
+    /// Reads the sources of images of `mission`, with its settings, or of those below all
+    /// missions'. `contexts` are the files that builds send, by the folder of each context.
     pub(crate) fn of_build(
         checkout: &Checkout,
-        mission: Option<&Mission>,
+        built: Option<(&Mission, &Config)>,
         contexts: &[(&Path, &BuildContext)],
     ) -> anyhow::Result<Facts> {
-        let missions: Vec<MissionFacts> = mission
+        let mission = built.map(|it| it.0);
+        let missions: Vec<MissionFacts> = built
             .into_iter()
-            .map(|it| MissionFacts::read(checkout, it))
+            .map(|(it, config)| {
+                let config = Some(config.clone());
+                Ok(MissionFacts { config, ..MissionFacts::read(checkout, it)? })
+            })
             .collect::<anyhow::Result<_>>()?;
         let mut files: Vec<File> = missions.iter().map(MissionFacts::author_part).collect();
         for (dir, context) in contexts {
@@ -142,9 +165,11 @@ impl Facts {
         files.map(|it| (it.path.as_path(), it.text.as_str())).collect()
     }
 
-    /// Returns the parsed sources; rule `dockerfile` reports problems of the others.
+    /// Returns the sources whose steps and calls are all known; rule `dockerfile` reports problems
+    /// of the others.
     pub(crate) fn models(&self) -> impl Iterator<Item = (&Sources, &Model)> {
-        self.missions.iter().filter_map(|it| Some((&it.sources, it.model.as_ref().ok()?)))
+        let models = self.missions.iter().filter_map(|it| Some((&it.sources, it.model.as_ref()?)));
+        models.filter(|(_, model)| model.is_whole)
     }
 
     /// Returns whether git has a file `path`, or a folder with files.
@@ -170,13 +195,13 @@ impl Facts {
         self.files.iter().filter(is_dockerfile).filter(move |it| !generated.contains(&it.path))
     }
 
-    /// Returns the findings of `check` in readable Dockerfiles; rule `dockerfile` reports the
-    /// others.
+    /// Returns the findings of `check` in what can be read of Dockerfiles; rule `dockerfile` reports
+    /// the rest.
     pub(crate) fn of_dockerfiles(
         &self,
         check: impl Fn(&Dockerfile) -> Vec<Finding>,
     ) -> Vec<Finding> {
-        let parsed = self.dockerfiles().filter_map(|it| parse(&it.path, &it.text).ok());
+        let parsed = self.dockerfiles().map(|it| parse::read(&it.path, &it.text).0);
         parsed.flat_map(|it| check(&it)).collect()
     }
 
@@ -267,6 +292,42 @@ impl MissionFacts {
         self.sources.custom.is_none() && self.dockerfile.is_some()
     }
 
+    /// Returns what can be read of the part of the Dockerfile that the mission's author writes.
+    pub(crate) fn author_dockerfile(&self) -> Dockerfile {
+        let File { path, text, .. } = self.author_part();
+        parse::read(&path, &text).0
+    }
+
+    /// Returns whether something in the Dockerfile cannot be read, and may hide findings.
+    pub(crate) fn is_hidden_in_part(&self) -> bool {
+        !self.is_by_hand() && self.model.as_ref().is_none_or(|it| !it.is_whole)
+    }
+
+    /// Returns the words of the mission's own scripts for tests, with the file and line of each,
+    /// without lines that look whether a file is there.
+    pub(crate) fn words_of_tests<'a>(
+        &self,
+        facts: &'a Facts,
+    ) -> impl Iterator<Item = (&'a File, usize, String)> {
+        let dir = self.sources.mission.join("environments");
+        let tests = self.sources.environments.iter().map(|it| dir.join(it).join("tests/test"));
+        let tests: Vec<PathBuf> = [dir.join("test")].into_iter().chain(tests).collect();
+        let files = facts.files.iter().filter(move |it| tests.contains(&it.path));
+        files.flat_map(|file| {
+            let lines = file.text.lines().enumerate();
+            let is_read = |line: &&str| {
+                let line = line.trim_start();
+                let looks = [" -e ", " -f ", " -d ", " -x ", " -r ", " -s ", ">"];
+                !line.starts_with('#') && !looks.iter().any(|it| line.contains(it))
+            };
+            let lines = lines.filter(move |(_, it)| is_read(it));
+            lines.flat_map(move |(at, line)| {
+                let words = line.split(|c: char| c.is_whitespace() || "\"'`;&|()=".contains(c));
+                words.map(move |it| (file, at + 1, it.to_owned()))
+            })
+        })
+    }
+
     /// Returns the Dockerfile or the part of it that the mission's author writes.
     fn author_part(&self) -> File {
         let own = self.sources.mission.join("Dockerfile");
@@ -283,13 +344,13 @@ impl MissionFacts {
         let relative = checkout.relative(&path);
         let content = Content::follow(&checkout.root, relative)?;
         let dockerfile = path.is_file().then_some(content.text.clone());
-        let model = match (&sources.custom, &dockerfile) {
+        let (model, problems) = match (&sources.custom, &dockerfile) {
             (None, Some(text)) => {
                 let own = content.unreadable.into_iter().chain(dockerfile::own(relative, text));
-                Err(sources.unreadable.iter().cloned().chain(own).chain(sources.unused()).collect())
+                (None, sources.unreadable.iter().cloned().chain(own).collect())
             }
-            _ => sources.model(),
+            _ => sources.look(),
         };
-        Ok(MissionFacts { sources, model, dockerfile })
+        Ok(MissionFacts { sources, model, problems, dockerfile, config: None })
     }
 }

@@ -1,33 +1,72 @@
 //! Frozen specs are frozen completely: every line is one artefact by its hash or one commit, in the
-//! form that freezing writes. `freeze --check` compares them with the lists.
+//! form that freezing writes. They satisfy the floating lists, like for `freeze --check`: a list that
+//! was edited and not frozen is found.
+
+pub(crate) mod comparison;
+
+use std::path::Path;
+
+use comparison::Header;
 
 use crate::{
-    check::{Facts, Refuses, Rule, text_file},
+    check::{Facts, MissionFacts, Refuses, Rule, spec_lines, text_file},
+    image::recipe,
+    run::finding::Finding,
     specs::{self, frozen},
 };
 
 pub(crate) const RULE: Rule = Rule {
     name: frozen::RULE,
-    about: "frozen specs are complete and hashed",
+    about: "frozen specs are complete and hashed, and are what the lists ask for",
     // The next floating build writes them again.
     refuses: Refuses::Never,
     check,
 };
 
-pub(crate) fn check(facts: &Facts) -> Vec<crate::run::finding::Finding> {
+/// The embedded base's lock.
+pub(super) const LOCK: &str = "common/base/requirements.txt";
+
+pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
+    facts.missions.iter().flat_map(|it| check_mission(facts, it)).collect()
+}
+
+fn check_mission(facts: &Facts, mission: &MissionFacts) -> Vec<Finding> {
+    let sources = &mission.sources;
+    let asked = spec_lines::installed(facts, mission, &mut Vec::new());
+    let python = facts.file(Path::new(LOCK)).and_then(|it| recipe::locked_python(&it.text));
+    // A list that is unknown, or cannot be read, would count as one that asks for nothing.
+    let is_known = mission.problems.is_empty() && facts.compares_frozen;
+    let header = mission.config.as_ref().filter(|_| is_known);
+    let header = header.map(|it| Header::new(it, it.platform, python));
+    let name = sources.mission.file_name().unwrap_or_default().to_string_lossy();
     let mut res = Vec::new();
-    for sources in facts.missions.iter().map(|it| &it.sources) {
-        for env in sources.environments.iter().filter(|it| *it != specs::BASE) {
-            let name = specs::frozen(env);
-            if let Some(text) = sources.files.get(&name)
-                // Rule `text-file` reports line ends, and files that are not text.
-                && facts.file(&sources.path_of(&name)).is_none_or(|it| it.unreadable.is_none())
-                && let Err(problem) =
-                    frozen::canonical(&sources.path_of(&name), &text_file::corrected(text), env)
-            {
-                res.push(problem.finding(RULE.name));
+    for env in sources.environments.iter().filter(|it| *it != specs::BASE) {
+        let file = specs::frozen(env);
+        let path = sources.path_of(&file);
+        let Some(text) = sources.files.get(&file) else { continue };
+        // Rule `text-file` reports line ends, and files that are not text.
+        if facts.file(&path).is_some_and(|it| it.unreadable.is_some()) {
+            continue;
+        }
+        match (frozen::canonical(&path, &text_file::corrected(text), env), &header) {
+            (Err(problem), _) => res.push(problem.finding(RULE.name)),
+            (Ok(frozen), Some(header)) => {
+                let title = format!("{name}/{env}");
+                let asked = asked.get(env).cloned().unwrap_or_default();
+                res.extend(comparison::findings((&path, text, &title), &frozen, header, &asked));
             }
+            (Ok(_), None) => (),
         }
     }
     res
+}
+
+/// Returns the missions of which some environment was never frozen.
+pub(crate) fn never_frozen(facts: &Facts) -> Vec<String> {
+    let lacks = |it: &&MissionFacts| {
+        let mut own = it.sources.environments.iter().filter(|it| *it != specs::BASE);
+        own.any(|env| !it.sources.files.contains_key(&specs::frozen(env)))
+    };
+    let missions = facts.missions.iter().filter(lacks).map(|it| it.sources.mission.file_name());
+    missions.flatten().map(|it| it.to_string_lossy().into_owned()).collect()
 }

@@ -2,7 +2,7 @@
 //! them.
 
 use crate::{
-    check::{Facts, Refuses, Rule},
+    check::{Facts, File, Refuses, Rule, notebook::Notebook, notebook_outputs},
     run::{finding::Finding, text_file},
 };
 
@@ -15,5 +15,19 @@ pub(crate) const RULE: Rule = Rule {
 
 pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
     let large = facts.files.iter().filter(|it| it.size >= text_file::LIMIT);
-    large.map(|it| text_file::too_large(&it.path, it.size)).collect()
+    large.map(finding).collect()
+}
+
+/// Returns the finding about a large file; about a notebook that is small without its outputs, with
+/// the fix that takes them out.
+fn finding(file: &File) -> Finding {
+    let mut res = text_file::too_large(&file.path, file.size);
+    let notebook = Some(file).filter(|it| it.path.extension().is_some_and(|it| it == "ipynb"));
+    let notebook = notebook.and_then(|it| Notebook::read(it).ok());
+    let stripped = notebook.map(|it| notebook_outputs::stripped(&it).len() as u64);
+    if stripped.is_some_and(|it| it < text_file::LIMIT) {
+        res.what += ", most of it outputs of cells";
+        res.fix = "run `cargo xtask check --fix`, which takes the outputs out".to_owned();
+    }
+    res
 }

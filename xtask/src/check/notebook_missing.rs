@@ -9,7 +9,7 @@ use crate::{
         dockerfile::{Sources, calls::ENVIRONMENTS},
         expected_tests::{HOME, entries, named},
     },
-    run::finding::Finding,
+    run::{finding::Finding, suggest::nearest},
 };
 
 pub(crate) const RULE: Rule = Rule {
@@ -39,12 +39,24 @@ fn check_mission(sources: &Sources) -> Vec<Finding> {
                     file: sources.path_of(&list),
                     line: Some(at + 1),
                     rule: RULE.name,
-                    what: format!("`{entry}` matches no notebook"),
-                    fix: "correct the path, relative to the tests folder, or remove the line"
-                        .into(),
+                    what: format!("`{}` matches no notebook", entry.escape_debug()),
+                    fix: fix(&folder, entry, &files),
                 });
             }
         }
     }
     res
+}
+
+/// Returns the fix, with the name that differs in case or by a typing error, if there is one.
+fn fix(folder: &Path, entry: &str, files: &[PathBuf]) -> String {
+    let notebooks = files.iter().filter(|it| it.extension().is_some_and(|it| it == "ipynb"));
+    let names: Vec<String> = notebooks
+        .map(|it| it.strip_prefix(folder).unwrap_or(it).to_string_lossy().into_owned())
+        .collect();
+    let same = names.iter().find(|it| it.to_lowercase() == entry.to_lowercase());
+    match same.map(String::as_str).or_else(|| nearest(entry, names.iter().map(String::as_str))) {
+        Some(name) => format!("write `{name}`, or remove the line"),
+        None => "correct the path, relative to the tests folder, or remove the line".to_owned(),
+    }
 }

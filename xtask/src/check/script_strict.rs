@@ -1,9 +1,11 @@
 //! Scripts are executable, and stop at the first failure. A file without a `#!` line is sourced by
 //! others and needs neither; Python needs no strict mode.
 
+use std::path::Path;
+
 use crate::{
     check::{Facts, File, Refuses, Rule},
-    mission::dockerfile::hooks,
+    mission::dockerfile::shell::{self, Operator},
     run::{finding::Finding, printable::Shown as _, text_file},
 };
 
@@ -16,9 +18,7 @@ pub(crate) const RULE: Rule = Rule {
 
 pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
     let checks = [not_executable, not_a_program, not_strict];
-    // Strictness would apply to the shell that sources the file: see rule `sourced-file`.
-    let files = facts.files.iter().filter(|it| !hooks::is_sourced(&it.path));
-    files.flat_map(|file| checks.map(|it| it(file))).flatten().collect()
+    facts.files.iter().flat_map(|file| checks.map(|it| it(file))).flatten().collect()
 }
 
 pub(crate) fn not_executable(file: &File) -> Option<Finding> {
@@ -68,7 +68,29 @@ fn not_strict(file: &File) -> Option<Finding> {
     };
     let fix = format!("write `{wanted}` as its first command");
     let is_strict = file.text.lines().take(40).any(|it| it.starts_with(wanted));
-    (!is_strict).then(|| finding(file, "goes on after a failure", fix))
+    let goes_on = !is_strict && !may_go_on(file) && !has_one_command(&file.text);
+    goes_on.then(|| finding(file, "goes on after a failure", fix))
+}
+
+/// Returns whether a failure must not stop the script: a hook of a server's start or of a login
+/// would lock users out; a script that says `set +e` means it; others are switched off.
+fn may_go_on(file: &File) -> bool {
+    let name = file.path.file_name().unwrap_or_default().to_string_lossy();
+    let folders = file.path.parent().into_iter().flat_map(Path::iter);
+    let mut folders = folders.map(|it| it.to_string_lossy());
+    let is_off = [".disabled", ".bak", ".orig", ".old"].iter().any(|it| name.ends_with(it));
+    let is_hook = ["hook", "bashrc", "profile"].iter().any(|it| name.contains(it));
+    let says_so = file.text.lines().any(|it| it.trim_start().starts_with("set +e"));
+    is_off || is_hook || says_so || folders.any(|it| it.ends_with(".d"))
+}
+
+/// Returns whether a shell script consists of one command, whose status is the script's.
+fn has_one_command(text: &str) -> bool {
+    let is_setting = |it: &shell::Command| it.words.first().is_some_and(|it| it == "set");
+    let commands = shell::commands(&text.replace("\\\n", " ")).unwrap_or_default();
+    let mut commands = commands.iter().filter(|it| !is_setting(it));
+    commands.next().is_some_and(|it| matches!(it.then, Operator::Semicolon | Operator::End))
+        && commands.next().is_none()
 }
 
 /// Returns the name of the interpreter; Rust's `#![…]` does not name one.

@@ -52,6 +52,6 @@ fn check_file(file: &File) -> Vec<Finding> {
 fn read(text: &str) -> (Assigned, Vec<Unreadable>) {
     // Variables that every shell has.
     let ambient = Vars::from([("HOME".to_owned(), "/".to_owned())]);
-    let scope = Scope { file: TEMPLATE, root: "/", fixed: &Vars::new(), ambient: &ambient };
+    let scope = Scope { root: "/", fixed: &Vars::new(), ambient: &ambient };
     setup_env::read(text, &scope)
 }

@@ -1,12 +1,16 @@
 //! Every line of a floating list can be read, and requests something that can be frozen: found
 //! here, before a step of a build fails.
 
-use std::path::PathBuf;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
 
 use crate::{
-    check::{Facts, Refuses, Rule},
+    check::{Facts, MissionFacts, Refuses, Rule},
     mission::dockerfile::asked::{self, asked},
     run::finding::Finding,
+    specs::{problem::Problem, read::Spec},
 };
 
 pub(crate) const RULE: Rule = Rule {
@@ -17,21 +21,40 @@ pub(crate) const RULE: Rule = Rule {
 };
 
 pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
+    let mut res = Vec::new();
+    for mission in &facts.missions {
+        let (_, mut problems) = all(facts, mission);
+        // A missing file that an include names is a problem of the steps, too.
+        let known: BTreeSet<(&Path, Option<usize>)> =
+            mission.problems.iter().map(|it| (it.file.as_path(), it.line)).collect();
+        problems.retain(|it| !known.contains(&(it.file.as_path(), Some(it.line))));
+        res.extend(problems.into_iter().map(|it| it.finding(RULE.name)));
+    }
+    res
+}
+
+/// Returns the requests of all lists of a mission, installed or not, and the lines that cannot be
+/// read; both may occur twice.
+pub(super) fn all(facts: &Facts, mission: &MissionFacts) -> (Vec<Spec>, Vec<Problem>) {
+    let mut problems = Vec::new();
+    let installed = installed(facts, mission, &mut problems);
+    let others = asked(&mission.sources, None, &BTreeMap::new(), &mut problems);
+    (installed.into_values().chain(others.into_values()).collect(), problems)
+}
+
+/// Returns the requests of the installed lists of a mission, by environment; empty where those are
+/// unknown.
+pub(super) fn installed(
+    facts: &Facts,
+    mission: &MissionFacts,
+    problems: &mut Vec<Problem>,
+) -> BTreeMap<String, Spec> {
+    if mission.model.is_none() && !mission.is_by_hand() {
+        return BTreeMap::new();
+    }
     let common = facts.files.iter().filter_map(|it| {
         let name = it.path.strip_prefix(asked::COMMON).ok()?;
         Some((PathBuf::from(name), it.text.clone()))
     });
-    let common = common.collect();
-    let mut problems = Vec::new();
-    for mission in &facts.missions {
-        // The installed lists of an unreadable Dockerfile are unknown.
-        match &mission.model {
-            Ok(model) => drop(asked(&mission.sources, Some(model), &common, &mut problems)),
-            Err(_) if mission.is_by_hand() => {
-                drop(asked(&mission.sources, None, &common, &mut problems));
-            }
-            Err(_) => (),
-        }
-    }
-    problems.into_iter().map(|it| it.finding(RULE.name)).collect()
+    asked(&mission.sources, mission.model.as_ref(), &common.collect(), problems)
 }

@@ -1,10 +1,13 @@
 //! LESSONS of earlier systems: a list of packages was in the folder, and no step installed it.
 
-use std::{collections::BTreeSet, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
 
 use crate::{
     check::{Facts, Refuses, Rule},
-    mission::dockerfile::{Model, Sources},
+    mission::dockerfile::{Model, Sources, calls::Script},
     run::{finding::Finding, printable::Shown as _},
     specs,
 };
@@ -32,20 +35,58 @@ fn check_mission(sources: &Sources, model: &Model) -> Vec<Finding> {
     // not made.
     let is_frozen = |it: &PathBuf| *it == specs::frozen(specs::environment(it));
     let unused = lists.filter(|it| !installed.contains(it) && !is_frozen(it));
-    unused
-        .map(|it| {
-            let env = specs::environment(&it);
-            let name = it.strip_prefix(env).unwrap_or(&it).shown();
-            let add = match env {
-                specs::SHARED => format!("`-c ../{name}` to a list of an environment"),
-                _ => {
-                    let file = model.files[0].path.shown();
-                    format!("`RUN /opt/common-scripts/env-update {env} {name}` to {file}")
-                }
-            };
-            let fix = format!("add {add}, or remove the file");
-            let what = "no step installs this file".to_owned();
-            Finding { file: sources.path_of(&it), line: None, rule: RULE.name, what, fix }
-        })
-        .collect()
+    let mut by_env: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
+    for list in unused {
+        by_env.entry(specs::environment(&list).to_owned()).or_default().push(list);
+    }
+    let finding = |list: &PathBuf, fix: &str| Finding {
+        file: sources.path_of(list),
+        line: None,
+        rule: RULE.name,
+        what: "no step installs this file".to_owned(),
+        fix: fix.to_owned(),
+    };
+    let of_env = |(env, lists): (&String, &Vec<PathBuf>)| {
+        let all = fix(model, env, lists);
+        let fix = |it: &PathBuf| limits(it).or_else(|| instead_of_clone(model, env, it));
+        lists.iter().map(|it| finding(it, &fix(it).unwrap_or(all.clone()))).collect::<Vec<_>>()
+    };
+    by_env.iter().flat_map(of_env).collect()
+}
+
+/// Returns the fix for all unused lists of an environment: one call, which solves them together.
+fn fix(model: &Model, env: &str, lists: &[PathBuf]) -> String {
+    let mut lists: Vec<&PathBuf> = lists.iter().filter(|it| limits(it).is_none()).collect();
+    lists.retain(|it| instead_of_clone(model, env, it).is_none());
+    lists.sort_by_key(|it| specs::kind(it));
+    let names = lists.iter().map(|it| it.strip_prefix(env).unwrap_or(it).shown().to_string());
+    let remove = if lists.len() == 1 { "the file" } else { "the files" };
+    format!(
+        "add `RUN /opt/common-scripts/env-update {env} {}` to {}, or remove {remove}",
+        names.collect::<Vec<_>>().join(" "),
+        model.files[0].path.shown()
+    )
+}
+
+/// Returns the fix for a list that, by its name, limits versions and requests nothing.
+fn limits(list: &Path) -> Option<String> {
+    let name = list.file_name()?.to_string_lossy();
+    let is_named = ["hints", "constraints"].iter().any(|it| name.contains(it));
+    let is_pip = specs::kind(list) == Some(specs::Kind::Pip);
+    let fix = format!("write the line `-c {name}` in the lists that it limits, or remove the file");
+    (is_named && is_pip).then_some(fix)
+}
+
+/// Returns the fix for the `<env>.yml` of an environment that is cloned from another.
+fn instead_of_clone(model: &Model, env: &str, list: &Path) -> Option<String> {
+    let mut calls = model.stages.steps().flat_map(|it| &it.calls);
+    let clone = calls.find(|it| it.script == Script::Clone && it.env == env)?;
+    let from = clone.from.as_deref().unwrap_or(specs::BASE);
+    let name = list.strip_prefix(env).ok()?.shown().to_string();
+    let is_whole = name == format!("{env}.yml") || name == format!("{env}.yaml");
+    let fix = format!(
+        "replace `env-clone {from} {env}` by `env-create {env} {name}` in {}, or remove the file",
+        model.files[0].path.shown()
+    );
+    is_whole.then_some(fix)
 }

@@ -37,8 +37,7 @@ pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
 
 /// Returns `findings` without the disabled ones, and with findings about unused switches.
 pub(crate) fn apply(facts: &Facts, mut findings: Vec<Finding>) -> Vec<Finding> {
-    let refusing = facts.missions.iter().filter_map(|it| it.model.as_ref().err()).flatten();
-    let refusing: BTreeSet<&Finding> = refusing.collect();
+    let refusing: BTreeSet<&Finding> = facts.missions.iter().flat_map(|it| &it.problems).collect();
     let switches = switches(facts);
     let valid = || switches.iter().filter(|it| wrong(it).is_none());
     let all: BTreeSet<(String, PathBuf)> = valid().flat_map(Switch::places).collect();
@@ -55,7 +54,7 @@ pub(crate) fn apply(facts: &Facts, mut findings: Vec<Finding>) -> Vec<Finding> {
     for switch in valid() {
         if switch.places().iter().filter(|it| off.remove(it)).count() == 0 {
             let what = format!("nothing here is against `{}`", switch.rule);
-            findings.push(switch.finding(what, "remove the exception"));
+            findings.push(switch.finding(what, "take the switch out"));
         }
     }
     findings

@@ -48,7 +48,8 @@ fn check_files(rule: &Rule, files: &[(&str, &str)], expect: Expect) {
 pub(crate) fn mission(runs: &str, files: &[(&str, &str)]) -> Facts {
     let sources = sources(&format!("ARG BASE_IMAGE=c\nFROM ${{BASE_IMAGE}}\n{runs}"), files);
     let dockerfile = generate(&sources).ok();
-    let mission = MissionFacts { model: sources.model(), sources, dockerfile };
+    let (model, problems) = sources.look();
+    let mission = MissionFacts { model, problems, sources, dockerfile, config: None };
     Facts { missions: vec![mission], ..Facts::default() }
 }
 
@@ -106,19 +107,19 @@ fn swallowed_in_run() {
         &[("missions/m/Dockerfile.custom", loud)],
         expect![[r#"
             missions/m/Dockerfile.custom:2: run-chain: `;` hides a failure of `apt-get update`
-                fix: join the commands with `&&`, or begin with `set -e;`
+                fix: join with `&&`, or begin with `set -e;`
             missions/m/Dockerfile.custom:4: run-chain: `&` hides a failure of `a`
-                fix: join the commands with `&&`, or begin with `set -e;`
+                fix: join with `&&`, or begin with `set -e;`
             missions/m/Dockerfile.custom:5: run-chain: `;` hides a failure of `b`
-                fix: join the commands with `&&`, or begin with `set -e;`
+                fix: join with `&&`, or begin with `set -e;`
             missions/m/Dockerfile.custom:6: run-chain: `;` hides a failure of `a`
-                fix: join the commands with `&&`, or begin with `set -e;`
+                fix: join with `&&`, or begin with `set -e;`
             missions/m/Dockerfile.custom:7: run-chain: the loop hides a failure of `pip install $x` in all but its last round
-                fix: join the commands with `&&`, or begin with `set -e;`
+                fix: join with `&&`, or begin with `set -e;`
             missions/m/Dockerfile.custom:8: run-chain: `;` hides a failure of `b`
-                fix: join the commands with `&&`, or begin with `set -e;`
+                fix: join with `&&`, or begin with `set -e;`
             missions/m/Dockerfile.custom:9: run-chain: `;` hides a failure of `set -o pipefail`
-                fix: join the commands with `&&`, or begin with `set -e;`"#]],
+                fix: join with `&&`, or begin with `set -e;`"#]],
     );
 }
 

@@ -59,7 +59,6 @@ pub(super) fn all() -> Vec<Reader> {
         reader("conda list", CONDA, |it| list("hello/hello.conda", it)),
         reader("yml list", YML, |it| list("hello/hello.yml", it)),
         reader("imports", "numpy # a\n", |it| list("hello/tests/imports", it)),
-        reader("commands", "sex # a\n", |it| list("hello/tests/commands", it)),
         reader("notebooks", "*.ipynb\n**/[a-z]*.ipynb\n", |it| list("hello/tests/notebooks", it)),
         reader("frozen spec", frozen::tests::GOOD, frozen_spec),
         reader("changed frozen spec", frozen::tests::GOOD, diff),
@@ -88,8 +87,8 @@ pub(super) fn all() -> Vec<Reader> {
 
 fn settings(text: &str) {
     let none = Vars::new();
-    let scope = Scope { file: "setup-env", root: "/", fixed: &none, ambient: &none };
-    let _ = setup_env::parse(text, &scope);
+    let scope = Scope { root: "/", fixed: &none, ambient: &none };
+    let _ = setup_env::read(text, &scope);
 }
 
 fn file(name: &str, text: &str) {

@@ -343,8 +343,12 @@ pub(crate) fn embedded_python(parts: &Parts) -> Option<String> {
     let Entry::File { bytes, .. } = parts.base.1.entries.get(Path::new("requirements.txt"))? else {
         return None;
     };
-    let text = std::str::from_utf8(bytes).ok()?;
-    let comments = text.lines().take_while(|it| it.starts_with('#'));
+    locked_python(std::str::from_utf8(bytes).ok()?)
+}
+
+/// Returns the version of Python that `lock`, the embedded base's `requirements.txt`, is for.
+pub(crate) fn locked_python(lock: &str) -> Option<String> {
+    let comments = lock.lines().take_while(|it| it.starts_with('#'));
     let mut words = comments.flat_map(str::split_whitespace);
     words.find(|it| *it == "--python-version")?;
     words.next().map(str::to_owned)

@@ -155,6 +155,9 @@ const IMAGES: &[&str] = &["rootfs", "base", "common", "registry"];
 /// Kernel of the base, whatever its name in Jupyter.
 const BASE_KERNEL: &str = "python3";
 
+/// Script in `environments/` that starts the tests of a mission in its image.
+const MISSION_TEST: &str = "test";
+
 /// Reason why a name is not valid, and the fix.
 struct BadName {
     what: String,
@@ -181,6 +184,12 @@ fn bad_environment_name(name: &str) -> Option<BadName> {
     if name == BASE_KERNEL {
         let what = format!("`{name}` is the kernel of the base");
         return Some(BadName { what, fix: "choose another name" });
+    }
+    if name == MISSION_TEST {
+        let what = format!(
+            "`environments/{name}` is the mission's own script for tests, not an environment"
+        );
+        return Some(BadName { what, fix: "choose another name for the environment" });
     }
     bad_name(name)
 }

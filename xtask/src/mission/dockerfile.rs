@@ -9,10 +9,8 @@ pub(crate) mod calls;
 pub(crate) mod programs;
 pub(crate) mod stages;
 pub(crate) mod mounts;
-pub(crate) mod apt;
 pub(crate) mod refusals;
 pub(crate) mod spec_stages;
-pub(crate) mod hooks;
 pub(crate) mod generate;
 pub(crate) mod update;
 pub(crate) mod asked;
@@ -28,8 +26,7 @@ use fs_err as fs;
 use crate::{
     mission::{
         checkout::{Checkout, Mission},
-        dockerfile::{hooks::Hooks, parse::Dockerfile, spec_stages::StepFiles, stages::Stages},
-        expected_tests,
+        dockerfile::{parse::Dockerfile, spec_stages::StepFiles, stages::Stages},
         file_content::{self, Content},
     },
     run::finding::Finding,
@@ -72,13 +69,10 @@ pub(crate) struct Sources {
     /// Author's part; `None` for a mission with its own Dockerfile.
     pub(crate) custom: Option<Text>,
     pub(crate) trailer: Text,
-    /// Debian packages; see [`apt`].
-    pub(crate) apt: Option<Text>,
-    pub(crate) hooks: Hooks,
     /// Names of the folders below `environments/`.
     pub(crate) environments: Vec<String>,
     /// Every file below `environments/`, relative to it. With its text if it may be a list; files
-    /// of tests, other than [`expected_tests::LISTS`], have an empty text.
+    /// of tests, other than `tests/imports` and `tests/notebooks`, have an empty text.
     pub(crate) files: BTreeMap<PathBuf, String>,
     /// Files below `default-home-contents/`, relative to it.
     pub(crate) home: Vec<PathBuf>,
@@ -94,8 +88,8 @@ pub(crate) struct Model {
     pub(crate) stages: Stages,
     /// Files of each RUN step that calls environment scripts, in order.
     pub(crate) steps: Vec<StepFiles>,
-    /// Debian packages to install before all steps.
-    pub(crate) apt: BTreeSet<String>,
+    /// Whether all steps and their calls are known.
+    pub(crate) is_whole: bool,
 }
 
 impl Sources {
@@ -114,12 +108,6 @@ impl Sources {
         };
         let custom = mission.custom().map(|it| text(&it)).transpose()?;
         let trailer = text(&checkout.root.join(TRAILER))?;
-        let apt = Some(mission.dir.join(apt::FILE)).filter(|it| it.is_file());
-        let apt = apt.map(|it| text(&it)).transpose()?;
-        let ignore = Some(mission.dir.join(".dockerignore")).filter(|it| it.is_file());
-        let ignore = ignore.map(|it| text(&it)).transpose()?;
-        let ignore = ignore.as_ref().map_or("", |it| &it.text);
-        let hooks = Hooks::read(checkout, mission, ignore)?;
         let environments = mission.dir.join("environments");
         let home = mission.dir.join("default-home-contents");
         let mut files = BTreeMap::new();
@@ -140,8 +128,6 @@ impl Sources {
             mission: checkout.relative(&mission.dir).to_owned(),
             custom,
             trailer,
-            apt,
-            hooks,
             environments: mission.environments.iter().map(|it| it.name.clone()).collect(),
             files,
             home: walk(&home, |_| false)?.iter().map(|it| relative(it, &home)).collect(),
@@ -152,49 +138,35 @@ impl Sources {
     /// # Errors
     /// Everything that no builder would accept, or that the generator cannot follow.
     pub(crate) fn model(&self) -> Result<Model, Vec<Finding>> {
-        let Some(custom) = &self.custom else { return Err(vec![self.lacks_custom()]) };
-        if !self.unreadable.is_empty() {
-            return Err(self.unreadable.clone());
+        match self.look() {
+            (Some(model), findings) if findings.is_empty() => Ok(model),
+            (_, findings) => Err(findings),
         }
-        let custom = parse::parse(&custom.path, &custom.text);
-        let trailer = parse::parse(&self.trailer.path, &self.trailer.text);
-        let files = match (custom, trailer) {
-            (Ok(custom), Ok(trailer)) => [custom, trailer],
-            (custom, trailer) => {
-                return Err([custom.err(), trailer.err()]
-                    .into_iter()
-                    .flatten()
-                    .flatten()
-                    .collect());
-            }
-        };
+    }
+
+    /// Returns the sources, parsed as far as they can be, and everything that no builder would
+    /// accept, or that the generator cannot follow.
+    pub(crate) fn look(&self) -> (Option<Model>, Vec<Finding>) {
+        let Some(custom) = &self.custom else { return (None, vec![self.lacks_custom()]) };
+        let mut findings = self.unreadable.clone();
+        let paths = [&custom.path, &self.trailer.path];
+        if findings.iter().any(|it| paths.contains(&&it.file)) {
+            return (None, findings);
+        }
+        let (custom, wrong) = parse::read(&custom.path, &custom.text);
+        let (trailer, wrong_too) = parse::read(&self.trailer.path, &self.trailer.text);
+        let files = [custom, trailer];
         let stages = Stages::read(&files);
-        let mut findings = stages.findings.clone();
-        findings.extend(refusals::refusals(&files, &stages));
+        let is_parsed = wrong.is_empty() && wrong_too.is_empty();
+        let is_whole = is_parsed && stages.findings.is_empty() && !stages.stages.is_empty();
+        findings.extend([wrong, wrong_too, stages.findings.clone()].concat());
+        if is_parsed {
+            findings.extend(refusals::refusals(&files, &stages));
+        }
         findings.extend(spec_stages::bad_names(self));
         let steps =
             stages.steps().map(|it| StepFiles::new(self, &files, it, &mut findings)).collect();
-        findings.extend(self.hooks.findings.iter().cloned());
-        let apt = self.apt.as_ref().map_or(Ok(BTreeSet::new()), apt::packages);
-        let apt = apt.unwrap_or_else(|it| {
-            findings.extend(it);
-            BTreeSet::new()
-        });
-        if findings.is_empty() { Ok(Model { files, stages, steps, apt }) } else { Err(findings) }
-    }
-
-    /// Returns findings about files that only a generated Dockerfile uses, for a mission with its
-    /// own.
-    pub(crate) fn unused(&self) -> impl Iterator<Item = Finding> {
-        let apt = self.apt.iter().map(|it| it.path.clone());
-        let hooks = self.hooks.files.iter().map(|it| self.mission.join(it));
-        apt.chain(hooks).map(|file| Finding {
-            file,
-            line: None,
-            rule: parse::RULE,
-            what: "the mission's own Dockerfile does not use this file".to_owned(),
-            fix: "write Dockerfile.custom instead of Dockerfile, or remove the file".to_owned(),
-        })
+        (Some(Model { files, stages, steps, is_whole }), findings)
     }
 
     fn lacks_custom(&self) -> Finding {
@@ -227,8 +199,7 @@ impl Sources {
 /// Returns whether the generator reads the file: a list, or a file that a list may include.
 fn is_list(file: &Path) -> bool {
     let name = file.file_name().unwrap_or_default();
-    let is_named = expected_tests::LISTS.iter().any(|it| name == *it);
-    let names_tests = file.components().count() == 3 && is_named;
+    let names_tests = file.components().count() == 3 && (name == "imports" || name == "notebooks");
     names_tests || !specs::is_test(file)
 }
 

@@ -9,7 +9,6 @@ use std::{
 use fs_err as fs;
 
 use crate::{
-    mission::expected_tests,
     run::{
         finding::Finding,
         printable::Shown as _,
@@ -35,6 +34,9 @@ pub(crate) struct Content {
     /// Private keys, whatever the encoding and the size.
     pub(crate) keys: Vec<private_key::PrivateKey>,
 }
+
+/// Size from which a notebook is not read: below it, a large one may be small without its outputs.
+const NOTEBOOK_LIMIT: u64 = 50_000_000;
 
 impl Content {
     /// Reads `path`, which is relative to `root`.
@@ -64,7 +66,9 @@ impl Content {
     pub(crate) fn of(path: &Path, bytes: Vec<u8>) -> Content {
         let size = bytes.len() as u64;
         let keys = private_key::find_in_bytes(&bytes);
-        let text = match size >= LIMIT {
+        let is_notebook = path.extension().is_some_and(|it| it == "ipynb");
+        let limit = if is_notebook { NOTEBOOK_LIMIT } else { LIMIT };
+        let text = match size >= limit {
             true => Err(too_large(path, size)),
             false => text(path, bytes),
         };
@@ -90,15 +94,8 @@ impl Content {
 /// recognised by their content.
 pub(crate) fn is_text(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let names = [
-        "Dockerfile",
-        "apt.txt",
-        "kernel.name",
-        "setup-env.template",
-        ".dockerignore",
-        ".gitignore",
-    ];
-    let is_test_list = expected_tests::LISTS.contains(&name.as_ref())
+    let names = ["Dockerfile", "kernel.name", "setup-env.template", ".dockerignore", ".gitignore"];
+    let is_test_list = (name == "imports" || name == "notebooks")
         && path.parent().is_some_and(|it| it.ends_with("tests"));
     let extension = path.extension().unwrap_or_default();
     names.contains(&name.as_ref())

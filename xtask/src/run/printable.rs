@@ -23,6 +23,13 @@ pub(crate) fn text(text: &str) -> String {
     res
 }
 
+/// Returns whether `c` looks like nothing or like a blank, and is not one: a no-break space, a zero
+/// width space, a mark of direction.
+pub(crate) fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{a0}' | '\u{ad}' | '\u{61c}' | '\u{1680}' | '\u{180e}' | '\u{3000}' | '\u{feff}')
+        || matches!(c, '\u{2000}'..='\u{200f}' | '\u{2028}'..='\u{202f}' | '\u{205f}'..='\u{206f}')
+}
+
 /// Returns `text` like [`text()`], on one line: a name with a line end cannot forge a line.
 pub(crate) fn line(line: &str) -> String {
     text(line).replace('\n', "\u{fffd}")

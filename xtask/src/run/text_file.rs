@@ -40,7 +40,8 @@ pub(crate) fn text(path: &Path, bytes: Vec<u8>) -> Result<String, Finding> {
 
 /// Returns the finding about a file that git would keep for ever and every clone would fetch.
 pub(crate) fn too_large(path: &Path, size: u64) -> Finding {
-    let what = format!("this file has {} MB", size.div_ceil(1_000_000));
+    let tenths = (size + 50_000) / 100_000;
+    let what = format!("this file has {}.{} MB", tenths / 10, tenths % 10);
     let fix = "let a test or a build step fetch it, by its checksum";
     finding(path, None, SIZE, what, fix)
 }

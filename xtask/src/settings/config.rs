@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, str::FromStr};
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, anyhow, bail, ensure};
 
 mod testing;
 
@@ -12,7 +12,7 @@ use testing::{factor, size};
 
 use crate::{
     run::redact::{TOKENS, redact},
-    settings::layers::{Setting, Settings},
+    settings::layers::{Evaluated, NAMES, Setting, Settings, Sources},
     tools::{
         image_name::{ImageRef, Tag, check_registry},
         platform::Platform,
@@ -101,28 +101,30 @@ impl Config {
     /// system.
     ///
     /// # Errors
-    /// A value has the wrong type; the message has its origin and the valid values.
+    /// Values have the wrong type; the message has a line for each, with its origin and the valid
+    /// values.
     pub(crate) fn new(settings: &Settings) -> anyhow::Result<Config> {
         let text = |name: &str| settings[name].value.clone();
         let some = |name: &str| Some(text(name)).filter(|it| !it.is_empty());
-        Ok(Config {
-            mission: typed(settings, "DEPLOYMENT_NAME", required)?,
-            environment: typed(settings, "ENVIRONMENT", environment)?,
-            mode: typed(settings, "USE_FROZEN", Mode::from_str)?,
-            base: typed(settings, "BASE_IMAGE", Base::from_str)?,
-            debian_image: typed(settings, "DEBIAN_IMAGE", optional(ImageRef::from_str))?,
+        let mut all = Checked { settings, wrong: Vec::new() };
+        let res = Config {
+            mission: all.typed("DEPLOYMENT_NAME", required, String::new()),
+            environment: all.typed("ENVIRONMENT", environment, String::new()),
+            mode: all.typed("USE_FROZEN", Mode::from_str, Mode::Frozen),
+            base: all.typed("BASE_IMAGE", Base::from_str, Base::Embedded),
+            debian_image: all.typed("DEBIAN_IMAGE", optional(ImageRef::from_str), None),
             unpinned: unpinned(settings),
-            registry: typed(settings, "REGISTRY", Registry::from_str)?,
-            image_tag: typed(settings, "IMAGE_TAG", Tag::from_str)?,
-            common_tag: typed(settings, "COMMON_TAG", Tag::from_str)?,
+            registry: all.typed("REGISTRY", Registry::from_str, Registry::Local),
+            image_tag: all.typed("IMAGE_TAG", Tag::from_str, Tag::latest()),
+            common_tag: all.typed("COMMON_TAG", Tag::from_str, Tag::latest()),
             docker: some("DOCKER").map(PathBuf::from),
-            platform: typed(settings, "PLATFORM", optional(Platform::from_str))?,
+            platform: all.typed("PLATFORM", optional(Platform::from_str), None),
             ca_bundle: match text("CA_BUNDLE").as_str() {
                 "auto" => CaBundle::Auto,
                 "" => CaBundle::None,
                 file => CaBundle::File(PathBuf::from(file)),
             },
-            run_pars: typed(settings, "IMAGE_RUN_PARS", |it| Ok(shell_words::split(it)?))?,
+            run_pars: all.typed("IMAGE_RUN_PARS", |it| Ok(shell_words::split(it)?), Vec::new()),
             build_network: some("BUILD_NETWORK"),
             proxies: ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"]
                 .into_iter()
@@ -138,19 +140,77 @@ impl Config {
                 debian: some("DEBIAN_MIRROR"),
             },
             testing: Testing {
-                memory: typed(settings, "TEST_MEMORY", required)?,
-                disk: typed(settings, "TEST_DISK", size)?,
-                network: typed(settings, "TEST_NETWORK", Network::from_str)?,
-                data: typed(settings, "TEST_DATA", |it| {
-                    it.split_whitespace().map(Data::from_str).collect()
-                })?,
-                patience: typed(settings, "PATIENCE", factor)?,
+                memory: all.typed("TEST_MEMORY", required, String::new()),
+                disk: all.typed("TEST_DISK", size, 0),
+                network: all.typed("TEST_NETWORK", Network::from_str, Network::None),
+                data: all.typed(
+                    "TEST_DATA",
+                    |it| it.split_whitespace().map(Data::from_str).collect(),
+                    Vec::new(),
+                ),
+                patience: all.typed("PATIENCE", factor, 1.0),
             },
-            secrets_repo: some("SECRETS_REPO").map(repository).transpose().map_err(|err| {
-                // Without the value, which may contain the password.
-                anyhow!("SECRETS_REPO ({}): {err}", settings["SECRETS_REPO"].origin)
-            })?,
-            secrets_role: typed(settings, "SECRETS_ROLE_ARN", optional(role))?,
+            secrets_repo: all.keep(
+                some("SECRETS_REPO").map(repository).transpose().map_err(|err| {
+                    // Without the value, which may contain the password.
+                    anyhow!("SECRETS_REPO ({}): {err}", settings["SECRETS_REPO"].origin)
+                }),
+                None,
+            ),
+            secrets_role: all.typed("SECRETS_ROLE_ARN", optional(role), None),
+        };
+        ensure!(all.wrong.is_empty(), "{}", all.wrong.join("\n"));
+        Ok(res)
+    }
+
+    /// Evaluates and checks the settings of `mission`, or of the mission that they name. Also
+    /// returns warnings about names that nothing reads.
+    ///
+    /// # Errors
+    /// Lines cannot be read, or values are not valid: all of them.
+    pub(crate) fn read(
+        sources: &Sources,
+        mission: Option<&str>,
+    ) -> anyhow::Result<(Config, Vec<String>)> {
+        match sources.evaluate(mission) {
+            Ok((settings, warnings)) => Ok((Config::new(&settings)?, warnings)),
+            Err(unreadable) => {
+                let Evaluated { settings, .. } = sources.readable(mission);
+                let is_whole = NAMES.iter().all(|it| settings.contains_key(it));
+                let values = is_whole.then(|| Config::new(&settings).err()).flatten();
+                match values {
+                    Some(values) => bail!("{unreadable:#}\n{values:#}"),
+                    None => Err(unreadable),
+                }
+            }
+        }
+    }
+}
+
+/// Settings, and what is wrong with those that were checked.
+struct Checked<'a> {
+    settings: &'a Settings,
+    wrong: Vec<String>,
+}
+
+impl Checked<'_> {
+    /// Applies `parse`, or keeps the error, which names the setting, its value and its origin, and
+    /// returns `otherwise`.
+    fn typed<T>(
+        &mut self,
+        name: &'static str,
+        parse: impl Fn(&str) -> anyhow::Result<T>,
+        otherwise: T,
+    ) -> T {
+        let setting = &self.settings[name];
+        let shown = || format!("{name}={} ({})", redact(&setting.value), setting.origin);
+        self.keep(parse(&setting.value).with_context(shown), otherwise)
+    }
+
+    fn keep<T>(&mut self, res: anyhow::Result<T>, otherwise: T) -> T {
+        res.unwrap_or_else(|err| {
+            self.wrong.push(format!("{err:#}"));
+            otherwise
         })
     }
 }
@@ -225,17 +285,6 @@ impl FromStr for Registry {
             }
         }
     }
-}
-
-/// Applies `parse`; the error names the setting, its value and its origin.
-fn typed<T>(
-    settings: &Settings,
-    name: &'static str,
-    parse: impl Fn(&str) -> anyhow::Result<T>,
-) -> anyhow::Result<T> {
-    let setting = &settings[name];
-    let shown = || format!("{name}={} ({})", redact(&setting.value), setting.origin);
-    parse(&setting.value).with_context(shown)
 }
 
 fn optional<T>(

@@ -4,12 +4,12 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use serde::Serialize;
 
 use crate::{
     run::{redact::redact, suggest::nearest, text_file},
-    settings::setup_env::{self, Assigned, Scope, Vars},
+    settings::setup_env::{self, Assigned, Scope, Unreadable, Vars},
 };
 
 /// All settings, in the order of `setup-env.template`, which explains them.
@@ -46,7 +46,7 @@ pub(crate) const NAMES: &[&str] = &[
 /// Settings that most programs also accept in lower case.
 const LOWER_CASE_TOO: &[&str] = &["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"];
 
-const FILE: &str = "setup-env";
+pub(crate) const FILE: &str = "setup-env";
 pub(crate) const TEMPLATE: &str = "setup-env.template";
 
 /// One evaluated setting.
@@ -59,6 +59,15 @@ pub(crate) struct Setting {
 
 /// All settings by name; each of [`NAMES`] has an entry.
 pub(crate) type Settings = BTreeMap<&'static str, Setting>;
+
+/// Settings as far as they can be read.
+#[derive(Debug)]
+pub(crate) struct Evaluated {
+    pub(crate) settings: Settings,
+    pub(crate) warnings: Vec<String>,
+    /// Lines that cannot be read, with their file.
+    pub(crate) unreadable: Vec<(&'static str, Unreadable)>,
+}
 
 /// Sources of the settings, read once.
 pub(crate) struct Sources {
@@ -103,36 +112,47 @@ impl Sources {
         &self,
         mission: Option<&str>,
     ) -> anyhow::Result<(Settings, Vec<String>)> {
-        let mut overrides = self.overrides();
+        let Evaluated { settings, warnings, unreadable } = self.readable(mission);
+        let lines: Vec<String> =
+            unreadable.iter().map(|(file, line)| format!("{file}:{line}")).collect();
+        ensure!(lines.is_empty(), "{}", lines.join("\n"));
+        if let Some(name) = NAMES.iter().find(|it| !settings.contains_key(*it)) {
+            bail!("{TEMPLATE}: no line `export {name}=…`; every setting needs its default there");
+        }
+        Ok((settings, warnings))
+    }
+
+    /// Evaluates like [`Sources::evaluate`], as far as the lines can be read.
+    pub(crate) fn readable(&self, mission: Option<&str>) -> Evaluated {
+        let mut settings = self.overrides();
         if let Some(mission) = mission {
             let value = mission.to_owned();
-            overrides.insert(
+            settings.insert(
                 "DEPLOYMENT_NAME",
                 Setting { value, origin: "the command line".to_owned() },
             );
         }
+        let mut unreadable = Vec::new();
         let file = match &self.file {
             Some(text) => {
+                let defaults = self.parse(&self.template, &values(&settings), &Vars::new());
                 let defaults =
-                    self.parse(TEMPLATE, &self.template, &values(&overrides), &Vars::new())?;
-                let defaults =
-                    defaults.into_iter().map(|(name, (value, _))| (name, value)).collect();
-                self.parse(FILE, text, &values(&overrides), &defaults)?
+                    defaults.0.into_iter().map(|(name, (value, _))| (name, value)).collect();
+                self.parse(text, &values(&settings), &defaults)
             }
-            None => Assigned::new(),
+            None => (Assigned::new(), Vec::new()),
         };
+        unreadable.extend(file.1.into_iter().map(|it| (FILE, it)));
         let mut lines: Vec<(usize, &str)> =
-            file.iter().map(|(name, it)| (it.1, name.as_str())).collect();
+            file.0.iter().map(|(name, it)| (it.1, name.as_str())).collect();
         lines.sort_unstable();
         let warnings =
             lines.into_iter().filter_map(|(line, name)| unknown_name(name, line)).collect();
-        add(&mut overrides, FILE, file);
-        let template = self.parse(TEMPLATE, &self.template, &values(&overrides), &Vars::new())?;
-        add(&mut overrides, TEMPLATE, template);
-        if let Some(name) = NAMES.iter().find(|it| !overrides.contains_key(*it)) {
-            bail!("{TEMPLATE}: no line `export {name}=…`; every setting needs its default there");
-        }
-        Ok((overrides, warnings))
+        add(&mut settings, FILE, file.0);
+        let template = self.parse(&self.template, &values(&settings), &Vars::new());
+        add(&mut settings, TEMPLATE, template.0);
+        unreadable.extend(template.1.into_iter().map(|it| (TEMPLATE, it)));
+        Evaluated { settings, warnings, unreadable }
     }
 
     /// Returns the values that override both files.
@@ -150,16 +170,10 @@ impl Sources {
         res
     }
 
-    fn parse(
-        &self,
-        file: &str,
-        text: &str,
-        fixed: &Vars,
-        defaults: &Vars,
-    ) -> anyhow::Result<Assigned> {
+    fn parse(&self, text: &str, fixed: &Vars, defaults: &Vars) -> (Assigned, Vec<Unreadable>) {
         let mut ambient = self.environment.clone();
         ambient.extend(defaults.clone());
-        setup_env::parse(text, &Scope { file, root: &self.root, fixed, ambient: &ambient })
+        setup_env::read(text, &Scope { root: &self.root, fixed, ambient: &ambient })
     }
 }
 

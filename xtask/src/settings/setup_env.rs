@@ -4,11 +4,14 @@
 //! `${NAME:-default}`, and `pwd` in backquotes or `$( )` for the root of the checkout. Tests compare
 //! with bash itself. Rules of quoting and expansion: Bash Reference Manual, 3.1.2 and 3.5.3.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use anyhow::{Context as _, bail, ensure};
 
-use crate::run::redact::redact;
+use crate::run::{printable::is_invisible, redact::redact};
 
 /// Values by name.
 pub(crate) type Vars = BTreeMap<String, String>;
@@ -18,8 +21,6 @@ pub(crate) type Assigned = BTreeMap<String, (String, usize)>;
 
 /// Context of an evaluation.
 pub(crate) struct Scope<'a> {
-    /// File name for messages.
-    pub(crate) file: &'a str,
     /// Value of `pwd`.
     pub(crate) root: &'a str,
     /// Values that override an assignment in the file, as if bash had them `readonly`.
@@ -35,28 +36,25 @@ pub(crate) struct Unreadable {
     pub(crate) what: String,
 }
 
-/// Evaluates `text`, line by line.
-///
-/// # Errors
-/// A line is outside the subset; the message has file, line and replacement.
-pub(crate) fn parse(text: &str, scope: &Scope<'_>) -> anyhow::Result<Assigned> {
-    let (assigned, unreadable) = read(text, scope);
-    match unreadable.first() {
-        Some(Unreadable { line, what }) => bail!("{}:{line}: {what}", scope.file),
-        None => Ok(assigned),
+/// Prints the line's number and the reason, for a place behind the file's name.
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.line, self.what)
     }
 }
 
-/// Returns the assignments of `text`, and the lines that cannot be read.
+/// Returns the assignments of `text`, and the lines that cannot be read. A line that uses a name of
+/// an unreadable line is left out.
 pub(crate) fn read(text: &str, scope: &Scope<'_>) -> (Assigned, Vec<Unreadable>) {
     let mut assigned = Assigned::new();
     let mut unreadable = Vec::new();
+    let mut unknown = BTreeSet::new();
     if text.starts_with('\u{feff}') {
         let what = "starts with a byte order mark; save the file as plain UTF-8".to_owned();
         unreadable.push(Unreadable { line: 1, what });
     }
     for (idx, text) in text.trim_start_matches('\u{feff}').split('\n').enumerate() {
-        let words = Line { rest: text, scope, assigned: &assigned }.words();
+        let words = Line { rest: text, scope, assigned: &assigned, unknown: &unknown }.words();
         match words {
             Ok(words) => assigned.extend(
                 words
@@ -64,11 +62,35 @@ pub(crate) fn read(text: &str, scope: &Scope<'_>) -> (Assigned, Vec<Unreadable>)
                     .filter(|(name, _)| !scope.fixed.contains_key(name))
                     .map(|(name, value)| (name, (value, idx + 1))),
             ),
-            Err(what) => unreadable.push(Unreadable { line: idx + 1, what }),
+            Err(what) => {
+                unknown.extend(first_name(text));
+                unreadable.extend(what.map(|what| Unreadable { line: idx + 1, what }));
+            }
         }
     }
     (assigned, unreadable)
 }
+
+/// Returns the name that an unreadable line seems to assign.
+fn first_name(line: &str) -> Option<String> {
+    let line = line.trim_start();
+    let line = line.strip_prefix("export").map_or(line, str::trim_start);
+    let (name, _) = line.split_once('=')?;
+    let is_name = |c: char| c == '_' || c.is_ascii_alphanumeric();
+    (!name.is_empty() && name.chars().all(is_name)).then(|| name.to_owned())
+}
+
+/// The value depends on a line that cannot be read.
+#[derive(Debug)]
+struct Unknown;
+
+impl fmt::Display for Unknown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the value depends on a line that cannot be read")
+    }
+}
+
+impl std::error::Error for Unknown {}
 
 /// Longest value: an assignment that doubles another value, line after line, would use all memory.
 const LONGEST: usize = 100_000;
@@ -78,16 +100,28 @@ struct Line<'a> {
     rest: &'a str,
     scope: &'a Scope<'a>,
     assigned: &'a Assigned,
+    /// Names that unreadable lines assign.
+    unknown: &'a BTreeSet<String>,
 }
 
 impl<'a> Line<'a> {
-    /// Returns the assignments, or the reason why the line cannot be read.
-    fn words(self) -> Result<Vec<(String, String)>, String> {
+    /// Returns the assignments, or the reason why the line cannot be read: `None` if that is an
+    /// earlier line.
+    fn words(self) -> Result<Vec<(String, String)>, Option<String>> {
         let text = self.rest;
         if text.ends_with('\r') {
-            return Err("the line ends in CR LF; save the file with LF line ends".to_owned());
+            let what = "the line ends in CR LF; save the file with LF line ends";
+            return Err(Some(what.to_owned()));
         }
-        self.assignments().map_err(|err| format!("cannot read `{}`: {err:#}", redact(text.trim())))
+        let code = text.split('#').next().unwrap_or_default();
+        if let Some(c) = code.chars().find(|it| is_invisible(*it)) {
+            let what = format!("unexpected invisible character U+{:04X}; remove it", u32::from(c));
+            return Err(Some(what));
+        }
+        self.assignments().map_err(|err| {
+            let is_own = !err.is::<Unknown>();
+            is_own.then(|| format!("cannot read `{}`: {err:#}", redact(text.trim())))
+        })
     }
 
     fn assignments(mut self) -> anyhow::Result<Vec<(String, String)>> {
@@ -177,6 +211,8 @@ impl<'a> Line<'a> {
         if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
             bail!("only `$NAME`, `${{NAME}}` and `${{NAME:-default}}` are supported after `$`");
         }
+        let is_fixed = self.scope.fixed.contains_key(&name);
+        ensure!(is_fixed || !self.unknown.contains(&name), Unknown);
         let value = self.lookup(&name);
         if !braces || self.eat("}") {
             return value.with_context(|| {
@@ -210,7 +246,9 @@ impl<'a> Line<'a> {
 
     fn substitution(&self, command: &str) -> anyhow::Result<&'a str> {
         if command.trim() != "pwd" {
-            bail!("`{command}` is a command; expected a value or `$(pwd)`, so write its output");
+            bail!(
+                "`{command}` would be run by a shell; only `pwd` is known here, so write its result"
+            );
         }
         Ok(self.scope.root)
     }

@@ -104,6 +104,9 @@ impl fmt::Display for Source {
 /// # Errors
 /// The first line that differs.
 pub(crate) fn canonical(file: &Path, text: &str, name: &str) -> Result<FrozenSpec, Problem> {
+    if !text.starts_with("# frozen:") {
+        return Err(foreign(file, text));
+    }
     let frozen = parse(file, text)?;
     if frozen.name != name {
         let line = text.lines().position(|it| it.starts_with("name:")).map_or(1, |at| at + 1);
@@ -121,6 +124,17 @@ pub(crate) fn canonical(file: &Path, text: &str, name: &str) -> Result<FrozenSpe
             Err(Problem::new(file, line, what, FREEZE))
         }
     }
+}
+
+/// Returns the problem of a file that another program wrote.
+fn foreign(file: &Path, text: &str) -> Problem {
+    let is_export = text.lines().any(|it| it.starts_with("prefix:"));
+    let what = match is_export {
+        true => "written by `conda env export`, and not a frozen spec",
+        false => "not a frozen spec: the first line is not `# frozen: 1`",
+    };
+    let fix = "remove the file; a floating build solves the lists, and writes it";
+    Problem::new(file, 1, what, fix)
 }
 
 /// Returns the first line of `text` that differs from `wanted`, and the line of `wanted`.

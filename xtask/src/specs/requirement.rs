@@ -53,8 +53,7 @@ pub(crate) fn normalised(name: &str) -> String {
 /// The problem of the line; passwords are hidden.
 pub(crate) fn parse(line: &str) -> Result<Requirement, Wrong> {
     if has_no_name(line) {
-        let what = format!("`{}` has no name", redact(line));
-        return Err((what, "write `name @ git+https://…`, or ask for a version".to_owned()));
+        return Err(without_name(line));
     }
     let refused = |(why, fix): Wrong| {
         let line = redact(line);
@@ -77,6 +76,25 @@ pub(crate) fn is_lower_hex(byte: u8) -> bool {
 fn has_no_name(line: &str) -> bool {
     let starts = ["git+", "hg+", "svn+", "bzr+", "http://", "https://", "file:", ".", "/", "~"];
     starts.iter().any(|it| line.starts_with(it))
+}
+
+/// Returns the error about a line without a name, and the name that its `#egg=` or its repository
+/// has.
+fn without_name(line: &str) -> Wrong {
+    let what = format!("`{}` does not begin with the package's name", redact(line));
+    let url = line.split(BLANKS).next().unwrap_or_default();
+    let egg = url.split_once("#egg=").map(|(_, it)| it.split(['&', '[']).next().unwrap_or(it));
+    let path = url.split(['#', '?']).next().unwrap_or_default();
+    let path = path.rsplit_once('@').filter(|(_, it)| !it.contains('/')).map_or(path, |it| it.0);
+    let path = path.trim_end_matches('/').trim_end_matches(".git");
+    let name = egg.or(path.rsplit('/').next()).map(str::to_lowercase);
+    let url = redact(url.split("#egg=").next().unwrap_or_default());
+    let fix = match name.filter(|it| is_name(it) && line.starts_with("git+")) {
+        Some(name) if egg.is_some() => format!("write `{name} @ {url}`"),
+        Some(name) => format!("write `{name} @ {url}`, if `{name}` is what the package is called"),
+        None => "write `name @ git+https://…`, or ask for a version".to_owned(),
+    };
+    (what, fix)
 }
 
 const BLANKS: [char; 2] = [' ', '\t'];
@@ -123,15 +141,27 @@ pub(crate) fn check_url(url: &str) -> Result<(), Wrong> {
         return Err((what, "take them out and configure git's credentials instead".to_owned()));
     }
     let kinds = ["git+https://", "git+http://", "git+ssh://", "git+file://"];
-    if kinds.iter().any(|it| url.starts_with(it)) {
-        return Ok(());
+    if let Some(kind) = kinds.iter().find(|it| url.starts_with(**it)) {
+        return check_port(kind, &url[kind.len()..]);
     }
     let fix = "ask for a version from an index, or for git+https://…".to_owned();
     Err((format!("`{url}` is not a git URL"), fix))
 }
 
-const EXAMPLE: &str =
-    "write the requirement like `name[extra]>=1.2,<2; python_version >= \"3.12\"`";
+/// Refuses `git@host:path`, git's short form, behind a scheme, where a port comes after the `:`.
+fn check_port(kind: &str, rest: &str) -> Result<(), Wrong> {
+    let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    let host = authority.rfind(['@', ']']).map_or(0, |at| at + 1);
+    let Some((_, port)) = authority[host..].split_once(':') else { return Ok(()) };
+    if port.bytes().all(|it| it.is_ascii_digit()) {
+        return Ok(());
+    }
+    let before = &authority[..authority.len() - port.len() - 1];
+    let what = format!("`{kind}{rest}` has `{port}` behind the `:`; expected a port");
+    Err((what, format!("write `{kind}{before}/{port}{path}`")))
+}
+
+const EXAMPLE: &str = "write it like `name[extra]>=1.2,<2; python_version >= \"3.12\"`";
 
 /// Deepest nesting of parentheses.
 const DEEPEST: usize = 50;
@@ -208,7 +238,7 @@ fn extras(inner: &str) -> Result<Vec<String>, Wrong> {
     }
     let one = |it: &str| match is_name(it) {
         true => Ok(normalised(it)),
-        false => Err((format!("`{it}` is not a valid extra name"), EXAMPLE.to_owned())),
+        false => Err((format!("`{it}` is not an extra's name"), EXAMPLE.to_owned())),
     };
     inner.split(',').map(|it| one(it.trim())).collect()
 }

@@ -182,6 +182,9 @@ pub(crate) struct Check {
     /// Fix findings that need no decision: outputs, line ends, modes, generated Dockerfiles
     #[arg(long)]
     pub(crate) fix: bool,
+    /// Leave out the comparison of frozen specs with the lists
+    #[arg(long)]
+    pub(crate) no_freeze: bool,
 }
 
 #[derive(Debug, Args)]

@@ -14,7 +14,6 @@ mod rebuild;
 mod missions;
 mod leaks;
 mod hub;
-mod extras;
 mod hostile;
 mod mutations;
 mod clis;

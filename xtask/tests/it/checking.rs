@@ -115,7 +115,7 @@ fn submodules_are_checked() {
     let done = checkout.run(&["check"]).status(1);
     expect![["
         missions/hello/environments/hello/tests/data/x.pem: context-in-git: builds send this, and git ignores it
-        missions/hello/environments/hello/tests/data/x.pem: large-file: this file has 2 MB
+        missions/hello/environments/hello/tests/data/x.pem: large-file: this file has 1.2 MB
         missions/hello/environments/hello/tests/data/x.pem:400001: private-key: a private key begins here
     "]]
     .assert_eq(&without_fixes(&done.stdout));
@@ -153,7 +153,8 @@ fn floating_images_may_float() {
     let text = checkout.read(custom);
     checkout.file(custom, &format!("{text}RUN pip install x\n"));
     let warning = "warning: missions/hello/Dockerfile.custom:5: unpinned: `pip install`";
-    let refusal = "hello is not built\nmissions/hello/Dockerfile.custom:5: unpinned: `pip install`";
+    let refusal =
+        "hello cannot be built:\nmissions/hello/Dockerfile.custom:5: unpinned: `pip install`";
     for task in [["image-build", "--frozen"], ["image-all", "--frozen"], ["freeze", "--verify"]] {
         checkout.run(&task).status(2).says(refusal).did_nothing();
     }

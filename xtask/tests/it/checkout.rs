@@ -57,7 +57,10 @@ const CONTEXTS: &[(&str, &str)] = &[
 /// Stand-in for the script that calls mmdebstrap.
 pub(crate) const ROOTFS: &str = "#!/bin/bash\nset -euo pipefail\necho \"a root file system, $*\"\n";
 
-/// Frozen spec of `hello` before anything was frozen.
+/// Frozen spec of `hello` that satisfies its list.
+pub(crate) const FRESH: &str = "# frozen: 1\n# platform: linux/amd64\n# base: local python-3.13\nname: hello\nchannels:\n  - conda-forge\ndependencies:\n  - python=3.13.5\n  - pip:\n    - numpy==2.1.0 --hash=sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\n";
+
+/// Frozen spec of `hello` from another base and an empty list.
 pub(crate) const FROZEN: &str = "# frozen: 1\n# platform: linux/amd64\n# base: sha256:0\nname: hello\nchannels:\n  - conda-forge\ndependencies:\n  - python=3.13.5\n";
 
 /// A notebook without cells.
@@ -80,6 +83,9 @@ impl Checkout {
             res.file(name, &fs::read_to_string(repository().join(name)).unwrap());
         }
         CONTEXTS.iter().for_each(|(dir, ignore)| res.context(dir, ignore));
+        for name in ["env-clone", "env-create", "env-update", "install-common"] {
+            res.file(&format!("common/image/common-scripts/{name}"), "some text\n");
+        }
         res.script("common/base/rootfs", ROOTFS);
         res.file("../ca.crt", "a certificate");
         let tools = res.dir.path().join("tools");
@@ -169,7 +175,10 @@ impl Checkout {
         );
         self.file(&format!("{dir}/Dockerfile.custom"), &custom);
         self.file(&format!("{env}/{name}.pip"), "numpy\n");
-        self.file(&format!("{env}/{name}-frozen.yml"), &FROZEN.replace("hello", name));
+        self.file(
+            &format!("{env}/{name}-frozen.yml"),
+            &FRESH.replace("name: hello", &format!("name: {name}")),
+        );
         self.file(&format!("{env}/tests/imports"), "numpy\n");
         self.file(&format!("{env}/tests/plot.ipynb"), NOTEBOOK);
     }

@@ -2,7 +2,7 @@
 
 use expect_test::expect;
 
-use crate::checkout::{Checkout, FROZEN};
+use crate::checkout::{Checkout, FRESH};
 
 #[test]
 fn drifted_copy() {
@@ -138,7 +138,7 @@ fn dry_run_of_a_floating_build() {
         DOCKER_CONFIG=… /bin/docker image push '127.0.0.1:<port>/hello:latest-sandbox'
     "#]]);
     let spec = checkout.read("missions/hello/environments/hello/hello-frozen.yml");
-    assert_eq!(spec, FROZEN);
+    assert_eq!(spec, FRESH);
 }
 
 #[test]

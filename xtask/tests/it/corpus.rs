@@ -32,10 +32,12 @@ struct Tree {
     mode: ByFile<u32>,
     submodule: Vec<String>,
     finds: Vec<String>,
+    fixes: Vec<String>,
     refused: Option<String>,
     says: Option<String>,
     fixed: bool,
     stale: bool,
+    freeze: bool,
 }
 
 fn corpus() -> Vec<Tree> {
@@ -113,14 +115,19 @@ impl Tree {
             expect("calls that change something", acts.to_string(), "0".to_owned());
             expect("kept", format!("{}", files(&checkout) == before), "true".to_owned());
         }
-        let done = checkout.run(&["--json", "check"]);
+        let no_freeze: &[&str] = if self.freeze { &[] } else { &["--no-freeze"] };
+        let done = checkout.run(&[&["--json", "check"], no_freeze].concat());
         if self.says.is_some() {
             expect("check", said(&done, self), "2".to_owned());
             return res;
         }
         expect("check", found(&done).join("\n"), self.finds.join("\n"));
+        let missing =
+            self.fixes.iter().filter(|it| !done.stdout.contains(&it.replace('"', "\\\"")));
+        let missing: Vec<&str> = missing.map(String::as_str).collect();
+        expect("fixes", missing.join("\n"), String::new());
         if self.fixed {
-            let done = checkout.run(&["--json", "check", "--fix"]);
+            let done = checkout.run(&[&["--json", "check", "--fix"], no_freeze].concat());
             expect("check --fix", found(&done).join("\n"), String::new());
         }
         res

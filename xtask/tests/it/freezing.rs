@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::checkout::{Checkout, FROZEN};
+use crate::checkout::{Checkout, FRESH};
 
 const SPEC: &str = "missions/hello/environments/hello/hello-frozen.yml";
 
@@ -32,7 +32,7 @@ fn freeze_truncates() {
     checkout.fail("env-export", 1, "the input device is not a TTY\n");
     let done = checkout.run(&["image-all", "--floating"]).status(1).never_called("push");
     done.says("the input device is not a TTY");
-    assert_eq!(checkout.read(SPEC), FROZEN);
+    assert_eq!(checkout.read(SPEC), FRESH);
     assert!(!checkout.has("missions/hello/packages-debian.txt"));
     checkout.restore_docker();
     checkout.run(&["image-all", "--floating"]).status(0).says("frozen: ");
@@ -41,13 +41,13 @@ fn freeze_truncates() {
 #[test]
 fn freeze_truncates_when_an_export_is_damaged() {
     let cut = "# frozen: 1\n# platform: linux/amd64\n# base: x\nname: hel";
-    let foreign = FROZEN.replace("name: hello", "name: roman");
+    let foreign = FRESH.replace("name: hello", "name: roman");
     for text in ["", cut, &foreign, "CondaExportWarning: …\n"] {
         let mut checkout = Checkout::new();
         checkout.flaw(json!({ "on": "env-export", "status": 0, "stdout": text }));
         let done = checkout.run(&["image-build", "--floating"]).status(1);
         done.says("printed no frozen spec");
-        assert_eq!(checkout.read(SPEC), FROZEN);
+        assert_eq!(checkout.read(SPEC), FRESH);
         assert!(!checkout.has("missions/hello/packages-debian.txt"));
     }
 }
@@ -63,7 +63,7 @@ fn freeze_truncates_when_one_environment_fails() {
     checkout.file(&format!("{other}/tests/imports"), "sys\n");
     checkout.fail(" other", 1, "no such environment\n");
     checkout.run(&["image-build", "--floating"]).status(1).says("no such environment");
-    assert_eq!(checkout.read(SPEC), FROZEN);
+    assert_eq!(checkout.read(SPEC), FRESH);
     assert!(!checkout.has(&format!("{other}/other-frozen.yml")));
 }
 
@@ -71,7 +71,7 @@ fn freeze_truncates_when_one_environment_fails() {
 fn a_spec_that_somebody_took_back_stays() {
     let checkout = Checkout::new();
     checkout.run(&["image-build", "--floating"]).status(0);
-    checkout.file(SPEC, FROZEN);
+    checkout.file(SPEC, FRESH);
     checkout.run(&["image-build", "--floating"]).status(0).did_nothing();
-    assert_eq!(checkout.read(SPEC), FROZEN);
+    assert_eq!(checkout.read(SPEC), FRESH);
 }

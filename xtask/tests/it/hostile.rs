@@ -51,7 +51,7 @@ fn settings_that_would_take_all_memory() {
 fn a_setup_env_of_many_megabytes_is_not_read() {
     let checkout = Checkout::new();
     checkout.file("setup-env", &"# a\n".repeat(300_000));
-    checkout.run(&["config"]).status(2).says("setup-env: large-file: this file has 2 MB");
+    checkout.run(&["config"]).status(2).says("setup-env: large-file: this file has 1.2 MB");
 }
 
 /// Executed notebooks come from the image.

@@ -69,6 +69,8 @@ fn names_that_cannot_be_had() {
     refused(&["a b"], "lower-case letters");
     refused(&["euclid", "--env", "base"], "in every image already");
     refused(&["euclid", "--env", "python3"], "the kernel of the base");
+    // The case environment-named-test.
+    refused(&["zz", "--env", "test"], "`environments/test` is the mission's own script for tests");
     refused(&["euclid", "--env", "vis", "--env", "vis"], "named twice");
     checkout.file("missions/registry/Dockerfile", "FROM scratch\n");
     checkout.run(&["list"]).status(2).says("missions/registry");

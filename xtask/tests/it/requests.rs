@@ -107,7 +107,7 @@ fn nothing_tested() {
     checkout.remove("missions/hello/environments/hello/tests/imports");
     checkout.remove("missions/hello/environments/hello/tests/plot.ipynb");
     let done = checkout.run(&["image-build"]).status(2).did_nothing();
-    done.says("nothing-tested: no tests for this environment").says("tests/imports");
+    done.says("nothing-tested: nothing in this environment is tested").says("tests/imports");
     checkout.file("missions/hello/environments/hello/tests/imports", "# none yet\n");
     let done = checkout.run(&["image-build"]).status(2).did_nothing();
     done.says("tests/imports: nothing-tested: the list is empty");
@@ -118,7 +118,7 @@ fn one_refused_mission_stops_all() {
     let checkout = Checkout::new();
     checkout.mission("roman");
     checkout.file("missions/roman/environments/roman/cvt.pip", "astropy\n");
-    checkout.run(&["image-all", "--all"]).status(2).says("roman is not built").did_nothing();
+    checkout.run(&["image-all", "--all"]).status(2).says("roman cannot be built:").did_nothing();
 }
 
 #[test]
@@ -155,7 +155,7 @@ fn a_base_by_tag_refuses_builds_only() {
         let mut checkout = Checkout::new();
         checkout.git();
         checkout.run(&["image-update"]).status(0);
-        for task in ["config", "list", "check", "explain", "why python"] {
+        for task in ["config", "list", "check --no-freeze", "explain", "why python"] {
             let args: Vec<&str> = task.split(' ').collect();
             checkout.run(&[&["--set", setting], args.as_slice()].concat()).did_nothing().status(0);
         }

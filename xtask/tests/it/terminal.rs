@@ -153,10 +153,8 @@ fn assert_harmless_files(dir: &Path) {
 fn control_characters_of_programs() {
     let mut checkout = Checkout::new();
     checkout.flaw(json!({ "on": "start --attach", "stdout": format!("{HOSTILE}\n"), "stderr": format!("{HOSTILE}\n") }));
-    let name = HOSTILE.replace('\r', "");
-    checkout.file("missions/hello/environments/hello/tests/imports", &format!("numpy\n{name}\n"));
     for args in [&["image-all"] as &[&str], &["--verbose", "image-all"], &["--json", "image-all"]] {
-        checkout.failing(&[&name]);
+        checkout.failing(&["numpy"]);
         let done = checkout.run(args);
         assert_harmless(&done.stderr, "stderr");
         assert_harmless(&done.stdout, "stdout");

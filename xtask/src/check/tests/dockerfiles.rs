@@ -38,18 +38,18 @@ fn downloads_are_checked() {
         rule,
         &[("Dockerfile", loud)],
         expect![[r#"
-        Dockerfile:2: download-unchecked: nothing checks what `ADD` fetches
-            fix: end the same step with `&& echo '<sha256>  <file>' | sha256sum --check`
-        Dockerfile:3: download-unchecked: nothing checks what `ADD` fetches
-            fix: end the same step with `&& echo '<sha256>  <file>' | sha256sum --check`
-        Dockerfile:5: download-unchecked: nothing checks what `curl` fetches
-            fix: end the same step with `&& echo '<sha256>  <file>' | sha256sum --check`
-        Dockerfile:6: download-unchecked: nothing checks what `wget` fetches
-            fix: end the same step with `&& echo '<sha256>  <file>' | sha256sum --check`
-        Dockerfile:7: download-unchecked: nothing checks what `curl` fetches
-            fix: end the same step with `&& echo '<sha256>  <file>' | sha256sum --check`
-        Dockerfile:8: download-unchecked: nothing checks what `curl` fetches
-            fix: end the same step with `&& echo '<sha256>  <file>' | sha256sum --check`"#]],
+            Dockerfile:2: download-unchecked: nothing checks what `ADD` fetches
+                fix: fetch it in a RUN instead, and compare it before it is used: `RUN curl -fsSLo F URL && echo '<sha256>  F' | sha256sum --check && …`
+            Dockerfile:3: download-unchecked: nothing checks what `ADD` fetches
+                fix: fetch it in a RUN instead, and compare it before it is used: `RUN curl -fsSLo F URL && echo '<sha256>  F' | sha256sum --check && …`
+            Dockerfile:5: download-unchecked: nothing checks what `curl` fetches
+                fix: save it to a file, and compare that before it is used: `curl -fsSLo F URL && echo '<sha256>  F' | sha256sum --check && …`
+            Dockerfile:6: download-unchecked: nothing checks what `wget` fetches
+                fix: save it to a file, and compare that before it is used: `curl -fsSLo F URL && echo '<sha256>  F' | sha256sum --check && …`
+            Dockerfile:7: download-unchecked: nothing checks what `curl` fetches
+                fix: save it to a file, and compare that before it is used: `curl -fsSLo F URL && echo '<sha256>  F' | sha256sum --check && …`
+            Dockerfile:8: download-unchecked: nothing checks what `curl` fetches
+                fix: save it to a file, and compare that before it is used: `curl -fsSLo F URL && echo '<sha256>  F' | sha256sum --check && …`"#]],
     );
 }
 

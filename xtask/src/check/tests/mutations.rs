@@ -113,7 +113,8 @@ fn whatever_is_in_a_file() {
         let borrowed: Vec<(&str, &str)> =
             lists.iter().map(|(name, it)| (*name, it.as_str())).collect();
         let sources = sources(&custom, &borrowed);
-        let mission = MissionFacts { model: sources.model(), sources, dockerfile: None };
+        let (model, problems) = sources.look();
+        let mission = MissionFacts { model, problems, sources, dockerfile: None, config: None };
         let mut files: Vec<(&str, &str)> =
             others.iter().map(|(name, it)| (*name, it.as_str())).collect();
         files.push(("x/Dockerfile", &custom));

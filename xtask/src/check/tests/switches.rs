@@ -21,7 +21,7 @@ fn a_rule_is_switched_off_for_a_reason() {
         &facts(&[("x/Dockerfile", &allowed), ("y/Dockerfile", CHAIN)]),
         expect![[r#"
         y/Dockerfile:2: run-chain: `;` hides a failure of `b`
-            fix: join the commands with `&&`, or begin with `set -e;`"#]],
+            fix: join with `&&`, or begin with `set -e;`"#]],
     );
     let notebook = r#"{"cells": [{"cell_type": "code", "id": "a", "metadata": {}, "source": "",
         "execution_count": 1, "outputs": []}], "nbformat": 4, "nbformat_minor": 5,
@@ -68,7 +68,7 @@ fn switches_have_a_reason_a_rule_and_a_use() {
         &facts(&[("x/Dockerfile", "# check: allow run-chain -- why\nFROM a\n")]),
         expect![[r#"
             x/Dockerfile:1: switch: nothing here is against `run-chain`
-                fix: remove the exception"#]],
+                fix: take the switch out"#]],
     );
 }
 
@@ -85,9 +85,11 @@ fn what_guards_a_build_stays() {
     check_all(
         &facts,
         expect![[r#"
-        missions/m/environments/a/w$t.pip: file-name: the name has `$`, to which shells and COPY give a meaning
-            fix: rename it; letters, digits, `.`, `_`, `-`, `+`, `@`, `=` and `,` are fine
-        missions/m/environments/a/w$t.pip:1: switch: nothing here is against `file-name`
-            fix: remove the exception"#]],
+            missions/m/environments/a/w$t.pip: file-name: the name has `$`, to which shells and COPY give a meaning
+                fix: rename it; letters, digits, `.`, `_`, `-`, `+`, `@`, `=` and `,` are fine
+            missions/m/environments/a/w$t.pip: spec-never-installed: no step installs this file
+                fix: add `RUN /opt/common-scripts/env-update a w$t.pip` to missions/m/Dockerfile.custom, or remove the file
+            missions/m/environments/a/w$t.pip:1: switch: nothing here is against `file-name`
+                fix: take the switch out"#]],
     );
 }

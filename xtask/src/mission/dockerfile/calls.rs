@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Folder of the in-image scripts.
-const SCRIPTS: &str = "/opt/common-scripts/";
+pub(crate) const SCRIPTS: &str = "/opt/common-scripts/";
 /// Folder of a mission's environments, in the image and while a step runs.
 pub(crate) const ENVIRONMENTS: &str = "/opt/environments";
 

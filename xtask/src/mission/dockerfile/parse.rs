@@ -88,6 +88,13 @@ const WORDS: [&str; 18] = [
 /// # Errors
 /// All parts that no builder, or not every builder, would accept: see [`problem`].
 pub(crate) fn parse(path: &Path, text: &str) -> Result<Dockerfile, Vec<Finding>> {
+    let (file, findings) = read(path, text);
+    if findings.is_empty() { Ok(file) } else { Err(findings) }
+}
+
+/// Returns the instructions that can be read, and findings about the parts that no builder, or not
+/// every builder, would accept.
+pub(crate) fn read(path: &Path, text: &str) -> (Dockerfile, Vec<Finding>) {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let lines: Vec<String> = text.lines().map(str::to_owned).collect();
     let directives = lines.iter().take_while(|it| directive(it).is_some()).count();
@@ -104,7 +111,7 @@ pub(crate) fn parse(path: &Path, text: &str) -> Result<Dockerfile, Vec<Finding>>
         instructions: Vec::new(),
     };
     let findings = read_instructions(&mut file);
-    if findings.is_empty() { Ok(file) } else { Err(findings) }
+    (file, findings)
 }
 
 fn read_instructions(file: &mut Dockerfile) -> Vec<Finding> {

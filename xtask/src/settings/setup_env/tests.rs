@@ -4,10 +4,18 @@ use std::process::Command;
 
 use expect_test::{Expect, expect};
 
-use super::{Scope, Vars, parse};
+use super::{Assigned, Scope, Vars, read};
 
 fn vars(pairs: &[(&str, &str)]) -> Vars {
     pairs.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+/// Returns the assignments, or a line for each line that cannot be read.
+fn parse(text: &str, scope: &Scope<'_>) -> anyhow::Result<Assigned> {
+    let (assigned, unreadable) = read(text, scope);
+    let lines: Vec<String> = unreadable.iter().map(|it| format!("setup-env:{it}")).collect();
+    anyhow::ensure!(lines.is_empty(), "{}", lines.join("\n"));
+    Ok(assigned)
 }
 
 #[track_caller]
@@ -20,7 +28,7 @@ fn check(text: &str, expect: Expect) {
 fn check_with(fixed: &[(&str, &str)], text: &str, expect: Expect) {
     let fixed = vars(fixed);
     let ambient = vars(&[("REGION", "from-env")]);
-    let scope = Scope { file: "setup-env", root: "/", fixed: &fixed, ambient: &ambient };
+    let scope = Scope { root: "/", fixed: &fixed, ambient: &ambient };
     let actual = match parse(text, &scope) {
         Ok(assigned) => {
             let ours: Vars = assigned.into_iter().map(|(k, (v, _))| (k, v)).collect();
@@ -65,7 +73,7 @@ fn sourced_by_bash(fixed: &Vars, text: &str) -> Vars {
 fn the_template_of_this_repository() {
     let text = include_str!("../../../../setup-env.template");
     let (fixed, ambient) = (Vars::new(), Vars::new());
-    let scope = Scope { file: "setup-env.template", root: "/", fixed: &fixed, ambient: &ambient };
+    let scope = Scope { root: "/", fixed: &fixed, ambient: &ambient };
     let ours = parse(text, &scope).unwrap().into_iter().map(|(name, (value, _))| (name, value));
     assert_eq!(ours.collect::<Vars>(), sourced_by_bash(&fixed, text));
 }
@@ -143,7 +151,7 @@ fn what_a_shell_would_run_is_refused() {
         (
             "export DATE=$(date)",
             expect![[r#"
-            error: setup-env:1: cannot read `export DATE=$(date)`: `date` is a command; expected a value or `$(pwd)`, so write its output
+            error: setup-env:1: cannot read `export DATE=$(date)`: `date` would be run by a shell; only `pwd` is known here, so write its result
         "#]],
         ),
         (

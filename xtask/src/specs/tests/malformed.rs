@@ -111,7 +111,7 @@ fn malformed_lists() {
         envs/a.pip:1: `numpy>=2004d` is not a requirement: after parsing `2004`, found `d`, which is not part of a valid version
         envs/a.pip:1: `numpy~=2` is not a requirement: The ~= operator requires at least two segments in the release version
         envs/a.pip:1: `numpy[a` is not a requirement: a `[` is not closed
-        envs/a.pip:1: `numpy[a b]` is not a requirement: `a b` is not a valid extra name
+        envs/a.pip:1: `numpy[a b]` is not a requirement: `a b` is not an extra's name
         envs/a.pip:1: `_numpy` is not a requirement: a package's name starts and ends with a letter or a digit
         envs/a.pip:1: `numpy-` is not a requirement: a package's name starts and ends with a letter or a digit
         envs/a.pip:1: `nümpy` is not a requirement: unexpected character U+00FC
@@ -129,13 +129,13 @@ fn malformed_lists() {
         envs/a.pip:1: `sha256:12` is not a sha256
         envs/a.pip:1: `md5:0123` is not a sha256
         envs/a.pip:1: `--no-binary` behind a requirement is not known
-        envs/a.pip:1: `./numpy-2.5.5-py3-none-any.whl` has no name
+        envs/a.pip:1: `./numpy-2.5.5-py3-none-any.whl` does not begin with the package's name
         envs/a.pip:1: `file:///numpy-2.5.5-py3-none-any.whl` is not a git URL
-        envs/a.pip:1: `git+https://example.org/numpy` has no name
-        envs/a.pip:1: `https://example.org/numpy.tar.gz` has no name
+        envs/a.pip:1: `git+https://example.org/numpy` does not begin with the package's name
+        envs/a.pip:1: `https://example.org/numpy.tar.gz` does not begin with the package's name
         envs/a.pip:1: `https://example.org/numpy.tar.gz` is not a git URL
         envs/a.pip:1: `git+https://…@example.org/numpy` holds credentials
-        envs/a.pip:1: `https://…@example.org/numpy.tar.gz` has no name
+        envs/a.pip:1: `https://…@example.org/numpy.tar.gz` does not begin with the package's name
         envs/a.pip:1: `numpy @` is not a requirement: expected one URL behind `@`, then a space and `;` before a marker
         envs/a.pip:1: `numpy @ git+https://example.org/a b` is not a requirement: expected one URL behind `@`, then a space and `;` before a marker
         envs/a.pip:1: an editable install cannot be repeated

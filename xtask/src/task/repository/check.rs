@@ -12,6 +12,7 @@ use crate::{
     check::{
         self, Facts,
         fix::{self, Change},
+        frozen_spec,
     },
     mission::checkout::Checkout,
     run::{
@@ -27,7 +28,7 @@ use crate::{
 
 pub(crate) fn run(session: &Session, args: &args::Check) -> anyhow::Result<u8> {
     let _lock = if args.fix { session.lock()? } else { None };
-    let (mut facts, found) = look(session)?.map_err(failure::request)?;
+    let (mut facts, found) = look(session, !args.no_freeze)?.map_err(failure::request)?;
     let files = named(session, &args.files, &facts).map_err(failure::request)?;
     let mut findings = about(found, &files);
     // One change may require another: a stripped notebook needs a line end on its last line.
@@ -40,8 +41,17 @@ pub(crate) fn run(session: &Session, args: &args::Check) -> anyhow::Result<u8> {
         let Some(permit) = session.permit else { break };
         changes.values().try_for_each(|it| apply(permit, &session.checkout, it))?;
         let found;
-        (facts, found) = look(session)??;
+        (facts, found) = look(session, !args.no_freeze)??;
         findings = about(found, &files);
+    }
+    for name in frozen_spec::never_frozen(&facts).iter().filter(|_| !args.no_freeze) {
+        session.ui.say(format!(
+            "note: {name} was never frozen; `cargo xtask image-build {name} --floating` writes its frozen specs"
+        ));
+    }
+    for mission in facts.missions.iter().filter(|it| it.is_hidden_in_part()) {
+        let dir = mission.sources.mission.shown();
+        session.ui.say(format!("note: {dir} cannot be read as a whole; more findings may follow"));
     }
     let status = u8::from(!findings.is_empty());
     if session.flags.json {
@@ -53,10 +63,13 @@ pub(crate) fn run(session: &Session, args: &args::Check) -> anyhow::Result<u8> {
 }
 
 /// Reads the checkout and applies all rules.
-fn look(session: &Session) -> anyhow::Result<anyhow::Result<(Facts, Vec<Finding>)>> {
+fn look(
+    session: &Session,
+    compares_frozen: bool,
+) -> anyhow::Result<anyhow::Result<(Facts, Vec<Finding>)>> {
     // Not in the thread that an interruption abandons: this starts git.
     let facts = match Facts::read(&session.checkout) {
-        Ok(facts) => facts,
+        Ok(facts) => Facts { compares_frozen, ..facts.with_settings(&session.sources) },
         Err(err) if failure::status(&err) == 130 => return Err(err),
         Err(err) => return Ok(Err(err)),
     };

@@ -192,7 +192,8 @@ def pip_line(line: Line) -> Line:
     """Returns the line itself, if it is a requirement that a frozen spec can repeat."""
     if re.match(r"(git|hg|svn|bzr)\+|https?://|file:|[./~]", line.text):
         raise line.error(
-            f"`{line.text}` has no name", "write `name @ git+https://…`, or ask for a version"
+            f"`{line.text}` does not begin with the package's name",
+            "write `name @ git+https://…`, or ask for a version",
         )
     text, options = requirement.split(line.text)
     try:
@@ -227,6 +228,12 @@ def check_url(line: Line, url: str) -> None:
         shown = redact.redact(url)
         raise line.error(
             f"`{shown}` holds credentials", "take them out and configure git's credentials instead"
+        )
+    authority = re.match(r"[^/?#]*", url.partition("://")[2])[0]
+    port = re.split(r"[@\]]", authority)[-1].partition(":")[2]
+    if not re.fullmatch("[0-9]*", port):
+        raise line.error(
+            f"`{url}` has `{port}` behind the `:`", "expected a port; write `/` before a path"
         )
 
 

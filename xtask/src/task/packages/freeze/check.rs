@@ -1,20 +1,21 @@
 //! `freeze --check`: whether the frozen specs are complete, match this base and platform, and still
 //! satisfy the floating lists. Without an engine and without a network.
 
-use std::{env, fmt, path::Path};
+use std::env;
 
 use crate::{
-    image::recipe::{self, LOCAL, Parts},
+    check::frozen_spec::comparison::{self, Header},
+    image::recipe,
     mission::{checkout::Environment, dockerfile::lists::Lists, frozen_environments},
     run::{
         failure,
         finding::{self, Finding},
         terminal,
     },
-    settings::config::{Base, Config},
+    settings::config::Config,
     specs::{
         self,
-        frozen::{self, FrozenSpec, RULE, satisfies},
+        frozen::{self, RULE},
         read::Spec,
     },
     task::{MissionConfig, Session, packages::freeze::Selected, read_parts},
@@ -41,12 +42,12 @@ fn findings(
     selected: &Selected,
     named: &[MissionConfig],
 ) -> anyhow::Result<Vec<Finding>> {
-    let parts = read_parts(&session.checkout)?;
+    let python = recipe::embedded_python(&read_parts(&session.checkout)?);
     let mut res = Vec::new();
     for it in named {
         let lists = Lists::read(&session.checkout, &it.mission)?;
         res.extend(lists.findings.clone());
-        let header = Header::new(&it.config, &parts);
+        let header = Header::new(&it.config, Some(platform(&it.config)), python.clone());
         for environment in selected.of(&it.mission) {
             let title = frozen_environments::title(&it.mission, environment);
             res.extend(check(&lists, environment, &title, &header));
@@ -57,91 +58,13 @@ fn findings(
     Ok(res)
 }
 
-/// Required first lines of a frozen spec.
-struct Header {
-    platform: Platform,
-    base: BaseName,
-}
-
-/// Name of the base in frozen specs.
-enum BaseName {
-    Digest(String),
-    /// The embedded base, with its Python if its lock has one.
-    Local(Option<String>),
-    /// A remote base, named by a tag: only a registry could resolve its digest.
-    Tag,
-}
-
-impl BaseName {
-    fn new(config: &Config, platform: Platform, parts: &Parts) -> BaseName {
-        match config.base {
-            Base::Embedded => BaseName::Local(recipe::embedded_python(parts)),
-            Base::Remote(_) => {
-                let digest = recipe::base_digest(&recipe::common(config, platform, parts));
-                digest.map_or(BaseName::Tag, BaseName::Digest)
-            }
-        }
-    }
-
-    /// Returns whether `name`, from a frozen spec, is this base's.
-    fn is(&self, name: &str) -> bool {
-        let python = name.strip_prefix(LOCAL).and_then(|it| it.strip_prefix(" python-"));
-        match self {
-            BaseName::Digest(digest) => name == digest,
-            BaseName::Local(Some(own)) => python == Some(own),
-            BaseName::Local(None) => python.is_some(),
-            BaseName::Tag => python.is_none(),
-        }
-    }
-}
-
-impl fmt::Display for BaseName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            BaseName::Digest(digest) => f.write_str(digest),
-            BaseName::Local(Some(python)) => write!(f, "{LOCAL} python-{python}"),
-            BaseName::Local(None) => f.write_str(LOCAL),
-            BaseName::Tag => f.write_str("the base of BASE_IMAGE"),
-        }
-    }
-}
-
-impl Header {
-    fn new(config: &Config, parts: &Parts) -> Header {
-        // The engine's platform is not queried: this check needs no engine.
-        let here = match env::consts::ARCH {
-            "aarch64" => Platform::Arm64,
-            _ => Platform::Amd64,
-        };
-        let platform = config.platform.unwrap_or(here);
-        Header { platform, base: BaseName::new(config, platform, parts) }
-    }
-
-    fn findings(&self, file: &Path, text: &str, frozen: &FrozenSpec, title: &str) -> Vec<Finding> {
-        let finding = |key: &str, what: String| {
-            let line = text.lines().position(|it| it.starts_with(key)).map(|at| at + 1);
-            let fix = format!("run `cargo xtask freeze {title}`");
-            Finding { file: file.to_owned(), line, rule: RULE, what, fix }
-        };
-        let mut res = Vec::new();
-        if frozen.platform != self.platform {
-            let what = format!("frozen for {}, not for {}", frozen.platform, self.platform);
-            res.push(finding("# platform:", what));
-        }
-        if !self.base.is(&frozen.base) {
-            let what = format!("frozen on base `{}`; expected `{}`", frozen.base, self.base);
-            res.push(finding("# base:", what));
-        }
-        let minor: String =
-            frozen.python_version().splitn(3, '.').take(2).collect::<Vec<_>>().join(".");
-        if let BaseName::Local(Some(own)) = &self.base
-            && minor != *own
-        {
-            let what = format!("frozen with python {minor}, but the base has {own}");
-            res.push(finding("  - python=", what));
-        }
-        res
-    }
+/// Returns the platform of the settings, or of this machine: the engine's is not asked.
+fn platform(config: &Config) -> Platform {
+    let here = match env::consts::ARCH {
+        "aarch64" => Platform::Arm64,
+        _ => Platform::Amd64,
+    };
+    config.platform.unwrap_or(here)
 }
 
 /// Returns the findings about the frozen spec of an environment.
@@ -157,9 +80,7 @@ fn check(lists: &Lists, environment: &Environment, title: &str, header: &Header)
         Ok(frozen) => frozen,
         Err(problem) => return vec![problem.finding(RULE)],
     };
-    let mut res = header.findings(&file, text, &frozen, title);
     let none = Spec::default();
     let asked = lists.asked.get(&environment.name).unwrap_or(&none);
-    res.extend(satisfies::findings(RULE, (&file, title), &frozen, asked));
-    res
+    comparison::findings((&file, text, title), &frozen, header, asked)
 }

@@ -1,0 +1,79 @@
+//! `xargs` starts its program once even when nothing comes through the pipe: `… | xargs rm` then
+//! fails, and other programs act on the folder that they are in.
+
+use crate::{
+    check::{Facts, Refuses, Rule},
+    mission::dockerfile::{
+        parse::Dockerfile,
+        programs,
+        shell::{Command, Operator},
+    },
+    run::finding::Finding,
+};
+
+pub(crate) const RULE: Rule = Rule {
+    name: "xargs-empty",
+    about: "xargs behind a pipe has -r, so that empty input starts no program",
+    refuses: Refuses::Never,
+    check,
+};
+
+pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
+    facts.of_dockerfiles(check_file)
+}
+
+fn check_file(file: &Dockerfile) -> Vec<Finding> {
+    let runs = file.instructions.iter().filter(|it| it.word == "RUN");
+    let is_wrong = |commands: &[Command]| {
+        commands.windows(2).any(|it| it[0].then == Operator::Pipe && starts_anyway(&it[0], &it[1]))
+    };
+    let wrong = runs.filter(|it| is_wrong(&programs::commands(it)));
+    let finding = |it| {
+        let what = "`xargs` starts its program even when nothing comes through the pipe";
+        let fix = "write `xargs -r`, or `xargs --no-run-if-empty`";
+        file.finding(RULE.name, (it, "xargs"), what.to_owned(), fix)
+    };
+    wrong.map(finding).collect()
+}
+
+/// Returns whether `command` is an xargs that starts its program without any input from `before`.
+fn starts_anyway(before: &Command, command: &Command) -> bool {
+    let Some(at) = command.words.iter().position(|it| programs::name(it) == "xargs") else {
+        return false;
+    };
+    let is_text = ["echo", "printf"].contains(&before.words.first().map_or("", String::as_str));
+    let has_word = before.words.iter().skip(1).any(|it| it.contains(char::is_alphanumeric));
+    let is_literal = !before.words.iter().any(|it| it.contains(['$', '`']));
+    let is_never_empty = is_text && has_word && is_literal;
+    !is_never_empty && !has_safe_option(&command.words[at + 1..])
+}
+
+/// Short options of xargs that have a value.
+const VALUED: &str = "EILPadns";
+
+/// Returns whether `words` begin with options, one of which starts nothing without input: -r, or
+/// -I, by which each line is one start.
+fn has_safe_option(words: &[String]) -> bool {
+    let mut words = words.iter();
+    while let Some(word) = words.next().filter(|it| it.starts_with('-')) {
+        if let Some(long) = word.strip_prefix("--") {
+            if long == "no-run-if-empty" || long.starts_with("replace") {
+                return true;
+            }
+            continue;
+        }
+        for (at, letter) in word.char_indices().skip(1) {
+            if "rIi".contains(letter) {
+                return true;
+            }
+            if VALUED.contains(letter) {
+                // The value is the rest of the word, or the next one.
+                if at + 1 == word.len() {
+                    words.next();
+                }
+                break;
+            }
+        }
+    }
+    false
+}
