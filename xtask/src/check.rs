@@ -22,6 +22,7 @@ pub(crate) mod imports_names;
 pub(crate) mod notebook_missing;
 pub(crate) mod generated_dockerfile;
 pub(crate) mod script_strict;
+pub(crate) mod sourced_file;
 pub(crate) mod setup_env_untracked;
 pub(crate) mod dockerignore_literal;
 pub(crate) mod checkout_complete;
@@ -101,6 +102,7 @@ pub(crate) const RULES: &[Rule] = &[
     notebook_missing::RULE,
     generated_dockerfile::RULE,
     script_strict::RULE,
+    sourced_file::RULE,
     setup_env_untracked::RULE,
     dockerignore_literal::RULE,
     checkout_complete::RULE,

@@ -11,14 +11,16 @@ use clap::{
 use crate::{
     run::{failure, memory_folder, process::Permit},
     task::{
-        self, Session,
+        Session,
         args::{
             Bench, Check, Ci, Complete, Diff, Doctor, Flags, Freeze, ImageAll, ImageBuild,
             ImageExec, ImageLab, ImagePush, ImageSh, ImageTest, ImageUpdate, MissionNew, Missions,
             Package, ReceiptShow, Report, SecretsCat, SecretsDiff, SecretsEdit, SecretsInit,
             SecretsOf, SecretsSet,
         },
-        machine::completion::Shell,
+        images,
+        machine::{self, completion::Shell},
+        packages, repository, secrets,
     },
 };
 use common::{BEFORE_TASK, DRY_RUN, Given, JSON, MODE, NoArgs, SET, VERBOSE, With};
@@ -307,63 +309,61 @@ static NOT_GIVEN: Given =
 pub(crate) fn run(cli: &Cli, permit: Option<Permit>) -> anyhow::Result<u8> {
     // These need no checkout.
     match &cli.task {
-        Task::Completion { shell } => return Ok(task::machine::completion::script(*shell)),
-        Task::Complete(args) => return task::machine::completion::candidates(args, Cli::command()),
+        Task::Completion { shell } => return Ok(machine::completion::script(*shell)),
+        Task::Complete(args) => return machine::completion::candidates(args, Cli::command()),
         _ => (),
     }
     permit.map_or(Ok(()), memory_folder::sweep)?;
     let (json, verbose) = (cli.json, cli.verbose);
     let set = cli.set.iter().cloned().chain(cli.task.mode().map(str::to_owned)).collect();
     let session = Session::read(Flags { json, verbose, set }, permit).map_err(failure::request)?;
-    match &cli.task {
-        Task::Quickstart(_) => task::machine::quickstart::run(&session),
-        Task::Doctor(args) => task::machine::doctor::run(&session, &args.own),
-        Task::ImageUpdate(args) => task::images::update::run(&session, &args.own),
-        Task::ImageBase(_) => task::images::base::run(&session),
-        Task::ImageBuild(args) => task::images::build::run(&session, &args.own),
-        Task::ImageTest(args) => task::images::test::run(&session, &args.own),
+    start(&session, &cli.task)
+}
+
+fn start(session: &Session, task: &Task) -> anyhow::Result<u8> {
+    match task {
+        Task::Quickstart(_) => machine::quickstart::run(session),
+        Task::Doctor(args) => machine::doctor::run(session, &args.own),
+        Task::ImageUpdate(args) => images::update::run(session, &args.own),
+        Task::ImageBase(_) => images::base::run(session),
+        Task::ImageBuild(args) => images::build::run(session, &args.own),
+        Task::ImageTest(args) => images::test::run(session, &args.own),
         Task::ImagePush(args) => match &args.own.promote {
-            Some(tag) => task::images::promote::run(&session, &args.own, tag),
-            None => task::images::push::run(&session, &args.own.missions),
+            Some(tag) => images::promote::run(session, &args.own, tag),
+            None => images::push::run(session, &args.own.missions),
         },
-        Task::Report(args) => task::images::report::run(&session, &args.own),
-        Task::Receipt(ReceiptCommand::Show(args)) => {
-            task::images::receipt::run(&session, &args.own)
+        Task::Report(args) => images::report::run(session, &args.own),
+        Task::Receipt(ReceiptCommand::Show(args)) => images::receipt::run(session, &args.own),
+        Task::ImageAll(args) => images::all::run(session, &args.own),
+        Task::ImageExec(args) => {
+            let ImageExec { mission, dev, command } = &args.own;
+            images::exec::run(session, mission.as_deref(), *dev, command)
         }
-        Task::ImageAll(args) => task::images::all::run(&session, &args.own),
-        Task::ImageExec(args) => task::images::exec::run(
-            &session,
-            args.own.mission.as_deref(),
-            args.own.dev,
-            &args.own.command,
-        ),
-        Task::ImageSh(args) => task::images::exec::run(
-            &session,
-            args.own.mission.as_deref(),
-            args.own.dev,
-            &["bash".into(), "-l".into()],
-        ),
-        Task::ImageLab(args) => task::images::lab::run(&session, &args.own),
-        Task::Explain(missions) => task::images::explain::run(&session, &missions.own),
-        Task::Freeze(args) => task::packages::freeze::run(&session, &args.own),
-        Task::Why(args) => task::packages::why::run(&session, &args.own),
-        Task::When(args) => task::packages::when::run(&session, &args.own),
-        Task::Diff(args) => task::packages::diff::run(&session, &args.own),
-        Task::SecretsClone(of) => task::secrets::clone::run(&session, of.own.mission.as_deref()),
-        Task::SecretsInit(args) => task::secrets::init::run(&session, &args.own),
-        Task::SecretsEdit(args) => task::secrets::edit::run(&session, &args.own),
-        Task::SecretsCat(args) => task::secrets::cat::run(&session, &args.own),
-        Task::SecretsSet(args) => task::secrets::set::run(&session, &args.own),
-        Task::SecretsDiff(args) => task::secrets::diff::run(&session, &args.own),
-        Task::SecretsStatus(of) => task::secrets::status::run(&session, &of.own),
-        Task::SecretsPush(of) => task::secrets::push::run(&session, &of.own),
-        Task::Check(args) => task::repository::check::run(&session, &args.own),
-        Task::Config(missions) => task::repository::config::run(&session, &missions.own),
-        Task::List(_) => task::repository::list::run(&session),
-        Task::MissionNew(args) => task::repository::mission_new::run(&session, &args.own),
+        Task::ImageSh(args) => {
+            let login = ["bash".into(), "-l".into()];
+            images::exec::run(session, args.own.mission.as_deref(), args.own.dev, &login)
+        }
+        Task::ImageLab(args) => images::lab::run(session, &args.own),
+        Task::Explain(missions) => images::explain::run(session, &missions.own),
+        Task::Freeze(args) => packages::freeze::run(session, &args.own),
+        Task::Why(args) => packages::why::run(session, &args.own),
+        Task::When(args) => packages::when::run(session, &args.own),
+        Task::Diff(args) => packages::diff::run(session, &args.own),
+        Task::SecretsClone(of) => secrets::clone::run(session, of.own.mission.as_deref()),
+        Task::SecretsInit(args) => secrets::init::run(session, &args.own),
+        Task::SecretsEdit(args) => secrets::edit::run(session, &args.own),
+        Task::SecretsCat(args) => secrets::cat::run(session, &args.own),
+        Task::SecretsSet(args) => secrets::set::run(session, &args.own),
+        Task::SecretsDiff(args) => secrets::diff::run(session, &args.own),
+        Task::SecretsStatus(of) => secrets::status::run(session, &of.own),
+        Task::SecretsPush(of) => secrets::push::run(session, &of.own),
+        Task::Check(args) => repository::check::run(session, &args.own),
+        Task::Config(missions) => repository::config::run(session, &missions.own),
+        Task::List(_) => repository::list::run(session),
+        Task::MissionNew(args) => repository::mission_new::run(session, &args.own),
         Task::Completion { .. } | Task::Complete(_) => Ok(0),
-        Task::Bench(args) => task::machine::bench::run(&session, &args.own),
-        Task::Ci(args) => task::machine::ci::run(&session, &args.own),
+        Task::Bench(args) => machine::bench::run(session, &args.own),
+        Task::Ci(args) => machine::ci::run(session, &args.own),
     }
 }
 

@@ -5,6 +5,7 @@
 //! only those before it.
 
 #![deny(clippy::print_stdout, clippy::print_stderr, clippy::dbg_macro)]
+#![cfg_attr(not(test), deny(clippy::too_many_lines))]
 #![cfg_attr(
     test,
     allow(

@@ -53,17 +53,25 @@ pub(crate) fn modes(path: &Path) -> &'static [Mode] {
     }
 }
 
-/// Returns the environment of `path`: its first folder.
+/// Returns the environment of `path`: its first folder, or [`SHARED`] for a file directly below
+/// `environments/`, which lists of any environment may include.
 pub(crate) fn environment(path: &Path) -> &str {
-    path.components().next().and_then(|it| it.as_os_str().to_str()).unwrap_or_default()
+    let parent = path.parent().unwrap_or(Path::new(""));
+    parent.components().next().and_then(|it| it.as_os_str().to_str()).unwrap_or_default()
 }
 
+/// The environment of files that environments share; see [`environment`].
+pub(crate) const SHARED: &str = "";
+
 /// Returns every list of packages among `files`: by its extension, outside `tests/`, or because
-/// another list includes it.
+/// another list includes it. A shared YAML file may be of any kind.
 pub(crate) fn all(files: &BTreeMap<PathBuf, String>) -> BTreeSet<PathBuf> {
-    let by_name = files.keys().filter(|it| it.components().count() > 1 && !is_test(it));
-    let by_name: Vec<&Path> =
-        by_name.filter(|it| kind(it).is_some()).map(PathBuf::as_path).collect();
+    let is_list = |it: &&Path| match kind(it) {
+        Some(Kind::Yaml) => environment(it) != SHARED && !is_test(it),
+        Some(Kind::Conda | Kind::Pip) => !is_test(it),
+        None => false,
+    };
+    let by_name: Vec<&Path> = files.keys().map(PathBuf::as_path).filter(is_list).collect();
     closure(by_name, files).0
 }
 

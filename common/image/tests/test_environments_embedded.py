@@ -152,6 +152,16 @@ class UpdateTest(EmbeddedTest):
         self.run_script("env-update", "e", path)
         self.assertTrue(self.version("e", "certifi").startswith("2024"))
 
+    def test_constraints_of_several_environments(self) -> None:
+        self.write("common-hints.pip", "certifi<2025\n")
+        path = self.write("e/shared.pip", "-c ../common-hints.pip\ncertifi\n")
+        self.run_script("env-update", "e", path)
+        self.assertTrue(self.version("e", "certifi").startswith("2024"))
+        later = self.write("e/later.pip", "certifi>=2025\n")
+        said = self.run_script("env-update", "e", later, status=1)
+        self.assertRegex(said, r"later\.pip:1: certifi>=2025")
+        self.assertRegex(said, r"environments/common-hints\.pip:1: certifi<2025")
+
     def test_unknown_package(self) -> None:
         path = self.write("unknown.pip", "# c\nno-such-package-of-ours==1\n")
         said = self.run_script("env-update", "e", path, status=1)

@@ -20,8 +20,14 @@ class EnvTest(unittest.TestCase):
     def setUpClass(cls):
         cls.made = Installation()
         cls.addClassCleanup(cls.made.remove)
-        for environment in ("bare", "empty", "full", "odd"):
+        for environment in ("bare", "empty", "full", "odd", "tools"):
             cls.made.add(environment)
+        own = cls.made.conda / "envs/tools/bin/own-program"
+        own.write_text("#!/bin/sh\nexit 7\n")
+        own.chmod(0o755)
+        own.with_name("not-executable").write_text("")
+        commands = "own-program  # of the environment\nls\nnot-executable\ncd\n/bin/ls\nls -l\n"
+        cls.made.add_files("tools", {"tests/commands": commands})
         cls.made.add_files("empty", {"tests/imports": "\n# 'nothing\n", "tests/notebooks": ""})
         cls.made.add_files(
             "full",
@@ -71,6 +77,18 @@ class EnvTest(unittest.TestCase):
     def test_line_that_matches_nothing_names_file_and_line(self):
         origin = f"{self.made.specs}/full/tests/notebooks:2: no notebook is there"
         self.assertIn(origin, self.full.message("nothing-*.ipynb"))
+
+    def test_programs_are_found_and_not_run(self):
+        done = self.made.run("env-test", "tools")
+        passed = ["command ls", "command own-program", "consistency pip check"]
+        self.assertEqual(sorted(done.names("passed")), passed)
+        failed = ["command /bin/ls", "command cd", "command ls -l", "command not-executable"]
+        self.assertEqual(sorted(done.names("failed")), failed)
+        said = done.message("not-executable")
+        place = f"{self.made.conda}/envs/tools/bin"
+        self.assertRegex(said, f"no program 'not-executable' on PATH: .*{place}")
+        self.assertNotIn("status", said)
+        self.assertIn("without a path", done.message("/bin/ls"))
 
     def test_script_that_is_not_executable(self):
         done = self.made.run("env-test", "odd")

@@ -347,7 +347,10 @@ impl MissionFacts {
         let (model, problems) = match (&sources.custom, &dockerfile) {
             (None, Some(text)) => {
                 let own = content.unreadable.into_iter().chain(dockerfile::own(relative, text));
-                (None, sources.unreadable.iter().cloned().chain(own).collect())
+                (
+                    None,
+                    sources.unreadable.iter().cloned().chain(own).chain(sources.unused()).collect(),
+                )
             }
             _ => sources.look(),
         };

@@ -79,7 +79,7 @@ fn list(lists: &BTreeSet<PathBuf>, file: &Path) -> Option<(PathBuf, &'static str
             .contains(&&*name) =>
         {
             match &*name {
-                "apt-packages.txt" => "install them by `RUN apt-get install` in Dockerfile.custom",
+                "apt-packages.txt" => "rename it to apt.txt, in the mission's folder",
                 _ => "name its packages in a .pip list; freezing writes their exact versions",
             }
         }

@@ -91,8 +91,9 @@ pub(crate) fn string(value: &RawValue) -> Option<String> {
     serde_json::from_str(value.get()).ok()
 }
 
-/// Returns whether `value` is `null`, or a list without an element.
+/// Returns whether `value` is `null`, or a list or object without an element.
 pub(crate) fn is_empty(value: &RawValue) -> bool {
     let elements: Option<Vec<&RawValue>> = serde_json::from_str(value.get()).ok();
-    value.get() == "null" || elements.is_some_and(|it| it.is_empty())
+    let is_empty_list = elements.is_some_and(|it| it.is_empty());
+    value.get() == "null" || is_empty_list || object(value).is_some_and(|it| it.is_empty())
 }

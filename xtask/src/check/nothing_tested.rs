@@ -4,7 +4,10 @@ use std::path::{Path, PathBuf};
 
 use crate::{
     check::{Facts, Refuses, Rule},
-    mission::{dockerfile::Sources, expected_tests::entries},
+    mission::{
+        dockerfile::Sources,
+        expected_tests::{LISTS, entries},
+    },
     run::finding::Finding,
     specs,
 };
@@ -28,7 +31,7 @@ fn check_mission(sources: &Sources, refused: &[Finding]) -> Vec<Finding> {
     let of_base = [specs::BASE.to_owned()];
     let others = sources.environments.iter().filter(|it| *it != specs::BASE);
     let untested = others.clone().filter(|it| !has_tests(sources, it)).map(|env| {
-        let what = "nothing in this environment is tested";
+        let what = "no tests for this environment";
         let fix = "write tests/imports, with a package per line, or add notebooks to tests/";
         finding(sources.path_of(Path::new(env)), what, fix)
     });
@@ -48,7 +51,7 @@ fn empty_lists(sources: &Sources) -> Vec<Finding> {
     let lists = sources
         .environments
         .iter()
-        .flat_map(|env| ["imports", "notebooks"].map(|it| Path::new(env).join("tests").join(it)));
+        .flat_map(|env| LISTS.map(|it| Path::new(env).join("tests").join(it)));
     let is_empty = |list: &PathBuf| {
         let text = sources.files.get(list);
         text.is_some_and(|it| entries(it).next().is_none()) && !sources.is_unreadable(list)
@@ -62,7 +65,7 @@ fn has_tests(sources: &Sources, env: &str) -> bool {
     let tests = Path::new(env).join("tests");
     let is_test = |file: &Path| {
         let name = file.strip_prefix(&tests).unwrap_or(Path::new(""));
-        ["imports", "notebooks", "test"].iter().any(|it| name == Path::new(it))
+        LISTS.iter().chain(&["test"]).any(|it| name == Path::new(it))
             || name.extension().is_some_and(|it| it == "ipynb")
     };
     sources.files.keys().any(|it| is_test(it))

@@ -100,7 +100,7 @@ struct Hidden {
     fix: &'static str,
 }
 
-const JOIN: &str = "join with `&&`, or begin with `set -e;`";
+const JOIN: &str = "join the commands with `&&`, or begin with `set -e;`";
 const PIPEFAIL: &str = "begin with `set -o pipefail &&`, or write `SHELL [\"/bin/bash\", \"-o\", \"pipefail\", \"-c\"]` above";
 const FILE: &str =
     "download into a file, compare that with its checksum, and run it, joined with `&&`";

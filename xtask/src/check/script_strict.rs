@@ -5,7 +5,10 @@ use std::path::Path;
 
 use crate::{
     check::{Facts, File, Refuses, Rule},
-    mission::dockerfile::shell::{self, Operator},
+    mission::dockerfile::{
+        hooks,
+        shell::{self, Operator},
+    },
     run::{finding::Finding, printable::Shown as _, text_file},
 };
 
@@ -18,7 +21,9 @@ pub(crate) const RULE: Rule = Rule {
 
 pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
     let checks = [not_executable, not_a_program, not_strict];
-    facts.files.iter().flat_map(|file| checks.map(|it| it(file))).flatten().collect()
+    // Strictness would apply to the shell that sources the file: see rule `sourced-file`.
+    let files = facts.files.iter().filter(|it| !hooks::is_sourced(&it.path));
+    files.flat_map(|file| checks.map(|it| it(file))).flatten().collect()
 }
 
 pub(crate) fn not_executable(file: &File) -> Option<Finding> {

@@ -48,7 +48,9 @@ fn check_mission(sources: &Sources, model: &Model) -> Vec<Finding> {
     };
     let of_env = |(env, lists): (&String, &Vec<PathBuf>)| {
         let all = fix(model, env, lists);
-        let fix = |it: &PathBuf| limits(it).or_else(|| instead_of_clone(model, env, it));
+        let fix = |it: &PathBuf| {
+            shared(it).or_else(|| limits(it)).or_else(|| instead_of_clone(model, env, it))
+        };
         lists.iter().map(|it| finding(it, &fix(it).unwrap_or(all.clone()))).collect::<Vec<_>>()
     };
     by_env.iter().flat_map(of_env).collect()
@@ -66,6 +68,14 @@ fn fix(model: &Model, env: &str, lists: &[PathBuf]) -> String {
         names.collect::<Vec<_>>().join(" "),
         model.files[0].path.shown()
     )
+}
+
+/// Returns the fix for a list that environments share.
+fn shared(list: &Path) -> Option<String> {
+    let is_shared = specs::environment(list) == specs::SHARED;
+    let fix =
+        format!("add `-c ../{}` to a list of an environment, or remove the file", list.shown());
+    is_shared.then_some(fix)
 }
 
 /// Returns the fix for a list that, by its name, limits versions and requests nothing.

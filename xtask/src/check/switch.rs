@@ -54,7 +54,7 @@ pub(crate) fn apply(facts: &Facts, mut findings: Vec<Finding>) -> Vec<Finding> {
     for switch in valid() {
         if switch.places().iter().filter(|it| off.remove(it)).count() == 0 {
             let what = format!("nothing here is against `{}`", switch.rule);
-            findings.push(switch.finding(what, "take the switch out"));
+            findings.push(switch.finding(what, "remove the exception"));
         }
     }
     findings

@@ -107,19 +107,19 @@ fn swallowed_in_run() {
         &[("missions/m/Dockerfile.custom", loud)],
         expect![[r#"
             missions/m/Dockerfile.custom:2: run-chain: `;` hides a failure of `apt-get update`
-                fix: join with `&&`, or begin with `set -e;`
+                fix: join the commands with `&&`, or begin with `set -e;`
             missions/m/Dockerfile.custom:4: run-chain: `&` hides a failure of `a`
-                fix: join with `&&`, or begin with `set -e;`
+                fix: join the commands with `&&`, or begin with `set -e;`
             missions/m/Dockerfile.custom:5: run-chain: `;` hides a failure of `b`
-                fix: join with `&&`, or begin with `set -e;`
+                fix: join the commands with `&&`, or begin with `set -e;`
             missions/m/Dockerfile.custom:6: run-chain: `;` hides a failure of `a`
-                fix: join with `&&`, or begin with `set -e;`
+                fix: join the commands with `&&`, or begin with `set -e;`
             missions/m/Dockerfile.custom:7: run-chain: the loop hides a failure of `pip install $x` in all but its last round
-                fix: join with `&&`, or begin with `set -e;`
+                fix: join the commands with `&&`, or begin with `set -e;`
             missions/m/Dockerfile.custom:8: run-chain: `;` hides a failure of `b`
-                fix: join with `&&`, or begin with `set -e;`
+                fix: join the commands with `&&`, or begin with `set -e;`
             missions/m/Dockerfile.custom:9: run-chain: `;` hides a failure of `set -o pipefail`
-                fix: join with `&&`, or begin with `set -e;`"#]],
+                fix: join the commands with `&&`, or begin with `set -e;`"#]],
     );
 }
 

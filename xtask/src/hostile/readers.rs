@@ -59,6 +59,7 @@ pub(super) fn all() -> Vec<Reader> {
         reader("conda list", CONDA, |it| list("hello/hello.conda", it)),
         reader("yml list", YML, |it| list("hello/hello.yml", it)),
         reader("imports", "numpy # a\n", |it| list("hello/tests/imports", it)),
+        reader("commands", "sex # a\n", |it| list("hello/tests/commands", it)),
         reader("notebooks", "*.ipynb\n**/[a-z]*.ipynb\n", |it| list("hello/tests/notebooks", it)),
         reader("frozen spec", frozen::tests::GOOD, frozen_spec),
         reader("changed frozen spec", frozen::tests::GOOD, diff),

@@ -25,7 +25,8 @@ use crate::{
     },
     settings::config::{Config, Mode},
     tools::{
-        docker::{Builder, Image, ImageConfig, LABEL_PARENT},
+        docker::{Builder, Image, ImageConfig, LABEL_COMMIT, LABEL_PARENT},
+        git,
         image_name::{ImageId, ImageRef, Tag},
     },
 };
@@ -231,7 +232,7 @@ impl<'a> Builds<'a> {
         for (name, value) in &step.config.proxies {
             from = from.secret_env(name, value);
         }
-        let labels = labels(step).into_iter();
+        let labels = self.labels(step)?.into_iter();
         let labels: Vec<String> =
             labels.map(|(name, value)| format!("LABEL {name}={value}")).collect();
         let changes = labels.iter().flat_map(|it| ["--change", it.as_str()]);
@@ -273,7 +274,7 @@ impl<'a> Builds<'a> {
         let builder = self.builder(step.config)?;
         let mut cmd = builder.build().args(["--progress", "plain"]);
         cmd = cmd.args(["--platform".to_owned(), step.recipe.platform.to_string()]);
-        for (name, value) in labels(step) {
+        for (name, value) in self.labels(step)? {
             cmd = cmd.args(["--label".to_owned(), format!("{name}={value}")]);
         }
         for (name, value) in self.build_args(step)? {
@@ -290,6 +291,18 @@ impl<'a> Builds<'a> {
         }
         let id = fs_err::read_to_string(&place.id)?;
         id.trim().parse().with_context(|| format!("{}: not an image id", place.id.shown()))
+    }
+
+    /// Returns the labels of the image; a mission's names the commit, which is not an input: the same
+    /// inputs are the same image at any commit.
+    fn labels(&self, step: &Step<'_>) -> anyhow::Result<Vec<(&'static str, String)>> {
+        let mut res = step.recipe.labels();
+        res.push((LABEL_PARENT, step.parent.label()));
+        if step.recipe.mode.is_some() {
+            let commit = git::state(&self.runner.checkout.root)?;
+            res.extend(commit.map(|it| (LABEL_COMMIT, it)));
+        }
+        Ok(res)
     }
 
     /// Returns the build arguments for a recipe's Dockerfile.
@@ -381,11 +394,6 @@ fn what_builds(config: &Config, recipe: &Recipe) -> String {
         Some(Mode::Frozen) => build + ", or take the floating image by `--floating`",
         _ => build,
     }
-}
-
-fn labels(step: &Step<'_>) -> Vec<(&'static str, String)> {
-    let parent = (LABEL_PARENT, step.parent.label());
-    step.recipe.labels().into_iter().chain([parent]).collect()
 }
 
 fn reference(recipe: &Recipe, id: &ImageId) -> ImageRef {

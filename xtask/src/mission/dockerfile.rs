@@ -9,8 +9,10 @@ pub(crate) mod calls;
 pub(crate) mod programs;
 pub(crate) mod stages;
 pub(crate) mod mounts;
+pub(crate) mod apt;
 pub(crate) mod refusals;
 pub(crate) mod spec_stages;
+pub(crate) mod hooks;
 pub(crate) mod generate;
 pub(crate) mod update;
 pub(crate) mod asked;
@@ -26,7 +28,8 @@ use fs_err as fs;
 use crate::{
     mission::{
         checkout::{Checkout, Mission},
-        dockerfile::{parse::Dockerfile, spec_stages::StepFiles, stages::Stages},
+        dockerfile::{hooks::Hooks, parse::Dockerfile, spec_stages::StepFiles, stages::Stages},
+        expected_tests,
         file_content::{self, Content},
     },
     run::finding::Finding,
@@ -69,10 +72,13 @@ pub(crate) struct Sources {
     /// Author's part; `None` for a mission with its own Dockerfile.
     pub(crate) custom: Option<Text>,
     pub(crate) trailer: Text,
+    /// Debian packages; see [`apt`].
+    pub(crate) apt: Option<Text>,
+    pub(crate) hooks: Hooks,
     /// Names of the folders below `environments/`.
     pub(crate) environments: Vec<String>,
     /// Every file below `environments/`, relative to it. With its text if it may be a list; files
-    /// of tests, other than `tests/imports` and `tests/notebooks`, have an empty text.
+    /// of tests, other than [`expected_tests::LISTS`], have an empty text.
     pub(crate) files: BTreeMap<PathBuf, String>,
     /// Files below `default-home-contents/`, relative to it.
     pub(crate) home: Vec<PathBuf>,
@@ -88,6 +94,8 @@ pub(crate) struct Model {
     pub(crate) stages: Stages,
     /// Files of each RUN step that calls environment scripts, in order.
     pub(crate) steps: Vec<StepFiles>,
+    /// Debian packages to install before all steps.
+    pub(crate) apt: BTreeSet<String>,
     /// Whether all steps and their calls are known.
     pub(crate) is_whole: bool,
 }
@@ -108,6 +116,12 @@ impl Sources {
         };
         let custom = mission.custom().map(|it| text(&it)).transpose()?;
         let trailer = text(&checkout.root.join(TRAILER))?;
+        let apt = Some(mission.dir.join(apt::FILE)).filter(|it| it.is_file());
+        let apt = apt.map(|it| text(&it)).transpose()?;
+        let ignore = Some(mission.dir.join(".dockerignore")).filter(|it| it.is_file());
+        let ignore = ignore.map(|it| text(&it)).transpose()?;
+        let ignore = ignore.as_ref().map_or("", |it| &it.text);
+        let hooks = Hooks::read(checkout, mission, ignore)?;
         let environments = mission.dir.join("environments");
         let home = mission.dir.join("default-home-contents");
         let mut files = BTreeMap::new();
@@ -128,6 +142,8 @@ impl Sources {
             mission: checkout.relative(&mission.dir).to_owned(),
             custom,
             trailer,
+            apt,
+            hooks,
             environments: mission.environments.iter().map(|it| it.name.clone()).collect(),
             files,
             home: walk(&home, |_| false)?.iter().map(|it| relative(it, &home)).collect(),
@@ -166,7 +182,27 @@ impl Sources {
         findings.extend(spec_stages::bad_names(self));
         let steps =
             stages.steps().map(|it| StepFiles::new(self, &files, it, &mut findings)).collect();
-        (Some(Model { files, stages, steps, is_whole }), findings)
+        findings.extend(self.hooks.findings.iter().cloned());
+        let apt = self.apt.as_ref().map_or(Ok(BTreeSet::new()), apt::packages);
+        let apt = apt.unwrap_or_else(|it| {
+            findings.extend(it);
+            BTreeSet::new()
+        });
+        (Some(Model { files, stages, steps, apt, is_whole }), findings)
+    }
+
+    /// Returns findings about files that only a generated Dockerfile uses, for a mission with its
+    /// own.
+    pub(crate) fn unused(&self) -> impl Iterator<Item = Finding> {
+        let apt = self.apt.iter().map(|it| it.path.clone());
+        let hooks = self.hooks.files.iter().map(|it| self.mission.join(it));
+        apt.chain(hooks).map(|file| Finding {
+            file,
+            line: None,
+            rule: parse::RULE,
+            what: "the mission's own Dockerfile does not use this file".to_owned(),
+            fix: "write Dockerfile.custom instead of Dockerfile, or remove the file".to_owned(),
+        })
     }
 
     fn lacks_custom(&self) -> Finding {
@@ -199,7 +235,8 @@ impl Sources {
 /// Returns whether the generator reads the file: a list, or a file that a list may include.
 fn is_list(file: &Path) -> bool {
     let name = file.file_name().unwrap_or_default();
-    let names_tests = file.components().count() == 3 && (name == "imports" || name == "notebooks");
+    let is_named = expected_tests::LISTS.iter().any(|it| name == *it);
+    let names_tests = file.components().count() == 3 && is_named;
     names_tests || !specs::is_test(file)
 }
 

@@ -18,6 +18,9 @@ use crate::{
     specs::{self, read::without_comment},
 };
 
+/// Lists in an environment's `tests/`.
+pub(crate) const LISTS: [&str; 3] = ["imports", "commands", "notebooks"];
+
 /// A test that must be in a receipt.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ExpectedTest {
@@ -136,10 +139,11 @@ fn add(
     };
     expect(TestKind::Consistency, "pip check");
     let tests = environment.dir.join("tests");
-    let imports = tests.join("imports");
-    if imports.is_file() {
-        let text = fs::read_to_string(imports)?;
-        entries(&text).for_each(|it| expect(TestKind::Import, it));
+    for (list, kind) in [("imports", TestKind::Import), ("commands", TestKind::Command)] {
+        let list = tests.join(list);
+        if list.is_file() {
+            entries(&fs::read_to_string(list)?).for_each(|it| expect(kind, it));
+        }
     }
     if tests.join("test").is_file() {
         expect(TestKind::Script, "test");
@@ -232,4 +236,8 @@ fn a_base_list_needs_no_tests() {
         .unwrap();
     let all = ["base consistency pip check", "base import papermill", "sky consistency pip check"];
     assert_eq!(names(), all);
+    let commands = mission.environments[1].dir.join("tests/commands");
+    let text = b"sextractor  # of source-extractor\n";
+    crate::run::files::write(crate::run::process::Permit::of_test(), &commands, text).unwrap();
+    assert_eq!(names()[2..], ["sky command sextractor", "sky consistency pip check"]);
 }

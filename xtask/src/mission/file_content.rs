@@ -9,6 +9,7 @@ use std::{
 use fs_err as fs;
 
 use crate::{
+    mission::expected_tests,
     run::{
         finding::Finding,
         printable::Shown as _,
@@ -94,8 +95,15 @@ impl Content {
 /// recognised by their content.
 pub(crate) fn is_text(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let names = ["Dockerfile", "kernel.name", "setup-env.template", ".dockerignore", ".gitignore"];
-    let is_test_list = (name == "imports" || name == "notebooks")
+    let names = [
+        "Dockerfile",
+        "apt.txt",
+        "kernel.name",
+        "setup-env.template",
+        ".dockerignore",
+        ".gitignore",
+    ];
+    let is_test_list = expected_tests::LISTS.contains(&name.as_ref())
         && path.parent().is_some_and(|it| it.ends_with("tests"));
     let extension = path.extension().unwrap_or_default();
     names.contains(&name.as_ref())

@@ -40,7 +40,7 @@ impl Container {
         }
         ensure!(
             output.status == 0,
-            "cannot ask for the container {NAME}: {}",
+            "cannot inspect the container {NAME}: {}",
             process::last_lines(&output.stderr, 3)
         );
         parse(&output.stdout).map(Some)

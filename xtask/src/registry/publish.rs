@@ -141,7 +141,7 @@ impl Push<'_> {
         match receipts::landing(host, &reference, &built.image.id)? {
             Landing::There(digest) => Ok(landed(reference, digest)),
             Landing::Taken(id) => bail!("{reference} arrived as another image ({id})"),
-            Landing::Due => bail!("{reference} was pushed, but is not there"),
+            Landing::Due => bail!("{reference} was pushed, but the registry does not have it"),
         }
     }
 
@@ -216,6 +216,6 @@ pub(crate) fn move_tag(
             "{tag} was pushed, but is {} afterwards; expected {digest}: another run may move it, too",
             it.digest
         ),
-        None => bail!("{tag} was pushed, but is not there; expected {digest}"),
+        None => bail!("{tag} was pushed, but the registry does not have it; expected {digest}"),
     }
 }

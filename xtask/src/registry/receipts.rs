@@ -296,7 +296,7 @@ pub(crate) fn store(
     }
     remove(permit, runner, stored)?;
     match found {
-        None => bail!("{stored} was pushed, but is not there"),
+        None => bail!("{stored} was pushed, but the registry does not have it"),
         Some(found) => bail!("{stored} was pushed, but is another receipt afterwards ({found})"),
     }
 }

@@ -78,7 +78,7 @@ fn take<R: Read>(
         EntryType::Regular => {
             let parent = path.parent().context("an entry has a folder")?;
             if files::make_dirs(permit, parent).is_err() {
-                return Ok(Err("a file has its folder's name".to_owned()));
+                return Ok(Err("a file has the name of a folder".to_owned()));
             }
             files::create(permit, &path, entry)?;
             Ok(Ok(()))

@@ -82,7 +82,7 @@ pub(crate) fn problem(path: &Path, text: &str) -> Option<(String, String)> {
         return None;
     }
     let fix = "take it out and add it by `cargo xtask secrets-set`, which encrypts it";
-    Some((format!("not all of it is encrypted: {}", plain.join(", ")), fix.to_owned()))
+    Some((format!("contains values that are not encrypted: {}", plain.join(", ")), fix.to_owned()))
 }
 
 const RESTORE: &str = "take the last version that was whole: `git restore` in its folder";
@@ -173,7 +173,7 @@ mod tests {
             names(&not_encrypted(&files)),
             [
                 "bad/.sops.yaml: .sops.yaml: missing list creation_rules",
-                "s/part.yaml: not all of it is encrypted: b",
+                "s/part.yaml: contains values that are not encrypted: b",
                 "s/damaged.yaml: damaged: `(` is not a valid pattern",
                 "s/sub/plain.yaml: not encrypted, although a rule of .sops.yaml requires it",
             ]

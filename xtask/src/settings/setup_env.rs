@@ -246,9 +246,7 @@ impl<'a> Line<'a> {
 
     fn substitution(&self, command: &str) -> anyhow::Result<&'a str> {
         if command.trim() != "pwd" {
-            bail!(
-                "`{command}` would be run by a shell; only `pwd` is known here, so write its result"
-            );
+            bail!("`{command}` is a command; expected a value or `$(pwd)`, so write its output");
         }
         Ok(self.scope.root)
     }

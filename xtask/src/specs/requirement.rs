@@ -161,7 +161,8 @@ fn check_port(kind: &str, rest: &str) -> Result<(), Wrong> {
     Err((what, format!("write `{kind}{before}/{port}{path}`")))
 }
 
-const EXAMPLE: &str = "write it like `name[extra]>=1.2,<2; python_version >= \"3.12\"`";
+const EXAMPLE: &str =
+    "write the requirement like `name[extra]>=1.2,<2; python_version >= \"3.12\"`";
 
 /// Deepest nesting of parentheses.
 const DEEPEST: usize = 50;
@@ -238,7 +239,7 @@ fn extras(inner: &str) -> Result<Vec<String>, Wrong> {
     }
     let one = |it: &str| match is_name(it) {
         true => Ok(normalised(it)),
-        false => Err((format!("`{it}` is not an extra's name"), EXAMPLE.to_owned())),
+        false => Err((format!("`{it}` is not a valid extra name"), EXAMPLE.to_owned())),
     };
     inner.split(',').map(|it| one(it.trim())).collect()
 }

@@ -55,7 +55,7 @@ fn lists_are_found_by_name_and_by_inclusion() {
     let files = files.iter().map(|(path, text)| (path.into(), (*text).to_owned())).collect();
     let found: Vec<_> =
         all(&files).into_iter().map(|it| it.to_string_lossy().into_owned()).collect();
-    assert_eq!(found, ["a/a.pip", "b/common.txt"]);
+    assert_eq!(found, ["README.pip", "a/a.pip", "b/common.txt"]);
 }
 
 #[test]

@@ -22,7 +22,7 @@ use crate::{
         results,
         selection::Selection,
     },
-    tools::docker::LABEL_INPUTS,
+    tools::docker::{LABEL_COMMIT, LABEL_INPUTS},
 };
 
 pub(crate) use summary::failures;
@@ -158,6 +158,7 @@ pub(crate) fn untested(chosen: &MissionImages, built: &BuiltImage) -> anyhow::Re
         image: built.image.id.clone(),
         platform: chosen.platform.to_string(),
         inputs: built.image.label(LABEL_INPUTS).unwrap_or_default().to_owned(),
+        commit: built.image.label(LABEL_COMMIT).unwrap_or_default().to_owned(),
         frozen_specs: receipt::frozen_specs(&built.image),
         started: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
         seconds: 0.0,

@@ -159,6 +159,9 @@ fn facts(receipt: &Receipt) -> Markup {
             div { dt { "Duration" } dd { (seconds(receipt.seconds)) } }
             div { dt { "Platform" } dd { (receipt.platform) } }
             div { dt { "Packages" } dd { (mode) } }
+            @if !receipt.commit.is_empty() {
+                div.wide { dt { "Commit" } dd { code { (receipt.commit) } } }
+            }
             @if !receipt.contents.jupyterhub.is_empty() {
                 div { dt { "JupyterHub" } dd { (receipt.contents.jupyterhub) } }
             }

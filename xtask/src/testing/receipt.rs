@@ -49,6 +49,10 @@ pub(crate) struct Receipt {
     pub(crate) platform: String,
     /// Inputs digest.
     pub(crate) inputs: String,
+    /// Commit of the checkout that the image was built in, with `-dirty` if files differed from it;
+    /// empty outside of git, and in receipts of earlier versions.
+    #[serde(default)]
+    pub(crate) commit: String,
     /// SHA-256 of each environment's frozen spec, if the image was built from them.
     pub(crate) frozen_specs: BTreeMap<Name, String>,
     /// Data of the tests besides the image, `SOURCE:TARGET`, from `TEST_DATA`.

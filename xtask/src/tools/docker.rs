@@ -36,6 +36,8 @@ pub(crate) const LABEL_MISSION: &str = "science-platform.mission";
 /// On a mission's image: the SHA-256 of each frozen spec it was built from, by environment, as
 /// JSON.
 pub(crate) const LABEL_FROZEN: &str = "science-platform.frozen-specs";
+/// On a mission's image: the commit of the checkout that it was built in, as `git::state` returns it.
+pub(crate) const LABEL_COMMIT: &str = "science-platform.commit";
 /// Id of the parent image.
 pub(crate) const LABEL_PARENT: &str = "science-platform.parent";
 /// On containers: their purpose.

@@ -221,6 +221,30 @@ pub(crate) fn is_changed(dir: &Path, file: &Path) -> anyhow::Result<bool> {
     Ok(text.lines().count() > 1)
 }
 
+/// Returns the commit of HEAD, 40 hex digits, followed by [`DIRTY`] if a file that is not ignored
+/// differs from it or is new; `None` outside of a repository and before the first commit.
+pub(crate) fn state(dir: &Path) -> anyhow::Result<Option<String>> {
+    if top(dir)?.is_none() {
+        return Ok(None);
+    }
+    let lines = answers::lines(&query!(
+        dir,
+        "git --no-optional-locks status --porcelain=v2 --branch --untracked-files=normal"
+    ))?;
+    let commit = lines.iter().find_map(|it| it.strip_prefix("# branch.oid "));
+    let Some(commit) = commit.filter(|it| is_commit(it)) else { return Ok(None) };
+    let is_dirty = lines.iter().any(|it| !it.starts_with('#'));
+    Ok(Some(format!("{commit}{}", if is_dirty { DIRTY } else { "" })))
+}
+
+/// Suffix of [`state`]: files differ from the commit.
+pub(crate) const DIRTY: &str = "-dirty";
+
+/// Returns whether `text` is the id of a commit, 40 hex digits.
+pub(crate) fn is_commit(text: &str) -> bool {
+    text.len() == 40 && text.bytes().all(|it| it.is_ascii_digit() || (b'a'..=b'f').contains(&it))
+}
+
 /// Returns the commits that `to` has and `from` lacks.
 pub(crate) fn commits_since(
     dir: &Path,

@@ -14,6 +14,7 @@ mod rebuild;
 mod missions;
 mod leaks;
 mod hub;
+mod extras;
 mod hostile;
 mod mutations;
 mod clis;

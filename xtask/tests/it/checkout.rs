@@ -54,6 +54,10 @@ const CONTEXTS: &[(&str, &str)] = &[
     ("common", "common/registry/Dockerfile.dockerignore"),
 ];
 
+/// Scripts of the common image that Dockerfiles call.
+const SCRIPTS: &[&str] =
+    &["env-clone", "env-create", "env-update", "install-common", "kernel-setup", "login-setup"];
+
 /// Stand-in for the script that calls mmdebstrap.
 pub(crate) const ROOTFS: &str = "#!/bin/bash\nset -euo pipefail\necho \"a root file system, $*\"\n";
 
@@ -83,7 +87,7 @@ impl Checkout {
             res.file(name, &fs::read_to_string(repository().join(name)).unwrap());
         }
         CONTEXTS.iter().for_each(|(dir, ignore)| res.context(dir, ignore));
-        for name in ["env-clone", "env-create", "env-update", "install-common"] {
+        for name in SCRIPTS {
             res.file(&format!("common/image/common-scripts/{name}"), "some text\n");
         }
         res.script("common/base/rootfs", ROOTFS);

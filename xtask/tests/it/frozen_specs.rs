@@ -215,13 +215,13 @@ fn an_edit_of_the_base_leaves_frozen_specs_as_they_are() {
     let remote = format!("BASE_IMAGE=quay.io/x/y@sha256:{}", "0".repeat(64));
     for base in [remote.as_str(), "BASE_IMAGE=quay.io/x/y:tag"] {
         let done = checkout.run(&["--set", base, "freeze", "--check", "--all"]).status(1);
-        let what = "hello-frozen.yml:3: frozen-spec: frozen on another base, `local python-3.13`";
+        let what = "hello-frozen.yml:3: frozen-spec: frozen on base `local python-3.13`";
         assert!(done.stdout.contains(what), "{}", done.stdout);
     }
     edit(lock, "--python-version 3.13", "--python-version 3.14");
     let done = checkout.run(&check).status(1);
     let text = &done.stdout;
-    assert!(text.contains("hello-frozen.yml:3: frozen-spec: frozen on another base"), "{text}");
+    assert!(text.contains("hello-frozen.yml:3: frozen-spec: frozen on base "), "{text}");
     let what = "frozen-spec: frozen with python 3.13, but the base has 3.14";
     assert_eq!(text.matches(what).count(), 4, "{text}");
 }
@@ -233,7 +233,7 @@ fn an_edited_list_is_found() {
     checkout.file(SPEC, FROZEN);
     checkout.path(&["tools"]);
     checkout.run(&["freeze", "--check", "--all"]).status(1).printed(&expect![[r#"
-        missions/hello/environments/hello/hello-frozen.yml:3: frozen-spec: frozen on another base, `sha256:0`; expected local
+        missions/hello/environments/hello/hello-frozen.yml:3: frozen-spec: frozen on base `sha256:0`; expected `local`
             fix: run `cargo xtask freeze hello/hello`
         missions/hello/environments/hello/hello.pip:1: frozen-spec: `numpy`: the frozen spec does not have it
             fix: run `cargo xtask freeze hello/hello`, or take the edit back
@@ -250,6 +250,23 @@ fn an_edited_list_is_found() {
     checkout.run(&["freeze", "--check", "hello"]).status(1).printed(&expect![[r#"
         missions/hello/environments/hello/hello-frozen.yml: frozen-spec: missing frozen spec
             fix: run `cargo xtask freeze hello/hello`
+    "#]]);
+}
+
+#[test]
+fn an_edited_list_of_several_environments_is_found() {
+    let checkout = Checkout::new();
+    let pin =
+        format!("  - pip:\n    - numpy==2.2.0 --hash=sha256:{}  # via hello.pip\n", "0".repeat(64));
+    checkout.file(SPEC, &format!("{}{pin}", FROZEN.replace("sha256:0", "local python-3.13")));
+    let environments = "missions/hello/environments";
+    checkout.file(&format!("{environments}/hello/hello.pip"), "-c ../common-hints.pip\nnumpy\n");
+    checkout.file(&format!("{environments}/common-hints.pip"), "numpy<3\nscipy<1\n");
+    checkout.run(&["freeze", "--check"]).status(0);
+    checkout.file(&format!("{environments}/common-hints.pip"), "\nnumpy<2\n");
+    checkout.run(&["freeze", "--check"]).status(1).printed(&expect![[r#"
+        missions/hello/environments/common-hints.pip:2: frozen-spec: `numpy<2`: frozen is 2.2.0
+            fix: run `cargo xtask freeze hello/hello`, or take the edit back
     "#]]);
 }
 

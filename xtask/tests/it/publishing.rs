@@ -175,12 +175,15 @@ fn a_registry_that_forgot() {
 #[test]
 fn a_push_without_effect() {
     for (part, reason) in [
-        ("image push quay.io/us/common:", "was pushed, but is not there"),
-        ("image push quay.io/us/hello:", "was pushed, but is not there"),
-        ("image push quay.io/us/hello:sha256-", ".receipt was pushed, but is not there"),
+        ("image push quay.io/us/common:", "was pushed, but the registry does not have it"),
+        ("image push quay.io/us/hello:", "was pushed, but the registry does not have it"),
+        (
+            "image push quay.io/us/hello:sha256-",
+            ".receipt was pushed, but the registry does not have it",
+        ),
         (
             "image push quay.io/us/hello:latest-sandbox",
-            ":latest-sandbox was pushed, but is not there",
+            ":latest-sandbox was pushed, but the registry does not have it",
         ),
     ] {
         let mut checkout = Checkout::new();

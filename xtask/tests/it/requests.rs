@@ -107,7 +107,7 @@ fn nothing_tested() {
     checkout.remove("missions/hello/environments/hello/tests/imports");
     checkout.remove("missions/hello/environments/hello/tests/plot.ipynb");
     let done = checkout.run(&["image-build"]).status(2).did_nothing();
-    done.says("nothing-tested: nothing in this environment is tested").says("tests/imports");
+    done.says("nothing-tested: no tests for this environment").says("tests/imports");
     checkout.file("missions/hello/environments/hello/tests/imports", "# none yet\n");
     let done = checkout.run(&["image-build"]).status(2).did_nothing();
     done.says("tests/imports: nothing-tested: the list is empty");

@@ -158,7 +158,7 @@ fn formats() {
     scratch
         .run(&["secrets-push"])
         .status(2)
-        .says("secrets/hello/a.env: not all of it is encrypted: B");
+        .says("secrets/hello/a.env: contains values that are not encrypted: B");
 }
 
 /// Copies the files that tasks about images read, without the tests, whose notebooks belong to

@@ -83,7 +83,7 @@ impl Header {
             res.push(finding("# platform:", what));
         }
         if !self.base.is(&frozen.base) {
-            let what = format!("frozen on another base, `{}`; expected {}", frozen.base, self.base);
+            let what = format!("frozen on base `{}`; expected `{}`", frozen.base, self.base);
             res.push(finding("# base:", what));
         }
         let minor: String =

@@ -61,7 +61,7 @@ fn spec_never_installed() {
 #[test]
 fn nothing_tested() {
     let rule = &check::nothing_tested::RULE;
-    for test in ["a/tests/imports", "a/tests/deep/x.ipynb", "a/tests/test"] {
+    for test in ["a/tests/imports", "a/tests/commands", "a/tests/deep/x.ipynb", "a/tests/test"] {
         check_mission(rule, "", &[(test, "numpy\n"), ("base/b.pip", "")], expect![[""]]);
     }
     let files = [("a/a.pip", ""), ("b/tests/imports", "# none\n"), ("c/tests/data.txt", "")];
@@ -70,11 +70,11 @@ fn nothing_tested() {
         "",
         &files,
         expect![[r#"
-        missions/m/environments/a: nothing-tested: nothing in this environment is tested
+        missions/m/environments/a: nothing-tested: no tests for this environment
             fix: write tests/imports, with a package per line, or add notebooks to tests/
         missions/m/environments/b/tests/imports: nothing-tested: the list is empty
             fix: add entries, one per line, or remove the file
-        missions/m/environments/c: nothing-tested: nothing in this environment is tested
+        missions/m/environments/c: nothing-tested: no tests for this environment
             fix: write tests/imports, with a package per line, or add notebooks to tests/"#]],
     );
 }
@@ -198,9 +198,9 @@ fn lists_that_cannot_be_read() {
         &facts,
         expect![[r#"
         common/image/common-env/common.pip:2: spec-lines: `x y` is not a requirement: Unexpected end of version specifier, expected operator
-            fix: write it like `name[extra]>=1.2,<2; python_version >= "3.12"`
+            fix: write the requirement like `name[extra]>=1.2,<2; python_version >= "3.12"`
         missions/m/environments/hello/b.txt:1: spec-lines: `scipy=2` is not a requirement: no such comparison operator "=", must be one of ~= == != <= >= < > ===
-            fix: write it like `name[extra]>=1.2,<2; python_version >= "3.12"`
+            fix: write the requirement like `name[extra]>=1.2,<2; python_version >= "3.12"`
         missions/m/environments/hello/hello.yml:4: spec-lines: an editable install cannot be repeated
             fix: give `name @ git+https://…@commit`"#]],
     );

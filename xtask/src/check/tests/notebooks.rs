@@ -148,6 +148,33 @@ fn outputs_are_stripped_and_nothing_else_is_changed() {
     assert_eq!(change, Some(Change::Text("a.ipynb".into(), good)));
 }
 
+/// JupyterLab's times of execution, and the state of widgets, differ from run to run like outputs.
+#[test]
+fn times_and_widgets_are_outputs() {
+    let rule = &check::notebook_outputs::RULE;
+    let of_cell = r#""metadata": {"execution": {"iopub.execute_input": "2026-01-01T00:00:00Z"}, "tags": []},
+   "outputs""#;
+    let widgets = r#"{
+  "widgets": {"application/vnd.jupyter.widget-state+json": {"state": {"a": {"b": 1}}}},
+  "execution": {"timeout": 60},
+  "kernelspec": {"#;
+    let text = GOOD
+        .replace("\"metadata\": {},\n   \"outputs\"", of_cell)
+        .replace("{\n  \"kernelspec\": {", widgets);
+    let facts = Facts { files: vec![file(&("a.ipynb", &text))], ..Facts::default() };
+    check_facts(
+        rule,
+        &facts,
+        expect![[r#"
+            a.ipynb:8: notebook-outputs: a cell was saved with the times of its execution; the state of widgets was saved
+                fix: run `cargo xtask check --fix`"#]],
+    );
+    let Some(Change::Text(_, text)) = change(&facts, &(rule.check)(&facts)[0]) else { panic!() };
+    assert!(text.contains("\"metadata\": {\"execution\": {}, \"tags\": []}"), "{text}");
+    assert!(text.contains("\"widgets\": {},\n  \"execution\": {\"timeout\": 60}"), "{text}");
+    check_files(rule, &[("a.ipynb", &text)], expect![[""]]);
+}
+
 #[test]
 fn kernels_exist() {
     let rule = &check::notebook_kernel::RULE;

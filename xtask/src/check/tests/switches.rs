@@ -21,7 +21,7 @@ fn a_rule_is_switched_off_for_a_reason() {
         &facts(&[("x/Dockerfile", &allowed), ("y/Dockerfile", CHAIN)]),
         expect![[r#"
         y/Dockerfile:2: run-chain: `;` hides a failure of `b`
-            fix: join with `&&`, or begin with `set -e;`"#]],
+            fix: join the commands with `&&`, or begin with `set -e;`"#]],
     );
     let notebook = r#"{"cells": [{"cell_type": "code", "id": "a", "metadata": {}, "source": "",
         "execution_count": 1, "outputs": []}], "nbformat": 4, "nbformat_minor": 5,
@@ -68,7 +68,7 @@ fn switches_have_a_reason_a_rule_and_a_use() {
         &facts(&[("x/Dockerfile", "# check: allow run-chain -- why\nFROM a\n")]),
         expect![[r#"
             x/Dockerfile:1: switch: nothing here is against `run-chain`
-                fix: take the switch out"#]],
+                fix: remove the exception"#]],
     );
 }
 
@@ -90,6 +90,6 @@ fn what_guards_a_build_stays() {
             missions/m/environments/a/w$t.pip: spec-never-installed: no step installs this file
                 fix: add `RUN /opt/common-scripts/env-update a w$t.pip` to missions/m/Dockerfile.custom, or remove the file
             missions/m/environments/a/w$t.pip:1: switch: nothing here is against `file-name`
-                fix: take the switch out"#]],
+                fix: remove the exception"#]],
     );
 }

@@ -89,6 +89,7 @@ impl Reader<'_> {
         let included: Vec<PathBuf> = lists.iter().flat_map(|it| includes(sources, it)).collect();
         let is_first = |it: &&PathBuf| {
             !included.contains(it)
+                && specs::environment(it) != specs::SHARED
                 && specs::kind(it).is_some()
                 && **it != specs::frozen(specs::environment(it))
         };

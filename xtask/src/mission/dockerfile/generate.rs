@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 
 use crate::{
     mission::dockerfile::{
-        BUILD_ARGS, Model, Sources,
+        BUILD_ARGS, Model, Sources, apt,
         mounts::mounts,
         parse::{Dockerfile, Instruction, continued},
         spec_stages,
-        stages::{Place, Run, declares},
+        stages::{Place, Run, declares, is_base_image},
     },
     run::{finding::Finding, printable::Shown as _},
 };
@@ -28,6 +28,7 @@ fn render(sources: &Sources, model: &Model) -> String {
     let mut lines: Vec<String> = custom.lines[..custom.directives].to_vec();
     lines.extend(header([custom, trailer]));
     lines.extend(edited(custom, &edits[0], custom.escape).split_off(custom.directives));
+    lines.extend(sources.hooks.instructions().lines().map(str::to_owned));
     lines.push(String::new());
     lines.extend(edited(trailer, &edits[1], custom.escape).split_off(trailer.directives));
     let text = lines.join("\n");
@@ -65,7 +66,11 @@ fn edits(sources: &Sources, model: &Model) -> [Edits; 2] {
         if !stage.runs.is_empty() {
             let last = *get(stage.from).lines.end();
             let files = if stage.is_ours { "" } else { COPY_BUILD_FILES };
-            res[stage.from.file].after.insert(last, format!("{files}{BUILD_ARGS}"));
+            let apt = match is_base_image(&stage.image) && !model.apt.is_empty() {
+                true => format!("\n{}", apt::step(&model.apt, model.files[0].escape)),
+                false => String::new(),
+            };
+            res[stage.from.file].after.insert(last, format!("{files}{BUILD_ARGS}{apt}"));
         }
         let first = stage.runs.iter().find(|it| !it.calls.is_empty());
         if let (Some(run), false) = (first, stage.declares_use_frozen) {
@@ -77,7 +82,8 @@ fn edits(sources: &Sources, model: &Model) -> [Edits; 2] {
             let binds = step.map_or(Vec::new(), |(at, step)| spec_stages::binds(at + 1, step));
             let run = get(*place);
             let (line, column) = run.after_word;
-            res[place.file].flags.insert(line, (column, mounts(run, *user, &binds)));
+            let flags = mounts(&run.flags, &run.args, *user, &binds);
+            res[place.file].flags.insert(line, (column, flags));
         }
     }
     res
@@ -133,7 +139,7 @@ fn edited(file: &Dockerfile, edits: &Edits, escape: char) -> Vec<String> {
 }
 
 /// Returns `line` with `flags` at `column`, one per line.
-fn with_flags(line: &str, column: usize, flags: &[String], escape: char) -> String {
+pub(crate) fn with_flags(line: &str, column: usize, flags: &[String], escape: char) -> String {
     let (head, tail) = line.split_at(column);
     if flags.is_empty() {
         return line.to_owned();

@@ -4,7 +4,7 @@
 //! variables in them, so users are numbers; each user has separate caches, since folders that root
 //! creates in a cache are closed to others.
 
-use crate::mission::dockerfile::{parse::Instruction, stages::User};
+use crate::mission::dockerfile::stages::User;
 
 /// Secrets mounted over ordinary files of the image: a step works with and without them.
 const SECRETS: [(&str, &str); 6] = [
@@ -18,14 +18,19 @@ const SECRETS: [(&str, &str); 6] = [
 /// Tools whose caches have a separate folder below `/var/cache/image-build`.
 const TOOLS: [&str; 3] = ["uv", "pip", "conda"];
 
-/// Returns the flags for `run`: secrets, caches, then `binds` (source in stage `specs`, and
-/// target). The author's own mounts have priority.
-pub(crate) fn mounts(run: &Instruction, user: User, binds: &[(String, String)]) -> Vec<String> {
-    let taken: Vec<String> = run.flags.iter().filter_map(|it| target(it)).collect();
+/// Returns the flags for a RUN of `args`: secrets, caches, then `binds` (source in stage `specs`,
+/// and target). The mounts in the author's `flags` have priority.
+pub(crate) fn mounts(
+    flags: &[String],
+    args: &str,
+    user: User,
+    binds: &[(String, String)],
+) -> Vec<String> {
+    let taken: Vec<String> = flags.iter().filter_map(|it| target(it)).collect();
     let secrets = SECRETS.iter().map(|(id, target)| {
         (target.to_string(), format!("--mount=type=secret,id={id},target={target},mode=0444"))
     });
-    let caches = caches(user).into_iter().filter(|(target, _)| !names(&run.args, target));
+    let caches = caches(user).into_iter().filter(|(target, _)| !names(args, target));
     let binds = binds.iter().map(|(source, target)| {
         (target.clone(), format!("--mount=type=bind,from=specs,source={source},target={target}"))
     });

@@ -65,7 +65,7 @@ fn refused(instruction: &Instruction) -> Option<(&str, &'static str, &'static st
         from.is_some_and(|it| !it.is_empty() && it.bytes().all(|b| b.is_ascii_digit()))
     };
     if let Some(flag) = instruction.flags.iter().find(by_number) {
-        let what = "a stage is named by its number, and generated stages come before it";
+        let what = "a stage is named by its number, which generated stages change";
         return Some((flag, what, "write `FROM … AS name`, and the name here"));
     }
     if instruction.word == "ENV" && declares(instruction, "USE_FROZEN") {

@@ -1,7 +1,8 @@
 //! Stages with spec files, one per mode, so that each step sees only its own files: BuildKit
 //! identifies a bind mount by the content of the bound path alone.
 //!
-//! `/steps/<n>/<env>/` is mounted at `/opt/environments/<env>/` in the n-th step;
+//! `/steps/<n>/<env>/` is mounted at `/opt/environments/<env>/` in the n-th step, or `/steps/<n>/`
+//! at `/opt/environments/` when a file of the step is shared by environments;
 //! `/environments/<env>/` is the content that the finished image keeps there.
 
 use std::{
@@ -25,7 +26,7 @@ use crate::{
 };
 
 /// Spec files that one RUN step sees, by mode and environment folder; a folder without files
-/// exists, and is empty.
+/// exists, and is empty. Shared files have the environment [`specs::SHARED`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct StepFiles {
     pub(crate) floating: BTreeMap<String, BTreeSet<PathBuf>>,
@@ -98,7 +99,9 @@ impl StepFiles {
 
     fn add(&mut self, file: &Path, modes: &[Mode]) {
         let env = specs::environment(file);
-        self.add_folder(env);
+        if env != specs::SHARED {
+            self.add_folder(env);
+        }
         for mode in modes {
             let folders = match mode {
                 Mode::Floating => &mut self.floating,
@@ -131,6 +134,11 @@ fn lists(
             let path = sources.path_of(&path);
             let fix = "write the file, or correct its name here".to_owned();
             (format!("missing {}", path.shown()), fix)
+        } else if specs::environment(&path) == specs::SHARED
+            && specs::kind(&path) == Some(specs::Kind::Yaml)
+        {
+            let what = format!("`{spec}` is outside the folder of an environment");
+            (what, format!("move it to {}", sources.path_of(Path::new(&call.env)).shown()))
         } else {
             res.push(path);
             continue;
@@ -152,8 +160,13 @@ fn not_kept(sources: &Sources, call: &Call, list: &Path) -> Finding {
     Finding { file: sources.path_of(list), line: None, rule: RULE, what, fix }
 }
 
-/// Returns the binds of the `n`-th step (from 1): paths in stage `specs`, and targets.
+/// Returns the binds of the `n`-th step (from 1): paths in stage `specs`, and targets. A shared
+/// file is not bound by itself: it would have to exist in both modes, and docker would leave an
+/// empty file in the image.
 pub(crate) fn binds(n: usize, step: &StepFiles) -> Vec<(String, String)> {
+    if step.floating.contains_key(specs::SHARED) {
+        return vec![(format!("/steps/{n}"), ENVIRONMENTS.to_owned())];
+    }
     let envs = step.floating.keys();
     envs.map(|env| (format!("/steps/{n}/{env}"), format!("{ENVIRONMENTS}/{env}"))).collect()
 }
@@ -168,7 +181,8 @@ pub(crate) fn text(sources: &Sources, steps: &[StepFiles]) -> String {
                 res += &folder(env, files, &format!("/steps/{}", at + 1));
             }
         }
-        for env in &sources.environments {
+        let shared = Some(specs::SHARED).filter(|it| !kept(sources, it, mode).is_empty());
+        for env in shared.into_iter().chain(sources.environments.iter().map(String::as_str)) {
             res += &folder(env, &kept(sources, env, mode), "/environments");
         }
         res += "\n";
@@ -183,7 +197,7 @@ fn kept(sources: &Sources, env: &str, mode: Mode) -> BTreeSet<PathBuf> {
     let mut res: BTreeSet<PathBuf> = all
         .filter(|it| specs::environment(it) == env && specs::modes(it).contains(&mode))
         .collect();
-    if mode == Mode::Frozen && env != specs::BASE {
+    if mode == Mode::Frozen && ![specs::BASE, specs::SHARED].contains(&env) {
         res.insert(specs::frozen(env));
     }
     res
@@ -203,8 +217,7 @@ fn folder(env: &str, files: &BTreeSet<PathBuf>, target: &str) -> String {
     }
     for (parent, files) in by_parent {
         let files = files.iter().map(|it| source(it, is_frozen(it))).collect();
-        res +=
-            &copy("COPY --chmod=0644", files, &format!("{target}/{}/", parent.to_string_lossy()));
+        res += &copy("COPY --chmod=0644", files, &Path::new(target).join(parent));
     }
     res
 }
@@ -236,16 +249,10 @@ fn environments(sources: &Sources) -> String {
         }
     }
     for (parent, files) in files {
-        let target = Path::new("/environments").join(parent);
-        let target = target.to_string_lossy();
-        res += &copy("COPY", files, &format!("{}/", target.trim_end_matches('/')));
+        res += &copy("COPY", files, &Path::new("/environments").join(parent));
     }
     for dir in folders {
-        res += &copy(
-            "COPY",
-            vec![source(&dir, false)],
-            &format!("/environments/{}/", dir.to_string_lossy()),
-        );
+        res += &copy("COPY", vec![source(&dir, false)], &Path::new("/environments").join(&dir));
     }
     res + match sources.home.as_slice() {
         [] => "WORKDIR /default-home-contents\n\n",
@@ -262,8 +269,9 @@ fn copied_with(file: &Path, lists: &BTreeSet<PathBuf>) -> Option<PathBuf> {
     Some(dir).filter(|_| is_deep && (specs::is_test(file) || !holds_lists))
 }
 
-fn copy(instruction: &str, mut words: Vec<String>, target: &str) -> String {
-    words.push(target.to_owned());
+/// Returns the instruction that copies `words` into the folder `target`.
+pub(crate) fn copy(instruction: &str, mut words: Vec<String>, target: &Path) -> String {
+    words.push(format!("{}/", target.to_string_lossy().trim_end_matches('/')));
     if words.iter().any(|it| it.contains(' ')) {
         let words: Vec<String> = words.iter().map(|it| format!("\"{it}\"")).collect();
         return format!("{instruction} [{}]\n", words.join(", "));

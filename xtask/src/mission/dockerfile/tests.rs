@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 
 use expect_test::{Expect, expect};
 
-use super::{BUILD_ARGS, Sources, TRAILER, Text, generate::generate, parse};
+use super::{BUILD_ARGS, Sources, TRAILER, Text, apt, generate::generate, hooks::Hooks, parse};
 
 const START: &str = "ARG BASE_IMAGE=c\nFROM ${BASE_IMAGE}\n";
 const HELLO: &[(&str, &str)] =
@@ -21,6 +21,8 @@ pub(crate) fn sources(custom: &str, files: &[(&str, &str)]) -> Sources {
         mission: PathBuf::from("missions/m"),
         custom: Some(text("missions/m/Dockerfile.custom", custom)),
         trailer: text(TRAILER, "# Last.\nUSER root\n"),
+        apt: None,
+        hooks: Hooks::default(),
         environments,
         files: files.iter().map(|(path, text)| (path.into(), (*text).to_owned())).collect(),
         home: Vec::new(),
@@ -231,6 +233,97 @@ fn what_a_step_sees_by_mode() {
         WORKDIR /default-home-contents
 
     "#]].assert_eq(&text[start..end]);
+}
+
+/// A file beside the environments' folders, which several of them include. The image of neither mode
+/// contains a folder of its name.
+#[test]
+fn a_list_that_environments_share() {
+    let files = [
+        ("common-hints.pip", "numpy<3\n"),
+        ("a/a.pip", "-c ../common-hints.pip\nnumpy\n"),
+        ("b/b.pip", "scipy\n"),
+        ("README", ""),
+    ];
+    let custom = format!(
+        "{START}RUN env-create a && env-update a a.pip\nRUN env-create b && env-update b b.pip ../common-hints.pip\n"
+    );
+    let text = generated(&custom, &files);
+    expect![[r#"
+        FROM scratch AS specs-0
+        COPY --chmod=0644 environments/common-hints.pip /steps/1/
+        COPY --chmod=0644 environments/a/a.pip /steps/1/a/
+        COPY --chmod=0644 environments/common-hints.pip /steps/2/
+        COPY --chmod=0644 environments/b/b.pip /steps/2/b/
+        COPY --chmod=0644 environments/common-hints.pip /environments/
+        COPY --chmod=0644 environments/a/a.pip /environments/a/
+        COPY --chmod=0644 environments/b/b.pip /environments/b/
+
+        FROM scratch AS specs-1
+        WORKDIR /steps/1/a
+        COPY --chmod=0644 environments/a/a-frozen.ym[l] /steps/1/a/
+        WORKDIR /steps/2/b
+        COPY --chmod=0644 environments/b/b-frozen.ym[l] /steps/2/b/
+        WORKDIR /environments/a
+        COPY --chmod=0644 environments/a/a-frozen.ym[l] /environments/a/
+        WORKDIR /environments/b
+        COPY --chmod=0644 environments/b/b-frozen.ym[l] /environments/b/
+
+        FROM specs-${USE_FROZEN} AS specs
+
+        FROM specs AS environments
+        WORKDIR /environments
+        COPY environments/README /environments/
+        WORKDIR /default-home-contents
+
+    "#]]
+    .assert_eq(&text[text.find("FROM scratch").unwrap()..text.find("FROM ${").unwrap()]);
+    assert!(text.contains("<source=/steps/1>\n    env-create a"), "{text}");
+    assert!(text.contains("<source=/steps/2>\n    env-create b"), "{text}");
+    let full = generate(&sources(&custom, &files)).unwrap();
+    assert!(full.contains(",source=/steps/1,target=/opt/environments \\\n"), "{full}");
+}
+
+#[test]
+fn debian_packages_come_first() {
+    let custom = "ARG BASE_IMAGE=c\nFROM debian AS other\nRUN a\nFROM ${BASE_IMAGE} AS tool\nRUN make\nFROM ${BASE_IMAGE}\nENV A=b\nRUN env-create hello\n";
+    let text = "# What sky needs.\nlibcfitsio-dev\n\ng++  # to compile\nlibcfitsio-dev\n";
+    let list = Text { path: "missions/m/apt.txt".into(), text: text.to_owned() };
+    let text = generate(&Sources { apt: Some(list), ..sources(custom, HELLO) }).unwrap();
+    let step = "# apt.txt\nUSER root\nRUN --mount=type=secret,id=ca,";
+    let own = text.match_indices(step).map(|it| it.0);
+    assert_eq!(own.clone().count(), 2, "each stage of the common image, and no other: {text}");
+    let (step, _) = text[own.last().unwrap()..].split_once("ENV A=b").unwrap();
+    assert!(step.contains("target=/var/cache/apt,sharing=locked"), "{step}");
+    let command: Vec<&str> = step.lines().filter(|it| !it.contains("--mount")).collect();
+    expect![[r#"
+        # apt.txt
+        USER root
+            apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends g++ libcfitsio-dev && rm -rf /var/lib/apt/lists/* /var/log/apt /var/log/dpkg.log /var/log/alternatives.log
+        USER ${NB_UID}"#]].assert_eq(&command.join("\n"));
+}
+
+#[test]
+fn bad_names_of_debian_packages() {
+    let text = "graphviz=2.4\nGraphViz\nx\nvim-\n-y\nlibx dev\n$(id)\n\u{a0}vim\ng++\n";
+    let list = Text { path: "missions/m/apt.txt".into(), text: text.to_owned() };
+    expect![[r#"
+        missions/m/apt.txt:1: dockerfile: `graphviz=2.4` is not the name of a Debian package
+            fix: write the name alone: an archive keeps no old versions, and packages-debian.txt records the installed one
+        missions/m/apt.txt:2: dockerfile: `GraphViz` is not the name of a Debian package
+            fix: write a name of lower-case letters, digits, `+`, `-` and `.`
+        missions/m/apt.txt:3: dockerfile: `x` is not the name of a Debian package
+            fix: write a name of lower-case letters, digits, `+`, `-` and `.`
+        missions/m/apt.txt:4: dockerfile: `vim-` is not the name of a Debian package
+            fix: write a name of lower-case letters, digits, `+`, `-` and `.`
+        missions/m/apt.txt:5: dockerfile: `-y` is not the name of a Debian package
+            fix: write a name of lower-case letters, digits, `+`, `-` and `.`
+        missions/m/apt.txt:6: dockerfile: `libx dev` is not the name of a Debian package
+            fix: write one name per line
+        missions/m/apt.txt:7: dockerfile: `$(id)` is not the name of a Debian package
+            fix: write a name of lower-case letters, digits, `+`, `-` and `.`
+        missions/m/apt.txt:8: dockerfile: `\u{a0}vim` is not the name of a Debian package
+            fix: write a name of lower-case letters, digits, `+`, `-` and `.`"#]].assert_eq(&crate::run::finding::text(apt::packages(&list).unwrap_err()));
 }
 
 #[test]

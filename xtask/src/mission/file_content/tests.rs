@@ -152,7 +152,7 @@ fn names() {
 
 #[test]
 fn what_is_read_as_text() {
-    let texts = "x/Dockerfile Dockerfile.custom a.pip a.yaml a.conda a.ipynb e/tests/imports kernel.name a.sh";
+    let texts = "x/Dockerfile Dockerfile.custom a.pip a.yaml a.conda a.ipynb e/tests/imports e/tests/commands kernel.name a.sh";
     assert!(texts.split(' ').all(|it| is_text(Path::new(it))));
     assert!("imports a.csv a.fits notebooks a.py".split(' ').all(|it| !is_text(Path::new(it))));
 }

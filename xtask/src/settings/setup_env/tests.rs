@@ -151,7 +151,7 @@ fn what_a_shell_would_run_is_refused() {
         (
             "export DATE=$(date)",
             expect![[r#"
-            error: setup-env:1: cannot read `export DATE=$(date)`: `date` would be run by a shell; only `pwd` is known here, so write its result
+            error: setup-env:1: cannot read `export DATE=$(date)`: `date` is a command; expected a value or `$(pwd)`, so write its output
         "#]],
         ),
         (

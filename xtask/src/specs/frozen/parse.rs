@@ -102,7 +102,7 @@ impl Reader<'_> {
                 }
                 Some((key @ ("frozen" | "platform" | "base"), value)) => {
                     if values.insert(key, value).is_some() {
-                        return Err(self.wrong(item.line, format!("a second line `# {key}:`")));
+                        return Err(self.wrong(item.line, format!("duplicate line `# {key}:`")));
                     }
                     check_value(key, value).map_err(|what| self.wrong(item.line, what))?;
                 }

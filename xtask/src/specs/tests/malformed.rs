@@ -111,7 +111,7 @@ fn malformed_lists() {
         envs/a.pip:1: `numpy>=2004d` is not a requirement: after parsing `2004`, found `d`, which is not part of a valid version
         envs/a.pip:1: `numpy~=2` is not a requirement: The ~= operator requires at least two segments in the release version
         envs/a.pip:1: `numpy[a` is not a requirement: a `[` is not closed
-        envs/a.pip:1: `numpy[a b]` is not a requirement: `a b` is not an extra's name
+        envs/a.pip:1: `numpy[a b]` is not a requirement: `a b` is not a valid extra name
         envs/a.pip:1: `_numpy` is not a requirement: a package's name starts and ends with a letter or a digit
         envs/a.pip:1: `numpy-` is not a requirement: a package's name starts and ends with a letter or a digit
         envs/a.pip:1: `nümpy` is not a requirement: unexpected character U+00FC

@@ -61,6 +61,9 @@ fn print(session: &Session, receipt: &Receipt, image: &ImageRef) -> anyhow::Resu
     terminal::print(image);
     terminal::print(format_args!("image {}, {}", receipt.image, receipt.platform));
     terminal::print(format_args!("made from inputs {}", receipt.inputs));
+    if !receipt.commit.is_empty() {
+        terminal::print(format_args!("built at commit {}", receipt.commit));
+    }
     terminal::print(format_args!(
         "tested {}, all {} tests passed",
         receipt.started,

@@ -62,7 +62,7 @@ pub(crate) fn run(session: &Session, args: &args::Bench) -> anyhow::Result<u8> {
         let started = Instant::now();
         let summary: serde_json::Value = serde_json::from_str(&read(permit, &image_all)?)?;
         res.push(seconds("cold image-all hello", started.elapsed(), 360.0));
-        let own = summary["own_seconds"].as_f64().context("image-all says its own seconds")?;
+        let own = summary["own_seconds"].as_f64().context("`image-all` prints its own seconds")?;
         res.push(seconds("of it, not a child process's", Duration::from_secs_f64(own), 2.0));
         let target = files::temporary(permit, None, "bench-", 0o755)?;
         let target = target.path();
@@ -115,7 +115,7 @@ fn frozen_specs(permit: Permit, session: &Session, exe: &Path) -> anyhow::Result
     let check = cmd!(root, "{exe} freeze --check --all");
     Ok(vec![
         seconds("freezing a built environment", time(permit, &freeze)?, 5.0),
-        seconds("freeze --check of all missions", median(permit, &check)?, 0.3),
+        seconds("`freeze --check` for all missions", median(permit, &check)?, 0.3),
         seconds("why", median(permit, &cmd!(root, "{exe} why numpy --all"))?, 0.2),
         seconds("diff", median(permit, &cmd!(root, "{exe} diff hello"))?, 0.2),
     ])
@@ -123,7 +123,7 @@ fn frozen_specs(permit: Permit, session: &Session, exe: &Path) -> anyhow::Result
 
 /// Empties the builder's cache and removes this tool's images.
 fn forget(permit: Permit, session: &Session, docker: &Docker) -> anyhow::Result<()> {
-    session.ui.say("removing our images and the builder's cache");
+    session.ui.say("removing all images of this project and the build cache");
     forgets(docker)?.iter().try_for_each(|it| read(permit, it).map(drop))
 }
 

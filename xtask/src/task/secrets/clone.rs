@@ -69,7 +69,7 @@ fn check(session: &Session, dir: &Path, url: &str) -> anyhow::Result<()> {
     let is_clone = top == Some(fs::canonicalize(dir)?)
         && origin.is_some_and(|it| is_same_repository(&session.checkout.root, url, &it));
     if !is_clone {
-        bail!("`git clone` made no clone of {}", redact(url));
+        bail!("`git clone` succeeded, but created no clone of {}", redact(url));
     }
     Ok(())
 }

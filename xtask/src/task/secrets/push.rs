@@ -74,7 +74,7 @@ fn origin(place: &Place) -> anyhow::Result<String> {
     }
     git::origin(&place.dir)?.with_context(|| {
         format!(
-            "{} has no remote `origin`; `{} remote add origin <git URL>` adds it",
+            "{} has no remote `origin`; run `{} remote add origin <git URL>`",
             place.shown.shown(),
             place.git()
         )

@@ -109,7 +109,7 @@ fn fetch(session: &Session, place: &Place) -> anyhow::Result<()> {
     let fetch = git::fetch(&place.dir, &url, &place.access(session)?);
     match session.permit {
         Some(permit) => git::remote(permit, &fetch),
-        None => bail!("not asked in a dry run: `{}`", redact(&fetch.to_string())),
+        None => bail!("skipped in a dry run: `{}`", redact(&fetch.to_string())),
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use anyhow::ensure;
 
 use super::{Name, Receipt};
-use crate::tools::docker::{Image, LABEL_FROZEN, LABEL_INPUTS, LABEL_MISSION};
+use crate::tools::docker::{Image, LABEL_COMMIT, LABEL_FROZEN, LABEL_INPUTS, LABEL_MISSION};
 
 impl Receipt {
     /// Checks that this receipt belongs to `image` of `mission`, which is on the engine.
@@ -29,6 +29,10 @@ impl Receipt {
         ensure!(
             self.inputs == label(LABEL_INPUTS),
             "the receipt names other inputs than the image"
+        );
+        ensure!(
+            self.commit == label(LABEL_COMMIT),
+            "the receipt names another commit than the image"
         );
         if let Some(mission) = image.label(LABEL_MISSION) {
             let named = &self.mission;

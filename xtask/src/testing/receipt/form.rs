@@ -7,7 +7,7 @@ use anyhow::bail;
 use super::{Name, Receipt, Test};
 use crate::{
     mission::checkout::is_name,
-    tools::{image_name::is_hex_digest, platform::Platform},
+    tools::{git, image_name::is_hex_digest, platform::Platform},
 };
 
 /// Version of the format that is read and written here.
@@ -15,12 +15,13 @@ const VERSION: u32 = 1;
 
 /// Checks the requirements of `docs/receipt.schema.json` beyond types.
 pub(super) fn check(receipt: &Receipt) -> anyhow::Result<()> {
-    let Receipt { platform, inputs, started, seconds, .. } = receipt;
+    let Receipt { platform, inputs, commit, started, seconds, .. } = receipt;
     if receipt.receipt != VERSION {
         bail!("receipt: its format is {}, and not {VERSION}", receipt.receipt);
     }
     field("platform", platform, "a platform", |it| Platform::from_str(it).is_ok())?;
     field("inputs", inputs, "64 hex digits", is_hex_digest)?;
+    field("commit", commit, "a commit", is_state)?;
     hex_of_each("frozen_specs", &receipt.frozen_specs)?;
     field("started", started, "<date>T<time>Z", is_time)?;
     time("seconds", *seconds)?;
@@ -56,6 +57,11 @@ fn time(name: &str, seconds: f64) -> anyhow::Result<()> {
         bail!("{name}: {seconds} is less than nothing");
     }
     Ok(())
+}
+
+/// Returns whether `text` is empty or as [`git::state`] returns it.
+fn is_state(text: &str) -> bool {
+    text.is_empty() || git::is_commit(text.strip_suffix(git::DIRTY).unwrap_or(text))
 }
 
 /// Returns whether `text` has the characters of `host[:port]/path`: it is shown, and never

@@ -16,6 +16,7 @@ pub(crate) fn receipt() -> Receipt {
         mission: Name::try_from("hello").unwrap(),
         image: format!("sha256:{}", "0123456789abcdef".repeat(4)).parse().unwrap(),
         platform: "linux/amd64".to_owned(),
+        commit: String::new(),
         inputs: "0".repeat(64),
         frozen_specs: BTreeMap::new(),
         data: Vec::new(),

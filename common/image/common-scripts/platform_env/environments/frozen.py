@@ -175,7 +175,7 @@ def _header(path: Path, comments: list[yml.Item]) -> tuple[dict[str, str], list[
             missing.append(_conda_name(path, yml.Item(value, item.line)))
         elif key in ("frozen", "platform", "base"):
             if key in values:
-                raise SpecError(path, item.line, f"a second line `# {key}:`", _FREEZE)
+                raise SpecError(path, item.line, f"duplicate line `# {key}:`", _FREEZE)
             _check_value(path, item.line, key, value)
             values[key] = value
     for key in ("frozen", "platform", "base"):

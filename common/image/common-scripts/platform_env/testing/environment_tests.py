@@ -9,7 +9,7 @@ from pathlib import Path
 
 from platform_env.environments import kernels, paths
 from platform_env.environments.lists import Entry, read_list
-from platform_env.testing import imports, notebooks
+from platform_env.testing import imports, notebooks, programs
 from platform_env.testing.advice import advised
 from platform_env.testing.commands import Command
 from platform_env.testing.disk import Watch
@@ -67,7 +67,7 @@ def watch(limit: float) -> Watch:
 def has_tests(environment: str) -> bool:
     """Returns whether an environment has any tests."""
     tests = notebooks.tests_folder(environment)
-    named = any((tests / name).exists() for name in ("imports", "notebooks", "test"))
+    named = any((tests / name).exists() for name in ("imports", "commands", "notebooks", "test"))
     return named or bool(notebooks.find(environment))
 
 
@@ -93,6 +93,7 @@ def _environment_jobs(environment: str, plan: Plan, report: Report) -> Iterator[
         return
     packages = [entry.text for entry in _read(environment, "imports", report)]
     yield from _import_jobs(environment, packages, plan, report)
+    yield from _program_jobs(environment, variables, plan, report)
     listed = _listed_notebooks(environment, plan, report)
     yield from _notebook_jobs(environment, listed + notebooks.find(environment), plan)
     yield from _script_jobs(environment, variables, plan, report)
@@ -132,6 +133,15 @@ def _import_jobs(
         report.add(result)
     variables = kernels.activated(environment, plan.variables)
     return list(imports.import_jobs(environment, chosen, variables))
+
+
+def _program_jobs(
+    environment: str, variables: Mapping[str, str], plan: Plan, report: Report
+) -> Iterator[Job]:
+    names = dict.fromkeys(entry.text for entry in _read(environment, "commands", report))
+    for name in names:
+        if plan.wants(environment, "command", name):
+            yield programs.job(environment, name, variables)
 
 
 def _notebook_jobs(environment: str, found: Sequence[Path], plan: Plan) -> list[Job]:

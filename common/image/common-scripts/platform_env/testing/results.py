@@ -16,7 +16,7 @@ from typing import Literal
 from platform_env.environments import image_tests, paths, printable
 
 Kind = Literal[
-    "consistency", "import", "mission", "notebook", "script", "tests",
+    "command", "consistency", "import", "mission", "notebook", "script", "tests",
     # Tests of the image as a whole, or as a hub starts it.
     "home", "kernel", "permissions", "server", "shell",
 ]  # fmt: skip

@@ -42,9 +42,9 @@ fn refusals_say_where_and_what_instead() {
             fix: write `FROM ${BASE_IMAGE}` there
         missions/m/Dockerfile.custom:2: dockerfile: the stage name `specs` is one of the generated file's own
             fix: choose another name
-        missions/m/Dockerfile.custom:4: dockerfile: a stage is named by its number, and generated stages come before it
+        missions/m/Dockerfile.custom:4: dockerfile: a stage is named by its number, which generated stages change
             fix: write `FROM … AS name`, and the name here
-        missions/m/Dockerfile.custom:5: dockerfile: a stage is named by its number, and generated stages come before it
+        missions/m/Dockerfile.custom:5: dockerfile: a stage is named by its number, which generated stages change
             fix: write `FROM … AS name`, and the name here
         missions/m/Dockerfile.custom:6: dockerfile: ENV USE_FROZEN would stay in the image, where a user's own env-update skips
             fix: remove it; the generated file declares it as ARG

@@ -87,7 +87,7 @@ fn malformed_frozen_specs() {
         f.yml:1: not a frozen spec: the first line is not `# frozen: 1`
         f.yml:1: not a frozen spec: the first line is not `# frozen: 1`
         f.yml:1: unsupported format `2`; expected 1
-        f.yml:2: a second line `# frozen:`
+        f.yml:2: duplicate line `# frozen:`
         f.yml:1: the line `# platform:` is missing
         f.yml:2: unsupported platform `windows/amd64`; expected linux/amd64 or linux/arm64
         f.yml:1: the line `# base:` is missing
