@@ -16,7 +16,7 @@ use crate::{
             Bench, Check, Ci, Complete, Diff, Doctor, Flags, Freeze, ImageAll, ImageBuild,
             ImageExec, ImageLab, ImagePush, ImageSh, ImageTest, ImageUpdate, MissionNew, Missions,
             Package, ReceiptShow, Report, SecretsCat, SecretsDiff, SecretsEdit, SecretsInit,
-            SecretsOf, SecretsSet,
+            SecretsOf, SecretsSet, Try,
         },
         images,
         machine::{self, completion::Shell},
@@ -114,6 +114,17 @@ Examples:
 
 image-push accepts only the receipt of a run of all tests.")]
     ImageTest(With<{ DRY_RUN | JSON | VERBOSE | SET | MODE }, ImageTest>),
+    /// Try edited package lists, or one more package, in a copy of the mission's image
+    ///
+    /// Installs the lists of an environment as they are now, and runs this environment's tests, also
+    /// edited ones. Installed packages keep their versions where the lists allow it. Nothing is
+    /// pushed, no image or tag changes, and no receipt is written.
+    #[command(after_help = "\
+Examples:
+  cargo xtask try roman --env roman-cal --add humanize      the list gets the line if all tests pass
+  cargo xtask try roman --env roman-cal --add 'numpy<2.4' --add scipy
+  cargo xtask try roman                                     the environments whose lists were edited")]
+    Try(With<{ DRY_RUN | JSON | VERBOSE | SET }, Try>),
     /// Publish images that have a complete, passing receipt
     #[command(after_help = "\
 Examples:
@@ -271,6 +282,7 @@ impl Task {
             Task::ImageBase(it) => it.common(),
             Task::ImageBuild(it) => it.common(),
             Task::ImageTest(it) => it.common(),
+            Task::Try(it) => it.common(),
             Task::ImagePush(it) => it.common(),
             Task::Report(it) => it.common(),
             Task::ImageAll(it) => it.common(),
@@ -328,6 +340,7 @@ fn start(session: &Session, task: &Task) -> anyhow::Result<u8> {
         Task::ImageBase(_) => images::base::run(session),
         Task::ImageBuild(args) => images::build::run(session, &args.own),
         Task::ImageTest(args) => images::test::run(session, &args.own),
+        Task::Try(args) => images::r#try::run(session, &args.own),
         Task::ImagePush(args) => match &args.own.promote {
             Some(tag) => images::promote::run(session, &args.own, tag),
             None => images::push::run(session, &args.own.missions),

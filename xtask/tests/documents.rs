@@ -38,6 +38,9 @@ pub(crate) const CLASSES: &[(&str, Class)] = &[
     ("freeze roman", Class::Dry),
     ("image-lab roman --home", Class::Read),
     ("image-test roman", Class::Dry),
+    ("try hello --add", Class::Engine),
+    // Without an edit or an image there is nothing to try.
+    ("try", Class::Read),
     ("freeze", Class::Engine),
     ("image-all euclid --floating", Class::Engine),
     ("image-all euclid", Class::Afterwards),

@@ -55,6 +55,12 @@ class LinesTest(Scratch):
         installs = [it for it in self.calls()[before:] if it.startswith("install")]
         self.assertEqual(len(installs), 1)
         self.assertEqual(self.version("one", "idna"), "3.4")
+        # Nothing new for conda.
+        pip = self.write("4.pip", "certifi\n")
+        before = len(self.calls())
+        self.run_script("env-update", "one", *files, pip)
+        self.assertFalse([it for it in self.calls()[before:] if it.startswith("install")])
+        self.assertTrue(self.has("one", "certifi"))
 
     def test_defect_12_unknown_packages(self) -> None:
         wanted = self.write("e/unknown.conda", "six\n\nno-such>=1\nneither  # why\n")

@@ -113,6 +113,18 @@ class FreezeTest(EmbeddedTest):
         self.assertTrue(self.has("mine", "pytest"), "what an extra brought stays")
         self.assertIn("# via mine.pip", self.run_script("env-export", "mine"))
 
+    def test_an_edited_list_replaces_what_was_frozen_for_it(self) -> None:
+        self.frozen_file("edited", self.text.replace("name: database-tools", "name: edited"))
+        self.run_script("env-create", "edited", USE_FROZEN="1")
+        elsewhere = self.root / "foo.v2.pip"
+        elsewhere.write_text("six\n")
+        self.run_script("env-update", "edited", elsewhere)
+        self.assertTrue(self.has("edited", "docopt"), "another file of the same name")
+        self.run_script("env-update", "edited", self.write("edited/foo.v2.pip", "humanize\n"))
+        self.assertFalse(self.has("edited", "docopt"))
+        self.assertTrue(self.has("edited", "idna"), "of common.pip")
+        self.assertTrue(self.has("edited", "pip"), "of the spec that made it")
+
 
 class UpdateTest(EmbeddedTest):
     """Effects that updates may and may not have on an environment."""
@@ -166,6 +178,14 @@ class UpdateTest(EmbeddedTest):
         path = self.write("unknown.pip", "# c\nno-such-package-of-ours==1\n")
         said = self.run_script("env-update", "e", path, status=1)
         self.assertIn("unknown.pip:2: no-such-package-of-ours==1", said)
+
+    def test_a_wrong_name(self) -> None:
+        before = self.record("e")
+        path = self.write("wrong.pip", "human1ze\n")
+        said = self.run_script("env-update", "e", path, status=1)
+        self.assertIn("wrong.pip:1: human1ze", said)
+        self.assertIn("human1ze: did you mean humanize?", said)
+        self.assertEqual(self.record("e"), before)
 
     def test_hash_of_a_list_is_kept(self) -> None:
         path = self.write("hashed.pip", "six==1.16.0 --hash=sha256:" + "0" * 64 + "\n")

@@ -99,6 +99,7 @@ fn common_flags_of_each_task() {
         image-base: json dry_run verbose set
         image-build: json dry_run verbose set frozen floating
         image-test: json dry_run verbose set frozen floating
+        try: json dry_run verbose set
         image-push: json dry_run verbose set frozen floating
         report: json dry_run verbose set frozen floating
         receipt: 

@@ -13,6 +13,7 @@ use crate::{
     image::{
         build_record::BuildRecord,
         build_settings::BuildSettings,
+        leftovers::{self, Kind},
         recipe::{self, Layer, Make, Parent, PulledImage, Reason, Recipe},
         runner::{Log, Runner},
     },
@@ -20,12 +21,13 @@ use crate::{
         failure, files,
         printable::Shown as _,
         process::{self, Patience, cmd},
+        random::random_hex,
         redact::redact,
         terminal,
     },
     settings::config::{Config, Mode},
     tools::{
-        docker::{Builder, Image, ImageConfig, LABEL_COMMIT, LABEL_PARENT},
+        docker::{Builder, Image, ImageConfig, LABEL_COMMIT, LABEL_PARENT, LABEL_RUN},
         git,
         image_name::{ImageId, ImageRef, Tag},
     },
@@ -41,6 +43,21 @@ pub(crate) struct BuiltImage {
     /// `None` when nothing had to be built.
     pub(crate) reason: Option<Reason>,
     pub(crate) time: Duration,
+}
+
+/// An image that only this run uses; removed from the engine with this value.
+pub(crate) struct TemporaryImage<'a> {
+    runner: &'a Runner,
+    pub(crate) built: BuiltImage,
+}
+
+impl Drop for TemporaryImage<'_> {
+    fn drop(&mut self) {
+        if let Some(permit) = self.runner.permit {
+            let id = self.built.image.id.to_string();
+            leftovers::remove(permit, &self.runner.docker, Kind::Image, &id);
+        }
+    }
 }
 
 /// Shared state of the builds of one run.
@@ -201,7 +218,7 @@ impl<'a> Builds<'a> {
         log.expect(BuildRecord::read(&self.runner.checkout, recipe)?.map(|it| it.seconds));
         let id = match &recipe.make {
             Make::Import => self.import(step, &mut log)?,
-            Make::Build(dockerfile) => self.build(step, dockerfile, &mut log)?,
+            Make::Build(dockerfile) => self.build(step, dockerfile, &[], &mut log)?,
         };
         let tag = reference(recipe, &id);
         let latest = recipe::local(&recipe.name).tagged(&Tag::latest());
@@ -259,10 +276,54 @@ impl<'a> Builds<'a> {
         }
     }
 
+    /// Builds `recipe` on `parent`, a mission's image, for this run alone: the image has no lasting
+    /// name, and is removed with the returned value.
+    ///
+    /// # Errors
+    /// The build fails.
+    pub(crate) fn temporary(
+        &mut self,
+        config: &Config,
+        recipe: &Recipe,
+        parent: &BuiltImage,
+        log: &mut Log,
+    ) -> anyhow::Result<TemporaryImage<'a>> {
+        let started = Instant::now();
+        let Make::Build(dockerfile) = &recipe.make else { bail!("{}: not a build", recipe.name) };
+        let id = Some(parent.image.id.clone());
+        let on = ParentImage { id, reference: Some(parent.reference.clone()) };
+        let chain = std::slice::from_ref(recipe);
+        let step = Step { config, chain, recipe, parent: &on, refresh: false };
+        let (tag, label) = match self.runner.permit {
+            Some(permit) => {
+                let label = leftovers::label(permit, &self.runner.target())?;
+                (format!("try-{}", random_hex()?), label)
+            }
+            None => ("try".to_owned(), format!("{LABEL_RUN}=<run>")),
+        };
+        let reference = recipe::local(&parent.name).tagged(&tag.parse()?);
+        let flags = ["--label".to_owned(), label, "--tag".to_owned(), reference.to_string()];
+        if let Err(err) = self.build(&step, dockerfile, &flags, log) {
+            // The engine may have made the image even so.
+            if failure::status(&err) == 130 {
+                leftovers::keep_record();
+            }
+            return Err(err);
+        }
+        let image = match self.runner.permit {
+            Some(_) => self.runner.docker.image(&reference)?.context("the trial was built")?,
+            None => unknown_image(),
+        };
+        let (name, reason) = (parent.name.clone(), Some(Reason::NothingYet));
+        let built = BuiltImage { name, image, reference, reason, time: started.elapsed() };
+        Ok(TemporaryImage { runner: self.runner, built })
+    }
+
     fn build(
         &mut self,
         step: &Step<'_>,
         dockerfile: &str,
+        flags: &[String],
         log: &mut Log,
     ) -> anyhow::Result<ImageId> {
         let place = Place::new(self.runner, &step.recipe.name);
@@ -283,7 +344,9 @@ impl<'a> Builds<'a> {
         if step.refresh {
             cmd = cmd.args(["--no-cache"]);
         }
-        cmd = settings.add_to(cmd).args(["--iidfile".into(), place.id.clone().into_os_string()]);
+        cmd = settings
+            .add_to(cmd.args(flags))
+            .args(["--iidfile".into(), place.id.clone().into_os_string()]);
         cmd = cmd.args(["--file".into(), place.dockerfile.into_os_string()]);
         self.runner.run(&cmd.args([place.context]), log)?;
         if self.runner.permit.is_none() {

@@ -100,6 +100,14 @@ impl BuildContext {
         Ok(res)
     }
 
+    /// Returns a context with these texts.
+    pub(crate) fn of_texts(texts: BTreeMap<PathBuf, String>) -> BuildContext {
+        let entry = |text: String| Entry::File { executable: false, bytes: text.into_bytes() };
+        BuildContext {
+            entries: texts.into_iter().map(|(path, text)| (path, entry(text))).collect(),
+        }
+    }
+
     /// Removes the entries that `drop` matches.
     pub(crate) fn without(mut self, drop: impl Fn(&Path) -> bool) -> BuildContext {
         self.entries.retain(|path, _| !drop(path));

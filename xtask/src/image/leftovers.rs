@@ -1,4 +1,4 @@
-//! Containers and volumes that outlive their run: verified removal, a record of each run that makes
+//! Containers, volumes and trial images that outlive their run: verified removal, a record of each run that makes
 //! any, and the sweep of what earlier runs left.
 //!
 //! A run labels its objects with an id of its own. `target/xtask/runs/<id>` records the id: locked
@@ -31,6 +31,8 @@ use crate::{
 pub(crate) enum Kind {
     Container,
     Volume,
+    /// An image that only one run uses.
+    Image,
 }
 
 impl Kind {
@@ -38,6 +40,7 @@ impl Kind {
         match self {
             Kind::Container => "container",
             Kind::Volume => "volume",
+            Kind::Image => "trial image",
         }
     }
 
@@ -45,6 +48,7 @@ impl Kind {
         match self {
             Kind::Container => &["rm", "--force", "--volumes"],
             Kind::Volume => &["volume", "rm", "--force"],
+            Kind::Image => &["image", "rm", "--force"],
         }
     }
 
@@ -52,6 +56,7 @@ impl Kind {
         match self {
             Kind::Container => docker.query(["container", "ls", "--all", "--quiet", "--no-trunc"]),
             Kind::Volume => docker.query(["volume", "ls", "--quiet"]),
+            Kind::Image => docker.query(["image", "ls", "--quiet", "--no-trunc"]),
         }
     }
 }
@@ -156,8 +161,8 @@ pub(crate) fn sweep(permit: Permit, docker: &Docker, target: &Path) -> anyhow::R
 /// Returns whether nothing is left of the run `id`.
 fn sweep_run(permit: Permit, docker: &Docker, id: &str) -> bool {
     let mut is_clean = true;
-    // A volume cannot be removed before its container.
-    for kind in [Kind::Container, Kind::Volume] {
+    // Volumes and images cannot be removed before their containers.
+    for kind in [Kind::Container, Kind::Volume, Kind::Image] {
         let Some(before) = list(docker, kind, id) else { return false };
         before.iter().for_each(|it| try_to_remove(permit, docker, kind, it));
         let after = if before.is_empty() { Some(Vec::new()) } else { list(docker, kind, id) };

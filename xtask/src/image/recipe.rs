@@ -205,6 +205,18 @@ pub(crate) fn mission(
     chain
 }
 
+/// Returns the recipe of an image on top of a mission's.
+pub(crate) fn on_mission(
+    name: &str,
+    dockerfile: String,
+    context: BuildContext,
+    platform: Platform,
+    mode: Mode,
+) -> Recipe {
+    let own = (dockerfile, context);
+    recipe(Layer::Mission, name, &own, Parent::Previous, platform, Some(mode), None)
+}
+
 fn recipe(
     layer: Layer,
     name: &str,

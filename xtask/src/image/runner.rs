@@ -136,6 +136,11 @@ impl Log {
         }
     }
 
+    /// Returns the last lines that steps of a `docker build` printed.
+    pub(crate) fn of_steps(&self) -> Vec<&str> {
+        build_log::outputs(&self.tail)
+    }
+
     /// Shows the current step.
     pub(crate) fn step(&self, step: &str) {
         self.progress.step(step);

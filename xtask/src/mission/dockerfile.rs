@@ -17,6 +17,7 @@ pub(crate) mod generate;
 pub(crate) mod update;
 pub(crate) mod asked;
 pub(crate) mod lists;
+pub(crate) mod trial;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -108,6 +108,18 @@ pub(crate) struct ImageTest {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Try {
+    /// Mission; DEPLOYMENT_NAME by default
+    pub(crate) mission: Option<String>,
+    /// Environment to try; by default all whose lists differ from their frozen specs; may be repeated
+    #[arg(long, value_name = "ENV")]
+    pub(crate) env: Vec<String>,
+    /// Line to add to the environment's last .pip list if all tests pass; may be repeated
+    #[arg(long, value_name = "PACKAGE")]
+    pub(crate) add: Vec<String>,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct ImagePush {
     #[command(flatten)]
     pub(crate) missions: Missions,

@@ -4,6 +4,7 @@ pub(crate) mod update;
 pub(crate) mod base;
 pub(crate) mod build;
 pub(crate) mod test;
+pub(crate) mod r#try;
 pub(crate) mod push;
 pub(crate) mod all;
 pub(crate) mod promote;

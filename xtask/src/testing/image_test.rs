@@ -25,7 +25,7 @@ use crate::{
     tools::docker::{LABEL_COMMIT, LABEL_INPUTS},
 };
 
-pub(crate) use summary::failures;
+pub(crate) use summary::{Rerun, failures};
 
 /// Name of a failure of the tester itself, outside of any test.
 const TESTER: &str = "tester";

@@ -62,6 +62,7 @@ pub(crate) fn all() -> Vec<Task> {
         task("image-build", empty, &["image-build"]),
         task("image-build floating", empty, &["image-build", "--floating"]),
         task("image-test", built, &["image-test"]),
+        task("try", built, &["try", "--add", "scipy"]),
         task("image-push", tested, &["--set", "REGISTRY=quay.io/us", "image-push"]),
         task("image-push --promote", pushed, &["image-push", "--promote", "latest-prod"]),
         task("receipt", pushed_elsewhere, &["receipt", "show", "quay.io/us/hello@DIGEST"]),

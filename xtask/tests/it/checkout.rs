@@ -187,6 +187,18 @@ impl Checkout {
         self.file(&format!("{env}/tests/plot.ipynb"), NOTEBOOK);
     }
 
+    /// Adds the environment `name` to the mission `hello`.
+    pub(crate) fn copy_of_environment(&self, name: &str) {
+        self.mission(name);
+        let from = self.root().join(format!("missions/{name}/environments/{name}"));
+        fs::rename(from, self.root().join(format!("missions/hello/environments/{name}"))).unwrap();
+        let steps = self.read(&format!("missions/{name}/Dockerfile.custom"));
+        let own = steps.split_once("${BASE_IMAGE}\n").unwrap().1.to_owned();
+        let custom = "missions/hello/Dockerfile.custom";
+        self.file(custom, &(self.read(custom) + &own));
+        fs::remove_dir_all(self.root().join("missions").join(name)).unwrap();
+    }
+
     /// Removes all missions but `hello`, like a team that needs no examples.
     pub(crate) fn remove_examples(&self) {
         for entry in fs::read_dir(self.root().join("missions")).unwrap() {

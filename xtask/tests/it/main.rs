@@ -28,6 +28,7 @@ mod explaining;
 mod freezing;
 mod frozen_specs;
 mod testing;
+mod trying;
 mod publishing;
 mod registries;
 mod local_registry;

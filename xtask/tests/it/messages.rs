@@ -17,11 +17,12 @@ const NOT_PRINTED: [&str; 9] =
     ["cmd", "query", "html", "concat", "include_str", "assert", "unreachable", "expect", "regex"];
 
 /// Sources of documents: pages, generated files, help.
-const DOCUMENTS: [&str; 13] = [
+const DOCUMENTS: [&str; 14] = [
     "cli.rs",
     "cli/common.rs",
     "mission/dockerfile/stages.rs",
     "mission/dockerfile/generate.rs",
+    "mission/dockerfile/trial.rs",
     "secrets/rules.rs",
     "secrets/skeleton.rs",
     "task/images/report.rs",

@@ -24,7 +24,18 @@ pub(crate) struct Lists {
 
 impl Lists {
     pub(crate) fn read(checkout: &Checkout, mission: &Mission) -> anyhow::Result<Lists> {
-        let sources = Sources::read(checkout, mission)?;
+        Lists::of(checkout, mission, Sources::read(checkout, mission)?)
+    }
+
+    /// Returns the lists of `sources`, which may differ from the files.
+    ///
+    /// # Errors
+    /// As for [`Lists::read`].
+    pub(crate) fn of(
+        checkout: &Checkout,
+        mission: &Mission,
+        sources: Sources,
+    ) -> anyhow::Result<Lists> {
         let has_own = sources.custom.is_none() && mission.dockerfile().is_file();
         let model = if has_own { Err(Vec::new()) } else { sources.model() };
         let mut problems = Vec::new();

@@ -28,7 +28,7 @@ use crate::{
     settings::config::Mode,
     task::{Session, args::Missions},
     testing::{
-        image_test::{self, TestRequest},
+        image_test::{self, Rerun, TestRequest},
         receipt::{Outcome, Receipt},
     },
 };
@@ -267,7 +267,8 @@ impl Row {
         }
         if failed > 0 {
             self.action = "failed";
-            self.error = Some(image_test::failures(receipt, dev));
+            let rerun = if dev { Rerun::Dev } else { Rerun::Image };
+            self.error = Some(image_test::failures(receipt, rerun));
         }
     }
 }

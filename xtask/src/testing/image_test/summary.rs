@@ -17,11 +17,21 @@ const WHOLE: usize = 10;
 /// Number of lines of a message that are shown, beside the failed cell.
 const LINES: usize = 8;
 
-/// Returns the failures of a receipt, '' without any; `dev` for failures of the working tree's
-/// tests.
-pub(crate) fn failures(receipt: &Receipt, dev: bool) -> String {
+/// How a failed test can be run again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rerun {
+    /// In the image.
+    Image,
+    /// In the newest image, with the working tree's tests.
+    Dev,
+    /// Only with all others: its image is gone.
+    Whole,
+}
+
+/// Returns the failures of a receipt, '' without any.
+pub(crate) fn failures(receipt: &Receipt, rerun: Rerun) -> String {
     let failures: Vec<&Test> = receipt.failures().collect();
-    let whole = failures.iter().take(WHOLE).map(|it| failure(&receipt.mission, it, dev));
+    let whole = failures.iter().take(WHOLE).map(|it| failure(&receipt.mission, it, rerun));
     let short = failures.iter().skip(WHOLE).map(|it| {
         let last = last_lines(&it.message, 1);
         format!("{}: {}", it.title(), last.trim())
@@ -29,10 +39,12 @@ pub(crate) fn failures(receipt: &Receipt, dev: bool) -> String {
     whole.chain(short).collect::<Vec<_>>().join("\n")
 }
 
-fn failure(mission: &str, test: &Test, dev: bool) -> String {
+fn failure(mission: &str, test: &Test, rerun: Rerun) -> String {
     let mut lines = vec![test.title()];
     lines.extend(shortened(&test.message).lines().map(|it| format!("    {it}")));
-    lines.push(format!("    again: {}", again(mission, test, dev)));
+    if rerun != Rerun::Whole {
+        lines.push(format!("    again: {}", again(mission, test, rerun == Rerun::Dev)));
+    }
     lines.join("\n")
 }
 

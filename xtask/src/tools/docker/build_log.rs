@@ -33,6 +33,11 @@ pub(crate) fn failed_step(lines: &[String], n: usize) -> Option<String> {
     (!last.is_empty()).then(|| format!("{name}\n{}", last.join("\n")))
 }
 
+/// Returns the output of all steps.
+pub(crate) fn outputs(lines: &[String]) -> Vec<&str> {
+    lines.iter().filter_map(|it| output(vertex(it)?.1)).collect()
+}
+
 /// Splits `#12 0.555 text` into `12` and `0.555 text`.
 fn vertex(line: &str) -> Option<(&str, &str)> {
     let (number, text) = line.strip_prefix('#')?.split_once(' ')?;

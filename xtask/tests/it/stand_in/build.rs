@@ -45,13 +45,18 @@ pub(crate) fn build(store: &Store, args: &[&str]) -> Result {
     }
     show_steps(&String::from_utf8_lossy(&fs::read(&file)?));
     let tests = paths.iter().filter_map(|it| it.strip_prefix(context).ok());
-    let tests = tests.flat_map(|it| tests_in(context, it)).collect();
+    let mut tests: Vec<Test> = tests.flat_map(|it| tests_in(context, it)).collect();
     let id = store.change(|state| {
+        // Files of the image below stay.
+        let parent = build.args.iter().find_map(|it| it.strip_prefix("BASE_IMAGE="));
+        if let (true, Some(parent)) = (tests.is_empty(), parent) {
+            tests.extend(state.image(parent).iter().flat_map(|it| it.tests.clone()));
+        }
         if build.no_cache {
             bytes.extend(state.new_id().bytes());
         }
         let id = sha256(&bytes);
-        state.add(&id, &build.labels, tests)?;
+        state.add(&id, &build.labels, std::mem::take(&mut tests))?;
         build.tags.iter().try_for_each(|it| state.tag(&id, it))?;
         let receipt = fs::read_to_string(context.join("receipt.json")).ok();
         state.images.iter_mut().filter(|it| it.id == id).for_each(|it| {

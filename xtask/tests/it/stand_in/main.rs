@@ -241,6 +241,17 @@ fn image(store: &Store, args: &[&str]) -> Result {
             });
             ours.for_each(|id| println!("{id}"));
         }
+        ["ls", "--quiet", "--no-trunc", "--filter", filter] if filter.starts_with("label=") => {
+            let label = filter.strip_prefix("label=").and_then(|it| it.split_once('='));
+            let has = |it: &&state::Image| {
+                label.is_some_and(|(name, value)| it.labels.get(name).is_some_and(|it| it == value))
+            };
+            store.read()?.images.iter().filter(has).for_each(|it| println!("{}", it.id));
+        }
+        ["rm", "--force", id] => store.change(|state| {
+            state.images.retain(|it| it.id != *id);
+            Ok(())
+        })?,
         ["inspect", names @ ..] => inspect(&store.read()?, names)?,
         ["tag", name, tag] => store.change(|state| state.tag(name, tag))?,
         ["rm", tag] => store.change(|state| {

@@ -39,11 +39,12 @@ def _with_pip(lines: Sequence[Line]) -> list[Line]:
 def update(environment: str, given: Sequence[Spec]) -> None:
     """Installs specs: conda packages first, in one solve, then all pip lines together."""
     state = record.load(environment)
+    known = {line.text for line in state.conda_lines}
     for spec in given:
         if not paths.is_conda_base():
             embedded.adopt(spec)
         state.add_spec(spec)
-    if paths.is_conda_base() and any(spec.conda for spec in given):
+    if paths.is_conda_base() and any(line.text not in known for line in state.conda_lines):
         conda.install(environment, state.channels, state.conda_lines)
         origins.note_missing(state)
     settle.settle(state)

@@ -57,6 +57,17 @@ class Record:
         """Adds a spec file; its new text replaces an earlier one."""
         self.specs = [known for known in self.specs if known.file != spec.file] + [spec]
         self.channels += [name for name in spec.channels if name not in self.channels]
+        file = Path(spec.file)
+        if paths.ENVIRONMENTS in file.parents or file.parent == paths.COMMON_ENV:
+            self._replace_requests(file.name)
+
+    def _replace_requests(self, origin: str) -> None:
+        """Removes what a frozen spec requests for this list alone, which it knows by its name."""
+        self.requested = {
+            name: [it for it in origins if it != origin]
+            for name, origins in self.requested.items()
+            if origins != [origin]
+        }
 
 
 def path(prefix: Path) -> Path:

@@ -1,5 +1,6 @@
 """Turns requirement lines into pins: one artefact for each package, chosen for this machine."""
 
+import difflib
 import re
 import tempfile
 from collections.abc import Sequence
@@ -9,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 from packaging import tags
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
-from . import installed, stubs, uv
+from . import installed, paths, stubs, uv
 from .frozen import Pin
 from .paths import Failed
 from .specs import Line
@@ -69,7 +70,19 @@ def _blame(message: str, lines: Sequence[Line], by_conda: Sequence[Stub]) -> str
     guilty += [f"  {stub.text}" for stub in by_conda if stub.name in words]
     about = ["the lines about them:", *guilty] if guilty else []
     advice = "change one of the lines so that they can hold together, or correct the name"
-    return "\n".join([message, *about, advice])
+    return "\n".join([message, *about, *_suggestions(message), advice])
+
+
+def _suggestions(message: str) -> list[str]:
+    """Returns the nearest known name for each one that the index lacks."""
+    unknown = re.findall(r"([A-Za-z0-9][\w.-]*) was not found in the package registry", message)
+    if not unknown:
+        return []
+    known = uv.known_names()
+    for environment in ["base", *paths.environments()]:
+        known.update(installed.scan(paths.prefix(environment)))
+    found = {name: difflib.get_close_matches(name, known - {name}, 1, 0.75) for name in unknown}
+    return [f"{name}: did you mean {near[0]}?" for name, near in found.items() if near]
 
 
 def _tag_ranks(prefix: Path) -> dict[tags.Tag, int]:

@@ -133,6 +133,12 @@ def _preferred(versions: dict[str, str]) -> str:
     )
 
 
+def known_names() -> set[str]:
+    """Returns the packages that an index has answered for, by the entries of uv's cache."""
+    cache = Path(environment().get("UV_CACHE_DIR") or "~/.cache/uv").expanduser()
+    return {entry.stem for entry in cache.glob("simple-v*/**/*.rkyv")}
+
+
 def install(python: Path, requirements: Sequence[str], *flags: str | Path) -> None:
     """Installs exactly these lines, without their dependencies."""
     if not requirements:

@@ -3,13 +3,14 @@
 
 use std::{path::Path, time::Instant};
 
+use anyhow::ensure;
 use fs_err as fs;
 
 use super::{Figure, clone, seconds, time};
 use crate::{
     run::{
         files,
-        process::{Permit, cmd},
+        process::{self, Patience, Permit, cmd},
     },
     task::Session,
 };
@@ -30,10 +31,28 @@ pub(super) fn figures(
     let root = &dir.path().join("clone");
     clone(permit, session, root)?;
     session.ui.say("building roman, floating and frozen, in a clone");
-    Ok(vec![one_package_added(permit, root, exe)?, frozen_from_a_warm_cache(permit, root, exe)?])
+    let mut res = edit_loop(permit, root, exe)?;
+    res.push(one_package_added(permit, root, exe)?);
+    res.push(frozen_from_a_warm_cache(permit, root, exe)?);
+    Ok(res)
 }
 
-/// Measures the time from the edit to the tested image.
+/// Measures `try`, on images and caches that a build has just made: a package that works, and a
+/// wrong name, which PyPI lets nobody register beside `astropy`.
+fn edit_loop(permit: Permit, root: &Path, exe: &Path) -> anyhow::Result<Vec<Figure>> {
+    super::read(permit, &cmd!(root, "{exe} image-build roman --floating"))?;
+    let add = |package: &str| cmd!(root, "{exe} try roman --env roman-cal --add {package}");
+    let added = time(permit, &add("humanize"))?;
+    let started = Instant::now();
+    let said = process::output(&add("astr0py").patience(Patience::Work).permitted(permit))?;
+    ensure!(said.stderr.contains("did you mean astropy?"), "{}", said.stderr);
+    Ok(vec![
+        seconds("try of one package more, tested", added, 15.0),
+        seconds("try of a wrong name", started.elapsed(), 3.0),
+    ])
+}
+
+/// Measures the time from the edit to the tested image, all environments included.
 fn one_package_added(permit: Permit, root: &Path, exe: &Path) -> anyhow::Result<Figure> {
     let build = cmd!(root, "{exe} image-build roman --floating");
     let test = cmd!(root, "{exe} image-test roman --floating");
