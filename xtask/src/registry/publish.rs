@@ -31,9 +31,23 @@ struct PushedImage {
     digest: Digest,
     /// Name on the engine.
     source: ImageRef,
+    /// Whether this run pushed the image.
+    is_new: bool,
 }
 
-/// Publishes all of `tested`. Returns the missions' immutable references, in their order.
+/// What a run did to publish an image.
+#[derive(Debug, Clone)]
+pub(crate) struct Published {
+    pub(crate) name: String,
+    /// Immutable name in the registry.
+    pub(crate) reference: ImageRef,
+    pub(crate) is_new: bool,
+    /// Whether the human tag was moved.
+    pub(crate) moved: bool,
+}
+
+/// Publishes all of `tested`. Returns what was done to each image; the common image is listed once
+/// for each mission.
 ///
 /// # Errors
 /// A receipt is missing or not passing: nothing is pushed then. The registry fails: no human tag is
@@ -42,26 +56,28 @@ pub(crate) fn push(
     runner: &Runner,
     builds: &mut Builds<'_>,
     tested: &[TestedImage<'_>],
-) -> anyhow::Result<Vec<ImageRef>> {
+) -> anyhow::Result<Vec<Published>> {
     let receipts =
         tested.iter().map(|it| receipt(runner, it)).collect::<anyhow::Result<Vec<_>>>()?;
     let mut log = runner.log("image-push")?;
-    let mut res = Vec::new();
-    let mut human: Vec<(Host, ImageRef, PushedImage)> = Vec::new();
+    let mut human: Vec<(&str, Host, ImageRef, PushedImage)> = Vec::new();
     for (it, receipt) in tested.iter().zip(receipts) {
         let host = host(runner, builds, it.chosen)?;
         let mut push = Push { runner, host: &host, log: &mut log };
         let common = push.land(it.common)?;
         let mission = push.land(it.mission)?;
         push.store(it, &mission, receipt)?;
-        res.push(mission.reference.clone());
         let tag = |name: &str, tag: &Tag| host.repository(name).tagged(tag);
         let config = &it.chosen.config;
-        human.push((host.clone(), tag(&it.common.name, &config.common_tag), common));
-        human.push((host.clone(), tag(&it.mission.name, &config.image_tag), mission));
+        let (below, name) = (&it.common.name, &it.mission.name);
+        human.push((below, host.clone(), tag(below, &config.common_tag), common));
+        human.push((name, host.clone(), tag(name, &config.image_tag), mission));
     }
-    for (host, tag, it) in human {
-        move_tag(runner, &host, &tag, &it.source, &it.digest, &mut log)?;
+    let mut res = Vec::new();
+    for (name, host, tag, it) in human {
+        let moved = move_tag(runner, &host, &tag, &it.source, &it.digest, &mut log)?;
+        let (name, reference, is_new) = (name.to_owned(), it.reference, it.is_new);
+        res.push(Published { name, reference, is_new, moved });
     }
     Ok(res)
 }
@@ -118,15 +134,17 @@ impl Push<'_> {
         let Push { runner, host, log } = self;
         let docker = &runner.docker;
         let reference = receipts::published(host, built);
-        let landed =
-            |reference, digest| PushedImage { reference, digest, source: built.reference.clone() };
+        let landed = |reference, digest, is_new| {
+            let source = built.reference.clone();
+            PushedImage { reference, digest, source, is_new }
+        };
         if !reference.is_known() {
             runner.run(&docker.tag(&built.reference, &reference), log)?;
             runner.talk(&host.push(&reference), log)?;
-            return Ok(landed(reference, Digest::unknown()));
+            return Ok(landed(reference, Digest::unknown(), true));
         }
         match receipts::landing(host, &reference, &built.image.id)? {
-            Landing::There(digest) => return Ok(landed(reference, digest)),
+            Landing::There(digest) => return Ok(landed(reference, digest, false)),
             Landing::Taken(id) => {
                 bail!("{reference} already names another image ({id}), which is never replaced")
             }
@@ -136,10 +154,10 @@ impl Push<'_> {
         runner.run(&docker.tag(&built.reference, &reference), log)?;
         runner.talk(&host.push(&reference), log)?;
         if runner.permit.is_none() {
-            return Ok(landed(reference, Digest::unknown()));
+            return Ok(landed(reference, Digest::unknown(), true));
         }
         match receipts::landing(host, &reference, &built.image.id)? {
-            Landing::There(digest) => Ok(landed(reference, digest)),
+            Landing::There(digest) => Ok(landed(reference, digest, true)),
             Landing::Taken(id) => bail!("{reference} arrived as another image ({id})"),
             Landing::Due => bail!("{reference} was pushed, but the registry does not have it"),
         }
@@ -183,8 +201,7 @@ const ATTEMPTS: u32 = 3;
 
 /// Points a human tag at an image that is in its registry under another name, and on the engine as
 /// `source`, and reads it back. Runs of other checkouts use the same name for the engine's images,
-/// so the registry may have received theirs.
-/// arrived may be theirs.
+/// so the registry may have received theirs. Returns whether the tag had to be moved.
 ///
 /// # Errors
 /// The registry refuses, or shows another image under the tag afterwards.
@@ -195,23 +212,23 @@ pub(crate) fn move_tag(
     source: &ImageRef,
     digest: &Digest,
     log: &mut Log,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<bool> {
     let is_known = digest.is_known() && tag.is_known();
     let mut found = if is_known { host.remote(tag)? } else { None };
-    for _ in 0..ATTEMPTS {
+    for attempt in 0..ATTEMPTS {
         if found.as_ref().is_some_and(|it| it.digest == *digest) {
-            return Ok(());
+            return Ok(attempt > 0);
         }
         log.step(&format!("moving {tag}"));
         runner.run(&runner.docker.tag(source, tag), log)?;
         runner.talk(&host.push(tag), log)?;
         if runner.permit.is_none() {
-            return Ok(());
+            return Ok(true);
         }
         found = host.remote(tag)?;
     }
     match found {
-        Some(it) if it.digest == *digest => Ok(()),
+        Some(it) if it.digest == *digest => Ok(true),
         Some(it) => bail!(
             "{tag} was pushed, but is {} afterwards; expected {digest}: another run may move it, too",
             it.digest

@@ -168,8 +168,13 @@ impl Rows {
         self.text(image, "action")
     }
 
-    pub(crate) fn actions(&self) -> Vec<&str> {
-        self.0.iter().map(|it| it["action"].as_str().unwrap()).collect()
+    /// Checks that no image was built, tested or pushed, and no tag was moved.
+    #[track_caller]
+    pub(crate) fn did_nothing(&self) {
+        let actions = self.0.iter().map(|it| it["action"].as_str().unwrap());
+        let done: Vec<&str> =
+            actions.filter(|it| !["unchanged", "already published"].contains(it)).collect();
+        assert!(done.is_empty(), "{done:?}");
     }
 }
 

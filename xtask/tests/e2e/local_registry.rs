@@ -110,7 +110,7 @@ fn out_of_reach_of_containers_and_build_steps() {
     // No attempt moved the tag.
     assert_eq!(checkout.run(&["explain"]).status, Some(0));
     let rows = checkout.rows(&["image-all"]);
-    assert!(rows.actions().iter().all(|it| *it == "unchanged"), "{:?}", rows.actions());
+    rows.did_nothing();
 }
 
 fn is_served(status: &str) -> bool {

@@ -169,7 +169,7 @@ fn first_bad_stops() {
     let done = done.called("build/roman").called("role=test").never_called("push");
     let rows = done.json()["images"].as_array().unwrap().clone();
     let action = |name: &str| rows.iter().find(|it| it["image"] == name).unwrap()["action"].clone();
-    assert_eq!((action("hello"), action("roman")), ("failed".into(), "built".into()));
+    assert_eq!((action("hello"), action("roman")), ("failed".into(), "built, tested".into()));
 }
 
 #[test]

@@ -247,3 +247,32 @@ fn the_registry_on_this_machine_is_started_again() {
     let done = checkout.run(&["image-push"]).status(0);
     done.called("container start").never_called("--detach");
 }
+
+/// What was done to each image of a run.
+#[test]
+fn the_table_says_what_was_done() {
+    let mut checkout = Checkout::new();
+    checkout.env("REGISTRY", "registry.example.org");
+    let actions = |args: &[&str]| {
+        let done = checkout.run(&[&["--json"], args].concat()).status(0);
+        let rows = done.json()["images"].as_array().unwrap().clone();
+        let action = |it: &serde_json::Value| it["action"].as_str().unwrap().to_owned();
+        rows.iter().skip(2).map(action).collect::<Vec<_>>()
+    };
+    assert_eq!(actions(&["image-build"]), ["built", "built"]);
+    assert_eq!(actions(&["image-test"]), ["unchanged", "tested"]);
+    assert_eq!(actions(&["image-push"]), ["pushed, moved", "pushed, moved"]);
+    assert_eq!(actions(&["image-all"]), ["already published", "already published"]);
+    let tagged = ["image-all", "--set", "IMAGE_TAG=other"];
+    assert_eq!(actions(&tagged), ["already published", "already published, moved"]);
+}
+
+#[test]
+fn one_failed_image_needs_no_table() {
+    let mut checkout = Checkout::new();
+    checkout.fail("build/hello", 1, "no space left\n");
+    checkout.run(&["image-all"]).status(1).says("no space left").never_says("ACTION");
+    checkout.mission("roman");
+    let done = checkout.run(&["image-all", "--all"]).status(1).says("no space left");
+    done.says("ACTION").says("built, tested");
+}

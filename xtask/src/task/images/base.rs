@@ -22,5 +22,5 @@ pub(crate) fn run(session: &Session) -> anyhow::Result<u8> {
     let _lock = session.lock()?;
     let mut builds = Builds::new(&runner, BuildPolicy::Build)?;
     let built = builds.chain(&config, &recipe::embedded_base(&config, platform, &parts))?;
-    images::summary(session, built.iter().map(images::Row::of_image).collect())
+    images::summary(session, built.iter().map(images::Row::of_image).collect(), 1)
 }

@@ -16,7 +16,7 @@ use crate::{
     mission::{checkout::Mission, dockerfile::update},
     registry::{
         self,
-        publish::{self, TestedImage},
+        publish::{self, Published, TestedImage},
         receipts,
     },
     run::{
@@ -66,13 +66,13 @@ pub(crate) fn run(session: &Session, missions: &Missions, request: &Request) -> 
         test_all(&runner, &images, asked, &mut rows)?;
     }
     if let Err(interrupted) = process::check_interrupted() {
-        summary(session, rows)?;
+        summary(session, rows, chosen.len())?;
         return Err(interrupted);
     }
     if request.push && rows.iter().all(|it| it.error.is_none()) {
         push_all(&runner, &mut builds, &images, &mut rows)?;
     }
-    summary(session, rows)
+    summary(session, rows, chosen.len())
 }
 
 /// Images of one mission's chain, all built.
@@ -180,10 +180,10 @@ fn push_all(
         })
         .collect();
     match publish::push(runner, builds, &tested) {
-        Ok(references) => {
-            for (it, reference) in tested.iter().zip(references) {
-                let row = rows.iter_mut().find(|row| row.image == it.mission.name);
-                row.into_iter().for_each(|row| row.tag = reference.to_string());
+        Ok(published) => {
+            for it in published {
+                let row = rows.iter_mut().find(|row| row.image == it.name);
+                row.into_iter().for_each(|row| row.add_published(&it));
             }
         }
         Err(err) => rows.last_mut().context("a pushed image has a row")?.fail(err)?,
@@ -200,12 +200,49 @@ struct Summary<'a> {
     own_seconds: f64,
 }
 
+/// Work on an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Action {
+    Built,
+    Tested,
+    Pushed,
+    AlreadyPublished,
+    /// Its human tag was moved.
+    Moved,
+    Failed,
+}
+
+impl Action {
+    fn text(self) -> &'static str {
+        match self {
+            Action::Built => "built",
+            Action::Tested => "tested",
+            Action::Pushed => "pushed",
+            Action::AlreadyPublished => "already published",
+            Action::Moved => "moved",
+            Action::Failed => "failed",
+        }
+    }
+}
+
+fn text(actions: &[Action]) -> String {
+    match actions {
+        [] => "unchanged".to_owned(),
+        _ => actions.iter().map(|it| it.text()).collect::<Vec<_>>().join(", "),
+    }
+}
+
+fn joined<S: serde::Serializer>(actions: &[Action], to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(&text(actions))
+}
+
 /// A row of the table at the end.
 #[derive(Debug, Serialize)]
 pub(crate) struct Row {
     image: String,
-    /// Action `built`, `unchanged` or `failed`.
-    action: &'static str,
+    /// What was done to the image, in order; empty when it is as it was.
+    #[serde(serialize_with = "joined")]
+    action: Vec<Action>,
     seconds: f64,
     /// Size in bytes.
     size: u64,
@@ -221,7 +258,7 @@ impl Row {
     pub(crate) fn of_image(built: &BuiltImage) -> Row {
         Row {
             image: built.name.clone(),
-            action: if built.reason.is_some() { "built" } else { "unchanged" },
+            action: built.reason.map(|_| Action::Built).into_iter().collect(),
             seconds: built.time.as_secs_f64(),
             size: built.image.size,
             tag: built.reference.to_string(),
@@ -234,7 +271,7 @@ impl Row {
     fn failed(name: &str, time: Duration, err: anyhow::Error) -> anyhow::Result<Row> {
         let mut row = Row {
             image: name.to_owned(),
-            action: "failed",
+            action: Vec::new(),
             seconds: time.as_secs_f64(),
             size: 0,
             tag: String::new(),
@@ -253,9 +290,21 @@ impl Row {
         if failure::status(&err) != 1 {
             return Err(err);
         }
-        self.action = "failed";
+        self.action.push(Action::Failed);
         self.error = Some(format!("{err:#}"));
         Ok(())
+    }
+
+    fn add_published(&mut self, published: &Published) {
+        let action = if published.is_new { Action::Pushed } else { Action::AlreadyPublished };
+        // The common image comes with each mission.
+        if !self.action.contains(&Action::Pushed) && !self.action.contains(&action) {
+            self.action.push(action);
+        }
+        if published.moved && !self.action.contains(&Action::Moved) {
+            self.action.push(Action::Moved);
+        }
+        self.tag = published.reference.to_string();
     }
 
     fn add_tests(&mut self, receipt: &Receipt, is_new: bool, dev: bool) {
@@ -264,17 +313,19 @@ impl Row {
         (self.passed, self.failed) = (Some(passed), Some(failed));
         if is_new {
             self.seconds += receipt.seconds;
+            self.action.push(Action::Tested);
         }
         if failed > 0 {
-            self.action = "failed";
+            self.action.push(Action::Failed);
             let rerun = if dev { Rerun::Dev } else { Rerun::Image };
             self.error = Some(image_test::failures(receipt, rerun));
         }
     }
 }
 
-/// Prints the failures and the table, and returns the exit status.
-pub(crate) fn summary(session: &Session, rows: Vec<Row>) -> anyhow::Result<u8> {
+/// Prints the failures and the table, and returns the exit status. Without a table when the only
+/// mission failed before its tests: the table would show nothing more.
+pub(crate) fn summary(session: &Session, rows: Vec<Row>, missions: usize) -> anyhow::Result<u8> {
     let ok = rows.iter().all(|it| it.error.is_none());
     if session.flags.json {
         let seconds = session.started.elapsed();
@@ -290,7 +341,7 @@ pub(crate) fn summary(session: &Session, rows: Vec<Row>) -> anyhow::Result<u8> {
     let cells = |it: &Row| {
         vec![
             it.image.clone(),
-            it.action.to_owned(),
+            text(&it.action),
             format!("{:.1} s", it.seconds),
             ui::megabytes(it.size),
             cell(it.passed),
@@ -306,7 +357,10 @@ pub(crate) fn summary(session: &Session, rows: Vec<Row>) -> anyhow::Result<u8> {
             session.ui.say_in(Colour::Red, &row.image, &format!(": {error}\n"));
         }
     }
-    session.ui.say(ui::table(&heads, &table).trim_end());
+    let has_counts = rows.iter().any(|it| it.failed.is_some_and(|it| it > 0));
+    if ok || missions > 1 || has_counts {
+        session.ui.say(ui::table(&heads, &table).trim_end());
+    }
     let verdict = match (process::check_interrupted(), ok) {
         (Err(_), _) => (Colour::Red, "not all was tested"),
         (_, true) => (Colour::Green, "done"),
