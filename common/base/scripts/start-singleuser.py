@@ -12,7 +12,7 @@ import sys
 def main() -> None:
     extra = shlex.split(os.environ.get("NOTEBOOK_ARGS", ""))
     command = ["jupyterhub-singleuser", *extra, *sys.argv[1:]]
-    print("Executing the command:", shlex.join(command), file=sys.stderr, flush=True)
+    print("Executing:", shlex.join(command), file=sys.stderr, flush=True)
     os.execvp(command[0], command)
 
 

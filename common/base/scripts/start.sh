@@ -1,9 +1,13 @@
 #!/bin/bash
-# Prepare the container as its environment asks, then become COMMAND.
+# Prepare the container as its environment asks, then become COMMAND. Names begin with _start_: hooks
+# run in this shell, and have names of their own.
 set -euo pipefail
 
-usage() {
-    cat <<'EOF'
+# shellcheck source-path=SCRIPTDIR source=_docker_stacks_log.sh
+. /usr/local/bin/_docker_stacks_log.sh
+
+_start_usage() {
+    cat <<'EOT'
 Usage: start.sh [COMMAND [ARGUMENT…]]
 
 Prepare the container, then run COMMAND (bash without one) as NB_USER.
@@ -13,129 +17,197 @@ In a container started with --user root:
   CHOWN_HOME=yes, CHOWN_HOME_OPTS     give it its home directory; options for chown, e.g. -R
   CHOWN_EXTRA=DIR,…, CHOWN_EXTRA_OPTS give it these folders too
   GRANT_SUDO=yes                      let it use sudo without a password
+With any other --user:
+  NB_USER                             name of its account, where it has none
 In any container:
   JUPYTER_ENV_VARS_TO_UNSET=NAME,…    variables that hooks see and COMMAND does not
   JUPYTER_DOCKER_STACKS_QUIET=1       print warnings and errors only
 
 Hooks: /usr/local/bin/start-notebook.d runs before all this, before-notebook.d after it.
-EOF
+EOT
 }
 
-log() {
-    [[ -n ${JUPYTER_DOCKER_STACKS_QUIET-} ]] || echo "start.sh: $*" >&2
-}
-
-warn() {
-    echo "start.sh: warning: $*" >&2
-}
-
-die() {
-    echo "start.sh: error: $*" >&2
+_start_die() {
+    _log FATAL "$@"
     exit 2
 }
 
-asked() {
-    [[ $1 == yes || $1 == 1 ]]
+# Say which hook ended this shell, by exit or by set -e.
+_start_ended() {
+    [[ -z ${_hooks_file-} ]] || _log_error "$_hooks_file ended the start with status $1"
+}
+
+# Set the array $1 to the parts of $2 between commas and lines.
+_start_split() {
+    local -n parts=$1
+    local part
+    parts=()
+    while read -r part; do
+        [[ -z $part ]] || parts+=("$part")
+    done <<<"${2//,/$'\n'}"
+}
+
+# Whether the variable $1 is set to yes; a word that may mean anything grants nothing.
+_start_asked() {
+    case ${!1-} in
+    yes | 1) return 0 ;;
+    '' | no | 0 | false) return 1 ;;
+    *) _start_die "$1 is '${!1}'; expected yes or no" ;;
+    esac
 }
 
 # An account with other ids replaces jovyan's: usermod would walk through the whole home.
-make_account() {
-    [[ $NB_UID =~ ^[0-9]+$ ]] || die "NB_UID is '$NB_UID'; it must be a number"
-    [[ $NB_GID =~ ^[0-9]+$ ]] || die "NB_GID is '$NB_GID'; it must be a number"
+_start_account() {
+    [[ $NB_USER =~ $_start_names ]] || _start_die "NB_USER is '$NB_USER'; expected a name such as jovyan"
+    [[ $NB_UID =~ ^[0-9]+$ ]] || _start_die "NB_UID is '$NB_UID'; it must be a number"
+    [[ $NB_GID =~ ^[0-9]+$ ]] || _start_die "NB_GID is '$NB_GID'; it must be a number"
     if [[ -n ${NB_GROUP-} ]] || ! getent group "$NB_GID" >/dev/null; then
         groupadd --force --non-unique --gid "$NB_GID" "${NB_GROUP:-$NB_USER}"
     fi
-    if id "$NB_USER" &>/dev/null; then
-        [[ "$(id -u "$NB_USER"):$(id -g "$NB_USER")" != "$NB_UID:$NB_GID" ]] || return 0
+    if ! id "$NB_USER" &>/dev/null; then
+        _start_new_account
+    elif [[ "$(id -u "$NB_USER"):$(id -g "$NB_USER")" != "$NB_UID:$NB_GID" ]]; then
         [[ $NB_USER == jovyan ]] ||
-            die "the account $NB_USER exists with other ids than NB_UID=$NB_UID and NB_GID=$NB_GID"
+            _start_die "the account $NB_USER exists with other ids than NB_UID=$NB_UID and NB_GID=$NB_GID"
+        _start_new_account
+    elif [[ $NB_USER != root && " $(id -G "$NB_USER") " != *" 100 "* ]]; then
+        usermod --append --groups users "$NB_USER"
     fi
+    if [[ $(getent passwd "$NB_USER" | cut -d: -f6) != "/home/$NB_USER" ]]; then
+        # usermod refuses this for the account of a running process, such as this one.
+        sed -Ei "s|^($NB_USER:([^:]*:){4})[^:]*|\\1/home/$NB_USER|" /etc/passwd
+    fi
+}
+
+_start_new_account() {
     ! id jovyan &>/dev/null || userdel jovyan
     useradd --no-log-init --no-create-home --home-dir "/home/$NB_USER" --shell /bin/bash \
         --non-unique --uid "$NB_UID" --gid "$NB_GID" --groups users "$NB_USER"
 }
 
-# A new or empty home starts as a copy of jovyan's.
-make_home() {
+# A new or empty home starts as a copy of jovyan's; a working folder in jovyan's moves along.
+_start_home() {
     local home=/home/$NB_USER
     if [[ ! -e $home || -z $(ls -A "$home") ]]; then
         mkdir -p "$home"
-        if ! { cp -a /home/jovyan/. "$home" && chown -R "$NB_UID:$NB_GID" "$home"; }; then
-            warn "$home could not be filled from /home/jovyan"
+        if ! { cp -a --no-preserve=ownership /home/jovyan/. "$home" && chown -R "$NB_UID:$NB_GID" "$home"; }; then
+            _log_warn "$home could not be filled from /home/jovyan"
         fi
     fi
-    [[ $PWD != /home/jovyan ]] || cd "$home"
+    if [[ $PWD/ == /home/jovyan/* ]] && ! cd "$home${PWD#/home/jovyan}"; then
+        _log_warn "the working folder is $home"
+        cd "$home"
+    fi
 }
 
-change_owners() {
+_start_owners() {
     local folder folders options
-    if asked "${CHOWN_HOME-}"; then
-        read -ra options <<<"${CHOWN_HOME_OPTS-}"
+    if _start_asked CHOWN_HOME; then
+        IFS=$' \t\n' read -rd '' -a options <<<"${CHOWN_HOME_OPTS-}" || true
         chown "${options[@]}" "$NB_UID:$NB_GID" "/home/$NB_USER"
     fi
-    read -ra options <<<"${CHOWN_EXTRA_OPTS-}"
-    IFS=, read -ra folders <<<"${CHOWN_EXTRA-}"
+    IFS=$' \t\n' read -rd '' -a options <<<"${CHOWN_EXTRA_OPTS-}" || true
+    _start_split folders "${CHOWN_EXTRA-}"
     for folder in "${folders[@]}"; do
-        chown "${options[@]}" "$NB_UID:$NB_GID" "${folder# }"
+        chown "${options[@]}" "$NB_UID:$NB_GID" "$folder"
     done
 }
 
-grant_sudo() {
-    (umask 337 && echo "$NB_USER ALL=(ALL) NOPASSWD: ALL" >/etc/sudoers.d/notebook-user)
-    log "$NB_USER may use sudo"
+# By its number: the name in a rule would be looked up, and several accounts may have this number.
+_start_sudo() {
+    (umask 337 && echo "#$NB_UID ALL=(ALL) NOPASSWD: ALL" >/etc/sudoers.d/notebook-user)
+    _log_info "$NB_USER may use sudo"
 }
 
-prepare_as_root() {
-    make_account
-    [[ $NB_USER == jovyan ]] || make_home
-    change_owners
-    ! asked "${GRANT_SUDO-}" || grant_sudo
+_start_as_root() {
+    # Who runs beside NB_USER in this container takes no name, and with it no rule of sudo.
+    [[ ! -d $_start_accounts ]] || chmod 755 "$_start_accounts"
+    _start_account
+    [[ $NB_USER == jovyan ]] || _start_home
+    _start_owners
+    if _start_asked GRANT_SUDO; then
+        _start_sudo
+    fi
     export HOME=/home/$NB_USER USER=$NB_USER LOGNAME=$NB_USER
 }
 
-# Any uid will do: what asks for a name and finds no account reads USER and LOGNAME.
-prepare_as_user() {
-    local name
-    local -A usual=([NB_USER]=jovyan [NB_UID]=1000 [NB_GID]=100)
-    for name in NB_USER NB_UID NB_GID NB_GROUP CHOWN_HOME CHOWN_EXTRA GRANT_SUDO; do
-        [[ ${!name-} == "${usual[$name]-}" ]] || warn "$name has no effect without --user root"
-    done
+# Give an arbitrary --user an account, where libnss-extrausers reads it: /etc/passwd stays root's, and
+# that library ignores ids below 500.
+_start_name_user() {
+    local file=$_start_accounts/passwd name=jovyan
+    [[ ! $NB_USER =~ $_start_names ]] || name=$NB_USER
+    if ! { echo "$name:x:$EUID:$(id -g)::$HOME:/bin/bash" >"$file"; } 2>/dev/null ||
+        ! getent passwd "$EUID" >/dev/null; then
+        _log_warn "uid $EUID has no account: $file is not writable, or the uid is below 500"
+    elif [[ $name != jovyan ]]; then
+        _log_warn "the user is $name, but the home stays $HOME without --user root"
+    fi
+    getent group "$(id -g)" >/dev/null ||
+        _log_warn "gid $(id -g) has no group here; with --user=$EUID:0 or --user=$EUID:100 files belong to a known one"
+}
+
+_start_as_user() {
+    local name value
+    getent passwd "$EUID" >/dev/null || _start_name_user
     USER=$(id -un 2>/dev/null) || USER=$NB_USER
     export USER LOGNAME=$USER
-    [[ -w $HOME ]] || warn "$HOME is not writable for $(id -u):$(id -g); try --group-add users"
+    # What may be there without being asked for: the image's values, and what is the case.
+    local -A fine=([NB_USER]=" jovyan $USER " [NB_UID]=" 1000 $EUID " [NB_GID]=" 100 $(id -g) ")
+    for name in NB_USER NB_UID NB_GID NB_GROUP CHOWN_HOME CHOWN_EXTRA GRANT_SUDO; do
+        value=${!name-}
+        [[ -z $value || ${fine[$name]- no 0 false } == *" $value "* ]] ||
+            _log_warn "$name has no effect without --user root"
+    done
+    [[ -w $HOME ]] || _log_warn "$HOME is not writable for $EUID:$(id -g); try --group-add=users"
 }
 
 # Jupyter's data is kept apart from ~/.local, where an older image may have left what does not fit
-# this one; what belongs to running servers does not outlive the container.
-set_jupyter_folders() {
+# this one. Running servers have a folder that is the same for whoever looks for them. The image has
+# it; a tmpfs on /tmp hides it, and its first user may then be another one than the server's.
+_start_jupyter_folders() {
     export JUPYTER_DATA_DIR=${JUPYTER_DATA_DIR:-$HOME/.jupyter/data}
-    export JUPYTER_RUNTIME_DIR=${JUPYTER_RUNTIME_DIR:-/tmp/jupyter-runtime-$1}
+    export JUPYTER_RUNTIME_DIR=${JUPYTER_RUNTIME_DIR:-/tmp/jupyter-runtime}
+    if [[ $JUPYTER_RUNTIME_DIR == /tmp/jupyter-runtime ]]; then
+        mkdir --mode=1777 /tmp/jupyter-runtime 2>/dev/null || true
+    fi
 }
 
 if [[ ${1-} == --help ]]; then
-    usage
+    _start_usage
     exit 0
 fi
-(($#)) || set -- bash
-[[ -z ${START_SH_DONE-} ]] || exec "$@"
-export START_SH_DONE=1
-
-: "${NB_USER:=jovyan}" "${NB_UID:=1000}" "${NB_GID:=100}"
-# shellcheck source-path=SCRIPTDIR source=run-hooks.sh
-. /usr/local/bin/run-hooks.sh /usr/local/bin/start-notebook.d
-switch=()
-if ((EUID == 0)); then
-    prepare_as_root
-    set_jupyter_folders "$NB_UID"
-    switch=(setpriv "--reuid=$NB_UID" "--regid=$NB_GID" --init-groups)
-else
-    prepare_as_user
-    set_jupyter_folders "$EUID"
+_start_command=("$@")
+(($#)) || _start_command=(bash)
+if [[ -n ${START_SH_DONE-} ]]; then
+    _log_warn "start.sh is the entry point of this image already: leave it out of the command"
+    exec "${_start_command[@]}"
 fi
-# shellcheck source-path=SCRIPTDIR source=run-hooks.sh
+export START_SH_DONE=1
+_log_info "Entered start.sh: ${_start_command[*]}"
+trap '_start_ended $?' EXIT
+
+_start_accounts=/var/lib/extrausers _start_names='^[A-Za-z_][A-Za-z0-9_.@-]*$'
+: "${NB_USER:=jovyan}" "${NB_UID:=1000}" "${NB_GID:=100}"
+# shellcheck source=/dev/null
+. /usr/local/bin/run-hooks.sh /usr/local/bin/start-notebook.d
+IFS=$' \t\n'
+_start_switch=()
+if ((EUID == 0)); then
+    _start_as_root
+    # By the name: the number may be another account's, too, which is in other groups.
+    [[ $NB_UID:$NB_GID == 0:0 ]] ||
+        _start_switch=(setpriv "--reuid=$NB_UID" "--regid=$NB_GID" "--groups=$(id -G "$NB_USER" | tr ' ' ,)")
+else
+    _start_as_user
+fi
+_start_jupyter_folders
+# shellcheck source=/dev/null
 . /usr/local/bin/run-hooks.sh /usr/local/bin/before-notebook.d
 
-IFS=', ' read -ra hidden <<<"${JUPYTER_ENV_VARS_TO_UNSET-}"
-unset "${hidden[@]}" JUPYTER_ENV_VARS_TO_UNSET
-log "running as $USER: $*"
-exec "${switch[@]}" "$@"
+_log_info "Running as $USER: ${_start_command[*]}"
+_start_hidden=() JUPYTER_ENV_VARS_TO_UNSET=${JUPYTER_ENV_VARS_TO_UNSET-}
+_start_split _start_hidden "${JUPYTER_ENV_VARS_TO_UNSET//[[:space:]]/,}"
+for _start_name in "${_start_hidden[@]}" JUPYTER_ENV_VARS_TO_UNSET; do
+    unset -v "$_start_name" 2>/dev/null || _log_warn "JUPYTER_ENV_VARS_TO_UNSET: $_start_name cannot be unset"
+done
+exec "${_start_switch[@]}" "${_start_command[@]}"

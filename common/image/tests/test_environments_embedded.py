@@ -77,6 +77,7 @@ class FreezeTest(EmbeddedTest):
                 if not path.is_symlink():
                     status = path.stat()
                     self.assertTrue(status.st_mode & stat.S_IWGRP, path)
+                    self.assertFalse(status.st_mode & stat.S_IWOTH, path)
                     self.assertEqual(status.st_gid, 100, path)
         cached = self.prefix(self.name).glob(
             "lib/python3.*/site-packages/docopt*/../__pycache__/docopt*"

@@ -51,6 +51,14 @@ class Image(unittest.TestCase):
     def test_tools_are_found_and_variables_are_the_images(self) -> None:
         self.assertEqual(said(), "")
 
+    def test_an_inherited_path_stays(self) -> None:
+        """A hub's terminal inherits the PATH of its server, with what an ENV of the image adds."""
+        inherited = {"HOME": str(Path.home()), "PATH": "/opt/tool/bin:/opt/conda/bin:/usr/bin:/bin"}
+        for shell in ("/bin/sh", "/bin/bash"):
+            command = [shell, "-l", "-c", 'echo "$PATH"']
+            done = subprocess.run(command, env=inherited, stdout=subprocess.PIPE, text=True)
+            self.assertEqual(done.stdout, inherited["PATH"] + "\n")
+
     def test_another_value_than_the_images(self) -> None:
         with mock.patch.dict(os.environ, {"PYTHONNOUSERSITE": ""}):
             self.assertIn("PYTHONNOUSERSITE is '1'; the image sets ''", said())

@@ -105,8 +105,8 @@ class Servers(unittest.TestCase):
 
     def test_one_of_a_hub(self):
         with hub_stand_in.running() as variables:
-            command = ["jupyterhub-singleuser"]
-            self.assertEqual(self.problem(command, ["jupyter-healthcheck"], variables), "")
+            command, health = ["jupyterhub-singleuser"], ["/etc/jupyter/docker_healthcheck.py"]
+            self.assertEqual(self.problem(command, health, variables), "")
 
 
 if __name__ == "__main__":

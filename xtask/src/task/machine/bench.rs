@@ -6,6 +6,7 @@ mod conda;
 mod many;
 mod missions;
 mod notebooks;
+mod server;
 
 use std::{
     env,
@@ -97,6 +98,7 @@ pub(crate) fn run(session: &Session, args: &args::Bench) -> anyhow::Result<u8> {
     if args.ci {
         res.push(ci::figure(permit, session, &exe)?);
     }
+    res.push(server::figure(permit, &docker)?);
     res.extend(sizes(&docker)?);
     // The duration of builds depends on it.
     session.ui.say(format!("docker's storage driver: {}", docker.storage_driver()?));

@@ -219,7 +219,7 @@ impl Image {
             "Config": {
                 "Labels": self.labels,
                 "Cmd": ["start-notebook.py"],
-                "Healthcheck": { "Test": ["CMD", "jupyter-healthcheck"] },
+                "Healthcheck": { "Test": ["CMD", "/etc/jupyter/docker_healthcheck.py"] },
             },
         })
     }

@@ -97,9 +97,17 @@ def _run(arguments: Sequence[str | Path], *, quiet: bool = False) -> None:
         paths.say(result.stderr.strip())
 
 
+def _run_on(prefix: Path, arguments: Sequence[str | Path]) -> None:
+    """Runs uv on an environment, without its lock file afterwards: everybody may write there."""
+    try:
+        _run(arguments)
+    finally:
+        (prefix / ".lock").unlink(missing_ok=True)
+
+
 def venv(prefix: Path, python: Path | str = "/usr/bin/python3") -> None:
     """Makes an empty environment, on the Python of the embedded base."""
-    _run(["venv", "--quiet", "--no-project", "--python", python, prefix])
+    _run_on(prefix, ["venv", "--quiet", "--no-project", "--python", python, prefix])
 
 
 def compile(
@@ -148,13 +156,14 @@ def install(python: Path, requirements: Sequence[str], *flags: str | Path) -> No
         wanted.write_text("\n".join([*requirements, ""]), encoding="utf-8")
         command = ["pip", "install", "--no-deps", "--break-system-packages", "--python", python]
         with _invalid_put_aside(python):
-            _run([*command, *flags, "--requirements", wanted])
+            _run_on(python.parent.parent, [*command, *flags, "--requirements", wanted])
 
 
 def uninstall(python: Path, names: Sequence[str]) -> None:
     if names:
         with _invalid_put_aside(python):
-            _run(["pip", "uninstall", "--break-system-packages", "--python", python, *names])
+            command = ["pip", "uninstall", "--break-system-packages", "--python", python]
+            _run_on(python.parent.parent, [*command, *names])
 
 
 @contextmanager

@@ -7,7 +7,6 @@ is one notebook's failure.
 
 import contextlib
 import multiprocessing
-import sys
 import time
 from multiprocessing.context import ForkProcess
 
@@ -49,9 +48,6 @@ class NotebookJob:
         """Starts the process, which starts the kernel."""
         if self._message is not None:
             return
-        # Of nbformat's imports this one takes as long as all others: a grammar of addresses is
-        # compiled, which no schema of notebooks uses. It is optional.
-        sys.modules["rfc3987_syntax"] = None
         from platform_env.testing import notebook_run
 
         self._scratch = Scratch(filled=True)
