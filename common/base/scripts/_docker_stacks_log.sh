@@ -1,4 +1,4 @@
-#!/bin/bash
+# shellcheck shell=bash
 # Log functions of start.sh and its hooks, to be sourced: _log [LEVEL] TEXT…, and one for each level.
 # A line has its level and the time, and goes to standard error, in colour on a terminal unless
 # NO_COLOR is set. With JUPYTER_DOCKER_STACKS_QUIET only warnings and errors are printed.

@@ -1,4 +1,4 @@
-#!/bin/bash
+# shellcheck shell=bash
 # Run the hooks of a folder, to be sourced: . run-hooks.sh FOLDER
 # *.sh files are sourced (outside functions, so that a hook's declare is global), other executables
 # run, in the order of their names. A hook that fails is reported, and the next one runs; a sourced
