@@ -183,6 +183,11 @@ class UserTest(ContainerTest):
             ["1000", "100", "/home/jovyan", "/home/jovyan jovyan /bin/bash /opt/conda", "0022"],
         )
 
+    def test_volume_for_work(self):
+        """The documented mount: a new volume takes the folder's owner."""
+        script = "touch ~/work/x && stat -c %u:%g ~/work"
+        self.assertEqual(self.output(script, "--volume=/home/jovyan/work"), "1000:100")
+
     def test_any_user(self):
         script = "id -u; id -g; touch ~/x /opt/conda/x"
         self.assertEqual(self.output(script, "--user=4321:100"), "4321\n100")
