@@ -70,13 +70,20 @@ _start_account() {
         [[ $NB_USER == jovyan ]] ||
             _start_die "the account $NB_USER exists with other ids than NB_UID=$NB_UID and NB_GID=$NB_GID"
         _start_new_account
-    elif [[ $NB_USER != root && " $(id -G "$NB_USER") " != *" 100 "* ]]; then
+    elif [[ $NB_USER != root && ,$(_start_groups), != *,100,* ]]; then
         usermod --append --groups users "$NB_USER"
     fi
     if [[ $(getent passwd "$NB_USER" | cut -d: -f6) != "/home/$NB_USER" ]]; then
         # usermod refuses this for the account of a running process, such as this one.
         sed -Ei "s|^($NB_USER:([^:]*:){4})[^:]*|\\1/home/$NB_USER|" /etc/passwd
     fi
+}
+
+# Print the groups of NB_USER, by the name: its number may be another account's, too.
+_start_groups() {
+    local groups
+    read -r _ groups <<<"$(getent initgroups "$NB_USER")"
+    echo "$NB_GID${groups:+,${groups// /,}}"
 }
 
 _start_new_account() {
@@ -194,9 +201,8 @@ IFS=$' \t\n'
 _start_switch=()
 if ((EUID == 0)); then
     _start_as_root
-    # By the name: the number may be another account's, too, which is in other groups.
     [[ $NB_UID:$NB_GID == 0:0 ]] ||
-        _start_switch=(setpriv "--reuid=$NB_UID" "--regid=$NB_GID" "--groups=$(id -G "$NB_USER" | tr ' ' ,)")
+        _start_switch=(setpriv "--reuid=$NB_UID" "--regid=$NB_GID" "--groups=$(_start_groups)")
 else
     _start_as_user
 fi
