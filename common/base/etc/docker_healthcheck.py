@@ -1,9 +1,9 @@
 #!/usr/bin/python3 -Es
 """Usage: docker_healthcheck.py
 
-Succeed when a Jupyter server of this container answers at /api. Its address is in files that servers
-keep while they run, whatever port, base URL, socket or certificate they were started with. A
-container that was asked for another user than it has is not healthy.
+Succeed when a Jupyter server of this container answers at /api. Its address is in files that
+servers keep while they run, whatever port, base URL, socket or certificate they were started with.
+A container that was asked for another user than it has is not healthy.
 """
 
 import http.client
