@@ -5,7 +5,7 @@
 # one that sets -e ends the shell at its first failure. What hooks do to the options of the shell
 # ends with them.
 
-# shellcheck source-path=SCRIPTDIR source=_docker_stacks_log.sh
+# shellcheck source=/dev/null
 . /usr/local/bin/_docker_stacks_log.sh
 
 if (($# != 1)); then

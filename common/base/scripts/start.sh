@@ -3,7 +3,7 @@
 # run in this shell, and have names of their own.
 set -euo pipefail
 
-# shellcheck source-path=SCRIPTDIR source=_docker_stacks_log.sh
+# shellcheck source=/dev/null
 . /usr/local/bin/_docker_stacks_log.sh
 
 _start_usage() {
