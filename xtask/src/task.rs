@@ -98,8 +98,7 @@ impl Session {
             names = self.checkout.missions.iter().map(|it| it.name.clone()).collect();
         }
         if names.is_empty() {
-            let (settings, _) = self.sources.evaluate(None)?;
-            names.push(settings["DEPLOYMENT_NAME"].value.clone());
+            names.push(Config::read(&self.sources, None)?.0.mission);
         }
         let mut seen = BTreeSet::new();
         names.retain(|it| seen.insert(it.clone()));

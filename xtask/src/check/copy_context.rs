@@ -7,7 +7,8 @@ use glob::Pattern;
 
 use crate::{
     check::{Facts, MissionFacts, Refuses, Rule},
-    mission::dockerfile::parse::{Dockerfile, Instruction, exec_form},
+    image::build_context,
+    mission::dockerfile::parse::{self, Dockerfile, Instruction, exec_form},
     run::{finding::Finding, printable::Shown as _},
 };
 
@@ -19,21 +20,37 @@ pub(crate) const RULE: Rule = Rule {
 };
 
 pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
-    facts.missions.iter().flat_map(|it| check_mission(facts, it)).collect()
+    // Teams change the common image, too.
+    let build_context::Shared { dockerfile, dir, ignore } = build_context::COMMON;
+    let common = facts.file(Path::new(dockerfile)).map(|it| {
+        let dockerfile = parse::read(&it.path, &it.text).0;
+        Context { dockerfile, dir: dir.into(), ignore: ignore.into() }
+    });
+    let missions = facts.missions.iter().map(|it| {
+        let dir = it.sources.mission.clone();
+        Context { dockerfile: it.author_dockerfile(), ignore: dir.join(".dockerignore"), dir }
+    });
+    common.into_iter().chain(missions).flat_map(|it| check_context(facts, &it)).collect()
 }
 
-fn check_mission(facts: &Facts, mission: &MissionFacts) -> Vec<Finding> {
-    let dir = &mission.sources.mission;
+/// A Dockerfile, the folder that is its context, and the context's `.dockerignore`.
+struct Context {
+    dockerfile: Dockerfile,
+    dir: PathBuf,
+    ignore: PathBuf,
+}
+
+fn check_context(facts: &Facts, context: &Context) -> Vec<Finding> {
     // Without a readable .dockerignore, which rule `dockerignore-literal` reports, nothing is known.
-    if !facts.files.iter().any(|it| it.is_sent && it.path.starts_with(dir)) {
+    if !facts.files.iter().any(|it| it.is_sent && it.path.starts_with(&context.dir)) {
         return Vec::new();
     }
-    let file = mission.author_dockerfile();
     let missing = |it: &Instruction| -> Vec<Finding> {
-        let missing = sources(it).into_iter().filter(|(_, path)| !is_sent(facts, dir, path));
-        missing.map(|(word, path)| finding(facts, dir, (&file, it), &word, &path)).collect()
+        let missing =
+            sources(it).into_iter().filter(|(_, path)| !is_sent(facts, &context.dir, path));
+        missing.map(|(word, path)| finding(facts, context, it, &word, &path)).collect()
     };
-    file.instructions.iter().flat_map(missing).collect()
+    context.dockerfile.instructions.iter().flat_map(missing).collect()
 }
 
 /// Returns what the Dockerfile of the mission in `dir` copies from its context: names up to the
@@ -118,15 +135,14 @@ fn matches(pattern: &Pattern, file: &Path) -> bool {
 
 fn finding(
     facts: &Facts,
-    dir: &Path,
-    (file, instruction): (&Dockerfile, &Instruction),
+    Context { dockerfile, dir, ignore }: &Context,
+    instruction: &Instruction,
     word: &str,
     path: &Path,
 ) -> Finding {
-    let ignore = dir.join(".dockerignore");
-    let text = facts.file(&ignore).map_or("", |it| it.text.as_str());
-    let excludes = text.lines().filter_map(|it| it.trim().strip_prefix("**/"));
-    let excluded = excludes.clone().find(|it| path.iter().any(|part| part == *it));
+    let text = facts.file(ignore).map_or("", |it| it.text.as_str());
+    let mut excludes = text.lines().filter_map(|it| it.trim().strip_prefix("**/"));
+    let excluded = excludes.find(|it| path.iter().any(|part| part == *it));
     let top: PathBuf = path.iter().take_while(|it| !is_pattern(it)).collect();
     let fix = match excluded {
         Some(name) => format!("take the line `**/{name}` out of {}", ignore.shown()),
@@ -140,5 +156,5 @@ fn finding(
         ),
     };
     let what = format!("{} names `{word}`, which is not in the build context", instruction.word);
-    file.finding(RULE.name, (instruction, word), what, fix)
+    dockerfile.finding(RULE.name, (instruction, word), what, fix)
 }

@@ -25,11 +25,11 @@ pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
 fn check_mission(facts: &Facts, mission: &MissionFacts) -> Vec<Finding> {
     let dir = &mission.sources.mission;
     let own = facts.files.iter().filter(|it| !it.is_unknown_to_git);
-    let own = own.filter_map(|it| it.path.strip_prefix(dir).ok());
+    let own = own.filter_map(|it| Some((it.path.strip_prefix(dir).ok()?, it.text.as_str())));
     let lists = mission.sources.specs();
     let mut found: BTreeSet<(PathBuf, &'static str)> = BTreeSet::new();
-    for file in own {
-        found.extend(folder(file).or_else(|| list(&lists, file)));
+    for (file, text) in own {
+        found.extend(folder(file).or_else(|| list(&lists, file, text)));
     }
     let runs = mission.author_dockerfile().instructions;
     let is_used = |it: &Path| {
@@ -48,6 +48,9 @@ fn check_mission(facts: &Facts, mission: &MissionFacts) -> Vec<Finding> {
         .collect()
 }
 
+const EXACT: &str =
+    "name its packages in a .conda or .pip list; freezing writes their exact versions";
+
 /// Returns the folder of lists of another framework that contains `file`, and the fix.
 fn folder(file: &Path) -> Option<(PathBuf, &'static str)> {
     let at = file.iter().position(|it| it == "env-frozen" || it == "env-chilly")?;
@@ -58,7 +61,7 @@ fn folder(file: &Path) -> Option<(PathBuf, &'static str)> {
 
 /// Returns `file`, which is relative to the mission's folder, and the fix, if it is such a list.
 /// `lists` are those that steps and other lists may name.
-fn list(lists: &BTreeSet<PathBuf>, file: &Path) -> Option<(PathBuf, &'static str)> {
+fn list(lists: &BTreeSet<PathBuf>, file: &Path, text: &str) -> Option<(PathBuf, &'static str)> {
     let name = file.file_name()?.to_string_lossy();
     let inside = file.strip_prefix("environments").ok();
     if file.starts_with("default-home-contents")
@@ -67,22 +70,16 @@ fn list(lists: &BTreeSet<PathBuf>, file: &Path) -> Option<(PathBuf, &'static str
         return None;
     }
     let is_in_environment = inside.is_some_and(|it| it.components().count() > 1);
-    let is_requirements = name.contains("requirements") && name.ends_with(".txt");
+    let is_requirements =
+        name.contains("requirements") && (name.ends_with(".txt") || name.ends_with(".in"));
+    let is_explicit = text.lines().any(|it| it.trim() == "@EXPLICIT");
     let fix = match file.extension().and_then(|it| it.to_str()) {
-        Some("explicit") => {
-            "name its packages in a .conda or .pip list; freezing writes their exact versions"
-        }
+        Some("explicit" | "lock") => EXACT,
+        _ if is_explicit || name == "Pipfile" => EXACT,
         _ if is_requirements => {
             "name it <name>.pip, and add a step `env-update <env> <name>.pip`; or include it in such a list by `-r`"
         }
-        _ if ["apt-packages.txt", "Pipfile", "poetry.lock", "uv.lock", "pixi.lock"]
-            .contains(&&*name) =>
-        {
-            match &*name {
-                "apt-packages.txt" => "rename it to apt.txt, in the mission's folder",
-                _ => "name its packages in a .pip list; freezing writes their exact versions",
-            }
-        }
+        _ if name == "apt-packages.txt" => "rename it to apt.txt, in the mission's folder",
         Some("pip" | "conda") if !is_in_environment => {
             "move it to environments/<env>/, and name it in a step: `env-update <env> <file>`"
         }
