@@ -14,9 +14,9 @@ use crate::{
         Session,
         args::{
             Bench, Check, Ci, Complete, Diff, Doctor, Flags, Freeze, ImageAll, ImageBuild,
-            ImageExec, ImageLab, ImagePush, ImageSh, ImageTest, ImageUpdate, MissionNew, Missions,
-            Package, ReceiptShow, Report, SecretsCat, SecretsDiff, SecretsEdit, SecretsInit,
-            SecretsOf, SecretsSet, Try,
+            ImageDiff, ImageExec, ImageLab, ImagePush, ImageSh, ImageTest, ImageUpdate, MissionNew,
+            Missions, Package, ReceiptShow, Report, SecretsCat, SecretsDiff, SecretsEdit,
+            SecretsInit, SecretsOf, SecretsSet, Try,
         },
         images,
         machine::{self, completion::Shell},
@@ -139,6 +139,17 @@ Examples:
     /// Verify and print receipts of published images
     #[command(subcommand)]
     Receipt(ReceiptCommand),
+    /// List the images that missions have published, newest first
+    ///
+    /// Tests are those of a receipt beside the image that certifies it.
+    #[command(after_help = "\
+Examples:
+  cargo xtask image-list roman
+  cargo xtask image-push roman --promote latest-prod --from TAG    go back to the image TAG of that list")]
+    ImageList(With<{ JSON | SET }, Missions>),
+    /// Compare two published images: packages, Debian packages, commit
+    #[command(after_help = "Example: cargo xtask image-diff roman latest-prod latest-sandbox")]
+    ImageDiff(With<{ JSON | SET }, ImageDiff>),
     /// Build, test and push; any failure means that nothing is pushed
     ImageAll(With<{ DRY_RUN | JSON | VERBOSE | SET | MODE }, ImageAll>),
     /// Run a command in a mission's image, and return the command's exit status
@@ -309,6 +320,8 @@ impl Task {
             Task::Bench(it) => it.common(),
             Task::Ci(it) => it.common(),
             Task::Receipt(ReceiptCommand::Show(it)) => it.common(),
+            Task::ImageList(it) => it.common(),
+            Task::ImageDiff(it) => it.common(),
             Task::Completion { .. } | Task::Complete(_) => (0, &NOT_GIVEN),
         }
     }
@@ -347,6 +360,8 @@ fn start(session: &Session, task: &Task) -> anyhow::Result<u8> {
         },
         Task::Report(args) => images::report::run(session, &args.own),
         Task::Receipt(ReceiptCommand::Show(args)) => images::receipt::run(session, &args.own),
+        Task::ImageList(args) => images::list::list(session, &args.own),
+        Task::ImageDiff(args) => images::list::diff(session, &args.own),
         Task::ImageAll(args) => images::all::run(session, &args.own),
         Task::ImageExec(args) => {
             let ImageExec { mission, dev, command } = &args.own;

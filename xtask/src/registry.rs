@@ -1,9 +1,11 @@
 //! Registries for published images: a remote one, or this tool's container on 127.0.0.1.
 
+mod api;
 mod container;
 mod login;
 pub(crate) mod receipts;
 pub(crate) mod publish;
+pub(crate) mod published;
 
 use std::{
     net::{Ipv4Addr, TcpListener},

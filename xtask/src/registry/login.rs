@@ -1,16 +1,13 @@
 //! A docker configuration with the local registry's password, for the commands that contact it. The
 //! user's own is not changed.
 
-use std::{
-    env,
-    path::{Path, PathBuf},
-};
+use std::path::Path;
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use fs_err as fs;
 use serde_json::{Map, Value, json};
 
-use crate::run::memory_folder::MemoryFolder;
+use crate::{run::memory_folder::MemoryFolder, tools::docker::user_s_config};
 
 /// User name that `common/registry/start` expects.
 const USER: &str = "xtask";
@@ -38,13 +35,6 @@ impl Login {
     pub(super) fn dir(&self) -> &Path {
         self.folder.path()
     }
-}
-
-/// Returns the folder of the user's configuration:
-/// <https://docs.docker.com/reference/cli/docker/#environment-variables>
-fn user_s_config() -> Option<PathBuf> {
-    let named = env::var_os("DOCKER_CONFIG").filter(|it| !it.is_empty()).map(PathBuf::from);
-    named.or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".docker")))
 }
 
 /// Returns the user's configuration with only this login; commands that contact `address` need no

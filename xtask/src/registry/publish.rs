@@ -75,7 +75,7 @@ pub(crate) fn push(
     }
     let mut res = Vec::new();
     for (name, host, tag, it) in human {
-        let moved = move_tag(runner, &host, &tag, &it.source, &it.digest, &mut log)?;
+        let moved = move_tag(runner, &host, &tag, &it.source, &it.digest, &mut log)?.is_moved;
         let (name, reference, is_new) = (name.to_owned(), it.reference, it.is_new);
         res.push(Published { name, reference, is_new, moved });
     }
@@ -199,9 +199,18 @@ impl Push<'_> {
 /// Number of attempts to move a tag that another run of this engine moves at the same time.
 const ATTEMPTS: u32 = 3;
 
+/// A human tag after [`move_tag`].
+#[derive(Debug)]
+pub(crate) struct MovedTag {
+    /// Whether the tag had to be moved.
+    pub(crate) is_moved: bool,
+    /// Digest that it named before, if another.
+    pub(crate) replaced: Option<Digest>,
+}
+
 /// Points a human tag at an image that is in its registry under another name, and on the engine as
 /// `source`, and reads it back. Runs of other checkouts use the same name for the engine's images,
-/// so the registry may have received theirs. Returns whether the tag had to be moved.
+/// so the registry may have received theirs.
 ///
 /// # Errors
 /// The registry refuses, or shows another image under the tag afterwards.
@@ -212,23 +221,25 @@ pub(crate) fn move_tag(
     source: &ImageRef,
     digest: &Digest,
     log: &mut Log,
-) -> anyhow::Result<bool> {
+) -> anyhow::Result<MovedTag> {
     let is_known = digest.is_known() && tag.is_known();
     let mut found = if is_known { host.remote(tag)? } else { None };
+    let replaced = found.as_ref().map(|it| it.digest.clone()).filter(|it| it != digest);
+    let moved = |is_moved| MovedTag { is_moved, replaced };
     for attempt in 0..ATTEMPTS {
         if found.as_ref().is_some_and(|it| it.digest == *digest) {
-            return Ok(attempt > 0);
+            return Ok(moved(attempt > 0));
         }
         log.step(&format!("moving {tag}"));
         runner.run(&runner.docker.tag(source, tag), log)?;
         runner.talk(&host.push(tag), log)?;
         if runner.permit.is_none() {
-            return Ok(true);
+            return Ok(moved(true));
         }
         found = host.remote(tag)?;
     }
     match found {
-        Some(it) if it.digest == *digest => Ok(true),
+        Some(it) if it.digest == *digest => Ok(moved(true)),
         Some(it) => bail!(
             "{tag} was pushed, but is {} afterwards; expected {digest}: another run may move it, too",
             it.digest

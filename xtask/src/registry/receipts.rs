@@ -35,7 +35,7 @@ use crate::{
 };
 
 /// Path of the receipt in the image that carries it.
-const FILE: &str = "receipt.json";
+pub(super) const FILE: &str = "receipt.json";
 
 /// Limits of a receipt, which has a line or two for each test and package.
 const LIMITS: Limits = Limits { bytes: 64_000_000, entries: 1 };
@@ -191,7 +191,7 @@ fn check_labels(
 ///
 /// # Errors
 /// The first reason why it does not.
-fn check(
+pub(super) fn check(
     receipt: &Receipt,
     mission: &str,
     digest: &Digest,

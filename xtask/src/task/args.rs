@@ -33,6 +33,16 @@ pub(crate) struct Missions {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct ImageDiff {
+    /// Mission
+    pub(crate) mission: String,
+    /// Tag or digest of the older image
+    pub(crate) old: String,
+    /// Tag or digest of the newer image
+    pub(crate) new: String,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Doctor {
     #[command(flatten)]
     pub(crate) missions: Missions,

@@ -10,6 +10,7 @@ pub(crate) mod all;
 pub(crate) mod promote;
 pub(crate) mod report;
 pub(crate) mod receipt;
+pub(crate) mod list;
 pub(crate) mod exec;
 pub(crate) mod lab;
 pub(crate) mod explain;

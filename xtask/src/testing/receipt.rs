@@ -97,6 +97,9 @@ pub(crate) struct Contents {
     /// Version of the package jupyterhub beside the server; empty without one.
     pub(crate) jupyterhub: String,
     pub(crate) environments: BTreeMap<Name, Installed>,
+    /// Versions of Debian packages, by name; empty in receipts of earlier versions.
+    #[serde(default)]
+    pub(crate) debian: BTreeMap<String, String>,
 }
 
 /// Packages of an environment.

@@ -2,6 +2,7 @@
 //! Reference: <https://docs.docker.com/reference/cli/docker/>.
 
 pub(crate) mod build_log;
+pub(crate) mod credentials;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -185,6 +186,12 @@ impl Docker {
         };
         let program = program.ok_or_else(|| failure::machine("engine", "no docker CLI on PATH"))?;
         Ok(Docker::new(program, root))
+    }
+
+    /// Returns the folder of the CLI's configuration:
+    /// <https://docs.docker.com/reference/cli/docker/#environment-variables>.
+    pub(crate) fn config_dir(&self) -> Option<PathBuf> {
+        self.config.clone().or_else(user_s_config)
     }
 
     /// Returns the same CLI with another configuration than the user's.
@@ -395,6 +402,12 @@ impl Builder {
             BuilderKind::BuiltIn => self.docker.change(["build"]).env("DOCKER_BUILDKIT", "1"),
         }
     }
+}
+
+/// Returns the folder of the user's configuration.
+pub(crate) fn user_s_config() -> Option<PathBuf> {
+    let named = env::var_os("DOCKER_CONFIG").filter(|it| !it.is_empty()).map(PathBuf::from);
+    named.or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".docker")))
 }
 
 /// Returns the lines of a list, each once, in a fixed order.

@@ -82,6 +82,11 @@ digest_type!(
 );
 
 impl Digest {
+    /// Returns the first 12 hexadecimal digits.
+    pub(crate) fn short(&self) -> String {
+        short(&self.0)
+    }
+
     /// Returns whether a registry can be asked for this digest.
     pub(crate) fn is_known(&self) -> bool {
         self.0 != Digest::UNKNOWN
@@ -127,11 +132,15 @@ impl Tag {
         Tag("latest".to_owned())
     }
 
+    /// Returns whether this is an image's immutable tag.
+    pub(crate) fn is_immutable(&self) -> bool {
+        let is_short = |it: &str| it.len() == SHORT && it.bytes().all(|it| it.is_ascii_hexdigit());
+        self.0.split_once('-').is_some_and(|(a, b)| is_short(a) && is_short(b))
+    }
+
     /// Returns whether no push may ever move the tag: an immutable tag, or a receipt's.
     pub(crate) fn is_fixed(&self) -> bool {
-        let is_short = |it: &str| it.len() == SHORT && it.bytes().all(|it| it.is_ascii_hexdigit());
-        let is_immutable = self.0.split_once('-').is_some_and(|(a, b)| is_short(a) && is_short(b));
-        is_immutable || self.0.starts_with("sha256-")
+        self.is_immutable() || self.0.starts_with("sha256-")
     }
 }
 

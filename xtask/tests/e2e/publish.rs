@@ -1,5 +1,7 @@
 //! The main job; nothing is published when any part of it fails.
 
+use serde_json::json;
+
 use crate::{
     checkout::{Checkout, run, text},
     containers::{Registry, docker, log_in},
@@ -65,4 +67,46 @@ fn breaking_any_one_thing_publishes_nothing() {
     let result = checkout.run(&["image-all", "hello", "--floating"]);
     assert_eq!(result.status, Some(1));
     assert!(result.stderr.contains("127.0.0.1:1/"), "the registry is not named");
+}
+
+/// An operator finds last week's image in the list, and goes back to it.
+#[test]
+fn back_to_an_earlier_image_of_the_list() {
+    let mut checkout = Checkout::new();
+    let registry = Registry::start(&mut checkout);
+    checkout.rows(&["image-all", "hello", "--floating"]);
+    let first = registry.digest("hello:latest-sandbox").unwrap();
+    checkout.write(IMPORTS, &format!("{}\ncolorsys\n", checkout.read(IMPORTS)));
+    checkout.write(PIP, &format!("{}\nsix\n", checkout.read(PIP)));
+    checkout.rows(&["image-all", "hello", "--floating"]);
+    let second = registry.digest("hello:latest-sandbox").unwrap();
+    assert_ne!(first, second);
+
+    let list = checkout.run(&["image-list", "hello", "--json"]);
+    assert_eq!(list.status, Some(0), "{}", list.stderr);
+    let list: serde_json::Value = serde_json::from_str(&list.stdout).unwrap();
+    let images = list[0]["images"].as_array().unwrap();
+    assert_eq!(images.len(), 2, "{list}");
+    assert_eq!(
+        (images[0]["digest"].as_str(), images[1]["digest"].as_str()),
+        (Some(&*second), Some(&*first))
+    );
+    assert_eq!((&images[0]["tags"], &images[1]["tags"]), (&json!(["latest-sandbox"]), &json!([])));
+    assert!(images.iter().all(|it| it["passed"].as_u64().unwrap() > 10), "{list}");
+    let commits: Vec<&str> = images.iter().map(|it| it["commit"].as_str().unwrap()).collect();
+    assert!(commits[0].len() >= 40 && commits[0].ends_with("-dirty"), "{commits:?}");
+
+    let earlier = images[1]["tag"].as_str().unwrap();
+    let diff = checkout.run(&["image-diff", "hello", earlier, "latest-sandbox"]);
+    assert_eq!(diff.status, Some(0), "{}", diff.stderr);
+    assert!(
+        diff.stdout.contains("hello: six ") && diff.stdout.contains(" added"),
+        "{}",
+        diff.stdout
+    );
+    let back = ["image-push", "hello", "--promote", "latest-sandbox", "--from", earlier];
+    let back = checkout.run(&back);
+    assert_eq!(back.status, Some(0), "{}", back.stderr);
+    assert!(back.stderr.contains(&format!("{first}; it was {second}")), "{}", back.stderr);
+    assert_eq!(registry.digest("hello:latest-sandbox").unwrap(), first);
 }

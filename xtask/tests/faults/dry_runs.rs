@@ -47,6 +47,7 @@ const QUERIES: &[(&str, &[&str])] = &[
             "--no-replace-objects cat-file",
             "--no-replace-objects ls-tree",
             "--no-optional-locks --literal-pathspecs status",
+            "--no-optional-locks status",
             "--literal-pathspecs ls-tree",
         ],
     ),

@@ -74,3 +74,9 @@ fn hangs(on: &str, expected: usize) {
     assert_eq!(attempts(&done, on), expected);
     done.says("quay.io/us/");
 }
+
+#[test]
+fn lists_need_curl() {
+    let done = checkout().run(&["image-list"]).status(3);
+    done.says("curl is not on PATH").says("install it");
+}

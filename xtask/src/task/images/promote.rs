@@ -28,6 +28,8 @@ struct Move {
     #[serde(serialize_with = "as_text")]
     tag: ImageRef,
     digest: Digest,
+    /// The image that the tag named before, if another one.
+    replaced: Option<Digest>,
 }
 
 fn as_text<S: serde::Serializer>(it: &ImageRef, to: S) -> Result<S::Ok, S::Error> {
@@ -44,7 +46,7 @@ pub(crate) fn run(session: &Session, args: &ImagePush, tag: &str) -> anyhow::Res
         Some(from) => named.iter().map(|it| named_by(&runner, it, tag, from)).collect(),
         None => current(session, &runner, named, tag),
     };
-    let moves: Vec<Move> = moves?;
+    let mut moves: Vec<Move> = moves?;
     let mut log = runner.log("image-push")?;
     // Pulled first: an image's labels must agree with its receipt.
     let sources: Vec<ImageRef> =
@@ -52,10 +54,12 @@ pub(crate) fn run(session: &Session, args: &ImagePush, tag: &str) -> anyhow::Res
     for it in &moves {
         receipts::certifying(&runner, &it.host, &it.tag.repository, &it.digest)?;
     }
-    for (it, source) in moves.iter().zip(&sources) {
-        publish::move_tag(&runner, &it.host, &it.tag, source, &it.digest, &mut log)?;
+    for (it, source) in moves.iter_mut().zip(&sources) {
+        it.replaced =
+            publish::move_tag(&runner, &it.host, &it.tag, source, &it.digest, &mut log)?.replaced;
         if session.permit.is_some() {
-            session.ui.say(format!("{} is {}", it.tag, it.digest));
+            let was = it.replaced.as_ref().map(|it| format!("; it was {it}")).unwrap_or_default();
+            session.ui.say(format!("{} is {}{was}", it.tag, it.digest));
         }
     }
     if session.flags.json {
@@ -115,7 +119,7 @@ fn host(runner: &Runner, config: &crate::settings::config::Config) -> anyhow::Re
 impl Move {
     fn new(host: Host, mission: &str, tag: &Tag, digest: Digest) -> Move {
         let tag = host.repository(mission).tagged(tag);
-        Move { host, mission: mission.to_owned(), tag, digest }
+        Move { host, mission: mission.to_owned(), tag, digest, replaced: None }
     }
 }
 

@@ -1,0 +1,160 @@
+//! Images that a mission has published: immutable tags, the human tags that name the same images,
+//! and the receipts beside them. Nothing is pulled.
+
+use std::collections::BTreeMap;
+
+use anyhow::Context as _;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Host,
+    api::{Api, Manifest},
+    receipts::{self, FILE},
+};
+use crate::{
+    image::build_settings::ca_bundle,
+    settings::config::Config,
+    testing::receipt::Receipt,
+    tools::{
+        curl::Network,
+        docker::{LABEL_COMMIT, RemoteImage},
+        image_name::{Digest, ImageId, Tag},
+    },
+};
+
+/// Limit of a receipt in bytes.
+const LARGEST: u64 = 64_000_000;
+
+/// An image under an immutable tag.
+#[derive(Debug, Serialize)]
+pub(crate) struct ListedImage {
+    pub(crate) tag: Tag,
+    pub(crate) digest: Digest,
+    pub(crate) image: ImageId,
+    /// Time of the build, RFC 3339.
+    pub(crate) created: String,
+    /// Commit that it was built at, with `-dirty` if files differed; empty if unknown.
+    pub(crate) commit: String,
+    /// Human tags of the same image.
+    pub(crate) tags: Vec<Tag>,
+    /// Number of passed tests, if a receipt certifies the image.
+    pub(crate) passed: Option<usize>,
+    /// Reason why no receipt certifies it; empty if one does.
+    pub(crate) problem: String,
+    #[serde(skip)]
+    pub(crate) receipt: Option<Receipt>,
+}
+
+/// Part of an image's config: <https://github.com/opencontainers/image-spec/blob/main/config.md>.
+#[derive(Debug, Default, Deserialize)]
+struct ImageConfig {
+    #[serde(default)]
+    created: String,
+    os: String,
+    architecture: String,
+    #[serde(default)]
+    config: Labels,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Labels {
+    #[serde(default, rename = "Labels")]
+    labels: Option<BTreeMap<String, String>>,
+}
+
+/// Returns the images of `mission` in the registry, newest first.
+pub(crate) fn images(
+    config: &Config,
+    host: &Host,
+    mission: &str,
+) -> anyhow::Result<Vec<ListedImage>> {
+    let network = Network {
+        dir: host.docker.root.clone(),
+        ca_bundle: ca_bundle(&config.ca_bundle)?,
+        proxies: config.proxies.clone(),
+    };
+    let api = Api::new(host, network, &host.repository(mission))?;
+    let tags = api.tags()?;
+    let (immutable, others): (Vec<Tag>, Vec<Tag>) = tags.into_iter().partition(Tag::is_immutable);
+    let (stored, human): (Vec<Tag>, Vec<Tag>) = others.into_iter().partition(Tag::is_fixed);
+    let humans = named(&api, &human)?;
+    let found = named(&api, &immutable)?;
+    let configs = api.blobs(found.iter().map(|(_, it)| it.config.to_string()))?;
+    let receipts = texts(&api, &found, &stored)?;
+    let mut res = Vec::new();
+    for ((tag, manifest), config) in found.into_iter().zip(configs) {
+        let config: ImageConfig = serde_json::from_slice(&config?)
+            .with_context(|| format!("{tag}: the image's config"))?;
+        let names = humans.iter().filter(|(_, it)| it.digest == manifest.digest);
+        let tags = names.map(|(tag, _)| tag.clone()).collect();
+        let read = receipts.get(&manifest.digest).context("no receipt");
+        let receipt = read.and_then(|text| certifying(text, mission, &manifest, &config));
+        res.push(ListedImage::new(tag, manifest, config, tags, receipt));
+    }
+    res.sort_by(|a, b| (&b.created, &b.tag).cmp(&(&a.created, &a.tag)));
+    Ok(res)
+}
+
+/// Returns the tags that name an image, with its manifest.
+fn named(api: &Api, tags: &[Tag]) -> anyhow::Result<Vec<(Tag, Manifest)>> {
+    let manifests = api.manifests(tags)?;
+    Ok(tags.iter().cloned().zip(manifests).filter_map(|(tag, it)| Some((tag, it?))).collect())
+}
+
+/// Returns the texts of the receipts among `stored`, by the digest of their image; those that
+/// cannot be read are left out.
+fn texts(
+    api: &Api,
+    found: &[(Tag, Manifest)],
+    stored: &[Tag],
+) -> anyhow::Result<BTreeMap<Digest, String>> {
+    let digests = found.iter().map(|(_, it)| it.digest.clone());
+    let (digests, tags): (Vec<Digest>, Vec<Tag>) = digests
+        .map(|it| (it.clone(), Tag::of_receipt(&it)))
+        .filter(|(_, tag)| stored.contains(tag))
+        .unzip();
+    let carriers = api.manifests(&tags)?;
+    let known = digests.into_iter().zip(carriers).filter_map(|(digest, it)| Some((digest, it?)));
+    let (digests, carriers): (Vec<Digest>, Vec<Manifest>) = known.unzip();
+    let files = api.files(&carriers, FILE, LARGEST)?;
+    Ok(digests.into_iter().zip(files).filter_map(|(digest, it)| Some((digest, it.ok()?))).collect())
+}
+
+fn certifying(
+    text: &str,
+    mission: &str,
+    manifest: &Manifest,
+    config: &ImageConfig,
+) -> anyhow::Result<Receipt> {
+    let receipt = Receipt::parse(text)?;
+    let remote = RemoteImage {
+        digest: manifest.digest.clone(),
+        config: manifest.config.clone(),
+        platform: format!("{}/{}", config.os, config.architecture),
+    };
+    receipts::check(&receipt, mission, &manifest.digest, &remote)?;
+    Ok(receipt)
+}
+
+impl ListedImage {
+    fn new(
+        tag: Tag,
+        manifest: Manifest,
+        config: ImageConfig,
+        tags: Vec<Tag>,
+        receipt: anyhow::Result<Receipt>,
+    ) -> ListedImage {
+        let commit = config.config.labels.and_then(|mut it| it.remove(LABEL_COMMIT));
+        ListedImage {
+            tag,
+            digest: manifest.digest,
+            image: manifest.config,
+            created: config.created,
+            commit: commit.unwrap_or_default(),
+            tags,
+            passed: receipt.as_ref().ok().map(|it| it.tests.len()),
+            problem: receipt.as_ref().err().map(|err| format!("{err:#}")).unwrap_or_default(),
+            receipt: receipt.ok(),
+        }
+    }
+}

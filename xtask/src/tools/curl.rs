@@ -1,0 +1,219 @@
+//! curl: requests to registries, many at once. Its configuration goes through a pipe and answers
+//! into memory, so that no credential is in a process list or on a disk.
+//! Reference: <https://curl.se/docs/manpage.html>.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, anyhow, bail, ensure};
+use fs_err as fs;
+
+use crate::{
+    run::{
+        failure::Failure,
+        memory_folder::MemoryFolder,
+        process::{self, query},
+    },
+    tools::retries::{self, FailedAttempt, patience},
+};
+
+/// Number of requests of one process.
+const BATCH: usize = 100;
+
+/// Limit of an answer's body in bytes.
+const LARGEST: usize = 8_000_000;
+
+/// Network of the requests.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Network {
+    /// Working directory of curl.
+    pub(crate) dir: PathBuf,
+    /// Certificates in place of the system's.
+    pub(crate) ca_bundle: Option<PathBuf>,
+    /// `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY`.
+    pub(crate) proxies: Vec<(&'static str, String)>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Request {
+    pub(crate) url: String,
+    /// Lines `Name: value`.
+    pub(crate) headers: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    /// Header fields of the last answer, after redirects; names in lower case.
+    headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Answer {
+    /// Returns the value of a header field, by its name in lower case.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(it, _)| it == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// Returns the answers to `requests`, in their order. Redirects are followed, without credentials
+/// for another host.
+///
+/// # Errors
+/// curl is not installed, or a server does not answer; a refusal is an [`Answer`].
+pub(crate) fn get(network: &Network, requests: &[Request]) -> anyhow::Result<Vec<Answer>> {
+    if !process::on_path("curl") {
+        let (text, fix) = ("curl is not on PATH".to_owned(), "install it".to_owned());
+        return Err(Failure::Machine { text, fix }.into());
+    }
+    let batches = requests.chunks(BATCH).map(|it| batch(network, it));
+    Ok(batches.collect::<anyhow::Result<Vec<_>>>()?.concat())
+}
+
+fn batch(network: &Network, requests: &[Request]) -> anyhow::Result<Vec<Answer>> {
+    let answers = retries::attempts(|| {
+        let folder = MemoryFolder::new()?;
+        let mut cmd =
+            query!(network.dir, "curl --disable --silent --show-error --parallel --config -")
+                .stdin(config(network, requests, folder.path()));
+        for (name, value) in &network.proxies {
+            cmd = cmd.secret_env(name, value);
+        }
+        let Some(output) = process::output_within(&cmd, patience())? else {
+            return Ok(Err(FailedAttempt::Hangs));
+        };
+        let read = |at| answer(folder.path(), at);
+        let answers: anyhow::Result<Vec<Answer>> = (0..requests.len()).map(read).collect();
+        let said = process::last_lines(&output.stderr, 3);
+        Ok(answers.map_err(|err| FailedAttempt::Said(format!("{said}{err:#}"))))
+    })?;
+    answers.map_err(|failed| match failed {
+        FailedAttempt::Said(text) => anyhow!(text),
+        FailedAttempt::Hangs => anyhow!("curl: no answer for {} s", patience().as_secs()),
+    })
+}
+
+/// Returns the configuration, a block for each request; `folder` gets the answers.
+fn config(network: &Network, requests: &[Request], folder: &Path) -> String {
+    let mut res = String::new();
+    for (at, request) in requests.iter().enumerate() {
+        if at > 0 {
+            res += "next\n";
+        }
+        res += "location\ngloboff\nmax-redirs = 5\nproto = \"=http,https\"\nconnect-timeout = 30\n";
+        let mut line = |name: &str, value: &str| res += &format!("{name} = {}\n", quoted(value));
+        line("max-filesize", &LARGEST.to_string());
+        line("url", &request.url);
+        request.headers.iter().for_each(|it| line("header", it));
+        line("output", &folder.join(at.to_string()).to_string_lossy());
+        line("dump-header", &folder.join(format!("{at}.head")).to_string_lossy());
+        if let Some(file) = &network.ca_bundle {
+            line("cacert", &file.to_string_lossy());
+        }
+        if request.url.starts_with("http://") {
+            line("noproxy", "*");
+        }
+    }
+    res
+}
+
+/// Returns a value as curl's configuration reads it.
+fn quoted(value: &str) -> String {
+    let mut res = String::from('"');
+    for it in value.chars() {
+        match it {
+            '"' | '\\' => res.extend(['\\', it]),
+            '\n' => res += "\\n",
+            '\r' => res += "\\r",
+            _ => res.push(it),
+        }
+    }
+    res + "\""
+}
+
+fn answer(folder: &Path, at: usize) -> anyhow::Result<Answer> {
+    let head = fs::read(folder.join(format!("{at}.head"))).context("no answer")?;
+    let (status, headers) = last_head(&String::from_utf8_lossy(&head))?;
+    // curl makes no file for an empty body.
+    let body = folder.join(at.to_string());
+    let body = if body.exists() { fs::read(body)? } else { Vec::new() };
+    let length = headers.iter().find(|(name, _)| name == "content-length");
+    let length: Option<usize> = length.and_then(|(_, value)| value.parse().ok());
+    ensure!(body.len() <= LARGEST, "an answer of more than {LARGEST} bytes");
+    ensure!(length.is_none_or(|it| it == body.len()), "an incomplete answer");
+    Ok(Answer { status, headers, body })
+}
+
+/// Returns the status and the header fields of the last answer: redirects and proxies come first.
+fn last_head(text: &str) -> anyhow::Result<(u16, Vec<(String, String)>)> {
+    let (mut status, mut headers) = (None, Vec::new());
+    for line in text.lines() {
+        if line.starts_with("HTTP/") {
+            status = line.split(' ').nth(1).and_then(|it| it.parse().ok());
+            headers.clear();
+        } else if let Some((name, value)) = line.split_once(':') {
+            headers.push((name.trim().to_lowercase(), value.trim().to_owned()));
+        }
+    }
+    match status {
+        Some(status) => Ok((status, headers)),
+        None => bail!("not an HTTP answer"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use expect_test::expect;
+
+    use super::{Network, Request, config, last_head};
+
+    #[test]
+    fn a_block_for_each_request() {
+        let request = |url: &str, headers: &[&str]| Request {
+            url: url.to_owned(),
+            headers: headers.iter().map(|&it| it.to_owned()).collect(),
+        };
+        let requests = [
+            request("https://a/b", &["A: \"b\\c\"\nurl = x"]),
+            request("http://127.0.0.1:5/", &[]),
+        ];
+        let network = Network { ca_bundle: Some("/ca".into()), ..Network::default() };
+        expect![[r#"
+            location
+            globoff
+            max-redirs = 5
+            proto = "=http,https"
+            connect-timeout = 30
+            max-filesize = "8000000"
+            url = "https://a/b"
+            header = "A: \"b\\c\"\nurl = x"
+            output = "/f/0"
+            dump-header = "/f/0.head"
+            cacert = "/ca"
+            next
+            location
+            globoff
+            max-redirs = 5
+            proto = "=http,https"
+            connect-timeout = 30
+            max-filesize = "8000000"
+            url = "http://127.0.0.1:5/"
+            output = "/f/1"
+            dump-header = "/f/1.head"
+            cacert = "/ca"
+            noproxy = "*"
+        "#]]
+        .assert_eq(&config(&network, &requests, Path::new("/f")));
+    }
+
+    #[test]
+    fn the_last_of_several_heads() {
+        let text = "HTTP/1.1 307 Temporary Redirect\r\nLocation: /x\r\n\r\nHTTP/2 200\r\nDocker-Content-Digest: sha256:a\r\n\r\n";
+        let headers = vec![("docker-content-digest".to_owned(), "sha256:a".to_owned())];
+        assert_eq!(last_head(text).unwrap(), (200, headers));
+        for damaged in ["", "HTTP/1.1", "HTTP/1.1 ok", "Location: x"] {
+            assert!(last_head(damaged).is_err(), "{damaged}");
+        }
+    }
+}
