@@ -25,6 +25,8 @@ pub(crate) enum Kind {
     Yaml,
     Conda,
     Pip,
+    /// Build requirements that packages do not declare: `package: requirement`.
+    Build,
 }
 
 /// Returns the kind of a list; `None` for a file that is not a list of packages.
@@ -33,6 +35,7 @@ pub(crate) fn kind(path: &Path) -> Option<Kind> {
         "yml" | "yaml" => Some(Kind::Yaml),
         "conda" => Some(Kind::Conda),
         "pip" => Some(Kind::Pip),
+        "build" => Some(Kind::Build),
         _ => None,
     }
 }
@@ -40,6 +43,11 @@ pub(crate) fn kind(path: &Path) -> Option<Kind> {
 /// Returns `<env>/<env>-frozen.yml`.
 pub(crate) fn frozen(env: &str) -> PathBuf {
     Path::new(env).join(format!("{env}-frozen.yml"))
+}
+
+/// Returns `<env>/<env>.build`, which every step of the environment reads.
+pub(crate) fn needs(env: &str) -> PathBuf {
+    Path::new(env).join(format!("{env}.build"))
 }
 
 /// Returns the modes whose images contain the spec file `path`. The lists of `base` are installed
@@ -67,7 +75,7 @@ pub(crate) const SHARED: &str = "";
 /// another list includes it. A shared YAML file may be of any kind.
 pub(crate) fn all(files: &BTreeMap<PathBuf, String>) -> BTreeSet<PathBuf> {
     let is_list = |it: &&Path| match kind(it) {
-        Some(Kind::Yaml) => environment(it) != SHARED && !is_test(it),
+        Some(Kind::Yaml | Kind::Build) => environment(it) != SHARED && !is_test(it),
         Some(Kind::Conda | Kind::Pip) => !is_test(it),
         None => false,
     };

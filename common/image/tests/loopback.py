@@ -44,11 +44,11 @@ class Server:
     def add_backend(self, version: str) -> Path:
         return self.add_wheel("yeast", version, Path(yeast.__file__).read_text())
 
-    def add_source(self, name: str, version: str) -> Path:
-        """Adds a source archive, which yeast builds."""
+    def add_source(self, name: str, version: str, imports: Sequence[str] = ()) -> Path:
+        """Adds a source archive, which yeast builds; its build imports undeclared modules."""
         data = io.BytesIO()
         with tarfile.open(fileobj=data, mode="w:gz") as archive:
-            for file, text in _source_files(name, version).items():
+            for file, text in _source_files(name, version, imports).items():
                 entry = tarfile.TarInfo(f"{name}-{version}/{file}")
                 entry.size = len(text)
                 archive.addfile(entry, io.BytesIO(text.encode()))
@@ -98,8 +98,8 @@ class Repository:
         return result.stdout.strip()
 
 
-def _source_files(name: str, version: str) -> dict[str, str]:
-    package = json.dumps({"name": name, "version": version})
+def _source_files(name: str, version: str, imports: Sequence[str] = ()) -> dict[str, str]:
+    package = json.dumps({"name": name, "version": version, "imports": list(imports)})
     project = f'{_BUILD}[project]\nname = "{name}"\nversion = "{version}"\n'
     metadata = f"Metadata-Version: 2.2\nName: {name}\nVersion: {version}\n"
     return {"pyproject.toml": project, "package.json": package, "PKG-INFO": metadata}

@@ -60,7 +60,15 @@ def _list(name: str, text: str) -> list[str]:
         *(f"conda {line.origin}:{line.number} {specs.conda_name(line)}" for line in spec.conda),
         *(f"pip {_line(line)}" for line in spec.pip),
         *(f"limit {_line(line)}" for line in spec.constraints),
+        *(f"source {line.origin}:{line.number} {line.text}" for line in spec.no_binary),
+        *(f"need {_need(line)}" for line in spec.needs),
     ]
+
+
+def _need(line: Line) -> str:
+    package, _, text = line.text.partition(": ")
+    where = f"{line.origin}:{line.number}"
+    return f"{where} {package} {form(Line(line.file, line.number, text))}"
 
 
 def _line(line: Line) -> str:

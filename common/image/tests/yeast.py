@@ -1,8 +1,9 @@
 """A build backend (PEP 517) that needs nothing else; the loopback index has it as a wheel.
 
-The build's instructions are in package.json beside pyproject.toml.
+The build's instructions are in package.json beside pyproject.toml, with modules that it imports.
 """
 
+import importlib
 import io
 import json
 import zipfile
@@ -31,6 +32,8 @@ def wheel(name: str, version: str, source: str = "", requires: Sequence[str] = (
 
 def build_wheel(folder: str, config_settings: object = None, metadata: object = None) -> str:
     package = json.loads(Path("package.json").read_text())
+    for module in package["imports"]:
+        importlib.import_module(module)
     name = wheel_name(package["name"], package["version"])
     Path(folder, name).write_bytes(wheel(package["name"], package["version"]))
     return name

@@ -133,6 +133,8 @@ const OPTIONS: &[&str] = &[
     "--pre",
     "-i https://h",
     "-r\tc.txt",
+    "--no-binary numpy",
+    "--no-binary=a_b,c",
     "-",
 ];
 /// Pieces that mutations insert into a text.

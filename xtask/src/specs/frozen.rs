@@ -34,6 +34,9 @@ pub(crate) struct FrozenSpec {
     pub(crate) pip: Vec<Pin>,
     /// Build requirements of packages without a wheel.
     pub(crate) build: Vec<Pin>,
+    /// Names in [`FrozenSpec::build`] that a package needs without declaring it: the package, and
+    /// the requirement.
+    pub(crate) needs: Vec<(String, String)>,
     /// Conda packages that others depend on and that the floating build already lacked.
     pub(crate) missing: Vec<String>,
 }

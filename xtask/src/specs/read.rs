@@ -45,8 +45,20 @@ pub(crate) struct Spec {
     pub(crate) pip: Vec<Requested<Requirement>>,
     /// Requirements of `-c` files: they limit versions, and request nothing.
     pub(crate) constraints: Vec<Requested<Requirement>>,
+    /// Normalised names of packages that are built from their sources.
+    pub(crate) no_binary: Vec<Requested<String>>,
+    /// Build requirements that packages do not declare.
+    pub(crate) needs: Vec<Requested<Need>>,
     /// Environments that this one was cloned from, directly or not.
     pub(crate) cloned: BTreeSet<String>,
+}
+
+/// A build requirement of a package.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Need {
+    /// Normalised name.
+    pub(crate) package: String,
+    pub(crate) requirement: Requirement,
 }
 
 impl<T> Requested<T> {
@@ -66,6 +78,8 @@ impl Spec {
         self.conda.extend(other.conda);
         self.pip.extend(other.pip);
         self.constraints.extend(other.constraints);
+        self.no_binary.extend(other.no_binary);
+        self.needs.extend(other.needs);
         self.cloned.extend(other.cloned);
     }
 }
@@ -105,6 +119,11 @@ impl Reader<'_> {
             Some(Kind::Conda) => {
                 for (number, text) in lines(text) {
                     self.conda(&file, number, &text);
+                }
+            }
+            Some(Kind::Build) => {
+                for (number, text) in lines(text) {
+                    self.need(&file, number, text);
                 }
             }
             // An included file is a pip list, whatever its name.
@@ -147,6 +166,13 @@ impl Reader<'_> {
         }
     }
 
+    fn need(&mut self, file: &Path, line: usize, text: String) {
+        match need(&text) {
+            Ok(what) => self.spec.needs.push(Requested { file: file.into(), line, text, what }),
+            Err((what, fix)) => self.problems.push(Problem::new(file, line, what, fix)),
+        }
+    }
+
     fn pip(&mut self, name: &Path, text: &str, parents: &[PathBuf]) {
         for (number, text) in joined_lines(text) {
             self.pip_line(&Line { name, number, text: &text, parents });
@@ -181,6 +207,7 @@ impl Reader<'_> {
                 self.spec.constraints.extend(included);
                 return res;
             }
+            "--no-binary" => return self.no_binary(line, value),
             "-e" | "--editable" => (
                 "an editable install cannot be repeated".to_owned(),
                 "give `name @ git+https://…@commit`",
@@ -189,9 +216,26 @@ impl Reader<'_> {
                 format!("`{option}` in a list"),
                 "package indexes belong to the settings, as PIP_INDEX_URL",
             ),
-            _ => (format!("the option `{option}` is not known here"), "only -r and -c are"),
+            _ => (
+                format!("the option `{option}` is not known here"),
+                "only -r, -c and --no-binary are",
+            ),
         };
         Err((what, fix.to_owned()))
+    }
+
+    /// Takes the names of `--no-binary`, as pip reads them.
+    fn no_binary(&mut self, line: &Line<'_>, value: &str) -> Result<(), requirement::Wrong> {
+        for name in value.split(',').map(|it| it.trim_matches(BLANKS)) {
+            if !requirement::is_name(name) {
+                let what = format!("`{name}` is not the name of a package");
+                return Err((what, "write --no-binary NAME".to_owned()));
+            }
+            let file = self.texts.dir.join(line.name);
+            let (text, what) = (line.text.to_owned(), requirement::normalised(name));
+            self.spec.no_binary.push(Requested { file, line: line.number, text, what });
+        }
+        Ok(())
     }
 
     fn include(&mut self, line: &Line<'_>, value: &str) -> Result<(), requirement::Wrong> {
@@ -210,6 +254,24 @@ impl Reader<'_> {
         self.pip(&name, text, &parents);
         Ok(())
     }
+}
+
+/// Parses `package: requirement`.
+fn need(text: &str) -> Result<Need, requirement::Wrong> {
+    let fix = || "write `package: requirement`, such as `bls-py: numpy`".to_owned();
+    let parts = text.split_once(':').map(|(a, b)| (a.trim_matches(BLANKS), b.trim_matches(BLANKS)));
+    let Some((package, wanted)) = parts.filter(|it| requirement::is_name(it.0)) else {
+        return Err((format!("`{text}` does not name a package and a requirement"), fix()));
+    };
+    let requirement = requirement::parse(wanted)?;
+    let is_plain = matches!(requirement.wants, requirement::Wants::Versions(_))
+        && requirement.marker.is_none()
+        && requirement.extras.is_empty()
+        && requirement.hashes.is_empty();
+    if !is_plain {
+        return Err((format!("`{wanted}` is more than a name and versions"), fix()));
+    }
+    Ok(Need { package: requirement::normalised(package), requirement })
 }
 
 /// Returns the problem of a password or token in a channel. Without the value: other people read

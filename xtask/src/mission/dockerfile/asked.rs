@@ -64,6 +64,9 @@ impl Reader<'_> {
             copy.cloned.insert(from.to_owned());
             self.add(&call.env, copy);
         }
+        if call.env != specs::BASE {
+            self.list(&call.env, self.own, &specs::needs(&call.env));
+        }
         if call.script == Script::InstallCommon {
             for list in common_lists(self.common.files) {
                 self.list(&call.env, self.common, &list);

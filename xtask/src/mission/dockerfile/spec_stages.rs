@@ -52,6 +52,10 @@ impl StepFiles {
                 findings.push(file.finding(RULE, (instruction, &call.env), what, fix));
             }
             res.add_folder(&call.env);
+            let needs = specs::needs(&call.env);
+            if call.env != specs::BASE && sources.files.contains_key(&needs) {
+                res.add(&needs, &[Mode::Floating]);
+            }
             if call.creates() {
                 res.add(&specs::frozen(&call.env), &[Mode::Frozen]);
             }

@@ -284,6 +284,28 @@ fn a_list_that_environments_share() {
     assert!(full.contains(",source=/steps/1,target=/opt/environments \\\n"), "{full}");
 }
 
+/// Build requirements are an input of each step of their environment, in floating images alone.
+#[test]
+fn build_requirements_that_packages_do_not_declare() {
+    let files = [("a/a.build", "x: numpy\n"), ("a/a.pip", "x\n"), ("b/b.pip", "y\n")];
+    let custom = format!(
+        "{START}RUN env-create a\nRUN env-update a a.pip\nRUN env-create b && env-update b b.pip\n"
+    );
+    let text = generated(&custom, &files);
+    let [floating, frozen] = ["specs-0", "specs-1"].map(|stage| {
+        let (_, text) = text.split_once(&format!("AS {stage}\n")).unwrap();
+        text.split_once("\n\n").unwrap().0
+    });
+    expect![[r#"
+        COPY --chmod=0644 environments/a/a.build /steps/1/a/
+        COPY --chmod=0644 environments/a/a.build environments/a/a.pip /steps/2/a/
+        COPY --chmod=0644 environments/b/b.pip /steps/3/b/
+        COPY --chmod=0644 environments/a/a.build environments/a/a.pip /environments/a/
+        COPY --chmod=0644 environments/b/b.pip /environments/b/"#]]
+    .assert_eq(floating);
+    assert!(!frozen.contains("a.build"), "{frozen}");
+}
+
 #[test]
 fn debian_packages_come_first() {
     let custom = "ARG BASE_IMAGE=c\nFROM debian AS other\nRUN a\nFROM ${BASE_IMAGE} AS tool\nRUN make\nFROM ${BASE_IMAGE}\nENV A=b\nRUN env-create hello\n";

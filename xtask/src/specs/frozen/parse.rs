@@ -44,6 +44,7 @@ pub(crate) fn parse(file: &Path, text: &str) -> Result<FrozenSpec, Problem> {
         conda,
         pip: reader.pins(pip)?,
         build: header.build,
+        needs: header.needs,
         missing: header.missing,
     })
 }
@@ -75,6 +76,7 @@ struct Header {
     platform: Platform,
     base: String,
     build: Vec<Pin>,
+    needs: Vec<(String, String)>,
     missing: Vec<String>,
 }
 
@@ -86,7 +88,7 @@ impl Reader<'_> {
     fn header(&self, comments: &[Item]) -> Result<Header, Problem> {
         let mut values: BTreeMap<&str, &str> = BTreeMap::new();
         let mut lines = BTreeMap::new();
-        let (mut build, mut missing) = (Vec::new(), Vec::new());
+        let (mut build, mut needs, mut missing) = (Vec::new(), Vec::new(), Vec::new());
         for item in comments {
             match item.text.split_once(": ") {
                 Some(("build", text)) => {
@@ -94,6 +96,14 @@ impl Reader<'_> {
                     let pin = pin.map_err(|what| self.wrong(item.line, what))?;
                     self.refuse_twin(&mut lines, pin.name.clone(), item.line)?;
                     build.push(pin);
+                }
+                Some(("build-for", text)) => {
+                    let (package, name) = text.split_once(": ").unwrap_or((text, ""));
+                    if let Some(bad) = [package, name].into_iter().find(|it| !is_name(it)) {
+                        let what = format!("`{bad}` is not a package name");
+                        return Err(self.wrong(item.line, what));
+                    }
+                    needs.push((normalised(package), normalised(name)));
                 }
                 Some(("missing", name)) if is_word(name) => missing.push(name.to_owned()),
                 Some(("missing", name)) => {
@@ -116,7 +126,7 @@ impl Reader<'_> {
         value("frozen")?;
         let platform =
             Platform::from_str(value("platform")?).map_err(|err| self.wrong(1, err.to_string()))?;
-        Ok(Header { platform, base: value("base")?.to_owned(), build, missing })
+        Ok(Header { platform, base: value("base")?.to_owned(), build, needs, missing })
     }
 
     fn conda(&self, items: &[Item]) -> Result<(Option<String>, Vec<CondaPin>), Problem> {

@@ -11,7 +11,7 @@ use crate::{
         conda::MatchSpec,
         frozen::{FrozenSpec, Package, Pin, Source},
         marker::Target,
-        read::{Requested, Spec},
+        read::{Need, Requested, Spec},
         requirement::{Requirement, Wants, normalised},
     },
 };
@@ -35,6 +35,16 @@ pub(crate) fn findings(
     }
     for (it, why) in pip_refusals(frozen, asked) {
         res.push(finding(&it.file, it.line, format!("`{}`: {why}", it.text)));
+    }
+    for it in &asked.needs {
+        let why = need_refusal(frozen, &it.what);
+        res.extend(why.map(|why| finding(&it.file, it.line, format!("`{}`: {why}", it.text))));
+    }
+    for (package, name) in frozen.needs.iter().filter(|it| !is_needed(asked, it)) {
+        let line = frozen.pip.iter().find(|it| it.name == *package).map_or(1, |it| it.line);
+        let what =
+            format!("`{package}` was frozen with `{name}` to build it, which no line asks for");
+        res.push(finding(file, line, what));
     }
     for (package, list) in asked_no_more(frozen, asked) {
         let name = package.name();
@@ -97,6 +107,24 @@ fn pip_refusals<'a>(
     let limits = asked.constraints.iter().map(|it| (it, false));
     let all = wanted.chain(limits).filter(|(it, _)| applies(it));
     all.filter_map(|(it, is_wanted)| Some((it, why(&it.what, is_wanted)?))).collect()
+}
+
+/// Returns the reason why a declared build requirement is not satisfied. One of a package that is
+/// not there has no effect; only a package that is built has pinned build requirements.
+fn need_refusal(frozen: &FrozenSpec, need: &Need) -> Option<String> {
+    if !frozen.pip.iter().any(|it| it.name == need.package) {
+        return None;
+    }
+    let name = &need.requirement.name;
+    if !frozen.needs.iter().any(|it| it.0 == need.package && it.1 == *name) {
+        return Some("the frozen spec does not have it".to_owned());
+    }
+    let pin = frozen.build.iter().find(|it| it.name == *name)?;
+    pip_refusal(pin, &need.requirement)
+}
+
+fn is_needed(asked: &Spec, (package, name): &(String, String)) -> bool {
+    asked.needs.iter().any(|it| it.what.package == *package && it.what.requirement.name == *name)
 }
 
 /// Returns the packages that, according to their comments, a list requested or a clone brought,

@@ -11,6 +11,11 @@ impl fmt::Display for FrozenSpec {
         for pin in sorted(&self.build) {
             writeln!(f, "# build: {}", pin.requirement())?;
         }
+        let mut needs: Vec<_> = self.needs.iter().collect();
+        needs.sort();
+        for (package, name) in needs {
+            writeln!(f, "# build-for: {package}: {name}")?;
+        }
         for name in in_order(&self.missing) {
             writeln!(f, "# missing: {name}")?;
         }

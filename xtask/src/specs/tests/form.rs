@@ -9,7 +9,7 @@ use crate::{
     specs::{
         frozen::parse,
         marker::{Marker, Op, Target, Value},
-        read::{Requested, Texts, read},
+        read::{Need, Requested, Texts, read},
         requirement::{Requirement, Wants, normalised},
         yml,
     },
@@ -43,6 +43,13 @@ pub(crate) fn list(name: &str, text: &str) -> Result<Vec<String>, usize> {
     res.extend(conda.map(|it| format!("conda {} {}", place(it.origin(), it.line), it.what.name)));
     res.extend(spec.pip.iter().map(|it| format!("pip {}", pip(it))));
     res.extend(spec.constraints.iter().map(|it| format!("limit {}", pip(it))));
+    res.extend(
+        spec.no_binary.iter().map(|it| format!("source {}:{} {}", it.origin(), it.line, it.what)),
+    );
+    res.extend(spec.needs.iter().map(|it| {
+        let Need { package, requirement } = &it.what;
+        format!("need {}:{} {package} {}", it.origin(), it.line, form(requirement))
+    }));
     Ok(res)
 }
 

@@ -21,6 +21,7 @@ from . import credentials, paths, resolve, uv
 from .frozen import Pin
 from .paths import Failed
 from .specs import Line
+from .uv import NO_NEEDS, Needs
 
 # Asks a build backend (PEP 517) for further requirements; runs inside the build environment.
 _HOOK = """
@@ -39,14 +40,20 @@ _LEGACY = {"requires": ["setuptools>=40.8.0"], "build-backend": "setuptools.buil
 
 
 def requirements(
-    prefix: Path, sources: Sequence[Pin], urls: dict[str, str], preferences: dict[str, str]
+    prefix: Path,
+    sources: Sequence[Pin],
+    urls: dict[str, str],
+    preferences: dict[str, str],
+    needs: Needs = NO_NEEDS,
 ) -> dict[str, Pin]:
     """Returns the pinned build requirements of all packages that are sources, in one set."""
     with tempfile.TemporaryDirectory() as folder:
         trees = {pin.name: _fetch(pin, urls[pin.name], Path(folder)) for pin in sources}
         systems = {name: _build_system(tree) for name, tree in trees.items()}
         lines = [
-            _line(name, text) for name, system in systems.items() for text in system["requires"]
+            _line(name, text)
+            for name, system in systems.items()
+            for text in [*system["requires"], *needs.get(name, ())]
         ]
         build = _resolve(prefix, lines, preferences)
         with environment(prefix, build.values()) as python:
@@ -144,7 +151,11 @@ def _unpack(archive: Path, target: Path) -> Path:
 
 
 def install(
-    prefix: Path, sources: Sequence[Pin], build: Sequence[Pin], extra: Sequence[str] = ()
+    prefix: Path,
+    sources: Sequence[Pin],
+    build: Sequence[Pin],
+    extra: Sequence[str] = (),
+    needs: Needs = NO_NEEDS,
 ) -> None:
     """Builds and installs sources, with hashes required of everything that the builds use."""
     if not sources:
@@ -156,17 +167,22 @@ def install(
         shared = [*flags, *extra, "--compile-bytecode"]
         # Not `:all:`, which would also build the build requirements from source.
         chosen = [part for pin in sources for part in ("--no-binary", pin.name)]
-        uv.install(python, hashed, "--require-hashes", *chosen, *shared)
-        uv.install(python, vcs, *shared)
+        for pin in sources:
+            paths.say(f"building {pin.name} {pin.version or pin.commit} from its sources")
+        uv.install(python, hashed, "--require-hashes", *chosen, *shared, needs=needs)
+        uv.install(python, vcs, *shared, needs=needs)
 
 
-def sources_among(prefix: Path, pins: Sequence[Pin], build: Sequence[Pin]) -> list[Pin]:
+def sources_among(
+    prefix: Path, pins: Sequence[Pin], build: Sequence[Pin], needs: Needs = NO_NEEDS
+) -> list[Pin]:
     """Returns the hashed pins that are source archives, which the frozen spec does not show."""
     if not build:
         return []
     with _pinned_builds(build) as flags:
         lines = [pin.requirement for pin in pins]
-        packages = uv.compile(prefix / "bin" / "python", lines, flags=["--no-deps", *flags])
+        python = prefix / "bin" / "python"
+        packages = uv.compile(python, lines, flags=["--no-deps", *flags], needs=needs)
     archives = {
         package["sdist"].get("hashes", {}).get("sha256")
         for package in packages

@@ -1,5 +1,8 @@
 """The frozen spec of an installed environment, from its record and conda's metadata; offline."""
 
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
 from . import conda, conda_meta, frozen, installed, origins, paths, record
 from .frozen import Frozen
 from .paths import Failed, Wrong
@@ -30,7 +33,17 @@ def export(environment: str) -> str:
         spec.python = installed.full_python_version(prefix)
     spec.pip = list(state.packages.values())
     spec.build = list(state.build.values())
+    spec.needs = _needs(state)
     return frozen.render(spec)
+
+
+def _needs(state: Record) -> dict[str, list[str]]:
+    """Returns the names of undeclared build requirements, of the packages that are there."""
+    return {
+        package: sorted({canonicalize_name(Requirement(text).name) for text in texts})
+        for package, texts in state.needs.items()
+        if package in state.packages
+    }
 
 
 def base_name() -> str:

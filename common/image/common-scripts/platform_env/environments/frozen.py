@@ -95,6 +95,8 @@ class Frozen:
     pip: list[Pin] = field(default_factory=list)
     build: list[Pin] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)  # conda packages that may be missing
+    # Names in `build` that packages need without declaring it, by package.
+    needs: dict[str, list[str]] = field(default_factory=dict)
 
 
 def this_platform() -> str:
@@ -106,6 +108,11 @@ def render(frozen: Frozen) -> str:
     """Returns the text: fixed order, normalised names, LF."""
     lines = ["# frozen: 1", f"# platform: {frozen.platform}", f"# base: {frozen.base}"]
     lines += [f"# build: {pin.requirement}" for pin in _sorted(frozen.build)]
+    lines += [
+        f"# build-for: {package}: {name}"
+        for package in sorted(frozen.needs)
+        for name in sorted(frozen.needs[package])
+    ]
     lines += [f"# missing: {name}" for name in sorted(frozen.missing)]
     lines += [f"name: {frozen.name}", "channels:"]
     lines += [f"  - {channel}" for channel in frozen.channels]
@@ -142,7 +149,7 @@ def _sorted(pins: list[AnyPin]) -> list[AnyPin]:
 def parse(path: Path, text: str) -> Frozen:
     """Parses a frozen spec; SpecError names the part that is not frozen."""
     document = yml.parse(path, text)
-    values, build, missing = _header(path, document.comments)
+    values, build, needs, missing = _header(path, document.comments)
     if document.name is None:
         raise SpecError(path, 1, "the line `name:` is missing", _FREEZE)
     if not document.channels:
@@ -151,7 +158,7 @@ def parse(path: Path, text: str) -> Frozen:
         specs.check_channel(specs.Line(str(path), item.line, item.text))
     channels = [item.text for item in document.channels]
     frozen = Frozen(values["platform"], values["base"], document.name.text, channels)
-    frozen.build, frozen.missing = build, missing
+    frozen.build, frozen.needs, frozen.missing = build, needs, missing
     lines: dict[str, int] = {}
     for item in document.conda:
         _note(path, lines, _take_conda(path, item, frozen), item.line)
@@ -161,9 +168,13 @@ def parse(path: Path, text: str) -> Frozen:
     return frozen
 
 
-def _header(path: Path, comments: list[yml.Item]) -> tuple[dict[str, str], list[Pin], list[str]]:
+_Header = tuple[dict[str, str], list[Pin], dict[str, list[str]], list[str]]
+
+
+def _header(path: Path, comments: list[yml.Item]) -> _Header:
     values: dict[str, str] = {}
     build: list[Pin] = []
+    needs: dict[str, list[str]] = {}
     missing: list[str] = []
     lines: dict[str, int] = {}
     for item in comments:
@@ -171,6 +182,10 @@ def _header(path: Path, comments: list[yml.Item]) -> tuple[dict[str, str], list[
         if key == "build":
             build.append(_hashed_pin(path, yml.Item(value, item.line)))
             _note(path, lines, build[-1].name, item.line)
+        elif key == "build-for":
+            package, _, name = value.partition(": ")
+            known = needs.setdefault(_normalised(path, item, package), [])
+            known.append(_normalised(path, item, name))
         elif key == "missing":
             missing.append(_conda_name(path, yml.Item(value, item.line)))
         elif key in ("frozen", "platform", "base"):
@@ -181,7 +196,7 @@ def _header(path: Path, comments: list[yml.Item]) -> tuple[dict[str, str], list[
     for key in ("frozen", "platform", "base"):
         if key not in values:
             raise SpecError(path, 1, f"the line `# {key}:` is missing", _FREEZE)
-    return values, build, missing
+    return values, build, needs, missing
 
 
 def _check_value(path: Path, line: int, key: str, value: str) -> None:

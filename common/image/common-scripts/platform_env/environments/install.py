@@ -22,8 +22,15 @@ def create(environment: str, spec: Spec | None) -> None:
             if not any(line.name == "pip" for line in spec.pip):
                 spec.pip.append(Line("env-create", 1, "pip"))
             uv.venv(paths.prefix(environment))
-        state.add_spec(spec)
+        for each in [*_own_needs(environment), spec]:
+            state.add_spec(each)
         settle.settle(state)
+
+
+def _own_needs(environment: str) -> list[Spec]:
+    """Returns the build requirements that the environment's folder declares for packages."""
+    file = paths.spec_folder(environment) / f"{environment}.build"
+    return [specs.read(file)] if file.is_file() else []
 
 
 def _default_python() -> Line:
@@ -40,6 +47,7 @@ def update(environment: str, given: Sequence[Spec]) -> None:
     """Installs specs: conda packages first, in one solve, then all pip lines together."""
     state = record.load(environment)
     known = {line.text for line in state.conda_lines}
+    given = [*_own_needs(environment), *given]
     for spec in given:
         if not paths.is_conda_base():
             embedded.adopt(spec)

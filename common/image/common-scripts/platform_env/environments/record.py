@@ -23,6 +23,8 @@ class Record:
     channels: list[str] = field(default_factory=list)
     packages: dict[str, Pin] = field(default_factory=dict)
     build: dict[str, Pin] = field(default_factory=dict)
+    # Only in an environment made from a frozen spec: undeclared build requirements, by package.
+    frozen_needs: dict[str, list[str]] = field(default_factory=dict)
     # The source environments of this clone, the nearest last.
     cloned: list[str] = field(default_factory=list)
     # Conda packages that may be missing, and by file what only a package's own metadata requires.
@@ -50,6 +52,19 @@ class Record:
         return [line for spec in self.specs for line in spec.constraints]
 
     @property
+    def needs(self) -> dict[str, list[str]]:
+        """Returns build requirements that packages do not declare, by package."""
+        found = {name: list(texts) for name, texts in self.frozen_needs.items()}
+        for line in (line for spec in self.specs for line in spec.needs):
+            package, _, text = line.text.partition(": ")
+            found.setdefault(package, []).append(text)
+        return found
+
+    @property
+    def no_binary(self) -> set[str]:
+        return {line.text for spec in self.specs for line in spec.no_binary}
+
+    @property
     def conda_lines(self) -> list[Line]:
         return [line for spec in self.specs for line in spec.conda]
 
@@ -58,6 +73,8 @@ class Record:
         self.specs = [known for known in self.specs if known.file != spec.file] + [spec]
         self.channels += [name for name in spec.channels if name not in self.channels]
         file = Path(spec.file)
+        if file.suffix == ".build":
+            self.frozen_needs = {}
         if paths.ENVIRONMENTS in file.parents or file.parent == paths.COMMON_ENV:
             self._replace_requests(file.name)
 
@@ -111,6 +128,7 @@ def _decode(environment: str, data: dict) -> Record:
     )
     return Record(
         environment=environment,
+        frozen_needs=data.get("frozen_needs", {}),
         specs=[_spec(spec) for spec in data["specs"]],
         packages={name: Pin(**pin) for name, pin in data["packages"].items()},
         build={name: Pin(**pin) for name, pin in data["build"].items()},
@@ -119,7 +137,8 @@ def _decode(environment: str, data: dict) -> Record:
 
 
 def _spec(data: dict) -> Spec:
-    lines = {key: [Line(**line) for line in data[key]] for key in ("conda", "pip", "constraints")}
+    keys = ("conda", "pip", "constraints", "no_binary", "needs")
+    lines = {key: [Line(**line) for line in data.get(key, [])] for key in keys}
     return Spec(data["file"], data["sha256"], data["channels"], **lines)
 
 

@@ -3,7 +3,7 @@
 import difflib
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -13,8 +13,10 @@ from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel
 from . import installed, paths, stubs, uv
 from .frozen import Pin
 from .paths import Failed
+from .progress import Progress
 from .specs import Line
 from .stubs import Stub
+from .uv import NO_NEEDS, Needs
 
 
 class ConflictError(Failed):
@@ -28,15 +30,22 @@ def resolve(
     preferences: dict[str, str],
     only_wheels: bool = False,
     by_conda: Sequence[Stub] = (),
+    no_binary: Collection[str] = (),
+    needs: Needs = NO_NEEDS,
 ) -> tuple[dict[str, Pin], dict[str, str]]:
-    """Returns pins for the lines and for dependencies that conda lacks, each with its origin."""
+    """Returns pins for the lines and for dependencies that conda lacks, each with its origin.
+
+    Packages in `no_binary` are sources; `needs` are build requirements that packages lack.
+    """
     flags = ["--only-binary", ":all:"] if only_wheels else []
-    packages = _compile(prefix, lines, constraints, preferences, flags, by_conda)
+    flags += [part for name in sorted(no_binary) for part in ("--no-binary", name)]
+    packages = _compile(prefix, lines, constraints, preferences, flags, by_conda, needs)
     ranks = _tag_ranks(prefix)
     allowed = {line.name: line.hashes for line in lines if line.hashes}
     pins, urls = {}, {}
     for name in sorted(packages.keys() - {stub.name for stub in by_conda}):
-        pins[name], urls[name] = _choose(packages[name], ranks, allowed.get(name, []))
+        tags_of = {} if name in no_binary else ranks
+        pins[name], urls[name] = _choose(packages[name], tags_of, allowed.get(name, []))
     return pins, urls
 
 
@@ -47,6 +56,7 @@ def _compile(
     preferences: dict[str, str],
     flags: Sequence[str],
     by_conda: Sequence[Stub],
+    needs: Needs,
 ) -> dict[str, dict]:
     """Returns uv's choices, by name."""
     wanted = [re.sub(r"\s--hash[= ]\S+", "", line.text) for line in lines]
@@ -54,7 +64,10 @@ def _compile(
         limits = [line.text for line in constraints]
         limits += [stub.write(Path(folder)) for stub in by_conda]
         try:
-            packages = uv.compile(prefix / "bin" / "python", wanted, limits, preferences, flags)
+            python, watch = prefix / "bin" / "python", Progress([*lines, *constraints])
+            packages = uv.compile(
+                python, wanted, limits, preferences, flags, needs=needs, watch=watch.read
+            )
         except uv.UvError as error:
             message = stubs.hide(str(error), Path(folder))
             raise ConflictError(_blame(message, [*lines, *constraints], by_conda)) from error
@@ -69,6 +82,8 @@ def _blame(message: str, lines: Sequence[Line], by_conda: Sequence[Stub]) -> str
     guilty = [f"  {line.where}: {line.text}" for line in lines if line.name in words]
     guilty += [f"  {stub.text}" for stub in by_conda if stub.name in words]
     about = ["the lines about them:", *guilty] if guilty else []
+    if uv.FIX in message:
+        return "\n".join([message, *about])
     advice = "change one of the lines so that they can hold together, or correct the name"
     return "\n".join([message, *about, *_suggestions(message), advice])
 

@@ -33,9 +33,16 @@ def settle(state: Record) -> None:
         for name, entry in present.items()
         if not (entry.owner or name in owned)
     }
-    _apply(
-        state, *resolve.resolve(prefix, lines, state.constraints, preferences, by_conda=by_conda)
+    pins, urls = resolve.resolve(
+        prefix,
+        lines,
+        state.constraints,
+        preferences,
+        by_conda=by_conda,
+        no_binary=state.no_binary,
+        needs=state.needs,
     )
+    _apply(state, pins, urls)
 
 
 def _refuse_overwritten(state: Record, by_conda: Sequence[Stub]) -> None:
@@ -117,7 +124,8 @@ def _same(known: Pin, wanted: Pin) -> bool:
     """Returns whether the installed file suffices, despite newer uploads of the same version."""
     if wanted.is_vcs or known.is_vcs:
         return (known.url, known.commit) == (wanted.url, wanted.commit)
-    return known.version == wanted.version
+    # A wheel is not what a line `--no-binary` asks for.
+    return known.version == wanted.version and known.is_source >= wanted.is_source
 
 
 def _renew_builds(
@@ -132,7 +140,9 @@ def _renew_builds(
         return set()
     prefix, before = paths.prefix(state.environment), state.build
     preferences = {name: pin.version for name, pin in before.items()}
-    state.build = builds.requirements(prefix, list(sources.values()), urls, preferences)
+    state.build = builds.requirements(
+        prefix, list(sources.values()), urls, preferences, state.needs
+    )
     return set(sources) if before != state.build else set()
 
 
@@ -146,7 +156,7 @@ def install_pins(state: Record, pins: Sequence[Pin], present: Collection[str] = 
     flags = ["--require-hashes", "--no-build", "--compile-bytecode", *again]
     uv.install(prefix / "bin" / "python", wheels, *flags)
     built = [pin for pin in pins if pin.is_source]
-    builds.install(prefix, built, list(state.build.values()), again)
+    builds.install(prefix, built, list(state.build.values()), again, state.needs)
 
 
 def finish(state: Record) -> None:

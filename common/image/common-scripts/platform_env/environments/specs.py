@@ -54,7 +54,7 @@ class Line:
 
 @dataclass
 class Spec:
-    """The requests of a spec file."""
+    """The requests of a spec file; texts of `needs` are `package: requirement`."""
 
     file: str
     sha256: str
@@ -62,6 +62,8 @@ class Spec:
     conda: list[Line] = field(default_factory=list)
     pip: list[Line] = field(default_factory=list)
     constraints: list[Line] = field(default_factory=list)
+    no_binary: list[Line] = field(default_factory=list)  # names of packages to build
+    needs: list[Line] = field(default_factory=list)  # build requirements nobody declared
 
 
 def find(argument: str, folder: Path) -> Path:
@@ -88,12 +90,14 @@ def read(path: Path) -> Spec:
         spec.conda = [conda_line(Line(str(path), *entry)) for entry in _plain_lines(text)]
     elif path.suffix == ".pip":
         _read_pip(path, text, spec, ())
+    elif path.suffix == ".build":
+        spec.needs = [need_line(Line(str(path), *entry)) for entry in _plain_lines(text)]
     else:
         raise SpecError(
             path,
             1,
             f"the extension {path.suffix or '(none)'} names no kind of spec file",
-            "use .yml, .conda or .pip",
+            "use .yml, .conda, .pip or .build",
         )
     return spec
 
@@ -162,6 +166,9 @@ def _take_pip(path: Path, line: Line, spec: Spec, parents: tuple[Path, ...]) -> 
         included = Spec(spec.file, spec.sha256)
         _include(path, line, value, included, parents)
         spec.constraints += included.pip + included.constraints
+        spec.no_binary += included.no_binary
+    elif option == "--no-binary":
+        spec.no_binary += _names(line, value)
     elif option in ("-e", "--editable"):
         raise line.error(
             "an editable install cannot be repeated", "give `name @ git+https://…@commit`"
@@ -171,7 +178,31 @@ def _take_pip(path: Path, line: Line, spec: Spec, parents: tuple[Path, ...]) -> 
             f"`{option}` in a list", "package indexes belong to the settings (uv.toml, pip.conf)"
         )
     else:
-        raise line.error(f"the option `{option}` is not known here", "only -r and -c are")
+        raise line.error(
+            f"the option `{option}` is not known here", "only -r, -c and --no-binary are"
+        )
+
+
+def _names(line: Line, value: str) -> list[Line]:
+    """Returns a line with each name of `--no-binary`, as pip reads them."""
+    names = [name.strip(lists.BLANKS) for name in value.split(",")]
+    for name in names:
+        if not requirement.NAME.fullmatch(name):
+            raise line.error(f"`{name}` is not the name of a package", "write --no-binary NAME")
+    return [Line(line.file, line.number, canonicalize_name(name)) for name in names]
+
+
+def need_line(line: Line) -> Line:
+    """Returns the line `package: requirement` in its normalised form, if it is one."""
+    package, colon, text = (part.strip(lists.BLANKS) for part in line.text.partition(":"))
+    remedy = "write `package: requirement`, such as `bls-py: numpy`"
+    if not colon or not requirement.NAME.fullmatch(package):
+        raise line.error(f"`{line.text}` does not name a package and a requirement", remedy)
+    wanted = pip_line(Line(line.file, line.number, text))
+    parsed = wanted.requirement
+    if parsed.url or parsed.marker or parsed.extras or wanted.hashes:
+        raise line.error(f"`{text}` is more than a name and versions", remedy)
+    return Line(line.file, line.number, f"{canonicalize_name(package)}: {text}")
 
 
 def _include(path: Path, line: Line, value: str, spec: Spec, parents: tuple[Path, ...]) -> None:

@@ -31,7 +31,7 @@ def create_frozen(environment: str) -> None:
         state = _frozen_record(environment, spec)
         _refuse_missing(path, spec, state)
         hashed = [pin for pin in spec.pip if not pin.is_vcs]
-        for pin in builds.sources_among(prefix, hashed, spec.build):
+        for pin in builds.sources_among(prefix, hashed, spec.build, state.needs):
             pin.is_source = True
         settle.install_pins(state, spec.pip)
         _keep_extras(state)
@@ -43,6 +43,7 @@ def _frozen_record(environment: str, spec: Frozen) -> Record:
     state = Record(environment, channels=spec.channels)
     state.packages = {pin.name: pin for pin in spec.pip}
     state.build = {pin.name: pin for pin in spec.build}
+    state.frozen_needs = spec.needs
     state.missing = spec.missing
     state.channel_names = conda.channel_names(paths.prefix(environment))
     state.conda_via = {pin.name: pin.via for pin in spec.conda if pin.via}

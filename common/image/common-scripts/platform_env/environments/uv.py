@@ -1,12 +1,14 @@
 """Calls uv; no other module uses its command line."""
 
 import configparser
+import json
 import os
 import re
 import shutil
+import subprocess
 import tempfile
 import tomllib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,6 +24,11 @@ _KEPT = re.compile(
 )
 _PYTHON_STATE = ("VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP")
 _PIP_CONFIGS = ("/etc/pip.conf", "~/.pip/pip.conf", "~/.config/pip/pip.conf")
+
+
+# Build requirements that packages do not declare, by package.
+Needs = Mapping[str, Sequence[str]]
+NO_NEEDS: Needs = {}
 
 
 class UvError(Failed):
@@ -55,9 +62,8 @@ def environment() -> dict[str, str]:
 def _has_index(env: dict[str, str]) -> bool:
     if any(env.get(name) for name in ("UV_INDEX_URL", "UV_DEFAULT_INDEX", "UV_INDEX")):
         return True
-    file = Path(env.get("UV_CONFIG_FILE") or "~/.config/uv/uv.toml").expanduser()
     try:
-        settings = tomllib.loads(file.read_text(encoding="utf-8"))
+        settings = tomllib.loads(_config_file(env).read_text(encoding="utf-8"))
     except OSError:
         return False
     return bool({"index", "index-url"} & {*settings, *settings.get("pip", {})})
@@ -87,22 +93,84 @@ def _cache_is_mounted(env: dict[str, str]) -> bool:
     return cache.stat().st_dev != paths.CONDA_DIR.stat().st_dev
 
 
-def _run(arguments: Sequence[str | Path], *, quiet: bool = False) -> None:
+def _run(arguments: Sequence[str | Path], *, needs: Needs = NO_NEEDS) -> None:
     """Runs uv away from the current folder, so that a pyproject.toml there has no effect."""
-    result = paths.run([_program(), *arguments], env=environment(), cwd=Path("/"), capture=True)
+    with _configured(needs) as env:
+        result = paths.run([_program(), *arguments], env=env, cwd=Path("/"), capture=True)
     if result.returncode:
-        said = (result.stderr or result.stdout).strip()
-        raise UvError(re.sub(r"\A.*?^error: ", "", said, count=1, flags=re.S | re.M))
-    if not quiet and result.stderr.strip():
+        raise _error((result.stderr or result.stdout).strip())
+    if result.stderr.strip():
         paths.say(result.stderr.strip())
 
 
-def _run_on(prefix: Path, arguments: Sequence[str | Path]) -> None:
+def _run_on(prefix: Path, arguments: Sequence[str | Path], needs: Needs = NO_NEEDS) -> None:
     """Runs uv on an environment, without its lock file afterwards: everybody may write there."""
     try:
-        _run(arguments)
+        _run(arguments, needs=needs)
     finally:
         (prefix / ".lock").unlink(missing_ok=True)
+
+
+def _run_watched(
+    arguments: Sequence[str | Path], watch: Callable[[str], None], needs: Needs
+) -> None:
+    """Runs uv like `_run`, and passes on its log line by line; prints nothing."""
+    said = []
+    with _configured(needs) as env:
+        process = subprocess.Popen(
+            [_program(), "--verbose", *map(str, arguments)],
+            env=env,
+            cwd="/",
+            text=True,
+            errors="replace",
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+        with process:
+            for line in process.stderr or ():
+                watch(line)
+                if not line.startswith(("DEBUG ", "TRACE ", "INFO ")):
+                    said.append(line)
+    if process.returncode:
+        raise _error("".join(said).strip())
+
+
+# Start of the advice about a build requirement that a package does not declare.
+FIX = "fix: write the line"
+# uv's advice names files that an environment does not have.
+_UNDECLARED = re.compile(
+    r"^hint: [^\n]* `(?P<package>[^`@]+)@[^`]*` depends on `(?P<module>[^`]+)`"
+    r", but doesn't declare.*",
+    re.S | re.M,
+)
+
+
+def _error(said: str) -> UvError:
+    said = re.sub(r"\A.*?^error: ", "", said, count=1, flags=re.S | re.M)
+    fix = rf"{FIX} `\g<package>: \g<module>` into <environment>.build"
+    return UvError(_UNDECLARED.sub(fix, said).strip())
+
+
+@contextmanager
+def _configured(needs: Needs) -> Iterator[dict[str, str]]:
+    """Yields uv's environment, with a configuration that has `needs` beside the settings."""
+    env = environment()
+    if not needs:
+        yield env
+        return
+    file = _config_file(env)
+    text = file.read_text(encoding="utf-8") if file.is_file() else ""
+    lines = [f"{json.dumps(name)} = {json.dumps(list(needs[name]))}" for name in sorted(needs)]
+    with tempfile.TemporaryDirectory() as folder:
+        own = Path(folder, "uv.toml")
+        table = "\n".join(["", "[extra-build-dependencies]", *lines, ""])
+        own.write_text(text + table, encoding="utf-8")
+        yield {**env, "UV_CONFIG_FILE": str(own)}
+
+
+def _config_file(env: dict[str, str]) -> Path:
+    return Path(env.get("UV_CONFIG_FILE") or "~/.config/uv/uv.toml").expanduser()
 
 
 def venv(prefix: Path, python: Path | str = "/usr/bin/python3") -> None:
@@ -116,6 +184,8 @@ def compile(
     constraints: Iterable[str] = (),
     preferences: dict[str, str] | None = None,
     flags: Sequence[str | Path] = (),
+    needs: Needs = NO_NEEDS,
+    watch: Callable[[str], None] = lambda _: None,
 ) -> list[dict]:
     """Resolves requirements for that Python: returns the packages of a pylock.toml (PEP 751)."""
     with tempfile.TemporaryDirectory() as folder:
@@ -126,9 +196,9 @@ def compile(
         limits.write_text("\n".join([*constraints, ""]), encoding="utf-8")
         if preferences:
             lock.write_text(_preferred(preferences), encoding="utf-8")
-        command = ["pip", "compile", "--quiet", "--format", "pylock.toml", "--no-header"]
+        command = ["pip", "compile", "--format", "pylock.toml", "--no-header"]
         command += ["--python", python, "--constraints", limits, "--output-file", lock, wanted]
-        _run([*command, *flags], quiet=True)
+        _run_watched([*command, *flags], watch, needs)
         return tomllib.loads(lock.read_text(encoding="utf-8")).get("packages", [])
 
 
@@ -147,7 +217,9 @@ def known_names() -> set[str]:
     return {entry.stem for entry in cache.glob("simple-v*/**/*.rkyv")}
 
 
-def install(python: Path, requirements: Sequence[str], *flags: str | Path) -> None:
+def install(
+    python: Path, requirements: Sequence[str], *flags: str | Path, needs: Needs = NO_NEEDS
+) -> None:
     """Installs exactly these lines, without their dependencies."""
     if not requirements:
         return
@@ -156,7 +228,7 @@ def install(python: Path, requirements: Sequence[str], *flags: str | Path) -> No
         wanted.write_text("\n".join([*requirements, ""]), encoding="utf-8")
         command = ["pip", "install", "--no-deps", "--break-system-packages", "--python", python]
         with _invalid_put_aside(python):
-            _run_on(python.parent.parent, [*command, *flags, "--requirements", wanted])
+            _run_on(python.parent.parent, [*command, *flags, "--requirements", wanted], needs)
 
 
 def uninstall(python: Path, names: Sequence[str]) -> None:

@@ -98,6 +98,7 @@ impl Random {
             conda: Vec::new(),
             pip: self.list(20, Random::pin),
             build,
+            needs: self.list(3, |it| (it.words("-"), it.words("-"))),
             missing: self.list(3, |it| it.words("_")),
         };
         if self.one_in(2) {
@@ -132,6 +133,7 @@ fn normal(frozen: &FrozenSpec) -> FrozenSpec {
         pin.provides.sort();
         pin.line = 0;
     }
+    res.needs.sort();
     res.missing.sort();
     res
 }

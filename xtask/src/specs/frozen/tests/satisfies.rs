@@ -25,8 +25,10 @@ fn found(frozen: &str, files: &[(&str, &str)]) -> String {
     let texts = Texts { dir: Path::new("envs"), files: &files };
     let mut problems = Vec::new();
     let mut asked = read(texts, Path::new("roman-cal.pip"), &mut problems);
-    if files.contains_key(Path::new("a.yml")) {
-        asked.extend(read(texts, Path::new("a.yml"), &mut problems));
+    for other in ["a.yml", "roman-cal.build"].map(Path::new) {
+        if files.contains_key(other) {
+            asked.extend(read(texts, other, &mut problems));
+        }
     }
     assert_eq!(problems, []);
     asked.cloned.insert("base".to_owned());
@@ -106,6 +108,42 @@ fn constraints_and_included_lists_count() {
         envs/c.txt:1: rule: `humanize<4.5`: frozen is 4.10.0
         envs/more/n.txt:1: rule: `romancal==0.19`: frozen is 0.20"#]]
     .assert_eq(&found(GOOD, &files));
+}
+
+#[test]
+fn build_requirements_count() {
+    let build = |name: &str| {
+        format!(
+            "# build: {name}==1.5 --hash=sha256:{}\n# build-for: romancal: {name}\n",
+            "0".repeat(64)
+        )
+    };
+    let frozen = GOOD.replace("name: roman-cal\n", &format!("{}name: roman-cal\n", build("numpy")));
+    let check = |frozen: &str, needs: &str, expect: Expect| {
+        expect.assert_eq(&found(frozen, &[("roman-cal.pip", LIST), ("roman-cal.build", needs)]));
+    };
+    check(&frozen, "RomanCal: numpy<2\nabsent: scipy\n", expect![""]);
+    check(
+        &frozen,
+        "romancal: numpy<1.5\nromancal: cython\n",
+        expect![[r#"
+        envs/roman-cal.build:1: rule: `romancal: numpy<1.5`: frozen is 1.5
+        envs/roman-cal.build:2: rule: `romancal: cython`: the frozen spec does not have it"#]],
+    );
+    check(
+        &frozen,
+        "",
+        expect![
+            "f.yml:15: rule: `romancal` was frozen with `numpy` to build it, which no line asks for"
+        ],
+    );
+    check(
+        GOOD,
+        "romancal: numpy\n",
+        expect![
+            "envs/roman-cal.build:1: rule: `romancal: numpy`: the frozen spec does not have it"
+        ],
+    );
 }
 
 #[test]
