@@ -19,6 +19,7 @@ pub(crate) mod insecure_channel;
 pub(crate) mod frozen_spec;
 pub(crate) mod nothing_tested;
 pub(crate) mod imports_names;
+pub(crate) mod commands_names;
 pub(crate) mod notebook_missing;
 pub(crate) mod generated_dockerfile;
 pub(crate) mod script_strict;
@@ -99,6 +100,7 @@ pub(crate) const RULES: &[Rule] = &[
     frozen_spec::RULE,
     nothing_tested::RULE,
     imports_names::RULE,
+    commands_names::RULE,
     notebook_missing::RULE,
     generated_dockerfile::RULE,
     script_strict::RULE,

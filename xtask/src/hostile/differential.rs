@@ -116,7 +116,7 @@ fn shares(cases: &[Case], answers: &[Answer]) {
         both.map(|it| it.1)
     };
     let mut found = Vec::new();
-    for name in ["a.pip", "a.conda", "a.yml", "f.yml"] {
+    for name in ["a.pip", "a.conda", "a.yml", "a.build", "f.yml"] {
         let read = of_kind(name).filter(|it| matches!(it, Answer::Reads(_))).count();
         let share = 100 * read / of_kind(name).count();
         found.push(format!("{name} {share} %"));
@@ -140,9 +140,12 @@ fn shares(cases: &[Case], answers: &[Answer]) {
         "[machine]",
         " --hash",
         "limit ",
+        "source ",
+        "need ",
         "channel ",
         "conda ",
         "# build: ",
+        "# build-for: ",
         "# missing: ",
         "; provides ",
         "::",

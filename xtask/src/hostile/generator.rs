@@ -201,6 +201,9 @@ const SWAPS: &[(&str, &str)] = &[
     ("# platform", "# platform: linux/amd64\n# platform"),
     ("# base", "# base: x\n# base"),
     ("# missing: ", "# missing: é"),
+    ("name: ", "# build-for: B_c: a\n# build-for: a: b\nname: "),
+    ("name: ", "# build-for: a\nname: "),
+    ("name: ", "# build-for: a: é\nname: "),
     (
         "# build: ",
         "# build: a @ git+https://h/a@0123456789abcdef0123456789abcdef01234567\n# build: ",
@@ -248,7 +251,8 @@ const SWAPS: &[(&str, &str)] = &[
 
 pub(super) fn list(random: &mut Random) -> Case {
     let (name, mut text) = match random.below(20) {
-        0..12 => ("a.pip", requirement(random)),
+        0..11 => ("a.pip", requirement(random)),
+        11 => ("a.build", need(random)),
         12..14 => ("a.pip", random.pick(OPTIONS).to_owned()),
         14..18 => ("a.conda", random.pick(CONDA).to_owned()),
         _ => ("a.yml", yml(random)),
@@ -261,6 +265,16 @@ pub(super) fn list(random: &mut Random) -> Case {
     }
     text += random.pick(&["\n", "", "\r\n", "\n\n", "\r", " \n"]);
     Case { kind: "list", name: name.to_owned(), text }
+}
+
+fn need(random: &mut Random) -> String {
+    let (name, colon) =
+        (rarely(random, NAMES, 8), random.pick(&[":", ": ", " : ", ":\t", ": ", ""]));
+    let versions = if random.one_in(2) { versions(random) } else { String::new() };
+    match random.one_in(8) {
+        true => format!("{name}{colon}{}", requirement(random)),
+        false => format!("{name}{colon}{}{versions}", rarely(random, NAMES, 8)),
+    }
 }
 
 fn requirement(random: &mut Random) -> String {

@@ -88,3 +88,24 @@ fn shared_constraints_debian_packages_and_hooks() {
         assert!(failed.contains(&name.to_owned()), "{failed:?}");
     }
 }
+
+/// The setup of bls.py imports numpy and Cython and declares neither, and there is no wheel.
+#[test]
+fn a_package_that_does_not_declare_its_build_requirements() {
+    let checkout = Checkout::new();
+    append(&checkout, &format!("{ENV}/hello.pip"), "bls.py==0.1.2");
+    let failed = checkout.run(&["image-build", "hello", "--floating"]);
+    assert_eq!(failed.status, Some(1));
+    assert!(failed.stderr.contains("write the line `bls-py: numpy`"), "{}", failed.stderr);
+
+    checkout.write(&format!("{ENV}/hello.build"), "bls-py: numpy\nbls-py: cython\n");
+    checkout.rows(&["image-build", "hello", "--floating"]);
+    let frozen = checkout.read(&format!("{ENV}/hello-frozen.yml"));
+    assert!(
+        frozen.contains("\n# build-for: bls-py: cython\n# build-for: bls-py: numpy\n"),
+        "{frozen}"
+    );
+    assert_eq!(checkout.run(&["freeze", "--check", "hello"]).status, Some(0));
+    let verified = checkout.run(&["freeze", "--verify", "hello"]);
+    assert_eq!(verified.status, Some(0), "{}", verified.stdout);
+}
