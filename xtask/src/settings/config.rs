@@ -8,7 +8,7 @@ mod testing;
 
 pub(crate) use testing::{Data, Network, Testing};
 
-use testing::{factor, size};
+use testing::{factor, memory, size};
 
 use crate::{
     run::redact::{TOKENS, redact},
@@ -140,7 +140,7 @@ impl Config {
                 debian: some("DEBIAN_MIRROR"),
             },
             testing: Testing {
-                memory: all.typed("TEST_MEMORY", required, String::new()),
+                memory: all.typed("TEST_MEMORY", memory, String::new()),
                 disk: all.typed("TEST_DISK", size, 0),
                 network: all.typed("TEST_NETWORK", Network::from_str, Network::None),
                 data: all.typed(

@@ -126,6 +126,10 @@ impl Sources {
     pub(crate) fn readable(&self, mission: Option<&str>) -> Evaluated {
         let mut settings = self.overrides();
         if let Some(mission) = mission {
+            let res = self.readable(None);
+            if res.settings.get("DEPLOYMENT_NAME").is_some_and(|it| it.value == mission) {
+                return res;
+            }
             let value = mission.to_owned();
             settings.insert(
                 "DEPLOYMENT_NAME",

@@ -236,3 +236,17 @@ fn missions_and_their_environments() {
         roman    roman
     "#]]);
 }
+
+/// Nothing was given: the origin is not the command line.
+#[test]
+fn the_origin_of_the_default_mission() {
+    let checkout = Checkout::new();
+    let origin = |args: &[&str]| {
+        let done = checkout.run(&[&["config", "--json"], args].concat()).status(0);
+        let settings = done.json().as_object().unwrap().values().next().unwrap().clone();
+        settings["DEPLOYMENT_NAME"]["origin"].as_str().unwrap().to_owned()
+    };
+    assert!(origin(&[]).starts_with("setup-env.template:"), "{}", origin(&[]));
+    checkout.mission("roman");
+    assert_eq!(origin(&["roman"]), "the command line");
+}

@@ -120,6 +120,26 @@ pub(super) fn size(text: &str) -> anyhow::Result<u64> {
     }
 }
 
+/// Least memory of a container that docker accepts, in bytes.
+const LEAST_MEMORY: u64 = 6 << 20;
+
+/// Checks a limit as `docker run --memory` takes it: bytes, or a number with a binary unit.
+pub(super) fn memory(text: &str) -> anyhow::Result<String> {
+    let number = text.trim_end_matches(['b', 'k', 'm', 'g', 'B', 'K', 'M', 'G']);
+    let shift = match text[number.len()..].to_ascii_lowercase().as_str() {
+        "" | "b" => Some(0),
+        "k" => Some(10),
+        "m" => Some(20),
+        "g" => Some(30),
+        _ => None,
+    };
+    let bytes = number.parse::<u64>().ok().zip(shift).and_then(|(it, by)| it.checked_mul(1 << by));
+    if bytes.is_none_or(|it| it < LEAST_MEMORY) {
+        bail!("expected a whole number with a unit, at least 6m, as in 500m or 4g");
+    }
+    Ok(text.to_owned())
+}
+
 /// Parses a factor for time limits.
 pub(super) fn factor(text: &str) -> anyhow::Result<f64> {
     match text.parse::<f64>() {

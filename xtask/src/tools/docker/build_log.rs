@@ -2,8 +2,8 @@
 //! name, `<seconds> <output>`, `CACHED`, `DONE <seconds>` or `ERROR: <reason>`. Source: BuildKit,
 //! `util/progress/progressui`.
 
-/// Returns the step that `line` names, shortened: `[stage-1 3/7] RUN …` without its mounts.
-/// BuildKit's internal steps are left out.
+/// Returns the step that `line` names, shortened: `[3/7] RUN …` of `[stage-1 3/7] RUN …`, without
+/// mounts. BuildKit's internal steps are left out; names of stages stay if an author gave them.
 pub(crate) fn step(line: &str) -> Option<String> {
     let (_, text) = vertex(line)?;
     let is_step =
@@ -12,9 +12,19 @@ pub(crate) fn step(line: &str) -> Option<String> {
         return None;
     }
     let words = text.split_whitespace().filter(|it| !it.starts_with("--mount="));
-    let short = words.collect::<Vec<_>>().join(" ");
+    let short = without_number(&words.collect::<Vec<_>>().join(" "));
     let cut: String = short.chars().take(STEP_WIDTH).collect();
     Some(if cut.len() < short.len() { cut + "…" } else { cut })
+}
+
+/// Returns a step without the name that BuildKit gives to a stage, `stage-<n>`.
+fn without_number(step: &str) -> String {
+    let rest = step.strip_prefix("[stage-");
+    let rest = rest.map(|it| it.trim_start_matches(|c: char| c.is_ascii_digit()));
+    match rest.and_then(|it| it.strip_prefix(' ')) {
+        Some(rest) => format!("[{rest}"),
+        None => step.to_owned(),
+    }
 }
 
 const STEP_WIDTH: usize = 90;
@@ -56,8 +66,10 @@ fn steps() {
     let check = |line, expected: Option<&str>| assert_eq!(step(line).as_deref(), expected);
     check(
         "#12 [stage-3 6/6] RUN --mount=type=cache,id=x     pip  install",
-        Some("[stage-3 6/6] RUN pip install"),
+        Some("[6/6] RUN pip install"),
     );
+    check("#9 [builder 1/4] RUN make", Some("[builder 1/4] RUN make"));
+    check("#9 [stage-data 1/4] RUN make", Some("[stage-data 1/4] RUN make"));
     check("#1 [internal] load build context", None);
     check("#12 0.555 [not] a step", None);
     check("# comment", None);
