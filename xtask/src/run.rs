@@ -8,6 +8,7 @@ pub(crate) mod failure;
 pub(crate) mod finding;
 pub(crate) mod terminal;
 pub(crate) mod ui;
+pub(crate) mod lock;
 pub(crate) mod printable;
 pub(crate) mod redact;
 pub(crate) mod private_key;

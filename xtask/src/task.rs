@@ -9,14 +9,7 @@ pub(crate) mod packages;
 pub(crate) mod machine;
 pub(crate) mod repository;
 
-use std::{
-    collections::BTreeSet,
-    env,
-    fs::File,
-    path::Path,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeSet, env, path::Path, time::Instant};
 
 use anyhow::bail;
 use fs_err as fs;
@@ -38,10 +31,10 @@ use crate::{
     },
     run::{
         failure::{self, Failure},
-        files,
         finding::Finding,
+        lock::{self, Lock},
         printable::Shown as _,
-        process::{self, Permit},
+        process::Permit,
         text_file,
         ui::Ui,
     },
@@ -202,30 +195,30 @@ impl Session {
         named.into_iter().map(choose).collect::<anyhow::Result<_>>().map_err(failure::request)
     }
 
-    /// Waits for other runs that write images or tracked files. The lock is released with the file.
-    pub(crate) fn lock(&self) -> anyhow::Result<Option<File>> {
-        self.lock_named("lock")
+    /// Waits for other runs that write images, results or tracked files of these missions.
+    pub(crate) fn lock_missions<'a>(
+        &self,
+        names: impl Iterator<Item = &'a String>,
+    ) -> anyhow::Result<Vec<Lock>> {
+        // In one order: two runs never wait for each other.
+        let names: BTreeSet<&String> = names.collect();
+        let locks = names.into_iter().map(|it| self.lock(&format!("missions/{it}")));
+        Ok(locks.collect::<anyhow::Result<Vec<_>>>()?.into_iter().flatten().collect())
     }
 
-    /// Waits for other runs that write in secrets/; an open editor does not block building an
-    /// image.
-    pub(crate) fn lock_secrets(&self) -> anyhow::Result<Option<File>> {
-        self.lock_named("secrets.lock")
+    /// Waits for other runs that move tags in registries. Locked after missions.
+    pub(crate) fn lock_registry(&self) -> anyhow::Result<Option<Lock>> {
+        self.lock("registry")
     }
 
-    fn lock_named(&self, name: &str) -> anyhow::Result<Option<File>> {
-        let Some(permit) = self.permit else { return Ok(None) };
-        let path = self.checkout.root.join("target/xtask").join(name);
-        let file = files::open(permit, &path)?;
-        if file.try_lock().is_err() {
-            self.ui.say("waiting for another `cargo xtask` in this checkout");
-        }
-        // Not `lock()`, which a signal would not end.
-        while file.try_lock().is_err() {
-            process::check_interrupted()?;
-            thread::sleep(Duration::from_millis(50));
-        }
-        Ok(Some(file))
+    /// Waits for other runs that write in secrets/.
+    pub(crate) fn lock_secrets(&self) -> anyhow::Result<Option<Lock>> {
+        self.lock("secrets")
+    }
+
+    fn lock(&self, part: &str) -> anyhow::Result<Option<Lock>> {
+        let target = self.checkout.root.join("target/xtask");
+        self.permit.map(|permit| lock::take(permit, &target, part, self.ui)).transpose()
     }
 }
 

@@ -19,6 +19,7 @@ use crate::{
     },
     run::{
         failure, files,
+        lock::{self, Lock},
         printable::Shown as _,
         process::{self, Patience, cmd},
         random::random_hex,
@@ -170,12 +171,18 @@ impl<'a> Builds<'a> {
         let started = Instant::now();
         let parent = self.parent(recipe, previous)?;
         let refresh = self.missing == BuildPolicy::Refresh && recipe.mode.is_some();
-        let found = match refresh {
+        let mut found = match refresh {
             true => Err(Reason::Refresh),
-            false => recipe::find(recipe, Some(&parent.label()), &self.images),
+            false => recipe::find(recipe, Some(&parent.label()), &self.images).cloned(),
         };
+        let lock = if found.is_err() { self.lock_shared(recipe)? } else { None };
+        if lock.is_some() {
+            // Another run may have made the image meanwhile.
+            self.images = self.runner.docker.images()?;
+            found = recipe::find(recipe, Some(&parent.label()), &self.images).cloned();
+        }
         let (image, reason) = match found {
-            Ok(image) => (image.clone(), None),
+            Ok(image) => (image, None),
             Err(reason) if self.missing == BuildPolicy::Refuse => {
                 bail!("not built ({}); {}", reason.text(), what_builds(config, recipe))
             }
@@ -184,9 +191,18 @@ impl<'a> Builds<'a> {
                 (self.make(&step, reason)?, Some(reason))
             }
         };
+        drop(lock);
         let name = recipe.name.clone();
         let reference = reference(recipe, &image.id);
         Ok(BuiltImage { name, image, reference, reason, time: started.elapsed() })
+    }
+
+    /// Waits for other runs that build an image which missions share; `None` if nothing is built.
+    fn lock_shared(&self, recipe: &Recipe) -> anyhow::Result<Option<Lock>> {
+        let builds = recipe.mode.is_none() && self.missing != BuildPolicy::Refuse;
+        let permit = self.runner.permit.filter(|_| builds);
+        let (target, ui) = (self.runner.target(), self.runner.ui);
+        permit.map(|it| lock::take(it, &target, "images", ui)).transpose()
     }
 
     /// Returns the parent image of `recipe`.

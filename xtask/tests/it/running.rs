@@ -131,12 +131,44 @@ fn two_runs_at_once() {
     let mut first = checkout.start(&["image-build"]);
     first.wait_for_hold();
     let mut second = checkout.start(&["image-build"]);
-    second.wait_for("waiting for another `cargo xtask`");
+    second.wait_for("waiting for another `cargo xtask` (process ");
+    second.wait_for(": image-build) to release missions/hello");
     // Tasks that only read do not wait.
     checkout.run(&["list"]).status(0).never_says("waiting");
     checkout.state("go", "");
     first.finish().status(0).never_says("waiting");
     second.finish().status(0).says("unchanged");
+}
+
+/// Only what two runs both need is waited for.
+#[test]
+fn runs_about_different_missions() {
+    let checkout = slow("build/hello");
+    checkout.mission("roman");
+    let mut first = checkout.start(&["image-all", "hello", "--set", "REGISTRY=quay.io/us"]);
+    first.wait_for_hold();
+    checkout.run(&["image-update", "roman"]).status(0).never_says("waiting");
+    checkout.run(&["image-build", "roman"]).status(0).never_says("waiting").says("unchanged");
+    checkout.run(&["image-test", "roman"]).status(0).never_says("waiting");
+    checkout.state("go", "");
+    first.finish().status(0);
+}
+
+/// The second run takes the image that the first one has made.
+#[test]
+fn an_image_that_both_need_is_built_once() {
+    let checkout = slow("build/common");
+    checkout.mission("roman");
+    let mut first = checkout.start(&["image-build", "hello"]);
+    first.wait_for_hold();
+    let mut second = checkout.start(&["image-build", "roman"]);
+    second.wait_for("image-build hello) to release images");
+    checkout.state("go", "");
+    first.finish().status(0);
+    second.finish().status(0);
+    let builds = checkout.calls();
+    let builds = builds.iter().map(crate::run::Call::line);
+    assert_eq!(builds.filter(|it| it.contains("build/common")).count(), 1);
 }
 
 #[test]

@@ -41,7 +41,7 @@ pub(crate) fn run(session: &Session, args: &ImagePush, tag: &str) -> anyhow::Res
     let named = session.named(&args.missions).map_err(failure::request)?;
     let tag = &movable(tag).map_err(failure::request)?;
     let runner = session.runner(&named[0].config)?;
-    let _lock = session.lock()?;
+    let _lock = session.lock_registry()?;
     let moves = match &args.from {
         Some(from) => named.iter().map(|it| named_by(&runner, it, tag, from)).collect(),
         None => current(session, &runner, named, tag),

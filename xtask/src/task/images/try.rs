@@ -67,7 +67,7 @@ pub(crate) fn run(session: &Session, args: &args::Try) -> anyhow::Result<u8> {
     let named = named.map_err(failure::request)?;
     let edit = Edit::new(session, &named[0].mission, args).map_err(failure::request)?;
     let runner = session.runner(&named[0].config)?;
-    let _lock = session.lock()?;
+    let _locks = session.lock_missions(named.iter().map(|it| &it.mission.name))?;
     let chosen = session.choose(&runner, named)?.pop().context("one mission is chosen")?;
     let mut builds = Builds::new(&runner, BuildPolicy::TakeNewest)?;
     let newest = builds.chain(&chosen.config, &chosen.chain).map_err(failure::request)?;

@@ -13,8 +13,9 @@ use crate::{
 
 /// Runs `image-update`; with `--check` prints a diff and fails on a difference.
 pub(crate) fn run(session: &Session, args: &args::ImageUpdate) -> anyhow::Result<u8> {
-    let _lock = if args.check { None } else { session.lock()? };
     let named = session.named(&args.missions).map_err(failure::request)?;
+    let written = named.iter().filter(|_| !args.check).map(|it| &it.mission.name);
+    let _locks = session.lock_missions(written)?;
     let missions: Vec<&Mission> = named.iter().map(|it| &it.mission).collect();
     let mut updates = update::updates(&session.checkout, &missions).map_err(failure::request)?;
     updates.retain(Update::differs);

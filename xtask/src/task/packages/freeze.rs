@@ -32,7 +32,7 @@ pub(crate) fn run(session: &Session, args: &args::Freeze) -> anyhow::Result<u8> 
         return check::run(session, &selected, &named);
     }
     let runner = session.runner(&named[0].config)?;
-    let _lock = session.lock()?;
+    let _locks = session.lock_missions(named.iter().map(|it| &it.mission.name))?;
     if args.verify {
         verify::require_frozen(session, &selected, &named).map_err(failure::request)?;
     }

@@ -27,7 +27,8 @@ use crate::{
 };
 
 pub(crate) fn run(session: &Session, args: &args::Check) -> anyhow::Result<u8> {
-    let _lock = if args.fix { session.lock()? } else { None };
+    let written = session.checkout.missions.iter().filter(|_| args.fix).map(|it| &it.name);
+    let _locks = session.lock_missions(written)?;
     let (mut facts, found) = look(session, !args.no_freeze)?.map_err(failure::request)?;
     let files = named(session, &args.files, &facts).map_err(failure::request)?;
     let mut findings = about(found, &files);

@@ -19,7 +19,8 @@ pub(crate) fn run(session: &Session, args: &args::MissionNew) -> anyhow::Result<
     let envs = if args.envs.is_empty() { vec![args.name.clone()] } else { args.envs.clone() };
     // Locked before existing files are checked: this run must not remove files that another run
     // creates meanwhile.
-    let _lock = session.lock()?;
+    checkout::check_mission_name(&args.name).map_err(failure::request)?;
+    let _locks = session.lock_missions([&args.name].into_iter())?;
     check(&session.checkout, &args.name, &envs).map_err(failure::request)?;
     let dir = session.checkout.root.join("missions").join(&args.name);
     let texts: Vec<(PathBuf, String)> =

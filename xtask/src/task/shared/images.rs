@@ -45,7 +45,7 @@ pub(crate) struct Request {
 pub(crate) fn run(session: &Session, missions: &Missions, request: &Request) -> anyhow::Result<u8> {
     let named = session.named(missions).map_err(failure::request)?;
     let runner = session.runner(&named[0].config)?;
-    let _lock = session.lock()?;
+    let _locks = session.lock_missions(named.iter().map(|it| &it.mission.name))?;
     let builds = matches!(request.missing, BuildPolicy::Build | BuildPolicy::Refresh);
     if builds {
         session.require_digests(&runner, &named)?;
@@ -70,6 +70,7 @@ pub(crate) fn run(session: &Session, missions: &Missions, request: &Request) -> 
         return Err(interrupted);
     }
     if request.push && rows.iter().all(|it| it.error.is_none()) {
+        let _lock = session.lock_registry()?;
         push_all(&runner, &mut builds, &images, &mut rows)?;
     }
     summary(session, rows, chosen.len())
