@@ -34,10 +34,15 @@ fn check_mission(facts: &Facts, mission: &MissionFacts) -> Vec<Finding> {
     let sources = &mission.sources;
     let asked = spec_lines::installed(facts, mission, &mut Vec::new());
     let python = facts.file(Path::new(LOCK)).and_then(|it| recipe::locked_python(&it.text));
-    // A list that is unknown, or cannot be read, would count as one that asks for nothing.
-    let is_known = mission.problems.is_empty() && facts.compares_frozen;
-    let header = mission.config.as_ref().filter(|_| is_known);
+    let header = mission.config.as_ref().filter(|_| facts.compares_frozen);
     let header = header.map(|it| Header::new(it, it.platform, python));
+    // A list that is unknown, or cannot be read, would count as one that asks for nothing.
+    let is_known = |env: &str| {
+        let others = || sources.environments.iter().filter(|it| *it != env);
+        let is_other =
+            |it: &Finding| others().any(|env| it.file.starts_with(sources.path_of(env.as_ref())));
+        mission.problems.iter().all(is_other)
+    };
     let name = sources.mission.file_name().unwrap_or_default().to_string_lossy();
     let mut res = Vec::new();
     for env in sources.environments.iter().filter(|it| *it != specs::BASE) {
@@ -50,12 +55,12 @@ fn check_mission(facts: &Facts, mission: &MissionFacts) -> Vec<Finding> {
         }
         match (frozen::canonical(&path, &text_file::corrected(text), env), &header) {
             (Err(problem), _) => res.push(problem.finding(RULE.name)),
-            (Ok(frozen), Some(header)) => {
+            (Ok(frozen), Some(header)) if is_known(env) => {
                 let title = format!("{name}/{env}");
                 let asked = asked.get(env).cloned().unwrap_or_default();
                 res.extend(comparison::findings((&path, text, &title), &frozen, header, &asked));
             }
-            (Ok(_), None) => (),
+            (Ok(_), _) => (),
         }
     }
     res

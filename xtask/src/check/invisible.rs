@@ -5,7 +5,7 @@
 use crate::{
     check::{Facts, File, Refuses, Rule},
     run::{finding::Finding, printable::is_invisible},
-    specs::{self, Kind, read::without_comment, yml},
+    specs::{self, Kind, read::without_comment, requirement, yml},
 };
 
 pub(crate) const RULE: Rule = Rule {
@@ -39,8 +39,7 @@ fn check_file(file: &File) -> Vec<Finding> {
     found
         .map(|(line, c)| {
             let what = format!("invisible character U+{:04X}", u32::from(c));
-            let fix = "delete it, or write an ordinary space in its place";
-            file.finding(RULE.name, Some(line), what, fix)
+            file.finding(RULE.name, Some(line), what, requirement::INVISIBLE)
         })
         .collect()
 }

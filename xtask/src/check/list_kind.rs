@@ -83,7 +83,7 @@ fn list(lists: &BTreeSet<PathBuf>, file: &Path, text: &str) -> Option<(PathBuf, 
         Some("pip" | "conda") if !is_in_environment => {
             "move it to environments/<env>/, and name it in a step: `env-update <env> <file>`"
         }
-        _ if name == "environment.yml" && !is_in_environment => {
+        _ if ["environment.yml", "environment.yaml"].contains(&&*name) && !is_in_environment => {
             "move it to environments/<env>/<env>.yml, and name it in a step: `env-create <env> <env>.yml`"
         }
         _ => return None,

@@ -41,12 +41,15 @@ fn finding(text: &str) -> Finding {
     let (file, line) = place(TEMPLATE)
         .or_else(|| place(FILE))
         .map_or((FILE.to_owned(), None), |(file, line)| (file, Some(line)));
-    let what = text.strip_prefix(&format!("{file}:{}: ", line.unwrap_or(0))).unwrap_or(text);
+    // The place is the finding's.
+    let place = format!("{file}:{}", line.unwrap_or(0));
+    let what = text.strip_prefix(&format!("{place}: ")).unwrap_or(text);
+    let what = what.replacen(&format!(" ({place})"), "", 1);
     Finding {
         file: PathBuf::from(file),
         line,
         rule: RULE.name,
-        what: what.to_owned(),
+        what,
         fix: "correct the value; setup-env.template explains each setting".to_owned(),
     }
 }

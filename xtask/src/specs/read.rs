@@ -8,7 +8,10 @@ use std::{
 };
 
 use crate::{
-    run::{printable::Shown as _, redact},
+    run::{
+        printable::{Shown as _, is_invisible},
+        redact,
+    },
     specs::{
         self, Kind,
         conda::MatchSpec,
@@ -160,7 +163,10 @@ impl Reader<'_> {
                 });
             }
             Err(what) => {
-                let fix = "write name, or name=version";
+                let fix = match text.contains(is_invisible) {
+                    true => requirement::INVISIBLE,
+                    false => "write name, or name=version",
+                };
                 self.problems.push(Problem::new(file, line, what, fix));
             }
         }

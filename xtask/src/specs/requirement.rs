@@ -7,7 +7,10 @@ use std::str::FromStr as _;
 use pep440_rs::{Version, VersionSpecifiers};
 
 use crate::{
-    run::redact::{redact, userinfos},
+    run::{
+        printable::is_invisible,
+        redact::{redact, userinfos},
+    },
     specs::marker::Marker,
 };
 
@@ -164,6 +167,9 @@ fn check_port(kind: &str, rest: &str) -> Result<(), Wrong> {
 const EXAMPLE: &str =
     "write the requirement like `name[extra]>=1.2,<2; python_version >= \"3.12\"`";
 
+/// Fix for an invisible character.
+pub(crate) const INVISIBLE: &str = "delete the character, or write an ordinary space in its place";
+
 /// Deepest nesting of parentheses.
 const DEEPEST: usize = 50;
 
@@ -173,7 +179,8 @@ const DEEPEST: usize = 50;
 fn dependency(text: &str) -> Result<Requirement, Wrong> {
     let wrong = |what: &str| (what.to_owned(), EXAMPLE.to_owned());
     if let Some(c) = text.chars().find(|it| !is_plain(*it)) {
-        return Err(wrong(&format!("unexpected character U+{:04X}", u32::from(c))));
+        let (what, fix) = wrong(&format!("unexpected character U+{:04X}", u32::from(c)));
+        return Err((what, if is_invisible(c) { INVISIBLE.to_owned() } else { fix }));
     }
     if text.matches('(').count() > DEEPEST {
         return Err(wrong("too many parentheses"));
