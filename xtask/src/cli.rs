@@ -145,7 +145,7 @@ Examples:
     #[command(after_help = "\
 Examples:
   cargo xtask image-list roman
-  cargo xtask image-push roman --promote latest-prod --from TAG    go back to the image TAG of that list")]
+  cargo xtask image-push roman --promote latest-prod --from <TAG>    go back to an image of that list")]
     ImageList(With<{ JSON | SET }, Missions>),
     /// Compare two published images: packages, Debian packages, commit
     #[command(after_help = "Example: cargo xtask image-diff roman latest-prod latest-sandbox")]

@@ -57,6 +57,8 @@ pub(crate) const CLASSES: &[(&str, Class)] = &[
     ("ci", Class::Read),
     ("doctor", Class::Read),
     ("receipt show", Class::Read),
+    ("image-list", Class::Read),
+    ("image-diff", Class::Read),
     // The tests of secrets run those of docs/secrets.md.
     ("secrets-", Class::Read),
 ];

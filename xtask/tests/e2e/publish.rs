@@ -107,6 +107,6 @@ fn back_to_an_earlier_image_of_the_list() {
     let back = ["image-push", "hello", "--promote", "latest-sandbox", "--from", earlier];
     let back = checkout.run(&back);
     assert_eq!(back.status, Some(0), "{}", back.stderr);
-    assert!(back.stderr.contains(&format!("{first}; it was {second}")), "{}", back.stderr);
+    assert!(back.stderr.contains(&format!("{first}, and was {second}")), "{}", back.stderr);
     assert_eq!(registry.digest("hello:latest-sandbox").unwrap(), first);
 }

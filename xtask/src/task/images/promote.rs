@@ -58,7 +58,7 @@ pub(crate) fn run(session: &Session, args: &ImagePush, tag: &str) -> anyhow::Res
         it.replaced =
             publish::move_tag(&runner, &it.host, &it.tag, source, &it.digest, &mut log)?.replaced;
         if session.permit.is_some() {
-            let was = it.replaced.as_ref().map(|it| format!("; it was {it}")).unwrap_or_default();
+            let was = it.replaced.as_ref().map(|it| format!(", and was {it}")).unwrap_or_default();
             session.ui.say(format!("{} is {}{was}", it.tag, it.digest));
         }
     }
