@@ -108,6 +108,24 @@ class Servers(unittest.TestCase):
             command, health = ["jupyterhub-singleuser"], ["/etc/jupyter/docker_healthcheck.py"]
             self.assertEqual(self.problem(command, health, variables), "")
 
+    def test_hooks_that_failed(self):
+        hooks = "/usr/local/bin/before-notebook.d"
+        said = [
+            f"start.sh: ERROR: {hooks}/a.sh failed with status 3, continuing",
+            f"Running hooks in: {hooks} as uid: 1000",
+            f"{hooks}/b has failed, continuing execution",
+            "jupyter: the extension x has failed",
+        ]
+        runtime = servers.runtime({"HOME": str(Path.home()), **os.environ})
+        for lines, expected in (
+            (said, [f"{hooks}/a.sh failed with status 3", f"{hooks}/b has failed"]),
+            (said[1::2], []),
+        ):
+            server = Server(["printf", "%s\\n", *lines], {}, USER, runtime)
+            self.addCleanup(server.stop)
+            server.problem([])
+            self.assertEqual(server.failed_hooks().splitlines()[:-1], expected)
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -48,10 +48,10 @@ fn shared_constraints_debian_packages_and_hooks() {
     append(&checkout, &format!("{DIR}/.dockerignore"), "!before-notebook.d\n!profile.d");
     checkout.commit();
     assert_eq!(checkout.run(&["image-update", "hello"]).status, Some(0));
-    let checked = checkout.run(&["check", DIR]);
-    assert_eq!((checked.status, checked.stdout.as_str()), (Some(0), ""));
 
     let floating = checkout.rows(&["image-build", "hello", "--floating"]).text("hello", "tag");
+    let checked = checkout.run(&["check", DIR]);
+    assert_eq!((checked.status, checked.stdout.as_str()), (Some(0), ""));
     let frozen = checkout.read(&format!("{ENV}/hello-frozen.yml"));
     assert!(frozen.contains("- idna==3.9"), "{frozen}");
     assert!(checkout.read(&format!("{DIR}/packages-debian.txt")).contains("\ntree="));
@@ -77,14 +77,14 @@ fn shared_constraints_debian_packages_and_hooks() {
     assert_eq!(tests(&checkout, "failed"), Vec::<String>::new());
     assert!(tests(&checkout, "passed").contains(&"command tree".to_owned()));
 
-    // Files that end the shells that read them, and a program that is gone.
-    checkout.write(&format!("{DIR}/before-notebook.d/50-hello.sh"), "exit 3\n");
+    // A hook that fails, a file that ends the login, and a program that is gone.
+    checkout.write(&format!("{DIR}/before-notebook.d/50-hello.sh"), "return 3\n");
     checkout.write(&format!("{DIR}/profile.d/hello.sh"), "exit 3\n");
     checkout.write(&format!("{ENV}/tests/commands"), "tree\nno-such-program\n");
     checkout.rows(&["image-build", "hello", "--frozen"]);
     assert_eq!(checkout.run(&["image-test", "hello", "--frozen"]).status, Some(1));
     let failed = tests(&checkout, "failed");
-    for name in ["shell login", "tests entry point"] {
+    for name in ["shell login", "server own command", "command no-such-program"] {
         assert!(failed.contains(&name.to_owned()), "{failed:?}");
     }
 }

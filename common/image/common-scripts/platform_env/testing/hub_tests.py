@@ -39,7 +39,8 @@ def test_as_hub(plan: Plan, report: Report) -> None:
     try:
         problem = server.problem(plan.health)
         if plan.wants("", "server", OWN):
-            report.add(Result("", "server", OWN, problem, time.monotonic() - started))
+            told = problem or server.failed_hooks()
+            report.add(Result("", "server", OWN, told, time.monotonic() - started))
         test_kernels(None if problem else server, plan, report)
     finally:
         server.stop()

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import tempfile
@@ -29,6 +30,11 @@ STOP_LIMIT = 10.0
 _ANSWER = 10_000_000
 
 TOKEN = "a-token-of-the-test"
+
+# What start scripts say about hooks that failed: the embedded base's, and docker-stacks'.
+_FAILED_HOOK = re.compile(
+    r"(\S*/(?:start|before)-notebook\.d/\S+) (failed with status \d+|has failed)"
+)
 
 
 def runtime(variables: Mapping[str, str]) -> Path:
@@ -129,9 +135,20 @@ class Server:
             return True
         return False
 
-    def _with_log(self, end: str) -> str:
+    def failed_hooks(self) -> str:
+        """Returns the start hooks that failed, which keep no server from starting; else ''."""
+        found = [" ".join(words) for words in _FAILED_HOOK.findall(self._said())]
+        if not found:
+            return ""
+        advice = "a hook that may fail ends with `return 0`, or `exit 0` where it is a program"
+        return "\n".join([*found, advice])
+
+    def _said(self) -> str:
         self._log.seek(0)
-        log = tail(self._log.read().decode(errors="replace"))
+        return self._log.read().decode(errors="replace")
+
+    def _with_log(self, end: str) -> str:
+        log = tail(self._said())
         return f"{log}\n{end}" if log else end
 
     def _unhealthy(self, health: Sequence[str]) -> str:
