@@ -10,6 +10,7 @@ use crate::{
         tests::{facts, mission},
     },
     image::export,
+    mission::dockerfile::{Text, apt},
     run::{printable, redact},
     secrets,
     settings::setup_env::{self, Scope, Vars},
@@ -58,6 +59,12 @@ pub(super) fn all() -> Vec<Reader> {
         reader("pip list", PIP, |it| list("hello/hello.pip", it)),
         reader("conda list", CONDA, |it| list("hello/hello.conda", it)),
         reader("yml list", YML, |it| list("hello/hello.yml", it)),
+        reader("build requirements", "bls-py: numpy<2 # a\n", |it| list("hello/hello.build", it)),
+        reader("shared constraints", PIP, |it| list("common-hints.pip", it)),
+        reader("apt.txt", "graphviz # a\ng++\n", |it| _ = apt::packages(&text("apt.txt", it))),
+        reader("start hook", "[ -d a ] || exit 1 # b\nset -e; (exec c)\n", |it| {
+            file("missions/m/before-notebook.d/a.sh", it);
+        }),
         reader("imports", "numpy # a\n", |it| list("hello/tests/imports", it)),
         reader("commands", "sex # a\n", |it| list("hello/tests/commands", it)),
         reader("notebooks", "*.ipynb\n**/[a-z]*.ipynb\n", |it| list("hello/tests/notebooks", it)),
@@ -94,6 +101,10 @@ fn settings(text: &str) {
 
 fn file(name: &str, text: &str) {
     let _ = check::findings(&facts(&[(name, text)]));
+}
+
+fn text(name: &str, text: &str) -> Text {
+    Text { path: PathBuf::from(name), text: text.to_owned() }
 }
 
 fn list(name: &str, text: &str) {
