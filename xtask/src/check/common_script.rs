@@ -62,7 +62,8 @@ fn check_mission(facts: &Facts, mission: &MissionFacts, names: &[&str]) -> Vec<F
     if file.instructions.iter().any(|it| ["COPY", "ADD"].contains(&&*it.word) && copies(&it.args)) {
         return res;
     }
-    for run in file.instructions.iter().filter(|it| it.word == "RUN") {
+    let starts = ["RUN", "CMD", "ENTRYPOINT"];
+    for run in file.instructions.iter().filter(|it| starts.contains(&it.word.as_str())) {
         let commands = programs::commands(run);
         let commands = commands.iter().filter(|it| programs::may_start(&it.words));
         for word in commands.flat_map(|it| &it.words) {

@@ -144,17 +144,28 @@ fn finding(
     let mut excludes = text.lines().filter_map(|it| it.trim().strip_prefix("**/"));
     let excluded = excludes.find(|it| path.iter().any(|part| part == *it));
     let top: PathBuf = path.iter().take_while(|it| !is_pattern(it)).collect();
+    let other_case = same_but_for_case(facts, &dir.join(&top));
     let fix = match excluded {
         Some(name) => format!("take the line `**/{name}` out of {}", ignore.shown()),
         None if facts.has(&dir.join(&top)) => {
             format!("add the line `!{}` to {}", top.shown(), ignore.shown())
         }
-        None => format!(
-            "write the file, and let it in by the line `!{}` in {}, or correct its name here",
-            top.shown(),
-            ignore.shown()
-        ),
+        None => match other_case {
+            Some(name) => format!("write `{}`", name.strip_prefix(dir).unwrap_or(&name).shown()),
+            None => format!(
+                "write the file, and let it in by the line `!{}` in {}, or correct its name here",
+                top.shown(),
+                ignore.shown()
+            ),
+        },
     };
     let what = format!("{} names `{word}`, which is not in the build context", instruction.word);
     dockerfile.finding(RULE.name, (instruction, word), what, fix)
+}
+
+/// Returns the path of a file or folder that differs from `path` in case alone.
+fn same_but_for_case(facts: &Facts, path: &Path) -> Option<PathBuf> {
+    let wanted = path.to_string_lossy().to_lowercase();
+    let mut paths = facts.files.iter().flat_map(|it| it.path.ancestors());
+    paths.find(|it| it.to_string_lossy().to_lowercase() == wanted).map(Path::to_owned)
 }
