@@ -128,7 +128,7 @@ _start_sudo() {
 
 _start_as_root() {
     # Who runs beside NB_USER in this container takes no name, and with it no rule of sudo.
-    [[ ! -d $_start_accounts ]] || chmod 755 "$_start_accounts"
+    [[ ! -w $_start_accounts ]] || chmod 755 "$_start_accounts"
     _start_account
     [[ $NB_USER == jovyan ]] || _start_home
     _start_owners

@@ -18,6 +18,10 @@ class RootTest(ContainerTest):
             ["1000", "100", "100", "jovyan", "/home/jovyan", "/home/jovyan jovyan jovyan"],
         )
 
+    def test_default_account_of_a_read_only_image(self):
+        options = ["--user=root", "--read-only", "--tmpfs=/tmp"]
+        self.assertEqual(self.output("id -un; touch $JUPYTER_RUNTIME_DIR/x", *options), "jovyan")
+
     def test_nb_user_uid_gid_group(self):
         options = ["--user=root", "--env=NB_USER=astro", "--env=NB_UID=2345", "--env=NB_GID=3456"]
         options += ["--env=NB_GROUP=stars", "--env=CHOWN_HOME=yes", "--workdir=/home/astro"]
