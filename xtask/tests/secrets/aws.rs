@@ -49,7 +49,7 @@ fn a_role_that_aws_does_not_give() {
         .says("cannot assume the role")
         .says("fix: log in to AWS");
     scratch.set("SECRETS_ROLE_ARN", "secrets");
-    scratch.run(&["secrets-push"]).status(2).says("it is an AWS role");
+    scratch.run(&["secrets-push"]).status(2).says("expected an AWS role");
 }
 
 /// Several recipients of both kinds; each of them alone opens the file.

@@ -58,7 +58,7 @@ fn a_commit_names_keys() {
     assert_eq!(rows, json(r#"[{"file": "sandbox.yaml", "key": "a.b", "change": "added"}]"#));
     let since = scratch.run(&["secrets-diff", "HEAD~2", "HEAD"]).status(0).stdout;
     assert!(since.contains("hub.secret") && since.contains("a.b"), "{since}");
-    scratch.run(&["secrets-diff", "nowhere"]).status(2).says("no commit `nowhere`");
+    scratch.run(&["secrets-diff", "nowhere"]).status(2).says("unknown commit `nowhere`");
     let at = scratch.run(&["secrets-cat", "--at", "HEAD~1", "hub.secret"]).status(0).stdout;
     assert_eq!(at, CANARY);
     scratch.run(&["secrets-set", "a.b"]).status(2);

@@ -33,7 +33,7 @@ pub(crate) const FAULTS: &[Fault] = &[
         prepare: |it| it.set("EDITOR", "sed -i s/hub:/[:/"),
         act: edit,
         status: Some(1),
-        says: &["no yaml", "fix: correct what the editor writes"],
+        says: &["not valid yaml", "fix: correct what the editor writes"],
         left: Left::AsItWas,
     },
     Fault {

@@ -43,7 +43,7 @@ pub(crate) const FAULTS: &[Fault] = &[
         },
         act: set,
         status: Some(1),
-        says: &["fix: correct the age key in SOPS_AGE_KEY"],
+        says: &["fix: put a valid age key into SOPS_AGE_KEY"],
         left: Left::AsItWas,
     },
     Fault {
