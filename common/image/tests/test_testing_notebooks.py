@@ -187,5 +187,20 @@ def ended(pid):
         return True
 
 
+class KernelStart(unittest.TestCase):
+    def test_a_notebook_s_limit_begins_after_its_kernel_s_start(self):
+        made = Installation()
+        self.addCleanup(made.remove)
+        cell = "import time\ntime.sleep(1)"
+        made.add("sky", {"tests/a.ipynb": notebook(cell, execution={"timeout": 4})})
+        launcher = "import time\n\nfrom ipykernel.kernelapp import launch_new_instance\n\n"
+        made.add_module(
+            "sky", "ipykernel_launcher", f"{launcher}time.sleep(8)\nlaunch_new_instance()"
+        )
+        made.run("kernel-setup")
+        done = made.run("test-notebooks", "sky", "a.ipynb")
+        self.assertEqual(done.names("failed"), [], done.message("a.ipynb"))
+
+
 if __name__ == "__main__":
     unittest.main()

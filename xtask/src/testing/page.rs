@@ -10,6 +10,7 @@ use crate::{
     mission::test_kind::TestKind,
     run::{printable, redact, ui},
     testing::receipt::{Installed, Outcome, Receipt, Test},
+    tools::image_name,
 };
 
 /// Content of the page.
@@ -168,7 +169,7 @@ fn facts(receipt: &Receipt) -> Markup {
             @for it in &receipt.published {
                 div.wide {
                     dt { "Published" }
-                    dd { code { (it.repository) ":" (it.tag) } br; code { (it.digest) } }
+                    dd { code { (it.repository) ":" (it.tag) } br; (digest(&it.digest.to_string())) }
                 }
             }
         }
@@ -205,8 +206,8 @@ fn images(section: &Section) -> Markup {
                     tr {
                         th scope="row" { (it.name) }
                         td.number { (ui::megabytes(it.size)) }
-                        td { code { (it.id) } }
-                        td { code { (it.inputs) } }
+                        td { (digest(&it.id)) }
+                        td { (digest(&it.inputs)) }
                     }
                 }
             }))
@@ -247,7 +248,7 @@ fn environment(receipt: &Receipt, name: &str, installed: Option<&Installed>) -> 
             td.number { (passed) }
             td.number { (tests.len() - passed) }
             td.number { (seconds(total)) }
-            td { @if let Some(digest) = spec { code { (digest) } } @else { "-" } }
+            td { @if let Some(spec) = spec { (digest(spec)) } @else { "-" } }
         }
     }
 }
@@ -265,23 +266,42 @@ fn packages(environment: &str, installed: &Installed) -> Markup {
     }
 }
 
+/// Returns the tests by environment, then those of the image as a whole; failed ones first.
 fn tests(section: &Section, receipt: &Receipt) -> Markup {
-    let mut sorted: Vec<&Test> = receipt.tests.iter().collect();
-    sorted.sort_by_key(|it| it.outcome == Outcome::Passed);
+    let mut groups: BTreeMap<(bool, &str), Vec<&Test>> = BTreeMap::new();
+    for it in &receipt.tests {
+        let group = (it.environment.is_empty(), it.environment.as_str());
+        groups.entry(group).or_default().push(it);
+    }
+    let has_passed = |it: &&Test| it.outcome == Outcome::Passed;
+    let mut groups: Vec<_> = groups.into_iter().collect();
+    groups.iter_mut().for_each(|(_, tests)| tests.sort_by_key(has_passed));
+    groups.sort_by_key(|(_, tests)| tests.iter().all(has_passed));
     html! {
         h3 { "Tests" }
-        (table(&["Outcome", "Environment", "Kind", "Test", "Duration"], html! {
-            @for it in sorted {
-                tr {
-                    td { (badge(it.outcome == Outcome::Passed)) }
-                    td { (it.environment) }
-                    td { (it.kind) }
-                    td { (redact::text(&it.name)) @if let Some(link) = link(section, it) { " " (link) } }
-                    td.number { (seconds(it.seconds)) }
-                }
-            }
-        }))
+        @for ((is_of_image, name), tests) in &groups {
+            h4 { @if *is_of_image { "The image as a whole" } @else { (name) } }
+            (table(&["Outcome", "Kind", "Test", "Duration"], html! {
+                @for it in tests { (test(section, it)) }
+            }))
+        }
     }
+}
+
+fn test(section: &Section, it: &Test) -> Markup {
+    html! {
+        tr {
+            td { (badge(it.outcome == Outcome::Passed)) }
+            td { (it.kind) }
+            td { (redact::text(&it.name)) @if let Some(link) = link(section, it) { " " (link) } }
+            td.number { (seconds(it.seconds)) }
+        }
+    }
+}
+
+/// Returns the start of a digest; all of it is shown by a pointer, and copied from the receipt.
+fn digest(text: &str) -> Markup {
+    html! { code title=(text) { (image_name::short(text)) } }
 }
 
 /// Returns a table that can be scrolled by keyboard where it is too wide.

@@ -21,20 +21,30 @@ const LIMIT: usize = 50_000;
 const LARGEST: usize = 5_000_000;
 
 pub(super) fn details(notebook: &Notebook, anchor: &str, failed: bool) -> Markup {
+    let document = serde_json::from_str::<Value>(&redact::json(&notebook.text));
+    let is_open = failed || document.as_ref().is_ok_and(has_figure);
     html! {
-        details.notebook open[failed] {
+        details.notebook open[is_open] {
             summary {
                 h4 { (notebook.environment) ": " (notebook.name) @if failed { " " (badge(false)) } }
             }
             // The anchor is inside, so that a link opens the folded element around it.
             div.inside id=(anchor) {
-                @match serde_json::from_str::<Value>(&redact::json(&notebook.text)) {
+                @match document {
                     Ok(it) => (cells(&it, &notebook.name)),
                     Err(err) => p.note { "It cannot be read: " (err) },
                 }
             }
         }
     }
+}
+
+/// Returns whether a cell has a picture among its outputs.
+fn has_figure(document: &Value) -> bool {
+    let cells = document["cells"].as_array().into_iter().flatten();
+    let outputs = cells.flat_map(|it| it["outputs"].as_array().into_iter().flatten());
+    let kinds = outputs.flat_map(|it| it["data"].as_object().into_iter().flatten());
+    kinds.into_iter().any(|(kind, _)| kind.starts_with("image/"))
 }
 
 fn cells(document: &Value, name: &str) -> Markup {

@@ -73,8 +73,9 @@ fn a_mission_with_all_there_is() {
         "2 passed, 0 failed",
         "6.0.0",
         "quay.io/base@sha256:0",
-        "sha256:common",
+        "<code title=\"sha256:common\">common</code>",
         "inputs of hello",
+        "<h4>The image as a whole</h4>",
         "123 MB",
         "3.13.5",
         "<th scope=\"row\">numpy</th><td>2.3.1</td>",
@@ -129,6 +130,18 @@ fn what_a_cell_drew() {
     shows(&svg, "src=\"data:image/svg+xml,%3Csvg a=%221%22%3E%23\"");
     let quote = data(&json!({ "image/png": "\"><script>f()</script>" }));
     shows(&quote, "base64,&quot;&gt;&lt;script&gt;f()&lt;/script&gt;\"");
+}
+
+/// Figures are seen without opening the notebook.
+#[test]
+fn a_notebook_with_a_figure_is_open() {
+    let is_open = |output: &Value| {
+        let cell = json!({ "cell_type": "code", "source": "x", "outputs": [output] });
+        let page = of_notebook(Outcome::Passed, &json!([cell]));
+        page.contains("<details class=\"notebook\" open>")
+    };
+    assert!(is_open(&data(&json!({ "image/png": "AA" }))));
+    assert!(!is_open(&data(&json!({ "text/plain": "1" }))));
 }
 
 #[test]

@@ -5,6 +5,9 @@ import os
 
 SETTING = "PATIENCE"
 
+# Seconds; a kernel that takes longer to answer does not start.
+KERNEL_START = 300
+
 
 def patience() -> float:
     """Returns the factor of all limits: 1 unless the environment sets another."""

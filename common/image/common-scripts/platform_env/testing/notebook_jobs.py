@@ -7,7 +7,6 @@ is one notebook's failure.
 
 import contextlib
 import multiprocessing
-import time
 from multiprocessing.context import ForkProcess
 
 from platform_env.testing import limits
@@ -40,7 +39,8 @@ class NotebookJob:
         except ValueError as error:
             self._message = str(error)
         self._own_limit = limits.stretched(own_limit)
-        grace = limits.stretched(_GRACE)
+        # The kernel may still be starting when the job's time begins.
+        grace = limits.stretched(limits.KERNEL_START + _GRACE)
         self.limit = self._own_limit + grace
         self.late = f"still running {grace:g} s after its {self._own_limit:g} s: killed"
 
@@ -62,7 +62,7 @@ class NotebookJob:
         """Lets the process run the cells."""
         if self._process is not None:
             with contextlib.suppress(BrokenPipeError):  # it has failed already
-                self._pipe.send(time.monotonic())
+                self._pipe.send("run")
 
     def ended(self) -> bool:
         if self._process is None:

@@ -24,9 +24,6 @@ from platform_env.testing.commands import KERNEL, RUNNER, describe_status, yield
 from platform_env.testing.notebooks import Notebook
 from platform_env.testing.tested import IMAGE_USER, User
 
-# Seconds; a kernel that takes longer to answer does not start.
-_START_LIMIT = 300
-
 # Number of lines of a failing cell that are shown.
 _SOURCE_LINES = 10
 
@@ -44,7 +41,8 @@ def run_in_child(
 
     `variables` is the kernel's environment, which its kernelspec adds to.
 
-    The cells wait until the other end says when the notebook's time began (`time.monotonic`).
+    The cells wait until the other end says that they may run. Their time begins then: the start of
+    the kernel has a limit of its own.
     """
     os.setsid()  # Ctrl-C is for the process that started this one: it decides
     yield_memory(os.getpid(), RUNNER)
@@ -73,7 +71,7 @@ def run_cell(kernel: str, code: str, variables: Mapping[str, str], user: User) -
     Raises RuntimeError (nbclient's errors are) when the kernel or the code fails.
     """
     document = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
-    limit = limits.stretched(_START_LIMIT)
+    limit = limits.stretched(limits.KERNEL_START)
     with tempfile.TemporaryDirectory() as sockets:
         manager = _Manager.of(user, kernel, Path(sockets), kernel_spec_manager=KernelSpecManager())
         client = NotebookClient(document, km=manager, timeout=limit, startup_timeout=limit)
@@ -122,7 +120,7 @@ class _Run:
             timeout_func=self._remaining,
             # Children of a kernel end with it: its process group is killed.
             shutdown_kernel="immediate",
-            startup_timeout=limits.stretched(_START_LIMIT),
+            startup_timeout=limits.stretched(limits.KERNEL_START),
             on_notebook_start=self._kernel_started,
             on_notebook_error=self._kernel_lost,
             on_cell_execute=self._cell_started,
@@ -173,7 +171,8 @@ class _Run:
         pid = self._manager.provisioner.pid
         yield_memory(pid, KERNEL)
         self._pipe.send({"kernel": pid})
-        self._deadline = self._pipe.recv() + self._limit
+        self._pipe.recv()  # when the cells may run
+        self._deadline = time.monotonic() + self._limit
 
     async def _kernel_lost(self, **_: Any) -> None:
         self._kernel_status = await self._manager.provisioner.poll()
