@@ -7,7 +7,7 @@ use crate::{
     check::{Facts, Refuses, Rule},
     run::finding::Finding,
     settings::{
-        config::Config,
+        config::{Config, Wrong},
         layers::{FILE, Sources, TEMPLATE},
     },
 };
@@ -26,28 +26,21 @@ pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
 /// Returns the findings about the settings of `mission`, or of the one that they name. Rule
 /// `settings-template` reports lines of the template that cannot be read.
 pub(super) fn findings(sources: &Sources, mission: Option<&str>) -> Vec<Finding> {
-    let Err(err) = Config::read(sources, mission) else { return Vec::new() };
-    let text = format!("{err:#}");
-    let lines = text.lines().filter(|it| !it.starts_with(TEMPLATE));
-    lines.map(finding).collect()
+    let wrong = Config::problems(sources, mission).into_iter();
+    let wrong = wrong.filter(|it| it.value.is_some() || !it.origin.starts_with(TEMPLATE));
+    wrong.map(finding).collect()
 }
 
-fn finding(text: &str) -> Finding {
-    let place = |file: &str| {
-        let (_, rest) = text.split_once(&format!("{file}:"))?;
-        let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
-        Some((file.to_owned(), digits.parse().ok()?))
+fn finding(Wrong { value, origin, what }: Wrong) -> Finding {
+    let place = origin.split_once(':').and_then(|(file, line)| Some((file, line.parse().ok()?)));
+    let what = match (&value, place) {
+        (None, _) => what,
+        (Some(value), Some(_)) => format!("{value}: {what}"),
+        (Some(value), None) => format!("{value} ({origin}): {what}"),
     };
-    let (file, line) = place(TEMPLATE)
-        .or_else(|| place(FILE))
-        .map_or((FILE.to_owned(), None), |(file, line)| (file, Some(line)));
-    // The place is the finding's.
-    let place = format!("{file}:{}", line.unwrap_or(0));
-    let what = text.strip_prefix(&format!("{place}: ")).unwrap_or(text);
-    let what = what.replacen(&format!(" ({place})"), "", 1);
     Finding {
-        file: PathBuf::from(file),
-        line,
+        file: PathBuf::from(place.map_or(FILE, |it| it.0)),
+        line: place.map(|it| it.1),
         rule: RULE.name,
         what,
         fix: "correct the value; setup-env.template explains each setting".to_owned(),

@@ -1,8 +1,10 @@
 //! The settings of one mission, checked once and then trusted everywhere.
 
-use std::{path::PathBuf, str::FromStr};
+use std::{fmt, path::PathBuf, str::FromStr};
 
-use anyhow::{Context as _, anyhow, bail, ensure};
+use anyhow::bail;
+#[cfg(test)]
+use anyhow::ensure;
 
 mod testing;
 
@@ -12,7 +14,10 @@ use testing::{factor, memory, size};
 
 use crate::{
     run::redact::{TOKENS, redact},
-    settings::layers::{Evaluated, NAMES, Setting, Settings, Sources},
+    settings::{
+        layers::{Evaluated, NAMES, Setting, Settings, Sources, TEMPLATE},
+        setup_env::Unreadable,
+    },
     tools::{
         image_name::{ImageRef, Tag, check_registry},
         platform::Platform,
@@ -103,7 +108,16 @@ impl Config {
     /// # Errors
     /// Values have the wrong type; the message has a line for each, with its origin and the valid
     /// values.
+    #[cfg(test)]
     pub(crate) fn new(settings: &Settings) -> anyhow::Result<Config> {
+        let (config, wrong) = Config::checked(settings);
+        ensure!(wrong.is_empty(), "{}", lines(&wrong));
+        Ok(config)
+    }
+
+    /// Returns the settings as types, and the values that are not valid, in place of which the
+    /// settings have others.
+    fn checked(settings: &Settings) -> (Config, Vec<Wrong>) {
         let text = |name: &str| settings[name].value.clone();
         let some = |name: &str| Some(text(name)).filter(|it| !it.is_empty());
         let mut all = Checked { settings, wrong: Vec::new() };
@@ -150,17 +164,16 @@ impl Config {
                 ),
                 patience: all.typed("PATIENCE", factor, 1.0),
             },
+            // Without the value, which may contain a password.
             secrets_repo: all.keep(
-                some("SECRETS_REPO").map(repository).transpose().map_err(|err| {
-                    // Without the value, which may contain the password.
-                    anyhow!("SECRETS_REPO ({}): {err}", settings["SECRETS_REPO"].origin)
-                }),
+                "SECRETS_REPO",
+                "SECRETS_REPO".to_owned(),
+                some("SECRETS_REPO").map(repository).transpose(),
                 None,
             ),
             secrets_role: all.typed("SECRETS_ROLE_ARN", optional(role), None),
         };
-        ensure!(all.wrong.is_empty(), "{}", all.wrong.join("\n"));
-        Ok(res)
+        (res, all.wrong)
     }
 
     /// Evaluates and checks the settings of `mission`, or of the mission that they name. Also
@@ -172,44 +185,96 @@ impl Config {
         sources: &Sources,
         mission: Option<&str>,
     ) -> anyhow::Result<(Config, Vec<String>)> {
-        match sources.evaluate(mission) {
-            Ok((settings, warnings)) => Ok((Config::new(&settings)?, warnings)),
-            Err(unreadable) => {
-                let Evaluated { settings, .. } = sources.readable(mission);
-                let is_whole = NAMES.iter().all(|it| settings.contains_key(it));
-                let values = is_whole.then(|| Config::new(&settings).err()).flatten();
-                match values {
-                    Some(values) => bail!("{unreadable:#}\n{values:#}"),
-                    None => Err(unreadable),
-                }
-            }
+        let Evaluated { settings, warnings, unreadable } = sources.readable(mission);
+        let (config, wrong) = Config::with_lines(&settings, unreadable);
+        match config {
+            Some(config) if wrong.is_empty() => Ok((config, warnings)),
+            _ => bail!("{}", lines(&wrong)),
         }
     }
+
+    /// Returns everything that is wrong with the settings of `mission`, or of the mission that they
+    /// name.
+    pub(crate) fn problems(sources: &Sources, mission: Option<&str>) -> Vec<Wrong> {
+        let Evaluated { settings, unreadable, .. } = sources.readable(mission);
+        Config::with_lines(&settings, unreadable).1
+    }
+
+    /// Returns the checked settings, unless one is missing, and what is wrong with them and with the
+    /// lines of their files.
+    fn with_lines(
+        settings: &Settings,
+        unreadable: Vec<(&'static str, Unreadable)>,
+    ) -> (Option<Config>, Vec<Wrong>) {
+        let mut wrong: Vec<Wrong> = unreadable
+            .into_iter()
+            .map(|(file, it)| Wrong {
+                value: None,
+                origin: format!("{file}:{}", it.line),
+                what: it.what,
+            })
+            .collect();
+        if let Some(name) = NAMES.iter().find(|it| !settings.contains_key(*it)) {
+            // A line that cannot be read may be the missing one.
+            if wrong.is_empty() {
+                let what =
+                    format!("no line `export {name}=…`; every setting needs its default there");
+                wrong.push(Wrong { value: None, origin: TEMPLATE.to_owned(), what });
+            }
+            return (None, wrong);
+        }
+        let (config, values) = Config::checked(settings);
+        wrong.extend(values);
+        (Some(config), wrong)
+    }
+}
+
+/// A value that is not valid, or a line that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Wrong {
+    /// Setting as `NAME=value`, without credentials; `None` for a line.
+    pub(crate) value: Option<String>,
+    /// Origin of the setting, as in [`Setting::origin`]; or file and line.
+    pub(crate) origin: String,
+    pub(crate) what: String,
+}
+
+impl fmt::Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Wrong { value, origin, what } = self;
+        match value {
+            Some(value) => write!(f, "{value} ({origin}): {what}"),
+            None => write!(f, "{origin}: {what}"),
+        }
+    }
+}
+
+fn lines(wrong: &[Wrong]) -> String {
+    wrong.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
 /// Settings, and what is wrong with those that were checked.
 struct Checked<'a> {
     settings: &'a Settings,
-    wrong: Vec<String>,
+    wrong: Vec<Wrong>,
 }
 
 impl Checked<'_> {
-    /// Applies `parse`, or keeps the error, which names the setting, its value and its origin, and
-    /// returns `otherwise`.
+    /// Applies `parse`, or keeps its error and returns `otherwise`.
     fn typed<T>(
         &mut self,
         name: &'static str,
         parse: impl Fn(&str) -> anyhow::Result<T>,
         otherwise: T,
     ) -> T {
-        let setting = &self.settings[name];
-        let shown = || format!("{name}={} ({})", redact(&setting.value), setting.origin);
-        self.keep(parse(&setting.value).with_context(shown), otherwise)
+        let value = &self.settings[name].value;
+        self.keep(name, format!("{name}={}", redact(value)), parse(value), otherwise)
     }
 
-    fn keep<T>(&mut self, res: anyhow::Result<T>, otherwise: T) -> T {
+    fn keep<T>(&mut self, name: &str, value: String, res: anyhow::Result<T>, otherwise: T) -> T {
         res.unwrap_or_else(|err| {
-            self.wrong.push(format!("{err:#}"));
+            let origin = self.settings[name].origin.clone();
+            self.wrong.push(Wrong { value: Some(value), origin, what: format!("{err:#}") });
             otherwise
         })
     }
