@@ -194,10 +194,10 @@ _log_info "Entered start.sh: ${_start_command[*]}"
 trap '_start_ended $?' EXIT
 
 _start_accounts=/var/lib/extrausers _start_names='^[A-Za-z_][A-Za-z0-9_.@-]*$'
-: "${NB_USER:=jovyan}" "${NB_UID:=1000}" "${NB_GID:=100}"
 # shellcheck source=/dev/null
 . /usr/local/bin/run-hooks.sh /usr/local/bin/start-notebook.d
 IFS=$' \t\n'
+export NB_USER=${NB_USER:-jovyan} NB_UID=${NB_UID:-1000} NB_GID=${NB_GID:-100}
 _start_switch=()
 if ((EUID == 0)); then
     _start_as_root
@@ -210,7 +210,7 @@ _start_jupyter_folders
 # shellcheck source=/dev/null
 . /usr/local/bin/run-hooks.sh /usr/local/bin/before-notebook.d
 
-_log_info "Running as $USER: ${_start_command[*]}"
+_log_info "Running as ${USER-}: ${_start_command[*]}"
 _start_hidden=() JUPYTER_ENV_VARS_TO_UNSET=${JUPYTER_ENV_VARS_TO_UNSET-}
 _start_split _start_hidden "${JUPYTER_ENV_VARS_TO_UNSET//[[:space:]]/,}"
 for _start_name in "${_start_hidden[@]}" JUPYTER_ENV_VARS_TO_UNSET; do

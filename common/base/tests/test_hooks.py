@@ -72,6 +72,12 @@ class HooksTest(ContainerTest):
         self.assertEqual(run.stdout, "")
         self.assertRegex(run.stderr, r"FATAL\[.*GRANT_SUDO is 'maybe'")
 
+    def test_variables_that_hooks_unset(self):
+        for when in ("start-notebook.d", "before-notebook.d"):
+            self.hook(f"{when}/1.sh", "unset USER LOGNAME NB_USER NB_UID NB_GID IFS")
+        for user in ("jovyan", "root"):
+            self.assertEqual(self.output("id -un", f"--user={user}", *self.options), "jovyan")
+
     def test_options_of_the_shell_that_hooks_change(self):
         self.hook("start-notebook.d/1.sh", "IFS=/,; set -euf -o pipefail -o noclobber")
         options = [*self.options, "--user=root", "--env=NB_UID=2345", "--env=CHOWN_EXTRA=/srv,/mnt"]
