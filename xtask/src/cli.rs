@@ -14,9 +14,9 @@ use crate::{
         Session,
         args::{
             Bench, Check, Ci, Complete, Diff, Doctor, Flags, Freeze, ImageAll, ImageBuild,
-            ImageDiff, ImageExec, ImageLab, ImagePush, ImageSh, ImageTest, ImageUpdate, MissionNew,
-            Missions, Package, ReceiptShow, Report, SecretsCat, SecretsDiff, SecretsEdit,
-            SecretsInit, SecretsOf, SecretsSet, Try,
+            ImageDiff, ImageExec, ImageLab, ImagePrune, ImagePush, ImageSh, ImageTest, ImageUpdate,
+            MissionNew, Missions, Package, ReceiptShow, Report, SecretsCat, SecretsDiff,
+            SecretsEdit, SecretsInit, SecretsOf, SecretsSet, Try,
         },
         images,
         machine::{self, completion::Shell},
@@ -150,6 +150,15 @@ Examples:
     /// Compare two published images: packages, Debian packages, commit
     #[command(after_help = "Example: cargo xtask image-diff roman latest-prod latest-sandbox")]
     ImageDiff(With<{ JSON | SET }, ImageDiff>),
+    /// Remove old images of this tool from the engine
+    ///
+    /// Images stay that a human tag or `latest` names, the newest of each name, and their parents.
+    /// Images in registries are not touched.
+    #[command(after_help = "\
+Examples:
+  cargo xtask -n image-prune         print what would be removed
+  cargo xtask image-prune --keep 1   keep the newest image of each name")]
+    ImagePrune(With<{ DRY_RUN | JSON | SET }, ImagePrune>),
     /// Build, test and push; any failure means that nothing is pushed
     ImageAll(With<{ DRY_RUN | JSON | VERBOSE | SET | MODE }, ImageAll>),
     /// Run a command in a mission's image, and return the command's exit status
@@ -321,6 +330,7 @@ impl Task {
             Task::Ci(it) => it.common(),
             Task::Receipt(ReceiptCommand::Show(it)) => it.common(),
             Task::ImageList(it) => it.common(),
+            Task::ImagePrune(it) => it.common(),
             Task::ImageDiff(it) => it.common(),
             Task::Completion { .. } | Task::Complete(_) => (0, &NOT_GIVEN),
         }
@@ -362,6 +372,7 @@ fn start(session: &Session, task: &Task) -> anyhow::Result<u8> {
         Task::Receipt(ReceiptCommand::Show(args)) => images::receipt::run(session, &args.own),
         Task::ImageList(args) => images::list::list(session, &args.own),
         Task::ImageDiff(args) => images::list::diff(session, &args.own),
+        Task::ImagePrune(args) => images::prune::run(session, &args.own),
         Task::ImageAll(args) => images::all::run(session, &args.own),
         Task::ImageExec(args) => {
             let ImageExec { mission, dev, command } = &args.own;

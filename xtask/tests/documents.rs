@@ -51,6 +51,7 @@ pub(crate) const CLASSES: &[(&str, Class)] = &[
     ("image-build", Class::Dry),
     ("image-lab", Class::Dry),
     ("image-push", Class::Dry),
+    ("image-prune", Class::Dry),
     ("image-sh", Class::Dry),
     ("report", Class::Dry),
     ("bench", Class::Read),

@@ -106,6 +106,7 @@ fn common_flags_of_each_task() {
         receipt show: json dry_run set
         image-list: json set
         image-diff: json set
+        image-prune: json dry_run set
         image-all: json dry_run verbose set frozen floating
         image-exec: dry_run set frozen floating
         image-sh: dry_run set frozen floating

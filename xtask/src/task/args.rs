@@ -43,6 +43,13 @@ pub(crate) struct ImageDiff {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct ImagePrune {
+    /// Number of images of each name that stay, the newest
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub(crate) keep: usize,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Doctor {
     #[command(flatten)]
     pub(crate) missions: Missions,

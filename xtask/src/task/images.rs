@@ -11,6 +11,7 @@ pub(crate) mod promote;
 pub(crate) mod report;
 pub(crate) mod receipt;
 pub(crate) mod list;
+pub(crate) mod prune;
 pub(crate) mod exec;
 pub(crate) mod lab;
 pub(crate) mod explain;
