@@ -319,20 +319,21 @@ impl<'a> Builds<'a> {
         };
         let reference = recipe::local(&parent.name).tagged(&tag.parse()?);
         let flags = ["--label".to_owned(), label, "--tag".to_owned(), reference.to_string()];
-        if let Err(err) = self.build(&step, dockerfile, &flags, log) {
+        let id = self.build(&step, dockerfile, &flags, log).inspect_err(|_| {
             // The engine may have made the image even so.
-            if failure::status(&err) == 130 {
-                leftovers::keep_record();
+            if let Some(permit) = self.runner.permit {
+                leftovers::remove_all(permit, &self.runner.docker, Kind::Image);
             }
-            return Err(err);
-        }
-        let image = match self.runner.permit {
-            Some(_) => self.runner.docker.image(&reference)?.context("the trial was built")?,
-            None => unknown_image(),
-        };
+        })?;
         let (name, reason) = (parent.name.clone(), Some(Reason::NothingYet));
+        let image = Image { id: id.clone(), ..unknown_image() };
         let built = BuiltImage { name, image, reference, reason, time: started.elapsed() };
-        Ok(TemporaryImage { runner: self.runner, built })
+        let mut res = TemporaryImage { runner: self.runner, built };
+        if self.runner.permit.is_some() {
+            let image = self.runner.docker.image(&res.built.reference)?.filter(|it| it.id == id);
+            res.built.image = image.context("the trial was built, but is not on the engine")?;
+        }
+        Ok(res)
     }
 
     fn build(

@@ -130,6 +130,16 @@ pub(crate) fn remove(permit: Permit, docker: &Docker, kind: Kind, name: &str) {
     }
 }
 
+/// Removes all objects of this run like [`remove`].
+pub(crate) fn remove_all(permit: Permit, docker: &Docker, kind: Kind) {
+    let run = RUN.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|it| it.id.clone());
+    match run.map(|id| list(docker, kind, &id)) {
+        Some(Some(names)) => names.iter().for_each(|it| remove(permit, docker, kind, it)),
+        Some(None) => keep_record(),
+        None => (),
+    }
+}
+
 /// Keeps this run's record: it may have made an object that it does not know of.
 pub(crate) fn keep_record() {
     if let Some(run) = RUN.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {

@@ -139,7 +139,9 @@ fn engine(state: &Value, res: &mut Snapshot) {
         for tag in image["tags"].as_array().unwrap() {
             // Left by a registry's pull or push, and not a result.
             let tag = tag.as_str().unwrap();
-            if tag.starts_with("science-platform/") {
+            if tag.contains(":try-") {
+                res.leftovers.push(format!("trial image {}", image["id"].as_str().unwrap()));
+            } else if tag.starts_with("science-platform/") {
                 res.outcome.insert(format!("image {tag}"), image["id"].to_string());
             }
         }
