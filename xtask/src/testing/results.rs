@@ -1,4 +1,4 @@
-//! The folder with the results of a mission's last test run.
+//! The folders with the results of a mission's last test runs.
 
 use std::path::{Path, PathBuf};
 
@@ -21,14 +21,33 @@ pub(crate) fn record(permit: Permit, dir: &Path, receipt: &Receipt) -> anyhow::R
 
 const RUN: &str = "receipt.json";
 
-/// Returns the results of the last run of all tests, up to an interruption.
-pub(crate) fn last_run(runner: &Runner, mission: &str) -> Option<Receipt> {
-    let path = folder(runner, mission).join(RUN);
-    let text = files::read_foreign_text(&path, receipt::LARGEST_RESULTS).ok()?;
-    Receipt::parse(&text).ok()
+/// Kind of a run. A selection does not replace the results of all tests.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Runs {
+    All,
+    Selection,
 }
 
-/// Returns the folder with the results of the last run of all tests of a mission.
-pub(crate) fn folder(runner: &Runner, mission: &str) -> PathBuf {
-    runner.target().join("test").join(mission)
+/// Results of a run.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) receipt: Receipt,
+    pub(crate) folder: PathBuf,
+}
+
+/// Returns the results of the last run of a mission, up to an interruption.
+pub(crate) fn last_run(runner: &Runner, of: Runs, mission: &str) -> Option<Run> {
+    let folder = folder(runner, of, mission);
+    let text = files::read_foreign_text(&folder.join(RUN), receipt::LARGEST_RESULTS).ok()?;
+    let receipt = Receipt::parse(&text).ok()?;
+    (*receipt.mission == *mission).then_some(Run { receipt, folder })
+}
+
+/// Returns the folder with the results of the last run of a mission.
+pub(crate) fn folder(runner: &Runner, of: Runs, mission: &str) -> PathBuf {
+    let dir = match of {
+        Runs::All => "test",
+        Runs::Selection => "test-selection",
+    };
+    runner.target().join(dir).join(mission)
 }

@@ -375,6 +375,35 @@ fn a_report_of_what_was_tested() {
     assert!(page.contains("no current image: image roman: not built"), "{page}");
 }
 
+/// A failed run of a part of the tests, and one of an image that an edit made obsolete.
+#[test]
+fn a_report_of_the_run_that_failed() {
+    let checkout = Checkout::new();
+    run(&checkout, &["image-all"]).status(0);
+    let page = |of: &str| {
+        run(&checkout, &["report"]).status(0);
+        let page = checkout.read("target/xtask/report.html");
+        assert!(page.contains(of), "{page}");
+        page.contains("numpy is broken")
+    };
+    assert!(!page("badge passed"));
+    checkout.failing(&["numpy"]);
+    run(&checkout, &["image-test", "--only", "numpy"]).status(1);
+    assert!(page("which failed: of a part of the tests"));
+    run(&checkout, &["image-test", "--again"]).status(1);
+    fs::remove_dir_all(checkout.root().join("target/xtask/test-selection")).unwrap();
+    assert!(page("badge failed"));
+    // The current image is another one, first not built, then built and not tested.
+    checkout.file("missions/hello/environments/hello/tests/new.txt", "new\n");
+    assert!(page("no current image"));
+    run(&checkout, &["image-build"]).status(0);
+    assert!(page("which failed: of an earlier image"));
+    // Once it is tested, the failure is of the past.
+    checkout.failing(&[]);
+    run(&checkout, &["image-test"]).status(0);
+    assert!(!page("badge passed"));
+}
+
 #[test]
 fn results_for_ci_servers() {
     let checkout = Checkout::new();

@@ -2,7 +2,7 @@
 //! last test runs of this checkout, and needs no network.
 
 use std::{
-    path::{Component, Path},
+    path::{Component, Path, PathBuf},
     time::SystemTime,
 };
 
@@ -21,7 +21,7 @@ use crate::{
     testing::{
         page::{self, Image, Notebook, Page, Section},
         receipt::Receipt,
-        results,
+        results::{self, Run, Runs},
     },
     tools::docker::LABEL_INPUTS,
 };
@@ -67,7 +67,7 @@ fn section(
         Ok(chain) => chain,
         Err(err) if failure::status(&err) == 1 => {
             res.notes.push(format!("no current image: {err:#}"));
-            return Ok(res);
+            Vec::new()
         }
         Err(err) => return Err(err),
     };
@@ -80,18 +80,79 @@ fn section(
             size: it.image.size,
         })
         .collect();
-    let image = &chain[chain.len() - 1].image;
-    let is_about = |it: &Receipt| it.check_about(&res.mission, image).is_ok();
-    let last_run = results::last_run(runner, &res.mission).filter(is_about);
-    let receipt = Receipt::read(&runner.checkout, &res.mission, image)?;
-    res.receipt = receipt.or_else(|| last_run.clone());
-    match &res.receipt {
-        None => res.notes.push("This image is not tested.".to_owned()),
-        Some(_) if last_run.is_none() => res.notes.push(NO_NOTEBOOKS.to_owned()),
-        Some(receipt) => res.notebooks = notebooks(runner, receipt, &mut res.notes)?,
+    let image = chain.last().map(|it| &it.image);
+    let known = match image {
+        Some(image) => Receipt::read(&runner.checkout, &res.mission, image)?,
+        None => None,
+    };
+    let last = |of: Runs| results::last_run(runner, of, &res.mission);
+    let is_current =
+        |it: &Receipt| image.is_some_and(|image| it.check_about(&res.mission, image).is_ok());
+    let shown = shown(known, last(Runs::All), last(Runs::Selection), is_current);
+    res.notes.extend(shown.note);
+    if let (Some(receipt), Some(folder)) = (&shown.receipt, &shown.folder) {
+        res.notebooks = notebooks(folder, receipt, &mut res.notes)?;
     }
+    res.receipt = shown.receipt;
     Ok(res)
 }
+
+/// Results to show.
+#[derive(Debug, PartialEq)]
+struct Results {
+    receipt: Option<Receipt>,
+    /// Folder with the executed notebooks.
+    folder: Option<PathBuf>,
+    note: Option<String>,
+}
+
+/// Chooses the results to show: `known`, the receipt of the current image, or a later run that
+/// failed. Without such a receipt, it may have been with another image: nothing else says why a
+/// run failed, after an edit.
+fn shown(
+    known: Option<Receipt>,
+    all: Option<Run>,
+    selection: Option<Run>,
+    is_current: impl Fn(&Receipt) -> bool,
+) -> Results {
+    let is_current = |it: &Run| is_current(&it.receipt);
+    let has_failed = |it: &Run| it.receipt.failures().next().is_some();
+    let is_last = |it: &Run| {
+        let others = known.iter().chain(all.as_ref().map(|it| &it.receipt));
+        others.into_iter().all(|other| other.started <= it.receipt.started)
+    };
+    let is_shown = |it: &Run| has_failed(it) && is_last(it) && (known.is_none() || is_current(it));
+    let of_run = |it: Run, note: Option<String>| Results {
+        receipt: Some(it.receipt),
+        folder: Some(it.folder),
+        note,
+    };
+    let of_another_image = |it: &Run| format!("{ANOTHER_IMAGE} {}.", it.receipt.image.short());
+    if let Some(run) = selection.filter(is_shown) {
+        let note = if is_current(&run) { A_PART.to_owned() } else { of_another_image(&run) };
+        return of_run(run, Some(note));
+    }
+    let without = |receipt: Option<Receipt>, note: &str| Results {
+        receipt,
+        folder: None,
+        note: Some(note.to_owned()),
+    };
+    match (known, all) {
+        (Some(known), Some(run)) if is_current(&run) => of_run(Run { receipt: known, ..run }, None),
+        (Some(known), _) => without(Some(known), NO_NOTEBOOKS),
+        (None, Some(run)) if is_current(&run) => of_run(run, None),
+        (None, Some(run)) if has_failed(&run) => {
+            let note = of_another_image(&run);
+            of_run(run, Some(note))
+        }
+        (None, _) => without(None, "This image is not tested."),
+    }
+}
+
+const A_PART: &str = "These are the results of the last run, which failed: of a part of the tests.";
+
+const ANOTHER_IMAGE: &str =
+    "These are the results of the last run, which failed: of an earlier image,";
 
 const NO_NOTEBOOKS: &str = "The tests did not run here, or another image was tested since: without \
     executed notebooks. `cargo xtask image-test --again` makes them.";
@@ -101,13 +162,13 @@ fn starts_from(chain: &[Recipe]) -> Option<String> {
     recipe::pulled(chain).map(|it| it.reference.to_string())
 }
 
-/// Returns the executed notebooks of the receipt's tests, from the last run.
+/// Returns the executed notebooks of the receipt's tests, from the results in `folder`.
 fn notebooks(
-    runner: &Runner,
+    folder: &Path,
     receipt: &Receipt,
     notes: &mut Vec<String>,
 ) -> anyhow::Result<Vec<Notebook>> {
-    let dir = results::folder(runner, &receipt.mission).join("notebooks");
+    let dir = folder.join("notebooks");
     let mut res = Vec::new();
     for it in receipt.tests.iter().filter(|it| it.kind == TestKind::Notebook) {
         let (environment, name) = (it.environment.clone(), it.name.clone());

@@ -21,6 +21,7 @@ use crate::{
             tester::{PLAN, Part, RESULTS, SCRIPTS, TESTER, volume},
         },
         receipt::{self, Outcome, Test},
+        results::{self, Runs},
     },
 };
 
@@ -55,8 +56,8 @@ impl Run<'_> {
 
     /// Returns the folder of results; a selection has another one than all tests.
     pub(super) fn results(&self) -> PathBuf {
-        let dir = if self.asked.is_complete() { "test" } else { "test-selection" };
-        self.runner.target().join(dir).join(&self.built.name)
+        let of = if self.asked.is_complete() { Runs::All } else { Runs::Selection };
+        results::folder(self.runner, of, &self.built.name)
     }
 
     /// Returns a path beside the results. Each container has a separate folder: none can write
