@@ -230,7 +230,7 @@ impl File {
     fn sent(path: &Path, entry: &Entry) -> File {
         let file = match entry {
             Entry::File { executable, bytes } => {
-                File { executable: *executable, ..File::of(path, Content::of(path, bytes.clone())) }
+                File { executable: *executable, ..File::of(path, Content::of(path, bytes)) }
             }
             Entry::Link { .. } => File { is_link: true, ..File::of(path, Content::default()) },
         };

@@ -5,6 +5,7 @@ use std::{
     collections::BTreeMap,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use anyhow::{Context as _, bail};
@@ -24,7 +25,8 @@ pub(crate) struct BuildContext {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Entry {
     /// A file with mode 0755 if `executable`, else 0644, whatever the umask of the checkout was.
-    File { executable: bool, bytes: Vec<u8> },
+    /// Copies of a context share the bytes: a notebook may have hundreds of megabytes.
+    File { executable: bool, bytes: Arc<Vec<u8>> },
     /// A link whose target is relative, and inside the context.
     Link { target: PathBuf },
 }
@@ -102,7 +104,8 @@ impl BuildContext {
 
     /// Returns a context with these texts.
     pub(crate) fn of_texts(texts: BTreeMap<PathBuf, String>) -> BuildContext {
-        let entry = |text: String| Entry::File { executable: false, bytes: text.into_bytes() };
+        let entry =
+            |text: String| Entry::File { executable: false, bytes: text.into_bytes().into() };
         BuildContext {
             entries: texts.into_iter().map(|(path, text)| (path, entry(text))).collect(),
         }
@@ -195,7 +198,7 @@ impl Entry {
             bail!("{}: neither a file, a folder nor a link; remove it", path.shown());
         }
         let executable = metadata.permissions().mode() & 0o100 != 0;
-        Ok(Entry::File { executable, bytes: fs::read(&path)? })
+        Ok(Entry::File { executable, bytes: fs::read(&path)?.into() })
     }
 }
 

@@ -60,18 +60,18 @@ impl Content {
             let what = "neither a file, a folder nor a link".to_owned();
             return Ok(because(Some(finding(path, None, KIND, what, "remove it"))));
         }
-        Ok(Content::of(path, fs::read(&file)?))
+        Ok(Content::of(path, &fs::read(&file)?))
     }
 
     /// Returns the content of a plain file with these bytes, at `path`.
-    pub(crate) fn of(path: &Path, bytes: Vec<u8>) -> Content {
+    pub(crate) fn of(path: &Path, bytes: &[u8]) -> Content {
         let size = bytes.len() as u64;
-        let keys = private_key::find_in_bytes(&bytes);
+        let keys = private_key::find_in_bytes(bytes);
         let is_notebook = path.extension().is_some_and(|it| it == "ipynb");
         let limit = if is_notebook { NOTEBOOK_LIMIT } else { LIMIT };
         let text = match size >= limit {
             true => Err(too_large(path, size)),
-            false => text(path, bytes),
+            false => text(path, bytes.to_vec()),
         };
         match text {
             Ok(text) => Content { size, text, keys, ..Content::default() },

@@ -302,7 +302,7 @@ pub(crate) fn store(
 }
 
 fn one_file(receipt: &Receipt) -> anyhow::Result<BuildContext> {
-    let file = |text: String| Entry::File { executable: false, bytes: text.into_bytes() };
+    let file = |text: String| Entry::File { executable: false, bytes: text.into_bytes().into() };
     Ok(BuildContext {
         entries: [
             ("Dockerfile".into(), file(format!("FROM scratch\nCOPY {FILE} /\n"))),

@@ -1,6 +1,8 @@
 //! Finds private keys in text: age, PGP and GnuPG, SSH and TLS. A mention is not a key: the key's
 //! own characters must follow.
 
+use std::borrow::Cow;
+
 /// A private key in a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PrivateKey {
@@ -57,7 +59,10 @@ pub(crate) fn find_in_bytes(bytes: &[u8]) -> Vec<PrivateKey> {
     if let Some(kind) = der(bytes) {
         return vec![PrivateKey { kind, line: 1 }];
     }
-    let ascii: Vec<u8> = bytes.iter().copied().filter(|it| *it != 0).collect();
+    let ascii: Cow<'_, [u8]> = match bytes.contains(&0) {
+        true => bytes.iter().copied().filter(|it| *it != 0).collect(),
+        false => bytes.into(),
+    };
     find(&String::from_utf8_lossy(&ascii))
 }
 

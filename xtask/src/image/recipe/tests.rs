@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use super::{
     Layer, Parent, PulledImage, Reason, Recipe, UNKNOWN_INPUTS, base_digest, find, local, on_base,
@@ -13,7 +13,7 @@ use crate::{
 };
 
 fn recipe(text: &str) -> Recipe {
-    let entry = Entry::File { executable: false, bytes: text.as_bytes().to_vec() };
+    let entry = Entry::File { executable: false, bytes: text.as_bytes().to_vec().into() };
     let context = BuildContext { entries: BTreeMap::from([("x".into(), entry)]) };
     let parts = ("FROM x".to_owned(), context);
     super::recipe(Layer::Mission, "hello", &parts, Parent::None, Platform::Amd64, None, None)
@@ -110,4 +110,19 @@ fn a_remote_base_counts_by_its_digest() {
     base.repo_digests = None;
     let known = on_base(&chain("mine"), Some(&base)).into_owned();
     assert_eq!(base_digest(&known), Some(base.id.to_string()));
+}
+
+/// Recipes are made of copies of contexts, and a notebook may have hundreds of megabytes.
+#[test]
+fn copies_of_a_context_share_the_bytes() {
+    let recipe = recipe("1");
+    let bytes = |it: &Recipe| match &it.context.entries[Path::new("x")] {
+        Entry::File { bytes, .. } => Arc::as_ptr(bytes),
+        Entry::Link { .. } => panic!("a file"),
+    };
+    let parts = ("FROM x".to_owned(), recipe.context.clone());
+    let again =
+        super::recipe(Layer::Mission, "hello", &parts, Parent::None, Platform::Amd64, None, None);
+    assert_eq!(bytes(&again), bytes(&recipe));
+    assert_eq!(bytes(&again.clone()), bytes(&recipe));
 }
