@@ -11,11 +11,12 @@ use crate::{
         published::{self, ListedImage},
     },
     run::{failure, terminal, ui},
+    specs,
     task::{
         MissionConfig, Session,
         args::{ImageDiff, Missions},
     },
-    testing::receipt::{Contents, Installed, Receipt},
+    testing::receipt::{Contents, Installed, Name, Receipt},
     tools::image_name::short,
 };
 
@@ -147,7 +148,11 @@ fn differences(
     }
     let none = Installed { python: String::new(), packages: BTreeMap::new() };
     let names: BTreeSet<_> = old.environments.keys().chain(new.environments.keys()).collect();
-    for name in names {
+    // Nor base.
+    let is_told = |name: &&Name| {
+        ***name != *specs::BASE || [old, new].iter().all(|it| it.environments.contains_key(*name))
+    };
+    for name in names.into_iter().filter(is_told) {
         let packages = |it: &Contents| {
             let installed = it.environments.get(name).unwrap_or(&none);
             let mut res = installed.packages.clone();

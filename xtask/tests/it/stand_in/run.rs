@@ -284,6 +284,7 @@ fn is_failing(store: &Store, name: &str) -> bool {
 /// Returns the contents that an image reports.
 fn contents(image: &Image) -> String {
     let names: BTreeSet<&str> = image.tests.iter().map(|it| it.environment.as_str()).collect();
+    let names: BTreeSet<&str> = names.into_iter().chain(["base"]).collect();
     let installed = |name: &str| (name.to_owned(), json!({ "python": "3.13.5", "packages": {} }));
     let environments: serde_json::Map<_, _> =
         names.into_iter().filter(|it| !it.is_empty()).map(installed).collect();

@@ -12,7 +12,7 @@ def of_image() -> str:
     hub = installed.scan(paths.prefix("base")).get("jupyterhub")
     contents = {
         "jupyterhub": hub.version if hub else "",
-        "environments": {it: _installed(it) for it in paths.environments()},
+        "environments": {it: _installed(it) for it in ["base", *paths.environments()]},
         "debian": _debian(),
     }
     return json.dumps(contents, indent=1)
