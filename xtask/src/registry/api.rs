@@ -2,7 +2,7 @@
 //! docker CLI has no command for lists.
 //! Reference: <https://github.com/opencontainers/distribution-spec/blob/main/spec.md>.
 
-use std::io::Read as _;
+use std::{io::Read as _, net::Ipv4Addr};
 
 use anyhow::{Context as _, bail, ensure};
 use flate2::read::GzDecoder;
@@ -128,36 +128,47 @@ impl Api {
         Ok(answers)
     }
 
+    /// Returns the answers, none of which asks for a login: the one that was given has ended, or is
+    /// not for this repository.
+    fn read(&self, paths: &[String]) -> anyhow::Result<Vec<Answer>> {
+        let answers = self.get(paths)?;
+        let is_refused = answers.iter().any(|it| it.status == 401);
+        ensure!(!is_refused, "{}/{}: the registry refuses this login", self.server, self.path);
+        Ok(answers)
+    }
+
     /// Returns all tags of the repository, sorted; none if the registry does not know it.
     pub(crate) fn tags(&self) -> anyhow::Result<Vec<Tag>> {
         let mut res: Vec<Tag> = Vec::new();
         let mut page = "tags/list?n=1000".to_owned();
         for _ in 0..PAGES {
-            let answer = self.get(&[page])?.remove(0);
-            match answer.status {
-                404 => break,
-                401 => bail!("{}/{}: the registry refuses this login", self.server, self.path),
-                _ => (),
+            let answer = self.read(&[page])?.remove(0);
+            let mut next = None;
+            if answer.status != 404 {
+                let tags: Tags = serde_json::from_slice(&answer.body).context("a list of tags")?;
+                res.extend(tags.tags.into_iter().flatten().filter_map(|it| it.parse().ok()));
+                next = answer.header("link").map(next_page).transpose()?;
             }
-            let tags: Tags = serde_json::from_slice(&answer.body).context("a list of tags")?;
-            res.extend(tags.tags.into_iter().flatten().filter_map(|it| it.parse().ok()));
-            let next = answer.header("link").and_then(|it| it.split_once("last=")).map(|it| it.1);
-            let last = next.and_then(|it| it.split(['>', '&']).next());
-            match last.and_then(|it| it.parse::<Tag>().ok()) {
-                Some(last) => page = format!("tags/list?n=1000&last={last}"),
-                None => break,
-            }
+            let Some(next) = next else {
+                res.sort();
+                res.dedup();
+                return Ok(res);
+            };
+            page = next;
         }
-        res.sort();
-        res.dedup();
-        Ok(res)
+        bail!("{}/{}: more than {PAGES} pages of tags", self.server, self.path)
     }
 
     /// Returns the manifest under each of `tags`; `None` for a tag that is gone, or that names no
     /// image of one platform.
     pub(crate) fn manifests(&self, tags: &[Tag]) -> anyhow::Result<Vec<Option<Manifest>>> {
         let paths: Vec<String> = tags.iter().map(|it| format!("manifests/{it}")).collect();
-        Ok(self.get(&paths)?.iter().map(|it| manifest(&it.body)).collect())
+        let answers = self.read(&paths)?;
+        let manifests = answers.iter().zip(&paths).map(|(it, path)| match it.status {
+            404 => Ok(None),
+            _ => manifest(&it.body).with_context(|| format!("{}: a damaged {path}", self.path)),
+        });
+        manifests.collect()
     }
 
     /// Returns the blob under each digest; an error for bytes that do not match theirs.
@@ -172,7 +183,7 @@ impl Api {
             ensure!(is_it, "the registry has other bytes than {digest}");
             Ok(answer.body)
         };
-        Ok(self.get(&paths)?.into_iter().zip(&digests).map(checked).collect())
+        Ok(self.read(&paths)?.into_iter().zip(&digests).map(checked).collect())
     }
 
     /// Returns the file `name` in the first layer of each image; an error if it is missing, or if
@@ -190,8 +201,22 @@ impl Api {
     }
 }
 
+/// Returns whether credentials that go to `url` stay on this machine, whatever names mean here.
 fn is_local(url: &str) -> bool {
-    url.strip_prefix("http://").is_some_and(is_plain_http)
+    let Some(rest) = url.strip_prefix("http://") else { return false };
+    let authority = rest.split(['/', '?', '#', '\\']).next().unwrap_or_default();
+    let host = authority.split(':').next().unwrap_or_default();
+    let is_loopback = host.parse().is_ok_and(|it: Ipv4Addr| it.is_loopback());
+    (is_loopback || host == "localhost") && !authority.contains('@')
+}
+
+/// Returns the path of the page that a header `Link: </v2/…/tags/list?last=x>; rel="next"` names;
+/// what is behind its `?` is the registry's own affair.
+fn next_page(link: &str) -> anyhow::Result<String> {
+    let target = link.strip_prefix('<').and_then(|it| it.split_once('>')).map(|it| it.0);
+    let query = target.and_then(|it| it.split_once('?')).map(|it| it.1);
+    let query = query.filter(|it| it.bytes().all(|it| it.is_ascii_graphic()));
+    Ok(format!("tags/list?{}", query.with_context(|| format!("unsupported link `{link}`"))?))
 }
 
 fn sha256(bytes: &[u8]) -> Option<Digest> {
@@ -199,10 +224,15 @@ fn sha256(bytes: &[u8]) -> Option<Digest> {
     format!("sha256:{hex}").parse().ok()
 }
 
-fn manifest(bytes: &[u8]) -> Option<Manifest> {
-    let parts: Parts = serde_json::from_slice(bytes).ok()?;
-    let layers = parts.layers.iter().map(|it| it.digest.parse().ok()).collect::<Option<_>>()?;
-    Some(Manifest { digest: sha256(bytes)?, config: parts.config.digest.parse().ok()?, layers })
+/// Returns the manifest of an image; `None` for another kind of manifest.
+fn manifest(bytes: &[u8]) -> anyhow::Result<Option<Manifest>> {
+    let value: serde_json::Value = serde_json::from_slice(bytes)?;
+    let image = || {
+        let parts: Parts = serde_json::from_value(value).ok()?;
+        let layers = parts.layers.iter().map(|it| it.digest.parse().ok()).collect::<Option<_>>()?;
+        Some(Manifest { digest: sha256(bytes)?, config: parts.config.digest.parse().ok()?, layers })
+    };
+    Ok(image())
 }
 
 /// Returns the file `name` of a layer, a compressed tar archive.
@@ -218,4 +248,50 @@ fn file(layer: &[u8], name: &str, limit: u64) -> anyhow::Result<String> {
         }
     }
     bail!("{name} is missing, or not a regular file")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{is_local, manifest, next_page};
+
+    #[test]
+    fn credentials_stay_on_this_machine() {
+        for it in ["http://127.0.0.1/t", "http://127.0.0.1:5000/t", "http://localhost:5000/t"] {
+            assert!(is_local(it), "{it}");
+        }
+        for it in [
+            "https://127.0.0.1/",
+            "http://127.a.example/t",
+            "http://127.0.0.1.a.example/t",
+            "http://localhost:x@a.example/t",
+            "http://127.0.0.1:5@a.example",
+            "http://localhost.a.example/",
+            "http://a.example/127.0.0.1",
+            "http://",
+        ] {
+            assert!(!is_local(it), "{it}");
+        }
+    }
+
+    #[test]
+    fn pages_follow_each_other() {
+        let page = |link: &str| next_page(link).map_err(drop);
+        let next = |query: &str| Ok(format!("tags/list?{query}"));
+        assert_eq!(page("</v2/a/tags/list?n=9&last=b>; rel=\"next\""), next("n=9&last=b"));
+        assert_eq!(page("<https://r.example/v2/a/tags/list?last=aGk%3D>"), next("last=aGk%3D"));
+        assert_eq!(page("<?next_page=gAAA>; rel=\"next\""), next("next_page=gAAA"));
+        for damaged in ["", "<", "</v2/a>", "x?y", "<?a b>", "<?a\u{1}>"] {
+            assert_eq!(page(damaged), Err(()), "{damaged}");
+        }
+    }
+
+    #[test]
+    fn a_damaged_manifest_is_not_a_missing_one() {
+        let digest = format!("sha256:{}", "a".repeat(64));
+        let text = format!(r#"{{"config":{{"digest":"{digest}"}},"layers":[]}}"#);
+        assert!(manifest(text.as_bytes()).unwrap().is_some());
+        assert!(manifest(br#"{"manifests":[]}"#).unwrap().is_none());
+        assert!(manifest(&text.as_bytes()[1..]).is_err());
+        assert!(manifest(b"").is_err());
+    }
 }

@@ -2,7 +2,10 @@
 //! into memory, so that no credential is in a process list or on a disk.
 //! Reference: <https://curl.se/docs/manpage.html>.
 
-use std::path::{Path, PathBuf};
+use std::{
+    io::Read as _,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context as _, anyhow, bail, ensure};
 use fs_err as fs;
@@ -72,9 +75,11 @@ pub(crate) fn get(network: &Network, requests: &[Request]) -> anyhow::Result<Vec
 fn batch(network: &Network, requests: &[Request]) -> anyhow::Result<Vec<Answer>> {
     let answers = retries::attempts(|| {
         let folder = MemoryFolder::new()?;
-        let mut cmd =
-            query!(network.dir, "curl --disable --silent --show-error --parallel --config -")
-                .stdin(config(network, requests, folder.path()));
+        let mut cmd = query!(
+            network.dir,
+            "curl --disable --silent --no-progress-meter --show-error --parallel --config -"
+        )
+        .stdin(config(network, requests, folder.path()));
         for (name, value) in &network.proxies {
             cmd = cmd.secret_env(name, value);
         }
@@ -135,7 +140,12 @@ fn answer(folder: &Path, at: usize) -> anyhow::Result<Answer> {
     let (status, headers) = last_head(&String::from_utf8_lossy(&head))?;
     // curl makes no file for an empty body.
     let body = folder.join(at.to_string());
-    let body = if body.exists() { fs::read(body)? } else { Vec::new() };
+    let mut bytes = Vec::new();
+    if body.exists() {
+        // Earlier versions than 8.4 do not limit an answer that does not say its length.
+        fs::File::open(body)?.take(LARGEST as u64 + 1).read_to_end(&mut bytes)?;
+    }
+    let body = bytes;
     let length = headers.iter().find(|(name, _)| name == "content-length");
     let length: Option<usize> = length.and_then(|(_, value)| value.parse().ok());
     ensure!(body.len() <= LARGEST, "an answer of more than {LARGEST} bytes");

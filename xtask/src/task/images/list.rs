@@ -58,7 +58,8 @@ fn images(session: &Session, it: &MissionConfig) -> anyhow::Result<Vec<ListedIma
 
 fn row(mission: &str, it: &ListedImage) -> Vec<String> {
     let dash = |text: String| if text.is_empty() { "-".to_owned() } else { text };
-    let (commit, dirty) = it.commit.split_at(it.commit.len().min(40));
+    // A label may be any text.
+    let (commit, dirty) = it.commit.split_at_checked(40).unwrap_or((&it.commit, ""));
     let tests = match it.passed {
         Some(passed) => format!("{passed} passed"),
         None => it.problem.clone(),
@@ -186,7 +187,30 @@ fn changed(
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::{Difference, changed};
+    use super::{Difference, ListedImage, changed, row};
+
+    #[test]
+    fn a_commit_is_any_text() {
+        let commit = |text: &str| {
+            let digest = format!("sha256:{}", "b".repeat(64));
+            let image = ListedImage {
+                tag: "a".parse().unwrap(),
+                digest: digest.parse().unwrap(),
+                image: digest.parse().unwrap(),
+                created: "é".repeat(20),
+                commit: text.to_owned(),
+                tags: Vec::new(),
+                passed: None,
+                problem: String::new(),
+                receipt: None,
+            };
+            row("m", &image).swap_remove(4)
+        };
+        assert_eq!(commit(""), "-");
+        assert_eq!(commit(&"a".repeat(40)), "a".repeat(12));
+        assert_eq!(commit(&format!("{}-dirty", "a".repeat(40))), "aaaaaaaaaaaa-dirty");
+        assert_eq!(commit(&format!("a{}", "é".repeat(20))), format!("a{}", "é".repeat(11)));
+    }
 
     #[test]
     fn changes_of_versions() {
