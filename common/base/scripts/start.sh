@@ -202,7 +202,7 @@ _start_switch=()
 if ((EUID == 0)); then
     _start_as_root
     [[ $NB_UID:$NB_GID == 0:0 ]] ||
-        _start_switch=(setpriv "--reuid=$NB_UID" "--regid=$NB_GID" "--groups=$(_start_groups)")
+        _start_switch=(/usr/bin/setpriv "--reuid=$NB_UID" "--regid=$NB_GID" "--groups=$(_start_groups)")
 else
     _start_as_user
 fi
@@ -214,6 +214,10 @@ _log_info "Running as ${USER-}: ${_start_command[*]}"
 _start_hidden=() JUPYTER_ENV_VARS_TO_UNSET=${JUPYTER_ENV_VARS_TO_UNSET-}
 _start_split _start_hidden "${JUPYTER_ENV_VARS_TO_UNSET//[[:space:]]/,}"
 for _start_name in "${_start_hidden[@]}" JUPYTER_ENV_VARS_TO_UNSET; do
-    unset -v "$_start_name" 2>/dev/null || _log_warn "JUPYTER_ENV_VARS_TO_UNSET: $_start_name cannot be unset"
+    # unset would run $(…) in an index, and take away what switches the user.
+    if [[ ! $_start_name =~ ^[A-Za-z_][A-Za-z0-9_]*$ || $_start_name == _start_* ]] ||
+        ! unset -v "$_start_name" 2>/dev/null; then
+        _log_warn "JUPYTER_ENV_VARS_TO_UNSET: $_start_name cannot be unset"
+    fi
 done
 exec "${_start_switch[@]}" "${_start_command[@]}"

@@ -18,6 +18,13 @@ class RootTest(ContainerTest):
             ["1000", "100", "100", "jovyan", "/home/jovyan", "/home/jovyan jovyan jovyan"],
         )
 
+    def test_nothing_unsets_what_switches_the_user(self):
+        names = "_start_switch,_start_command,DIRSTACK[$(id>/tmp/x)],PATH"
+        options = ["--user=root", f"--env=JUPYTER_ENV_VARS_TO_UNSET={names}"]
+        run = self.run_in("/usr/bin/id -u; [[ ! -e /tmp/x ]]", *options)
+        self.assertEqual(run.stdout, "1000\n")
+        self.assertEqual(run.stderr.count("cannot be unset"), 3)
+
     def test_default_account_of_a_read_only_image(self):
         options = ["--user=root", "--read-only", "--tmpfs=/tmp"]
         self.assertEqual(self.output("id -un; touch $JUPYTER_RUNTIME_DIR/x", *options), "jovyan")
@@ -214,6 +221,16 @@ class UserTest(ContainerTest):
         )
         self.assertEqual(run.stderr.count("WARNING["), 1, run.stderr)
         self.assertIn("the user is kitten, but the home stays /home/jovyan", run.stderr)
+
+    def test_nobody_becomes_another_by_a_password_of_their_own(self):
+        script = """hash=$(openssl passwd -6 x)
+            printf '%s\n' "evil:$hash:5000:27::/:/bin/bash" >/var/lib/extrausers/passwd
+            echo x | su evil -c 'id -u; echo x | sudo -S id -u'
+            printf '%s\n' "me:$hash:$UID:27::/:/bin/bash" >/var/lib/extrausers/passwd
+            echo x | sudo -S id -u"""
+        for user in ("1000:100", "4321:100"):
+            run = self.run_in(script, f"--user={user}", status=1)
+            self.assertEqual(run.stdout, "", run.stderr)
 
     def test_nobody_becomes_root_by_an_account(self):
         python = "import pwd; print(pwd.getpwuid(0)[5])"
