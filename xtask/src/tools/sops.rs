@@ -20,7 +20,7 @@ use crate::{
     tools::sops::{key::Key, recipients::Recipients},
 };
 
-pub(crate) use editor::{Editor, still_runs};
+pub(crate) use editor::{Editor, has_removed, still_runs};
 
 /// The file of a message.
 #[derive(Debug, Clone, Copy)]
@@ -236,7 +236,7 @@ fn editor_failure(said: &str, about: Subject<'_>) -> anyhow::Error {
     let missing = ["exit status 127", "exit status 126", "no such file", "not found"];
     let what = match missing.iter().any(|it| said.contains(it)) {
         true => "EDITOR names no program that can be run",
-        false => "the editor failed, or removed the file",
+        false => "the editor failed",
     };
     anyhow!(
         "{what}; {} is unchanged\n    fix: run it again, with EDITOR naming an editor that works",

@@ -121,7 +121,10 @@ fn editor_empties() {
     scratch.set("EDITOR", &case("editor-empties/editor"));
     scratch.run(&["secrets-edit"]).status(2).says("the saved file is empty").says("is unchanged");
     scratch.set("EDITOR", "rm");
-    scratch.run(&["secrets-edit"]).status(1).says("the editor failed, or removed the file");
+    let done = scratch.run(&["secrets-edit"]).status(1).says("the editor removed the file");
+    assert!(!done.stderr.contains("damaged"), "{}", done.stderr);
+    scratch.set("EDITOR", "false");
+    scratch.run(&["secrets-edit"]).status(1).says("the editor failed;");
     let latin1 = scratch.script("bin/latin1", "printf 'caf: \\xe9\\n' >> \"$1\"");
     scratch.set("EDITOR", &latin1);
     let done = scratch.run(&["secrets-edit"]);

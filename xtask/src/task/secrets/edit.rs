@@ -38,7 +38,14 @@ pub(crate) fn run(session: &Session, args: &args::SecretsEdit) -> anyhow::Result
     let copy = Copy::new(&target)?;
     let editor = editor.command(&copy.saved());
     let cmd = sops::edit_cmd(copy.folder.path(), &copy.path, config.as_deref(), &editor);
-    match sops::edit(permit, &cmd, Duration::from_secs(args.time_limit), target.subject())? {
+    let edited = sops::edit(permit, &cmd, Duration::from_secs(args.time_limit), target.subject());
+    if sops::has_removed(&copy.saved()) {
+        let shown = target.shown.shown();
+        bail!(
+            "the editor removed the file that it was given; {shown} is unchanged\n    fix: run it again, with EDITOR naming an editor that saves the file"
+        );
+    }
+    match edited? {
         EditResult::Changed => {
             let saved = fs::read(copy.saved())?;
             let saved = String::from_utf8(saved).map_err(|_| not_text(&target))?;

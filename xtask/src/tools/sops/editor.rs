@@ -54,9 +54,10 @@ const WINDOWS: &[(&[&str], &[&str])] = &[
     (&["kate"], &["--block", "-b"]),
 ];
 
-/// Runs the editor, and copies the edited file. An interruption is left to the editor. Programs
-/// that the editor started and that still run are recognised by an inherited variable.
-const KEEP: &str = r#"trap : INT; XTASK_SAVED=$0 "$@" || exit; for last; do :; done; cp -- "$last" "$0" || exit; if grep -qsF "XTASK_SAVED=$0" /proc/[0-9]*/environ; then : > "$0.running"; fi"#;
+/// Runs the editor, and copies the edited file, or marks that it was removed. An interruption is
+/// left to the editor. Programs that the editor started and that still run are recognised by an
+/// inherited variable.
+const KEEP: &str = r#"trap : INT; XTASK_SAVED=$0 "$@" || exit; for last; do :; done; [ -e "$last" ] || : > "$0.removed"; cp -- "$last" "$0" || exit; if grep -qsF "XTASK_SAVED=$0" /proc/[0-9]*/environ; then : > "$0.running"; fi"#;
 
 impl Editor {
     /// Chooses the editor; `configured` is the value of `SOPS_EDITOR` or `EDITOR`.
@@ -106,7 +107,16 @@ impl Editor {
 /// Returns whether a program that the editor started was still running when the editor had ended,
 /// for an edit whose text was left in `saved`.
 pub(crate) fn still_runs(saved: &Path) -> bool {
-    let mark = [saved.as_os_str(), OsStr::new(".running")];
+    is_marked(saved, ".running")
+}
+
+/// Returns whether the editor removed the file, for an edit whose text would be in `saved`.
+pub(crate) fn has_removed(saved: &Path) -> bool {
+    is_marked(saved, ".removed")
+}
+
+fn is_marked(saved: &Path, mark: &str) -> bool {
+    let mark = [saved.as_os_str(), OsStr::new(mark)];
     Path::new(&mark.into_iter().collect::<OsString>()).exists()
 }
 
