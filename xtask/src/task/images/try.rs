@@ -65,9 +65,10 @@ pub(crate) fn run(session: &Session, args: &args::Try) -> anyhow::Result<u8> {
     let missions = args.mission.iter().cloned().collect();
     let named = session.named(&Missions { missions, ..Missions::default() });
     let named = named.map_err(failure::request)?;
+    // Before lists are read: another run may add lines to them.
+    let _locks = session.lock_missions(named.iter().map(|it| &it.mission.name))?;
     let edit = Edit::new(session, &named[0].mission, args).map_err(failure::request)?;
     let runner = session.runner(&named[0].config)?;
-    let _locks = session.lock_missions(named.iter().map(|it| &it.mission.name))?;
     let chosen = session.choose(&runner, named)?.pop().context("one mission is chosen")?;
     let mut builds = Builds::new(&runner, BuildPolicy::TakeNewest)?;
     let newest = builds.chain(&chosen.config, &chosen.chain).map_err(failure::request)?;
@@ -92,8 +93,8 @@ struct Edit {
     environments: Vec<String>,
     lists: Lists,
     model: Model,
-    /// List with added lines, relative to `environments/`.
-    added_to: Option<PathBuf>,
+    /// List with added lines, relative to `environments/`, and its text without them.
+    added_to: Option<(PathBuf, String)>,
     started: Instant,
 }
 
@@ -109,9 +110,11 @@ impl Edit {
         if let [environment] = environments.as_slice()
             && !args.add.is_empty()
         {
+            let before = lists.sources.files.clone();
             let list = add(&mut lists, environment, &args.add)?;
             lists = readable(Lists::of(checkout, mission, lists.sources)?)?;
-            added_to = Some(list);
+            let text = before.get(&list).cloned().unwrap_or_default();
+            added_to = Some((list, text));
         }
         let model = lists.sources.model().map_err(refused)?;
         if let Some(it) = environments.iter().find(|it| !trial::has_lists(&model, it)) {
@@ -145,12 +148,19 @@ impl Edit {
     }
 
     /// Writes the added lines if all tests passed. Returns the list's path.
+    ///
+    /// # Errors
+    /// Somebody has edited the list meanwhile.
     fn keep_added(&self, session: &Session, receipt: &Receipt) -> anyhow::Result<Option<PathBuf>> {
-        let Some(list) = &self.added_to else { return Ok(None) };
+        let Some((list, before)) = &self.added_to else { return Ok(None) };
         let path = self.lists.sources.path_of(list);
         if let (Some(permit), None) = (session.permit, receipt.failures().next()) {
-            let text = &self.lists.sources.files[list];
-            files::write(permit, &session.checkout.root.join(&path), text.as_bytes())?;
+            let file = session.checkout.root.join(&path);
+            let now = Lists::read(&session.checkout, &self.mission)?.sources;
+            if now.files.get(list) != Some(before) {
+                bail!("{}: edited meanwhile; nothing is added; run it again", path.shown());
+            }
+            files::write(permit, &file, self.lists.sources.files[list].as_bytes())?;
         }
         Ok(Some(path))
     }
