@@ -51,6 +51,10 @@ fn starts_anyway(before: &Command, command: &Command) -> bool {
 /// Short options of xargs that have a value.
 const VALUED: &str = "EILPadns";
 
+/// Long options of xargs whose value may be the next word.
+const VALUED_LONG: [&str; 6] =
+    ["arg-file", "delimiter", "max-args", "max-chars", "max-procs", "process-slot-var"];
+
 /// Returns whether `words` begin with options, one of which starts nothing without input: -r, or
 /// -I, by which each line is one start.
 fn has_safe_option(words: &[String]) -> bool {
@@ -59,6 +63,9 @@ fn has_safe_option(words: &[String]) -> bool {
         if let Some(long) = word.strip_prefix("--") {
             if long == "no-run-if-empty" || long.starts_with("replace") {
                 return true;
+            }
+            if VALUED_LONG.contains(&long) {
+                words.next();
             }
             continue;
         }
@@ -76,4 +83,16 @@ fn has_safe_option(words: &[String]) -> bool {
         }
     }
     false
+}
+
+#[test]
+fn options_before_the_safe_one() {
+    let is_safe =
+        |text: &str| has_safe_option(&text.split(' ').map(str::to_owned).collect::<Vec<String>>());
+    for it in ["-0r rm", "-n 1 -r rm", "--max-args 1 -r rm", "--delimiter , --replace={} rm"] {
+        assert!(is_safe(it), "{it}");
+    }
+    for it in ["rm -r", "-n 1 rm -r", "--max-args=1 rm -r", "--max-args 1 rm -r"] {
+        assert!(!is_safe(it), "{it}");
+    }
 }

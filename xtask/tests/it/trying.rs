@@ -54,6 +54,18 @@ fn a_package_that_breaks_a_test_is_not_added() {
 }
 
 #[test]
+fn an_edit_meanwhile_stays() {
+    let mut checkout = built();
+    checkout.flaw(json!({ "on": "hello@try", "hold": true }));
+    let mut running = checkout.start(&["try", "--add", "scipy"]);
+    running.wait_for_hold();
+    checkout.file(LIST, "numpy\nattrs\n");
+    checkout.state("go", "");
+    running.finish().status(1).says(&format!("{LIST}: edited meanwhile; nothing is added"));
+    assert_eq!(checkout.read(LIST), "numpy\nattrs\n");
+}
+
+#[test]
 fn a_list_that_cannot_be_solved() {
     let mut checkout = built();
     let said = "#9 [stage-1 2/2] RUN /opt/common-scripts/env-update\n\
