@@ -66,12 +66,14 @@ fn check_mission(facts: &Facts, mission: &MissionFacts) -> Vec<Finding> {
     res
 }
 
-/// Returns the missions of which some environment was never frozen.
-pub(crate) fn never_frozen(facts: &Facts) -> Vec<String> {
-    let lacks = |it: &&MissionFacts| {
-        let mut own = it.sources.environments.iter().filter(|it| *it != specs::BASE);
-        own.any(|env| !it.sources.files.contains_key(&specs::frozen(env)))
+/// Returns the environments that were never frozen: mission and name.
+pub(crate) fn never_frozen(facts: &Facts) -> Vec<(String, String)> {
+    let of = |it: &MissionFacts| -> Vec<(String, String)> {
+        let mission = it.sources.mission.file_name().unwrap_or_default();
+        let own = it.sources.environments.iter().filter(|env| {
+            *env != specs::BASE && !it.sources.files.contains_key(&specs::frozen(env))
+        });
+        own.map(|env| (mission.to_string_lossy().into_owned(), env.clone())).collect()
     };
-    let missions = facts.missions.iter().filter(lacks).map(|it| it.sources.mission.file_name());
-    missions.flatten().map(|it| it.to_string_lossy().into_owned()).collect()
+    facts.missions.iter().flat_map(of).collect()
 }

@@ -175,7 +175,13 @@ fn certificate(text: &str) {
 }
 
 fn shown(receipt: Receipt) {
-    let _ = (junit::text(&receipt), image_test::failures(&receipt, image_test::Rerun::Image));
+    let _ = (
+        junit::text(&receipt),
+        image_test::failures(
+            &receipt,
+            image_test::Rerun::Image(crate::settings::config::Mode::Frozen),
+        ),
+    );
     let section = Section { receipt: Some(receipt), ..Section::default() };
     let _ = page::text(&Page { made: String::new(), missions: vec![section] });
 }

@@ -17,6 +17,7 @@ use crate::{
         recipe::{self, Layer, Make, Parent, PulledImage, Reason, Recipe},
         runner::{Log, Runner},
     },
+    mission::dockerfile::calls::ENVIRONMENTS,
     run::{
         failure, files,
         lock::{self, Lock},
@@ -116,6 +117,7 @@ impl<'a> Builds<'a> {
                 Some(built) => built.clone(),
                 None => self
                     .one(config, chain, recipe, res.last())
+                    .map_err(|err| in_checkout(err, recipe))
                     .with_context(|| format!("image {}", recipe.name))?,
             };
             self.done.insert(key, built.clone());
@@ -464,6 +466,16 @@ impl Place {
             id: dir.join(format!("{name}.iid")),
         }
     }
+}
+
+/// Returns a build's failure with the paths of a mission's lists in the checkout in place of those in
+/// the image.
+fn in_checkout(err: anyhow::Error, recipe: &Recipe) -> anyhow::Error {
+    if recipe.mode.is_none() || failure::status(&err) != 1 {
+        return err;
+    }
+    let own = format!("missions/{}/environments/", recipe.name);
+    anyhow!(format!("{err:#}").replace(&format!("{ENVIRONMENTS}/"), &own))
 }
 
 /// Returns the command that builds the image, with a hint for users who just built the floating

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use crate::{
     image::container::Container,
-    run::{process, terminal},
+    run::{failure::Failure, process, terminal},
     task::{
         Session,
         shared::ready_image::{ReadyImage, ready, working_tree},
@@ -18,6 +18,13 @@ pub(crate) fn run(
     dev: bool,
     command: &[OsString],
 ) -> anyhow::Result<u8> {
+    if let (None, [first, ..]) = (mission, command)
+        && session.checkout.missions.iter().any(|it| first.as_os_str() == it.name.as_str())
+    {
+        let first = first.to_string_lossy();
+        let text = format!("`{first}` is a mission, not a command; pass `--mission {first}`");
+        return Err(Failure::Request(text).into());
+    }
     let ReadyImage { runner, chosen, built } = ready(session, mission, dev)?;
     let cidfile = runner.target().join(format!("exec/{}-{}.cid", built.name, std::process::id()));
     let container = Container::new(&runner, cidfile)?;

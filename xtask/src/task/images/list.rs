@@ -120,6 +120,7 @@ fn find<'a>(
     let is_it = |it: &&ListedImage| {
         it.tag.to_string() == name
             || it.digest.to_string() == name
+            || it.digest.short() == name
             || it.tags.iter().any(|tag| tag.to_string() == name)
     };
     let Some(found) = images.iter().find(is_it) else {
@@ -143,10 +144,6 @@ fn differences(
     };
     let mut res = changed("", &whole(old_image, old), &whole(new_image, new));
     let (old, new) = (&old.contents, &new.contents);
-    // Receipts of earlier versions do not name Debian packages.
-    if !old.debian.is_empty() && !new.debian.is_empty() {
-        res.extend(changed("Debian", &old.debian, &new.debian));
-    }
     let none = Installed { python: String::new(), packages: BTreeMap::new() };
     let names: BTreeSet<_> = old.environments.keys().chain(new.environments.keys()).collect();
     // Nor base.
@@ -161,6 +158,10 @@ fn differences(
             res
         };
         res.extend(changed(name, &packages(old), &packages(new)));
+    }
+    // Receipts of earlier versions do not name Debian packages.
+    if !old.debian.is_empty() && !new.debian.is_empty() {
+        res.extend(changed("Debian", &old.debian, &new.debian));
     }
     res
 }

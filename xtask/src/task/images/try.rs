@@ -330,6 +330,10 @@ fn not_tested(edit: &Edit) -> Vec<String> {
     let others = edit.mission.environments.iter().map(|it| it.name.clone());
     let others = others.filter(|it| !edit.environments.contains(it));
     others
-        .chain(["kernels, servers and files of the image, as a hub starts it".to_owned()])
+        .chain([
+            "kernels, servers and files of the image, as a hub starts it".to_owned(),
+            "Debian packages and other steps than those that install lists: these are the image's"
+                .to_owned(),
+        ])
         .collect()
 }

@@ -37,9 +37,18 @@ pub(crate) fn run(session: &Session, args: &args::Package) -> anyhow::Result<u8>
         terminal::print(text(&events));
     }
     if events.is_empty() {
-        bail!("no frozen spec there has, or ever had, `{package}`");
+        bail!(
+            "no frozen spec of {} has, or ever had, `{package}`; name its mission, or pass --all",
+            searched(session, args)?
+        );
     }
     Ok(0)
+}
+
+/// Returns the names of the missions that were searched.
+fn searched(session: &Session, args: &args::Package) -> anyhow::Result<String> {
+    let named = session.named_for(args).map_err(failure::request)?;
+    Ok(named.iter().map(|it| it.mission.name.as_str()).collect::<Vec<_>>().join(", "))
 }
 
 fn events(session: &Session, args: &args::Package, package: &str) -> anyhow::Result<Vec<Event>> {

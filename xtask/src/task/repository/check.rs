@@ -45,9 +45,9 @@ pub(crate) fn run(session: &Session, args: &args::Check) -> anyhow::Result<u8> {
         (facts, found) = look(session, !args.no_freeze)??;
         findings = about(found, &files);
     }
-    for name in frozen_spec::never_frozen(&facts).iter().filter(|_| !args.no_freeze) {
+    for (mission, env) in frozen_spec::never_frozen(&facts).iter().filter(|_| !args.no_freeze) {
         session.ui.say(format!(
-            "note: {name} was never frozen; `cargo xtask image-build {name} --floating` writes its frozen specs"
+            "note: {mission}/{env} was never frozen; `cargo xtask image-build {mission} --floating` writes its frozen spec"
         ));
     }
     for mission in facts.missions.iter().filter(|it| it.is_hidden_in_part()) {

@@ -145,7 +145,11 @@ fn test_all(
         let res = known_receipt(runner, it, asked)
             .and_then(|old| image_test::test(runner, it.chosen, it.mission(), asked, old));
         match res {
-            Ok(Some((receipt, is_new))) => row.add_tests(&receipt, is_new, asked.dev),
+            Ok(Some((receipt, is_new))) => {
+                let mode = it.chosen.config.mode;
+                let rerun = if asked.dev { Rerun::Dev } else { Rerun::Image(mode) };
+                row.add_tests(&receipt, is_new, rerun);
+            }
             Ok(None) => (),
             Err(err) => row.fail(err)?,
         }
@@ -308,7 +312,7 @@ impl Row {
         self.tag = published.reference.to_string();
     }
 
-    fn add_tests(&mut self, receipt: &Receipt, is_new: bool, dev: bool) {
+    fn add_tests(&mut self, receipt: &Receipt, is_new: bool, rerun: Rerun) {
         let passed = receipt.tests.iter().filter(|it| it.outcome == Outcome::Passed).count();
         let failed = receipt.tests.len() - passed;
         (self.passed, self.failed) = (Some(passed), Some(failed));
@@ -318,7 +322,6 @@ impl Row {
         }
         if failed > 0 {
             self.action.push(Action::Failed);
-            let rerun = if dev { Rerun::Dev } else { Rerun::Image };
             self.error = Some(image_test::failures(receipt, rerun));
         }
     }

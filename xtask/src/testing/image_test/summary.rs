@@ -6,6 +6,7 @@ use std::ffi::OsStr;
 use crate::{
     mission::test_kind::TestKind,
     run::process::{last_lines, quoted},
+    settings::config::Mode,
     testing::{
         image_test::TESTER,
         receipt::{Receipt, Test},
@@ -20,8 +21,8 @@ const LINES: usize = 8;
 /// How a failed test can be run again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rerun {
-    /// In the image.
-    Image,
+    /// In the image, which was built in this mode.
+    Image(Mode),
     /// In the newest image, with the working tree's tests.
     Dev,
     /// Only with all others: its image is gone.
@@ -43,7 +44,7 @@ fn failure(mission: &str, test: &Test, rerun: Rerun) -> String {
     let mut lines = vec![test.title()];
     lines.extend(shortened(&test.message).lines().map(|it| format!("    {it}")));
     if rerun != Rerun::Whole {
-        lines.push(format!("    again: {}", again(mission, test, rerun == Rerun::Dev)));
+        lines.push(format!("    again: {}", again(mission, test, rerun)));
     }
     lines.join("\n")
 }
@@ -61,20 +62,21 @@ fn shortened(message: &str) -> String {
 }
 
 /// Returns the command that runs a test alone.
-fn again(mission: &str, test: &Test, dev: bool) -> String {
+fn again(mission: &str, test: &Test, rerun: Rerun) -> String {
+    let floating = if rerun == Rerun::Image(Mode::Floating) { " --floating" } else { "" };
     if test.kind == TestKind::Mission && test.name == TESTER {
-        return format!("cargo xtask image-test {mission} --again");
+        return format!("cargo xtask image-test {mission}{floating} --again");
     }
-    if !dev && !test.again.is_empty() {
-        return format!("cargo xtask image-exec --mission {mission} -- {}", test.again);
+    if rerun != Rerun::Dev && !test.again.is_empty() {
+        return format!("cargo xtask image-exec{floating} --mission {mission} -- {}", test.again);
     }
     let name = quoted(OsStr::new(&glob::Pattern::escape(&test.name)));
     let environment = match test.environment.as_str() {
         "" => String::new(),
         it => format!(" --env {it}"),
     };
-    let dev = if dev { " --dev" } else { "" };
-    format!("cargo xtask image-test {mission}{dev}{environment} --only {name}")
+    let dev = if rerun == Rerun::Dev { " --dev" } else { "" };
+    format!("cargo xtask image-test {mission}{floating}{dev}{environment} --only {name}")
 }
 
 #[cfg(test)]
