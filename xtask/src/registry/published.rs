@@ -18,6 +18,7 @@ use crate::{
     tools::{
         curl::Network,
         docker::{LABEL_COMMIT, RemoteImage},
+        git,
         image_name::{Digest, ImageId, Tag},
     },
 };
@@ -83,12 +84,18 @@ pub(crate) fn images(
     let receipts = texts(&api, &found, &stored)?;
     let mut res = Vec::new();
     for ((tag, manifest), config) in found.into_iter().zip(configs) {
-        let config: ImageConfig = serde_json::from_slice(&config?)
-            .with_context(|| format!("{tag}: the image's config"))?;
+        let config = config.and_then(|it| Ok(serde_json::from_slice::<ImageConfig>(&it)?));
         let names = humans.iter().filter(|(_, it)| it.digest == manifest.digest);
         let tags = names.map(|(tag, _)| tag.clone()).collect();
         let read = receipts.get(&manifest.digest).context("no receipt");
-        let receipt = read.and_then(|text| certifying(text, mission, &manifest, &config));
+        // One damaged image does not hide the others.
+        let (config, receipt) = match config {
+            Ok(it) => {
+                let receipt = read.and_then(|text| certifying(text, mission, &manifest, &it));
+                (it, receipt)
+            }
+            Err(err) => (ImageConfig::default(), Err(err.context("damaged config of the image"))),
+        };
         res.push(ListedImage::new(tag, manifest, config, tags, receipt));
     }
     res.sort_by(|a, b| (&b.created, &b.tag).cmp(&(&a.created, &a.tag)));
@@ -144,7 +151,9 @@ impl ListedImage {
         tags: Vec<Tag>,
         receipt: anyhow::Result<Receipt>,
     ) -> ListedImage {
+        // A label may be any text.
         let commit = config.config.labels.and_then(|mut it| it.remove(LABEL_COMMIT));
+        let commit = commit.filter(|it| git::is_state(it));
         ListedImage {
             tag,
             digest: manifest.digest,

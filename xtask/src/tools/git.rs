@@ -237,11 +237,16 @@ pub(crate) fn state(dir: &Path) -> anyhow::Result<Option<String>> {
     Ok(Some(format!("{commit}{}", if is_dirty { DIRTY } else { "" })))
 }
 
+/// Returns whether `text` is as [`state`] returns it.
+pub(crate) fn is_state(text: &str) -> bool {
+    is_commit(text.strip_suffix(DIRTY).unwrap_or(text))
+}
+
 /// Suffix of [`state`]: files differ from the commit.
-pub(crate) const DIRTY: &str = "-dirty";
+const DIRTY: &str = "-dirty";
 
 /// Returns whether `text` is the id of a commit, 40 hex digits.
-pub(crate) fn is_commit(text: &str) -> bool {
+fn is_commit(text: &str) -> bool {
     text.len() == 40 && text.bytes().all(|it| it.is_ascii_digit() || (b'a'..=b'f').contains(&it))
 }
 

@@ -21,7 +21,7 @@ pub(super) fn check(receipt: &Receipt) -> anyhow::Result<()> {
     }
     field("platform", platform, "a platform", |it| Platform::from_str(it).is_ok())?;
     field("inputs", inputs, "64 hex digits", is_hex_digest)?;
-    field("commit", commit, "a commit", is_state)?;
+    field("commit", commit, "a commit", |it| it.is_empty() || git::is_state(it))?;
     hex_of_each("frozen_specs", &receipt.frozen_specs)?;
     field("started", started, "<date>T<time>Z", is_time)?;
     time("seconds", *seconds)?;
@@ -57,11 +57,6 @@ fn time(name: &str, seconds: f64) -> anyhow::Result<()> {
         bail!("{name}: {seconds} is less than nothing");
     }
     Ok(())
-}
-
-/// Returns whether `text` is empty or as [`git::state`] returns it.
-fn is_state(text: &str) -> bool {
-    text.is_empty() || git::is_commit(text.strip_suffix(git::DIRTY).unwrap_or(text))
 }
 
 /// Returns whether `text` has the characters of `host[:port]/path`: it is shown, and never
