@@ -37,6 +37,10 @@ _FAILED_HOOK = re.compile(
 )
 
 
+# Lines of the log before a hook's failure that are shown.
+_LINES = 5
+
+
 def runtime(variables: Mapping[str, str]) -> Path:
     """Returns Jupyter's runtime folder in an environment, like jupyter_core.paths."""
     data = variables.get("JUPYTER_DATA_DIR") or f"{variables['HOME']}/.local/share/jupyter"
@@ -136,8 +140,16 @@ class Server:
         return False
 
     def failed_hooks(self) -> str:
-        """Returns the start hooks that failed, which keep no server from starting; else ''."""
-        found = [" ".join(words) for words in _FAILED_HOOK.findall(self._said())]
+        """Returns the start hooks that failed, which keep no server from starting; else ''.
+
+        The lines before a failure are there, too: the hook's own words are among them.
+        """
+        lines = self._said().splitlines()
+        found, start = [], 0
+        for at, line in enumerate(lines):
+            if words := _FAILED_HOOK.search(line):
+                found += [*lines[max(at - _LINES, start) : at], " ".join(words.groups())]
+                start = at + 1
         if not found:
             return ""
         advice = "a hook that may fail ends with `return 0`, or `exit 0` where it is a program"
