@@ -214,6 +214,10 @@ impl Reader<'_> {
                 return res;
             }
             "--no-binary" => return self.no_binary(line, value),
+            "-" => (
+                "a dash before a requirement".to_owned(),
+                "write the requirement alone, as `numpy`",
+            ),
             "-e" | "--editable" => (
                 "an editable install cannot be repeated".to_owned(),
                 "give `name @ git+https://…@commit`",
@@ -222,10 +226,7 @@ impl Reader<'_> {
                 format!("`{option}` in a list"),
                 "package indexes belong to the settings, as PIP_INDEX_URL",
             ),
-            _ => (
-                format!("the option `{option}` is not known here"),
-                "only -r, -c and --no-binary are",
-            ),
+            _ => (format!("unsupported option `{option}`"), "expected -r, -c or --no-binary"),
         };
         Err((what, fix.to_owned()))
     }

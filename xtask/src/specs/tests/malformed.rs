@@ -141,7 +141,7 @@ fn malformed_lists() {
         envs/a.pip:1: an editable install cannot be repeated
         envs/a.pip:1: an editable install cannot be repeated
         envs/a.pip:1: `--index-url` in a list
-        envs/a.pip:1: the option `--pre` is not known here
+        envs/a.pip:1: unsupported option `--pre`
         envs/a.pip:2: missing file ``
         envs/a.pip:1: missing file `absent.txt`
         envs/a.pip:1: missing file `../../outside.pip`

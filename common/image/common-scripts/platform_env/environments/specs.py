@@ -169,6 +169,8 @@ def _take_pip(path: Path, line: Line, spec: Spec, parents: tuple[Path, ...]) -> 
         spec.no_binary += included.no_binary
     elif option == "--no-binary":
         spec.no_binary += _names(line, value)
+    elif option == "-":
+        raise line.error("a dash before a requirement", "write the requirement alone, as `numpy`")
     elif option in ("-e", "--editable"):
         raise line.error(
             "an editable install cannot be repeated", "give `name @ git+https://…@commit`"
@@ -178,9 +180,7 @@ def _take_pip(path: Path, line: Line, spec: Spec, parents: tuple[Path, ...]) -> 
             f"`{option}` in a list", "package indexes belong to the settings (uv.toml, pip.conf)"
         )
     else:
-        raise line.error(
-            f"the option `{option}` is not known here", "only -r, -c and --no-binary are"
-        )
+        raise line.error(f"unsupported option `{option}`", "expected -r, -c or --no-binary")
 
 
 def _names(line: Line, value: str) -> list[Line]:
