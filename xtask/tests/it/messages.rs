@@ -7,7 +7,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use proc_macro2::{Delimiter, Literal, TokenStream, TokenTree};
 use regex_lite::Regex;
 
 use crate::words;
@@ -112,9 +111,8 @@ fn collected() -> BTreeMap<String, BTreeSet<String>> {
             continue;
         }
         let room = Path::new(path.components().next().unwrap().as_os_str()).with_extension("");
-        let code: TokenStream = fs::read_to_string(&file).unwrap().parse().unwrap();
         let texts = res.entry(room.to_str().unwrap().to_owned()).or_default();
-        texts_of(code, &mut |it| _ = texts.insert(it));
+        texts.extend(texts_of(&fs::read_to_string(&file).unwrap()));
     }
     res.retain(|_, texts| !texts.is_empty());
     res
@@ -138,51 +136,44 @@ fn sources(dir: &Path) -> Vec<PathBuf> {
     res
 }
 
-/// Passes each text of `code` that people may read to `take`.
-fn texts_of(code: TokenStream, take: &mut dyn FnMut(String)) {
-    let mut before: [String; 2] = Default::default();
-    let mut is_test = false;
-    for tree in code {
-        let name = match &tree {
-            TokenTree::Group(group) => {
-                let is_attribute = group.delimiter() == Delimiter::Bracket && before[1] == "#"
-                    || before[0] == "#" && before[1] == "!";
-                let is_skipped = NOT_PRINTED.contains(&before[0].as_str()) && before[1] == "!"
-                    || before[1] == "expect";
-                if is_attribute {
-                    is_test |= group.stream().to_string().replace(' ', "") == "cfg(test)";
-                } else if is_test && group.delimiter() == Delimiter::Brace {
-                    is_test = false;
-                } else if !is_skipped {
-                    texts_of(group.stream(), take);
-                }
-                String::new()
+/// Returns the texts of `code` that people may read.
+fn texts_of(code: &str) -> Vec<String> {
+    // Comments, raw texts, texts, characters, words, and everything else.
+    let token = r##"(?s)//[^\n]*|/\*.*?\*/|b?r#".*?"#|b?r"[^"]*"|b?"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\[^']+)'|\w+|\S"##;
+    let tokens: Vec<&str> =
+        Regex::new(token).unwrap().find_iter(code).map(|it| it.as_str()).collect();
+    let tokens: Vec<&str> =
+        tokens.into_iter().filter(|it| !it.starts_with("//") && !it.starts_with("/*")).collect();
+    let before = |at: usize, n: usize| at.checked_sub(n).map_or("", |it| tokens[it]);
+    let (mut res, mut skipped, mut is_test) = (Vec::new(), vec![false], false);
+    for (at, token) in tokens.iter().enumerate() {
+        let outer = *skipped.last().unwrap();
+        match *token {
+            "(" | "[" | "{" => {
+                let is_macro = before(at, 1) == "!";
+                let is_attribute = before(at, 1) == "#" || is_macro && before(at, 2) == "#";
+                is_test |= is_attribute && tokens[at + 1..].starts_with(&["cfg", "(", "test", ")"]);
+                let is_test_module = *token == "{" && std::mem::take(&mut is_test);
+                let is_other = is_macro && NOT_PRINTED.contains(&before(at, 2));
+                let is_defect = before(at, 1) == "expect";
+                skipped.push(outer || is_attribute || is_test_module || is_other || is_defect);
             }
-            TokenTree::Literal(literal) => {
-                if let Some(text) =
-                    text(literal).filter(|it| is_message(it) && !OTHERS.contains(&it.as_str()))
-                {
-                    take(text);
-                }
-                String::new()
-            }
-            TokenTree::Punct(it) if it.as_char() == ';' => {
-                is_test = false;
-                ";".to_owned()
-            }
-            it => it.to_string(),
-        };
-        before = [std::mem::take(&mut before[1]), name];
+            ")" | "]" | "}" => _ = skipped.pop(),
+            ";" => is_test = false,
+            _ if !outer => res
+                .extend(text(token).filter(|it| is_message(it) && !OTHERS.contains(&it.as_str()))),
+            _ => (),
+        }
     }
+    res
 }
 
-/// Returns the value of a string literal.
-fn text(literal: &Literal) -> Option<String> {
-    let code = literal.to_string();
-    if let Some(raw) = code.strip_prefix('r') {
+/// Returns the value of a text's literal.
+fn text(token: &str) -> Option<String> {
+    if let Some(raw) = token.strip_prefix('r').filter(|it| it.ends_with(['"', '#'])) {
         return Some(raw.trim_matches('#').trim_matches('"').to_owned());
     }
-    let inner = code.strip_prefix('"')?.strip_suffix('"')?;
+    let inner = token.strip_prefix('"')?.strip_suffix('"')?;
     let joined = Regex::new(r"\\\n\s*").unwrap().replace_all(inner, "").into_owned();
     Some(joined.replace("\\n", "\n").replace("\\\"", "\"").replace("\\\\", "\\"))
 }
