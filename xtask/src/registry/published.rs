@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::Context as _;
+use anyhow::anyhow;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -87,7 +87,10 @@ pub(crate) fn images(
         let config = config.and_then(|it| Ok(serde_json::from_slice::<ImageConfig>(&it)?));
         let names = humans.iter().filter(|(_, it)| it.digest == manifest.digest);
         let tags = names.map(|(tag, _)| tag.clone()).collect();
-        let read = receipts.get(&manifest.digest).context("no receipt");
+        let read = match receipts.get(&manifest.digest) {
+            Some(text) => text.as_ref().map_err(|err| anyhow!("damaged receipt: {err}")),
+            None => Err(anyhow!("no receipt")),
+        };
         // One damaged image does not hide the others.
         let (config, receipt) = match config {
             Ok(it) => {
@@ -108,13 +111,13 @@ fn named(api: &Api, tags: &[Tag]) -> anyhow::Result<Vec<(Tag, Manifest)>> {
     Ok(tags.iter().cloned().zip(manifests).filter_map(|(tag, it)| Some((tag, it?))).collect())
 }
 
-/// Returns the texts of the receipts among `stored`, by the digest of their image; those that
-/// cannot be read are left out.
+/// Returns the texts of the receipts among `stored`, by the digest of their image, or why one cannot
+/// be read.
 fn texts(
     api: &Api,
     found: &[(Tag, Manifest)],
     stored: &[Tag],
-) -> anyhow::Result<BTreeMap<Digest, String>> {
+) -> anyhow::Result<BTreeMap<Digest, Result<String, String>>> {
     let digests = found.iter().map(|(_, it)| it.digest.clone());
     let (digests, tags): (Vec<Digest>, Vec<Tag>) = digests
         .map(|it| (it.clone(), Tag::of_receipt(&it)))
@@ -124,7 +127,8 @@ fn texts(
     let known = digests.into_iter().zip(carriers).filter_map(|(digest, it)| Some((digest, it?)));
     let (digests, carriers): (Vec<Digest>, Vec<Manifest>) = known.unzip();
     let files = api.files(&carriers, FILE, LARGEST)?;
-    Ok(digests.into_iter().zip(files).filter_map(|(digest, it)| Some((digest, it.ok()?))).collect())
+    let texts = files.into_iter().map(|it| it.map_err(|err| format!("{err:#}")));
+    Ok(digests.into_iter().zip(texts).collect())
 }
 
 fn certifying(

@@ -89,7 +89,7 @@ fn shared_constraints_debian_packages_and_hooks() {
     }
 }
 
-/// The setup of bls.py imports numpy and Cython and declares neither, and there is no wheel.
+/// The setup of bls.py imports numpy and Cython, declares neither, and has only a source archive.
 #[test]
 fn a_package_that_does_not_declare_its_build_requirements() {
     let checkout = Checkout::new();
