@@ -23,6 +23,7 @@ mod image;
 mod testing;
 mod registry;
 mod secrets;
+mod hub;
 mod check;
 mod task;
 mod cli;

@@ -8,6 +8,7 @@ pub(crate) mod images;
 pub(crate) mod packages;
 pub(crate) mod machine;
 pub(crate) mod repository;
+pub(crate) mod hubs;
 
 use std::{collections::BTreeSet, env, path::Path, time::Instant};
 

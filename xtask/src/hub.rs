@@ -1,0 +1,1 @@
+//! Hubs: the values that every hub is made from, and the hub on this machine.
