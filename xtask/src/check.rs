@@ -41,6 +41,7 @@ pub(crate) mod notebook_valid;
 pub(crate) mod notebook_outputs;
 pub(crate) mod notebook_kernel;
 pub(crate) mod notebook_timeout;
+pub(crate) mod hub_yaml;
 pub(crate) mod settings_template;
 pub(crate) mod settings;
 pub(crate) mod file_kind;
@@ -121,6 +122,7 @@ pub(crate) const RULES: &[Rule] = &[
     notebook_outputs::RULE,
     notebook_kernel::RULE,
     notebook_timeout::RULE,
+    hub_yaml::RULE,
     settings_template::RULE,
     settings::RULE,
     mission_name::RULE,

@@ -13,12 +13,12 @@ use crate::{
     task::{
         Session,
         args::{
-            Bench, Check, Ci, Complete, Diff, Doctor, Flags, Freeze, ImageAll, ImageBuild,
-            ImageDiff, ImageExec, ImageLab, ImagePrune, ImagePush, ImageSh, ImageTest, ImageUpdate,
-            MissionNew, Missions, Package, ReceiptShow, Report, SecretsCat, SecretsDiff,
-            SecretsEdit, SecretsInit, SecretsOf, SecretsSet, Try,
+            Bench, Check, Ci, Complete, Diff, Doctor, Flags, Freeze, HubValues, ImageAll,
+            ImageBuild, ImageDiff, ImageExec, ImageLab, ImagePrune, ImagePush, ImageSh, ImageTest,
+            ImageUpdate, MissionNew, Missions, Package, ReceiptShow, Report, SecretsCat,
+            SecretsDiff, SecretsEdit, SecretsInit, SecretsOf, SecretsSet, Try,
         },
-        images,
+        hubs, images,
         machine::{self, completion::Shell},
         packages, repository, secrets,
     },
@@ -235,6 +235,12 @@ Examples:
     /// Push the secrets repository, unless it holds plain text or the remote has new commits
     #[command(after_help = "Example: cargo xtask -n secrets-push")]
     SecretsPush(With<{ DRY_RUN | SET }, SecretsOf>),
+    /// Print the merged values of a mission's hub, without secrets
+    #[command(after_help = "\
+Examples:
+  cargo xtask hub-values roman --env local
+  cargo xtask hub-values roman --env prod --origin     the file and line that set each value")]
+    HubValues(With<{ JSON | SET }, HubValues>),
     /// Run all checks that need no engine; the pre-commit hook
     #[command(after_help = crate::check::help())]
     Check(With<{ DRY_RUN | JSON | SET }, Check>),
@@ -322,6 +328,7 @@ impl Task {
             Task::SecretsDiff(it) => it.common(),
             Task::SecretsStatus(it) => it.common(),
             Task::SecretsPush(it) => it.common(),
+            Task::HubValues(it) => it.common(),
             Task::Check(it) => it.common(),
             Task::Config(it) => it.common(),
             Task::List(it) => it.common(),
@@ -396,6 +403,7 @@ fn start(session: &Session, task: &Task) -> anyhow::Result<u8> {
         Task::SecretsDiff(args) => secrets::diff::run(session, &args.own),
         Task::SecretsStatus(of) => secrets::status::run(session, &of.own),
         Task::SecretsPush(of) => secrets::push::run(session, &of.own),
+        Task::HubValues(args) => hubs::values::run(session, &args.own),
         Task::Check(args) => repository::check::run(session, &args.own),
         Task::Config(missions) => repository::config::run(session, &missions.own),
         Task::List(_) => repository::list::run(session),

@@ -30,6 +30,7 @@ pub(crate) const CLASSES: &[(&str, Class)] = &[
     ("diff", Class::Here),
     ("explain", Class::Here),
     ("freeze --check", Class::Here),
+    ("hub-values roman", Class::Here),
     ("image-update", Class::Here),
     ("list", Class::Here),
     ("mission-new", Class::Here),

@@ -124,6 +124,7 @@ fn common_flags_of_each_task() {
         secrets-diff: json set
         secrets-status: json dry_run set
         secrets-push: dry_run set
+        hub-values: json set
         check: json dry_run set
         config: json set frozen floating
         list: json set

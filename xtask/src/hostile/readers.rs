@@ -36,6 +36,7 @@ const RESULT: &str = r#"{"environment": "hello", "kind": "notebook", "name": "a.
 const HTML: &str = "<div><p class=x>a <b>b</b> &lt;c&gt;<table><tr><th>h<td rowspan=2>x</table><img src='data:image/png;base64,AA' alt=a><a href=https://x>y</a><h2>t</h2><svg><script>x</script></svg><!-- c --></div>";
 const MARKDOWN: &str = "# A\n\ntext *a* **b** `c` [l](https://x) ![i](attachment:a.png)\n\n- 1\n  - 2\n\n| a | b |\n|---|---|\n| $x$ | <b>y</b> |\n\n```\ncode\n```\n> q\n";
 const SECRETS: &str = "hub:\n    cookieSecret: ENC[AES256_GCM,data:x,iv:y,tag:z,type:str]\nlist:\n    - ENC[AES256_GCM,data:x,iv:y,tag:z,type:int]\nsops:\n    age:\n        - recipient: age1qqqq\n          enc: |\n            x\n    lastmodified: \"2026-01-01T00:00:00Z\"\n    mac: ENC[AES256_GCM,data:x,iv:y,tag:z,type:str]\n    version: 3.10.2\n";
+const HUB_VALUES: &str = "singleuser:\n  profileList: [{a: b}, 1.5, null]\n  # c\n  extraEnv:\n    A: \"b\"\nhub:\n  extraConfig:\n    x: |\n      c.y = 1\n";
 const RULES: &str = "creation_rules:\n  - path_regex: (dev|prod)\\.yaml$\n    age: age1qqqq\n    encrypted_regex: ^(a|b)$\n";
 const LOG: &str = "#8 [a 1/2] RUN x\n#9 [b 1/2] RUN --mount=y z\n#9 0.2 \u{1b}[31mfirst\n#9 ERROR: exit code: 1\nhttps://me:pw@host/t/token/x ghp_0123456789abcdef0123\n";
 const PATCH: &str = "commit\t0123\t2026-01-01T00:00:00Z\ts\n\ndiff --git a/x.yml b/x.yml\n--- a/x.yml\n+++ b/x.yml\n@@ -1 +1 @@\n-    - numpy==1.0 --hash=sha256:0\n+    - numpy==2.0 --hash=sha256:0\n";
@@ -89,6 +90,7 @@ pub(super) fn all() -> Vec<Reader> {
         reader("values", "a:\n  b: 1\n  c: [x, {d: e}]\n", |it| {
             _ = secrets::plain::leaves(it, &crate::tools::sops::key::Key(Vec::new()));
         }),
+        reader("hub's values", HUB_VALUES, |it| file("missions/m/hub/local.yaml", it)),
         reader("output of programs", LOG, said),
     ]
 }

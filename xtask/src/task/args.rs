@@ -33,6 +33,21 @@ pub(crate) struct Missions {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct HubValues {
+    /// Mission; DEPLOYMENT_NAME by default
+    pub(crate) mission: Option<String>,
+    /// Environment with values in missions/<mission>/hub/; ENVIRONMENT by default
+    #[arg(long, value_name = "NAME")]
+    pub(crate) env: Option<String>,
+    /// Print the file and line that set each value, and the lists that a later layer replaced
+    #[arg(long)]
+    pub(crate) origin: bool,
+    /// Leave the secrets of the environment out
+    #[arg(long)]
+    pub(crate) without_secrets: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct ImageDiff {
     /// Mission
     pub(crate) mission: String,

@@ -1,1 +1,3 @@
 //! Tasks about hubs.
+
+pub(crate) mod values;

@@ -1,6 +1,7 @@
 //! Work that several tasks share.
 
 pub(crate) mod doctor;
+pub(crate) mod hub_values;
 pub(crate) mod images;
 pub(crate) mod ready_image;
 pub(crate) mod secret_change;

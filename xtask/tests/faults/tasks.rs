@@ -1,5 +1,7 @@
 //! The tasks, each with the preparation that gives it work.
 
+use std::fs;
+
 use crate::{checkout::Checkout, images, secrets, world::World};
 
 /// A task with its arguments.
@@ -95,6 +97,7 @@ pub(crate) fn all() -> Vec<Task> {
         task("mission-new", empty, &["mission-new", "euclid"]),
         task("config", empty, &["config"]),
         task("list", empty, &["list"]),
+        task("hub-values", with_hub, &["hub-values", "--env", "prod"]),
         task("secrets-clone", not_cloned, &["secrets-clone"]),
         task("secrets-init", cloned, &["--set", "ENVIRONMENT=prod", "secrets-init"]),
         task("secrets-edit", cloned, &["secrets-edit"]),
@@ -113,6 +116,15 @@ pub(crate) fn all() -> Vec<Task> {
         task("secrets-push role", ahead_with_role, &["secrets-push"]),
         task("why", frozen_in_git, &["why", "numpy"]),
     ]
+}
+
+/// A mission with values of a hub, and no secrets.
+fn with_hub() -> Box<dyn World> {
+    let checkout = images::checkout();
+    let file = checkout.root().join("missions/hello/hub/prod.yaml");
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    fs::write(file, "singleuser: {cmd: a}\n").unwrap();
+    Box::new(checkout)
 }
 
 fn after(args: &[&[&str]]) -> Checkout {

@@ -95,6 +95,10 @@ fn texts(name: &str, envs: &[String]) -> anyhow::Result<Vec<(PathBuf, String)>> 
         ("Dockerfile.custom".into(), dockerfile(name, envs)),
         (".dockerignore".into(), DOCKERIGNORE.to_owned()),
         ("default-home-contents/welcome.ipynb".into(), notebook(&envs[0], &welcome(name))?),
+        ("hub/common.yaml".into(), format!("# Values of all hubs of {name}.\n{HUB}")),
+        ("hub/local.yaml".into(), "# The hub on this machine.\n{}\n".to_owned()),
+        ("hub/staging.yaml".into(), "# Deployments are tried here first.\n{}\n".to_owned()),
+        ("hub/prod.yaml".into(), "# The hub that users see.\n{}\n".to_owned()),
     ];
     for (idx, env) in envs.iter().enumerate() {
         let dir = PathBuf::from("environments").join(env);
@@ -127,6 +131,12 @@ FROM ${{BASE_IMAGE}}
     );
     head + &steps.collect::<String>()
 }
+
+const HUB: &str = "\
+singleuser:
+  memory:
+    limit: 2G
+";
 
 const DOCKERIGNORE: &str = "\
 *

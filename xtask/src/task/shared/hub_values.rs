@@ -1,0 +1,66 @@
+//! Values of a mission's hub in one environment, with its secrets.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::{
+    hub::values::{self, Layer, Source, Values},
+    run::{failure, printable::Shown as _},
+    task::{MissionConfig, Session, secrets::Place},
+    tools::sops,
+};
+
+/// Whether the secrets of the environment are decrypted and merged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Secrets {
+    Merged,
+    LeftOut,
+}
+
+/// Environment of the hub on this machine, which has no secrets.
+pub(crate) const LOCAL: &str = "local";
+
+/// Returns the merged values of `environment`.
+///
+/// # Errors
+/// A layer is missing or not valid, or its secrets cannot be decrypted.
+pub(crate) fn read(
+    session: &Session,
+    of: &MissionConfig,
+    environment: &str,
+    secrets: Secrets,
+) -> anyhow::Result<Values> {
+    let mut layers =
+        values::read(&session.checkout, &of.mission, environment).map_err(failure::request)?;
+    if secrets == Secrets::Merged && environment != LOCAL {
+        layers.extend(decrypted(session, of, environment)?);
+    }
+    Values::merged(layers, &json!({})).map_err(values::refusal)
+}
+
+/// Returns the decrypted secrets; `None` for a mission without a secrets repository, and with a note
+/// for one that is not cloned.
+fn decrypted(
+    session: &Session,
+    MissionConfig { mission, config }: &MissionConfig,
+    environment: &str,
+) -> anyhow::Result<Option<Layer>> {
+    let dir = Path::new("secrets").join(&mission.name);
+    if !session.checkout.root.join(&dir).exists() {
+        if config.secrets_repo.is_some() {
+            session.ui.say(format!(
+                "note: the values lack secrets: missing {}; `cargo xtask secrets-clone -m {}` makes it",
+                dir.shown(),
+                mission.name
+            ));
+        }
+        return Ok(None);
+    }
+    let place = Place::cloned(session, Some(&mission.name)).map_err(failure::request)?;
+    let name = format!("{environment}.yaml");
+    let target = place.target(Some(Path::new(&name))).map_err(failure::request)?;
+    sops::require()?;
+    let text = sops::decrypt(&place.dir, target.subject(), None, false, target.text.clone())?;
+    Ok(Some(Layer { source: Source { file: target.shown, is_secret: true }, text }))
+}
