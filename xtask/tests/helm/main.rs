@@ -1,0 +1,7 @@
+//! Hubs with real Helm, 3 and 4, whose programs `helm3` and `helm4` are in the folder `HELMS`:
+//! `cargo xtask ci` installs them, and without them these tests fail.
+
+#![expect(clippy::disallowed_methods, reason = "tests start programs and write files")]
+
+mod scratch;
+mod merge;
