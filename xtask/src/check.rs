@@ -42,6 +42,7 @@ pub(crate) mod notebook_outputs;
 pub(crate) mod notebook_kernel;
 pub(crate) mod notebook_timeout;
 pub(crate) mod hub_yaml;
+pub(crate) mod hub_secret;
 pub(crate) mod settings_template;
 pub(crate) mod settings;
 pub(crate) mod file_kind;
@@ -123,6 +124,7 @@ pub(crate) const RULES: &[Rule] = &[
     notebook_kernel::RULE,
     notebook_timeout::RULE,
     hub_yaml::RULE,
+    hub_secret::RULE,
     settings_template::RULE,
     settings::RULE,
     mission_name::RULE,

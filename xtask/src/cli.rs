@@ -220,7 +220,7 @@ Examples:
 Examples:
   openssl rand -hex 32 | cargo xtask secrets-set proxy.secretToken
   cargo xtask secrets-set proxy.https.manual.key < tls.key
-  echo '[\"ann\", \"bob\"]' | cargo xtask secrets-set --as-json hub.config.Authenticator.admin_users
+  echo \"[\\\"$(openssl rand -hex 32)\\\"]\" | cargo xtask secrets-set --as-json hub.config.CryptKeeper.keys
 The newline at the end of a single line is removed; a longer text is stored as it is.")]
     SecretsSet(With<{ DRY_RUN | SET }, SecretsSet>),
     /// Print the keys that changed between two commits, without decrypting anything

@@ -10,6 +10,7 @@ pub(crate) mod terminal;
 pub(crate) mod ui;
 pub(crate) mod lock;
 pub(crate) mod printable;
+pub(crate) mod mask;
 pub(crate) mod redact;
 pub(crate) mod private_key;
 pub(crate) mod text_file;

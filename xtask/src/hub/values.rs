@@ -89,6 +89,8 @@ pub(crate) struct Values {
     #[allow(dead_code, reason = "deployments to Kubernetes read them")]
     pub(crate) own: Option<Node>,
     pub(crate) replaced: Vec<Replaced>,
+    /// The layers, lowest first, as they were before they were merged.
+    pub(crate) layers: Vec<Node>,
 }
 
 /// Returns the names of the environments that a mission has values for, sorted.
@@ -165,7 +167,7 @@ impl Values {
     fn of(layers: Vec<Node>) -> Values {
         let mut replaced = Vec::new();
         let (mut root, mut own): (Option<Node>, Option<Node>) = (None, None);
-        for mut layer in layers {
+        for mut layer in layers.iter().cloned() {
             if let Value::Map(entries) = &mut layer.value
                 && let Some(above) = entries.remove(OWN)
             {
@@ -181,7 +183,7 @@ impl Values {
         }
         let source = Arc::new(Source { file: PathBuf::new(), is_secret: false });
         let empty = || Node { at: At { source, line: 1 }, value: Value::Map(BTreeMap::new()) };
-        Values { root: root.unwrap_or_else(empty), own, replaced }
+        Values { root: root.unwrap_or_else(empty), own, replaced, layers }
     }
 
     /// Returns the value at a path such as `singleuser.memory.limit`, without defaults of the chart.
@@ -192,6 +194,14 @@ impl Values {
     /// Returns the one document that Helm gets, secrets included.
     pub(crate) fn json(&self) -> serde_json::Value {
         self.root.json()
+    }
+}
+
+impl At {
+    /// Returns a finding about the value at this place.
+    pub(crate) fn finding(&self, rule: &'static str, what: String, fix: &str) -> Finding {
+        let (file, line) = (self.source.file.clone(), Some(self.line));
+        Finding { file, line, rule, what, fix: fix.to_owned() }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use crate::run::printable;
+use crate::run::{mask, printable};
 
 /// Prefixes of the tokens of well-known services.
 pub(crate) const TOKENS: [&str; 15] = [
@@ -41,14 +41,15 @@ pub(crate) fn is_secret_name(name: &str) -> bool {
     is_secret && !is_pointer
 }
 
-/// Returns `text` with `…` in the place of each user, password and token in it, and of the values
-/// of variables whose names mark them as secrets.
+/// Returns `text` with `…` in the place of each user, password and token in it, of the values of
+/// variables whose names mark them as secrets, and of what [`mask::hide`] was called with.
 pub(crate) fn redact(text: &str) -> String {
+    let mut hidden = mask::ranges(text);
     let may_have_one = text.contains(['@', '=']) || text.contains("/t/");
     if !may_have_one && !TOKENS.iter().any(|it| text.contains(it)) {
-        return text.to_owned();
+        return replace(text, hidden, "…");
     }
-    let mut hidden = userinfos(text);
+    hidden.extend(userinfos(text));
     hidden.extend(values(text));
     for word in words(text) {
         let within = &text[word.clone()];

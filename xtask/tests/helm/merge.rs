@@ -12,7 +12,11 @@ const TEMPLATE: &str = "kind: ConfigMap\napiVersion: v1\nmetadata: {name: echo}\
 #[test]
 fn helm_renders_our_document_like_the_files() {
     let scratch = Scratch::new();
-    let files = ["common/hub/values.yaml", "missions/hello/hub/common.yaml", "missions/hello/hub/prod.yaml"];
+    let files = [
+        "common/hub/values.yaml",
+        "missions/hello/hub/common.yaml",
+        "missions/hello/hub/prod.yaml",
+    ];
     let helms = helms();
     scratch.write("chart/Chart.yaml", CHART);
     scratch.write("chart/templates/echo.yaml", TEMPLATE);
@@ -39,7 +43,8 @@ struct Random(u64);
 
 impl Random {
     fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % limit
     }
 

@@ -12,5 +12,6 @@ mod tasks;
 mod clones;
 mod pushes;
 mod stored;
+mod hubs;
 mod recorder;
 mod aws;

@@ -5,7 +5,10 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::{
-    hub::values::{self, Layer, Source, Values},
+    hub::{
+        self,
+        values::{self, Layer, Source, Values},
+    },
     run::{failure, printable::Shown as _},
     task::{MissionConfig, Session, secrets::Place},
     tools::sops,
@@ -36,7 +39,10 @@ pub(crate) fn read(
     if secrets == Secrets::Merged && environment != LOCAL {
         layers.extend(decrypted(session, of, environment)?);
     }
-    Values::merged(layers, &json!({})).map_err(values::refusal)
+    let values = Values::merged(layers, &json!({})).map_err(values::refusal)?;
+    hub::secrets::hide(&values);
+    let found: Vec<_> = values.layers.iter().flat_map(hub::secrets::findings).collect();
+    if found.is_empty() { Ok(values) } else { Err(values::refusal(found)) }
 }
 
 /// Returns the decrypted secrets; `None` for a mission without a secrets repository, and with a note
