@@ -81,12 +81,12 @@ impl Host {
 
     /// Returns the command that pushes the engine's image `reference`.
     pub(crate) fn push(&self, reference: &ImageRef) -> Change {
-        self.docker.change(["image", "push", &reference.to_string()])
+        self.docker.push(reference)
     }
 
     /// Returns the command that pulls an image, named by digest, to the engine.
     pub(crate) fn pull(&self, image: &ImageRef) -> Change {
-        self.docker.change(["pull", "--quiet", &image.to_string()])
+        self.docker.pull(image)
     }
 
     /// Writes the password of the local registry to a file for people.
@@ -203,8 +203,7 @@ pub(crate) fn start(runner: &Runner, image: &ImageRef) -> anyhow::Result<Host> {
 /// Creates and starts the container. Another run that was first is not a failure.
 fn create(runner: &Runner, image: &ImageRef, password: &str, log: &mut Log) -> anyhow::Result<()> {
     let network = container::network(runner, log)?;
-    let run =
-        container::run(&runner.docker, &network, free_port()?, password).args([image.to_string()]);
+    let run = container::run(&runner.docker, image, &network, free_port()?, password);
     match runner.run(&run, log) {
         Err(err) if failure::status(&err) != 1 || Container::find(&runner.docker)?.is_none() => {
             Err(err)

@@ -5,6 +5,7 @@ pub(crate) mod image_name;
 pub(crate) mod docker;
 pub(crate) mod retries;
 pub(crate) mod curl;
+pub(crate) mod mmdebstrap;
 pub(crate) mod git;
 pub(crate) mod sops;
 pub(crate) mod aws;

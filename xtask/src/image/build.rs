@@ -1,5 +1,8 @@
 //! Builds the missing images of a chain, each on the one before.
 
+mod rootfs;
+mod trial;
+
 use std::{
     borrow::Cow,
     collections::BTreeMap,
@@ -9,11 +12,11 @@ use std::{
 
 use anyhow::{Context as _, anyhow, bail};
 
+use self::trial::Trial;
 use crate::{
     image::{
         build_record::BuildRecord,
         build_settings::BuildSettings,
-        leftovers::{self, Kind},
         recipe::{self, Layer, Make, Parent, PulledImage, Reason, Recipe},
         runner::{Log, Runner},
     },
@@ -22,14 +25,11 @@ use crate::{
         failure, files,
         lock::{self, Lock},
         printable::Shown as _,
-        process::{self, Patience, cmd},
-        random::random_hex,
-        redact::redact,
-        terminal,
     },
     settings::config::{Config, Mode},
     tools::{
-        docker::{Builder, Image, ImageConfig, LABEL_COMMIT, LABEL_PARENT, LABEL_RUN},
+        docker::build::Builder,
+        docker::{Image, ImageConfig, LABEL_COMMIT, LABEL_PARENT},
         git,
         image_name::{ImageId, ImageRef, Tag},
     },
@@ -45,21 +45,6 @@ pub(crate) struct BuiltImage {
     /// `None` when nothing had to be built.
     pub(crate) reason: Option<Reason>,
     pub(crate) time: Duration,
-}
-
-/// An image that only this run uses; removed from the engine with this value.
-pub(crate) struct TemporaryImage<'a> {
-    runner: &'a Runner,
-    pub(crate) built: BuiltImage,
-}
-
-impl Drop for TemporaryImage<'_> {
-    fn drop(&mut self) {
-        if let Some(permit) = self.runner.permit {
-            let id = self.built.image.id.to_string();
-            leftovers::remove(permit, &self.runner.docker, Kind::Image, &id);
-        }
-    }
 }
 
 /// Shared state of the builds of one run.
@@ -139,9 +124,7 @@ impl<'a> Builds<'a> {
         let mut present = docker.image(reference)?;
         if may_pull && (present.is_none() || refreshes) {
             let mut log = self.runner.log("pull")?;
-            let platform = chain[0].platform.to_string();
-            let pull = docker.change(["pull", "--platform", &platform, &reference.to_string()]);
-            self.runner.talk(&pull, &mut log)?;
+            self.runner.talk(&docker.pull_for(&chain[0].platform, reference), &mut log)?;
             present = docker.image(reference)?;
             if present.is_none() && self.runner.permit.is_some() {
                 bail!("{reference} was pulled, but is not on the engine");
@@ -236,7 +219,7 @@ impl<'a> Builds<'a> {
         log.expect(BuildRecord::read(&self.runner.checkout, recipe)?.map(|it| it.seconds));
         let id = match &recipe.make {
             Make::Import => self.import(step, &mut log)?,
-            Make::Build(dockerfile) => self.build(step, dockerfile, &[], &mut log)?,
+            Make::Build(dockerfile) => self.build(step, dockerfile, None, &mut log)?,
         };
         let tag = reference(recipe, &id);
         let latest = recipe::local(&recipe.name).tagged(&Tag::latest());
@@ -256,93 +239,11 @@ impl<'a> Builds<'a> {
         Ok(image)
     }
 
-    /// Pipes the root file system into `docker import`.
-    fn import(&self, step: &Step<'_>, log: &mut Log) -> anyhow::Result<ImageId> {
-        let root = &self.runner.checkout.root;
-        let mut from = cmd!(root, "common/base/rootfs").patience(Patience::Work);
-        if let Some(mirror) = &step.config.indexes.debian {
-            let security = format!("{}-security", mirror.trim_end_matches('/'));
-            from = from.args(["--mirror", mirror, "--security-mirror", &security]);
-        }
-        for (name, value) in &step.config.proxies {
-            from = from.secret_env(name, value);
-        }
-        let labels = self.labels(step)?.into_iter();
-        let labels: Vec<String> =
-            labels.map(|(name, value)| format!("LABEL {name}={value}")).collect();
-        let changes = labels.iter().flat_map(|it| ["--change", it.as_str()]);
-        let platform = step.recipe.platform.to_string();
-        let to = self
-            .runner
-            .docker
-            .change(["import", "--platform", &platform])
-            .args(changes)
-            .args(["-"]);
-        let Some(permit) = self.runner.permit else {
-            terminal::print(redact(&format!("{from} | {to}")));
-            return Ok(ImageId::unknown());
-        };
-        log.line(&redact(&format!("$ {from} | {to}")));
-        // Removed with the remains of an interrupted mmdebstrap; apt's own user reads there, too.
-        let tmp = files::temporary(permit, None, "rootfs-", 0o755)?;
-        let from = from.env("TMPDIR", &tmp.path().to_string_lossy());
-        match process::pipe(&from.permitted(permit), &to.permitted(permit), &mut |line| {
-            log.line(line)
-        }) {
-            Ok(id) => id.trim().parse().context("`docker import` printed no image id"),
-            Err(err) => Err(import_failed(err, log)),
-        }
-    }
-
-    /// Builds `recipe` on `parent`, a mission's image, for this run alone: the image has no lasting
-    /// name, and is removed with the returned value.
-    ///
-    /// # Errors
-    /// The build fails.
-    pub(crate) fn temporary(
-        &mut self,
-        config: &Config,
-        recipe: &Recipe,
-        parent: &BuiltImage,
-        log: &mut Log,
-    ) -> anyhow::Result<TemporaryImage<'a>> {
-        let started = Instant::now();
-        let Make::Build(dockerfile) = &recipe.make else { bail!("{}: not a build", recipe.name) };
-        let id = Some(parent.image.id.clone());
-        let on = ParentImage { id, reference: Some(parent.reference.clone()) };
-        let chain = std::slice::from_ref(recipe);
-        let step = Step { config, chain, recipe, parent: &on, refresh: false };
-        let (tag, label) = match self.runner.permit {
-            Some(permit) => {
-                let label = leftovers::label(permit, &self.runner.target())?;
-                (format!("try-{}", random_hex()?), label)
-            }
-            None => ("try".to_owned(), format!("{LABEL_RUN}=<run>")),
-        };
-        let reference = recipe::local(&parent.name).tagged(&tag.parse()?);
-        let flags = ["--label".to_owned(), label, "--tag".to_owned(), reference.to_string()];
-        let id = self.build(&step, dockerfile, &flags, log).inspect_err(|_| {
-            // The engine may have made the image even so.
-            if let Some(permit) = self.runner.permit {
-                leftovers::remove_all(permit, &self.runner.docker, Kind::Image);
-            }
-        })?;
-        let (name, reason) = (parent.name.clone(), Some(Reason::NothingYet));
-        let image = Image { id: id.clone(), ..unknown_image() };
-        let built = BuiltImage { name, image, reference, reason, time: started.elapsed() };
-        let mut res = TemporaryImage { runner: self.runner, built };
-        if self.runner.permit.is_some() {
-            let image = self.runner.docker.image(&res.built.reference)?.filter(|it| it.id == id);
-            res.built.image = image.context("the trial was built, but is not on the engine")?;
-        }
-        Ok(res)
-    }
-
     fn build(
         &mut self,
         step: &Step<'_>,
         dockerfile: &str,
-        flags: &[String],
+        trial: Option<&Trial>,
         log: &mut Log,
     ) -> anyhow::Result<ImageId> {
         let place = Place::new(self.runner, &step.recipe.name);
@@ -352,22 +253,22 @@ impl<'a> Builds<'a> {
         }
         let settings = BuildSettings::new(step.config)?;
         let builder = self.builder(step.config)?;
-        let mut cmd = builder.build().args(["--progress", "plain"]);
-        cmd = cmd.args(["--platform".to_owned(), step.recipe.platform.to_string()]);
+        let mut build = builder.build().plain_progress().platform(&step.recipe.platform);
         for (name, value) in self.labels(step)? {
-            cmd = cmd.args(["--label".to_owned(), format!("{name}={value}")]);
+            build = build.label(&format!("{name}={value}"));
         }
         for (name, value) in self.build_args(step)? {
-            cmd = cmd.args(["--build-arg".to_owned(), format!("{name}={value}")]);
+            build = build.arg(name, &value);
         }
         if step.refresh {
-            cmd = cmd.args(["--no-cache"]);
+            build = build.without_cache();
         }
-        cmd = settings
-            .add_to(cmd.args(flags))
-            .args(["--iidfile".into(), place.id.clone().into_os_string()]);
-        cmd = cmd.args(["--file".into(), place.dockerfile.into_os_string()]);
-        self.runner.run(&cmd.args([place.context]), log)?;
+        if let Some(Trial { label, reference }) = trial {
+            build = build.label(label).tag(reference);
+        }
+        let build = settings.add_to(build);
+        let cmd = build.context(&place.id, Some(&place.dockerfile), &place.context);
+        self.runner.run(&cmd, log)?;
         if self.runner.permit.is_none() {
             return Ok(ImageId::unknown());
         }
@@ -419,13 +320,6 @@ fn key(chain: &[Recipe], recipe: &Recipe) -> String {
     let pulled = recipe::pulled(chain).filter(|_| unknown);
     let base = pulled.map(|it| it.reference.to_string()).unwrap_or_default();
     format!("{} {} {base}", recipe.name, recipe.inputs)
-}
-
-fn import_failed(err: anyhow::Error, log: &Log) -> anyhow::Error {
-    let Some(failed) = err.downcast_ref::<process::Failed>() else { return err };
-    let text = log.failure(&failed.cmd, failed.status);
-    // The script's status for a machine that lacks something.
-    if failed.status == 3 { failure::machine("rootfs", text) } else { anyhow!(text) }
 }
 
 /// An image to build.

@@ -10,8 +10,9 @@ use std::{
 use anyhow::bail;
 
 use crate::{
-    run::{printable::Shown as _, process::Cmd},
+    run::printable::Shown as _,
     settings::config::{Base, CaBundle, Config, Indexes},
+    tools::docker::build::Build,
 };
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,26 +79,21 @@ impl BuildSettings {
         })
     }
 
-    /// Adds flags and environment to a `docker build`.
-    pub(crate) fn add_to<E>(&self, mut cmd: Cmd<E>) -> Cmd<E> {
+    /// Adds the settings to a build.
+    pub(crate) fn add_to(&self, mut build: Build) -> Build {
         if let Some(network) = &self.network {
-            cmd = cmd.args(["--network", network]);
+            build = build.network(network);
         }
         if let Some(path) = &self.ca_bundle {
-            cmd =
-                cmd.args(["--secret".to_owned(), format!("id=ca,src={}", path.to_string_lossy())]);
+            build = build.secret_file("ca", path);
         }
         for (secret, text) in &self.secrets {
-            let variable = secret.variable();
-            let flag = format!("id={},env={variable}", secret.id());
-            cmd = cmd.args(["--secret", &flag]).secret_env(variable, text);
+            build = build.secret(secret.id(), secret.variable(), text);
         }
         for (name, value) in &self.proxies {
-            let lower = lower_case(name);
-            cmd = cmd.args(["--build-arg", name, "--build-arg", lower]);
-            cmd = cmd.secret_env(name, value).secret_env(lower, value);
+            build = build.proxy(name, lower_case(name), value);
         }
-        cmd
+        build
     }
 }
 

@@ -8,10 +8,7 @@ use std::{
 use fs_err as fs;
 
 use crate::{
-    image::{
-        leftovers::{self, Kind},
-        runner::Runner,
-    },
+    image::{leftovers, runner::Runner},
     run::{
         files,
         process::{self, Change, Permit},
@@ -19,7 +16,7 @@ use crate::{
         terminal,
         unpack::{Limits, unpack},
     },
-    tools::docker::{Docker, LABEL_ROLE, LABEL_RUN, NAMESPACE},
+    tools::docker::{Docker, LABEL_ROLE, NAMESPACE, container::NewContainer, leftover::Kind},
 };
 
 /// The file to which docker writes the container's id; dropping this kills and removes the
@@ -39,8 +36,8 @@ impl<'a> Container<'a> {
     /// Prepares a container; nothing is started yet. `cidfile` must not be in use by another
     /// container.
     pub(crate) fn new(runner: &'a Runner, cidfile: PathBuf) -> anyhow::Result<Container<'a>> {
-        let label = run_label(runner)?;
         let (docker, permit) = (&runner.docker, runner.permit);
+        let label = leftovers::label(permit, &runner.target())?;
         let res = Container { docker, permit, cidfile, label, is_asked_for: Cell::new(false) };
         // A killed run may have left its container.
         res.remove();
@@ -51,38 +48,36 @@ impl<'a> Container<'a> {
     }
 
     /// Returns `docker run` with the options that tie the container to this guard.
-    pub(crate) fn run(&self, role: &str) -> Change {
-        self.guarded("run", role)
+    pub(crate) fn run(&self, role: &str) -> NewContainer {
+        self.guarded(self.docker.run(), role)
     }
 
     /// Returns `docker create` like [`Container::run`]: files can be copied to and from the
     /// container, started or not.
-    pub(crate) fn create(&self, role: &str) -> Change {
-        self.guarded("create", role)
+    pub(crate) fn create(&self, role: &str) -> NewContainer {
+        self.guarded(self.docker.create(), role)
     }
 
-    fn guarded(&self, command: &str, role: &str) -> Change {
+    fn guarded(&self, container: NewContainer, role: &str) -> NewContainer {
         self.is_asked_for.set(true);
-        let label = format!("{LABEL_ROLE}={role}");
-        let cidfile = self.cidfile.clone().into_os_string();
-        let cmd = self.docker.change([command, "--label", &label, "--label", &self.label]);
-        cmd.args(["--cidfile".into(), cidfile]).makes(&self.cidfile)
+        let role = format!("{LABEL_ROLE}={role}");
+        container.label(&role).label(&self.label).cidfile(&self.cidfile)
     }
 
     /// Returns the command that starts the created container; its output and status are those of
     /// the command inside.
     pub(crate) fn start(&self) -> anyhow::Result<Change> {
-        Ok(self.docker.change(["start", "--attach", &self.id()?]))
+        Ok(self.docker.start_attached(&self.id()?))
     }
 
     /// Returns the command that copies a file into the container.
     pub(crate) fn send(&self, file: &Path, to: &str) -> anyhow::Result<Change> {
-        Ok(self.docker.change(["cp"]).args([file]).args([format!("{}:{to}", self.id()?)]))
+        Ok(self.docker.send(file, &self.id()?, to))
     }
 
     /// Returns the command that unpacks the tar archive on its stdin in the container.
     pub(crate) fn unpack(&self, to: &str) -> anyhow::Result<Change> {
-        Ok(self.docker.change(["cp", "-"]).args([format!("{}:{to}", self.id()?)]))
+        Ok(self.docker.unpack(&self.id()?, to))
     }
 
     fn id(&self) -> anyhow::Result<String> {
@@ -101,9 +96,9 @@ impl<'a> Container<'a> {
         to: &Path,
         limits: Limits,
     ) -> anyhow::Result<(u8, Vec<String>)> {
-        let from = format!("{}:{path}", self.id()?);
-        let copy = self.docker.query(["cp", &from, "-"]);
-        process::last_stream(&copy, |stream| unpack(permit, stream, to, limits))
+        process::last_stream(&self.docker.pack(&self.id()?, path), |stream| {
+            unpack(permit, stream, to, limits)
+        })
     }
 
     fn remove(&self) {
@@ -123,13 +118,6 @@ impl Drop for Container<'_> {
     }
 }
 
-fn run_label(runner: &Runner) -> anyhow::Result<String> {
-    match runner.permit {
-        None => Ok(format!("{LABEL_RUN}=<run>")),
-        Some(permit) => leftovers::label(permit, &runner.target()),
-    }
-}
-
 /// A volume of a run, empty at first, removed however the run ends; `file` records its name
 /// meanwhile.
 pub(crate) struct Volume<'a> {
@@ -143,11 +131,10 @@ impl<'a> Volume<'a> {
     /// Creates the volume.
     pub(crate) fn new(runner: &'a Runner, role: &str, file: PathBuf) -> anyhow::Result<Volume<'a>> {
         let (docker, permit) = (&runner.docker, runner.permit);
-        let (label, run) = (format!("{LABEL_ROLE}={role}"), run_label(runner)?);
+        let label = format!("{LABEL_ROLE}={role}");
+        let run = leftovers::label(permit, &runner.target())?;
         let mut res = Volume { docker, permit, file, name: String::new() };
-        let create = |name: &str| {
-            docker.change(["volume", "create", "--label", &label, "--label", &run, name])
-        };
+        let create = |name: &str| docker.make_volume(name, [&label, &run]);
         let Some(permit) = permit else {
             "<volume>".clone_into(&mut res.name);
             terminal::print(create(&res.name));

@@ -102,9 +102,8 @@ impl<'a> Question<'a> {
         // Other runs may ask the same at the same time.
         let cidfile = runner.target().join(format!("freeze/{}.cid", random_hex()?));
         let container = Container::new(runner, cidfile)?;
-        let flags = ["--sig-proxy=false", "--network", "none", "--entrypoint", command[0]];
-        let cmd =
-            container.run("freeze").args(flags).args([image.id.to_string()]).args(&command[1..]);
+        let run = container.run("freeze").without_signals().network("none");
+        let cmd = run.entry_point(command[0]).image(&image.id, &command[1..]);
         Ok(Question { cmd, container, path, environment: environment.map(str::to_owned) })
     }
 

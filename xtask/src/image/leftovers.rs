@@ -19,47 +19,12 @@ use crate::{
     run::{
         files,
         printable::Shown as _,
-        process::{self, Cmd, Patience, Permit},
+        process::{self, Permit},
         random::random_hex,
         terminal,
     },
-    tools::docker::{Docker, LABEL_RUN},
+    tools::docker::{Docker, LABEL_RUN, leftover::Kind},
 };
-
-/// Kind of an object that a run makes on the engine and must remove.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Container,
-    Volume,
-    /// An image that only one run uses.
-    Image,
-}
-
-impl Kind {
-    fn name(self) -> &'static str {
-        match self {
-            Kind::Container => "container",
-            Kind::Volume => "volume",
-            Kind::Image => "trial image",
-        }
-    }
-
-    fn remove(self) -> &'static [&'static str] {
-        match self {
-            Kind::Container => &["rm", "--force", "--volumes"],
-            Kind::Volume => &["volume", "rm", "--force"],
-            Kind::Image => &["image", "rm", "--force"],
-        }
-    }
-
-    fn list(self, docker: &Docker) -> Cmd {
-        match self {
-            Kind::Container => docker.query(["container", "ls", "--all", "--quiet", "--no-trunc"]),
-            Kind::Volume => docker.query(["volume", "ls", "--quiet"]),
-            Kind::Image => docker.query(["image", "ls", "--quiet", "--no-trunc"]),
-        }
-    }
-}
 
 /// The record of one run.
 struct Run {
@@ -77,7 +42,8 @@ static RUN: Mutex<Option<Run>> = Mutex::new(None);
 
 /// Returns the label for objects of this run, and records the run. `target` is this checkout's
 /// folder for such records.
-pub(crate) fn label(permit: Permit, target: &Path) -> anyhow::Result<String> {
+pub(crate) fn label(permit: Option<Permit>, target: &Path) -> anyhow::Result<String> {
+    let Some(permit) = permit else { return Ok(format!("{LABEL_RUN}=<run>")) };
     let mut run = RUN.lock().unwrap_or_else(PoisonError::into_inner);
     if run.is_none() {
         *run = Some(Run::begin(permit, target)?);
@@ -193,28 +159,19 @@ fn sweep_run(permit: Permit, docker: &Docker, id: &str) -> bool {
 
 /// Removes an object, ignoring docker's answer: it may be gone already.
 fn try_to_remove(permit: Permit, docker: &Docker, kind: Kind, name: &str) {
-    let cmd = docker.change([]).args(kind.remove()).args([name]);
-    let _ = process::last_words(&cmd.patience(Patience::Change).permitted(permit));
+    let _ = process::last_words(&docker.remove(kind, name).permitted(permit));
 }
 
 /// Returns the names of the run's objects on the engine; `None` when the engine does not answer.
 fn list(docker: &Docker, kind: Kind, id: &str) -> Option<Vec<String>> {
-    let filter = format!("label={LABEL_RUN}={id}");
-    let cmd = kind.list(docker).args(["--filter", &filter]);
-    let read = process::last_stream(&cmd, |stream| {
-        let mut text = String::new();
-        stream.read_to_string(&mut text).context("docker wrote no UTF-8")?;
-        Ok(text)
-    });
-    let (status, text) = read.ok()?;
-    (status == 0).then(|| text.lines().map(str::to_owned).collect())
+    docker.labelled(kind, &format!("{LABEL_RUN}={id}"))
 }
 
 fn say_left(kind: Kind, name: &str) {
-    let remove = kind.remove().join(" ");
     terminal::say(format!(
         "warning: {} {name} could not be removed; the next run of `cargo xtask` in this checkout tries again\n\
-         fix: `docker {remove} {name}`",
-        kind.name()
+         fix: {}",
+        kind.name(),
+        kind.fix(name)
     ));
 }

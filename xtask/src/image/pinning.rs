@@ -6,12 +6,8 @@ use std::{collections::BTreeSet, time::Duration};
 use anyhow::bail;
 
 use crate::{
-    run::process,
     settings::config::{Config, Mode, UnpinnedImage},
-    tools::{
-        docker::{Docker, Image},
-        image_name::ImageRef,
-    },
+    tools::docker::Docker,
 };
 
 /// Time limit of the engine for an answer that only improves a message.
@@ -55,7 +51,7 @@ pub(crate) fn warning(unpinned: &UnpinnedImage) -> String {
 /// print it. Works without an engine.
 pub(crate) fn hint(docker: Option<&Docker>, unpinned: &UnpinnedImage) -> String {
     let UnpinnedImage { setting, reference, .. } = unpinned;
-    let image = docker.and_then(|it| look(it, reference));
+    let image = docker.and_then(|it| it.image_within(reference, PATIENCE));
     match image.as_ref().map(|it| it.repo_digest(reference)) {
         Some(Some(digest)) => format!("    fix: {setting}={reference}@{digest}"),
         Some(None) => format!(
@@ -65,12 +61,4 @@ pub(crate) fn hint(docker: Option<&Docker>, unpinned: &UnpinnedImage) -> String 
             "    fix: add the digest that these commands print: {setting}={reference}@sha256:…\n        docker pull {reference}\n        docker image inspect --format '{{{{index .RepoDigests 0}}}}' {reference}"
         ),
     }
-}
-
-/// Returns the image if the engine has it and answers soon.
-fn look(docker: &Docker, reference: &ImageRef) -> Option<Image> {
-    let cmd = docker.query(["image", "inspect", &reference.to_string()]);
-    let output = process::output_within(&cmd, PATIENCE).ok().flatten()?;
-    let images: Vec<Image> = serde_json::from_str(&output.stdout).ok()?;
-    images.into_iter().next()
 }

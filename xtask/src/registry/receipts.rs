@@ -243,9 +243,7 @@ fn remove(permit: Permit, runner: &Runner, name: &ImageRef) -> anyhow::Result<()
 /// Reads the file from a container that is never started, but must name a command.
 fn copy(permit: Permit, runner: &Runner, stored: &ImageRef, dir: &Path) -> anyhow::Result<String> {
     let container = Container::new(runner, dir.join("cid"))?;
-    process::read(
-        &container.create("receipt").args([&stored.to_string(), FILE]).permitted(permit),
-    )?;
+    process::read(&container.create("receipt").image(stored, [FILE]).permitted(permit))?;
     let to = dir.join("receipt");
     container.copy(permit, &format!("/{FILE}"), &to, LIMITS)?;
     let file = to.join(FILE);
@@ -275,8 +273,7 @@ pub(crate) fn store(
         one_file(receipt)?.stage(permit, &dir)?;
     }
     let builder = docker.builder(config.docker.as_deref())?;
-    let build = builder.build().args(["--quiet", "--tag", &stored.to_string(), "--iidfile"]);
-    let build = build.args([id.as_os_str(), dir.as_os_str()]);
+    let build = builder.build().quiet().tag(stored).context(&id, None, &dir);
     let push = host.push(stored);
     let Some(permit) = runner.permit else {
         runner.run(&build, log)?;

@@ -3,7 +3,13 @@ use std::path::Path;
 use expect_test::expect;
 
 use super::BuildSettings;
-use crate::{run::process::cmd, settings::config::tests::config};
+use crate::{
+    settings::config::tests::config,
+    tools::docker::{
+        Docker,
+        build::{Builder, BuilderKind},
+    },
+};
 
 #[test]
 fn values_travel_in_the_environment_and_are_not_printed() {
@@ -18,9 +24,11 @@ fn values_travel_in_the_environment_and_are_not_printed() {
         .unwrap(),
     )
     .unwrap();
-    let cmd = settings.add_to(cmd!(Path::new("/"), "docker build"));
+    let docker = Docker::new("docker".into(), Path::new("/"));
+    let build = Builder { docker, kind: BuilderKind::BuiltIn }.build();
+    let cmd = settings.add_to(build).context("/id".as_ref(), None, "/context".as_ref());
     assert!(!cmd.to_string().contains("word"));
-    expect!["IMAGE_BUILD_PIP=… IMAGE_BUILD_UV=… IMAGE_BUILD_APT=… IMAGE_BUILD_SOURCES=… HTTPS_PROXY=… https_proxy=… docker build --network host --secret id=pip,env=IMAGE_BUILD_PIP --secret id=uv,env=IMAGE_BUILD_UV --secret id=apt,env=IMAGE_BUILD_APT --secret id=sources,env=IMAGE_BUILD_SOURCES --build-arg HTTPS_PROXY --build-arg https_proxy"].assert_eq(&cmd.to_string());
+    expect!["DOCKER_BUILDKIT=1 IMAGE_BUILD_PIP=… IMAGE_BUILD_UV=… IMAGE_BUILD_APT=… IMAGE_BUILD_SOURCES=… HTTPS_PROXY=… https_proxy=… docker build --network host --secret id=pip,env=IMAGE_BUILD_PIP --secret id=uv,env=IMAGE_BUILD_UV --secret id=apt,env=IMAGE_BUILD_APT --secret id=sources,env=IMAGE_BUILD_SOURCES --build-arg HTTPS_PROXY --build-arg https_proxy --iidfile /id /context"].assert_eq(&cmd.to_string());
     let secrets: String = settings.secrets.iter().map(|(_, text)| text.as_str()).collect();
     expect![[r#"
         [global]

@@ -51,21 +51,13 @@ impl FromStr for Network {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Data {
     /// Folder on the engine's machine, or a volume.
-    source: String,
-    target: String,
+    pub(crate) source: String,
+    pub(crate) target: String,
 }
 
 /// Paths that tests use for something else.
 const TAKEN: &[&str] =
     &["/opt/conda", "/opt/environments", "/home/jovyan", "/tmp", "/proc", "/sys", "/dev", "/etc"];
-
-impl Data {
-    /// Returns the value of `docker create --mount`.
-    pub(crate) fn mount(&self) -> String {
-        let kind = if self.source.starts_with('/') { "bind" } else { "volume" };
-        format!("type={kind},source={},target={},readonly", self.source, self.target)
-    }
-}
 
 impl fmt::Display for Data {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

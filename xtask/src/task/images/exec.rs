@@ -29,14 +29,13 @@ pub(crate) fn run(
     let cidfile = runner.target().join(format!("exec/{}-{}.cid", built.name, std::process::id()));
     let container = Container::new(&runner, cidfile)?;
     // The start script's messages are for users who wait for a server.
-    let quiet = "JUPYTER_DOCKER_STACKS_QUIET=1";
-    let mut cmd = container.run("exec").args(["--interactive", "--env", quiet]);
+    let mut run = container.run("exec").interactive().env("JUPYTER_DOCKER_STACKS_QUIET", "1");
     if terminal::has_person() {
-        cmd = cmd.args(["--tty"]);
+        run = run.terminal();
     }
     if dev {
-        cmd = cmd.args(working_tree(&runner.checkout.root, &chosen.mission));
+        run = working_tree(run, &runner.checkout.root, &chosen.mission);
     }
-    let cmd = cmd.args(&chosen.config.run_pars).args([&built.reference]).args(command);
+    let cmd = run.flags(&chosen.config.run_pars).image(&built.reference, command);
     runner.permitted(&cmd).map_or(Ok(0), |it| process::attached(&it))
 }

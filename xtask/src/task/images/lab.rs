@@ -1,7 +1,7 @@
 //! `image-lab`: JupyterLab in a mission's image, on a free port of this machine, until Ctrl-C.
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
 };
@@ -22,30 +22,33 @@ use crate::{
         Session, args,
         shared::ready_image::{self, ReadyImage},
     },
-    tools::docker::NAMESPACE,
+    tools::docker::{NAMESPACE, container::NO_ARGS},
 };
 
 /// Time a starting server may be silent: without an answer or output.
 const SILENCE: Duration = Duration::from_secs(300);
 
+/// Home in the container: a volume of the mission, or a folder whose files belong to the caller.
+const HOME: &str = "/home/jovyan";
+
 /// Runs the server until it ends, usually by an interruption.
 pub(crate) fn run(session: &Session, args: &args::ImageLab) -> anyhow::Result<u8> {
     let ReadyImage { runner, chosen, built } =
         ready_image::ready(session, args.mission.as_deref(), args.dev)?;
-    let mut flags = home(&built.name, args.home.as_deref()).map_err(failure::request)?;
-    if args.dev {
-        flags.extend(ready_image::working_tree(&runner.checkout.root, &chosen.mission));
-    }
+    let home = args.home.as_deref().map(folder).transpose().map_err(failure::request)?;
     let cidfile = runner.target().join(format!("lab/{}-{}.cid", built.name, std::process::id()));
     let container = Container::new(&runner, cidfile)?;
     let token = random_hex()?;
-    let cmd = container
-        .run("lab")
-        .args(["--detach", "--publish", "127.0.0.1::8888", "--env", "JUPYTER_TOKEN"])
-        .args(flags)
-        .args(&chosen.config.run_pars)
-        .args([&built.reference])
-        .secret_env("JUPYTER_TOKEN", &token);
+    let run = container.run("lab").detached().publish("127.0.0.1::8888");
+    let run = run.secret_env("JUPYTER_TOKEN", &token);
+    let mut run = match &home {
+        None => run.volume(&format!("{NAMESPACE}-home-{}", built.name), HOME),
+        Some(dir) => run.folder(dir, HOME).owned_by_caller(),
+    };
+    if args.dev {
+        run = ready_image::working_tree(run, &runner.checkout.root, &chosen.mission);
+    }
+    let cmd = run.flags(&chosen.config.run_pars).image(&built.reference, NO_ARGS);
     let Some(permit) = runner.permit else {
         terminal::print(cmd);
         return Ok(0);
@@ -65,32 +68,19 @@ pub(crate) fn run(session: &Session, args: &args::ImageLab) -> anyhow::Result<u8
     }
 }
 
-/// Returns the flags that mount the container's home: a volume of the mission, or a folder whose
-/// files belong to the caller.
-fn home(mission: &str, dir: Option<&Path>) -> anyhow::Result<Vec<String>> {
-    let Some(dir) = dir else {
-        let volume = format!("{NAMESPACE}-home-{mission}:/home/jovyan");
-        return Ok(vec!["--volume".to_owned(), volume]);
-    };
+/// Returns the folder for the container's home.
+fn folder(dir: &Path) -> anyhow::Result<PathBuf> {
     let dir = fs::canonicalize(dir)?;
     if !dir.is_dir() {
         bail!("{} is not a folder", dir.shown());
     }
-    let mount = format!("type=bind,source={},target=/home/jovyan", dir.to_string_lossy());
-    let mut res = vec!["--mount".to_owned(), mount];
-    // For root the server keeps the image's user jovyan, who may not become root.
-    let uid = nix::unistd::geteuid();
-    if !uid.is_root() {
-        res.extend(["--user".to_owned(), format!("{uid}:100")]);
-    }
-    Ok(res)
+    Ok(dir)
 }
 
 /// Waits until the server answers, as the image's own health check reports, while it runs and
 /// prints something at least every `silence`.
 fn wait(permit: Permit, runner: &Runner, id: &str, silence: Duration) -> anyhow::Result<()> {
-    let check =
-        runner.docker.change(["exec", id, "/etc/jupyter/docker_healthcheck.py"]).permitted(permit);
+    let check = runner.docker.exec(id, "/etc/jupyter/docker_healthcheck.py").permitted(permit);
     let (mut said, mut progress) = (String::new(), Instant::now());
     while process::output(&check)?.status != 0 {
         let words = runner.docker.last_lines(id);

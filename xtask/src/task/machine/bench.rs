@@ -53,7 +53,7 @@ pub(crate) fn run(session: &Session, args: &args::Bench) -> anyhow::Result<u8> {
     }
     let image_all = cmd!(session.checkout.root, "{exe} image-all hello --json");
     let Some(permit) = session.permit else {
-        let forgets = if args.cold { forgets(&docker)? } else { Vec::new() };
+        let forgets = if args.cold { docker.forget()? } else { Vec::new() };
         forgets.iter().chain([&image_all]).for_each(terminal::print);
         return Ok(0);
     };
@@ -126,16 +126,7 @@ fn frozen_specs(permit: Permit, session: &Session, exe: &Path) -> anyhow::Result
 /// Empties the builder's cache and removes this tool's images.
 fn forget(permit: Permit, session: &Session, docker: &Docker) -> anyhow::Result<()> {
     session.ui.say("removing all images of this project and the build cache");
-    forgets(docker)?.iter().try_for_each(|it| read(permit, it).map(drop))
-}
-
-/// Returns the commands of [`forget`].
-fn forgets(docker: &Docker) -> anyhow::Result<Vec<Change>> {
-    let ids: Vec<String> = docker.images()?.into_iter().map(|it| it.id.to_string()).collect();
-    let images = docker.change(["image", "rm", "--force", "--no-prune"]).args(&ids);
-    let cache = docker.change(["builder", "prune", "--all", "--force"]);
-    // `image rm` without an image is an error.
-    Ok(if ids.is_empty() { vec![cache] } else { vec![images, cache] })
+    docker.forget()?.iter().try_for_each(|it| read(permit, it).map(drop))
 }
 
 /// Clones this repository to `root`.

@@ -13,6 +13,7 @@ use crate::{
     mission::checkout::Mission,
     run::failure,
     task::{Session, args::Missions},
+    tools::docker::container::NewContainer,
 };
 
 /// A mission's image that can be started.
@@ -43,19 +44,16 @@ pub(crate) fn ready(
     Ok(ReadyImage { runner, chosen, built })
 }
 
-/// Returns the flags that replace the image's scripts and environments by the working tree's, and
-/// make the caller the owner of files written there. For root the image's user jovyan is kept, who
-/// may not become root.
-pub(crate) fn working_tree(root: &Path, mission: &Mission) -> Vec<String> {
-    let mount = |from: &Path, to: &str| {
-        ["--mount".to_owned(), format!("type=bind,source={},target={to}", from.to_string_lossy())]
-    };
-    let scripts = mount(&root.join("common/image/common-scripts"), "/opt/common-scripts,readonly");
-    let environments = mount(&mission.dir.join("environments"), "/opt/environments");
-    let mut res = [scripts, environments].concat();
-    let uid = nix::unistd::geteuid();
-    if !uid.is_root() {
-        res.extend(["--user".to_owned(), format!("{uid}:100")]);
-    }
-    res
+/// Replaces the image's scripts and environments by the working tree's, and makes the caller the
+/// owner of files written there.
+pub(crate) fn working_tree(
+    container: NewContainer,
+    root: &Path,
+    mission: &Mission,
+) -> NewContainer {
+    let scripts = root.join("common/image/common-scripts");
+    container
+        .data(&scripts.to_string_lossy(), "/opt/common-scripts")
+        .folder(&mission.dir.join("environments"), "/opt/environments")
+        .owned_by_caller()
 }

@@ -18,11 +18,12 @@ use crate::{
     testing::{
         image_test::{
             Run,
-            tester::{PLAN, Part, RESULTS, SCRIPTS, TESTER, volume},
+            tester::{PLAN, Part, RESULTS, SCRIPTS, TESTER},
         },
         receipt::{self, Outcome, Test},
         results::{self, Runs},
     },
+    tools::docker::container::NewContainer,
 };
 
 /// Result of a container.
@@ -99,12 +100,8 @@ impl Run<'_> {
     ) -> anyhow::Result<ContainerRun> {
         let role = part.role();
         let container = Container::new(self.runner, self.file(&format!("{role}.cid")))?;
-        let create = container
-            .create(role)
-            .args(part.flags(&self.chosen.config.testing, home))
-            .args(self.over_the_tests(part))
-            .args([&self.built.reference])
-            .args(part.argv());
+        let create = part.set_up(container.create(role), &self.chosen.config.testing, home);
+        let create = self.over_the_tests(part, create).image(&self.built.reference, part.argv());
         self.runner.run(&create, log)?;
         self.send_tester(&container, log)?;
         self.send_tests(part, &container, log)?;
@@ -132,14 +129,14 @@ impl Run<'_> {
         self.runner.run(&plan, log)
     }
 
-    /// Returns the flags for `--dev`: volumes over the tests, which [`Run::send_tests`] fills.
-    fn over_the_tests(&self, part: Part) -> Vec<String> {
+    /// Mounts volumes over the tests for `--dev`, which [`Run::send_tests`] fills.
+    fn over_the_tests(&self, part: Part, container: NewContainer) -> NewContainer {
         if !self.asked.dev || part != Part::Mission {
-            return Vec::new();
+            return container;
         }
         let environments = self.chosen.mission.environments.iter();
         let tests = environments.map(|it| format!("/opt/environments/{}/tests", it.name));
-        tests.flat_map(|it| volume("", &it)).collect()
+        tests.fold(container, |res, it| res.empty_volume(None, &it))
     }
 
     /// Sends the working tree's tests over those of the image, for `--dev`. They are sent, not

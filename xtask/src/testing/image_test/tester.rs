@@ -2,8 +2,10 @@
 //! few capabilities; its children run as another user without capabilities.
 
 use crate::{
-    image::mission_images::MissionImages, settings::config::Testing,
-    testing::selection::ContainerInputs, tools::docker::Image,
+    image::mission_images::MissionImages,
+    settings::config::{Network, Testing},
+    testing::selection::ContainerInputs,
+    tools::docker::{Image, container::NewContainer},
 };
 
 /// Folder of the tester with its plan, its results, and the files that tests write: volumes, since
@@ -68,28 +70,28 @@ impl Part {
         }
     }
 
-    /// Returns the flags of `docker create`; `home` is the volume that [`Part::Prepare`] fills.
-    pub(super) fn flags(self, testing: &Testing, home: &str) -> Vec<String> {
-        let mut res = words(&["--no-healthcheck", "--user", "root", "--entrypoint", PYTHON]);
-        res.extend(words(&["--memory", &testing.memory, "--pids-limit", PIDS]));
-        res.extend(words(&["--security-opt", "no-new-privileges", "--cap-drop", "ALL"]));
-        for it in self.capabilities() {
-            res.extend(words(&["--cap-add", it]));
-        }
+    /// Sets up the container; `home` is the volume that [`Part::Prepare`] fills.
+    pub(super) fn set_up(
+        self,
+        container: NewContainer,
+        testing: &Testing,
+        home: &str,
+    ) -> NewContainer {
+        let mut res = container
+            .without_health_check()
+            .user("root")
+            .entry_point(PYTHON)
+            .limits(&testing.memory, PIDS)
+            .capabilities(self.capabilities());
         for it in [TESTER, RESULTS, SCRATCH] {
-            res.extend(volume("", it));
+            res = res.empty_volume(None, it);
         }
-        match self {
-            Part::Prepare => res.extend(volume(home, PREPARED_HOME)),
-            Part::Hub => res.extend(volume(home, HOME)),
-            Part::Mission => (),
-        }
-        match self {
-            Part::Mission => res.extend(of_the_mission(testing)),
-            Part::Prepare | Part::Hub => res.extend(words(&["--network", "none"])),
-        }
-        res.extend(words(&["--env", &format!("PATIENCE={}", testing.patience)]));
-        res
+        res = match self {
+            Part::Prepare => res.empty_volume(Some(home), PREPARED_HOME).network("none"),
+            Part::Hub => res.empty_volume(Some(home), HOME).network("none"),
+            Part::Mission => set_up_mission(res, testing),
+        };
+        res.env("PATIENCE", &testing.patience.to_string())
     }
 
     /// Returns the arguments after the image: the tester, without start hooks of the image's Python
@@ -103,24 +105,21 @@ impl Part {
     }
 }
 
-/// Returns the flags of a mission's tests, which run on a read-only image; its folder and the home
-/// are copies of the image's.
-fn of_the_mission(testing: &Testing) -> Vec<String> {
-    let mut res = words(&["--read-only", "--network"]);
-    res.push(match testing.network {
-        crate::settings::config::Network::None => "none".to_owned(),
-        crate::settings::config::Network::Egress => "bridge".to_owned(),
-    });
+/// Sets up the container of a mission's tests, which run on a read-only image; its folder and the
+/// home are copies of the image's.
+fn set_up_mission(container: NewContainer, testing: &Testing) -> NewContainer {
+    let network = match testing.network {
+        Network::None => "none",
+        Network::Egress => "bridge",
+    };
+    let mut res = container.read_only().network(network);
     for it in ["/tmp", "/var/tmp", "/run"] {
-        res.extend(words(&["--tmpfs", &format!("{it}:rw,exec,nosuid,nodev,mode=1777,size=1g")]));
+        res = res.memory_folder(it);
     }
     for it in ["/opt/environments", HOME] {
-        res.extend(words(&["--mount", &format!("type=volume,target={it}")]));
+        res = res.copied_volume(it);
     }
-    for it in &testing.data {
-        res.extend(words(&["--mount", &it.mount()]));
-    }
-    res
+    testing.data.iter().fold(res, |res, it| res.data(&it.source, &it.target))
 }
 
 /// Returns the tester's facts about the image and its container.
@@ -133,12 +132,6 @@ pub(super) fn given(chosen: &MissionImages, image: &Image) -> ContainerInputs {
         network: testing.network.name(),
         disk: testing.disk,
     }
-}
-
-/// Returns the flags that mount a volume; without a name an empty one, removed with the container.
-pub(super) fn volume(name: &str, to: &str) -> Vec<String> {
-    let source = if name.is_empty() { String::new() } else { format!("source={name},") };
-    words(&["--mount", &format!("type=volume,{source}target={to},volume-nocopy")])
 }
 
 fn words(words: &[&str]) -> Vec<String> {

@@ -1,4 +1,4 @@
-use super::{RemoteImage, has_built_in_buildkit, read_remote};
+use super::{RemoteImage, build::has_built_in_buildkit, manifest::read_remote};
 use crate::run::process::Output;
 
 #[test]

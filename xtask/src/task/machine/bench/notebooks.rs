@@ -27,9 +27,8 @@ struct Pair {
 
 pub(super) fn figures(permit: Permit, docker: &Docker) -> anyhow::Result<Vec<Figure>> {
     let image = format!("{NAMESPACE}/hello:latest");
-    let python = "/opt/conda/bin/python";
-    let args = ["run", "--rm", "--network", "none", "--entrypoint", python, &image, "-c", SCRIPT];
-    let printed = super::read(permit, &docker.change(args))?;
+    let run = docker.run().once().network("none").entry_point("/opt/conda/bin/python");
+    let printed = super::read(permit, &run.image(&image, ["-c", SCRIPT]))?;
     let times: Times = serde_json::from_str(&printed).context("notebooks.py prints times")?;
     let took = |what, seconds_: f64, budget: f64| {
         seconds(what, std::time::Duration::from_secs_f64(seconds_), budget)

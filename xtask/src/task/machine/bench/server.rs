@@ -15,9 +15,8 @@ const SCRIPT: &str = include_str!("server.py");
 /// The image does not exist, or its server ends.
 pub(super) fn figure(permit: Permit, docker: &Docker) -> anyhow::Result<Figure> {
     let image = format!("{NAMESPACE}/base:latest");
-    let python = "/opt/conda/bin/python";
-    let args = ["run", "--rm", "--network", "none", "--no-healthcheck", "--entrypoint", python];
-    let run = docker.change(args).args([image.as_str(), "-c", SCRIPT]);
+    let run = docker.run().once().network("none").without_health_check();
+    let run = run.entry_point("/opt/conda/bin/python").image(&image, ["-c", SCRIPT]);
     let measured = super::read(permit, &run)?;
     let measured = measured.trim().parse().context("server.py prints a number")?;
     // It took 1.2 s, with the import of an optional check that compiles a grammar.

@@ -67,16 +67,10 @@ impl Daemons {
     }
 
     /// Waits until dockerd answers, while both run and at least one log grows within `patience`.
-    pub(super) fn wait(
-        &mut self,
-        docker: &Docker,
-        host: &str,
-        patience: Duration,
-    ) -> anyhow::Result<()> {
-        let version = docker.query(["version"]).env("DOCKER_HOST", host);
+    pub(super) fn wait(&mut self, docker: &Docker, patience: Duration) -> anyhow::Result<()> {
         let (mut written, mut since) = (0, Instant::now());
         loop {
-            if process::output_within(&version, ANSWER)?.is_some_and(|it| it.status == 0) {
+            if docker.answers_within(ANSWER)? {
                 return Ok(());
             }
             self.survived()?;

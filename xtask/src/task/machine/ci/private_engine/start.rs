@@ -161,10 +161,9 @@ fn run(
     }
     log.step("starting dockerd");
     made.daemons.start(permit, plan, programs, driver.ok(), &runner.target().join("logs"))?;
-    let host = plan.host();
-    made.daemons.wait(&runner.docker, &host, patience())?;
-    let info = runner.docker.query(["info", "--format", "{{.Driver}}"]).env("DOCKER_HOST", &host);
-    let driver = process::read(&info)?.trim().to_owned();
+    let docker = runner.docker.with_host(plan.host());
+    made.daemons.wait(&docker, patience())?;
+    let driver = docker.storage_driver()?;
     if driver == "vfs" {
         bail!(
             "{}: dockerd's only storage driver there is vfs, which copies whole images",

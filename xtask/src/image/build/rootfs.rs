@@ -1,0 +1,41 @@
+//! The root file system of the embedded base, imported as an image.
+
+use anyhow::{Context as _, anyhow};
+
+use super::{Builds, Step};
+use crate::{
+    image::runner::Log,
+    run::{failure, files, process, redact::redact, terminal},
+    tools::{image_name::ImageId, mmdebstrap},
+};
+
+impl Builds<'_> {
+    /// Pipes the root file system into `docker import`.
+    pub(super) fn import(&self, step: &Step<'_>, log: &mut Log) -> anyhow::Result<ImageId> {
+        let root = &self.runner.checkout.root;
+        let mirror = step.config.indexes.debian.as_deref();
+        let from = mmdebstrap::rootfs(root, mirror, &step.config.proxies);
+        let to = self.runner.docker.import(&step.recipe.platform, &self.labels(step)?);
+        let Some(permit) = self.runner.permit else {
+            terminal::print(redact(&format!("{from} | {to}")));
+            return Ok(ImageId::unknown());
+        };
+        log.line(&redact(&format!("$ {from} | {to}")));
+        // Removed with the remains of an interrupted mmdebstrap; apt's own user reads there, too.
+        let tmp = files::temporary(permit, None, "rootfs-", 0o755)?;
+        let from = from.env("TMPDIR", &tmp.path().to_string_lossy());
+        match process::pipe(&from.permitted(permit), &to.permitted(permit), &mut |line| {
+            log.line(line)
+        }) {
+            Ok(id) => id.trim().parse().context("`docker import` printed no image id"),
+            Err(err) => Err(import_failed(err, log)),
+        }
+    }
+}
+
+fn import_failed(err: anyhow::Error, log: &Log) -> anyhow::Error {
+    let Some(failed) = err.downcast_ref::<process::Failed>() else { return err };
+    let text = log.failure(&failed.cmd, failed.status);
+    // The script's status for a machine that lacks something.
+    if failed.status == 3 { failure::machine("rootfs", text) } else { anyhow!(text) }
+}
