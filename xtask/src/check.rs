@@ -43,6 +43,7 @@ pub(crate) mod notebook_kernel;
 pub(crate) mod notebook_timeout;
 pub(crate) mod hub_yaml;
 pub(crate) mod hub_secret;
+pub(crate) mod hub_values;
 pub(crate) mod settings_template;
 pub(crate) mod settings;
 pub(crate) mod file_kind;
@@ -125,6 +126,7 @@ pub(crate) const RULES: &[Rule] = &[
     notebook_timeout::RULE,
     hub_yaml::RULE,
     hub_secret::RULE,
+    hub_values::RULE,
     settings_template::RULE,
     settings::RULE,
     mission_name::RULE,

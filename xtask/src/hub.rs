@@ -2,3 +2,6 @@
 
 pub(crate) mod values;
 pub(crate) mod secrets;
+pub(crate) mod schema;
+pub(crate) mod chart;
+pub(crate) mod validate;

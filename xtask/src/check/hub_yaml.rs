@@ -7,7 +7,6 @@ use crate::{
     check::{Facts, File, Refuses, Rule},
     hub::values::{self, Source, yaml},
     run::finding::Finding,
-    secrets::encrypted,
 };
 
 pub(crate) const RULE: Rule = Rule {
@@ -18,8 +17,7 @@ pub(crate) const RULE: Rule = Rule {
 };
 
 pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
-    let files = files(facts).filter(|it| !encrypted::is_encrypted(&it.path, &it.text));
-    let found = files.filter_map(|it| {
+    let found = files(facts).filter_map(|it| {
         let source = Source { file: it.path.clone(), is_secret: false };
         yaml::parse(&Arc::new(source), &it.text).err()
     });

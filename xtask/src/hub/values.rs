@@ -138,7 +138,6 @@ pub(crate) fn read(
     files.map(layer).collect()
 }
 
-#[allow(dead_code, reason = "the hub on this machine and validation use them")]
 impl Values {
     /// Merges `layers`, lowest first, and `set`, what this tool sets above all of them.
     ///
@@ -192,6 +191,7 @@ impl Values {
     }
 
     /// Returns the one document that Helm gets, secrets included.
+    #[allow(dead_code, reason = "rendering and deploying use it")]
     pub(crate) fn json(&self) -> serde_json::Value {
         self.root.json()
     }
@@ -212,7 +212,6 @@ impl fmt::Display for At {
     }
 }
 
-#[allow(dead_code, reason = "the hub on this machine and validation use them")]
 impl Node {
     /// Returns the value at a path such as `memory.limit` below this one.
     pub(crate) fn get(&self, path: &str) -> Option<&Node> {
@@ -256,7 +255,7 @@ impl Node {
         }
     }
 
-    fn of_json(json: &serde_json::Value, at: &At) -> Node {
+    pub(crate) fn of_json(json: &serde_json::Value, at: &At) -> Node {
         let value = match json {
             serde_json::Value::Null => Value::Null,
             serde_json::Value::Bool(it) => Value::Bool(*it),
@@ -320,6 +319,23 @@ fn merge(below: Node, above: Node, path: &str, replaced: &mut Vec<Replaced>) -> 
             Node { at: above.at, value }
         }
     }
+}
+
+/// Returns the values that a chart's templates get: `values` over the chart's `defaults`, of which a
+/// null deletes one. A default has the place of the closest mapping around it in `values`.
+pub(crate) fn coalesced(defaults: &Node, values: &Node) -> Node {
+    let (Value::Map(below), Value::Map(above)) = (&defaults.value, &values.value) else {
+        return values.clone();
+    };
+    let mut entries = above.clone();
+    for (key, default) in below {
+        match above.get(key) {
+            Some(Node { value: Value::Null, .. }) => _ = entries.remove(key),
+            Some(node) => _ = entries.insert(key.clone(), coalesced(default, node)),
+            None => _ = entries.insert(key.clone(), Node::of_json(&default.json(), &values.at)),
+        }
+    }
+    Node { at: values.at.clone(), value: Value::Map(entries) }
 }
 
 /// Returns the error with all findings.

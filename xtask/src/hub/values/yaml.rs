@@ -7,7 +7,7 @@ use saphyr_parser::{Event, Parser, ScalarStyle, Span, Tag};
 use crate::{
     hub::values::{At, Node, Source, Value, scalar},
     run::finding::Finding,
-    secrets::yaml::check_depth,
+    secrets::{encrypted, yaml::check_depth},
     specs::read::without_bom,
 };
 
@@ -24,6 +24,11 @@ const DEEPEST: usize = 100;
 pub(crate) fn parse(source: &Arc<Source>, text: &str) -> Result<Node, Vec<Finding>> {
     let mut reader =
         Reader { source, open: Vec::new(), root: None, documents: 0, found: Vec::new() };
+    if !source.is_secret && encrypted::is_encrypted(&source.file, text) {
+        let what = "encrypted by sops; helm would take the ciphers for values";
+        let fix = "move it to secrets/<mission>/, from where it is decrypted and merged";
+        return Err(vec![finding(source, None, "", what, fix)]);
+    }
     if let Err(err) = check_depth(text) {
         reader.problem(1, &format!("{err:#}"), "write nested values on lines of their own");
         return Err(reader.found);

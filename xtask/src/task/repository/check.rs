@@ -12,7 +12,7 @@ use crate::{
     check::{
         self, Facts,
         fix::{self, Change},
-        frozen_spec,
+        frozen_spec, hub_values,
     },
     mission::checkout::Checkout,
     run::{
@@ -53,6 +53,9 @@ pub(crate) fn run(session: &Session, args: &args::Check) -> anyhow::Result<u8> {
     for mission in facts.missions.iter().filter(|it| it.is_hidden_in_part()) {
         let dir = mission.sources.mission.shown();
         session.ui.say(format!("note: {dir} cannot be read as a whole; more findings may follow"));
+    }
+    for note in hub_values::notes(&facts) {
+        session.ui.say(format!("note: {note}"));
     }
     let status = u8::from(!findings.is_empty());
     if session.flags.json {

@@ -6,10 +6,11 @@ use serde_json::json;
 
 use crate::{
     hub::{
-        self,
+        chart::{self, Chart},
+        secrets, validate,
         values::{self, Layer, Source, Values},
     },
-    run::{failure, printable::Shown as _},
+    run::{failure, printable::Shown as _, text_file},
     task::{MissionConfig, Session, secrets::Place},
     tools::sops,
 };
@@ -32,17 +33,39 @@ pub(crate) fn read(
     session: &Session,
     of: &MissionConfig,
     environment: &str,
-    secrets: Secrets,
+    with: Secrets,
 ) -> anyhow::Result<Values> {
     let mut layers =
         values::read(&session.checkout, &of.mission, environment).map_err(failure::request)?;
-    if secrets == Secrets::Merged && environment != LOCAL {
+    if with == Secrets::Merged && environment != LOCAL {
         layers.extend(decrypted(session, of, environment)?);
     }
     let values = Values::merged(layers, &json!({})).map_err(values::refusal)?;
-    hub::secrets::hide(&values);
-    let found: Vec<_> = values.layers.iter().flat_map(hub::secrets::findings).collect();
-    if found.is_empty() { Ok(values) } else { Err(values::refusal(found)) }
+    secrets::hide(&values);
+    let chart = chart(session)?;
+    let found = validate::findings(&values, &chart);
+    if !found.is_empty() {
+        return Err(values::refusal(found));
+    }
+    for note in validate::notes(&values, &chart) {
+        session.ui.say(format!("note: {note}"));
+    }
+    Ok(values)
+}
+
+/// Reads what values are checked against.
+fn chart(session: &Session) -> anyhow::Result<Chart> {
+    let root = &session.checkout.root;
+    let read = |name: &str| match root.join(name).exists() {
+        true => text_file::read_text(root, Path::new(name)).map(Some),
+        false => Ok(None),
+    };
+    let names = [chart::SCHEMA, chart::DEFAULTS, chart::TRAITS];
+    let texts = names.map(|it| read(it).map(|text| (it, text)));
+    let texts: Vec<_> =
+        texts.into_iter().collect::<anyhow::Result<_>>().map_err(failure::request)?;
+    let text = |name: &str| texts.iter().find(|it| it.0 == name)?.1.clone();
+    Chart::parse(text).map_err(values::refusal)
 }
 
 /// Returns the decrypted secrets; `None` for a mission without a secrets repository, and with a note

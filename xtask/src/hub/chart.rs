@@ -1,0 +1,71 @@
+//! Files of the locked chart in the checkout: its schema and defaults, and what can be configured of
+//! the hub that it starts.
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+
+use serde::Deserialize;
+
+use crate::{
+    hub::{
+        schema,
+        values::{At, Node, Source},
+    },
+    run::finding::Finding,
+};
+
+/// The chart's own files, which `hub-chart update` takes out of its archive.
+pub(crate) const SCHEMA: &str = "common/hub/chart/values.schema.json";
+pub(crate) const DEFAULTS: &str = "common/hub/chart/values.json";
+/// Written by `traits.py` beside it.
+pub(crate) const TRAITS: &str = "common/hub/chart/traits.json";
+
+/// What values are checked against; a part whose file is missing is `None`.
+#[derive(Debug, Default)]
+pub(crate) struct Chart {
+    pub(crate) schema: Option<serde_json::Value>,
+    pub(crate) defaults: Option<Node>,
+    pub(crate) traits: Option<Traits>,
+}
+
+/// Names that can be configured, by class.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Traits {
+    pub(crate) classes: BTreeMap<String, Vec<String>>,
+}
+
+impl Chart {
+    /// Parses the files whose text `read` returns.
+    ///
+    /// # Errors
+    /// A file is not what this tool wrote, or the schema has a keyword that is not supported.
+    pub(crate) fn parse(read: impl Fn(&str) -> Option<String>) -> Result<Chart, Vec<Finding>> {
+        let mut found = Vec::new();
+        let mut json = |file: &str| {
+            let text = read(file)?;
+            let parsed = serde_json::from_str::<serde_json::Value>(&text);
+            if let Err(err) = &parsed {
+                found.push(finding(file, format!("invalid JSON: {err}")));
+            }
+            parsed.ok()
+        };
+        let (schema, defaults, traits) = (json(SCHEMA), json(DEFAULTS), json(TRAITS));
+        let traits = traits.map(Traits::deserialize).transpose().unwrap_or_else(|err| {
+            found.push(finding(TRAITS, err.to_string()));
+            None
+        });
+        if let Some(keywords) = schema.as_ref().map(schema::unsupported)
+            && !keywords.is_empty()
+        {
+            found.push(finding(SCHEMA, format!("unsupported keywords: {}", keywords.join(", "))));
+        }
+        let source = Source { file: PathBuf::from(DEFAULTS), is_secret: false };
+        let at = At { source: Arc::new(source), line: 1 };
+        let defaults = defaults.map(|it| Node::of_json(&it, &at));
+        if found.is_empty() { Ok(Chart { schema, defaults, traits }) } else { Err(found) }
+    }
+}
+
+fn finding(file: &str, what: String) -> Finding {
+    let fix = "restore the file by git, or run `cargo xtask hub-chart update`".to_owned();
+    Finding { file: PathBuf::from(file), line: None, rule: super::validate::RULE, what, fix }
+}
