@@ -50,15 +50,40 @@ pub(crate) fn needs(env: &str) -> PathBuf {
     Path::new(env).join(format!("{env}.build"))
 }
 
-/// Returns the modes whose images contain the spec file `path`. The lists of `base` are installed
-/// in both.
-pub(crate) fn modes(path: &Path) -> &'static [Mode] {
+/// Returns the modes whose images contain the spec file `path` of `files`. Hashed lists of `base` are
+/// installed in both.
+pub(crate) fn modes(path: &Path, files: &BTreeMap<PathBuf, String>) -> &'static [Mode] {
     let env = environment(path);
     match env {
-        BASE => &[Mode::Floating, Mode::Frozen],
         _ if path == frozen(env) => &[Mode::Frozen],
+        BASE if is_hashed(path, files) => &[Mode::Floating, Mode::Frozen],
         _ => &[Mode::Floating],
     }
+}
+
+/// Returns whether a list, with all that it includes, has pinned and hashed pip lines alone: as a
+/// list of `base` it is installed as it is, and never solved. `platform_env/environments/base_lists.py`
+/// decides the same.
+fn is_hashed(path: &Path, files: &BTreeMap<PathBuf, String>) -> bool {
+    let mut problems = Vec::new();
+    let spec = read::read(read::Texts { dir: Path::new(""), files }, path, &mut problems);
+    let has_others = !spec.conda.is_empty()
+        || !spec.constraints.is_empty()
+        || !spec.no_binary.is_empty()
+        || !spec.needs.is_empty();
+    let is_exact = |it: &read::Requested<requirement::Requirement>| {
+        it.what.is_pinned() && !it.what.hashes.is_empty()
+    };
+    problems.is_empty() && !has_others && spec.pip.iter().all(is_exact)
+}
+
+/// Returns whether `env` has a frozen spec: any environment but a `base` to which no list is added
+/// that must be solved.
+pub(crate) fn is_frozen(env: &str, files: &BTreeMap<PathBuf, String>) -> bool {
+    let is_solved = |it: &PathBuf| {
+        environment(it) == BASE && *it != needs(BASE) && modes(it, files) == [Mode::Floating]
+    };
+    env != BASE || all(files).iter().any(is_solved)
 }
 
 /// Returns the environment of `path`: its first folder, or [`SHARED`] for a file directly below

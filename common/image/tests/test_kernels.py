@@ -117,6 +117,28 @@ class KernelSetup(unittest.TestCase):
         self.assertTrue((kernels / "theirs").exists())
         self.assertEqual([entry.name for entry in kernels.parent.iterdir()], ["kernels"])
 
+    def test_default_kernel_is_the_first_environments(self):
+        """In the order of creation; other settings of that file stay."""
+        folder = self.made.conda / "etc/jupyter"
+        folder.mkdir(parents=True, exist_ok=True)
+        config = folder / "jupyter_server_config.json"
+        config.write_text('{"ServerApp": {"port": 1}}')
+        order = self.made.conda / "share/environment/order"
+        order.parent.mkdir(parents=True, exist_ok=True)
+        self.addCleanup(order.unlink)
+        order.write_text("gone\nunnamed\nnamed\n")
+        done = self.made.run("kernel-setup")
+        self.assertEqual(done.stderr.splitlines()[-1].partition(":")[0], "kernel python3")
+        self.assertEqual(
+            json.loads(config.read_text()),
+            {"ServerApp": {"port": 1}, "MultiKernelManager": {"default_kernel_name": "unnamed"}},
+        )
+        config.write_text("[]")
+        self.addCleanup(config.unlink)
+        done = self.made.run("kernel-setup")
+        self.assertEqual(done.status, 1)
+        self.assertIn("not a file of settings", done.stderr)
+
     def test_environment_without_ipykernel(self):
         self.made.add("bare")
         site = next((self.made.conda / "envs/bare").glob("lib/python3*/site-packages/base.pth"))

@@ -59,7 +59,9 @@ fn check_mission(sources: &Sources, model: &Model) -> Vec<Finding> {
             });
         }
     }
-    res.extend(common_in_base(model));
+    if !specs::is_frozen(specs::BASE, &sources.files) {
+        res.extend(common_in_base(model));
+    }
     res
 }
 
@@ -76,14 +78,15 @@ fn spec(sources: &Sources, env: &str) -> String {
         .map_or_else(String::new, |it| format!(" {}", it.shown()))
 }
 
-/// Returns findings about steps that install into `base` what is neither pinned nor hashed.
+/// Returns findings about steps that install the common lists into `base`, which has no list whose
+/// frozen spec would pin them.
 fn common_in_base(model: &Model) -> Vec<Finding> {
     let is_wrong = |it: &Call| it.script == Script::InstallCommon && it.env == specs::BASE;
     let steps = model.stages.steps().filter(|it| it.calls.iter().any(is_wrong));
     let finding = |place: Place| {
         let file = &model.files[place.file];
-        let what = "`base` takes pinned and hashed lists only, and install-common has none";
-        let fix = "list the packages with their hashes in environments/base/base.pip (docs/environments.md says how), and write `env-update base base.pip`";
+        let what = "install-common adds to `base`, which has no list to freeze";
+        let fix = "remove this call; list what base lacks in environments/base/base.pip, and write `env-update base base.pip`";
         let at = (&file.instructions[place.instruction], "install-common");
         file.finding(RULE.name, at, what.to_owned(), fix)
     };

@@ -45,7 +45,7 @@ fn check_mission(facts: &Facts, mission: &MissionFacts) -> Vec<Finding> {
     };
     let name = sources.mission.file_name().unwrap_or_default().to_string_lossy();
     let mut res = Vec::new();
-    for env in sources.environments.iter().filter(|it| *it != specs::BASE) {
+    for env in sources.environments.iter().filter(|it| specs::is_frozen(it, &sources.files)) {
         let file = specs::frozen(env);
         let path = sources.path_of(&file);
         let Some(text) = sources.files.get(&file) else { continue };
@@ -71,7 +71,8 @@ pub(crate) fn never_frozen(facts: &Facts) -> Vec<(String, String)> {
     let of = |it: &MissionFacts| -> Vec<(String, String)> {
         let mission = it.sources.mission.file_name().unwrap_or_default();
         let own = it.sources.environments.iter().filter(|env| {
-            *env != specs::BASE && !it.sources.files.contains_key(&specs::frozen(env))
+            let files = &it.sources.files;
+            specs::is_frozen(env, files) && !files.contains_key(&specs::frozen(env))
         });
         own.map(|env| (mission.to_string_lossy().into_owned(), env.clone())).collect()
     };

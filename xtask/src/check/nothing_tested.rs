@@ -28,18 +28,18 @@ pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
 /// among them.
 fn check_mission(sources: &Sources, refused: &[Finding]) -> Vec<Finding> {
     let mut res = empty_lists(sources);
-    let of_base = [specs::BASE.to_owned()];
-    let others = sources.environments.iter().filter(|it| *it != specs::BASE);
-    let untested = others.clone().filter(|it| !has_tests(sources, it)).map(|env| {
+    let frozen = sources.environments.iter().filter(|it| specs::is_frozen(it, &sources.files));
+    let untested = frozen.filter(|it| !has_tests(sources, it)).map(|env| {
         let what = "no tests for this environment";
         let fix = "write tests/imports, with a package per line, or add notebooks to tests/";
         finding(sources.path_of(Path::new(env)), what, fix)
     });
     res.extend(untested);
+    let has_others = sources.environments.iter().any(|it| it != specs::BASE);
     let is_refused = refused.iter().any(|it| it.file.starts_with(&sources.mission));
-    // The base needs no tests in a mission with another environment.
-    if others.chain(&of_base).all(|it| *it == specs::BASE && !has_tests(sources, it)) && !is_refused
-    {
+    let is_told = !res.is_empty();
+    // The base image and hashed lists need no tests in a mission with another environment.
+    if !has_others && !has_tests(sources, specs::BASE) && !is_refused && !is_told {
         let what = "nothing in this mission is tested: no environment has tests";
         let fix = "add an environment with tests, or write environments/base/tests/imports, with a package per line";
         res.push(finding(sources.mission.clone(), what, fix));

@@ -32,8 +32,11 @@ fn check_mission(sources: &Sources, model: &Model) -> Vec<Finding> {
         .collect();
     let lists = sources.specs().into_iter().filter(|it| specs::kind(it).is_some());
     // A frozen spec belongs to its environment, and rule `environment-steps` reports one that is
-    // not made.
-    let is_frozen = |it: &PathBuf| *it == specs::frozen(specs::environment(it));
+    // not made. `base` is there already.
+    let is_frozen = |it: &PathBuf| {
+        let env = specs::environment(it);
+        *it == specs::frozen(env) && specs::is_frozen(env, &sources.files)
+    };
     let unused = lists.filter(|it| !installed.contains(it) && !is_frozen(it));
     let mut by_env: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
     for list in unused {
@@ -49,7 +52,10 @@ fn check_mission(sources: &Sources, model: &Model) -> Vec<Finding> {
     let of_env = |(env, lists): (&String, &Vec<PathBuf>)| {
         let all = fix(model, env, lists);
         let fix = |it: &PathBuf| {
-            shared(it).or_else(|| limits(it)).or_else(|| instead_of_clone(model, env, it))
+            frozen_base(it)
+                .or_else(|| shared(it))
+                .or_else(|| limits(it))
+                .or_else(|| instead_of_clone(model, env, it))
         };
         lists.iter().map(|it| finding(it, &fix(it).unwrap_or(all.clone()))).collect::<Vec<_>>()
     };
@@ -68,6 +74,12 @@ fn fix(model: &Model, env: &str, lists: &[PathBuf]) -> String {
         names.collect::<Vec<_>>().join(" "),
         model.files[0].path.shown()
     )
+}
+
+/// Returns the fix for the frozen spec of a `base` to which no list is added that must be solved.
+fn frozen_base(list: &Path) -> Option<String> {
+    let fix = "remove the file; no list adds packages to base that must be solved";
+    (list == specs::frozen(specs::BASE)).then(|| fix.to_owned())
 }
 
 /// Returns the fix for a list that environments share.

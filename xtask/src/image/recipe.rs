@@ -2,7 +2,7 @@
 
 use std::{
     borrow::Cow,
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     path::{Path, PathBuf},
 };
 
@@ -11,7 +11,6 @@ use sha2::{Digest as _, Sha256};
 use crate::{
     image::build_context::{BuildContext, Entry},
     settings::config::{Base, Config, Mode},
-    specs,
     tools::{
         docker::{Image, LABEL_FROZEN, LABEL_INPUTS, LABEL_MISSION, LABEL_PARENT, NAMESPACE},
         image_name::{ImageRef, Repository, Tag},
@@ -106,8 +105,8 @@ pub(crate) struct MissionParts {
     pub(crate) dockerfile: String,
     /// Files that the `.dockerignore` includes.
     pub(crate) context: BuildContext,
-    /// Lists of packages of both modes, relative to `environments/`.
-    pub(crate) spec_files: BTreeSet<PathBuf>,
+    /// Lists of packages, relative to `environments/`, with the modes of the images that have them.
+    pub(crate) spec_files: BTreeMap<PathBuf, &'static [Mode]>,
 }
 
 /// Returns the recipes up to the embedded base, or the reference of a remote one.
@@ -188,7 +187,7 @@ pub(crate) fn mission(
     let mut chain = common(config, platform, parts);
     let is_of_other_mode = |path: &Path| {
         let path = path.strip_prefix("environments").unwrap_or(path);
-        mission.spec_files.contains(path) && !specs::modes(path).contains(&config.mode)
+        mission.spec_files.get(path).is_some_and(|modes| !modes.contains(&config.mode))
     };
     let context = mission.context.clone().without(is_of_other_mode);
     let own = (mission.dockerfile.clone(), context);
@@ -292,12 +291,12 @@ impl Recipe {
     }
 }
 
-/// Returns the environment of a frozen spec's path. The base's is the base image's digest.
+/// Returns the environment of a frozen spec's path.
 fn frozen_environment(path: &Path) -> Option<&str> {
     let parts: Vec<&str> = path.iter().filter_map(|it| it.to_str()).collect();
     match parts[..] {
         ["environments", name, file] if file.strip_suffix("-frozen.yml") == Some(name) => {
-            Some(name).filter(|it| *it != specs::BASE)
+            Some(name)
         }
         _ => None,
     }

@@ -126,7 +126,7 @@ impl Sources {
         let environments = mission.dir.join("environments");
         let home = mission.dir.join("default-home-contents");
         let mut files = BTreeMap::new();
-        for path in walk(&environments, is_hidden)? {
+        for path in self::files(&environments)? {
             if checkout.is_refused(&path) {
                 continue;
             }
@@ -248,6 +248,11 @@ fn relative(path: &Path, dir: &Path) -> PathBuf {
 /// Returns whether an editor or file manager left a file of this name.
 fn is_hidden(name: &str) -> bool {
     name.starts_with('.')
+}
+
+/// Returns the files of a mission's `environments/` that the generator sees.
+pub(crate) fn files(dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    walk(dir, is_hidden)
 }
 
 /// Returns the files below `dir`, links included, without files that Python and Jupyter leave

@@ -1,16 +1,36 @@
 //! Environments with frozen specs, and their names.
 
+use std::{collections::BTreeMap, path::PathBuf};
+
 use anyhow::bail;
 
 use crate::{
-    mission::checkout::{Checkout, Environment, Mission},
+    mission::{
+        checkout::{Checkout, Environment, Mission},
+        dockerfile,
+        file_content::Content,
+    },
     run::suggest::nearest,
     specs,
 };
 
-/// Returns the frozen environments of `mission`: not `base`, which the base image's digest pins.
+/// Returns the frozen environments of `mission`; `base`, if lists add to it what must be solved.
 pub(crate) fn of(mission: &Mission) -> Vec<&Environment> {
-    mission.environments.iter().filter(|it| it.name != specs::BASE).collect()
+    let mut res: Vec<&Environment> = mission.environments.iter().collect();
+    res.retain(|it| it.name != specs::BASE || specs::is_frozen(specs::BASE, &lists(mission)));
+    res
+}
+
+/// Returns the texts of all files that may be lists of `mission`, relative to `environments/`. One
+/// that cannot be read is empty: rules of `check` report it.
+fn lists(mission: &Mission) -> BTreeMap<PathBuf, String> {
+    let (root, dir) = (mission.dir.ancestors().nth(2), mission.dir.join("environments"));
+    let text = |path: PathBuf| {
+        let name = path.strip_prefix(&dir).ok().filter(|it| !specs::is_test(it))?;
+        let content = Content::follow(root?, path.strip_prefix(root?).ok()?).ok()?;
+        Some((name.to_owned(), content.text))
+    };
+    dockerfile::files(&dir).unwrap_or_default().into_iter().filter_map(text).collect()
 }
 
 /// Returns `mission/environment`, the name in arguments and messages.
@@ -28,9 +48,6 @@ pub(crate) fn find<'a>(
         Some((mission, env)) => (Some(mission), env),
         None => (mission, name),
     };
-    if env == specs::BASE {
-        bail!("`base` belongs to the base image, whose digest pins it: there is nothing to freeze");
-    }
     let missions: Vec<&Mission> = match mission {
         Some(name) => vec![checkout.mission(name)?],
         None => checkout.missions.iter().collect(),
@@ -39,6 +56,11 @@ pub(crate) fn find<'a>(
     let found: Vec<_> = all.clone().filter(|(_, it)| it.name == env).collect();
     match found.as_slice() {
         [one] => Ok(*one),
+        [] if env == specs::BASE => {
+            bail!(
+                "there is nothing to freeze: no list adds packages to `{name}` that must be solved"
+            )
+        }
         [] => {
             let hint = match nearest(env, all.clone().map(|(_, it)| it.name.as_str())) {
                 Some(nearest) => format!("did you mean `{nearest}`?"),

@@ -28,7 +28,8 @@ pub(crate) struct FrozenSpec {
     /// Name of the environment.
     pub(crate) name: String,
     pub(crate) channels: Vec<String>,
-    /// Version like 3.13.5. Only on the embedded base; a conda base has a package `python`.
+    /// Version like 3.13.5. On the embedded base, and of `base`; otherwise a conda base has a package
+    /// `python`.
     pub(crate) python: Option<String>,
     pub(crate) conda: Vec<CondaPin>,
     pub(crate) pip: Vec<Pin>,
@@ -39,6 +40,8 @@ pub(crate) struct FrozenSpec {
     pub(crate) needs: Vec<(String, String)>,
     /// Conda packages that others depend on and that the floating build already lacked.
     pub(crate) missing: Vec<String>,
+    /// Only of `base`: packages of its image that lists request, or that require what was added.
+    pub(crate) in_base: Vec<String>,
 }
 
 /// A Python distribution.

@@ -4,7 +4,7 @@
 
 use std::str::FromStr as _;
 
-use pep440_rs::{Version, VersionSpecifiers};
+use pep440_rs::{Operator, Version, VersionSpecifiers};
 
 use crate::{
     run::{
@@ -24,6 +24,15 @@ pub(crate) struct Requirement {
     pub(crate) marker: Option<Marker>,
     /// SHA-256 digests, each 64 hex digits.
     pub(crate) hashes: Vec<String>,
+}
+
+impl Requirement {
+    /// Returns whether one version alone satisfies it, as `==` without a `*` says.
+    pub(crate) fn is_pinned(&self) -> bool {
+        let Wants::Versions(wanted) = &self.wants else { return false };
+        let is_exact = |it: &Operator| matches!(it, Operator::Equal | Operator::ExactEqual);
+        wanted.iter().any(|it| is_exact(it.operator()))
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -13,7 +13,7 @@ use base::Base;
 
 /// `env-clone base`, `install-common` and lists.
 const CLASSIC: &str = "roman-classic";
-/// A `.yml` with channels, conda packages and pip lines of all kinds.
+/// A `.yml` with channels, conda packages and pip lines of all kinds; and an extension in base.
 const SURVEY: &str = "survey";
 const BOTH: [&str; 2] = [CLASSIC, SURVEY];
 
@@ -60,7 +60,11 @@ fn frozen_to_the_same_bytes(base: &Base) -> Rows {
     let verified: Value = serde_json::from_str(&verified.stdout).unwrap();
     let verdicts: Vec<&Value> =
         verified.as_array().unwrap().iter().map(|it| &it["verdict"]).collect();
-    assert_eq!(verdicts, ["identical", "identical"]);
+    assert_eq!(verdicts, ["identical"; 3]);
+    let spec = base.checkout.read("missions/survey/environments/base/base-frozen.yml");
+    let pins: Vec<&str> =
+        spec.lines().filter(|it| it.contains("sha256=") || it.contains("==")).collect();
+    assert!(matches!(pins[..], [one] if one.contains("jupyter-resource-usage==")), "{spec}");
     let spec = base.checkout.read("missions/survey/environments/survey/survey-frozen.yml");
     assert!(spec.contains("channels:\n  - conda-forge\n  - private\n"), "not by name: {spec}");
     let rows = base.all("image-all", &["--frozen"]);

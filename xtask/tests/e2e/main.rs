@@ -15,6 +15,7 @@ mod missions;
 mod leaks;
 mod hub;
 mod extras;
+mod jupyterlab;
 mod hostile;
 mod mutations;
 mod clis;

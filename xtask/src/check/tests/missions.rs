@@ -85,7 +85,7 @@ fn a_mission_without_tests() {
     let rule = &check::nothing_tested::RULE;
     let base = [("base/b.pip", "papermill\n"), ("base/tests/imports", "papermill\n")];
     check_mission(rule, "", &base, expect![[""]]);
-    for files in [&[], &base[..1]] {
+    for files in [&[][..], &[("base/b.pip", "# none\n")]] {
         check_mission(
             rule,
             "",
@@ -95,6 +95,14 @@ fn a_mission_without_tests() {
                     fix: add an environment with tests, or write environments/base/tests/imports, with a package per line"#]],
         );
     }
+    check_mission(
+        rule,
+        "",
+        &base[..1],
+        expect![[r#"
+            missions/m/environments/base: nothing-tested: no tests for this environment
+                fix: write tests/imports, with a package per line, or add notebooks to tests/"#]],
+    );
     check_mission(
         rule,
         "",

@@ -11,6 +11,7 @@ use crate::{
         Model, Sources,
         calls::{Call, Script},
     },
+    settings::config::Mode,
     specs::{
         self,
         problem::Problem,
@@ -37,6 +38,7 @@ pub(crate) fn asked(
         common: Texts { dir: Path::new(COMMON), files: common },
         problems,
         res: BTreeMap::new(),
+        hashed: Spec::default(),
     };
     match model {
         Some(model) => {
@@ -54,6 +56,8 @@ struct Reader<'a> {
     common: Texts<'a>,
     problems: &'a mut Vec<Problem>,
     res: BTreeMap<String, Spec>,
+    /// Hashed lists of `base`, which its frozen spec does not repeat.
+    hashed: Spec,
 }
 
 impl Reader<'_> {
@@ -61,12 +65,13 @@ impl Reader<'_> {
         if call.script == Script::Clone {
             let from = call.from.as_deref().unwrap_or(specs::BASE);
             let mut copy = self.res.get(from).cloned().unwrap_or_default();
+            if from == specs::BASE {
+                copy.extend(self.hashed.clone());
+            }
             copy.cloned.insert(from.to_owned());
             self.add(&call.env, copy);
         }
-        if call.env != specs::BASE {
-            self.list(&call.env, self.own, &specs::needs(&call.env));
-        }
+        self.list(&call.env, self.own, &specs::needs(&call.env));
         if call.script == Script::InstallCommon {
             for list in common_lists(self.common.files) {
                 self.list(&call.env, self.common, &list);
@@ -108,7 +113,11 @@ impl Reader<'_> {
     fn list(&mut self, env: &str, texts: Texts<'_>, list: &Path) {
         if texts.files.contains_key(list) {
             let spec = read::read(texts, list, self.problems);
-            self.add(env, spec);
+            let is_of_base = env == specs::BASE && specs::environment(list) == specs::BASE;
+            match is_of_base && specs::modes(list, texts.files).contains(&Mode::Frozen) {
+                true => self.hashed.extend(spec),
+                false => self.add(env, spec),
+            }
         }
     }
 

@@ -53,13 +53,15 @@ impl StepFiles {
             }
             res.add_folder(&call.env);
             let needs = specs::needs(&call.env);
-            if call.env != specs::BASE && sources.files.contains_key(&needs) {
+            if sources.files.contains_key(&needs) {
                 res.add(&needs, &[Mode::Floating]);
             }
-            if call.creates() {
+            let lists = lists(sources, (file, instruction), call, findings);
+            let adds = || lists.iter().any(|it| modes(sources, call, it) == [Mode::Floating]);
+            if call.creates() || call.env == specs::BASE && adds() {
                 res.add(&specs::frozen(&call.env), &[Mode::Frozen]);
             }
-            for list in lists(sources, (file, instruction), call, findings) {
+            for list in lists {
                 res.add_with_includes(sources, call, &list, findings);
             }
         }
@@ -81,12 +83,9 @@ impl StepFiles {
         findings: &mut Vec<Finding>,
     ) {
         let (lists, missing) = specs::closure([list], &sources.files);
-        let modes: &[Mode] = match call.env.as_str() {
-            specs::BASE => &[Mode::Floating, Mode::Frozen],
-            _ => &[Mode::Floating],
-        };
+        let modes = modes(sources, call, list);
         for list in lists {
-            if modes.iter().any(|it| !specs::modes(&list).contains(it)) {
+            if modes.iter().any(|it| !specs::modes(&list, &sources.files).contains(it)) {
                 findings.push(not_kept(sources, call, &list));
             }
             self.add(&list, modes);
@@ -118,6 +117,18 @@ impl StepFiles {
     fn add_folder(&mut self, env: &str) {
         self.floating.entry(env.to_owned()).or_default();
         self.frozen.entry(env.to_owned()).or_default();
+    }
+}
+
+/// Returns the modes in which `call` installs `list`.
+fn modes(sources: &Sources, call: &Call, list: &Path) -> &'static [Mode] {
+    match (call.env.as_str(), specs::environment(list)) {
+        (specs::BASE, specs::BASE) => specs::modes(list, &sources.files),
+        // The lists in its folder tell whether `base` has a frozen spec.
+        (specs::BASE, _) if !specs::is_frozen(specs::BASE, &sources.files) => {
+            &[Mode::Floating, Mode::Frozen]
+        }
+        _ => &[Mode::Floating],
     }
 }
 
@@ -199,9 +210,11 @@ pub(crate) fn text(sources: &Sources, steps: &[StepFiles]) -> String {
 fn kept(sources: &Sources, env: &str, mode: Mode) -> BTreeSet<PathBuf> {
     let all = sources.specs().into_iter();
     let mut res: BTreeSet<PathBuf> = all
-        .filter(|it| specs::environment(it) == env && specs::modes(it).contains(&mode))
+        .filter(|it| {
+            specs::environment(it) == env && specs::modes(it, &sources.files).contains(&mode)
+        })
         .collect();
-    if mode == Mode::Frozen && ![specs::BASE, specs::SHARED].contains(&env) {
+    if mode == Mode::Frozen && env != specs::SHARED && specs::is_frozen(env, &sources.files) {
         res.insert(specs::frozen(env));
     }
     res

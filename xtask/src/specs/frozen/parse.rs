@@ -46,6 +46,7 @@ pub(crate) fn parse(file: &Path, text: &str) -> Result<FrozenSpec, Problem> {
         build: header.build,
         needs: header.needs,
         missing: header.missing,
+        in_base: header.in_base,
     })
 }
 
@@ -78,6 +79,7 @@ struct Header {
     build: Vec<Pin>,
     needs: Vec<(String, String)>,
     missing: Vec<String>,
+    in_base: Vec<String>,
 }
 
 impl Reader<'_> {
@@ -88,7 +90,8 @@ impl Reader<'_> {
     fn header(&self, comments: &[Item]) -> Result<Header, Problem> {
         let mut values: BTreeMap<&str, &str> = BTreeMap::new();
         let mut lines = BTreeMap::new();
-        let (mut build, mut needs, mut missing) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut build, mut needs) = (Vec::new(), Vec::new());
+        let (mut missing, mut in_base) = (Vec::new(), Vec::new());
         for item in comments {
             match item.text.split_once(": ") {
                 Some(("build", text)) => {
@@ -106,8 +109,9 @@ impl Reader<'_> {
                     needs.push((normalised(package), normalised(name)));
                 }
                 Some(("missing", name)) if is_word(name) => missing.push(name.to_owned()),
-                Some(("missing", name)) => {
-                    let what = format!("`{name}` is not a conda package name");
+                Some(("in-base", name)) if is_word(name) => in_base.push(name.to_owned()),
+                Some(("missing" | "in-base", name)) => {
+                    let what = format!("`{name}` is not a package name");
                     return Err(self.wrong(item.line, what));
                 }
                 Some((key @ ("frozen" | "platform" | "base"), value)) => {
@@ -126,7 +130,7 @@ impl Reader<'_> {
         value("frozen")?;
         let platform =
             Platform::from_str(value("platform")?).map_err(|err| self.wrong(1, err.to_string()))?;
-        Ok(Header { platform, base: value("base")?.to_owned(), build, needs, missing })
+        Ok(Header { platform, base: value("base")?.to_owned(), build, needs, missing, in_base })
     }
 
     fn conda(&self, items: &[Item]) -> Result<(Option<String>, Vec<CondaPin>), Problem> {

@@ -81,6 +81,7 @@ fn conda_refusal(frozen: &FrozenSpec, spec: &MatchSpec) -> Option<String> {
         Source::Git { .. } => None,
     };
     match conda.map(|it| it.version.clone()).or_else(python).or_else(pip) {
+        None if frozen.in_base.contains(&name) => None,
         None => Some("the frozen spec does not have it".to_owned()),
         Some(version) if spec.takes(&version) => None,
         Some(version) => Some(format!("frozen is {version}")),
@@ -100,6 +101,7 @@ fn pip_refusals<'a>(
     let why = |it: &Requirement, is_wanted: bool| match distribution(frozen, &it.name) {
         Some(Package::Pip(pin)) => pip_refusal(pin, it),
         Some(Package::Conda(pin)) => version_refusal(pin.version_of(&it.name)?, &it.wants),
+        None if frozen.in_base.contains(&it.name) => None,
         None => is_wanted.then(|| "the frozen spec does not have it".to_owned()),
     };
     let wanted = asked.pip.iter().map(|it| (it, true));
@@ -135,7 +137,10 @@ fn asked_no_more<'a>(frozen: &'a FrozenSpec, asked: &Spec) -> Vec<(Package<'a>, 
     let asks: Vec<(String, String)> = conda.chain(pip).collect();
     let packages = frozen.by_name();
     let is_known = |it: &String| {
-        asked.cloned.contains(it) || it == "python" || packages.contains_key(&normalised(it))
+        asked.cloned.contains(it)
+            || it == "python"
+            || frozen.in_base.contains(it)
+            || packages.contains_key(&normalised(it))
     };
     let mut res = Vec::new();
     for package in frozen.packages() {

@@ -16,6 +16,9 @@ impl fmt::Display for FrozenSpec {
         for (package, name) in needs {
             writeln!(f, "# build-for: {package}: {name}")?;
         }
+        for name in in_order(&self.in_base) {
+            writeln!(f, "# in-base: {name}")?;
+        }
         for name in in_order(&self.missing) {
             writeln!(f, "# missing: {name}")?;
         }

@@ -44,10 +44,10 @@ impl Base {
         self.checkout.run(&[&[task], &BOTH[..], flags].concat())
     }
 
-    /// Runs `freeze` for both environments, whatever its status.
+    /// Runs `freeze` for all environments, whatever its status.
     pub(super) fn freeze(&self, flags: &[&str]) -> Run {
-        self.checkout
-            .run(&[&["freeze", "roman-classic/roman-cal", "survey/survey"], flags].concat())
+        let environments = ["roman-classic/roman-cal", "survey/base", "survey/survey"];
+        self.checkout.run(&[&["freeze"], &environments[..], flags].concat())
     }
 
     /// Runs a task for both missions, which must succeed, and returns its rows.

@@ -1,16 +1,22 @@
 """Installs hashed lists into the base: exactly their lines, in both modes."""
 
-import shlex
 from collections.abc import Sequence
 
-from . import consistency, installed, paths, settle, uv
+from . import consistency, installed, paths, record, settle, uv
+from .frozen import Pin
 from .installed import Distribution
 from .paths import Failed, Wrong
 from .specs import Line, Spec
 
 
+def is_hashed(spec: Spec) -> bool:
+    """Returns whether a list has pinned and hashed pip lines alone."""
+    others = (spec.conda, spec.constraints, spec.no_binary, spec.needs)
+    return not any(others) and all(_is_pinned(line) and line.hashes for line in spec.pip)
+
+
 def update(given: Sequence[Spec]) -> None:
-    """Installs lines, unless conda has that very version; refuses lists with any other problem."""
+    """Installs lines, unless conda has that very version; refuses all that would change others."""
     prefix = paths.prefix("base")
     environment = installed.marker_environment(prefix)
     owned = installed.by_conda(prefix)
@@ -22,8 +28,8 @@ def update(given: Sequence[Spec]) -> None:
     ]
     there = [line for line in lines if _is_there(line, owned)]
     lines = [line for line in lines if line not in there]
-    others = [line for spec in given for line in [*spec.conda, *spec.constraints]]
-    _refuse([*map(_other, others), *filter(None, (_problem(line, owned) for line in lines))])
+    solved = record.load("base").packages
+    _refuse([*filter(None, (_problem(line, owned, solved) for line in lines))])
     if there:
         names = ", ".join(str(line.requirement) for line in there)
         paths.say(f"note: skipped {len(there)} lines that conda satisfies: {names}")
@@ -43,30 +49,23 @@ def _is_pinned(line: Line) -> bool:
     return any(not item.version.endswith(".*") for item in versions)
 
 
-def _other(line: Line) -> str:
-    return f"{line.where}: `{line.text}` is a conda line or a constraint"
-
-
-def _problem(line: Line, owned: dict[str, Distribution]) -> str:
+def _problem(line: Line, owned: dict[str, Distribution], solved: dict[str, Pin]) -> str:
     """Returns the problem of a line, or nothing."""
-    entry = owned.get(line.name)
-    there = f"{entry.name} {entry.version} of conda package {entry.owner}" if entry else ""
-    if not (_is_pinned(line) and line.hashes):
-        also = f", base has {there}" if there else ""
-        return f"{line.where}: `{line.requirement}` is not pinned and hashed{also}"
+    there = ""
+    if entry := owned.get(line.name):
+        there = f"{entry.name} {entry.version} of conda package {entry.owner}"
+    elif pin := solved.get(line.name):
+        there = f"{pin.name} {pin.version or pin.commit}, which was solved for another list"
     return f"{line.where}: `{line.requirement}` would overwrite {there}" if there else ""
 
 
 def _refuse(problems: Sequence[str]) -> None:
     if problems:
-        python = shlex.quote(str(paths.python("base")))
         raise Wrong(
-            "these lines do not fit base; expected pinned and hashed pip lines:\n"
+            "these hashed lines do not fit base:\n"
             + "\n".join(f"  {text}" for text in problems)
-            + "\nfix: write name==version --hash=sha256:… for each package, dependencies included; "
-            "this makes the list inside the image:\n"
-            f"  uv pip compile --generate-hashes --python {python} "
-            f"--constraints <(uv pip list --format freeze --python {python}) LIST.in"
+            + "\nfix: write the packages that you need without hashes; a floating build then "
+            "solves the list beside what base has, and freezes it"
         )
 
 

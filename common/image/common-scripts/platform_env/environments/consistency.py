@@ -4,7 +4,7 @@ conda's packages often drop, rename or loosen requirements of their metadata, an
 they take part in a disagreement, it is a note. Where a pip package does, it is a complaint.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,8 +25,11 @@ class Findings:
     notes: list[str] = field(default_factory=list)
 
 
-def check(prefix: Path) -> Findings:
-    """Returns the complaints and notes about an environment."""
+def check(prefix: Path, among: Collection[str] | None = None) -> Findings:
+    """Returns the complaints and notes about an environment.
+
+    A problem that involves none of the packages in `among`, if these are given, is a note.
+    """
     present: dict[str, list[Distribution]] = {}
     for entry in installed.distributions(prefix):
         present.setdefault(entry.name, []).append(entry)
@@ -34,8 +37,9 @@ def check(prefix: Path) -> Findings:
     findings = Findings()
     for name in sorted(present):
         for text, involved in _problems(present[name], present, environment):
-            by_conda = all(entry.owner for entry in involved)
-            (findings.notes if by_conda else findings.complaints).append(text)
+            others = all(entry.owner for entry in involved)
+            others = others or (among is not None and not any(it.name in among for it in involved))
+            (findings.notes if others else findings.complaints).append(text)
         findings.notes += [
             f"{_title(entry)} has an unreadable requirement `{text}`"
             for entry in present[name]
@@ -44,9 +48,9 @@ def check(prefix: Path) -> Findings:
     return findings
 
 
-def require(environment: str) -> None:
+def require(environment: str, among: Collection[str] | None = None) -> None:
     """Fails when a pip package does not match the others; prints the notes."""
-    findings = check(paths.prefix(environment))
+    findings = check(paths.prefix(environment), among)
     for text in findings.notes:
         paths.say(f"note: {text}")
     if findings.complaints:

@@ -13,10 +13,6 @@ LOCAL = "local"  # the embedded base, as BASE_IMAGE names it
 
 def export(environment: str) -> str:
     """Returns the text of the frozen spec; fails when record and environment disagree."""
-    if environment == "base":
-        raise Wrong(
-            "base belongs to the base image, and is pinned by its digest: nothing to freeze"
-        )
     if not paths.exists(environment):
         known = ", ".join(paths.environments()) or "none"
         raise Wrong(f"unknown environment {environment} (there are: {known})")
@@ -24,7 +20,9 @@ def export(environment: str) -> str:
     _compare(state)
     prefix = paths.prefix(environment)
     spec = Frozen(frozen.this_platform(), base_name(), environment, state.channels)
-    if paths.is_conda_base():
+    if environment == "base":
+        spec.in_base = state.in_base
+    if environment != "base" and paths.is_conda_base():
         spec.channels, spec.conda = conda.pins(prefix, state.channels, state.channel_names)
         spec.missing = state.missing
         origins.describe(state, spec.conda)
@@ -77,11 +75,12 @@ def _compare(state: Record) -> None:
             )
         elif not pin.is_vcs and entry.version != pin.version:
             found.append(f"{name} was recorded as {pin.version}, and {entry.version} is installed")
-    records = conda_meta.packages(prefix)
+    records = conda_meta.packages(prefix) if state.environment != "base" else []
     for name, users in conda_meta.missing(records, state.unpatched, state.missing).items():
         found.append(f"{name} is required by {', '.join(users)} and is not installed")
     for name, entry in present.items():
-        if name in state.packages or entry.owner:
+        # What base has beside the record is its image's.
+        if name in state.packages or entry.owner or state.environment == "base":
             continue
         over = f" over conda package {owned[name]}" if name in owned else ""
         found.append(f"{name} {entry.version} is installed{over} and was not recorded")

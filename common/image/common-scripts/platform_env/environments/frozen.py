@@ -90,11 +90,13 @@ class Frozen:
     base: str
     name: str
     channels: list[str]
-    python: str = ""  # on the embedded base only
+    python: str = ""  # on the embedded base, and of base
     conda: list[CondaPin] = field(default_factory=list)
     pip: list[Pin] = field(default_factory=list)
     build: list[Pin] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)  # conda packages that may be missing
+    # Only of base: packages of its image that lists request, or that require what was added.
+    in_base: list[str] = field(default_factory=list)
     # Names in `build` that packages need without declaring it, by package.
     needs: dict[str, list[str]] = field(default_factory=dict)
 
@@ -113,6 +115,7 @@ def render(frozen: Frozen) -> str:
         for package in sorted(frozen.needs)
         for name in sorted(frozen.needs[package])
     ]
+    lines += [f"# in-base: {name}" for name in sorted(frozen.in_base)]
     lines += [f"# missing: {name}" for name in sorted(frozen.missing)]
     lines += [f"name: {frozen.name}", "channels:"]
     lines += [f"  - {channel}" for channel in frozen.channels]
@@ -149,7 +152,7 @@ def _sorted(pins: list[AnyPin]) -> list[AnyPin]:
 def parse(path: Path, text: str) -> Frozen:
     """Parses a frozen spec; SpecError names the part that is not frozen."""
     document = yml.parse(path, text)
-    values, build, needs, missing = _header(path, document.comments)
+    values, build, needs, names = _header(path, document.comments)
     if document.name is None:
         raise SpecError(path, 1, "the line `name:` is missing", _FREEZE)
     if not document.channels:
@@ -158,7 +161,8 @@ def parse(path: Path, text: str) -> Frozen:
         specs.check_channel(specs.Line(str(path), item.line, item.text))
     channels = [item.text for item in document.channels]
     frozen = Frozen(values["platform"], values["base"], document.name.text, channels)
-    frozen.build, frozen.needs, frozen.missing = build, needs, missing
+    frozen.build, frozen.needs = build, needs
+    frozen.missing, frozen.in_base = names["missing"], names["in-base"]
     lines: dict[str, int] = {}
     for item in document.conda:
         _note(path, lines, _take_conda(path, item, frozen), item.line)
@@ -168,14 +172,14 @@ def parse(path: Path, text: str) -> Frozen:
     return frozen
 
 
-_Header = tuple[dict[str, str], list[Pin], dict[str, list[str]], list[str]]
+_Header = tuple[dict[str, str], list[Pin], dict[str, list[str]], dict[str, list[str]]]
 
 
 def _header(path: Path, comments: list[yml.Item]) -> _Header:
     values: dict[str, str] = {}
     build: list[Pin] = []
     needs: dict[str, list[str]] = {}
-    missing: list[str] = []
+    names: dict[str, list[str]] = {"missing": [], "in-base": []}
     lines: dict[str, int] = {}
     for item in comments:
         key, _, value = item.text.partition(": ")
@@ -186,8 +190,8 @@ def _header(path: Path, comments: list[yml.Item]) -> _Header:
             package, _, name = value.partition(": ")
             known = needs.setdefault(_normalised(path, item, package), [])
             known.append(_normalised(path, item, name))
-        elif key == "missing":
-            missing.append(_conda_name(path, yml.Item(value, item.line)))
+        elif key in names:
+            names[key].append(_conda_name(path, yml.Item(value, item.line)))
         elif key in ("frozen", "platform", "base"):
             if key in values:
                 raise SpecError(path, item.line, f"duplicate line `# {key}:`", _FREEZE)
@@ -196,7 +200,7 @@ def _header(path: Path, comments: list[yml.Item]) -> _Header:
     for key in ("frozen", "platform", "base"):
         if key not in values:
             raise SpecError(path, 1, f"the line `# {key}:` is missing", _FREEZE)
-    return values, build, needs, missing
+    return values, build, needs, names
 
 
 def _check_value(path: Path, line: int, key: str, value: str) -> None:
@@ -209,7 +213,7 @@ def _check_value(path: Path, line: int, key: str, value: str) -> None:
 
 def _conda_name(path: Path, item: yml.Item) -> str:
     if not _WORD.fullmatch(item.text):
-        raise SpecError(path, item.line, f"`{item.text}` is not a conda package name", _FREEZE)
+        raise SpecError(path, item.line, f"`{item.text}` is not a package name", _FREEZE)
     return item.text
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from . import conda, embedded, installed, origins, paths, record, settle, specs, uv
+from .paths import Wrong
 from .record import Record
 from .specs import Line, Spec
 
@@ -45,6 +46,8 @@ def _with_pip(lines: Sequence[Line]) -> list[Line]:
 
 def update(environment: str, given: Sequence[Spec]) -> None:
     """Installs specs: conda packages first, in one solve, then all pip lines together."""
+    if environment == "base" and paths.is_conda_base():
+        _refuse_conda(given)
     state = record.load(environment)
     known = {line.text for line in state.conda_lines}
     given = [*_own_needs(environment), *given]
@@ -56,3 +59,13 @@ def update(environment: str, given: Sequence[Spec]) -> None:
         conda.install(environment, state.channels, state.conda_lines)
         origins.note_missing(state)
     settle.settle(state)
+
+
+def _refuse_conda(given: Sequence[Spec]) -> None:
+    """Refuses conda lines for the base, whose conda packages belong to its image."""
+    if found := [line for spec in given for line in spec.conda]:
+        raise Wrong(
+            "conda adds nothing to base, whose conda packages belong to the base image:\n"
+            + "\n".join(f"  {line.where}: {line.text}" for line in found)
+            + "\nfix: move the lines into a .pip list, or into an environment"
+        )

@@ -17,6 +17,8 @@ from platform_env.environments.printable import tail
 # Marks the kernelspecs that these scripts may replace and remove.
 MARK = "environment"
 
+_DEFAULT = "default_kernel_name"
+
 # ipykernel knows the command line of its version; run in the environment's own Python.
 _WRITE_SPEC = """
 import sys
@@ -108,6 +110,18 @@ def _share(spec: Path) -> None:
     spec.chmod(0o2775)
     for entry in spec.iterdir():
         entry.chmod(0o664)
+
+
+def set_default(environment: str) -> None:
+    """Makes a kernel the server's default, and leaves all other settings in that file."""
+    path = paths.CONDA_DIR / "etc" / "jupyter" / "jupyter_server_config.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        settings.setdefault("MultiKernelManager", {})[_DEFAULT] = kernel_name(environment)
+    except (ValueError, AttributeError, TypeError) as error:
+        raise KernelError(f"{path}: not a file of settings: {error}") from error
+    path.write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
 
 
 def remove_stale() -> list[str]:

@@ -17,6 +17,9 @@ ENVIRONMENTS = Path(os.environ.get("ENVIRONMENTS_DIR") or "/opt/environments")
 COMMON_ENV = Path(os.environ.get("COMMON_ENV_DIR") or "/opt/common-env")
 IMAGE_BUILD = Path(os.environ.get("IMAGE_BUILD_DIR") or "/etc/image-build")
 
+# Names of the environments, in the order of their creation.
+_ORDER = CONDA_DIR / "share" / "environment" / "order"
+
 # Hubs run the server as any user id, but always with this group.
 SHARED_GROUP = 100
 
@@ -67,6 +70,16 @@ def environments() -> list[str]:
     return sorted(entry.name for entry in folder.iterdir() if exists(entry.name))
 
 
+def in_order() -> list[str]:
+    """Returns the names of the installed environments in the order of their creation.
+
+    Those that other programs made come last.
+    """
+    names = _ORDER.read_text(encoding="utf-8").split() if _ORDER.is_file() else []
+    known = environments()
+    return [*(name for name in dict.fromkeys(names) if name in known), *sorted({*known} - {*names})]
+
+
 def spec_folder(environment: str) -> Path:
     """Returns the folder with the files of an environment (specs, kernel.name, tests)."""
     return ENVIRONMENTS / environment
@@ -74,7 +87,10 @@ def spec_folder(environment: str) -> Path:
 
 @contextmanager
 def new(environment: str) -> Iterator[None]:
-    """Guards the making of an environment: refused over an existing one, undone on a failure."""
+    """Guards the making of an environment: refused over an existing one, undone on a failure.
+
+    Its name is added to the order of environments.
+    """
     folder = prefix(environment)
     if environment == "base":
         raise Wrong("base exists already: choose another name, or use env-update base")
@@ -87,6 +103,9 @@ def new(environment: str) -> Iterator[None]:
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
+    _ORDER.parent.mkdir(parents=True, exist_ok=True)
+    with _ORDER.open("a", encoding="utf-8") as file:
+        file.write(f"{environment}\n")
 
 
 def check_name(environment: str) -> str:

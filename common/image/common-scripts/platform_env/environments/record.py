@@ -29,6 +29,8 @@ class Record:
     cloned: list[str] = field(default_factory=list)
     # Conda packages that may be missing, and by file what only a package's own metadata requires.
     missing: list[str] = field(default_factory=list)
+    # Only of base: names in its image that lists request, or that require what was added.
+    in_base: list[str] = field(default_factory=list)
     unpatched: dict[str, list[str]] = field(default_factory=dict)
     # The names of channels by URL, as the settings of build steps tell them.
     channel_names: dict[str, str] = field(default_factory=dict)
@@ -129,6 +131,7 @@ def _decode(environment: str, data: dict) -> Record:
     return Record(
         environment=environment,
         frozen_needs=data.get("frozen_needs", {}),
+        in_base=data.get("in_base", []),
         specs=[_spec(spec) for spec in data["specs"]],
         packages={name: Pin(**pin) for name, pin in data["packages"].items()},
         build={name: Pin(**pin) for name, pin in data["build"].items()},

@@ -69,7 +69,7 @@ def _compile(
                 python, wanted, limits, preferences, flags, needs=needs, watch=watch.read
             )
         except uv.UvError as error:
-            message = stubs.hide(str(error), Path(folder))
+            message = stubs.hide(str(error), Path(folder), by_conda)
             raise ConflictError(_blame(message, [*lines, *constraints], by_conda)) from error
     return {canonicalize_name(package["name"]): package for package in packages}
 

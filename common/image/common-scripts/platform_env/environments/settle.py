@@ -19,7 +19,8 @@ from .stubs import Stub
 def settle(state: Record) -> None:
     """Resolves all lines of the environment together and installs the differences."""
     prefix = paths.prefix(state.environment)
-    by_conda = stubs.of(prefix)
+    is_base = state.environment == "base"
+    by_conda = stubs.of_base(prefix, state.packages) if is_base else stubs.of(prefix)
     _refuse_overwritten(state, by_conda)
     lines = [*_requested_lines(state), *state.pip_lines]
     if not lines:
@@ -47,15 +48,14 @@ def settle(state: Record) -> None:
 
 def _refuse_overwritten(state: Record, by_conda: Sequence[Stub]) -> None:
     """Fails when conda has overwritten packages from pip, and names the conda lines."""
-    found = [stub for stub in by_conda if stub.name in state.packages]
+    found = {it.name: it.package for it in by_conda if it.package and it.name in state.packages}
     if not found:
         return
-    lines = _lines_that_bring({stub.package.name for stub in found}, state)
+    lines = _lines_that_bring({package.name for package in found.values()}, state)
     raise Failed(
         "\n".join(
-            f"conda installed {stub.package} over the pip package {stub.name} "
-            f"{state.packages[stub.name].version}"
-            for stub in found
+            f"conda installed {package} over the pip package {name} {state.packages[name].version}"
+            for name, package in found.items()
         )
         + "".join(f"\n  {line.where}: {line.text}" for line in lines)
         + "\nfix: move these conda lines into the spec of env-create, before the pip package"
@@ -84,9 +84,10 @@ def _refuse_artefacts(
 ) -> None:
     if found := stubs.refusals(lines, by_conda, environment):
         raise resolve.ConflictError(
-            "these lines require certain files of what conda installed; expected versions:\n"
+            "these lines require certain files of packages that stay as they are:\n"
             + "\n".join(found)
-            + "\nfix: remove URL and hashes from the lines, or the packages from the conda lines"
+            + "\nfix: ask for versions, without URL and hashes, or remove the packages from the "
+            "conda lines"
         )
 
 
@@ -167,10 +168,14 @@ def finish(state: Record) -> None:
     requests = record.requests(state, present, environment)
     needed_by = installed.requirers(present, state.extras, environment)
     owned = installed.conda_owned(prefix)
+    others = {*requests}
     for name, pin in state.packages.items():
         requirers = {_reader_name(it, owned) for it in needed_by.get(name, ())}
+        others |= requirers
         # A frozen spec lacks the extras: packages that only an extra needs keep their comment.
         pin.via = sorted({*requirers, *requests.get(name, ())}) or pin.via or state.cloned[-1:]
+    if state.environment == "base":
+        state.in_base = sorted(others - state.packages.keys())
     check_consistency(state)
     close(state)
 
@@ -181,7 +186,9 @@ def _reader_name(distribution: str, owned: dict[str, CondaPackage]) -> str:
 
 
 def check_consistency(state: Record) -> None:
-    consistency.require(state.environment)
+    # The base's own packages may disagree: its image is another's.
+    among = state.packages if state.environment == "base" else None
+    consistency.require(state.environment, among)
 
 
 def close(state: Record) -> None:

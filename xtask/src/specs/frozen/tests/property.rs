@@ -100,6 +100,7 @@ impl Random {
             build,
             needs: self.list(3, |it| (it.words("-"), it.words("-"))),
             missing: self.list(3, |it| it.words("_")),
+            in_base: self.list(3, |it| it.words("-")),
         };
         if self.one_in(2) {
             res.python = None;
@@ -135,6 +136,7 @@ fn normal(frozen: &FrozenSpec) -> FrozenSpec {
     }
     res.needs.sort();
     res.missing.sort();
+    res.in_base.sort();
     res
 }
 

@@ -43,9 +43,7 @@ fn name_contains_base() {
     check(
         None,
         &["base"],
-        expect![
-            "`base` belongs to the base image, whose digest pins it: there is nothing to freeze"
-        ],
+        expect!["there is nothing to freeze: no list adds packages to `base` that must be solved"],
     );
 }
 
