@@ -28,6 +28,7 @@ use crate::{
         args::{self, Missions},
     },
     tools::{
+        cargo,
         docker::{Docker, NAMESPACE},
         git,
     },
@@ -67,11 +68,10 @@ pub(crate) fn run(session: &Session, args: &args::Bench) -> anyhow::Result<u8> {
         res.push(seconds("of it, not a child process's", Duration::from_secs_f64(own), 2.0));
         let target = files::temporary(permit, None, "bench-", 0o755)?;
         let target = target.path();
-        let build =
-            cmd!(session.checkout.root, "cargo build --package xtask --target-dir {target}");
+        let build = cargo::build(&session.checkout.root, target);
         res.push(seconds("building xtask from nothing", time(permit, &build)?, 60.0));
     }
-    let test = cmd!(session.checkout.root, "cargo test");
+    let test = cargo::plain_test(&session.checkout.root);
     read(permit, &test)?;
     res.push(seconds("cargo test, once built", time(permit, &test)?, 20.0));
     res.push(seconds(
@@ -80,7 +80,7 @@ pub(crate) fn run(session: &Session, args: &args::Bench) -> anyhow::Result<u8> {
         0.15,
     ));
     res.push(seconds("check", median(permit, &cmd!(session.checkout.root, "{exe} check"))?, 1.0));
-    let formatted = cmd!(session.checkout.root, "cargo fmt --check");
+    let formatted = cargo::check_format_in_hook(&session.checkout.root);
     res.push(seconds("rustfmt, as the hook runs it", median(permit, &formatted)?, 1.0));
     res.push(many::figure(permit, session, &exe)?);
     read(permit, &image_all)?;

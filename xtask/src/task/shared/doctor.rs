@@ -18,7 +18,7 @@ use crate::{
     },
     settings::config::Config,
     task::{Session, args::Missions},
-    tools::docker::Docker,
+    tools::{docker::Docker, system},
 };
 
 use facts::Facts;
@@ -88,7 +88,7 @@ pub(crate) fn look_and_fix(
         if session.permit.is_none() {
             return Ok((0, found));
         }
-        if commands.contains(&findings::start(&session.checkout.root)) {
+        if commands.contains(&system::start_engine(&session.checkout.root)) {
             wait_for_engine(session, &configs[0])?;
         }
         ran.append(&mut commands);

@@ -11,7 +11,7 @@ use crate::{
     },
     run::{
         failure, files,
-        process::{self, Permit, query},
+        process::{self, Permit},
         terminal,
         unpack::Limits,
     },
@@ -23,7 +23,10 @@ use crate::{
         receipt::{self, Outcome, Test},
         results::{self, Runs},
     },
-    tools::docker::container::NewContainer,
+    tools::{
+        docker::container::NewContainer,
+        system::{self, Owned},
+    },
 };
 
 /// Result of a container.
@@ -124,7 +127,8 @@ impl Run<'_> {
     fn send_tester(&self, container: &Container<'_>, log: &mut Log) -> anyhow::Result<()> {
         let image = self.runner.checkout.root.join("common/image");
         let scripts = [SCRIPTS.to_owned()];
-        self.send_folders(&image, &scripts, ("0", "0", "u=rwX,go=rX"), TESTER, container, log)?;
+        let owned = Owned { owner: "0", group: "0", mode: "u=rwX,go=rX" };
+        self.send_folders(&image, &scripts, &owned, TESTER, container, log)?;
         let plan = container.send(&self.file("plan"), &format!("{TESTER}/{PLAN}"))?;
         self.runner.run(&plan, log)
     }
@@ -155,23 +159,20 @@ impl Run<'_> {
         let names = mission.environments.iter().map(|it| format!("{}/tests", it.name));
         let names = names.chain(["test".to_owned()]).filter(|it| environments.join(it).exists());
         let names: Vec<String> = names.collect();
-        let mode = ("1000", "100", "ug+rwX,o+rX");
-        self.send_folders(&environments, &names, mode, "/opt/environments", container, log)
+        let owned = Owned { owner: "1000", group: "100", mode: "ug+rwX,o+rX" };
+        self.send_folders(&environments, &names, &owned, "/opt/environments", container, log)
     }
 
     fn send_folders(
         &self,
         dir: &Path,
         names: &[String],
-        (owner, group, mode): (&str, &str, &str),
+        owned: &Owned<'_>,
         to: &str,
         container: &Container<'_>,
         log: &mut Log,
     ) -> anyhow::Result<()> {
-        let from = query!(
-            dir,
-            "tar --create --owner={owner} --group={group} --mode={mode} --exclude=__pycache__ {names...}"
-        );
+        let from = system::pack(dir, names, owned);
         let to = container.unpack(to)?;
         let Some(permit) = self.runner.permit else {
             terminal::print(format_args!("{from} | {to}"));

@@ -7,12 +7,9 @@ use serde::Deserialize;
 
 use super::{Figure, clone, seconds};
 use crate::{
-    run::{
-        files,
-        process::{Permit, cmd},
-    },
+    run::{files, process::Permit},
     task::Session,
-    tools::docker::Docker,
+    tools::{docker::Docker, python},
 };
 
 /// Output of the script: seconds for both missions.
@@ -36,7 +33,8 @@ pub(super) fn figures(
     session.ui.say("building two missions on a conda base, in a clone");
     let kept = session.checkout.root.join("target/xtask/conda-base");
     let program = docker.program.to_string_lossy();
-    let figures = cmd!(root, "python3 xtask/tests/e2e/conda_figures.py {exe} {root} {kept}");
+    let figures =
+        python::script(root, None, "xtask/tests/e2e/conda_figures.py").args([exe, root, &kept]);
     let printed = super::read(permit, &figures.env("DOCKER", &program))?;
     let times: Times = serde_json::from_str(&printed).context("conda_figures.py prints seconds")?;
     let took = |what, measured, budget| seconds(what, Duration::from_secs_f64(measured), budget);

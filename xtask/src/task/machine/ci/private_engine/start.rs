@@ -15,12 +15,8 @@ use super::{
 };
 use crate::{
     image::runner::{Log, Runner},
-    run::{
-        files,
-        printable::Shown as _,
-        process::{self, Permit, query},
-    },
-    tools::retries::patience,
+    run::{files, printable::Shown as _, process::Permit},
+    tools::{ip, retries::patience, system},
 };
 
 pub(super) const OVERLAY2: &str = "overlay2";
@@ -74,10 +70,9 @@ impl Place {
 
     pub(super) fn plan(&self, programs: &Programs) -> anyhow::Result<Plan> {
         let ip = &programs.ip;
-        let default = process::read(&query!("/", "{ip} -4 route show default"))?;
-        let link = plan::default_link(&default).context("no IPv4 default route")?;
-        let shown = process::read(&query!("/", "{ip} -o link show dev {link}"))?;
-        let routes = process::read(&query!("/", "{ip} -4 route show table all"))?;
+        let link = ip::default_link(ip)?.context("no IPv4 default route")?;
+        let mtu = ip::mtu(ip, &link)?;
+        let routes = ip::routes(ip)?;
         let resolv_conf = fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
         let taken = format!("{routes}\n{}", loopback::servers(&resolv_conf).join("\n"));
         let forward = fs::read_to_string(&self.forwarding).unwrap_or_default();
@@ -86,7 +81,7 @@ impl Place {
             run: self.run.join(&id),
             data: self.data(),
             block: plan::free_block(&id, &taken).context("no free network in 10.0.0.0/8")?,
-            mtu: plan::mtu(&shown).with_context(|| format!("no MTU of {link}"))?,
+            mtu: mtu.with_context(|| format!("no MTU of {link}"))?,
             must_forward: forward.trim() == "0",
             outside: machine::own_namespace(),
             id,
@@ -129,7 +124,7 @@ fn make(
     if !place.keep && place.data().exists() {
         log.step("removing the last run's images");
         machine::unmount(permit, &place.data())?;
-        network::run(permit, &plan::remove(&place.data()), log)?;
+        network::run(permit, &system::remove_tree(&place.data()), log)?;
     }
     log.step("making a network");
     // Locked, so that no other run looks for a free network meanwhile.
@@ -199,7 +194,7 @@ impl Made {
         // No file system is mounted below it.
         if is_bare && !self.keep {
             progress.step("removing its images");
-            left.extend(network::undo(permit, &plan::remove(&self.plan.data)));
+            left.extend(network::undo(permit, &system::remove_tree(&self.plan.data)));
         }
         // The record leads to the remaining objects.
         if left.is_empty() {
