@@ -18,6 +18,7 @@ pub(crate) mod embedded_base;
 pub(crate) mod insecure_channel;
 pub(crate) mod frozen_spec;
 pub(crate) mod nothing_tested;
+pub(crate) mod test_list;
 pub(crate) mod imports_names;
 pub(crate) mod commands_names;
 pub(crate) mod notebook_missing;

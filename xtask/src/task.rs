@@ -37,11 +37,11 @@ use crate::{
     },
     run::{
         failure::{self, Failure},
-        finding::Finding,
+        finding::{self, Finding},
         lock::{self, Lock},
         printable::Shown as _,
         process::Permit,
-        text_file,
+        terminal, text_file,
         ui::Ui,
     },
     settings::{
@@ -102,6 +102,17 @@ impl Session {
         let mut seen = BTreeSet::new();
         names.retain(|it| seen.insert(it.clone()));
         names.iter().map(|it| self.one(it)).collect()
+    }
+
+    /// Prints findings, and returns status 1 if there are any.
+    pub(crate) fn report(&self, findings: Vec<Finding>) -> anyhow::Result<u8> {
+        let status = u8::from(!findings.is_empty());
+        if self.flags.json {
+            terminal::json(&findings)?;
+        } else if !findings.is_empty() {
+            terminal::print(finding::text(findings));
+        }
+        Ok(status)
     }
 
     /// Returns the missions that a task about a package selects.

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use crate::{
-    check::{Facts, MissionFacts, Refuses, Rule, copy_context},
+    check::{MissionFacts, Refuses, Rule, copy_context},
     mission::dockerfile::{
         calls::calls,
         parse::{Dockerfile, Instruction},
@@ -16,12 +16,8 @@ pub(crate) const RULE: Rule = Rule {
     name: "copy-before-solve",
     about: "no environment's folder is copied before the steps that install packages",
     refuses: Refuses::Never,
-    check,
+    check: |facts| facts.missions.iter().flat_map(check_mission).collect(),
 };
-
-pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
-    facts.missions.iter().flat_map(check_mission).collect()
-}
 
 fn check_mission(mission: &MissionFacts) -> Vec<Finding> {
     let file = mission.author_dockerfile();

@@ -2,7 +2,7 @@
 //! serve other content tomorrow.
 
 use crate::{
-    check::{Facts, Refuses, Rule, unpinned::git::is_commit},
+    check::{Refuses, Rule, unpinned::git::is_commit},
     mission::dockerfile::{
         parse::{Dockerfile, Instruction},
         programs,
@@ -14,12 +14,8 @@ pub(crate) const RULE: Rule = Rule {
     name: "download-unchecked",
     about: "downloads of build steps are compared with a checksum",
     refuses: Refuses::Frozen,
-    check,
+    check: |facts| facts.of_dockerfiles(check_file),
 };
-
-pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
-    facts.of_dockerfiles(check_file)
-}
 
 fn check_file(file: &Dockerfile) -> Vec<Finding> {
     let mut res = Vec::new();

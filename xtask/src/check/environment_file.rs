@@ -16,7 +16,7 @@ pub(crate) const RULE: Rule = Rule {
     name: "environment-file",
     about: "files below /opt/environments that steps and tests read are there",
     refuses: Refuses::Never,
-    check,
+    check: |facts| facts.missions.iter().flat_map(|it| check_mission(facts, it)).collect(),
 };
 
 /// Programs that look whether a file is there, or make it.
@@ -27,10 +27,6 @@ const MAKERS: [&str; 18] = [
 
 /// Programs that make what their last argument names.
 const COPIERS: [&str; 5] = ["cp", "mv", "ln", "install", "rsync"];
-
-pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
-    facts.missions.iter().flat_map(|it| check_mission(facts, it)).collect()
-}
 
 fn check_mission(facts: &Facts, mission: &MissionFacts) -> Vec<Finding> {
     let file = mission.author_dockerfile();

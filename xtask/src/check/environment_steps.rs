@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::{
-    check::{Facts, Refuses, Rule},
+    check::{Refuses, Rule},
     mission::dockerfile::{
         Model, Sources,
         calls::{Call, Script},
@@ -17,12 +17,10 @@ pub(crate) const RULE: Rule = Rule {
     name: "environment-steps",
     about: "each environment is made by exactly one env-create or env-clone",
     refuses: Refuses::Always,
-    check,
+    check: |facts| {
+        facts.models().flat_map(|(sources, model)| check_mission(sources, model)).collect()
+    },
 };
-
-pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
-    facts.models().flat_map(|(sources, model)| check_mission(sources, model)).collect()
-}
 
 fn check_mission(sources: &Sources, model: &Model) -> Vec<Finding> {
     let mut res = Vec::new();

@@ -2,7 +2,7 @@
 //! value ran everything again. The flag comes after the steps that do not depend on it.
 
 use crate::{
-    check::{Facts, Refuses, Rule},
+    check::{Refuses, Rule},
     mission::dockerfile::{
         parse::Dockerfile,
         stages::{Run, Stage, Stages, declares},
@@ -14,12 +14,8 @@ pub(crate) const RULE: Rule = Rule {
     name: "flag-first",
     about: "ARG USE_FROZEN comes after the steps that it does not concern",
     refuses: Refuses::Never,
-    check,
+    check: |facts| facts.of_dockerfiles(check_file),
 };
-
-pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
-    facts.of_dockerfiles(check_file)
-}
 
 fn check_file(file: &Dockerfile) -> Vec<Finding> {
     let stages = Stages::read(std::slice::from_ref(file)).stages;

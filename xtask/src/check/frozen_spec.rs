@@ -20,15 +20,11 @@ pub(crate) const RULE: Rule = Rule {
     about: "frozen specs are complete and hashed, and are what the lists ask for",
     // The next floating build writes them again.
     refuses: Refuses::Never,
-    check,
+    check: |facts| facts.missions.iter().flat_map(|it| check_mission(facts, it)).collect(),
 };
 
 /// The embedded base's lock.
 pub(super) const LOCK: &str = "common/base/requirements.txt";
-
-pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
-    facts.missions.iter().flat_map(|it| check_mission(facts, it)).collect()
-}
 
 fn check_mission(facts: &Facts, mission: &MissionFacts) -> Vec<Finding> {
     let sources = &mission.sources;

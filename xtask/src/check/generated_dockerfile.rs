@@ -1,7 +1,7 @@
 //! LESSONS of earlier systems: a tracked generated Dockerfile differed from its sources for months.
 
 use crate::{
-    check::{Facts, MissionFacts, Refuses, Rule},
+    check::{MissionFacts, Refuses, Rule},
     mission::dockerfile::generate::generate,
     run::finding::Finding,
 };
@@ -10,12 +10,8 @@ pub(crate) const RULE: Rule = Rule {
     name: "generated-dockerfile",
     about: "generated Dockerfiles are up to date",
     refuses: Refuses::Never,
-    check,
+    check: |facts| facts.missions.iter().filter_map(check_mission).collect(),
 };
-
-pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
-    facts.missions.iter().filter_map(check_mission).collect()
-}
 
 fn check_mission(mission: &MissionFacts) -> Option<Finding> {
     let wanted = generate(&mission.sources).ok()?;

@@ -1,43 +1,24 @@
 //! Every line of a `tests/imports` is the name of a module: the image's test imports nothing else.
 
-use std::path::Path;
-
-use crate::{
-    check::{Facts, Refuses, Rule},
-    mission::{dockerfile::Sources, expected_tests::entries},
-    run::finding::Finding,
+use crate::check::{
+    Refuses, Rule,
+    test_list::{self, TestList},
 };
 
 pub(crate) const RULE: Rule = Rule {
     name: "imports-names",
     about: "every line of tests/imports is the name of a module",
     refuses: Refuses::Always,
-    check,
+    check: |facts| test_list::findings(facts, &LIST),
 };
 
-pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
-    facts.missions.iter().flat_map(|it| check_mission(&it.sources)).collect()
-}
-
-fn check_mission(sources: &Sources) -> Vec<Finding> {
-    let mut res = Vec::new();
-    for env in &sources.environments {
-        let list = Path::new(env).join("tests/imports");
-        let text = sources.files.get(&list).map_or("", String::as_str);
-        for (at, line) in text.lines().enumerate() {
-            for entry in entries(line).filter(|it| !is_module(it)) {
-                res.push(Finding {
-                    file: sources.path_of(&list),
-                    line: Some(at + 1),
-                    rule: RULE.name,
-                    what: format!("`{}` is not the name of a module", entry.escape_debug()),
-                    fix: fix(entry),
-                });
-            }
-        }
-    }
-    res
-}
+const LIST: TestList = TestList {
+    rule: RULE.name,
+    file: "tests/imports",
+    entry: "the name of a module",
+    is_valid: is_module,
+    fix,
+};
 
 fn fix(entry: &str) -> String {
     let words: Vec<&str> = entry.split(|c: char| c.is_whitespace() || c == ',').collect();

@@ -15,12 +15,8 @@ pub(crate) const RULE: Rule = Rule {
     name: "list-kind",
     about: "no list of packages is of a kind, or at a place, that nothing installs",
     refuses: Refuses::Never,
-    check,
+    check: |facts| facts.missions.iter().flat_map(|it| check_mission(facts, it)).collect(),
 };
-
-pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
-    facts.missions.iter().flat_map(|it| check_mission(facts, it)).collect()
-}
 
 fn check_mission(facts: &Facts, mission: &MissionFacts) -> Vec<Finding> {
     let dir = &mission.sources.mission;

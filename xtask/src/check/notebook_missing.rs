@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::{
-    check::{Facts, Refuses, Rule},
+    check::{Refuses, Rule},
     mission::{
         dockerfile::{Sources, calls::ENVIRONMENTS},
         expected_tests::{HOME, entries, named},
@@ -16,12 +16,8 @@ pub(crate) const RULE: Rule = Rule {
     name: "notebook-missing",
     about: "every line of tests/notebooks names a notebook",
     refuses: Refuses::Always,
-    check,
+    check: |facts| facts.missions.iter().flat_map(|it| check_mission(&it.sources)).collect(),
 };
-
-pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
-    facts.missions.iter().flat_map(|it| check_mission(&it.sources)).collect()
-}
 
 fn check_mission(sources: &Sources) -> Vec<Finding> {
     let files = sources.files.keys().map(|it| Path::new(ENVIRONMENTS).join(it));

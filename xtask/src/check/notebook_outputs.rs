@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     check::{
-        Facts, Refuses, Rule,
+        Refuses, Rule,
         notebook::{Notebook, Object, is_empty, object, readable},
     },
     run::finding::Finding,
@@ -15,12 +15,8 @@ pub(crate) const RULE: Rule = Rule {
     name: "notebook-outputs",
     about: "notebooks are kept without outputs",
     refuses: Refuses::Never,
-    check,
+    check: |facts| readable(facts).filter_map(|it| check_notebook(&it)).collect(),
 };
-
-pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
-    readable(facts).filter_map(|it| check_notebook(&it)).collect()
-}
 
 fn check_notebook(notebook: &Notebook<'_>) -> Option<Finding> {
     let Left { outputs, times, widgets } = Left::of(notebook);

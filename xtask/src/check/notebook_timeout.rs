@@ -2,7 +2,7 @@
 
 use crate::{
     check::{
-        Facts, Refuses, Rule,
+        Refuses, Rule,
         notebook::{Notebook, object, readable},
     },
     run::finding::Finding,
@@ -12,12 +12,8 @@ pub(crate) const RULE: Rule = Rule {
     name: "notebook-timeout",
     about: "a notebook's time limit is a number of seconds, or -1 for none",
     refuses: Refuses::Never,
-    check,
+    check: |facts| readable(facts).filter_map(|it| check_notebook(&it)).collect(),
 };
-
-pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
-    readable(facts).filter_map(|it| check_notebook(&it)).collect()
-}
 
 fn check_notebook(notebook: &Notebook<'_>) -> Option<Finding> {
     let metadata = object(notebook.members.get("metadata")?)?;

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    check::{Facts, Refuses, Rule, download_unchecked::downloads},
+    check::{Refuses, Rule, download_unchecked::downloads},
     mission::dockerfile::{
         parse::{Dockerfile, Instruction, exec_form},
         programs,
@@ -19,12 +19,8 @@ pub(crate) const RULE: Rule = Rule {
     name: "run-chain",
     about: "no `;`, `&`, `|` or `$(…)` in a RUN hides a failure",
     refuses: Refuses::Frozen,
-    check,
+    check: |facts| facts.of_dockerfiles(check_file),
 };
-
-pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
-    facts.of_dockerfiles(check_file)
-}
 
 /// Error handling of a shell.
 #[derive(Debug, Clone, Copy, Default)]

@@ -2,7 +2,7 @@
 //! shows each ARG, ENV, LABEL and RUN to everybody who can pull the image.
 
 use crate::{
-    check::{Facts, Refuses, Rule},
+    check::{Refuses, Rule},
     mission::dockerfile::parse::{Dockerfile, Instruction},
     run::{
         finding::Finding,
@@ -14,12 +14,8 @@ pub(crate) const RULE: Rule = Rule {
     name: "secret-in-layer",
     about: "no ARG, ENV, LABEL or RUN of a Dockerfile holds a secret",
     refuses: Refuses::Always,
-    check,
+    check: |facts| facts.of_dockerfiles(check_file),
 };
-
-pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
-    facts.of_dockerfiles(check_file)
-}
 
 fn check_file(file: &Dockerfile) -> Vec<Finding> {
     let mut res = Vec::new();

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use crate::{
-    check::{Facts, Refuses, Rule},
+    check::{Refuses, Rule},
     run::finding::Finding,
     settings::{
         config::{Config, Wrong},
@@ -16,12 +16,8 @@ pub(crate) const RULE: Rule = Rule {
     name: "settings",
     about: "setup-env and the environment have valid settings",
     refuses: Refuses::Never,
-    check,
+    check: |facts| facts.settings.clone(),
 };
-
-pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
-    facts.settings.clone()
-}
 
 /// Returns the findings about the settings of `mission`, or of the one that they name. Rule
 /// `settings-template` reports lines of the template that cannot be read.

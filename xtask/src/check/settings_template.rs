@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use crate::{
-    check::{Facts, File, Refuses, Rule},
+    check::{File, Refuses, Rule},
     run::{finding::Finding, suggest::nearest},
     settings::{
         layers::{NAMES, TEMPLATE},
@@ -16,12 +16,8 @@ pub(crate) const RULE: Rule = Rule {
     name: "settings-template",
     about: "setup-env.template can be read, and has every setting and no other",
     refuses: Refuses::Never,
-    check,
+    check: |facts| facts.file(Path::new(TEMPLATE)).map_or(Vec::new(), check_file),
 };
-
-pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
-    facts.file(Path::new(TEMPLATE)).map_or(Vec::new(), check_file)
-}
 
 fn check_file(file: &File) -> Vec<Finding> {
     // Rule `text-file` reports line ends.

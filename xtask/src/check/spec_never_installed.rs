@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    check::{Facts, Refuses, Rule},
+    check::{Refuses, Rule},
     mission::dockerfile::{Model, Sources, calls::Script},
     run::{finding::Finding, printable::Shown as _},
     specs,
@@ -16,12 +16,10 @@ pub(crate) const RULE: Rule = Rule {
     name: "spec-never-installed",
     about: "every spec file is installed by a step",
     refuses: Refuses::Always,
-    check,
+    check: |facts| {
+        facts.models().flat_map(|(sources, model)| check_mission(sources, model)).collect()
+    },
 };
-
-pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
-    facts.models().flat_map(|(sources, model)| check_mission(sources, model)).collect()
-}
 
 fn check_mission(sources: &Sources, model: &Model) -> Vec<Finding> {
     let installed: BTreeSet<&PathBuf> = model

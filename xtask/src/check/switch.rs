@@ -19,7 +19,7 @@ pub(crate) const RULE: Rule = Rule {
     name: "switch",
     about: "each exception names its rule, has a reason, and is needed",
     refuses: Refuses::Never,
-    check,
+    check: |facts| switches(facts).iter().filter_map(wrong).collect(),
 };
 
 /// A rule that is disabled for a file.
@@ -29,10 +29,6 @@ struct Switch<'a> {
     line: usize,
     rule: String,
     reason: String,
-}
-
-pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
-    switches(facts).iter().filter_map(wrong).collect()
 }
 
 /// Returns `findings` without the disabled ones, and with findings about unused switches.

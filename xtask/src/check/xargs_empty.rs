@@ -2,7 +2,7 @@
 //! fails, and other programs act on the folder that they are in.
 
 use crate::{
-    check::{Facts, Refuses, Rule},
+    check::{Refuses, Rule},
     mission::dockerfile::{
         parse::Dockerfile,
         programs,
@@ -15,12 +15,8 @@ pub(crate) const RULE: Rule = Rule {
     name: "xargs-empty",
     about: "xargs behind a pipe has -r, so that empty input starts no program",
     refuses: Refuses::Never,
-    check,
+    check: |facts| facts.of_dockerfiles(check_file),
 };
-
-pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
-    facts.of_dockerfiles(check_file)
-}
 
 fn check_file(file: &Dockerfile) -> Vec<Finding> {
     let runs = file.instructions.iter().filter(|it| it.word == "RUN");

@@ -22,7 +22,7 @@ use crate::{
         retries::{self, FailedAttempt, patience},
     },
 };
-use anyhow::{anyhow, bail};
+use anyhow::bail;
 
 /// Context of tasks that change something.
 pub(crate) struct Runner {
@@ -106,12 +106,13 @@ impl Runner {
                 None => Err(FailedAttempt::Hangs),
             })
         })?;
-        failed.map_err(|failed| match failed {
-            FailedAttempt::Said(text) => anyhow!(text),
-            FailedAttempt::Hangs => {
-                let (cmd, seconds) = (cmd.in_short(), patience().as_secs());
-                anyhow!("`{cmd}` showed no progress for {seconds} s, and was ended; is the registry there?")
-            }
+        failed.map_err(|it| {
+            it.error(|seconds| {
+                format!(
+                    "`{}` showed no progress for {seconds} s, and was ended; is the registry there?",
+                    cmd.in_short()
+                )
+            })
         })
     }
 }

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context as _, anyhow, bail, ensure};
+use anyhow::{Context as _, bail, ensure};
 use fs_err as fs;
 
 use crate::{
@@ -91,10 +91,7 @@ fn batch(network: &Network, requests: &[Request]) -> anyhow::Result<Vec<Answer>>
         let said = process::last_lines(&output.stderr, 3);
         Ok(answers.map_err(|err| FailedAttempt::Said(format!("{said}{err:#}"))))
     })?;
-    answers.map_err(|failed| match failed {
-        FailedAttempt::Said(text) => anyhow!(text),
-        FailedAttempt::Hangs => anyhow!("curl: no answer for {} s", patience().as_secs()),
-    })
+    answers.map_err(|it| it.error(|seconds| format!("curl: no answer for {seconds} s")))
 }
 
 /// Returns the configuration, a block for each request; `folder` gets the answers.

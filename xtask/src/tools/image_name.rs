@@ -20,6 +20,31 @@ fn is_lower_hex(text: &str) -> bool {
     text.bytes().all(|it| it.is_ascii_digit() || (b'a'..=b'f').contains(&it))
 }
 
+/// Converts a type of checked text to text, and text to the type as its `FromStr` does.
+macro_rules! text_type {
+    ($name:ident) => {
+        impl TryFrom<String> for $name {
+            type Error = anyhow::Error;
+
+            fn try_from(text: String) -> anyhow::Result<$name> {
+                text.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(it: $name) -> String {
+                it.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
 /// Defines a type for `sha256:<64 hex digits>` with one meaning.
 macro_rules! digest_type {
     ($(#[$doc:meta])* $name:ident, $unknown:literal) => {
@@ -48,25 +73,7 @@ macro_rules! digest_type {
             }
         }
 
-        impl TryFrom<String> for $name {
-            type Error = anyhow::Error;
-
-            fn try_from(text: String) -> anyhow::Result<$name> {
-                text.parse()
-            }
-        }
-
-        impl From<$name> for String {
-            fn from(it: $name) -> String {
-                it.0
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
+        text_type!($name);
     };
 }
 
@@ -157,25 +164,7 @@ impl FromStr for Tag {
     }
 }
 
-impl TryFrom<String> for Tag {
-    type Error = anyhow::Error;
-
-    fn try_from(text: String) -> anyhow::Result<Tag> {
-        text.parse()
-    }
-}
-
-impl From<Tag> for String {
-    fn from(it: Tag) -> String {
-        it.0
-    }
-}
-
-impl fmt::Display for Tag {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+text_type!(Tag);
 
 /// A name of the form `[host[:port]/]path`, below which images have tags and digests.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

@@ -5,6 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use anyhow::anyhow;
+
 use crate::run::process;
 
 /// Time a registry may show no progress.
@@ -33,6 +35,16 @@ pub(crate) enum FailedAttempt {
     Said(String),
     /// No progress for as long as [`patience`].
     Hangs,
+}
+
+impl FailedAttempt {
+    /// Returns the error; `hangs` is the message of an attempt without progress for so many seconds.
+    pub(crate) fn error(self, hangs: impl FnOnce(u64) -> String) -> anyhow::Error {
+        anyhow!(match self {
+            FailedAttempt::Said(text) => text,
+            FailedAttempt::Hangs => hangs(patience().as_secs()),
+        })
+    }
 }
 
 /// Makes `attempt` up to three times, as long as waiting may help. Returns its result, or how the

@@ -17,10 +17,9 @@ use crate::{
     mission::checkout::Checkout,
     run::{
         failure, files,
-        finding::{self, Finding},
+        finding::Finding,
         printable::Shown as _,
         process::{self, Permit},
-        terminal,
     },
     specs,
     task::{Session, args},
@@ -57,13 +56,7 @@ pub(crate) fn run(session: &Session, args: &args::Check) -> anyhow::Result<u8> {
     for note in hub_values::notes(&facts) {
         session.ui.say(format!("note: {note}"));
     }
-    let status = u8::from(!findings.is_empty());
-    if session.flags.json {
-        terminal::json(&findings)?;
-    } else if !findings.is_empty() {
-        terminal::print(finding::text(findings));
-    }
-    Ok(status)
+    session.report(findings)
 }
 
 /// Reads the checkout and applies all rules.

@@ -1,6 +1,6 @@
 //! Manifests in registries, which docker itself asks for.
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, bail};
 
 use super::Docker;
 use crate::{
@@ -49,11 +49,8 @@ impl Docker {
                 None => Err(FailedAttempt::Hangs),
             })
         })?;
-        answer.map_err(|failed| match failed {
-            FailedAttempt::Said(text) => anyhow!(text),
-            FailedAttempt::Hangs => {
-                anyhow!("cannot ask for {reference}: no answer for {} s", patience().as_secs())
-            }
+        answer.map_err(|it| {
+            it.error(|seconds| format!("cannot ask for {reference}: no answer for {seconds} s"))
         })
     }
 }

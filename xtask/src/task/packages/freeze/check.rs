@@ -7,11 +7,7 @@ use crate::{
     check::frozen_spec::comparison::{self, Header},
     image::recipe,
     mission::{checkout::Environment, dockerfile::lists::Lists, frozen_environments},
-    run::{
-        failure,
-        finding::{self, Finding},
-        terminal,
-    },
+    run::{failure, finding::Finding},
     settings::config::Config,
     specs::{
         self,
@@ -27,14 +23,7 @@ pub(super) fn run(
     selected: &Selected,
     named: &[MissionConfig],
 ) -> anyhow::Result<u8> {
-    let findings = findings(session, selected, named).map_err(failure::request)?;
-    let status = u8::from(!findings.is_empty());
-    if session.flags.json {
-        terminal::json(&findings)?;
-    } else if !findings.is_empty() {
-        terminal::print(finding::text(findings));
-    }
-    Ok(status)
+    session.report(findings(session, selected, named).map_err(failure::request)?)
 }
 
 fn findings(
