@@ -150,14 +150,16 @@ Examples:
     /// Compare two published images: packages, Debian packages, commit
     #[command(after_help = "Example: cargo xtask image-diff roman latest-prod latest-sandbox")]
     ImageDiff(With<{ JSON | SET }, ImageDiff>),
-    /// Remove old images of this tool from the engine
+    /// Remove old images of this tool from the engine, or from the registry
     ///
-    /// Images stay that a human tag or `latest` names, the newest of each name, and their parents.
-    /// Images in registries are not touched.
+    /// Images stay that a human tag names, the newest certified ones of each mission, young ones,
+    /// and whatever these were built on; on the engine also those that the working tree needs. In
+    /// the registry an image's receipt goes with it. All is listed first, with the reason.
     #[command(after_help = "\
 Examples:
-  cargo xtask -n image-prune         print what would be removed
-  cargo xtask image-prune --keep 1   keep the newest image of each name")]
+  cargo xtask -n image-prune --registry   print what would be removed from the registry
+  cargo xtask image-prune --registry roman --keep 5 --days 90
+  cargo xtask image-prune --yes           remove old images from this machine, without asking")]
     ImagePrune(With<{ DRY_RUN | JSON | SET }, ImagePrune>),
     /// Build, test and push; any failure means that nothing is pushed
     ImageAll(With<{ DRY_RUN | JSON | VERBOSE | SET | MODE }, ImageAll>),

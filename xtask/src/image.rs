@@ -11,3 +11,4 @@ pub(crate) mod build;
 pub(crate) mod leftovers;
 pub(crate) mod container;
 pub(crate) mod export;
+pub(crate) mod retention;

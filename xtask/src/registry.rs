@@ -1,6 +1,6 @@
 //! Registries for published images: a remote one, or this tool's container on 127.0.0.1.
 
-mod api;
+pub(crate) mod api;
 mod container;
 mod login;
 pub(crate) mod receipts;
@@ -72,6 +72,11 @@ impl Host {
         let login = Login::new(address, container.password.as_deref().unwrap_or_default())?;
         let docker = docker.with_config(login.dir());
         Ok(Host { name: name.to_owned(), docker, login: Some(Arc::new(login)) })
+    }
+
+    /// Returns whether this is the registry on this machine.
+    pub(crate) fn is_local(&self) -> bool {
+        self.login.is_some()
     }
 
     /// Returns the registry's repository of the images called `name`.

@@ -13,6 +13,7 @@ pub(crate) mod hubs;
 use std::{
     collections::{BTreeMap, BTreeSet},
     env,
+    io::{self, IsTerminal as _},
     path::{Path, PathBuf},
     time::Instant,
 };
@@ -40,7 +41,7 @@ use crate::{
         finding::{self, Finding},
         lock::{self, Lock},
         printable::Shown as _,
-        process::Permit,
+        process::{self, Permit},
         terminal, text_file,
         ui::Ui,
     },
@@ -210,6 +211,17 @@ impl Session {
             })
         };
         named.into_iter().map(choose).collect::<anyhow::Result<_>>().map_err(failure::request)
+    }
+
+    /// Asks the person at the terminal whether to `verb` what was printed; without a terminal, tells
+    /// that `--yes` does `what`.
+    pub(crate) fn agrees(&self, verb: &str, what: &str) -> anyhow::Result<bool> {
+        if !io::stdin().is_terminal() {
+            self.ui.say(format!("stdin is not a terminal; pass `--yes` to {what}"));
+            return Ok(false);
+        }
+        self.ui.say(format!("{verb} them? [y/N]"));
+        Ok(matches!(process::read_line()?.trim(), "y" | "Y" | "yes"))
     }
 
     /// Waits for other runs that write images, results or tracked files of these missions.

@@ -52,6 +52,7 @@ pub(crate) const CLASSES: &[(&str, Class)] = &[
     ("image-build", Class::Dry),
     ("image-lab", Class::Dry),
     ("image-push", Class::Dry),
+    ("image-prune --registry", Class::Read),
     ("image-prune", Class::Dry),
     ("image-sh", Class::Dry),
     ("report", Class::Dry),

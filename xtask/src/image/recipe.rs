@@ -53,6 +53,9 @@ pub(crate) enum Layer {
     Mission,
 }
 
+/// Name of the image below all missions'.
+pub(crate) const COMMON: &str = "common";
+
 impl Layer {
     /// Returns the name of the image; a mission's has the mission's name.
     fn name(self) -> &'static str {
@@ -60,7 +63,7 @@ impl Layer {
             Layer::Rootfs => "rootfs",
             Layer::Base => "base",
             Layer::Registry => "registry",
-            Layer::Common => "common",
+            Layer::Common => COMMON,
             Layer::Mission => "mission",
         }
     }
@@ -408,6 +411,23 @@ pub(crate) fn find<'a>(
     let of_parent =
         of_inputs.into_iter().filter(|it| parent.is_some() && it.label(LABEL_PARENT) == parent);
     of_parent.max_by(|a, b| a.created.cmp(&b.created)).ok_or(Reason::ParentChanged)
+}
+
+/// Returns the images of `chain` that are on the engine, up to the first one that must be built.
+/// `base` is the remote image that it starts from.
+pub(crate) fn present<'a>(
+    chain: &[Recipe],
+    base: Option<&Image>,
+    images: &'a [Image],
+) -> Vec<&'a Image> {
+    let mut res: Vec<&Image> = Vec::new();
+    let mut parent = base.map(|it| it.id.to_string()).unwrap_or_default();
+    for recipe in on_base(chain, base).iter() {
+        let Ok(image) = find(recipe, Some(&parent), images) else { break };
+        parent = image.id.to_string();
+        res.push(image);
+    }
+    res
 }
 
 /// Returns the image's name in this tool's namespace, if it has the name that its labels and id

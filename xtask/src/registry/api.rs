@@ -1,8 +1,8 @@
-//! What a registry has, read through its HTTP interface: lists of tags, manifests and blobs. The
-//! docker CLI has no command for lists.
+//! What a registry has, through its HTTP interface: lists of tags, manifests and blobs are read, and
+//! manifests deleted. The docker CLI has no command for lists and deletion.
 //! Reference: <https://github.com/opencontainers/distribution-spec/blob/main/spec.md>.
 
-use std::{io::Read as _, net::Ipv4Addr};
+use std::{collections::BTreeSet, fmt::Display, io::Read as _, net::Ipv4Addr};
 
 use anyhow::{Context as _, bail, ensure};
 use flate2::read::GzDecoder;
@@ -11,19 +11,42 @@ use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
 use super::{Host, is_plain_http};
-use crate::tools::{
-    curl::{self, Answer, Network, Request},
-    docker::credentials,
-    image_name::{Digest, ImageId, Repository, Tag},
+use crate::{
+    run::process::Permit,
+    tools::{
+        curl::{self, Answer, Network, Request},
+        docker::credentials,
+        image_name::{Digest, ImageId, Repository, Tag},
+    },
 };
 
 /// Media types of the manifest of one image.
 const ACCEPT: &str = "Accept: application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json";
 
+/// Media types of manifests, those of several platforms included.
+const ACCEPT_ALL: &str = "Accept: application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.oci.image.index.v1+json";
+
 /// Largest number of pages of tags.
 const PAGES: usize = 100;
 
-/// A repository of a registry, for reading.
+/// Rights of a login.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    Read,
+    Delete,
+}
+
+impl Access {
+    /// Returns the actions of a token's scope.
+    fn actions(self) -> &'static str {
+        match self {
+            Access::Read => "pull",
+            Access::Delete => "pull,delete",
+        }
+    }
+}
+
+/// A repository of a registry.
 pub(crate) struct Api {
     network: Network,
     /// `https://<host>`.
@@ -63,6 +86,7 @@ impl Api {
         host: &Host,
         network: Network,
         repository: &Repository,
+        access: Access,
     ) -> anyhow::Result<Api> {
         let name = repository.to_string();
         let (registry, path) = name.split_once('/').context("a repository has a host")?;
@@ -77,29 +101,32 @@ impl Api {
             Some(dir) => credentials::basic(&dir, key)?,
             None => None,
         };
-        let answer = res.get(&["tags/list?n=1".to_owned()])?.remove(0);
+        let answer = res.get(ACCEPT, &["tags/list?n=1".to_owned()])?.remove(0);
         if answer.status == 401 {
             let challenge = answer.header("www-authenticate").unwrap_or_default().to_owned();
-            res.authorization = Some(res.authorized(&challenge, basic)?);
+            res.authorization = Some(res.authorized(&challenge, basic, access)?);
         }
         Ok(res)
     }
 
     /// Returns the header that answers a challenge:
     /// <https://distribution.github.io/distribution/spec/auth/token/>.
-    fn authorized(&self, challenge: &str, basic: Option<String>) -> anyhow::Result<String> {
+    fn authorized(
+        &self,
+        challenge: &str,
+        basic: Option<String>,
+        access: Access,
+    ) -> anyhow::Result<String> {
         let login = format!("not logged in to {}; run `docker login`", self.server);
-        let Some(parameters) = challenge.strip_prefix("Bearer ") else {
+        let Some(parameters) = of_bearer(challenge) else {
             return basic.map(|it| format!("Authorization: {it}")).context(login);
         };
-        let value = |name: &str| {
-            let found = Regex::new(&format!("{name}=\"([^\"]*)\"")).ok()?.captures(parameters)?;
-            Some(found[1].to_owned())
-        };
+        let value = |name: &str| parameter(parameters, name);
         let realm = value("realm").filter(|it| it.starts_with("https://") || is_local(it));
         let realm = realm.with_context(|| format!("unsupported challenge `{challenge}`"))?;
         let service = value("service").unwrap_or_default();
-        let url = format!("{realm}?service={service}&scope=repository:{}:pull", self.path);
+        let scope = format!("repository:{}:{}", self.path, access.actions());
+        let url = format!("{realm}?service={service}&scope={scope}");
         let headers = basic.iter().map(|it| format!("Authorization: {it}")).collect();
         let answer = curl::get(&self.network, &[Request { url, headers }])?.remove(0);
         ensure!(answer.status == 200, "{login} (status {} from {realm})", answer.status);
@@ -111,14 +138,18 @@ impl Api {
         Ok(format!("Authorization: Bearer {token}"))
     }
 
-    fn get(&self, paths: &[String]) -> anyhow::Result<Vec<Answer>> {
+    fn requests(&self, accept: &str, paths: &[String]) -> Vec<Request> {
         let headers: Vec<String> =
-            self.authorization.iter().cloned().chain([ACCEPT.to_owned()]).collect();
+            self.authorization.iter().cloned().chain([accept.to_owned()]).collect();
         let request = |it: &String| Request {
             url: format!("{}/v2/{}/{it}", self.server, self.path),
             headers: headers.clone(),
         };
-        let requests: Vec<Request> = paths.iter().map(request).collect();
+        paths.iter().map(request).collect()
+    }
+
+    fn get(&self, accept: &str, paths: &[String]) -> anyhow::Result<Vec<Answer>> {
+        let requests = self.requests(accept, paths);
         let answers = curl::get(&self.network, &requests)?;
         for (answer, request) in answers.iter().zip(&requests) {
             if !matches!(answer.status, 200 | 401 | 404) {
@@ -130,8 +161,8 @@ impl Api {
 
     /// Returns the answers, none of which asks for a login: the one that was given has ended, or is
     /// not for this repository.
-    fn read(&self, paths: &[String]) -> anyhow::Result<Vec<Answer>> {
-        let answers = self.get(paths)?;
+    fn read(&self, accept: &str, paths: &[String]) -> anyhow::Result<Vec<Answer>> {
+        let answers = self.get(accept, paths)?;
         let is_refused = answers.iter().any(|it| it.status == 401);
         ensure!(!is_refused, "{}/{}: the registry refuses this login", self.server, self.path);
         Ok(answers)
@@ -142,7 +173,7 @@ impl Api {
         let mut res: Vec<Tag> = Vec::new();
         let mut page = "tags/list?n=1000".to_owned();
         for _ in 0..PAGES {
-            let answer = self.read(&[page])?.remove(0);
+            let answer = self.read(ACCEPT, &[page])?.remove(0);
             let mut next = None;
             if answer.status != 404 {
                 let tags: Tags = serde_json::from_slice(&answer.body).context("a list of tags")?;
@@ -159,16 +190,54 @@ impl Api {
         bail!("{}/{}: more than {PAGES} pages of tags", self.server, self.path)
     }
 
-    /// Returns the manifest under each of `tags`; `None` for a tag that is gone, or that names no
-    /// image of one platform.
-    pub(crate) fn manifests(&self, tags: &[Tag]) -> anyhow::Result<Vec<Option<Manifest>>> {
-        let paths: Vec<String> = tags.iter().map(|it| format!("manifests/{it}")).collect();
-        let answers = self.read(&paths)?;
+    /// Returns the manifest under each of `names`, tags or digests; `None` for one that is gone, or
+    /// that is not of an image of one platform.
+    pub(crate) fn manifests(
+        &self,
+        names: &[impl Display],
+    ) -> anyhow::Result<Vec<Option<Manifest>>> {
+        let paths: Vec<String> = names.iter().map(|it| format!("manifests/{it}")).collect();
+        let answers = self.read(ACCEPT, &paths)?;
         let manifests = answers.iter().zip(&paths).map(|(it, path)| match it.status {
             404 => Ok(None),
             _ => manifest(&it.body).with_context(|| format!("{}: a damaged {path}", self.path)),
         });
         manifests.collect()
+    }
+
+    /// Returns the digests that each of `names`, tags or digests, stands for: of its manifest, and of
+    /// those that this lists for platforms. Empty for one that is gone.
+    pub(crate) fn targets(&self, names: &[impl Display]) -> anyhow::Result<Vec<BTreeSet<Digest>>> {
+        let paths: Vec<String> = names.iter().map(|it| format!("manifests/{it}")).collect();
+        let answers = self.read(ACCEPT_ALL, &paths)?;
+        let targets = answers.iter().zip(&paths).map(|(it, path)| match it.status {
+            404 => Ok(BTreeSet::new()),
+            _ => targets(&it.body).with_context(|| format!("{}: a damaged {path}", self.path)),
+        });
+        targets.collect()
+    }
+
+    /// Returns the URL of the manifest with this digest.
+    pub(crate) fn url(&self, digest: &Digest) -> String {
+        format!("{}/v2/{}/manifests/{digest}", self.server, self.path)
+    }
+
+    /// Deletes manifests, and with them the tags that name them. One that is gone already counts as
+    /// deleted.
+    ///
+    /// # Errors
+    /// The registry refuses: the message tells how to allow deletion.
+    pub(crate) fn delete(
+        &self,
+        permit: Permit,
+        digests: &[Digest],
+    ) -> anyhow::Result<Vec<anyhow::Result<()>>> {
+        let paths: Vec<String> = digests.iter().map(|it| format!("manifests/{it}")).collect();
+        let answers = curl::delete(permit, &self.network, &self.requests(ACCEPT_ALL, &paths))?;
+        let outcome = |(answer, digest): (&Answer, &Digest)| {
+            deleted(answer.status).with_context(|| self.url(digest))
+        };
+        Ok(answers.iter().zip(digests).map(outcome).collect())
     }
 
     /// Returns the blob under each digest; an error for bytes that do not match theirs.
@@ -183,7 +252,7 @@ impl Api {
             ensure!(is_it, "the registry has other bytes than {digest}");
             Ok(answer.body)
         };
-        Ok(self.read(&paths)?.into_iter().zip(&digests).map(checked).collect())
+        Ok(self.read(ACCEPT, &paths)?.into_iter().zip(&digests).map(checked).collect())
     }
 
     /// Returns the file `name` in the first layer of each image; an error if it is missing, or if
@@ -198,6 +267,33 @@ impl Api {
             of.iter().map(|it| it.layers.first().map_or_else(String::new, ToString::to_string));
         let blobs = self.blobs(layers)?;
         Ok(blobs.into_iter().map(|it| file(&it?, name, limit)).collect())
+    }
+}
+
+/// Returns the parameters of a challenge for a bearer token; the scheme's case does not matter.
+fn of_bearer(challenge: &str) -> Option<&str> {
+    let (scheme, parameters) = challenge.trim_start().split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(parameters)
+}
+
+/// Returns the value of a quoted parameter; the name's case does not matter.
+fn parameter(parameters: &str, name: &str) -> Option<String> {
+    let pattern = format!("(?i)(?:^|[ ,]){name} *= *\"([^\"]*)\"");
+    let found = Regex::new(&pattern).ok()?.captures(parameters)?;
+    Some(found[1].to_owned())
+}
+
+/// Interprets the answer to a deletion.
+fn deleted(status: u16) -> anyhow::Result<()> {
+    match status {
+        200 | 202 | 204 | 404 => Ok(()),
+        401 | 403 => bail!(
+            "this login may not delete images (status {status}); fix: `docker login` as a user with the right to delete"
+        ),
+        400 | 405 => bail!(
+            "the registry does not delete images (status {status}); fix: start it with REGISTRY_STORAGE_DELETE_ENABLED=true, or use the registry's own rules for old images"
+        ),
+        _ => bail!("the registry answered with status {status}"),
     }
 }
 
@@ -235,6 +331,14 @@ fn manifest(bytes: &[u8]) -> anyhow::Result<Option<Manifest>> {
     Ok(image())
 }
 
+/// Returns the digest of a manifest, and the digests of the manifests that it lists.
+fn targets(bytes: &[u8]) -> anyhow::Result<BTreeSet<Digest>> {
+    let value: serde_json::Value = serde_json::from_slice(bytes)?;
+    let listed = value["manifests"].as_array().into_iter().flatten();
+    let listed = listed.filter_map(|it| it["digest"].as_str()?.parse().ok());
+    Ok(listed.chain(sha256(bytes)).collect())
+}
+
 /// Returns the file `name` of a layer, a compressed tar archive.
 fn file(layer: &[u8], name: &str, limit: u64) -> anyhow::Result<String> {
     let mut archive = tar::Archive::new(GzDecoder::new(layer).take(limit));
@@ -252,7 +356,7 @@ fn file(layer: &[u8], name: &str, limit: u64) -> anyhow::Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{is_local, manifest, next_page};
+    use super::{deleted, is_local, manifest, next_page, of_bearer, parameter, sha256, targets};
 
     #[test]
     fn credentials_stay_on_this_machine() {
@@ -271,6 +375,42 @@ mod tests {
         ] {
             assert!(!is_local(it), "{it}");
         }
+    }
+
+    #[test]
+    fn challenges_in_any_case() {
+        for it in [
+            r#"Bearer realm="https://a/t",service="s, t""#,
+            r#"bearer Realm = "https://a/t", SERVICE="s, t""#,
+        ] {
+            let parameters = of_bearer(it).unwrap();
+            assert_eq!(parameter(parameters, "realm").as_deref(), Some("https://a/t"), "{it}");
+            assert_eq!(parameter(parameters, "service").as_deref(), Some("s, t"), "{it}");
+            assert_eq!(parameter(parameters, "scope"), None);
+        }
+        assert_eq!(of_bearer(r#"Basic realm="Bearer x""#), None);
+        assert_eq!(of_bearer("bearer"), None);
+    }
+
+    #[test]
+    fn a_tag_of_several_platforms_names_them_all() {
+        let (a, b) = (format!("sha256:{}", "a".repeat(64)), format!("sha256:{}", "b".repeat(64)));
+        let list = format!(r#"{{"manifests":[{{"digest":"{a}"}},{{"digest":"{b}"}}]}}"#);
+        let own = sha256(list.as_bytes()).unwrap();
+        let expected = [a.parse().unwrap(), b.parse().unwrap(), own].into();
+        assert_eq!(targets(list.as_bytes()).unwrap(), expected);
+        assert!(targets(b"{").is_err());
+    }
+
+    #[test]
+    fn answers_to_a_deletion() {
+        for it in [202, 404] {
+            deleted(it).unwrap();
+        }
+        let said = |status| deleted(status).unwrap_err().to_string();
+        assert!(said(405).contains("REGISTRY_STORAGE_DELETE_ENABLED=true"));
+        assert!(said(403).contains("docker login"));
+        assert!(said(500).contains("500"));
     }
 
     #[test]

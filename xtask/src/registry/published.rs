@@ -1,14 +1,14 @@
 //! Images that a mission has published: immutable tags, the human tags that name the same images,
 //! and the receipts beside them. Nothing is pulled.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::anyhow;
 use serde::{Deserialize, Serialize};
 
 use super::{
     Host,
-    api::{Api, Manifest},
+    api::{Access, Api, Manifest},
     receipts::{self, FILE},
 };
 use crate::{
@@ -17,7 +17,7 @@ use crate::{
     testing::receipt::Receipt,
     tools::{
         curl::Network,
-        docker::{LABEL_COMMIT, RemoteImage},
+        docker::{LABEL_COMMIT, LABEL_INPUTS, LABEL_PARENT, RemoteImage},
         git,
         image_name::{Digest, ImageId, Tag},
     },
@@ -44,6 +44,20 @@ pub(crate) struct ListedImage {
     pub(crate) problem: String,
     #[serde(skip)]
     pub(crate) receipt: Option<Receipt>,
+    /// Image that it was built on, by its label.
+    #[serde(skip)]
+    pub(crate) parent: Option<ImageId>,
+    /// Whether the tag is the one that its label and its id determine.
+    #[serde(skip)]
+    pub(crate) is_own: bool,
+}
+
+/// A repository with the images of one name.
+pub(crate) struct Listing {
+    /// Images, newest first.
+    pub(crate) images: Vec<ListedImage>,
+    /// Manifests of receipts, by the digest of their image.
+    pub(crate) receipts: BTreeMap<Digest, Digest>,
 }
 
 /// Part of an image's config: <https://github.com/opencontainers/image-spec/blob/main/config.md>.
@@ -63,30 +77,40 @@ struct Labels {
     labels: Option<BTreeMap<String, String>>,
 }
 
+/// Returns the interface of the repository of the images called `name`.
+pub(crate) fn api(config: &Config, host: &Host, name: &str, access: Access) -> anyhow::Result<Api> {
+    let network = Network {
+        dir: host.docker.root.clone(),
+        ca_bundle: ca_bundle(&config.ca_bundle)?,
+        proxies: config.proxies.clone(),
+    };
+    Api::new(host, network, &host.repository(name), access)
+}
+
 /// Returns the images of `mission` in the registry, newest first.
 pub(crate) fn images(
     config: &Config,
     host: &Host,
     mission: &str,
 ) -> anyhow::Result<Vec<ListedImage>> {
-    let network = Network {
-        dir: host.docker.root.clone(),
-        ca_bundle: ca_bundle(&config.ca_bundle)?,
-        proxies: config.proxies.clone(),
-    };
-    let api = Api::new(host, network, &host.repository(mission))?;
+    Ok(listing(&api(config, host, mission, Access::Read)?, mission)?.images)
+}
+
+/// Returns the images and receipts of `mission`.
+pub(crate) fn listing(api: &Api, mission: &str) -> anyhow::Result<Listing> {
     let tags = api.tags()?;
     let (immutable, others): (Vec<Tag>, Vec<Tag>) = tags.into_iter().partition(Tag::is_immutable);
     let (stored, human): (Vec<Tag>, Vec<Tag>) = others.into_iter().partition(Tag::is_fixed);
-    let humans = named(&api, &human)?;
-    let found = named(&api, &immutable)?;
+    let humans: Vec<(&Tag, BTreeSet<Digest>)> = human.iter().zip(api.targets(&human)?).collect();
+    let found = named(api, &immutable)?;
     let configs = api.blobs(found.iter().map(|(_, it)| it.config.to_string()))?;
-    let receipts = texts(&api, &found, &stored)?;
+    let carriers = carriers(api, &stored)?;
+    let receipts = texts(api, &found, &carriers)?;
     let mut res = Vec::new();
     for ((tag, manifest), config) in found.into_iter().zip(configs) {
         let config = config.and_then(|it| Ok(serde_json::from_slice::<ImageConfig>(&it)?));
-        let names = humans.iter().filter(|(_, it)| it.digest == manifest.digest);
-        let tags = names.map(|(tag, _)| tag.clone()).collect();
+        let names = humans.iter().filter(|(_, it)| it.contains(&manifest.digest));
+        let tags = names.map(|(tag, _)| (*tag).clone()).collect();
         let read = match receipts.get(&manifest.digest) {
             Some(text) => text.as_ref().map_err(|err| anyhow!("damaged receipt: {err}")),
             None => Err(anyhow!("no receipt")),
@@ -102,7 +126,16 @@ pub(crate) fn images(
         res.push(ListedImage::new(tag, manifest, config, tags, receipt));
     }
     res.sort_by(|a, b| (&b.created, &b.tag).cmp(&(&a.created, &a.tag)));
-    Ok(res)
+    let receipts = carriers.into_iter().map(|(digest, it)| (digest, it.digest)).collect();
+    Ok(Listing { images: res, receipts })
+}
+
+/// Returns the manifests of receipts among `stored`, by the digest of their image.
+fn carriers(api: &Api, stored: &[Tag]) -> anyhow::Result<BTreeMap<Digest, Manifest>> {
+    let of_image = |it: &Tag| Some((it.clone(), it.image_of_receipt()?));
+    let (tags, digests): (Vec<Tag>, Vec<Digest>) = stored.iter().filter_map(of_image).unzip();
+    let manifests = api.manifests(&tags)?;
+    Ok(digests.into_iter().zip(manifests).filter_map(|(digest, it)| Some((digest, it?))).collect())
 }
 
 /// Returns the tags that name an image, with its manifest.
@@ -111,21 +144,16 @@ fn named(api: &Api, tags: &[Tag]) -> anyhow::Result<Vec<(Tag, Manifest)>> {
     Ok(tags.iter().cloned().zip(manifests).filter_map(|(tag, it)| Some((tag, it?))).collect())
 }
 
-/// Returns the texts of the receipts among `stored`, by the digest of their image, or why one cannot
-/// be read.
+/// Returns the texts of the receipts of `found`, by the digest of their image, or why one cannot be
+/// read.
 fn texts(
     api: &Api,
     found: &[(Tag, Manifest)],
-    stored: &[Tag],
+    carriers: &BTreeMap<Digest, Manifest>,
 ) -> anyhow::Result<BTreeMap<Digest, Result<String, String>>> {
-    let digests = found.iter().map(|(_, it)| it.digest.clone());
-    let (digests, tags): (Vec<Digest>, Vec<Tag>) = digests
-        .map(|it| (it.clone(), Tag::of_receipt(&it)))
-        .filter(|(_, tag)| stored.contains(tag))
-        .unzip();
-    let carriers = api.manifests(&tags)?;
-    let known = digests.into_iter().zip(carriers).filter_map(|(digest, it)| Some((digest, it?)));
-    let (digests, carriers): (Vec<Digest>, Vec<Manifest>) = known.unzip();
+    let known = found.iter().filter_map(|(_, it)| carriers.get_key_value(&it.digest));
+    let (digests, carriers): (Vec<Digest>, Vec<Manifest>) =
+        known.map(|(digest, it)| (digest.clone(), it.clone())).unzip();
     let files = api.files(&carriers, FILE, LARGEST)?;
     let texts = files.into_iter().map(|it| it.map_err(|err| format!("{err:#}")));
     Ok(digests.into_iter().zip(texts).collect())
@@ -156,9 +184,12 @@ impl ListedImage {
         receipt: anyhow::Result<Receipt>,
     ) -> ListedImage {
         // A label may be any text.
-        let commit = config.config.labels.and_then(|mut it| it.remove(LABEL_COMMIT));
-        let commit = commit.filter(|it| git::is_state(it));
+        let labels = config.config.labels.unwrap_or_default();
+        let commit = labels.get(LABEL_COMMIT).filter(|it| git::is_state(it)).cloned();
+        let own = labels.get(LABEL_INPUTS).map(|it| Tag::immutable(it, &manifest.config));
         ListedImage {
+            parent: labels.get(LABEL_PARENT).and_then(|it| it.parse().ok()),
+            is_own: own.is_some_and(|it| it == tag),
             tag,
             digest: manifest.digest,
             image: manifest.config,

@@ -59,9 +59,21 @@ pub(crate) struct ImageDiff {
 
 #[derive(Debug, Args)]
 pub(crate) struct ImagePrune {
-    /// Number of images of each name that stay, the newest
+    /// Missions whose images are removed; all, and the images below them, by default
+    #[arg(value_name = "MISSION")]
+    pub(crate) missions: Vec<String>,
+    /// Remove images from the registry instead of the engine
+    #[arg(long)]
+    pub(crate) registry: bool,
+    /// Number of certified images of each mission that stay, the newest
     #[arg(long, value_name = "N", default_value_t = 3)]
     pub(crate) keep: usize,
+    /// Images younger than D days stay; 30 in the registry, 1 on the engine by default
+    #[arg(long, value_name = "D")]
+    pub(crate) days: Option<u32>,
+    /// Remove without asking
+    #[arg(long)]
+    pub(crate) yes: bool,
 }
 
 #[derive(Debug, Args)]

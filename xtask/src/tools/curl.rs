@@ -14,7 +14,7 @@ use crate::{
     run::{
         failure::Failure,
         memory_folder::MemoryFolder,
-        process::{self, query},
+        process::{self, Change, Cmd, Permit, cmd},
     },
     tools::retries::{self, FailedAttempt, patience},
 };
@@ -64,25 +64,49 @@ impl Answer {
 /// # Errors
 /// curl is not installed, or a server does not answer; a refusal is an [`Answer`].
 pub(crate) fn get(network: &Network, requests: &[Request]) -> anyhow::Result<Vec<Answer>> {
+    all(network, "GET", requests, &Change::only_reads)
+}
+
+/// Returns the answers to requests that delete what their URLs name, like [`get`].
+pub(crate) fn delete(
+    permit: Permit,
+    network: &Network,
+    requests: &[Request],
+) -> anyhow::Result<Vec<Answer>> {
+    all(network, "DELETE", requests, &|it| it.permitted(permit))
+}
+
+fn all(
+    network: &Network,
+    method: &str,
+    requests: &[Request],
+    runnable: &dyn Fn(Change) -> Cmd,
+) -> anyhow::Result<Vec<Answer>> {
     if !process::on_path("curl") {
         let (text, fix) = ("curl is not on PATH".to_owned(), "install it".to_owned());
         return Err(Failure::Machine { text, fix }.into());
     }
-    let batches = requests.chunks(BATCH).map(|it| batch(network, it));
+    let batches = requests.chunks(BATCH).map(|it| batch(network, method, it, runnable));
     Ok(batches.collect::<anyhow::Result<Vec<_>>>()?.concat())
 }
 
-fn batch(network: &Network, requests: &[Request]) -> anyhow::Result<Vec<Answer>> {
+fn batch(
+    network: &Network,
+    method: &str,
+    requests: &[Request],
+    runnable: &dyn Fn(Change) -> Cmd,
+) -> anyhow::Result<Vec<Answer>> {
     let answers = retries::attempts(|| {
         let folder = MemoryFolder::new()?;
-        let mut cmd = query!(
+        let mut curl = cmd!(
             network.dir,
             "curl --disable --silent --no-progress-meter --show-error --parallel --config -"
         )
-        .stdin(config(network, requests, folder.path()));
+        .stdin(config(network, method, requests, folder.path()));
         for (name, value) in &network.proxies {
-            cmd = cmd.secret_env(name, value);
+            curl = curl.secret_env(name, value);
         }
+        let cmd = runnable(curl);
         let Some(output) = process::output_within(&cmd, patience())? else {
             return Ok(Err(FailedAttempt::Hangs));
         };
@@ -95,7 +119,7 @@ fn batch(network: &Network, requests: &[Request]) -> anyhow::Result<Vec<Answer>>
 }
 
 /// Returns the configuration, a block for each request; `folder` gets the answers.
-fn config(network: &Network, requests: &[Request], folder: &Path) -> String {
+fn config(network: &Network, method: &str, requests: &[Request], folder: &Path) -> String {
     let mut res = String::new();
     for (at, request) in requests.iter().enumerate() {
         if at > 0 {
@@ -104,6 +128,9 @@ fn config(network: &Network, requests: &[Request], folder: &Path) -> String {
         res += "location\ngloboff\nmax-redirs = 5\nproto = \"=http,https\"\nconnect-timeout = 30\n";
         let mut line = |name: &str, value: &str| res += &format!("{name} = {}\n", quoted(value));
         line("max-filesize", &LARGEST.to_string());
+        if method != "GET" {
+            line("request", method);
+        }
         line("url", &request.url);
         request.headers.iter().for_each(|it| line("header", it));
         line("output", &folder.join(at.to_string()).to_string_lossy());
@@ -211,7 +238,9 @@ mod tests {
             cacert = "/ca"
             noproxy = "*"
         "#]]
-        .assert_eq(&config(&network, &requests, Path::new("/f")));
+        .assert_eq(&config(&network, "GET", &requests, Path::new("/f")));
+        let deletes = config(&network, "DELETE", &requests, Path::new("/f"));
+        assert_eq!(deletes.matches("request = \"DELETE\"\nurl = ").count(), 2);
     }
 
     #[test]

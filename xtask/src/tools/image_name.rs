@@ -130,6 +130,12 @@ impl Tag {
         Tag(format!("{}.receipt", digest.0.replace(':', "-")))
     }
 
+    /// Returns the digest of the image whose receipt has this tag; `None` for another tag.
+    pub(crate) fn image_of_receipt(&self) -> Option<Digest> {
+        let hex = self.0.strip_prefix("sha256-")?.strip_suffix(".receipt")?;
+        format!("sha256:{hex}").parse().ok()
+    }
+
     /// Returns a tag that nobody pushes.
     pub(crate) fn none() -> Tag {
         Tag("none".to_owned())
@@ -369,6 +375,8 @@ fn tags_that_may_be_moved() {
     for it in [Tag::immutable(&"c".repeat(64), &id), Tag::of_receipt(&digest)] {
         assert!(it.is_fixed() && tag(&it.to_string()).is_ok(), "{it}");
     }
+    assert_eq!(Tag::of_receipt(&digest).image_of_receipt(), Some(digest.clone()));
+    assert_eq!(tag(&format!("sha256-{}.sig", "b".repeat(64))).unwrap().image_of_receipt(), None);
     for it in ["", "-v1", ".v1", "v 1", "r/v1", "v:1", "\u{fc}", &"v".repeat(129)] {
         assert!(tag(it).is_err(), "{it}");
     }

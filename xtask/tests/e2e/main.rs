@@ -9,6 +9,7 @@ mod documents;
 mod checkout;
 mod running;
 mod containers;
+mod prune;
 mod publish;
 mod rebuild;
 mod missions;

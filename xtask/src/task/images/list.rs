@@ -204,6 +204,8 @@ mod tests {
                 passed: None,
                 problem: String::new(),
                 receipt: None,
+                parent: None,
+                is_own: true,
             };
             row("m", &image).swap_remove(4)
         };

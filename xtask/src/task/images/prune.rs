@@ -1,144 +1,151 @@
-//! `image-prune`: removes old images of this tool from the engine.
+//! `image-prune`: removes old images of this tool from the engine, or from the registry.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod engine;
+mod registry;
+
+use std::{
+    collections::BTreeSet,
+    time::{Duration, SystemTime},
+};
 
 use serde::Serialize;
 
 use crate::{
+    image::retention::{Policy, Verdict},
     run::{
         failure,
-        process::{self, last_lines},
+        process::{self, Permit},
         terminal, ui,
     },
     task::{
         Session,
         args::{ImagePrune, Missions},
     },
-    tools::{
-        docker::{Image, LABEL_PARENT},
-        image_name::{ImageId, ImageRef},
-    },
 };
 
-/// A name of an old image, and why docker kept it; empty if it is removed.
-#[derive(Debug, Serialize)]
-struct Removed {
-    name: String,
+/// Days that images stay by default. In a registry others may count on them.
+const DAYS_IN_REGISTRY: u32 = 30;
+const DAYS_ON_ENGINE: u32 = 1;
+
+/// An image, and what happens to it.
+#[derive(Debug, Clone, Serialize)]
+struct Row {
+    /// Name on the engine, or in the registry.
+    image: String,
     created: String,
+    stays: bool,
+    why: String,
+    /// Reason why it could not be removed; empty if it was.
     problem: String,
 }
 
+/// A set of images of which old ones go.
+trait Place {
+    /// A removal, and everything that goes with it.
+    type Removal: Ord + Clone;
+
+    /// Returns all images as they are now, with the removal of those that go.
+    fn plan(&self, policy: Policy) -> anyhow::Result<Vec<(Row, Option<Self::Removal>)>>;
+
+    /// Prints the commands of a removal.
+    fn print(&self, removal: &Self::Removal);
+
+    /// Returns what else frees the disk.
+    fn note(&self) -> Option<&'static str>;
+
+    /// Removes images, and returns for each why it could not be removed; empty for none.
+    fn remove(&self, permit: Permit, removals: &[Self::Removal]) -> anyhow::Result<Vec<String>>;
+}
+
 pub(crate) fn run(session: &Session, args: &ImagePrune) -> anyhow::Result<u8> {
-    let config = session.named(&Missions::default()).map_err(failure::request)?.remove(0).config;
-    let runner = session.runner(&config)?;
-    let missions = session.checkout.missions.iter().map(|it| &it.name);
-    let _locks = session.lock_missions(missions)?;
-    let images = runner.docker.images()?;
-    let mut res = Vec::new();
-    for (image, name) in old(&images, args.keep)
-        .iter()
-        .flat_map(|it| names(it).into_iter().map(move |name| (it, name)))
-    {
-        let remove = runner.docker.remove_name(&name);
-        let Some(permit) = session.permit else {
-            terminal::print(remove);
-            continue;
-        };
-        let output = process::output(&remove.permitted(permit))?;
-        let problem = match output.status {
-            0 => String::new(),
-            _ => last_lines(&output.stderr, 1).trim().to_owned(),
-        };
-        res.push(Removed { name: name.to_string(), created: image.created.clone(), problem });
-    }
-    if session.permit.is_some() { print(session, &res) } else { Ok(0) }
-}
-
-fn print(session: &Session, removed: &[Removed]) -> anyhow::Result<u8> {
-    if session.flags.json {
-        terminal::json(&removed)?;
-    } else if removed.is_empty() {
-        session.ui.say("nothing is old enough to remove");
+    let missions = Missions { missions: args.missions.clone(), all: args.missions.is_empty() };
+    let named = session.named(&missions).map_err(failure::request)?;
+    let runner = match named.first() {
+        Some(it) => session.runner(&it.config)?,
+        None => return Err(failure::request(anyhow::anyhow!("no missions in missions/"))),
+    };
+    let _locks = session.lock_missions(named.iter().map(|it| &it.mission.name))?;
+    let default = if args.registry { DAYS_IN_REGISTRY } else { DAYS_ON_ENGINE };
+    let days = args.days.unwrap_or(default);
+    let policy = Policy {
+        keep: args.keep,
+        young: Duration::from_secs(u64::from(days) * 24 * 60 * 60),
+        now: SystemTime::now(),
+    };
+    let is_all = args.missions.is_empty();
+    if args.registry {
+        let _lock = session.lock_registry()?;
+        prune(session, &registry::Registries::new(&runner, &named, is_all)?, policy, args.yes)
     } else {
-        let row = |it: &Removed| {
-            let action = if it.problem.is_empty() { "removed" } else { &it.problem };
-            vec![it.name.clone(), it.created.chars().take(16).collect(), action.to_owned()]
-        };
-        let rows: Vec<Vec<String>> = removed.iter().map(row).collect();
-        terminal::print(ui::table(&["IMAGE", "CREATED", "ACTION"], &rows));
+        prune(session, &engine::Engine::new(session, &runner, named, is_all)?, policy, args.yes)
     }
-    Ok(u8::from(removed.iter().any(|it| !it.problem.is_empty())))
 }
 
-/// Returns the images to remove, children first: those that only immutable tags name, but the
-/// newest `keep` of each name, and their parents.
-fn old(images: &[Image], keep: usize) -> Vec<&Image> {
-    let mut sorted: Vec<&Image> = images.iter().collect();
-    sorted.sort_by(|a, b| b.created.cmp(&a.created));
-    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
-    let mut kept: BTreeSet<&ImageId> = BTreeSet::new();
-    for image in &sorted {
-        let names = names(image);
-        let is_named = names.iter().any(|it| it.tag.as_ref().is_none_or(|it| !it.is_fixed()));
-        let rank = names.first().map_or(0, |it| {
-            let seen = seen.entry(it.repository.name().to_owned()).or_default();
-            *seen += 1;
-            *seen
-        });
-        if is_named || rank <= keep {
-            kept.insert(&image.id);
+fn prune<P: Place>(
+    session: &Session,
+    place: &P,
+    policy: Policy,
+    agreed: bool,
+) -> anyhow::Result<u8> {
+    let plan = place.plan(policy)?;
+    list(session, &plan);
+    let removals: BTreeSet<P::Removal> = plan.iter().filter_map(|it| it.1.clone()).collect();
+    let Some(permit) = session.permit else {
+        removals.iter().for_each(|it| place.print(it));
+        return Ok(0);
+    };
+    let mut rows: Vec<Row> = plan.into_iter().map(|it| it.0).collect();
+    if !removals.is_empty() {
+        if !agreed && !session.agrees("remove", "remove these images")? {
+            session.ui.say("nothing was removed");
+            return Ok(1);
+        }
+        // The answer may have taken long: a tag that was moved meanwhile keeps its image.
+        let now = place.plan(policy)?;
+        let (gone, removals): (Vec<Row>, Vec<P::Removal>) = now
+            .into_iter()
+            .filter_map(|(row, removal)| Some((row, removal?)))
+            .filter(|(_, it)| removals.contains(it))
+            .unzip();
+        let problems = place.remove(permit, &removals)?;
+        for (row, problem) in gone.iter().zip(&problems).filter(|it| !it.1.is_empty()) {
+            session.ui.say(format!("{}: not removed: {problem}", row.image));
+        }
+        let failed = problems.iter().filter(|it| !it.is_empty()).count();
+        session.ui.say(format!("removed {} of {}", gone.len() - failed, removals.len()));
+        place.note().into_iter().for_each(|it| session.ui.say(it));
+        for row in &mut rows {
+            let of_row = gone.iter().position(|it| it.image == row.image);
+            row.problem = of_row.map(|at| problems[at].clone()).unwrap_or_default();
         }
     }
-    // A parent is older than its children.
-    for image in &sorted {
-        let parent = image.label(LABEL_PARENT).filter(|_| kept.contains(&image.id));
-        let parent = sorted.iter().find(|it| Some(it.id.to_string().as_str()) == parent);
-        kept.extend(parent.map(|it| &it.id));
+    if session.flags.json {
+        terminal::json(&rows)?;
     }
-    sorted.into_iter().filter(|it| !kept.contains(&it.id)).collect()
+    process::check_interrupted()?;
+    Ok(u8::from(rows.iter().any(|it| !it.problem.is_empty())))
 }
 
-fn names(image: &Image) -> Vec<ImageRef> {
-    image.repo_tags.iter().flatten().filter_map(|it| it.parse().ok()).collect()
+/// Lists the images that go, each with the reason, and counts those that stay.
+fn list<R>(session: &Session, plan: &[(Row, Option<R>)]) {
+    let cells =
+        |it: &Row| vec![it.image.clone(), it.created.chars().take(16).collect(), it.why.clone()];
+    let rows: Vec<Vec<String>> =
+        plan.iter().filter(|it| it.1.is_some()).map(|it| cells(&it.0)).collect();
+    let stay = plan.len() - rows.len();
+    if rows.is_empty() {
+        return session.ui.say(format!("nothing is old enough to remove; {stay} stay"));
+    }
+    session.ui.say(ui::table(&["IMAGE TO REMOVE", "CREATED", "WHY"], &rows).trim_end());
+    session.ui.say(format!("{stay} stay"));
 }
 
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::{Image, old};
-
-    fn image(id: char, tags: &[&str], created: &str, parent: char) -> Image {
-        let digest = |it: char| format!("sha256:{}", it.to_string().repeat(64));
-        let labels = json!({ "science-platform.parent": digest(parent) });
-        serde_json::from_value(json!({
-            "Id": digest(id), "RepoTags": tags, "Size": 1, "Created": created,
-            "Config": { "Labels": labels },
-        }))
-        .unwrap()
-    }
-
-    #[test]
-    fn what_is_old() {
-        let tag = |name: &str, at: char| {
-            format!("science-platform/{name}:{}-{}", "a".repeat(12), at.to_string().repeat(12))
+impl Row {
+    fn new(image: String, created: &str, verdict: &Verdict) -> Row {
+        let (stays, why) = match verdict {
+            Verdict::Stays(why) => (true, why.clone()),
+            Verdict::Goes(why) => (false, why.clone()),
         };
-        let (newest, common) = (tag("hello", '5'), tag("common", '1'));
-        let images = [
-            image('5', &[&newest, "science-platform/hello:latest"], "2026-05", '2'),
-            image('4', &[&tag("hello", '4'), "quay.io/us/hello:latest-prod"], "2026-04", '1'),
-            image('3', &[&tag("hello", '3')], "2026-03", '1'),
-            image('2', &[&tag("common", '2')], "2026-02", '0'),
-            image('1', &[&common], "2026-01", '0'),
-            image('0', &[&tag("common", '0')], "2025-01", '9'),
-        ];
-        let ids = |keep| -> String {
-            old(&images, keep).iter().map(|it| it.id.short().chars().next().unwrap()).collect()
-        };
-        assert_eq!(ids(9), "");
-        assert_eq!(ids(2), "3");
-        // The parent of an image with a human tag stays, and its own parent.
-        assert_eq!(ids(1), "3");
-        assert_eq!(ids(0), "3");
+        Row { image, created: created.to_owned(), stays, why, problem: String::new() }
     }
 }

@@ -5,7 +5,6 @@ mod secrets;
 mod findings;
 
 use std::{
-    io::{self, IsTerminal as _},
     thread,
     time::{Duration, Instant},
 };
@@ -134,7 +133,7 @@ fn run_fixes(
     }
     commands.iter().for_each(|it| session.ui.say(format!("$ {it}")));
     let Some(permit) = session.permit else { return Ok(true) };
-    if fix == FixPolicy::Asked && !agrees(session)? {
+    if fix == FixPolicy::Asked && !session.agrees("run", "run these commands")? {
         return Ok(false);
     }
     for it in commands {
@@ -166,14 +165,4 @@ fn wait_for_engine(session: &Session, config: &Config) -> anyhow::Result<()> {
         thread::sleep(Duration::from_millis(200));
     }
     Ok(())
-}
-
-/// Asks the person at the terminal whether to run the commands.
-fn agrees(session: &Session) -> anyhow::Result<bool> {
-    if !io::stdin().is_terminal() {
-        session.ui.say("stdin is not a terminal; pass `--yes` to run these commands");
-        return Ok(false);
-    }
-    session.ui.say("run them? [y/N]");
-    Ok(matches!(process::read_line()?.trim(), "y" | "Y" | "yes"))
 }
