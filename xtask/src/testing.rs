@@ -3,6 +3,7 @@
 pub(crate) mod selection;
 pub(crate) mod image_test;
 pub(crate) mod receipt;
+pub(crate) mod differences;
 pub(crate) mod junit;
 pub(crate) mod results;
 pub(crate) mod page;

@@ -96,6 +96,17 @@ pub(crate) fn images(
     Ok(listing(&api(config, host, mission, Access::Read)?, mission)?.images)
 }
 
+/// Returns the published image of `images` that another one, `image`, is compared with: the one that
+/// the human tag names, or else the newest certified one.
+pub(crate) fn to_compare<'a>(
+    images: &'a [ListedImage],
+    image: &ImageId,
+    human: &Tag,
+) -> Option<&'a ListedImage> {
+    let others = || images.iter().filter(|it| it.image != *image && it.receipt.is_some());
+    others().find(|it| it.tags.contains(human)).or_else(|| others().next())
+}
+
 /// Returns the images and receipts of `mission`.
 pub(crate) fn listing(api: &Api, mission: &str) -> anyhow::Result<Listing> {
     let tags = api.tags()?;

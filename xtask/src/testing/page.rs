@@ -9,7 +9,10 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use crate::{
     mission::test_kind::TestKind,
     run::{printable, redact, ui},
-    testing::receipt::{Installed, Outcome, Receipt, Test},
+    testing::{
+        differences::Difference,
+        receipt::{Installed, Outcome, Receipt, Test},
+    },
     tools::image_name,
 };
 
@@ -32,7 +35,16 @@ pub(crate) struct Section {
     /// Images of the chain, the mission's last.
     pub(crate) images: Vec<Image>,
     pub(crate) receipt: Option<Receipt>,
+    pub(crate) changes: Option<Changes>,
     pub(crate) notebooks: Vec<Notebook>,
+}
+
+/// Changes since another image was published.
+#[derive(Debug)]
+pub(crate) struct Changes {
+    /// Name of the other image.
+    pub(crate) since: String,
+    pub(crate) differences: Vec<Difference>,
 }
 
 #[derive(Debug)]
@@ -135,6 +147,7 @@ fn mission(section: &Section) -> Markup {
             @for note in &section.notes { p.note { (redact::text(note)) } }
             @if let Some(receipt) = &section.receipt { (facts(receipt)) }
             (failures(section))
+            @if let Some(it) = &section.changes { (changes(it)) }
             (images(section))
             @if let Some(receipt) = &section.receipt {
                 (environments(receipt))
@@ -190,6 +203,35 @@ fn failures(section: &Section) -> Markup {
                     @if !it.again.is_empty() { p { "Again: " code { (redact::text(&it.again)) } } }
                 }
             }
+        }
+    }
+}
+
+/// Number of changes that are shown without being opened.
+const FEW: usize = 30;
+
+fn changes(changes: &Changes) -> Markup {
+    let Changes { since, differences } = changes;
+    let version = |it: &Option<String>| it.clone().unwrap_or_else(|| "-".to_owned());
+    let rows = html! {
+        @for it in differences {
+            tr {
+                th scope="row" { (redact::text(&it.name)) }
+                td { (redact::text(it.place())) }
+                td { (redact::text(&version(&it.old))) }
+                td { (redact::text(&version(&it.new))) }
+            }
+        }
+    };
+    let list = table(&["Changed", "In", "Before", "Now"], rows);
+    html! {
+        h3 { "Changes since " code { (since) } }
+        @if differences.is_empty() {
+            p { "The receipts of both images list the same contents." }
+        } @else if differences.len() <= FEW {
+            (list)
+        } @else {
+            details { summary { (differences.len()) " changes" } (list) }
         }
     }
 }

@@ -180,11 +180,19 @@ impl Receipt {
     /// read, or belongs to another mission, does not count: the result only determines which tests
     /// to run first, or again.
     pub(crate) fn last(checkout: &Checkout, mission: &str) -> Option<Receipt> {
-        let files = fs::read_dir(dir(checkout, mission)).ok()?.filter_map(Result::ok);
-        let texts = files.filter_map(|it| fs::read_to_string(it.path()).ok());
-        let receipts = texts.filter_map(|it| Receipt::parse(&it).ok());
-        let complete = receipts.filter(|it| it.complete && *it.mission == *mission);
+        let complete = all(checkout, mission).filter(|it| it.complete);
         complete.max_by(|a, b| a.started.cmp(&b.started))
+    }
+
+    /// Returns the receipt of the newest published image of a mission other than `image`, among the
+    /// receipts of this checkout.
+    pub(crate) fn last_published(
+        checkout: &Checkout,
+        mission: &str,
+        image: &ImageId,
+    ) -> Option<Receipt> {
+        let published = all(checkout, mission).filter(|it| !it.published.is_empty());
+        published.filter(|it| it.image != *image).max_by(|a, b| a.started.cmp(&b.started))
     }
 
     /// Writes the receipt atomically.
@@ -198,6 +206,14 @@ impl Receipt {
         let text = serde_json::to_string_pretty(self).context("a receipt is plain data")?;
         Ok(redact::json(&text) + "\n")
     }
+}
+
+/// Returns the receipts of a mission in this checkout that can be read.
+fn all(checkout: &Checkout, mission: &str) -> impl Iterator<Item = Receipt> {
+    let files = fs::read_dir(dir(checkout, mission)).into_iter().flatten().filter_map(Result::ok);
+    let texts = files.filter_map(|it| fs::read_to_string(it.path()).ok());
+    let receipts = texts.filter_map(|it| Receipt::parse(&it).ok());
+    receipts.filter(move |it| *it.mission == *mission)
 }
 
 fn path(checkout: &Checkout, mission: &str, image: &ImageId) -> PathBuf {

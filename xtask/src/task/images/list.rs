@@ -1,7 +1,5 @@
 //! `image-list`: the images that missions have published, and `image-diff`: the difference of two.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use anyhow::{Context as _, bail};
 use serde::Serialize;
 
@@ -11,12 +9,11 @@ use crate::{
         published::{self, ListedImage},
     },
     run::{failure, terminal, ui},
-    specs,
     task::{
         MissionConfig, Session,
         args::{ImageDiff, Missions},
     },
-    testing::receipt::{Contents, Installed, Name, Receipt},
+    testing::{differences::differences, receipt::Receipt},
     tools::image_name::short,
 };
 
@@ -76,36 +73,18 @@ fn row(mission: &str, it: &ListedImage) -> Vec<String> {
     ]
 }
 
-/// A difference between two images.
-#[derive(Debug, PartialEq, Eq, Serialize)]
-struct Difference {
-    /// Environment; empty for the image as a whole.
-    environment: String,
-    name: String,
-    old: Option<String>,
-    new: Option<String>,
-}
-
 pub(crate) fn diff(session: &Session, args: &ImageDiff) -> anyhow::Result<u8> {
     let missions = Missions { missions: vec![args.mission.clone()], ..Missions::default() };
     let named = session.named(&missions).map_err(failure::request)?.remove(0);
     let images = images(session, &named)?;
     let (old, new) = (find(&images, &args.old)?, find(&images, &args.new)?);
-    let differences = differences(old, new);
+    let differences = differences(old.1, new.1);
     if session.flags.json {
         terminal::json(&differences)?;
         return Ok(0);
     }
     terminal::print(format_args!("{} → {}", old.0.tag, new.0.tag));
-    for it in &differences {
-        let place = if it.environment.is_empty() { "image" } else { &it.environment };
-        let change = match (&it.old, &it.new) {
-            (Some(old), Some(new)) => format!("{} {old} → {new}", it.name),
-            (Some(old), None) => format!("{} {old} removed", it.name),
-            (None, new) => format!("{} {} added", it.name, new.as_deref().unwrap_or_default()),
-        };
-        terminal::print(format_args!("  {place}: {change}"));
-    }
+    differences.iter().for_each(|it| terminal::print(format_args!("  {it}")));
     if differences.is_empty() {
         session.ui.say("the receipts of both images name the same contents");
     }
@@ -130,65 +109,9 @@ fn find<'a>(
     Ok((found, receipt.with_context(|| format!("{name}: {}", found.problem))?))
 }
 
-/// Returns the differences of two images by their receipts, sorted.
-fn differences(
-    (old_image, old): (&ListedImage, &Receipt),
-    (new_image, new): (&ListedImage, &Receipt),
-) -> Vec<Difference> {
-    let whole = |image: &ListedImage, it: &Receipt| {
-        BTreeMap::from([
-            ("commit".to_owned(), image.commit.clone()),
-            ("platform".to_owned(), it.platform.clone()),
-            ("jupyterhub".to_owned(), it.contents.jupyterhub.clone()),
-        ])
-    };
-    let mut res = changed("", &whole(old_image, old), &whole(new_image, new));
-    let (old, new) = (&old.contents, &new.contents);
-    let none = Installed { python: String::new(), packages: BTreeMap::new() };
-    let names: BTreeSet<_> = old.environments.keys().chain(new.environments.keys()).collect();
-    // Nor base.
-    let is_told = |name: &&Name| {
-        ***name != *specs::BASE || [old, new].iter().all(|it| it.environments.contains_key(*name))
-    };
-    for name in names.into_iter().filter(is_told) {
-        let packages = |it: &Contents| {
-            let installed = it.environments.get(name).unwrap_or(&none);
-            let mut res = installed.packages.clone();
-            res.insert("python".to_owned(), installed.python.clone());
-            res
-        };
-        res.extend(changed(name, &packages(old), &packages(new)));
-    }
-    // Receipts of earlier versions do not name Debian packages.
-    if !old.debian.is_empty() && !new.debian.is_empty() {
-        res.extend(changed("Debian", &old.debian, &new.debian));
-    }
-    res
-}
-
-fn changed(
-    environment: &str,
-    old: &BTreeMap<String, String>,
-    new: &BTreeMap<String, String>,
-) -> Vec<Difference> {
-    let value = |of: &BTreeMap<String, String>, name: &String| {
-        of.get(name).filter(|it| !it.is_empty()).cloned()
-    };
-    let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
-    let difference = |name: &String| Difference {
-        environment: environment.to_owned(),
-        name: name.clone(),
-        old: value(old, name),
-        new: value(new, name),
-    };
-    names.into_iter().map(difference).filter(|it| it.old != it.new).collect()
-}
-
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
-    use super::{Difference, ListedImage, changed, row};
+    use super::{ListedImage, row};
 
     #[test]
     fn a_commit_is_any_text() {
@@ -213,20 +136,5 @@ mod tests {
         assert_eq!(commit(&"a".repeat(40)), "a".repeat(12));
         assert_eq!(commit(&format!("{}-dirty", "a".repeat(40))), "aaaaaaaaaaaa-dirty");
         assert_eq!(commit(&format!("a{}", "é".repeat(20))), format!("a{}", "é".repeat(11)));
-    }
-
-    #[test]
-    fn changes_of_versions() {
-        let versions = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
-            pairs.iter().map(|&(a, b)| (a.to_owned(), b.to_owned())).collect()
-        };
-        let (old, new) =
-            (versions(&[("a", "1"), ("b", "1"), ("d", "")]), versions(&[("a", "2"), ("c", "1")]));
-        let lines = |it: &Difference| format!("{} {:?} {:?}", it.name, it.old, it.new);
-        let found: Vec<String> = changed("e", &old, &new).iter().map(lines).collect();
-        assert_eq!(
-            found,
-            [r#"a Some("1") Some("2")"#, r#"b Some("1") None"#, r#"c None Some("1")"#]
-        );
     }
 }

@@ -1,5 +1,5 @@
 //! `report`: a page about missions' images and their tests, with the executed notebooks. Uses the
-//! last test runs of this checkout, and needs no network.
+//! last test runs of this checkout, and asks the registry for the image that was published last.
 
 use std::{
     path::{Component, Path, PathBuf},
@@ -16,10 +16,12 @@ use crate::{
         runner::Runner,
     },
     mission::test_kind::TestKind,
+    registry::{self, published},
     run::{failure, files, printable::Shown as _, process, terminal},
     task::{Session, args},
     testing::{
-        page::{self, Image, Notebook, Page, Section},
+        differences::differences,
+        page::{self, Changes, Image, Notebook, Page, Section},
         receipt::Receipt,
         results::{self, Run, Runs},
     },
@@ -93,8 +95,50 @@ fn section(
     if let (Some(receipt), Some(folder)) = (&shown.receipt, &shown.folder) {
         res.notebooks = notebooks(folder, receipt, &mut res.notes)?;
     }
+    if let Some(receipt) = &shown.receipt {
+        res.changes = changes(runner, chosen, receipt, &mut res.notes)?;
+    }
     res.receipt = shown.receipt;
     Ok(res)
+}
+
+/// Returns the changes since the last published image, which the registry lists, or else the
+/// receipts of this checkout.
+fn changes(
+    runner: &Runner,
+    chosen: &MissionImages,
+    receipt: &Receipt,
+    notes: &mut Vec<String>,
+) -> anyhow::Result<Option<Changes>> {
+    // A part of the tests does not report the contents.
+    if receipt.contents.environments.is_empty() {
+        return Ok(None);
+    }
+    let (config, mission) = (&chosen.config, &chosen.mission.name);
+    let listed = registry::running(runner, config).and_then(|host| match host {
+        Some(host) => published::images(config, &host, mission),
+        None => Ok(Vec::new()),
+    });
+    let listed = match listed {
+        Err(err) if failure::status(&err) == 130 => return Err(err),
+        Err(err) => {
+            notes.push(format!("The registry does not list what is published: {err:#}."));
+            Vec::new()
+        }
+        Ok(listed) => listed,
+    };
+    let of_registry = published::to_compare(&listed, &receipt.image, &config.image_tag);
+    let of_registry = of_registry.and_then(|it| {
+        let tags = it.tags.iter().map(|tag| format!("{tag}, "));
+        Some((format!("{}{}", tags.collect::<String>(), it.tag), it.receipt.clone()?))
+    });
+    let of_checkout = || {
+        let last = Receipt::last_published(&runner.checkout, mission, &receipt.image)?;
+        Some((last.published.last()?.tag.to_string(), last))
+    };
+    Ok(of_registry
+        .or_else(of_checkout)
+        .map(|(since, old)| Changes { since, differences: differences(&old, receipt) }))
 }
 
 /// Results to show.

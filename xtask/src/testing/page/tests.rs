@@ -1,9 +1,12 @@
 use serde_json::{Value, json};
 
-use super::{Image, Notebook, Page, Section, text};
+use super::{Changes, Image, Notebook, Page, Section, text};
 use crate::{
     mission::test_kind::TestKind,
-    testing::receipt::{Outcome, Receipt, Test},
+    testing::{
+        differences::Difference,
+        receipt::{Outcome, Receipt, Test},
+    },
 };
 
 fn receipt() -> Receipt {
@@ -54,6 +57,24 @@ fn data(data: &Value) -> Value {
 }
 
 #[test]
+fn many_changes_are_folded() {
+    let one = |at: usize| Difference {
+        environment: String::new(),
+        name: format!("p{at}"),
+        old: None,
+        new: Some("1".to_owned()),
+    };
+    let of = |count: usize| {
+        let differences = (0..count).map(one).collect();
+        let changes = Some(Changes { since: "a".to_owned(), differences });
+        page(Section { mission: "hello".to_owned(), changes, ..Section::default() })
+    };
+    assert!(of(0).contains("list the same contents"));
+    assert!(!of(30).contains("<details>"));
+    assert!(of(31).contains("<summary>31 changes</summary>"));
+}
+
+#[test]
 fn a_mission_with_all_there_is() {
     let image = |name: &str| Image {
         name: name.to_owned(),
@@ -66,9 +87,20 @@ fn a_mission_with_all_there_is() {
         starts_from: Some("quay.io/base@sha256:0".to_owned()),
         images: vec![image("common"), image("hello")],
         receipt: Some(receipt()),
+        changes: Some(Changes {
+            since: "latest-prod, 0-1".to_owned(),
+            differences: vec![Difference {
+                environment: "sky".to_owned(),
+                name: "nu<py".to_owned(),
+                old: Some("1.0".to_owned()),
+                new: None,
+            }],
+        }),
         ..Section::default()
     });
     let parts = [
+        "<h3>Changes since <code>latest-prod, 0-1</code></h3>",
+        "<th scope=\"row\">nu&lt;py</th><td>sky</td><td>1.0</td><td>-</td>",
         "<title>Image report: hello</title>",
         "2 passed, 0 failed",
         "6.0.0",
