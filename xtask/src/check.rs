@@ -6,6 +6,8 @@ mod facts;
 pub(crate) mod dockerfile;
 pub(crate) mod run_chain;
 pub(crate) mod xargs_empty;
+pub(crate) mod python_path;
+pub(crate) mod world_writable;
 pub(crate) mod common_script;
 pub(crate) mod environment_file;
 pub(crate) mod copy_context;
@@ -91,6 +93,8 @@ pub(crate) const RULES: &[Rule] = &[
     dockerfile::RULE,
     run_chain::RULE,
     xargs_empty::RULE,
+    python_path::RULE,
+    world_writable::RULE,
     common_script::RULE,
     environment_file::RULE,
     copy_context::RULE,

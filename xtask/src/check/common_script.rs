@@ -1,6 +1,6 @@
 //! A script of the common image that a step or a test calls is there.
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 use crate::{
     check::{Facts, MissionFacts, Refuses, Rule},
@@ -42,9 +42,60 @@ pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
     facts.missions.iter().flat_map(|it| check_mission(facts, it, &names)).collect()
 }
 
+/// Programs that make what their last argument names.
+const COPIERS: [&str; 5] = ["cp", "mv", "ln", "install", "rsync"];
+
+/// Programs whose arguments are files that they make, or look at.
+const MAKERS: [&str; 8] = ["chmod", "chown", "curl", "git", "tar", "tee", "touch", "wget"];
+
+/// Scripts that earlier steps of a Dockerfile make below [`SCRIPTS`].
+#[derive(Default)]
+struct Made {
+    names: BTreeSet<String>,
+    /// Whether there may be any script: a folder was copied.
+    is_any: bool,
+}
+
+impl Made {
+    /// Takes note of the target of a COPY or ADD.
+    fn copied(&mut self, args: &str) {
+        let is_end = |c: char| c.is_whitespace() || "[],\"".contains(c);
+        let target = args.trim_end_matches(is_end).rsplit(is_end).next().unwrap_or_default();
+        // The text of a file may follow: `COPY <<EOF /target`.
+        let first = args.lines().next().unwrap_or_default();
+        [target, first.rsplit(is_end).next().unwrap_or_default()]
+            .into_iter()
+            .for_each(|it| self.add(it));
+    }
+
+    /// Takes note of what a command of a RUN makes.
+    fn ran(&mut self, words: &[String]) {
+        let Some((program, args)) = programs::program(words) else { return };
+        if COPIERS.contains(&program) {
+            args.last().into_iter().for_each(|it| self.add(it));
+        }
+        if MAKERS.contains(&program) {
+            args.iter().for_each(|it| self.add(it));
+        }
+        let pairs = words.windows(2).filter(|it| it[0].ends_with('>') || it[0] == "-t");
+        pairs.for_each(|it| self.add(&it[1]));
+        let redirected = words.iter().filter_map(|it| it.rsplit_once('>')).map(|it| it.1);
+        redirected.for_each(|it| self.add(it));
+    }
+
+    fn add(&mut self, target: &str) {
+        let folder = SCRIPTS.trim_end_matches('/');
+        match target.strip_prefix(SCRIPTS) {
+            Some(name) if !name.is_empty() => _ = self.names.insert(name.to_owned()),
+            _ => self.is_any |= target == folder || target == SCRIPTS,
+        }
+    }
+}
+
 fn check_mission(facts: &Facts, mission: &MissionFacts, names: &[&str]) -> Vec<Finding> {
-    let unknown = |word: &str| -> Option<(String, String)> {
-        let name = word.strip_prefix(SCRIPTS)?;
+    let unknown = |made: &Made, word: &str| -> Option<(String, String)> {
+        let name =
+            word.strip_prefix(SCRIPTS).filter(|it| !made.is_any && !made.names.contains(*it))?;
         let is_there = name.is_empty() || facts.has(&Path::new(FOLDER).join(name));
         let is_plain = name.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
         let known = EARLIER.iter().find(|(names, _)| names.contains(&name));
@@ -58,23 +109,28 @@ fn check_mission(facts: &Facts, mission: &MissionFacts, names: &[&str]) -> Vec<F
     };
     let mut res = Vec::new();
     let file = mission.author_dockerfile();
-    let copies = |it: &str| it.contains(SCRIPTS.trim_end_matches('/'));
-    if file.instructions.iter().any(|it| ["COPY", "ADD"].contains(&&*it.word) && copies(&it.args)) {
-        return res;
-    }
-    let starts = ["RUN", "CMD", "ENTRYPOINT"];
-    for run in file.instructions.iter().filter(|it| starts.contains(&it.word.as_str())) {
-        let commands = programs::commands(run);
-        let commands = commands.iter().filter(|it| programs::may_start(&it.words));
-        for word in commands.flat_map(|it| &it.words) {
-            let found =
-                unknown(word).map(|(what, fix)| file.finding(RULE.name, (run, word), what, fix));
-            res.extend(found);
+    let mut made = Made::default();
+    for it in &file.instructions {
+        match it.word.as_str() {
+            "COPY" | "ADD" => made.copied(&it.args),
+            "RUN" | "CMD" | "ENTRYPOINT" => {
+                for command in programs::commands(it) {
+                    made.ran(&command.words);
+                    let starts = programs::may_start(&command.words);
+                    for word in command.words.iter().filter(|_| starts) {
+                        let found = unknown(&made, word);
+                        res.extend(
+                            found.map(|(what, fix)| file.finding(RULE.name, (it, word), what, fix)),
+                        );
+                    }
+                }
+            }
+            _ => (),
         }
     }
     for (file, line, word) in mission.words_of_tests(facts) {
         res.extend(
-            unknown(&word).map(|(what, fix)| file.finding(RULE.name, Some(line), what, fix)),
+            unknown(&made, &word).map(|(what, fix)| file.finding(RULE.name, Some(line), what, fix)),
         );
     }
     res

@@ -77,8 +77,11 @@ fn words(run: &Instruction) -> (Vec<String>, Vec<String>) {
         let last = command.words.len() - usize::from(COPIERS.contains(&program));
         let mut before = String::new();
         for (at, word) in command.words.into_iter().enumerate() {
-            let ends = |it: &&str| before.ends_with(it);
-            let is_output = at == last || [">", "-o", "-O", "--output"].iter().any(ends);
+            let option = word.split_once('=').map_or("", |it| it.0);
+            let is_output = at == last
+                || before.ends_with('>')
+                || names_output(&before)
+                || names_output(option);
             before.clone_from(&word);
             match makes || is_output || word.contains('>') {
                 true => made.push(word),
@@ -87,6 +90,12 @@ fn words(run: &Instruction) -> (Vec<String>, Vec<String>) {
         }
     }
     (read, made)
+}
+
+/// Returns whether an option like `-o`, `--out` or `--output-document` names what a program writes.
+fn names_output(option: &str) -> bool {
+    let name = option.trim_start_matches('-');
+    name != option && (["o", "O"].contains(&name) || name.starts_with("out"))
 }
 
 fn makes(words: &[String]) -> bool {

@@ -37,12 +37,25 @@ fn starts_anyway(before: &Command, command: &Command) -> bool {
     let Some(at) = command.words.iter().position(|it| programs::name(it) == "xargs") else {
         return false;
     };
+    // `grep xargs` starts none; without a program of its own, xargs prints an empty line.
+    let is_program = programs::program(&command.words[..at]).is_none();
+    let started = programs::program(&command.words[at + 1..]).map_or("", |it| it.0);
+    if !is_program || ["", "echo", "printf"].contains(&started) {
+        return false;
+    }
+    if ALWAYS_PRINT.contains(&before.words.first().map_or("", String::as_str)) {
+        return false;
+    }
     let is_text = ["echo", "printf"].contains(&before.words.first().map_or("", String::as_str));
     let has_word = before.words.iter().skip(1).any(|it| it.contains(char::is_alphanumeric));
     let is_literal = !before.words.iter().any(|it| it.contains(['$', '`']));
     let is_never_empty = is_text && has_word && is_literal;
     !is_never_empty && !has_safe_option(&command.words[at + 1..])
 }
+
+/// Programs that never print nothing.
+const ALWAYS_PRINT: [&str; 10] =
+    ["arch", "date", "getconf", "hostname", "id", "nproc", "pwd", "seq", "uname", "whoami"];
 
 /// Short options of xargs that have a value.
 const VALUED: &str = "EILPadns";
@@ -79,6 +92,26 @@ fn has_safe_option(words: &[String]) -> bool {
         }
     }
     false
+}
+
+#[test]
+fn programs_that_nothing_reaches() {
+    let command = |text: &str| {
+        let words = text.split(' ').map(str::to_owned).collect();
+        Command { words, then: Operator::Pipe }
+    };
+    let starts = |before: &str, after: &str| starts_anyway(&command(before), &command(after));
+    assert!(starts("ls a", "xargs rm") && starts("ls a", "sudo xargs -n 1 rm"));
+    assert!(starts("echo $A", "xargs -n 1 pip install"));
+    for (before, after) in [
+        ("cat a", "grep xargs"),
+        ("echo $A", "xargs"),
+        ("echo $A", "xargs echo"),
+        ("nproc", "xargs make -j"),
+        ("seq 1 9", "xargs -n 1 mkdir"),
+    ] {
+        assert!(!starts(before, after), "{before} | {after}");
+    }
 }
 
 #[test]
