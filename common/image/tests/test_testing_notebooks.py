@@ -28,6 +28,10 @@ TESTS = {
         }
     ),
     "broken.ipynb": "{",
+    "no-cells.ipynb": json.dumps({"metadata": {}, "nbformat": 4, "nbformat_minor": 5}),
+    "other-kernel.ipynb": json.dumps(
+        json.loads(notebook("1")) | {"metadata": {"kernelspec": {"name": "gone"}}}
+    ),
     "limit.ipynb": notebook("1", execution={"timeout": "long"}),
 }
 
@@ -63,7 +67,9 @@ class Notebooks(unittest.TestCase):
         return [output["output_type"] for output in cells[number]["outputs"]]
 
     def test_outcomes(self):
-        failed = ["broken", "kernel-dies", "limit", "loops", "raises"]
+        failed = [
+            *("broken", "kernel-dies", "limit", "loops", "no-cells", "other-kernel", "raises"),
+        ]
         passed = ["deep/data", "deep/good", "expects-an-error", "good", "with space"]
         self.assertEqual(self.done.status, 1)
         self.assertEqual(self.done.names("failed"), [f"notebook {it}.ipynb" for it in failed])
@@ -71,7 +77,8 @@ class Notebooks(unittest.TestCase):
 
     def test_output_overwritten(self):
         """Every executed notebook is kept under its own name, failed ones too."""
-        names = set(TESTS) - {"deep/numbers.txt", "broken.ipynb", "limit.ipynb"}
+        not_run = {"broken.ipynb", "limit.ipynb", "no-cells.ipynb", "other-kernel.ipynb"}
+        names = set(TESTS) - {"deep/numbers.txt", *not_run}
         self.assertEqual(self.kept, names)
         texts = [it["cells"][0]["outputs"][0]["text"] for it in self.executed.values()]
         self.assertEqual(["".join(text) for text in texts], ["done\n", "the other one\n"])
@@ -81,7 +88,7 @@ class Notebooks(unittest.TestCase):
 
     def test_timeout_loses_all(self):
         """A time-out is one failure, and keeps what the notebook did before."""
-        self.assertEqual(len(self.done.recorded), 10)
+        self.assertEqual(len(self.done.recorded), 12)
         loops = self.failed["loops.ipynb"]
         self.assertEqual(self.outputs(loops, 0), ["stream"])
         self.assertEqual(loops[1]["outputs"][-1]["ename"], "Timeout")
@@ -111,9 +118,10 @@ class Notebooks(unittest.TestCase):
         self.assertNotIn("\x1b", message)
 
     def test_what_is_no_notebook_is_told(self):
-        self.assertIn(
-            "broken.ipynb cannot be read as a notebook", self.done.message("broken.ipynb")
-        )
+        self.assertIn("broken.ipynb:1: not a valid notebook: ", self.done.message("broken.ipynb"))
+        self.assertIn("no-cells.ipynb: not a valid notebook: ", self.done.message("no-cells.ipynb"))
+        unknown = "other-kernel.ipynb: unknown kernel 'gone'; choose one of these in JupyterLab: sky"
+        self.assertIn(unknown, self.done.message("other-kernel.ipynb"))
         self.assertIn("execution.timeout is 'long'", self.done.message("limit.ipynb"))
 
     def test_again_names_the_path_quoted(self):

@@ -36,6 +36,11 @@ def folder() -> Path:
     return paths.CONDA_DIR / "share" / "jupyter" / "kernels"
 
 
+def names() -> set[str]:
+    """Returns the names of the image's kernels."""
+    return {it.parent.name for it in folder().glob("*/kernel.json")}
+
+
 def kernel_name(environment: str) -> str:
     """Returns the name of an environment's kernel."""
     return BASE_KERNEL if environment == "base" else environment

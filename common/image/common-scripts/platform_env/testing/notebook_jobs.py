@@ -9,6 +9,7 @@ import contextlib
 import multiprocessing
 from multiprocessing.context import ForkProcess
 
+from platform_env.environments import kernels
 from platform_env.testing import limits
 from platform_env.testing.commands import describe_status, kill_group
 from platform_env.testing.notebooks import Notebook
@@ -36,6 +37,7 @@ class NotebookJob:
         own_limit = plan.timeout
         try:
             own_limit = notebook.limit(plan.timeout)
+            notebook.check_kernel(kernels.names())
         except ValueError as error:
             self._message = str(error)
         self._own_limit = limits.stretched(own_limit)

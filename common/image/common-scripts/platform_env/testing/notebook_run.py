@@ -54,8 +54,17 @@ def run_in_child(
         except RuntimeError as error:  # nbclient's, when a kernel dies or does not start
             message = f"{error}{_kernel_log(log)}"
         except BaseException:
-            message = tail(traceback.format_exc())
+            message = _why_invalid(notebook.path) or tail(traceback.format_exc())
         pipe.send({"message": message})
+
+
+def _why_invalid(path: Path) -> str:
+    """Returns why a notebook is not valid, '' if it is: nbclient runs some that are not."""
+    try:
+        nbformat.validate(nbformat.read(path, as_version=nbformat.NO_CONVERT))
+    except Exception as error:
+        return f"{path}: not a valid notebook: {str(error).partition(chr(10))[0]}"
+    return ""
 
 
 def _kernel_log(log: IO[bytes]) -> str:
