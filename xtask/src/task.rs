@@ -277,7 +277,7 @@ fn check_frozen(checkout: &Checkout, mission: &Mission) -> anyhow::Result<()> {
         let file = checkout.relative(&path);
         if !path.is_file() {
             bail!(
-                "{}: file not found; `cargo xtask image-build {} --floating` writes it",
+                "{}: file not found; `cargo xtask image-all {} --floating` writes it",
                 file.shown(),
                 mission.name
             );

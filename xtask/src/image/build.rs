@@ -6,7 +6,7 @@ mod trial;
 use std::{
     borrow::Cow,
     collections::BTreeMap,
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -20,11 +20,12 @@ use crate::{
         recipe::{self, Layer, Make, Parent, PulledImage, Reason, Recipe},
         runner::{Log, Runner},
     },
-    mission::dockerfile::calls::ENVIRONMENTS,
+    mission::dockerfile::{apt, calls::ENVIRONMENTS},
     run::{
         failure, files,
         lock::{self, Lock},
         printable::Shown as _,
+        text_file,
     },
     settings::config::{Config, Mode},
     tools::{
@@ -102,7 +103,7 @@ impl<'a> Builds<'a> {
                 Some(built) => built.clone(),
                 None => self
                     .one(config, chain, recipe, res.last())
-                    .map_err(|err| in_checkout(err, recipe))
+                    .map_err(|err| in_checkout(err, &self.runner.checkout.root, recipe))
                     .with_context(|| format!("image {}", recipe.name))?,
             };
             self.done.insert(key, built.clone());
@@ -363,13 +364,19 @@ impl Place {
 }
 
 /// Returns a build's failure with the paths of a mission's lists in the checkout in place of those in
-/// the image.
-fn in_checkout(err: anyhow::Error, recipe: &Recipe) -> anyhow::Error {
+/// the image, and with the lines of `apt.txt` whose packages Debian lacks.
+fn in_checkout(err: anyhow::Error, root: &Path, recipe: &Recipe) -> anyhow::Error {
     if recipe.mode.is_none() || failure::status(&err) != 1 {
         return err;
     }
     let own = format!("missions/{}/environments/", recipe.name);
-    anyhow!(format!("{err:#}").replace(&format!("{ENVIRONMENTS}/"), &own))
+    let mut text = format!("{err:#}").replace(&format!("{ENVIRONMENTS}/"), &own);
+    let path = format!("missions/{}/{}", recipe.name, apt::FILE);
+    let list = text_file::read_text(root, Path::new(&path)).unwrap_or_default();
+    for (line, name) in apt::not_found(&list, &text.clone()) {
+        text += &format!("\n{path}:{line}: Debian has no package `{name}`; correct the name");
+    }
+    anyhow!(text)
 }
 
 /// Returns the command that builds the image, with a hint for users who just built the floating

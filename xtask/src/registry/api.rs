@@ -248,6 +248,7 @@ impl Api {
         let digests: Vec<String> = digests.collect();
         let paths: Vec<String> = digests.iter().map(|it| format!("blobs/{it}")).collect();
         let checked = |(answer, digest): (Answer, &String)| {
+            ensure!(!answer.is_too_large, "{digest} is larger than expected");
             let is_it = sha256(&answer.body).is_some_and(|it| it.to_string() == *digest);
             ensure!(is_it, "the registry has other bytes than {digest}");
             Ok(answer.body)

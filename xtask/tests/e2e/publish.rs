@@ -104,9 +104,25 @@ fn back_to_an_earlier_image_of_the_list() {
         "{}",
         diff.stdout
     );
+    assert_eq!(checkout.run(&["report", "hello", "--floating"]).status, Some(0));
+    let page = checkout.read("target/xtask/report.html");
+    let since = format!("Changes since <code>{earlier}</code>");
+    assert!(page.contains(&since) && page.contains("<th scope=\"row\">six</th>"), "{since}");
     let back = ["image-push", "hello", "--promote", "latest-sandbox", "--from", earlier];
     let back = checkout.run(&back);
     assert_eq!(back.status, Some(0), "{}", back.stderr);
     assert!(back.stderr.contains(&format!("{first}, and was {second}")), "{}", back.stderr);
     assert_eq!(registry.digest("hello:latest-sandbox").unwrap(), first);
+
+    // A receipt that cannot be read: its tag names an image of many megabytes.
+    let stored = format!("{}/hello:{}.receipt", registry.host, second.replace(':', "-"));
+    run(&mut docker(&["tag", "science-platform/registry:latest", &stored]));
+    run(&mut docker(&["push", "--quiet", &stored]));
+    let list = checkout.run(&["image-list", "hello", "--json"]);
+    assert_eq!(list.status, Some(0), "{}", list.stderr);
+    let list: serde_json::Value = serde_json::from_str(&list.stdout).unwrap();
+    let [newer, older] = [&list[0]["images"][0], &list[0]["images"][1]];
+    assert!(newer["passed"].is_null() && older["passed"].is_u64(), "{list}");
+    let problem = newer["problem"].as_str().unwrap();
+    assert!(problem.starts_with("damaged receipt: "), "{problem}");
 }

@@ -35,7 +35,7 @@ const DOCUMENTS: [&str; 14] = [
 
 /// Texts of other programs, by which their failures are known, titles of their keys, and the subject
 /// of a commit.
-const OTHERS: [&str; 10] = [
+const OTHERS: [&str; 11] = [
     "Authentication failed",
     "Begin with {}",
     "Cannot connect to the Docker daemon",
@@ -46,6 +46,7 @@ const OTHERS: [&str; 10] = [
     "Permission denied (",
     "Press a key to return to the editor",
     "PuTTY private key",
+    "Unable to locate package ",
 ];
 
 /// Names that begin with a capital letter wherever they stand.

@@ -54,6 +54,31 @@ fn fix(entry: &str) -> Option<&'static str> {
     (!is_name).then_some("write a name of lower-case letters, digits, `+`, `-` and `.`")
 }
 
+/// Returns the lines of `list`, by number, whose packages `apt-get` did not find, by its messages in
+/// `said`.
+pub(crate) fn not_found<'a>(list: &'a str, said: &str) -> Vec<(usize, &'a str)> {
+    let names: BTreeSet<&str> = said
+        .lines()
+        .filter_map(|it| {
+            let (_, message) = it.split_once("E: ")?;
+            let missing = message.strip_prefix("Unable to locate package ");
+            let replaced = || message.strip_suffix(" has no installation candidate");
+            let name = missing.or_else(|| replaced()?.strip_prefix("Package "))?;
+            Some(name.trim().trim_matches(['\'', '"']))
+        })
+        .collect();
+    let entries = list.lines().enumerate().map(|(at, it)| (at + 1, without_comment(it)));
+    entries.filter(|(_, it)| names.contains(it)).collect()
+}
+
+#[test]
+fn names_that_apt_does_not_find() {
+    let list = "# tools\ngit\ncurll # fetches\n\nfoo\n";
+    let said = "#9 1.2 E: Unable to locate package curll\nE: Package 'foo' has no installation candidate\nE: git\n";
+    assert_eq!(not_found(list, said), [(3, "curll"), (5, "foo")]);
+    assert!(not_found(list, "E: Unable to locate package other").is_empty());
+}
+
 /// Returns the instructions that install `packages`, with the mounts of each step of root; lines
 /// are continued by `escape`.
 pub(crate) fn step(packages: &BTreeSet<String>, escape: char) -> String {

@@ -46,7 +46,7 @@ pub(crate) fn run(session: &Session, args: &args::Check) -> anyhow::Result<u8> {
     }
     for (mission, env) in frozen_spec::never_frozen(&facts).iter().filter(|_| !args.no_freeze) {
         session.ui.say(format!(
-            "note: {mission}/{env} was never frozen; `cargo xtask image-build {mission} --floating` writes its frozen spec"
+            "note: {mission}/{env} was never frozen; `cargo xtask image-all {mission} --floating` writes its frozen spec"
         ));
     }
     for mission in facts.missions.iter().filter(|it| it.is_hidden_in_part()) {
