@@ -157,7 +157,7 @@ Examples:
     /// the registry an image's receipt goes with it. All is listed first, with the reason.
     #[command(after_help = "\
 Examples:
-  cargo xtask -n image-prune --registry   print what would be removed from the registry
+  cargo xtask -n image-prune              print what would be removed from this machine
   cargo xtask image-prune --registry roman --keep 5 --days 90
   cargo xtask image-prune --yes           remove old images from this machine, without asking")]
     ImagePrune(With<{ DRY_RUN | JSON | SET }, ImagePrune>),
