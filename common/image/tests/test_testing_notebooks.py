@@ -120,7 +120,9 @@ class Notebooks(unittest.TestCase):
     def test_what_is_no_notebook_is_told(self):
         self.assertIn("broken.ipynb:1: not a valid notebook: ", self.done.message("broken.ipynb"))
         self.assertIn("no-cells.ipynb: not a valid notebook: ", self.done.message("no-cells.ipynb"))
-        unknown = "other-kernel.ipynb: unknown kernel 'gone'; choose one of these in JupyterLab: sky"
+        unknown = (
+            "other-kernel.ipynb: unknown kernel 'gone'; choose one of these in JupyterLab: sky"
+        )
         self.assertIn(unknown, self.done.message("other-kernel.ipynb"))
         self.assertIn("execution.timeout is 'long'", self.done.message("limit.ipynb"))
 

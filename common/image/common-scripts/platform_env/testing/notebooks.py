@@ -12,7 +12,6 @@ from platform_env.environments import paths
 from platform_env.testing import results
 from platform_env.testing.results import Result
 
-
 _FIX = "open and save it in JupyterLab, or restore it from git"
 
 
