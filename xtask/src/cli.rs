@@ -13,10 +13,10 @@ use crate::{
     task::{
         Session,
         args::{
-            Bench, Check, Ci, Complete, Diff, Doctor, Flags, Freeze, HubValues, ImageAll,
-            ImageBuild, ImageDiff, ImageExec, ImageLab, ImagePrune, ImagePush, ImageSh, ImageTest,
-            ImageUpdate, MissionNew, Missions, Package, ReceiptShow, Report, SecretsCat,
-            SecretsDiff, SecretsEdit, SecretsInit, SecretsOf, SecretsSet, Try,
+            Bench, Check, Ci, Complete, Diff, Doctor, Flags, Freeze, HubChart, HubRender,
+            HubValues, ImageAll, ImageBuild, ImageDiff, ImageExec, ImageLab, ImagePrune, ImagePush,
+            ImageSh, ImageTest, ImageUpdate, MissionNew, Missions, Package, ReceiptShow, Report,
+            SecretsCat, SecretsDiff, SecretsEdit, SecretsInit, SecretsOf, SecretsSet, Try,
         },
         hubs, images,
         machine::{self, completion::Shell},
@@ -243,6 +243,15 @@ Examples:
   cargo xtask hub-values roman --env local
   cargo xtask hub-values roman --env prod --origin     the file and line that set each value")]
     HubValues(With<{ JSON | SET }, HubValues>),
+    /// Print the manifests of a mission's hub without a cluster, with decoded values and without secrets
+    #[command(after_help = "\
+Examples:
+  cargo xtask hub-render roman --env prod
+  cargo xtask hub-render roman --env prod --since HEAD~1     what a commit changes, with a summary on top")]
+    HubRender(With<{ DRY_RUN | SET }, HubRender>),
+    /// Lock the chart that hubs are deployed from
+    #[command(subcommand)]
+    HubChart(HubChartCommand),
     /// Run all checks that need no engine; the pre-commit hook
     #[command(after_help = crate::check::help())]
     Check(With<{ DRY_RUN | JSON | SET }, Check>),
@@ -276,6 +285,16 @@ Examples:
   cargo xtask ci --keep                  keep images and the builder's cache for the next run with --keep
   cargo xtask ci --only 'script tests'   run one step")]
     Ci(With<{ DRY_RUN | VERBOSE | SET }, Ci>),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum HubChartCommand {
+    /// Lock a version of the chart by the SHA-256 of its archive, and extract its schema and defaults
+    #[command(after_help = "\
+Examples:
+  cargo xtask hub-chart update           the newest release
+  cargo xtask hub-chart update 4.4.0     this version")]
+    Update(With<{ DRY_RUN | SET }, HubChart>),
 }
 
 #[derive(Debug, Subcommand)]
@@ -331,6 +350,8 @@ impl Task {
             Task::SecretsStatus(it) => it.common(),
             Task::SecretsPush(it) => it.common(),
             Task::HubValues(it) => it.common(),
+            Task::HubRender(it) => it.common(),
+            Task::HubChart(HubChartCommand::Update(it)) => it.common(),
             Task::Check(it) => it.common(),
             Task::Config(it) => it.common(),
             Task::List(it) => it.common(),
@@ -405,6 +426,8 @@ fn start(session: &Session, task: &Task) -> anyhow::Result<u8> {
         Task::SecretsDiff(args) => secrets::diff::run(session, &args.own),
         Task::SecretsStatus(of) => secrets::status::run(session, &of.own),
         Task::SecretsPush(of) => secrets::push::run(session, &of.own),
+        Task::HubChart(HubChartCommand::Update(args)) => hubs::chart::update(session, &args.own),
+        Task::HubRender(args) => hubs::render::run(session, &args.own),
         Task::HubValues(args) => hubs::values::run(session, &args.own),
         Task::Check(args) => repository::check::run(session, &args.own),
         Task::Config(missions) => repository::config::run(session, &missions.own),

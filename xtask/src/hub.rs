@@ -5,3 +5,6 @@ pub(crate) mod secrets;
 pub(crate) mod schema;
 pub(crate) mod chart;
 pub(crate) mod validate;
+pub(crate) mod lock;
+pub(crate) mod gate;
+pub(crate) mod render;

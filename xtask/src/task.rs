@@ -245,7 +245,8 @@ impl Session {
         self.lock("secrets")
     }
 
-    fn lock(&self, part: &str) -> anyhow::Result<Option<Lock>> {
+    /// Waits for other runs that hold the lock of `part`.
+    pub(crate) fn lock(&self, part: &str) -> anyhow::Result<Option<Lock>> {
         let target = self.checkout.root.join("target/xtask");
         self.permit.map(|permit| lock::take(permit, &target, part, self.ui)).transpose()
     }

@@ -31,6 +31,8 @@ pub(crate) const CLASSES: &[(&str, Class)] = &[
     ("explain", Class::Here),
     ("freeze --check", Class::Here),
     ("hub-values roman", Class::Here),
+    ("hub-render", Class::Dry),
+    ("hub-chart update", Class::Dry),
     ("image-update", Class::Here),
     ("list", Class::Here),
     ("mission-new", Class::Here),

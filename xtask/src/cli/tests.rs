@@ -125,6 +125,9 @@ fn common_flags_of_each_task() {
         secrets-status: json dry_run set
         secrets-push: dry_run set
         hub-values: json set
+        hub-render: dry_run set
+        hub-chart: 
+        hub-chart update: dry_run set
         check: json dry_run set
         config: json set frozen floating
         list: json set

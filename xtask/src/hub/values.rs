@@ -4,7 +4,12 @@
 mod scalar;
 pub(crate) mod yaml;
 
-use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use anyhow::bail;
 use fs_err as fs;
@@ -128,14 +133,24 @@ pub(crate) fn read(
         };
         bail!("{} not found; {hint}", dir.join(format!("{environment}.yaml")).shown());
     }
-    let names = ["common.yaml".to_owned(), format!("{environment}.yaml")];
-    let files = [PathBuf::from(COMMON)].into_iter().chain(names.map(|it| dir.join(it)));
+    let files = files(&dir, environment).into_iter();
     let files = files.filter(|it| checkout.root.join(it).exists());
     let layer = |file: PathBuf| {
         let text = text_file::read_text(&checkout.root, &file)?;
         Ok(Layer { source: Source { file, is_secret: false }, text })
     };
     files.map(layer).collect()
+}
+
+/// Returns the files of an environment, lowest layer first; `dir` is the mission's folder of values.
+pub(crate) fn files(dir: &Path, environment: &str) -> [PathBuf; 3] {
+    [COMMON.into(), dir.join("common.yaml"), dir.join(format!("{environment}.yaml"))]
+}
+
+/// Returns what this tool sets for every deployed hub: the hub's database outlives its release.
+pub(crate) fn always_set() -> serde_json::Value {
+    let annotations = serde_json::json!({"helm.sh/resource-policy": "keep"});
+    serde_json::json!({"hub": {"db": {"pvc": {"annotations": annotations}}}})
 }
 
 impl Values {
@@ -191,7 +206,6 @@ impl Values {
     }
 
     /// Returns the one document that Helm gets, secrets included.
-    #[allow(dead_code, reason = "rendering and deploying use it")]
     pub(crate) fn json(&self) -> serde_json::Value {
         self.root.json()
     }
@@ -273,7 +287,7 @@ impl Node {
     }
 
     /// Calls `visit` with the path of each value that has no values below it, and the value.
-    pub(crate) fn leaves(&self, path: &str, visit: &mut impl FnMut(&str, &Node)) {
+    pub(crate) fn leaves<'a>(&'a self, path: &str, visit: &mut impl FnMut(&str, &'a Node)) {
         match &self.value {
             Value::Map(entries) if !entries.is_empty() => {
                 entries.iter().for_each(|(key, it)| it.leaves(&child(path, key), visit));

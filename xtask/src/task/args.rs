@@ -32,19 +32,41 @@ pub(crate) struct Missions {
     pub(crate) all: bool,
 }
 
+/// Hub of a task.
 #[derive(Debug, Args)]
-pub(crate) struct HubValues {
+pub(crate) struct HubOf {
     /// Mission; DEPLOYMENT_NAME by default
     pub(crate) mission: Option<String>,
     /// Environment with values in missions/<mission>/hub/; ENVIRONMENT by default
     #[arg(long, value_name = "NAME")]
     pub(crate) env: Option<String>,
-    /// Print the file and line that set each value, and the lists that a later layer replaced
-    #[arg(long)]
-    pub(crate) origin: bool,
     /// Leave the secrets of the environment out
     #[arg(long)]
     pub(crate) without_secrets: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct HubValues {
+    #[command(flatten)]
+    pub(crate) of: HubOf,
+    /// Print the file and line that set each value, and the lists that a later layer replaced
+    #[arg(long)]
+    pub(crate) origin: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct HubRender {
+    #[command(flatten)]
+    pub(crate) of: HubOf,
+    /// Print what changed since this commit, with a summary
+    #[arg(long, value_name = "REV")]
+    pub(crate) since: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct HubChart {
+    /// Version of the chart; the newest release by default
+    pub(crate) version: Option<String>,
 }
 
 #[derive(Debug, Args)]

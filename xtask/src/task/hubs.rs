@@ -1,3 +1,5 @@
 //! Tasks about hubs.
 
 pub(crate) mod values;
+pub(crate) mod chart;
+pub(crate) mod render;

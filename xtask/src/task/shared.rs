@@ -2,6 +2,7 @@
 
 pub(crate) mod doctor;
 pub(crate) mod hub_values;
+pub(crate) mod hub_chart;
 pub(crate) mod images;
 pub(crate) mod ready_image;
 pub(crate) mod secret_change;

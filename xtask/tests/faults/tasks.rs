@@ -57,6 +57,8 @@ pub(crate) fn more() -> Vec<Task> {
         task("image-prune", built, &["image-prune", "--keep", "0"]),
         // The registry on this machine does not run there.
         Task { dry: &[1], ..task("image-prune --registry", built, &["image-prune", "--registry"]) },
+        task("hub-render", with_hub, &["hub-render", "--env", "prod"]),
+        task("hub-chart", with_hub, &["hub-chart", "update"]),
         task("completion", empty, &["completion", "bash"]),
     ]
 }
@@ -126,6 +128,9 @@ fn with_hub() -> Box<dyn World> {
     let file = checkout.root().join("missions/hello/hub/prod.yaml");
     fs::create_dir_all(file.parent().unwrap()).unwrap();
     fs::write(file, "singleuser: {cmd: a}\n").unwrap();
+    fs::create_dir_all(checkout.root().join("common/hub")).unwrap();
+    let lock = "repository: http://127.0.0.1:9/\nname: a\nversion: 1.0.0\nappVersion: 1.0.0\nkubeVersion: null\n";
+    fs::write(checkout.root().join("common/hub/chart.lock.yaml"), lock).unwrap();
     Box::new(checkout)
 }
 

@@ -6,3 +6,5 @@
 mod scratch;
 mod merge;
 mod schema;
+mod chart;
+mod render;

