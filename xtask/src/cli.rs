@@ -13,10 +13,11 @@ use crate::{
     task::{
         Session,
         args::{
-            Bench, Check, Ci, Complete, Diff, Doctor, Flags, Freeze, HubChart, HubRender,
-            HubValues, ImageAll, ImageBuild, ImageDiff, ImageExec, ImageLab, ImagePrune, ImagePush,
-            ImageSh, ImageTest, ImageUpdate, MissionNew, Missions, Package, ReceiptShow, Report,
-            SecretsCat, SecretsDiff, SecretsEdit, SecretsInit, SecretsOf, SecretsSet, Try,
+            Bench, Check, Ci, Complete, Diff, Doctor, Flags, Freeze, HubChart, HubDown, HubLogs,
+            HubRender, HubSmoke, HubStatus, HubUp, HubValues, ImageAll, ImageBuild, ImageDiff,
+            ImageExec, ImageLab, ImagePrune, ImagePush, ImageSh, ImageTest, ImageUpdate,
+            MissionNew, Missions, Package, ReceiptShow, Report, SecretsCat, SecretsDiff,
+            SecretsEdit, SecretsInit, SecretsOf, SecretsSet, Try,
         },
         hubs, images,
         machine::{self, completion::Shell},
@@ -252,6 +253,39 @@ Examples:
     /// Lock the chart that hubs are deployed from
     #[command(subcommand)]
     HubChart(HubChartCommand),
+    /// Run JupyterHub on this machine, with the tested images of missions, until Ctrl-C
+    ///
+    /// Reads the values of the environment `local` of each mission. Homes are docker volumes, one for each
+    /// mission and user, and stay. docs/hub.md shows all steps.
+    #[command(after_help = "\
+Examples:
+  cargo xtask hub-up                     all missions that have a tested image
+  cargo xtask hub-up hello --detach      return when the hub answers
+  cargo xtask hub-up roman --dev         with the scripts and environments of the working tree")]
+    HubUp(With<{ DRY_RUN | VERBOSE | SET | MODE }, HubUp>),
+    /// Stop the hub on this machine and all its servers; homes stay
+    #[command(after_help = "\
+Examples:
+  cargo xtask hub-down
+  cargo xtask hub-down --volumes         also remove the homes of all users")]
+    HubDown(With<{ DRY_RUN | SET }, HubDown>),
+    /// Print the address of the hub on this machine, its users and their servers
+    #[command(after_help = "\
+Examples:
+  cargo xtask hub-status
+  cargo xtask hub-status --password      for any user name")]
+    HubStatus(With<{ JSON | SET }, HubStatus>),
+    /// Print what the hub on this machine logs
+    HubLogs(With<{ SET }, HubLogs>),
+    /// Log in to the hub on this machine, start a server, and run a cell in every kernel
+    ///
+    /// Also checks that a file in the home is there after a restart of the server. The user of the test and
+    /// its home are removed.
+    #[command(after_help = "\
+Examples:
+  cargo xtask hub-smoke                  each mission of the hub
+  cargo xtask hub-smoke hello --json")]
+    HubSmoke(With<{ DRY_RUN | JSON | SET }, HubSmoke>),
     /// Run all checks that need no engine; the pre-commit hook
     #[command(after_help = crate::check::help())]
     Check(With<{ DRY_RUN | JSON | SET }, Check>),
@@ -352,6 +386,11 @@ impl Task {
             Task::HubValues(it) => it.common(),
             Task::HubRender(it) => it.common(),
             Task::HubChart(HubChartCommand::Update(it)) => it.common(),
+            Task::HubUp(it) => it.common(),
+            Task::HubDown(it) => it.common(),
+            Task::HubStatus(it) => it.common(),
+            Task::HubLogs(it) => it.common(),
+            Task::HubSmoke(it) => it.common(),
             Task::Check(it) => it.common(),
             Task::Config(it) => it.common(),
             Task::List(it) => it.common(),
@@ -429,6 +468,11 @@ fn start(session: &Session, task: &Task) -> anyhow::Result<u8> {
         Task::HubChart(HubChartCommand::Update(args)) => hubs::chart::update(session, &args.own),
         Task::HubRender(args) => hubs::render::run(session, &args.own),
         Task::HubValues(args) => hubs::values::run(session, &args.own),
+        Task::HubUp(args) => hubs::up::run(session, &args.own),
+        Task::HubDown(args) => hubs::down::run(session, &args.own),
+        Task::HubStatus(args) => hubs::status::run(session, &args.own),
+        Task::HubLogs(args) => hubs::logs::run(session, &args.own),
+        Task::HubSmoke(args) => hubs::smoke::run(session, &args.own),
         Task::Check(args) => repository::check::run(session, &args.own),
         Task::Config(missions) => repository::config::run(session, &missions.own),
         Task::List(_) => repository::list::run(session),

@@ -8,3 +8,4 @@ pub(crate) mod validate;
 pub(crate) mod lock;
 pub(crate) mod gate;
 pub(crate) mod render;
+pub(crate) mod local;

@@ -204,6 +204,7 @@ impl Session {
             Ok(MissionImages {
                 chain: recipe::mission(&it.config, platform, &parts, &own),
                 registry_chain: recipe::registry(&it.config, platform, &parts),
+                hub_chain: recipe::hub(&it.config, platform, &parts),
                 mission: it.mission,
                 config: it.config,
                 platform,
@@ -240,6 +241,16 @@ impl Session {
         self.lock("registry")
     }
 
+    /// Waits for other runs that start, replace or stop the hub on this machine.
+    pub(crate) fn lock_hub(&self) -> anyhow::Result<Option<Lock>> {
+        self.lock("hub")
+    }
+
+    /// Waits for other smoke tests, which have one user.
+    pub(crate) fn lock_smoke(&self) -> anyhow::Result<Option<Lock>> {
+        self.lock("hub-smoke")
+    }
+
     /// Waits for other runs that write in secrets/.
     pub(crate) fn lock_secrets(&self) -> anyhow::Result<Option<Lock>> {
         self.lock("secrets")
@@ -266,6 +277,7 @@ pub(crate) fn read_parts(checkout: &Checkout) -> anyhow::Result<Parts> {
     Ok(Parts {
         rootfs: BuildContext::read_files(&checkout.root.join(build_context::BASE.dir), &rootfs)?,
         registry: build(build_context::REGISTRY)?,
+        hub: build(build_context::HUB)?,
         base: build(build_context::BASE)?,
         common: build(build_context::COMMON)?,
     })
@@ -320,6 +332,7 @@ fn refuse(
         (Path::new(build_context::BASE.dir), &parts.rootfs),
         (Path::new(build_context::BASE.dir), &parts.base.1),
         (Path::new(build_context::REGISTRY.dir), &parts.registry.1),
+        (Path::new(build_context::HUB.dir), &parts.hub.1),
         (Path::new(build_context::COMMON.dir), &parts.common.1),
     ];
     sent.extend(own);

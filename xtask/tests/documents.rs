@@ -64,6 +64,12 @@ pub(crate) const CLASSES: &[(&str, Class)] = &[
     ("receipt show", Class::Read),
     ("image-list", Class::Read),
     ("image-diff", Class::Read),
+    // The end-to-end tests of the hub on this machine run those of docs/hub.md.
+    ("hub-up", Class::Read),
+    ("hub-down", Class::Read),
+    ("hub-status", Class::Read),
+    ("hub-logs", Class::Read),
+    ("hub-smoke", Class::Read),
     // The tests of secrets run those of docs/secrets.md.
     ("secrets-", Class::Read),
 ];

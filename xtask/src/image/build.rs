@@ -294,7 +294,7 @@ impl<'a> Builds<'a> {
         let parent = step.parent.reference.as_ref().map(ToString::to_string).unwrap_or_default();
         Ok(match step.recipe.layer {
             Layer::Rootfs => Vec::new(),
-            Layer::Base | Layer::Registry => vec![("ROOTFS", parent)],
+            Layer::Base | Layer::Registry | Layer::Hub => vec![("ROOTFS", parent)],
             Layer::Common => {
                 let digest = recipe::base_digest(step.chain);
                 let digest = digest.unwrap_or_else(|| "<digest>".to_owned());

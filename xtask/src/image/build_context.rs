@@ -51,6 +51,11 @@ pub(crate) const REGISTRY: Shared = Shared {
     dir: "common",
     ignore: "common/registry/Dockerfile.dockerignore",
 };
+pub(crate) const HUB: Shared = Shared {
+    dockerfile: "common/hub/local/Dockerfile",
+    dir: "common",
+    ignore: "common/hub/local/Dockerfile.dockerignore",
+};
 
 /// Contents of a closed `.dockerignore`: `*`, then the included names. Format:
 /// <https://docs.docker.com/build/concepts/context/#dockerignore-files>.

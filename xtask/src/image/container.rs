@@ -134,7 +134,7 @@ impl<'a> Volume<'a> {
         let label = format!("{LABEL_ROLE}={role}");
         let run = leftovers::label(permit, &runner.target())?;
         let mut res = Volume { docker, permit, file, name: String::new() };
-        let create = |name: &str| docker.make_volume(name, [&label, &run]);
+        let create = |name: &str| docker.make_volume(name, &[&label, &run]);
         let Some(permit) = permit else {
             "<volume>".clone_into(&mut res.name);
             terminal::print(create(&res.name));

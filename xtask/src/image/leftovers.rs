@@ -1,4 +1,4 @@
-//! Containers, volumes and trial images that outlive their run: verified removal, a record of each run that makes
+//! Containers, volumes, networks and trial images that outlive their run: verified removal, a record of each run that makes
 //! any, and the sweep of what earlier runs left.
 //!
 //! A run labels its objects with an id of its own. `target/xtask/runs/<id>` records the id: locked
@@ -35,6 +35,41 @@ struct Run {
     /// Whether an object could not be removed.
     left: bool,
     permit: Permit,
+}
+
+/// A record of objects that may outlive this process, such as those of a hub: until [`Record::keep`] they are
+/// removed when this is dropped, or by the next run if this process is killed.
+pub(crate) struct Record {
+    run: Run,
+    docker: Docker,
+    is_kept: bool,
+}
+
+impl Record {
+    pub(crate) fn new(permit: Permit, docker: &Docker, target: &Path) -> anyhow::Result<Record> {
+        Ok(Record { run: Run::begin(permit, target)?, docker: docker.clone(), is_kept: false })
+    }
+
+    /// Returns the label for the objects.
+    pub(crate) fn label(&self) -> String {
+        format!("{LABEL_RUN}={}", self.run.id)
+    }
+
+    /// Leaves the objects to later runs.
+    pub(crate) fn keep(mut self) {
+        self.is_kept = true;
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        let permit = self.run.permit;
+        let is_clean =
+            self.is_kept || remove_labelled(permit, &self.docker, &[self.label()], &mut |_, _| ());
+        if is_clean {
+            let _ = files::remove(permit, &self.run.path);
+        }
+    }
 }
 
 /// Record of this process, from its first object on.
@@ -136,22 +171,46 @@ pub(crate) fn sweep(permit: Permit, docker: &Docker, target: &Path) -> anyhow::R
 
 /// Returns whether nothing is left of the run `id`.
 fn sweep_run(permit: Permit, docker: &Docker, id: &str) -> bool {
+    remove_labelled(permit, docker, &[format!("{LABEL_RUN}={id}")], &mut |kind, name| {
+        let kind = kind.name();
+        terminal::say(format!("removed a {kind} that an earlier run left: {name}"));
+    })
+}
+
+/// Removes all objects with these labels, even after an interruption, and calls `removed` for each that
+/// is gone. Reports those that could not be removed, and returns whether there are none.
+fn remove_labelled(
+    permit: Permit,
+    docker: &Docker,
+    labels: &[String],
+    removed: &mut dyn FnMut(Kind, &str),
+) -> bool {
     let mut is_clean = true;
-    // Volumes and images cannot be removed before their containers.
-    for kind in [Kind::Container, Kind::Volume, Kind::Image] {
-        let Some(before) = list(docker, kind, id) else { return false };
-        before.iter().for_each(|it| try_to_remove(permit, docker, kind, it));
-        let after = if before.is_empty() { Some(Vec::new()) } else { list(docker, kind, id) };
-        for name in &before {
-            if after.as_ref().is_none_or(|it| it.contains(name)) {
-                is_clean = false;
-                say_left(kind, name);
-            } else {
-                terminal::say(format!(
-                    "removed a {} that an earlier run left: {name}",
-                    kind.name()
-                ));
-            }
+    // Volumes, networks and images cannot be removed before their containers.
+    for kind in [Kind::Container, Kind::Volume, Kind::Network, Kind::Image] {
+        is_clean &= remove_kind(permit, docker, kind, labels, removed);
+    }
+    is_clean
+}
+
+/// Removes like [`remove_labelled`], objects of one kind.
+pub(crate) fn remove_kind(
+    permit: Permit,
+    docker: &Docker,
+    kind: Kind,
+    labels: &[String],
+    removed: &mut dyn FnMut(Kind, &str),
+) -> bool {
+    let Some(before) = docker.labelled(kind, labels) else { return false };
+    before.iter().for_each(|it| try_to_remove(permit, docker, kind, it));
+    let after = if before.is_empty() { Some(Vec::new()) } else { docker.labelled(kind, labels) };
+    let mut is_clean = true;
+    for name in &before {
+        if after.as_ref().is_none_or(|it| it.contains(name)) {
+            is_clean = false;
+            say_left(kind, name);
+        } else {
+            removed(kind, name);
         }
     }
     is_clean
@@ -164,7 +223,7 @@ fn try_to_remove(permit: Permit, docker: &Docker, kind: Kind, name: &str) {
 
 /// Returns the names of the run's objects on the engine; `None` when the engine does not answer.
 fn list(docker: &Docker, kind: Kind, id: &str) -> Option<Vec<String>> {
-    docker.labelled(kind, &format!("{LABEL_RUN}={id}"))
+    docker.labelled(kind, &[format!("{LABEL_RUN}={id}")])
 }
 
 fn say_left(kind: Kind, name: &str) {

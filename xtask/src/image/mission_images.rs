@@ -14,6 +14,8 @@ pub(crate) struct MissionImages {
     pub(crate) chain: Vec<Recipe>,
     /// Images up to the local registry's.
     pub(crate) registry_chain: Vec<Recipe>,
+    /// Images up to that of the hub on this machine.
+    pub(crate) hub_chain: Vec<Recipe>,
     /// Findings in Dockerfiles that a frozen build refuses.
     pub(crate) floats: Vec<Finding>,
 }

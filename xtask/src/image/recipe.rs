@@ -45,10 +45,11 @@ pub(crate) enum Make {
 /// A layer of the chain of images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Layer {
-    /// Root file system of the embedded base and of the registry.
+    /// Root file system of the embedded base, of the registry and of the hub on this machine.
     Rootfs,
     Base,
     Registry,
+    Hub,
     Common,
     Mission,
 }
@@ -63,6 +64,7 @@ impl Layer {
             Layer::Rootfs => "rootfs",
             Layer::Base => "base",
             Layer::Registry => "registry",
+            Layer::Hub => "hub",
             Layer::Common => COMMON,
             Layer::Mission => "mission",
         }
@@ -97,6 +99,7 @@ impl PulledImage {
 pub(crate) struct Parts {
     pub(crate) rootfs: BuildContext,
     pub(crate) registry: (String, BuildContext),
+    pub(crate) hub: (String, BuildContext),
     pub(crate) base: (String, BuildContext),
     pub(crate) common: (String, BuildContext),
 }
@@ -152,16 +155,23 @@ pub(crate) fn embedded_base(config: &Config, platform: Platform, parts: &Parts) 
 
 /// Returns the recipes of the registry on this machine.
 pub(crate) fn registry(config: &Config, platform: Platform, parts: &Parts) -> Vec<Recipe> {
+    on_rootfs(config, platform, parts, Layer::Registry, &parts.registry)
+}
+
+/// Returns the recipes of the hub on this machine.
+pub(crate) fn hub(config: &Config, platform: Platform, parts: &Parts) -> Vec<Recipe> {
+    on_rootfs(config, platform, parts, Layer::Hub, &parts.hub)
+}
+
+fn on_rootfs(
+    config: &Config,
+    platform: Platform,
+    parts: &Parts,
+    layer: Layer,
+    own: &(String, BuildContext),
+) -> Vec<Recipe> {
     let (mut chain, parent) = rootfs_chain(config, platform, parts);
-    chain.push(recipe(
-        Layer::Registry,
-        Layer::Registry.name(),
-        &parts.registry,
-        parent,
-        platform,
-        None,
-        chain.last(),
-    ));
+    chain.push(recipe(layer, layer.name(), own, parent, platform, None, chain.last()));
     chain
 }
 

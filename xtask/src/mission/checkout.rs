@@ -150,7 +150,7 @@ fn folders(
 }
 
 /// Images that belong to no mission: a mission of such a name would replace them.
-const IMAGES: &[&str] = &["rootfs", "base", "common", "registry"];
+const IMAGES: &[&str] = &["rootfs", "base", "common", "registry", "hub"];
 
 /// Kernel of the base, whatever its name in Jupyter.
 const BASE_KERNEL: &str = "python3";

@@ -90,7 +90,7 @@ pub(super) fn network(runner: &Runner, log: &mut Log) -> anyhow::Result<String> 
     if let Some(id) = docker.network_with(&label())? {
         return Ok(id);
     }
-    let make = runner.run(&docker.make_network(NAME, &label()), log);
+    let make = runner.run(&docker.make_network(NAME, &[&label()]), log);
     if runner.permit.is_none() {
         return Ok("<network>".to_owned());
     }

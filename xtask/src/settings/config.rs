@@ -50,6 +50,10 @@ pub(crate) struct Config {
     pub(crate) proxies: Vec<(&'static str, String)>,
     pub(crate) indexes: Indexes,
     pub(crate) testing: Testing,
+    /// Port of the hub on this machine, if set.
+    pub(crate) hub_port: Option<u16>,
+    /// Path of the engine's socket on its machine, if set.
+    pub(crate) hub_socket: Option<String>,
     /// URL of the mission's secrets repository.
     pub(crate) secrets_repo: Option<String>,
     /// AWS role for the secrets repository.
@@ -164,6 +168,8 @@ impl Config {
                 ),
                 patience: all.typed("PATIENCE", factor, 1.0),
             },
+            hub_port: all.typed("HUB_PORT", optional(port), None),
+            hub_socket: all.typed("HUB_SOCKET", optional(socket), None),
             // Without the value, which may contain a password.
             secrets_repo: all.keep(
                 "SECRETS_REPO",
@@ -368,6 +374,21 @@ fn required(text: &str) -> anyhow::Result<String> {
 fn environment(text: &str) -> anyhow::Result<String> {
     if !["sandbox", "dev", "test", "staging", "prod"].contains(&text) {
         bail!("expected sandbox, dev, test, staging or prod");
+    }
+    Ok(text.to_owned())
+}
+
+fn port(text: &str) -> anyhow::Result<u16> {
+    match text.parse() {
+        Ok(port) if port > 0 => Ok(port),
+        _ => bail!("expected a port from 1 to 65535"),
+    }
+}
+
+fn socket(text: &str) -> anyhow::Result<String> {
+    // A comma would begin another option of `docker run --mount`.
+    if !text.starts_with('/') || text.contains(',') {
+        bail!("expected an absolute path without a comma");
     }
     Ok(text.to_owned())
 }

@@ -39,6 +39,8 @@ pub(crate) const NAMES: &[&str] = &[
     "TEST_NETWORK",
     "TEST_DATA",
     "PATIENCE",
+    "HUB_PORT",
+    "HUB_SOCKET",
     "SECRETS_REPO",
     "SECRETS_ROLE_ARN",
 ];

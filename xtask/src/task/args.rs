@@ -1,5 +1,6 @@
 //! The arguments of tasks; doc comments are the help.
 
+mod hubs;
 mod secrets;
 
 use std::{ffi::OsString, path::PathBuf};
@@ -8,6 +9,7 @@ use clap::{Args, ValueEnum};
 
 use crate::task::machine::ci::steps::Step;
 
+pub(crate) use hubs::{HubDown, HubLogs, HubSmoke, HubStatus, HubUp};
 pub(crate) use secrets::{
     SecretsCat, SecretsDiff, SecretsEdit, SecretsInit, SecretsOf, SecretsSet,
 };

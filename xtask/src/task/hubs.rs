@@ -3,3 +3,8 @@
 pub(crate) mod values;
 pub(crate) mod chart;
 pub(crate) mod render;
+pub(crate) mod up;
+pub(crate) mod down;
+pub(crate) mod status;
+pub(crate) mod logs;
+pub(crate) mod smoke;

@@ -6,6 +6,7 @@ pub(crate) mod build_log;
 pub(crate) mod container;
 pub(crate) mod credentials;
 mod image;
+pub(crate) mod hub;
 pub(crate) mod leftover;
 mod manifest;
 
@@ -46,6 +47,16 @@ pub(crate) const LABEL_COMMIT: &str = "science-platform.commit";
 pub(crate) const LABEL_PARENT: &str = "science-platform.parent";
 /// On containers: their purpose.
 pub(crate) const LABEL_ROLE: &str = "science-platform.role";
+/// On containers, volumes and networks of the hub on this machine: the hub's name.
+pub(crate) const LABEL_HUB: &str = "science-platform.hub";
+/// On a user's container and volume: the user's name.
+pub(crate) const LABEL_HUB_USER: &str = "science-platform.hub-user";
+/// On a user's container and volume: the id of the choice on the spawn page.
+pub(crate) const LABEL_HUB_CHOICE: &str = "science-platform.hub-choice";
+/// On the hub's container: the choices on the spawn page, as JSON.
+pub(crate) const LABEL_HUB_CHOICES: &str = "science-platform.hub-choices";
+/// On the hub's container: a digest of all that it was made from.
+pub(crate) const LABEL_HUB_INPUTS: &str = "science-platform.hub-inputs";
 /// On containers and volumes: the run that made them and must remove them.
 pub(crate) const LABEL_RUN: &str = "science-platform.run";
 
@@ -151,6 +162,18 @@ impl Docker {
         Ok(process::output(&self.query(["context", "show"]))?.stdout.trim().to_owned())
     }
 
+    /// Returns the engine's address, as `DOCKER_HOST` or the context names it.
+    pub(crate) fn host(&self) -> anyhow::Result<String> {
+        let format = "{{.Endpoints.docker.Host}}";
+        let host = process::read(&self.query(["context", "inspect", "--format", format]))?;
+        Ok(host.trim().to_owned())
+    }
+
+    /// Returns the engine's id.
+    pub(crate) fn engine_id(&self) -> anyhow::Result<String> {
+        Ok(process::read(&self.query(["info", "--format", "{{.ID}}"]))?.trim().to_owned())
+    }
+
     /// Returns where the engine keeps its data, which may be another machine's folder.
     pub(crate) fn data_root(&self) -> anyhow::Result<PathBuf> {
         let root = process::read(&self.query(["info", "--format", "{{.DockerRootDir}}"]))?;
@@ -193,7 +216,7 @@ fn is_query(args: &[&str]) -> bool {
     matches!(
         args,
         ["version" | "--version" | "info" | "port" | "logs" | "inspect" | "wait", ..]
-            | ["context", "show"]
+            | ["context", "show" | "inspect", ..]
             | ["manifest", "inspect", ..]
             | ["image" | "container" | "volume" | "network", "inspect" | "ls", ..]
             | ["buildx", "version"]

@@ -24,6 +24,8 @@ const QUERIES: &[(&str, &[&str])] = &[
             "container inspect",
             "container ls",
             "network ls",
+            "volume ls",
+            "context inspect",
             "buildx version",
             "context show",
             "manifest inspect",

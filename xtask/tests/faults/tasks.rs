@@ -60,6 +60,12 @@ pub(crate) fn more() -> Vec<Task> {
         task("hub-render", with_hub, &["hub-render", "--env", "prod"]),
         task("hub-chart", with_hub, &["hub-chart", "update"]),
         task("completion", empty, &["completion", "bash"]),
+        task("hub-up", with_hub_values, &["hub-up", "--detach"]),
+        task("hub-down", built, &["hub-down", "--volumes", "--yes"]),
+        // No hub runs there.
+        Task { dry: &[1], ..task("hub-status", built, &["hub-status"]) },
+        Task { dry: &[1], ..task("hub-logs", built, &["hub-logs"]) },
+        Task { dry: &[1], ..task("hub-smoke", built, &["hub-smoke"]) },
     ]
 }
 
@@ -156,6 +162,12 @@ fn built_floating() -> Box<dyn World> {
 
 fn tested() -> Box<dyn World> {
     Box::new(after(&[&["image-build"], &["image-test"]]))
+}
+
+fn with_hub_values() -> Box<dyn World> {
+    let checkout = after(&[&["image-build"], &["image-test"]]);
+    checkout.file("missions/hello/hub/local.yaml", "{}\n");
+    Box::new(checkout)
 }
 
 fn pushed() -> Box<dyn World> {

@@ -43,6 +43,8 @@ const COPIED: &[&str] = &[
     "common/base/debian.sources",
     "common/registry/Dockerfile",
     "common/registry/Dockerfile.dockerignore",
+    "common/hub/local/Dockerfile",
+    "common/hub/local/Dockerfile.dockerignore",
     "common/image/Dockerfile.trailer",
 ];
 
@@ -52,6 +54,7 @@ const CONTEXTS: &[(&str, &str)] = &[
     ("", ".dockerignore"),
     ("common/base", "common/base/.dockerignore"),
     ("common", "common/registry/Dockerfile.dockerignore"),
+    ("common", "common/hub/local/Dockerfile.dockerignore"),
 ];
 
 /// Scripts of the common image that Dockerfiles call.

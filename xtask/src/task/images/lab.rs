@@ -80,7 +80,7 @@ fn folder(dir: &Path) -> anyhow::Result<PathBuf> {
 /// Waits until the server answers, as the image's own health check reports, while it runs and
 /// prints something at least every `silence`.
 fn wait(permit: Permit, runner: &Runner, id: &str, silence: Duration) -> anyhow::Result<()> {
-    let check = runner.docker.exec(id, "/etc/jupyter/docker_healthcheck.py").permitted(permit);
+    let check = runner.docker.exec(id, &["/etc/jupyter/docker_healthcheck.py"]).permitted(permit);
     let (mut said, mut progress) = (String::new(), Instant::now());
     while process::output(&check)?.status != 0 {
         let words = runner.docker.last_lines(id);

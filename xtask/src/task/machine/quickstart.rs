@@ -18,6 +18,7 @@ const MISSION: &str = "hello";
 const NEXT: &str = "
 Next:
   cargo xtask image-lab hello         the image in a browser, until Ctrl-C
+  cargo xtask hub-up                  a JupyterHub on this machine with the image, until Ctrl-C
   cargo xtask mission-new euclid      begins a mission of your own, under any name, and says how to go on
   cargo xtask --help                  all tasks; docs/missions.md and README.md say what to do each day
 To make it yours, copy setup-env.template to setup-env: your registry, your base image.";

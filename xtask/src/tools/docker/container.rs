@@ -7,7 +7,7 @@ use nix::unistd;
 use serde::Deserialize;
 
 use super::Docker;
-use crate::run::process::{self, Change, Cmd};
+use crate::run::process::{self, Change, Cmd, Patience};
 
 /// A container, as `docker container inspect` describes it.
 #[derive(Debug, PartialEq, Eq, Deserialize)]
@@ -123,8 +123,8 @@ impl Docker {
     }
 
     /// Returns the command that runs a program in a running container.
-    pub(crate) fn exec(&self, id: &str, program: &str) -> Change {
-        self.change(["exec", id, program])
+    pub(crate) fn exec(&self, id: &str, argv: &[&str]) -> Change {
+        self.change(["exec", id]).args(argv)
     }
 
     /// Returns the command that copies a file into a container.
@@ -143,9 +143,9 @@ impl Docker {
     }
 
     /// Returns the command that makes a volume.
-    pub(crate) fn make_volume(&self, name: &str, labels: [&str; 2]) -> Change {
-        let [first, second] = labels;
-        self.change(["volume", "create", "--label", first, "--label", second, name])
+    pub(crate) fn make_volume(&self, name: &str, labels: &[&str]) -> Change {
+        let labels = labels.iter().flat_map(|it| ["--label", it]);
+        self.change(["volume", "create"]).args(labels).args([name])
     }
 
     /// Returns the smallest id of the networks with a label.
@@ -156,8 +156,9 @@ impl Docker {
     }
 
     /// Returns the command that makes a network.
-    pub(crate) fn make_network(&self, name: &str, label: &str) -> Change {
-        self.change(["network", "create", "--label", label, name])
+    pub(crate) fn make_network(&self, name: &str, labels: &[&str]) -> Change {
+        let labels = labels.iter().flat_map(|it| ["--label", it]);
+        self.change(["network", "create"]).args(labels).args([name])
     }
 
     /// Waits until a container ends, and returns its exit status.
@@ -176,6 +177,20 @@ impl Docker {
         let published = process::read(&self.query(["port", id, port]))?;
         let first = published.lines().next().context("docker published no port")?;
         Ok(first.trim().to_owned())
+    }
+
+    /// Returns the command that ends containers, with the seconds that each may take.
+    pub(crate) fn stop(&self, ids: &[String], seconds: u16) -> Change {
+        self.change(["stop", "--time", &seconds.to_string()]).args(ids)
+    }
+
+    /// Returns the command that prints what a container has printed, and with `follow` goes on.
+    pub(crate) fn logs(&self, id: &str, follow: bool) -> Cmd {
+        let logs = self.query(["logs"]);
+        match follow {
+            true => logs.args(["--follow", id]).patience(Patience::Endless),
+            false => logs.args([id]),
+        }
     }
 
     /// Returns the last lines that a container printed.
@@ -237,6 +252,21 @@ impl NewContainer {
     /// Keeps the container running, also after the engine starts again.
     pub(crate) fn kept(self, name: &str) -> NewContainer {
         self.with(["--name", name, "--restart", "unless-stopped"])
+    }
+
+    /// Starts the container again when its program fails, a few times.
+    pub(crate) fn restarted(self, name: &str) -> NewContainer {
+        self.with(["--name", name, "--restart", "on-failure:3"])
+    }
+
+    /// Gives the container a first process that ends others', and one name on all networks.
+    pub(crate) fn init(self, name: &str) -> NewContainer {
+        self.with(["--init", "--hostname", name, "--network-alias", name])
+    }
+
+    /// Adds a group, by its number, to those of the user.
+    pub(crate) fn group(self, id: u32) -> NewContainer {
+        self.with(["--group-add", &id.to_string()])
     }
 
     pub(crate) fn interactive(self) -> NewContainer {

@@ -3,13 +3,14 @@
 use anyhow::Context as _;
 
 use super::Docker;
-use crate::run::process::{self, Change};
+use crate::run::process::{self, Change, Patience};
 
 /// Kind of an object that a run makes on the engine and must remove.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Container,
     Volume,
+    Network,
     /// An image that only one run uses.
     Image,
 }
@@ -19,15 +20,17 @@ impl Kind {
         match self {
             Kind::Container => "container",
             Kind::Volume => "volume",
+            Kind::Network => "network",
             Kind::Image => "trial image",
         }
     }
 
-    fn removal(self) -> [&'static str; 3] {
+    fn removal(self) -> &'static [&'static str] {
         match self {
-            Kind::Container => ["rm", "--force", "--volumes"],
-            Kind::Volume => ["volume", "rm", "--force"],
-            Kind::Image => ["image", "rm", "--force"],
+            Kind::Container => &["rm", "--force", "--volumes"],
+            Kind::Volume => &["volume", "rm", "--force"],
+            Kind::Network => &["network", "rm"],
+            Kind::Image => &["image", "rm", "--force"],
         }
     }
 
@@ -40,18 +43,20 @@ impl Kind {
 impl Docker {
     /// Returns the command that removes an object, whether it exists or not.
     pub(crate) fn remove(&self, kind: Kind, name: &str) -> Change {
-        self.change(kind.removal()).args([name])
+        self.change([]).args(kind.removal()).args([name]).patience(Patience::Change)
     }
 
-    /// Returns the names of the objects with the label `label`, even after an interruption; `None` when
+    /// Returns the names of the objects with all of `labels`, even after an interruption; `None` when
     /// the engine does not answer.
-    pub(crate) fn labelled(&self, kind: Kind, label: &str) -> Option<Vec<String>> {
+    pub(crate) fn labelled(&self, kind: Kind, labels: &[String]) -> Option<Vec<String>> {
         let list = match kind {
             Kind::Container => self.query(["container", "ls", "--all", "--quiet", "--no-trunc"]),
             Kind::Volume => self.query(["volume", "ls", "--quiet"]),
+            Kind::Network => self.query(["network", "ls", "--quiet", "--no-trunc"]),
             Kind::Image => self.query(["image", "ls", "--quiet", "--no-trunc"]),
         };
-        let list = list.args(["--filter", &format!("label={label}")]);
+        let filters = labels.iter().flat_map(|it| ["--filter".to_owned(), format!("label={it}")]);
+        let list = list.args(filters);
         let read = process::last_stream(&list, |stream| {
             let mut text = String::new();
             stream.read_to_string(&mut text).context("docker wrote no UTF-8")?;

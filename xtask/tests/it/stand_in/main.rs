@@ -186,6 +186,9 @@ fn docker(store: &Store, kind: Kind, args: &[&str]) -> Result<u8> {
         ["buildx", "version"] if kind == Kind::Buildx => println!("github.com/docker/buildx 0.13"),
         ["buildx", "version"] => return refuse(1, "docker: 'buildx' is not a docker command."),
         ["context", "show"] => println!("default"),
+        ["context", "inspect", "--format", "{{.Endpoints.docker.Host}}"] => {
+            println!("unix:///var/run/docker.sock");
+        }
         ["version", "--format", "{{.Server.Os}}/{{.Server.Arch}}"] => println!("linux/amd64"),
         ["info", "--format", "{{.DockerRootDir}}"] => println!("/on/another/machine"),
         ["info", "--format", "{{.Driver}}"] => {

@@ -329,9 +329,9 @@ pub(crate) fn volume(store: &Store, args: &[&str]) -> Result {
                 Ok(())
             })
         }
-        ["ls", "--quiet", "--filter", filter] => {
+        ["ls", "--quiet", "--filter", filters @ ..] => {
             let volumes = store.read()?.volumes;
-            let matching = volumes.iter().filter(|it| has_label(&it.labels, filter));
+            let matching = volumes.iter().filter(|it| has_labels(&it.labels, filters));
             matching.for_each(|it| println!("{}", it.name));
             Ok(())
         }
@@ -353,14 +353,19 @@ pub(crate) fn network(store: &Store, args: &[&str]) -> Result {
             state.networks.push(Volume { name: id, labels });
             Ok(())
         }),
-        ["ls", "--quiet", "--no-trunc", "--filter", filter] => {
+        ["ls", "--quiet", "--no-trunc", "--filter", filters @ ..] => {
             let networks = store.read()?.networks;
-            let matching = networks.iter().filter(|it| has_label(&it.labels, filter));
+            let matching = networks.iter().filter(|it| has_labels(&it.labels, filters));
             matching.for_each(|it| println!("{}", it.name));
             Ok(())
         }
         _ => unknown(store, &[&["network"], args].concat()),
     }
+}
+
+/// Returns whether all filters of `docker … ls`, with `--filter` between them, match.
+fn has_labels(labels: &[String], filters: &[&str]) -> bool {
+    filters.iter().filter(|it| **it != "--filter").all(|it| has_label(labels, it))
 }
 
 /// Returns whether a filter of `docker … ls` matches one of these labels.
@@ -378,10 +383,10 @@ pub(crate) fn remove(store: &Store, id: &str) -> Result {
 
 pub(crate) fn container(store: &Store, args: &[&str]) -> Result {
     match args {
-        ["ls", "--all", "--quiet", "--no-trunc", "--filter", filter] => {
+        ["ls", "--all", "--quiet", "--no-trunc", "--filter", filters @ ..] => {
             let containers = store.read()?.containers;
-            let id = filter.strip_prefix("id=");
-            let is_it = |it: &&Container| id == Some(&it.id) || has_label(&it.labels, filter);
+            let id = filters[0].strip_prefix("id=");
+            let is_it = |it: &&Container| id == Some(&it.id) || has_labels(&it.labels, filters);
             let matching = containers.iter().filter(is_it);
             matching.for_each(|it| println!("{}", it.id));
         }
