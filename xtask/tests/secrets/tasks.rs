@@ -89,7 +89,7 @@ fn at_a_terminal() {
         ))
     };
     scratch.set("EDITOR", "sed -i s/hub:/hab:/");
-    assert!(terminal(&scratch, 0).contains("committed: sandbox.yaml: change 6 keys"));
+    assert!(terminal(&scratch, 0).contains("committed: sandbox.yaml: change 8 keys"));
     scratch.set("EDITOR", "false");
     assert!(terminal(&scratch, 1).contains("the editor failed"));
     // An editor of a person's, which is there and is configured to keep nothing.
