@@ -30,6 +30,10 @@ const TASKS: &[&str] = &[
     "image-build hello --floating --refresh --verbose",
     "image-test hello --floating --verbose",
     "image-push hello --floating --verbose",
+    "image-push hello --floating --promote v1",
+    "image-list hello",
+    "image-list hello --json",
+    "freeze hello --verbose",
     "report hello --floating",
     "config",
     "config --json",
@@ -38,6 +42,8 @@ const TASKS: &[&str] = &[
     "image-all hello --floating --dry-run",
     "image-exec --floating -- true",
     "image-exec --floating --dry-run -- true",
+    // Changes a list, so the image above is not the current one afterwards.
+    "try hello --add humanize --json",
 ];
 
 /// LESSONS: ca-in-context, ca-at-run-time, secret-in-layer.
@@ -54,10 +60,19 @@ fn no_certificate_or_credential_is_kept_or_printed() {
     for (name, value) in SETTINGS {
         checkout.set(name, &value.replace("NEEDLE", NEEDLE));
     }
+    // No earlier image and no cached step: the root file system and all images on it see the settings.
+    let rootfs = "common/base/rootfs";
+    checkout.script(rootfs, &format!("{}# {}\n", checkout.read(rootfs), checkout.mark()));
+    // A registry that runs is used as it is; its images are in a volume, and stay.
+    run(&mut docker(&["rm", "--force", "science-platform-registry"]));
     for task in TASKS {
         let run = checkout.run(&task.split(' ').collect::<Vec<_>>());
         assert!(!(run.stdout + &run.stderr).contains(NEEDLE), "{task} prints a credential");
         assert_eq!(run.status, Some(0), "{task}");
+    }
+    for image in ["base", "common", "hello", "registry"] {
+        let log = checkout.read(&format!("target/xtask/logs/image-build-{image}.log"));
+        assert!(runs_each_step(&log), "a cached step of {image} proves nothing: {log}");
     }
     assert_clean(&checkout.path("target/xtask"));
 
@@ -71,7 +86,7 @@ fn no_certificate_or_credential_is_kept_or_printed() {
     ]));
     let mut needles = vec![NEEDLE.to_owned()];
     needles.extend(only_in(&host, &text(&own)));
-    for image in ["base", "common", "hello", "registry"] {
+    for image in ["rootfs", "base", "common", "hello", "registry"] {
         let image = format!("science-platform/{image}:latest");
         for (needle, found) in needles.iter().zip(search(&image, &needles)) {
             assert!(!found, "{image} holds {needle}");
@@ -89,6 +104,14 @@ fn no_certificate_or_credential_is_kept_or_printed() {
         let is_this = file.ends_with("tests/e2e/leaks.rs");
         assert!(is_this || memchr::memmem::find(&bytes, NEEDLE.as_bytes()).is_none(), "{file}");
     }
+}
+
+/// Returns whether a build has steps that see secrets, and none of them was in the cache.
+fn runs_each_step(log: &str) -> bool {
+    let heads = log.lines().filter(|it| it.contains("] RUN ") && it.contains("type=secret"));
+    let mut numbers = heads.filter_map(|it| it.split(' ').next()).peekable();
+    numbers.peek().is_some()
+        && numbers.all(|number| !log.lines().any(|it| it == format!("{number} CACHED")))
 }
 
 /// Fails when a file below `dir` has the needle: a log, a receipt, a report, a staged context.

@@ -223,7 +223,7 @@ fn an_edit_of_the_base_leaves_frozen_specs_as_they_are() {
     let text = &done.stdout;
     assert!(text.contains("hello-frozen.yml:3: frozen-spec: frozen on base "), "{text}");
     let what = "frozen-spec: frozen with python 3.13, but the base has 3.14";
-    assert_eq!(text.matches(what).count(), 5, "{text}");
+    assert_eq!(text.matches(what).count(), text.matches("frozen on base ").count(), "{text}");
 }
 
 /// Works without an engine.

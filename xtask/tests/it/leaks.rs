@@ -108,6 +108,13 @@ fn every_setting_is_considered() {
     names.sort_unstable();
     known.sort_unstable();
     assert_eq!(known, names, "can the new setting hold a secret?");
+    let in_real_builds = include_str!("../e2e/leaks.rs");
+    for (name, _) in SETTINGS {
+        assert!(
+            in_real_builds.contains(&format!("(\"{name}\", ")),
+            "{name}: missing in e2e/leaks.rs"
+        );
+    }
 }
 
 #[test]
