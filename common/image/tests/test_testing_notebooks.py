@@ -120,10 +120,8 @@ class Notebooks(unittest.TestCase):
     def test_what_is_no_notebook_is_told(self):
         self.assertIn("broken.ipynb:1: not a valid notebook: ", self.done.message("broken.ipynb"))
         self.assertIn("no-cells.ipynb: not a valid notebook: ", self.done.message("no-cells.ipynb"))
-        unknown = (
-            "other-kernel.ipynb: unknown kernel 'gone'; choose one of these in JupyterLab: sky"
-        )
-        self.assertIn(unknown, self.done.message("other-kernel.ipynb"))
+        unknown = "other-kernel.ipynb: unknown kernel 'gone'; choose one of these in JupyterLab: "
+        self.assertIn(f"{unknown}python3, sky", self.done.message("other-kernel.ipynb"))
         self.assertIn("execution.timeout is 'long'", self.done.message("limit.ipynb"))
 
     def test_again_names_the_path_quoted(self):
