@@ -22,6 +22,7 @@ mod mutations;
 mod clis;
 mod completion;
 mod tools;
+mod local_hub;
 mod local_registry;
 mod receipts;
 mod report;
