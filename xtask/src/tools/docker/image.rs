@@ -18,6 +18,9 @@ use crate::{
     },
 };
 
+/// Number of times that a list is printed before its changes are an error.
+const MAX_LISTS: u32 = 5;
+
 /// An image on the engine, as `docker image inspect` describes it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -104,20 +107,28 @@ impl Docker {
 
     /// Returns this tool's images on the engine.
     pub(crate) fn images(&self) -> anyhow::Result<Vec<Image>> {
-        let reference = format!("reference={NAMESPACE}/*");
-        let list = ["image", "ls", "--quiet", "--no-trunc", "--filter", &reference];
-        let text = of_engine(process::output(&self.query(list))?)?;
-        // A list may be empty, or cut off: it is believed when it is printed twice. docker prints images
-        // of the same second in any order.
-        let ids = listed(&text);
-        if listed(&process::read(&self.query(list))?) != ids {
-            bail!("`docker image ls` did not print the same list twice; run it again");
-        }
+        let ids = self.image_ids()?;
         if ids.is_empty() {
             return Ok(Vec::new());
         }
         let text = process::read(&self.query(["image", "inspect"]).args(ids))?;
         inspected(&text)
+    }
+
+    /// Returns the ids of this tool's images on the engine. A list may be empty, or cut off: it is believed
+    /// when it is printed twice in a row, which an image that another run adds in between delays.
+    fn image_ids(&self) -> anyhow::Result<BTreeSet<String>> {
+        let reference = format!("reference={NAMESPACE}/*");
+        let list = ["image", "ls", "--quiet", "--no-trunc", "--filter", &reference];
+        let mut ids = listed(&of_engine(process::output(&self.query(list))?)?);
+        for _ in 1..MAX_LISTS {
+            let again = listed(&process::read(&self.query(list))?);
+            if again == ids {
+                return Ok(ids);
+            }
+            ids = again;
+        }
+        bail!("`docker image ls` did not print the same list twice; run it again");
     }
 
     /// Returns an image by any of its names, or `None` when the engine does not have it.
@@ -175,7 +186,7 @@ fn inspected(text: &str) -> anyhow::Result<Vec<Image>> {
     serde_json::from_str(text).context("`docker image inspect` printed something unexpected")
 }
 
-/// Returns the lines of a list, each once, in a fixed order.
-fn listed(text: &str) -> BTreeSet<&str> {
-    text.lines().collect()
+/// Returns the lines of a list. docker prints images of the same second in any order.
+fn listed(text: &str) -> BTreeSet<String> {
+    text.lines().map(str::to_owned).collect()
 }
