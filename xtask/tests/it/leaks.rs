@@ -38,6 +38,8 @@ const OTHERS: &[&str] = &[
     "DEPLOYMENT_NAME",
     "DOCKER",
     "ENVIRONMENT",
+    "HUB_PORT",
+    "HUB_SOCKET",
     "IMAGE_TAG",
     "NO_PROXY",
     "PATIENCE",
