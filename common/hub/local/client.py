@@ -53,8 +53,7 @@ class Hub:
         ) as answer:
             text = await answer.text()
             if answer.status not in expected:
-                said = " ".join(text.split())[:300]
-                raise SmokeError(f"{method} {path}: status {answer.status}: {said}")
+                raise SmokeError(f"{method} {path}: status {answer.status}: {_end(text)}")
             return json.loads(text) if text and answer.content_type == "application/json" else text
 
     @property
@@ -119,6 +118,14 @@ class Hub:
                 return
         await self.stop()
         await self.ask("DELETE", self.account, expected=(204, 404))
+
+
+def _end(text):
+    """Returns the end of an answer's message, on one line: a server's last words."""
+    with contextlib.suppress(ValueError, AttributeError):
+        text = json.loads(text).get("message") or text
+    words = " ".join(text.split())
+    return words if len(words) <= 300 else f"…{words[-300:]}"
 
 
 async def _cell(channel, code):
