@@ -1,15 +1,17 @@
-//! Each environment is made by exactly one env-create or env-clone; `base` exists already.
+//! Each environment is made by exactly one env-create or env-clone; `base` exists already, and its
+//! conda packages belong to its image.
 
 use std::path::{Path, PathBuf};
 
 use crate::{
-    check::{Refuses, Rule},
+    check::{Facts, MissionFacts, Refuses, Rule, spec_lines},
     mission::dockerfile::{
         Model, Sources,
         calls::{Call, Script},
         stages::Place,
     },
     run::{finding::Finding, printable::Shown as _},
+    settings::config::{Base, Config},
     specs,
 };
 
@@ -18,7 +20,8 @@ pub(crate) const RULE: Rule = Rule {
     about: "each environment is made by exactly one env-create or env-clone",
     refuses: Refuses::Always,
     check: |facts| {
-        facts.models().flat_map(|(sources, model)| check_mission(sources, model)).collect()
+        let steps = facts.models().flat_map(|(sources, model)| check_mission(sources, model));
+        steps.chain(facts.missions.iter().flat_map(|it| conda_in_base(facts, it))).collect()
     },
 };
 
@@ -89,4 +92,22 @@ fn common_in_base(model: &Model) -> Vec<Finding> {
         file.finding(RULE.name, at, what.to_owned(), fix)
     };
     steps.map(|it| finding(it.place)).collect()
+}
+
+/// Returns findings about conda lines for the base of a conda base image; rule `embedded-base` has
+/// those for the embedded base.
+fn conda_in_base(facts: &Facts, mission: &MissionFacts) -> Vec<Finding> {
+    if !matches!(mission.config, Some(Config { base: Base::Remote(_), .. })) {
+        return Vec::new();
+    }
+    let asked = spec_lines::installed(facts, mission, &mut Vec::new());
+    let lines = asked.get(specs::BASE).into_iter().flat_map(|it| &it.conda);
+    let finding = |file: &Path, line, text: &str| Finding {
+        file: file.to_owned(),
+        line: Some(line),
+        rule: RULE.name,
+        what: format!("`{text}` is a conda package, and conda adds nothing to `base`"),
+        fix: "ask for it in a .pip list, or in an environment of the mission".to_owned(),
+    };
+    lines.map(|it| finding(&it.file, it.line, &it.text)).collect()
 }
