@@ -6,7 +6,7 @@ mod summary;
 mod tester;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     thread,
     time::{Instant, SystemTime},
 };
@@ -20,7 +20,7 @@ use crate::{
     testing::{
         receipt::{self, Contents, Name, Receipt, Test},
         results,
-        selection::Selection,
+        selection::{Selection, TestKey},
     },
     tools::docker::{LABEL_COMMIT, LABEL_INPUTS},
 };
@@ -42,6 +42,9 @@ pub(crate) struct TestRequest {
     pub(crate) timeout: Option<u32>,
     /// Use the tests and scripts of the working tree.
     pub(crate) dev: bool,
+    /// Tests that passed in the image which this one was made from: they are left out if they cannot
+    /// see what changed since.
+    pub(crate) passed: BTreeSet<TestKey>,
 }
 
 impl TestRequest {
@@ -175,7 +178,13 @@ impl Run<'_> {
     /// Removes old results, and writes the plan for the containers.
     fn make_ready(&self, last: Option<&Receipt>) -> anyhow::Result<()> {
         let given = tester::given(self.chosen, &self.built.image);
-        let plan = self.selection.plan(self.asked.jobs, self.asked.timeout, last, &given)?;
+        let plan = self.selection.plan(
+            self.asked.jobs,
+            self.asked.timeout,
+            last,
+            &self.asked.passed,
+            &given,
+        )?;
         let Some(permit) = self.runner.permit else { return Ok(()) };
         files::remove_tree(permit, &self.results())?;
         files::write(permit, &self.file("plan"), plan.as_bytes())?;
@@ -210,7 +219,12 @@ impl Run<'_> {
         if ran.status.is_none() {
             return Ok(tests);
         }
-        let expected = self.selection.of(expected_tests::expected(&self.chosen.mission)?);
+        let mut expected = self.selection.of(expected_tests::expected(&self.chosen.mission)?);
+        let skipped = results::skipped(&self.results())?;
+        expected.retain(|it| {
+            let key = (it.environment.clone(), it.kind, it.name.clone());
+            !(skipped.contains(&key) && self.asked.passed.contains(&key))
+        });
         let missing = receipt::missing(&expected, &tests, "the tester ended before it");
         let nothing_left = !ran.left && self.selection.is_all();
         if ran.failed_beside_its_tests() || nothing_left || !missing.is_empty() && tests.is_empty()

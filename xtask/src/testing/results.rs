@@ -1,6 +1,11 @@
 //! The folders with the results of a mission's last test runs.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context as _;
 
 use crate::{
     image::runner::Runner,
@@ -8,6 +13,7 @@ use crate::{
     testing::{
         junit,
         receipt::{self, Receipt},
+        selection::TestKey,
     },
 };
 
@@ -41,6 +47,17 @@ pub(crate) fn last_run(runner: &Runner, of: Runs, mission: &str) -> Option<Run> 
     let text = files::read_foreign_text(&folder.join(RUN), receipt::LARGEST_RESULTS).ok()?;
     let receipt = Receipt::parse(&text).ok()?;
     (*receipt.mission == *mission).then_some(Run { receipt, folder })
+}
+
+/// Returns the tests that the tester left out of a run whose results are in `folder`.
+pub(crate) fn skipped(folder: &Path) -> anyhow::Result<BTreeSet<TestKey>> {
+    let path = folder.join("skipped.jsonl");
+    if !path.is_file() {
+        return Ok(BTreeSet::new());
+    }
+    let text = files::read_foreign_text(&path, receipt::LARGEST_RESULTS)?;
+    let lines = text.lines().map(serde_json::from_str).collect::<Result<_, _>>();
+    lines.context("skipped.jsonl of the test results")
 }
 
 /// Returns the folder with the results of the last run of a mission.

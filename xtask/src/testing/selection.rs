@@ -10,6 +10,9 @@ use crate::{
     testing::receipt::{Receipt, Test},
 };
 
+/// Environment, kind and name of a test.
+pub(crate) type TestKey = (String, TestKind, String);
+
 /// Tests by environment, name, kind, or one by one; an empty part selects all.
 /// `platform_env/testing/plan.py` applies the same rules.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -18,8 +21,7 @@ pub(crate) struct Selection {
     /// Patterns of test names.
     only: Vec<String>,
     kinds: Vec<TestKind>,
-    /// Environment, kind and name.
-    tests: BTreeSet<(String, TestKind, String)>,
+    tests: BTreeSet<TestKey>,
 }
 
 /// Content of the file for a test container.
@@ -29,6 +31,8 @@ struct Plan<'a> {
     selection: &'a Selection,
     jobs: Option<u16>,
     timeout: Option<u32>,
+    /// Tests that need not run if they cannot see what changed.
+    passed: &'a BTreeSet<TestKey>,
     /// Seconds that notebooks took last time, by environment and name.
     times: BTreeMap<&'a str, BTreeMap<&'a str, f64>>,
     #[serde(flatten)]
@@ -94,13 +98,14 @@ impl Selection {
         jobs: Option<u16>,
         timeout: Option<u32>,
         last: Option<&Receipt>,
+        passed: &BTreeSet<TestKey>,
         container: &ContainerInputs,
     ) -> anyhow::Result<String> {
         let mut times: BTreeMap<&str, BTreeMap<&str, f64>> = BTreeMap::new();
         for it in last.iter().flat_map(|it| &it.tests).filter(|it| it.kind == TestKind::Notebook) {
             times.entry(&it.environment).or_default().insert(&it.name, it.seconds);
         }
-        let plan = Plan { selection: self, jobs, timeout, times, container };
+        let plan = Plan { selection: self, jobs, timeout, passed, times, container };
         serde_json::to_string(&plan).context("a plan is plain data")
     }
 }
@@ -154,7 +159,8 @@ mod tests {
             network: "none",
             disk: 1000,
         };
-        let plan = selection.plan(Some(3), Some(60), Some(&last), &container).unwrap();
+        let passed = [("sky".to_owned(), TestKind::Import, "json".to_owned())].into();
+        let plan = selection.plan(Some(3), Some(60), Some(&last), &passed, &container).unwrap();
         assert_eq!(plan, include_str!("../../../common/image/tests/plan.json").trim_end());
     }
 }

@@ -26,6 +26,11 @@ pub(crate) struct Trial {
     pub(crate) files: BTreeMap<PathBuf, String>,
 }
 
+/// Start of a shell line that copies the record of the environment in the folder that follows:
+/// import tests read what changed.
+const KEEP_RECORD: &str =
+    r#"keep() { [ ! -e "$1/record.json" ] || cp "$1/record.json" "$1/before.json"; } && keep"#;
+
 impl Trial {
     /// Returns the trial of `environments`, each made by a step of the mission's Dockerfile.
     pub(crate) fn new(sources: &Sources, model: &Model, environments: &[String]) -> Trial {
@@ -39,7 +44,8 @@ impl Trial {
                 false => vec![("/environments".to_owned(), ENVIRONMENTS.to_owned())],
             };
             let args = format!(
-                "shopt -s nullglob && /opt/common-scripts/env-update {environment} {}",
+                "{KEEP_RECORD} {} && shopt -s nullglob && /opt/common-scripts/env-update {environment} {}",
+                folder(environment),
                 words(model, &made_from).join(" ")
             );
             let flags = mounts(&[], &args, User::Jovyan, &binds).join(" \\\n    ");
@@ -56,6 +62,15 @@ impl Trial {
         );
         Trial { dockerfile, files }
     }
+}
+
+/// Returns the folder of an environment's record, as a shell's word.
+fn folder(environment: &str) -> String {
+    let prefix = match environment {
+        specs::BASE => String::new(),
+        name => format!("/envs/{name}"),
+    };
+    format!("\"$CONDA_DIR{prefix}/share/environment\"")
 }
 
 fn calls(model: &Model) -> impl Iterator<Item = &Call> {
@@ -164,7 +179,7 @@ mod tests {
                     --mount=type=cache,id=science-platform-pip-1000,target=/var/cache/image-build/pip,uid=1000,gid=100 \
                     --mount=type=cache,id=science-platform-conda-1000,target=/var/cache/image-build/conda,uid=1000,gid=100 \
                     --mount=type=bind,from=specs,source=/environments,target=/opt/environments \
-                    shopt -s nullglob && /opt/common-scripts/env-update sky /opt/environments/sky/sky.yml /opt/common-env/*.yml /opt/common-env/*.conda /opt/common-env/*.pip '/opt/environments/sky/my list.pip' /opt/environments/sky/sky.pip
+                    keep() { [ ! -e "$1/record.json" ] || cp "$1/record.json" "$1/before.json"; } && keep "$CONDA_DIR/envs/sky/share/environment" && shopt -s nullglob && /opt/common-scripts/env-update sky /opt/environments/sky/sky.yml /opt/common-env/*.yml /opt/common-env/*.conda /opt/common-env/*.pip '/opt/environments/sky/my list.pip' /opt/environments/sky/sky.pip
                 environments/sky/my list.pip
                 environments/sky/sky.pip
                 environments/sky/sky.yml
@@ -186,12 +201,12 @@ mod tests {
                     --mount=type=cache,id=science-platform-uv-1000,target=/var/cache/image-build/uv,uid=1000,gid=100 \
                     --mount=type=cache,id=science-platform-pip-1000,target=/var/cache/image-build/pip,uid=1000,gid=100 \
                     --mount=type=cache,id=science-platform-conda-1000,target=/var/cache/image-build/conda,uid=1000,gid=100 \
-                    shopt -s nullglob && /opt/common-scripts/env-update other /opt/common-env/x.pip
+                    keep() { [ ! -e "$1/record.json" ] || cp "$1/record.json" "$1/before.json"; } && keep "$CONDA_DIR/envs/other/share/environment" && shopt -s nullglob && /opt/common-scripts/env-update other /opt/common-env/x.pip
                     --mount=type=cache,id=science-platform-uv-1000,target=/var/cache/image-build/uv,uid=1000,gid=100 \
                     --mount=type=cache,id=science-platform-pip-1000,target=/var/cache/image-build/pip,uid=1000,gid=100 \
                     --mount=type=cache,id=science-platform-conda-1000,target=/var/cache/image-build/conda,uid=1000,gid=100 \
                     --mount=type=bind,from=specs,source=/environments,target=/opt/environments \
-                    shopt -s nullglob && /opt/common-scripts/env-update sea /opt/environments/sky/sky.yml /opt/common-env/*.yml /opt/common-env/*.conda /opt/common-env/*.pip '/opt/environments/sky/my list.pip' /opt/environments/sky/sky.pip /opt/environments/sea/sea.pip /opt/environments/sea/../sky/sky.pip
+                    keep() { [ ! -e "$1/record.json" ] || cp "$1/record.json" "$1/before.json"; } && keep "$CONDA_DIR/envs/sea/share/environment" && shopt -s nullglob && /opt/common-scripts/env-update sea /opt/environments/sky/sky.yml /opt/common-env/*.yml /opt/common-env/*.conda /opt/common-env/*.pip '/opt/environments/sky/my list.pip' /opt/environments/sky/sky.pip /opt/environments/sea/sea.pip /opt/environments/sea/../sky/sky.pip
                 environments/sea/sea.pip
                 environments/sky/my list.pip
                 environments/sky/sky.pip

@@ -30,6 +30,7 @@ fn asked(args: &args::ImageTest) -> anyhow::Result<TestRequest> {
         jobs: args.jobs,
         timeout: args.timeout,
         dev: args.dev,
+        passed: std::collections::BTreeSet::new(),
     })
 }
 

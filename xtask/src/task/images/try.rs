@@ -47,7 +47,8 @@ use crate::{
     testing::{
         image_test::{self, Rerun, TestRequest},
         receipt::{Outcome, Receipt},
-        selection::Selection,
+        results::{self, Runs},
+        selection::{Selection, TestKey},
     },
 };
 
@@ -81,10 +82,11 @@ pub(crate) fn run(session: &Session, args: &args::Try) -> anyhow::Result<u8> {
             .temporary(&chosen.config, &recipe, newest, &mut log)
             .map_err(|err| edit.in_checkout(err))?
     };
-    let Some(receipt) = test(&runner, &chosen, &image.built, &edit)? else { return Ok(0) };
+    let Some(receipt) = test(&runner, &chosen, &image.built, newest, &edit)? else { return Ok(0) };
     process::check_interrupted()?;
     let added = edit.keep_added(session, &receipt)?;
-    print(session, &edit, &receipt, &packages(&log), added)
+    let skipped = results::skipped(&results::folder(&runner, Runs::Selection, &edit.mission.name))?;
+    print(session, &edit, &receipt, &packages(&log), (added, skipped))
 }
 
 /// Lists to try.
@@ -248,12 +250,26 @@ fn test(
     runner: &Runner,
     chosen: &MissionImages,
     image: &BuiltImage,
+    below: &BuiltImage,
     edit: &Edit,
 ) -> anyhow::Result<Option<Receipt>> {
     let selection = Selection::new(&edit.environments, &[], KINDS.to_vec())?;
-    let request = TestRequest { selection, dev: true, ..TestRequest::default() };
+    let passed = passed(runner, below, edit)?;
+    let request = TestRequest { selection, dev: true, passed, ..TestRequest::default() };
     let tested = image_test::test(runner, chosen, image, &request, None)?;
     Ok(tested.map(|(receipt, _)| receipt))
+}
+
+/// Returns the imports of the tried environments that passed in `below`, by its receipt.
+fn passed(runner: &Runner, below: &BuiltImage, edit: &Edit) -> anyhow::Result<BTreeSet<TestKey>> {
+    let receipt = Receipt::read(&runner.checkout, &edit.mission.name, &below.image)?;
+    let tests = receipt.into_iter().filter(|it| it.complete).flat_map(|it| it.tests);
+    let passed = tests.filter(|it| {
+        it.kind == TestKind::Import
+            && it.outcome == Outcome::Passed
+            && edit.environments.contains(&it.environment)
+    });
+    Ok(passed.map(|it| (it.environment, it.kind, it.name)).collect())
 }
 
 /// Returns the changed packages as uv prints them: `+ name==version`. Empty when the engine knew the
@@ -284,7 +300,7 @@ fn print(
     edit: &Edit,
     receipt: &Receipt,
     packages: &[String],
-    added: Option<PathBuf>,
+    (added, skipped): (Option<PathBuf>, BTreeSet<TestKey>),
 ) -> anyhow::Result<u8> {
     let failed = receipt.tests.iter().filter(|it| it.outcome != Outcome::Passed).count();
     let list = added.as_ref().map(|it| it.shown().to_string());
@@ -295,7 +311,7 @@ fn print(
         passed: receipt.tests.len() - failed,
         failed,
         seconds: edit.started.elapsed().as_secs_f64(),
-        not_tested: not_tested(edit),
+        not_tested: not_tested(edit, &skipped),
         list: list.clone().filter(|_| failed == 0),
     };
     if session.flags.json {
@@ -326,10 +342,17 @@ fn print(
 }
 
 /// Returns parts of the image whose tests did not run.
-fn not_tested(edit: &Edit) -> Vec<String> {
+fn not_tested(edit: &Edit, skipped: &BTreeSet<TestKey>) -> Vec<String> {
     let others = edit.mission.environments.iter().map(|it| it.name.clone());
     let others = others.filter(|it| !edit.environments.contains(it));
+    let imports = edit.environments.iter().filter_map(|environment| {
+        let names = skipped.iter().filter(|it| it.0 == *environment).map(|it| it.2.as_str());
+        let names = names.collect::<Vec<_>>().join(", ");
+        let title = "imports that cannot see the change, and passed in the image";
+        (!names.is_empty()).then(|| format!("{environment}: {title}: {names}"))
+    });
     others
+        .chain(imports)
         .chain([
             "kernels, servers and files of the image, as a hub starts it".to_owned(),
             "Debian packages and other steps than those that install lists: these are the image's"

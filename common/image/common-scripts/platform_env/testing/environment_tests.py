@@ -17,6 +17,7 @@ from platform_env.testing.notebook_jobs import NotebookJob
 from platform_env.testing.plan import Plan
 from platform_env.testing.pool import Job, run_all
 from platform_env.testing.results import SCRIPTS, Report, Result
+from platform_env.testing.untouched import untouched
 
 # Seconds for `tests/test`, which may be a whole test suite.
 SCRIPT_LIMIT = 3600.0
@@ -129,6 +130,11 @@ def _import_jobs(
     environment: str, packages: Iterable[str], plan: Plan, report: Report
 ) -> list[Job]:
     chosen = [it for it in dict.fromkeys(packages) if plan.wants(environment, "import", it)]
+    allowed = [it for it in chosen if (environment, "import", it) in plan.passed]
+    if allowed:
+        skipped = untouched(environment, allowed)
+        report.skip((environment, "import", it) for it in sorted(skipped))
+        chosen = [it for it in chosen if it not in skipped]
     for result in imports.wrong_names(environment, chosen):
         report.add(result)
     variables = kernels.activated(environment, plan.variables)

@@ -39,6 +39,9 @@ class Plan:
     entry_point: Sequence[str] = ()
     command: Sequence[str] = ()
     health: Sequence[str] = ()
+    # Tests that passed in the image which this one was made from: they need not run again if they
+    # cannot see what changed since.
+    passed: Collection[tuple[str, str, str]] = ()
     # Environment, kind and name of tests that have run.
     done: Collection[tuple[str, str, str]] = ()
     # Who asked from outside knows what should have run, and notices when nothing did.
@@ -77,5 +80,6 @@ def read(file: Path) -> Plan:
         for it, time in name.items()
     ]
     tests = {tuple(test) for test in told.pop("tests")}
+    passed = {tuple(test) for test in told.pop("passed", ())}
     given = {name: value for name, value in told.items() if value}
-    return Plan(tests=tests, times=dict(times), from_outside=True, **given)
+    return Plan(tests=tests, times=dict(times), passed=passed, from_outside=True, **given)

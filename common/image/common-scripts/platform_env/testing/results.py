@@ -9,7 +9,7 @@ import json
 import os
 import shlex
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Literal
 
@@ -102,6 +102,12 @@ class Report:
         if self.listener is not None:
             self.listener(line)
 
+    def skip(self, tests: Iterable[tuple[str, str, str]]) -> None:
+        """Records tests that need not run."""
+        lines = [json.dumps(test) for test in tests]
+        _append("\n".join(lines), "skipped.jsonl")
+        paths.show(f"{len(lines)} imports cannot see what changed, and are not run again")
+
     def done(self) -> set[tuple[str, str, str]]:
         """Returns the tests that have a result."""
         return {it.key() for it in self.results}
@@ -131,14 +137,14 @@ class Report:
         return paths.FAILED if failures else 0
 
 
-def _append(line: str) -> None:
+def _append(line: str, name: str = "results.jsonl") -> None:
     """Adds a line to the record in one write, which cannot mix with that of another process."""
     directory = folder()
     if directory is None:
         return
     directory.mkdir(parents=True, exist_ok=True)
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
-    handle = os.open(directory / "results.jsonl", flags, 0o664)
+    handle = os.open(directory / name, flags, 0o664)
     try:
         os.write(handle, (line + "\n").encode())
     finally:
