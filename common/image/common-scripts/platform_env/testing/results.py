@@ -105,6 +105,8 @@ class Report:
     def skip(self, tests: Iterable[tuple[str, str, str]]) -> None:
         """Records tests that need not run."""
         lines = [json.dumps(test) for test in tests]
+        if not lines:
+            return
         _append("\n".join(lines), "skipped.jsonl")
         paths.show(f"{len(lines)} imports cannot see what changed, and are not run again")
 

@@ -24,7 +24,7 @@ BEFORE = "before.json"
 _IDENTITY = ("version", "sha256", "url", "commit", "subdirectory")
 
 _HARMLESS_GROUPS = {"console_scripts", "gui_scripts"}
-_CODE = (".py", ".pyi", ".so")
+_CODE = (".py", ".so")
 
 
 class _SeenError(Exception):
@@ -118,6 +118,7 @@ class _Mentions:
             modules |= site.modules(name)
         words = "|".join(re.escape(it) for it in sorted(modules)) or "(?!)"
         self._pattern = re.compile(rf"(?<!\w)(?:{words})(?!\w)".encode())
+        self._words = [it.encode() for it in modules]
         self._known: dict[str, bool] = {}
 
     def are_out_of_reach(self, module: str) -> bool:
@@ -130,8 +131,12 @@ class _Mentions:
 
     def _mentions(self, name: str) -> bool:
         if name not in self._known:
-            self._known[name] = any(map(self._pattern.search, self._texts(name)))
+            self._known[name] = any(map(self._is_mentioned, self._texts(name)))
         return self._known[name]
+
+    def _is_mentioned(self, text: bytes) -> bool:
+        # Most texts have none of the words, and a plain search is ten times as fast.
+        return any(it in text for it in self._words) and bool(self._pattern.search(text))
 
     def _texts(self, name: str) -> Iterator[bytes]:
         for file in self._site.files.get(name, ()):
