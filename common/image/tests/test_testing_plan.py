@@ -73,6 +73,7 @@ class PlanFile(unittest.TestCase):
             tests={("sky", "notebook", "a.ipynb")},
             jobs=3,
             timeout=60,
+            passed={("sky", "import", "json")},
             times={("sky", "a.ipynb"): 2.5},
             variables=told.variables,
             disk=1000,
