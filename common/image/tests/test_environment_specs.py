@@ -219,7 +219,7 @@ class FrozenTest(unittest.TestCase):
             (HEAD + BODY + "  - numpy=2.0\n", 9, "not pinned to one package file"),
             (HEAD + BODY.replace("conda-forge", "https://h/t/x/c"), 6, "CONDA_CHANNEL_ALIAS"),
             (HEAD + BODY + f"  - https://u:p@h/c::{CONDA}\n", 9, "CONDA_CHANNEL_ALIAS"),
-            (HEAD + "# missing: a b\n" + BODY, 4, "not a conda package name"),
+            (HEAD + "# missing: a b\n" + BODY, 4, "not a package name"),
             (HEAD + BODY + f"  - {CONDA}\n  - {CONDA}\n", 10, "listed on line 9"),
             (
                 self.pip(f"a==1 --hash=sha256:{HASH}", f"A==1 --hash=sha256:{HASH}"),
