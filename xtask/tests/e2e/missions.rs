@@ -58,9 +58,12 @@ fn common_image(checkout: &Checkout) -> String {
 /// Makes an environment like a build step, with empty caches, and exports it.
 fn made_anew(checkout: &Checkout, image: &str, environment: &str, spec: &str) -> String {
     let scripts = "/opt/common-scripts";
-    let script = format!(
-        "set -e; USE_FROZEN=1 {scripts}/env-create {environment} >&2; {scripts}/env-export {environment}"
-    );
+    let make = match environment {
+        "base" => "env-update base base.pip".to_owned(),
+        name => format!("env-create {name}"),
+    };
+    let script =
+        format!("set -e; USE_FROZEN=1 {scripts}/{make} >&2; {scripts}/env-export {environment}");
     let spec = format!(
         "{}:/opt/environments/{environment}/{environment}-frozen.yml:ro",
         checkout.path(spec).display()
