@@ -64,7 +64,7 @@ pub(crate) const CLASSES: &[(&str, Class)] = &[
     ("receipt show", Class::Read),
     ("image-list", Class::Read),
     ("image-diff", Class::Read),
-    // The end-to-end tests of the hub on this machine run those of docs/hub.md.
+    // Only read: a hub outlives its command. `e2e/local_hub.rs` runs these tasks, but not the page's lines.
     ("hub-up", Class::Read),
     ("hub-down", Class::Read),
     ("hub-status", Class::Read),

@@ -64,8 +64,9 @@ pub(crate) fn run(session: &Session, args: &HubSmoke) -> anyhow::Result<u8> {
             SmokeUser { runner: &runner, hub: &hub, container: &container, permit, is_removed };
         failed = user.smoke(choice, &mut rows)?;
         if !user.remove() {
+            let why = failed.map_or(String::new(), |it| format!("{it}; "));
             bail!(
-                "the user of the smoke test could not be removed; run `cargo xtask hub-smoke` again"
+                "{why}the user of the smoke test could not be removed; run `cargo xtask hub-smoke` again"
             );
         }
         if failed.is_some() {
