@@ -1,7 +1,8 @@
-"""Asks the hub of this container, as the service that smoke tests use.
+"""Asks the hub of this container, as the service that smoke tests use: the hub on this machine, or,
+sent to `python3 -` in its pod, a hub of the Zero to JupyterHub chart.
 
     client.py health SECONDS    waits until the hub answers
-    client.py smoke CHOICE      starts a server, runs a cell in every kernel, stops the server
+    client.py smoke [CHOICE]    starts a server, runs a cell in every kernel, stops the server
     client.py clean             removes the server and the user of an interrupted smoke test
 
 `smoke` prints a JSON object per step on stdout, {"step": …, "seconds": …}, and at a failure
@@ -28,6 +29,14 @@ PAUSE = 0.2
 
 FILE = "xtask-smoke.txt"
 
+# Settings of the hub on this machine.
+LOCAL = Path("/etc/hub/settings.json")
+
+# Files of the chart in the hub's pod, and the service and the user that `hub-deploy` adds.
+CHART = Path("/usr/local/etc/jupyterhub")
+SERVICE = "xtask-smoke"
+USER = "xtask-smoke"
+
 # The pid of a smoke test that runs.
 RUNNING = Path("/dev/shm/smoke.pid")
 
@@ -41,15 +50,21 @@ class Hub:
 
     def __init__(self, session, settings):
         self.session = session
-        self.root = f"http://127.0.0.1:8000{settings['base_url']}"
+        self.hub_url = settings["hub_url"]
+        self.proxy_url = settings["proxy_url"]
+        self.keeps_home = settings["keeps_home"]
         self.user = settings["smoke_user"]
         self.limit = settings["start_timeout"]
         self.headers = {"Authorization": f"token {settings['smoke_token']}"}
 
+    def url(self, path):
+        """Returns the address of a path of the hub, or of a user's server behind the proxy."""
+        return (self.hub_url if path.startswith("hub/") else self.proxy_url) + path
+
     async def ask(self, method, path, body=None, expected=(200, 201, 202, 204)):
         """Returns the answer, as JSON where it is; a status that is not expected is an error."""
         async with self.session.request(
-            method, self.root + path, json=body, headers=self.headers
+            method, self.url(path), json=body, headers=self.headers
         ) as answer:
             text = await answer.text()
             if answer.status not in expected:
@@ -65,7 +80,7 @@ class Hub:
         return f"user/{self.user}/"
 
     async def start(self, choice):
-        await self.ask("POST", f"{self.account}/server", {"choice": choice})
+        await self.ask("POST", f"{self.account}/server", {"choice": choice} if choice else {})
         end = time.monotonic() + self.limit
         while time.monotonic() < end:
             user = await self.ask("GET", self.account)
@@ -79,8 +94,8 @@ class Hub:
 
     async def why(self):
         """Returns why the last server did not start, as the progress page says it."""
-        path = f"{self.root}{self.account}/server/progress"
-        async with self.session.get(path, headers=self.headers) as answer:
+        url = self.url(f"{self.account}/server/progress")
+        async with self.session.get(url, headers=self.headers) as answer:
             async for line in answer.content:
                 if line.startswith(b"data:"):
                     event = json.loads(line[5:])
@@ -104,7 +119,7 @@ class Hub:
         path = f"{self.server}api/kernels/{made['id']}"
         try:
             async with self.session.ws_connect(
-                self.root + path + "/channels", headers=self.headers, max_msg_size=0
+                self.url(f"{path}/channels"), headers=self.headers, max_msg_size=0
             ) as channel:
                 return await asyncio.wait_for(_cell(channel, "print(6 * 7)"), CELL)
         except TimeoutError:
@@ -113,7 +128,7 @@ class Hub:
             await self.ask("DELETE", path, expected=(204, 404))
 
     async def clean(self):
-        async with self.session.get(self.root + self.account, headers=self.headers) as answer:
+        async with self.session.get(self.url(self.account), headers=self.headers) as answer:
             if answer.status == 404:
                 return
         await self.stop()
@@ -151,7 +166,7 @@ async def _cell(channel, code):
     raise SmokeError("the kernel closed its channel")
 
 
-async def smoke(hub, choice):
+async def smoke(hub, choice=None):
     text = uuid.uuid4().hex
     file = f"{hub.server}api/contents/{FILE}"
 
@@ -177,10 +192,12 @@ async def smoke(hub, choice):
         raise SmokeError("list kernels: the server has no kernel")
     for it in sorted(kernels["kernelspecs"]):
         await _step(f"cell in {it}", run(it))
-    await _step("write a file in the home", write())
+    if hub.keeps_home:
+        await _step("write a file in the home", write())
     await _step("stop the server", hub.stop())
-    await _step("start it again", hub.start(choice))
-    await _step("read the file", read())
+    if hub.keeps_home:
+        await _step("start it again", hub.start(choice))
+        await _step("read the file", read())
     await _step("remove user and server", hub.clean())
 
 
@@ -213,21 +230,71 @@ def _end_interrupted():
     RUNNING.unlink(missing_ok=True)
 
 
+def _settings():
+    if not LOCAL.exists():
+        return _of_chart()
+    settings = json.loads(LOCAL.read_text())
+    url = f"http://127.0.0.1:8000{settings['base_url']}"
+    return settings | {"hub_url": url, "proxy_url": url, "keeps_home": True}
+
+
+def _of_chart():
+    """Returns the settings of a deployed hub. Its values, and the token as the chart's own
+    configuration reads it: https://z2jh.jupyter.org/en/stable/resources/reference.html#hub-services
+    """
+    import yaml  # Of JupyterHub; the tests of this file do without.
+
+    values = yaml.safe_load((CHART / "secret/values.yaml").read_text()) or {}
+    base = _value(values, "hub.baseUrl", "/").rstrip("/") + "/"
+    https = _value(values, "proxy.https", {})
+    if not https.get("enabled") or https.get("type") == "offload":
+        proxy = "http://proxy-public"
+    elif https.get("type") == "letsencrypt":
+        proxy = "http://proxy-http:8000"
+    else:
+        proxy = "https://proxy-public"
+    name = f"hub.services.{SERVICE}.apiToken"
+    files = [CHART / folder / name for folder in ("existing-secret", "secret")]
+    file = next((it for it in files if it.exists()), None)
+    if file is None:
+        raise SmokeError(f"the hub has no service `{SERVICE}`; `hub-deploy` adds it")
+    return {
+        "hub_url": f"http://127.0.0.1:8081{base}",
+        "proxy_url": proxy + base,
+        "smoke_user": USER,
+        "smoke_token": file.read_text().strip(),
+        "start_timeout": _value(values, "singleuser.startTimeout", 300),
+        "keeps_home": _value(values, "singleuser.storage.type", "dynamic") != "none",
+    }
+
+
+def _value(values, path, default):
+    for name in path.split("."):
+        values = values.get(name) if isinstance(values, dict) else None
+    return default if values is None else values
+
+
 def _tell(message):
     print(json.dumps(message), flush=True)
 
 
 async def main(command, *args):
-    settings = json.loads(Path("/etc/hub/settings.json").read_text())
+    try:
+        settings = _settings()
+    except (SmokeError, OSError) as error:
+        _tell({"error": str(error)})
+        return 1
     limit = aiohttp.ClientTimeout(total=None, sock_read=ANSWER, sock_connect=ANSWER)
-    async with aiohttp.ClientSession(timeout=limit) as session:
+    # The certificate is of the public name, and the proxy is in the same namespace.
+    connector = aiohttp.TCPConnector(ssl=False)
+    async with aiohttp.ClientSession(timeout=limit, connector=connector) as session:
         hub = Hub(session, settings)
         try:
             if command == "health":
                 await health(hub, float(args[0]))
             elif command == "smoke":
                 RUNNING.write_text(str(os.getpid()))
-                await smoke(hub, args[0])
+                await smoke(hub, *args)
                 RUNNING.unlink()
             elif command == "clean":
                 _end_interrupted()

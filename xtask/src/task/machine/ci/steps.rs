@@ -88,9 +88,10 @@ impl Step {
                     .env("BASE_IMAGE", &format!("{NAMESPACE}/base:latest"))
                     .env("DOCKER", docker),
             ],
-            Step::ScriptTests => {
-                vec![cmd!(root, "common/image/tests/run").env("DOCKER", docker)]
-            }
+            Step::ScriptTests => vec![
+                python::unittest(root, "common/hub/tests"),
+                cmd!(root, "common/image/tests/run").env("DOCKER", docker),
+            ],
             Step::EndToEnd => vec![cargo::test(root, &["--test", "e2e"])],
         })
     }
