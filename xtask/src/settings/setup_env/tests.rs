@@ -1,4 +1,4 @@
-#![expect(clippy::disallowed_methods, reason = "bash is the oracle")]
+#![expect(clippy::disallowed_methods, reason = "Bash is the oracle")]
 
 use std::process::Command;
 
