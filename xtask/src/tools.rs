@@ -6,6 +6,7 @@ pub(crate) mod docker;
 pub(crate) mod retries;
 pub(crate) mod curl;
 pub(crate) mod mmdebstrap;
+pub(crate) mod kubectl;
 pub(crate) mod helm;
 pub(crate) mod git;
 pub(crate) mod cargo;

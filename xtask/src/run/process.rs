@@ -4,6 +4,7 @@
 #![expect(clippy::disallowed_methods, reason = "this is the place for them")]
 
 mod background;
+mod beside;
 mod command;
 mod permit;
 mod running;
@@ -37,6 +38,8 @@ use crate::run::failure::{self, Failure};
 use running::{Interruption, Limit, Running, STOP, Stream, follow};
 
 pub(crate) use background::{Background, background};
+#[allow(unused_imports, reason = "deployments use it")]
+pub(crate) use beside::{Beside, beside};
 pub(crate) use command::{Change, Cmd, Patience, cmd, query, quoted};
 pub(crate) use computation::interruptible;
 pub(crate) use last::{last_stream, last_words};
@@ -109,6 +112,19 @@ pub(crate) fn read(cmd: &Cmd) -> anyhow::Result<String> {
 /// Runs `cmd`, passes each line of stdout and stderr to `on_line`, and returns its status.
 pub(crate) fn lines(cmd: &Cmd, on_line: &mut dyn FnMut(&str)) -> anyhow::Result<u8> {
     run(cmd, &mut |_, line| on_line(String::from_utf8_lossy(line).trim_end()))
+}
+
+/// Runs `cmd`, passes each line of its stdout to `on_line`, and returns its status and stderr.
+pub(crate) fn stdout_lines(
+    cmd: &Cmd,
+    on_line: &mut dyn FnMut(&str),
+) -> anyhow::Result<(u8, String)> {
+    let mut stderr = Vec::new();
+    let status = run(cmd, &mut |stream, line| match stream {
+        Stream::Stdout => on_line(String::from_utf8_lossy(line).trim_end()),
+        Stream::Stderr => stderr.extend_from_slice(line),
+    })?;
+    Ok((status, String::from_utf8_lossy(&stderr).into_owned()))
 }
 
 /// Runs `cmd` attached to the terminal and returns its status.
@@ -186,13 +202,33 @@ pub(crate) fn handle_signals() -> anyhow::Result<()> {
 
 /// Fails after an interruption, for loops that wait for something other than a child.
 pub(crate) fn check_interrupted() -> anyhow::Result<()> {
-    if INTERRUPTED.load(Ordering::SeqCst) {
+    if was_interrupted() && !FINISHING.get() {
         return Err(Failure::Interrupted.into());
     }
     Ok(())
 }
 
+/// Returns whether a signal asked this run to end.
+pub(crate) fn was_interrupted() -> bool {
+    INTERRUPTED.load(Ordering::SeqCst)
+}
+
+/// Does `work` to its end, also after an interruption: what saves or cleans up, by commands that have
+/// limits of their own.
+#[allow(dead_code, reason = "deployments use it")]
+pub(crate) fn finishing<T>(work: impl FnOnce() -> T) -> T {
+    struct Restored(bool);
+    impl Drop for Restored {
+        fn drop(&mut self) {
+            FINISHING.set(self.0);
+        }
+    }
+    let _restored = Restored(FINISHING.replace(true));
+    work()
+}
+
 thread_local! {
+    static FINISHING: Cell<bool> = const { Cell::new(false) };
     static WAITED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
 }
 
