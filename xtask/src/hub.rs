@@ -8,4 +8,5 @@ pub(crate) mod validate;
 pub(crate) mod lock;
 pub(crate) mod gate;
 pub(crate) mod render;
+pub(crate) mod record;
 pub(crate) mod local;

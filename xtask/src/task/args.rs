@@ -9,6 +9,8 @@ use clap::{Args, ValueEnum};
 
 use crate::task::machine::ci::steps::Step;
 
+#[allow(unused_imports, reason = "the task that deploys reads them")]
+pub(crate) use hubs::HubDeploy;
 pub(crate) use hubs::{HubDown, HubLogs, HubSmoke, HubStatus, HubUp};
 pub(crate) use secrets::{
     SecretsCat, SecretsDiff, SecretsEdit, SecretsInit, SecretsOf, SecretsSet,

@@ -1,6 +1,9 @@
-//! Arguments of tasks about the hub on this machine.
+//! Arguments of tasks about hubs.
 
 use clap::Args;
+
+use super::Missions;
+use crate::hub::record::Reasons;
 
 #[derive(Debug, Args)]
 pub(crate) struct HubUp {
@@ -49,4 +52,64 @@ pub(crate) struct HubLogs {
 pub(crate) struct HubSmoke {
     /// Mission of the hub; all of them by default
     pub(crate) mission: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[allow(dead_code, reason = "the task that deploys reads them")]
+pub(crate) struct HubDeploy {
+    #[command(flatten)]
+    pub(crate) missions: Missions,
+    /// Environment with values in missions/<mission>/hub/; ENVIRONMENT by default; may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub(crate) env: Vec<String>,
+    /// Deploy without asking
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// Deploy what the last successful release of this environment was, with this environment's values
+    #[arg(long, value_name = "ENVIRONMENT")]
+    pub(crate) from: Option<String>,
+    /// Use the secrets of today instead of those of the promoted release's commit
+    #[arg(long, requires = "from")]
+    pub(crate) new_secrets: bool,
+    #[command(flatten)]
+    pub(crate) reasons: HubReasons,
+}
+
+/// Reasons for what is left out; the release record keeps them.
+#[derive(Debug, Args)]
+pub(crate) struct HubReasons {
+    /// Deploy images without a receipt, for this reason
+    #[arg(long, value_name = "REASON", value_parser = reason)]
+    pub(crate) untested: Option<String>,
+    /// Deploy a checkout that differs from a pushed commit, for this reason
+    #[arg(long, value_name = "REASON", value_parser = reason)]
+    pub(crate) dirty: Option<String>,
+    /// Leave the smoke test out, for this reason
+    #[arg(long, value_name = "REASON", value_parser = reason)]
+    pub(crate) no_smoke: Option<String>,
+    /// State how an external database was saved before a new major version of JupyterHub
+    #[arg(long, value_name = "REASON", value_parser = reason)]
+    pub(crate) backup_done: Option<String>,
+}
+
+impl HubReasons {
+    /// Returns the reasons as records keep them.
+    #[allow(dead_code, reason = "the task that deploys reads them")]
+    pub(crate) fn recorded(&self) -> Reasons {
+        Reasons {
+            untested: self.untested.clone(),
+            dirty: self.dirty.clone(),
+            no_smoke: self.no_smoke.clone(),
+            backup_done: self.backup_done.clone(),
+        }
+    }
+}
+
+/// Returns a reason, which is text on one line.
+fn reason(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    match text.is_empty() || text.chars().any(char::is_control) {
+        true => Err("expected a reason on one line".to_owned()),
+        false => Ok(text.to_owned()),
+    }
 }
