@@ -7,6 +7,8 @@ pub(crate) mod chart;
 pub(crate) mod validate;
 pub(crate) mod lock;
 pub(crate) mod gate;
+pub(crate) mod deployed;
+pub(crate) mod preflight;
 pub(crate) mod render;
 pub(crate) mod record;
 pub(crate) mod local;

@@ -2,8 +2,6 @@
 
 use std::{collections::BTreeSet, path::Path};
 
-use serde_json::json;
-
 use crate::{
     check::{Facts, File, Refuses, Rule, hub_yaml},
     hub::{
@@ -58,7 +56,7 @@ fn merged(facts: &Facts) -> Vec<Values> {
         let shared =
             files.iter().find(|other| is_shared(other) && other.path.parent() == it.path.parent());
         let layers = common.into_iter().chain(shared).chain([*it]);
-        Values::merged(layers.map(|it| layer(it)).collect(), &json!({})).ok()
+        Values::merged(layers.map(|it| layer(it)).collect()).ok()
     };
     environments.filter_map(|it| of_environment(&it)).collect()
 }

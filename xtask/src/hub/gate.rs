@@ -130,7 +130,8 @@ fn text<'a>(node: &'a Node, key: &str) -> Option<Image<'a>> {
 }
 
 /// Decides over `images`, with the digests that receipts certify, and the exceptions with their
-/// reasons: references, or keys by which a user can start any image.
+/// reasons: references, or keys by which a user can start any image. `untested` is a reason for all
+/// images with a digest.
 ///
 /// # Errors
 /// A finding for each image that is not certified, not pinned, or allowed for nothing.
@@ -138,6 +139,7 @@ pub(crate) fn decide(
     images: &Images<'_>,
     certified: &BTreeSet<Digest>,
     exceptions: &BTreeMap<String, String>,
+    untested: Option<&str>,
 ) -> Result<Passed, Vec<Finding>> {
     let (mut passed, mut found) = (Passed::default(), Vec::new());
     let reason = |name: &str| exceptions.get(name).filter(|it| !it.trim().is_empty());
@@ -146,6 +148,8 @@ pub(crate) fn decide(
             passed.certified.insert(image.reference.clone());
         } else if let Some(reason) = reason(&image.reference) {
             passed.allowed.insert(image.reference.clone(), reason.clone());
+        } else if let Some(reason) = untested.filter(|_| image.digest().is_some()) {
+            passed.allowed.insert(image.reference.clone(), reason.to_owned());
         } else {
             found.push(refused(image));
         }
@@ -197,14 +201,12 @@ pub(crate) fn exceptions(values: &Values) -> BTreeMap<String, String> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
     use crate::hub::values::{Layer, Source};
 
     fn values(text: &str) -> Values {
         let source = Source { file: "prod.yaml".into(), is_secret: false };
-        Values::merged(vec![Layer { source, text: text.to_owned() }], &json!({})).unwrap()
+        Values::merged(vec![Layer { source, text: text.to_owned() }]).unwrap()
     }
 
     fn digest(c: char) -> String {
@@ -217,7 +219,7 @@ mod tests {
         let lines = |found: Vec<Finding>| {
             found.iter().map(|it| it.what.replace(&digest('b'), "BBB")).collect()
         };
-        decide(&images(&values), &certified, &exceptions(&values)).map_err(lines)
+        decide(&images(&values), &certified, &exceptions(&values), None).map_err(lines)
     }
 
     #[test]
@@ -253,6 +255,18 @@ mod tests {
                 "`hub.image`: `h:1` is not pinned by digest",
             ]
         );
+    }
+
+    #[test]
+    fn a_reason_for_all_does_not_make_a_tag_a_digest() {
+        let one = |tag: &str| values(&format!("singleuser: {{image: {{name: r, tag: {tag}}}}}\n"));
+        let decided = |it: &Values| {
+            decide(&images(it), &BTreeSet::new(), &BTreeMap::new(), Some("an exercise"))
+        };
+        let tag = format!("\"1@sha256:{}\"", digest('b'));
+        let passed = decided(&one(&tag)).unwrap();
+        assert_eq!(passed.allowed.values().collect::<Vec<_>>(), ["an exercise"]);
+        assert!(decided(&one("latest-prod")).is_err());
     }
 
     #[test]

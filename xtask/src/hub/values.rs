@@ -147,21 +147,12 @@ pub(crate) fn files(dir: &Path, environment: &str) -> [PathBuf; 3] {
     [COMMON.into(), dir.join("common.yaml"), dir.join(format!("{environment}.yaml"))]
 }
 
-/// Returns what this tool sets for every deployed hub: the hub's database outlives its release.
-pub(crate) fn always_set() -> serde_json::Value {
-    let annotations = serde_json::json!({"helm.sh/resource-policy": "keep"});
-    serde_json::json!({"hub": {"db": {"pvc": {"annotations": annotations}}}})
-}
-
 impl Values {
-    /// Merges `layers`, lowest first, and `set`, what this tool sets above all of them.
+    /// Merges `layers`, lowest first.
     ///
     /// # Errors
     /// The findings of all layers.
-    pub(crate) fn merged(
-        layers: Vec<Layer>,
-        set: &serde_json::Value,
-    ) -> Result<Values, Vec<Finding>> {
+    pub(crate) fn merged(layers: Vec<Layer>) -> Result<Values, Vec<Finding>> {
         let (mut nodes, mut found) = (Vec::new(), Vec::new());
         for Layer { source, text } in layers {
             match yaml::parse(&Arc::new(source), &text) {
@@ -169,13 +160,15 @@ impl Values {
                 Err(findings) => found.extend(findings),
             }
         }
-        if !found.is_empty() {
-            return Err(found);
-        }
+        if found.is_empty() { Ok(Values::of(nodes)) } else { Err(found) }
+    }
+
+    /// Returns the values with `set`, which this tool sets, above all layers.
+    pub(crate) fn with(mut self, set: &serde_json::Value) -> Values {
         let file = PathBuf::from("<cargo xtask>");
         let at = At { source: Arc::new(Source { file, is_secret: false }), line: 1 };
-        nodes.push(Node::of_json(set, &at));
-        Ok(Values::of(nodes))
+        self.layers.push(Node::of_json(set, &at));
+        Values::of(self.layers)
     }
 
     fn of(layers: Vec<Node>) -> Values {

@@ -141,6 +141,48 @@ pub(crate) fn listing(api: &Api, mission: &str) -> anyhow::Result<Listing> {
     Ok(Listing { images: res, receipts })
 }
 
+#[allow(dead_code, reason = "deployments use it")]
+/// An image that was asked for by its digest.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) image: ImageId,
+    /// Platform, like `linux/amd64`.
+    pub(crate) platform: String,
+    /// The receipt that certifies it and the text of that receipt, or why none does.
+    pub(crate) receipt: Result<(Receipt, String), String>,
+}
+
+#[allow(dead_code, reason = "deployments use it")]
+/// Returns the images of `mission` with these digests; those that the registry lacks are missing.
+pub(crate) fn of_digests(
+    api: &Api,
+    mission: &str,
+    digests: &[Digest],
+) -> anyhow::Result<BTreeMap<Digest, Found>> {
+    let manifests = api.manifests(digests)?.into_iter().zip(digests);
+    // A registry may answer with another manifest.
+    let found: Vec<(Tag, Manifest)> = manifests
+        .filter_map(|(it, digest)| it.filter(|it| it.digest == *digest))
+        .map(|it| (Tag::of_receipt(&it.digest), it))
+        .collect();
+    let stored: Vec<Tag> = found.iter().map(|(tag, _)| tag.clone()).collect();
+    let mut receipts = texts(api, &found, &carriers(api, &stored)?)?;
+    let configs = api.blobs(found.iter().map(|(_, it)| it.config.to_string()))?;
+    let mut res = BTreeMap::new();
+    for ((_, manifest), config) in found.into_iter().zip(configs) {
+        let config: ImageConfig = serde_json::from_slice(&config?)?;
+        let text =
+            receipts.remove(&manifest.digest).unwrap_or_else(|| Err("no receipt".to_owned()));
+        let receipt = text.and_then(|text| {
+            let receipt = certifying(&text, mission, &manifest, &config);
+            receipt.map(|it| (it, text)).map_err(|err| format!("{err:#}"))
+        });
+        let platform = format!("{}/{}", config.os, config.architecture);
+        res.insert(manifest.digest, Found { image: manifest.config, platform, receipt });
+    }
+    Ok(res)
+}
+
 /// Returns the manifests of receipts among `stored`, by the digest of their image.
 fn carriers(api: &Api, stored: &[Tag]) -> anyhow::Result<BTreeMap<Digest, Manifest>> {
     let of_image = |it: &Tag| Some((it.clone(), it.image_of_receipt()?));

@@ -1,7 +1,5 @@
 use std::fs;
 
-use serde_json::json;
-
 use super::*;
 use crate::hub::{
     chart,
@@ -26,7 +24,7 @@ fn chart() -> Chart {
 
 fn merged(text: &str) -> Result<Values, Vec<Finding>> {
     let source = Source { file: "prod.yaml".into(), is_secret: false };
-    Values::merged(vec![Layer { source, text: text.to_owned() }], &json!({}))
+    Values::merged(vec![Layer { source, text: text.to_owned() }])
 }
 
 /// Wrong values, and the line and start of the one finding about each.

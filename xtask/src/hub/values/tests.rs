@@ -9,11 +9,11 @@ fn layer(file: &str, text: &str) -> Layer {
 
 fn merged(texts: &[(&str, &str)]) -> Values {
     let layers = texts.iter().map(|(file, text)| layer(file, text)).collect();
-    Values::merged(layers, &json!({})).unwrap()
+    Values::merged(layers).unwrap()
 }
 
 fn found(file: &str, text: &str) -> Vec<String> {
-    let findings = Values::merged(vec![layer(file, text)], &json!({})).unwrap_err();
+    let findings = Values::merged(vec![layer(file, text)]).unwrap_err();
     let line = |it: &Finding| it.line.map_or_else(|| "-".to_owned(), |it| it.to_string());
     findings.iter().map(|it| format!("{}: {}", line(it), it.what)).collect()
 }
@@ -59,7 +59,7 @@ fn own_settings_are_no_values() {
 fn what_the_tool_sets_is_above_all_layers() {
     let set = json!({"singleuser": {"image": {"name": "r", "tag": "t"}}});
     let layers = vec![layer("a", "singleuser: {image: {name: x, pullPolicy: Always}}\n")];
-    let values = Values::merged(layers, &set).unwrap();
+    let values = Values::merged(layers).unwrap().with(&set);
     let image = json!({"name": "r", "tag": "t", "pullPolicy": "Always"});
     assert_eq!(values.get("singleuser.image").unwrap().json(), image);
 }

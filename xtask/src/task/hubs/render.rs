@@ -6,7 +6,6 @@ use anyhow::Context as _;
 
 use crate::{
     hub::{
-        gate,
         lock::{LOCK, Lock},
         render::{self, Manifests},
         values::Values,
@@ -29,6 +28,7 @@ pub(crate) fn run(session: &Session, args: &args::HubRender) -> anyhow::Result<u
     let environment = args.of.env.as_deref().unwrap_or(&of.config.environment);
     let secrets = if args.of.without_secrets { Secrets::LeftOut } else { Secrets::Merged };
     let values = hub_values::read(session, &of, environment, secrets)?;
+    let values = hub_values::for_show(values, &of, environment);
     let lock = hub_chart::read(session)?;
     let Some(permit) = session.permit else {
         let (release, url) = (release(&of, environment), lock.url("index.yaml"));
@@ -42,7 +42,6 @@ pub(crate) fn run(session: &Session, args: &args::HubRender) -> anyhow::Result<u
     let new = manifests(session, permit, &of, environment, &lock, &values)?;
     let Some(since) = &args.since else {
         terminal::print(render::text(&new)?.trim_end());
-        warn_of_defaults(session, &values);
         return Ok(0);
     };
     let root = &session.checkout.root;
@@ -51,6 +50,7 @@ pub(crate) fn run(session: &Session, args: &args::HubRender) -> anyhow::Result<u
     let lock_then = git::file(root, &revision, Path::new(LOCK))?;
     let lock_then = lock_then.map(|it| Lock::parse(&String::from_utf8_lossy(&it))).transpose()?;
     let then = hub_values::read_at(session, &of, environment, secrets, &revision)?;
+    let then = hub_values::for_show(then, &of, environment);
     let old =
         manifests(session, permit, &of, environment, lock_then.as_ref().unwrap_or(&lock), &then)?;
     render::summary(&old, &new).iter().for_each(terminal::print);
@@ -80,13 +80,4 @@ fn manifests(
     let home = root.join("target/xtask/helm");
     let values = values.json().to_string();
     render::shown(helm::template(root, &home, &archive, &release(of, environment), values)?)
-}
-
-/// Prints a note if no file sets the image of users' servers.
-fn warn_of_defaults(session: &Session, values: &Values) {
-    if gate::images(values).users.is_empty() {
-        session
-            .ui
-            .say("note: no layer sets `singleuser.image`: the render has the chart's default");
-    }
 }

@@ -21,6 +21,7 @@ pub(crate) fn run(session: &Session, args: &args::HubValues) -> anyhow::Result<u
     for of in &named {
         let environment = args.of.env.as_deref().unwrap_or(&of.config.environment);
         let values = hub_values::read(session, of, environment, secrets)?;
+        let values = hub_values::for_show(values, of, environment);
         print(session, args, &values)?;
     }
     Ok(0)

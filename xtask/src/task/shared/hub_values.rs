@@ -2,12 +2,10 @@
 
 use std::path::Path;
 
-use serde_json::json;
-
 use crate::{
     hub::{
         chart::{self, Chart},
-        secrets, validate,
+        deployed, secrets, validate,
         values::{self, Layer, Source, Values},
     },
     run::{failure, printable::Shown as _, text_file},
@@ -48,6 +46,15 @@ pub(crate) fn read(
     Ok(values)
 }
 
+/// Returns the values for people and for a render without a cluster: a deployment chooses the image
+/// that no layer sets.
+pub(crate) fn for_show(values: Values, of: &MissionConfig, environment: &str) -> Values {
+    match environment == LOCAL || values.has_image() {
+        true => values,
+        false => values.with_image(&deployed::placeholder(&of.mission.name)),
+    }
+}
+
 /// Returns the merged values with the files of `revision`, and the secrets of today. They are not
 /// validated.
 pub(crate) fn read_at(
@@ -78,10 +85,9 @@ fn merged(
     if with == Secrets::Merged && !is_local {
         layers.extend(decrypted(session, of, environment)?);
     }
-    let set = if is_local { json!({}) } else { values::always_set() };
-    let values = Values::merged(layers, &set).map_err(values::refusal)?;
+    let values = Values::merged(layers).map_err(values::refusal)?;
     secrets::hide(&values);
-    Ok(values)
+    Ok(if is_local { values } else { values.deployed() })
 }
 
 /// Reads what values are checked against.

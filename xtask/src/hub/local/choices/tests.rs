@@ -1,7 +1,6 @@
 use std::path::PathBuf;
 
 use expect_test::{Expect, expect};
-use serde_json::json;
 
 use super::*;
 use crate::hub::values::{Layer, Source};
@@ -28,7 +27,7 @@ fn plain() -> Choice {
 fn made(text: &str) -> anyhow::Result<OfMission> {
     let source = Source { file: PathBuf::from("local.yaml"), is_secret: false };
     let layer = Layer { source, text: text.to_owned() };
-    of(&plain(), &Values::merged(vec![layer], &json!({})).expect("valid YAML"))
+    of(&plain(), &Values::merged(vec![layer]).expect("valid YAML"))
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the form of expect_test")]
