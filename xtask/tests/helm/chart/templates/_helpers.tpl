@@ -1,7 +1,7 @@
 {{- /* A secret: the value, else that of the Secret on the cluster, else a random one. */ -}}
 {{- define "secret" -}}
 {{- $live := (lookup "v1" "Secret" .root.Release.Namespace "hub").data | default dict -}}
-{{- if .value }}{{ .value }}{{ else if hasKey $live .key }}{{ index $live .key | b64dec }}{{ else }}{{ randAlphaNum 64 | lower }}{{ end }}
+{{- if .value }}{{ .value }}{{ else if hasKey $live .key }}{{ index $live .key | b64dec }}{{ else }}{{ randAlphaNum 64 | sha256sum }}{{ end }}
 {{- end }}
 
 {{- define "cryptkeeper" -}}
@@ -15,6 +15,11 @@ imagePullSecrets: [{name: image-pull-secret}]
 {{- else if .Values.imagePullSecrets }}
 imagePullSecrets: {{ toJson .Values.imagePullSecrets }}
 {{- end }}
+{{- end }}
+
+{{- /* What the hook pulls; it is left out while the cluster's hub has the same. */ -}}
+{{- define "pullers-checksum" -}}
+{{- include "pullers" . | sha256sum -}}
 {{- end }}
 
 {{- /* A container for each image that a user can start, as far as values tell. */ -}}
