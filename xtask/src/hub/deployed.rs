@@ -75,7 +75,7 @@ impl Registries {
     }
 
     /// Returns the image that nodes name `reference`, as this machine names it.
-    pub(crate) fn from_here(&self, reference: &str) -> String {
+    pub(crate) fn as_seen_here(&self, reference: &str) -> String {
         match reference.strip_prefix(&self.nodes).filter(|it| it.starts_with('/')) {
             Some(rest) => format!("{}{rest}", self.here),
             None => reference.to_owned(),
@@ -124,7 +124,7 @@ mod tests {
     fn registries_have_two_names() {
         let it = Registries { here: "127.0.0.1:5000".to_owned(), nodes: "r.example/us".to_owned() };
         assert_eq!(it.for_nodes("hello").to_string(), "r.example/us/hello");
-        assert_eq!(it.from_here("r.example/us/hello:t@x"), "127.0.0.1:5000/hello:t@x");
-        assert_eq!(it.from_here("r.example/use/hello"), "r.example/use/hello");
+        assert_eq!(it.as_seen_here("r.example/us/hello:t@x"), "127.0.0.1:5000/hello:t@x");
+        assert_eq!(it.as_seen_here("r.example/use/hello"), "r.example/use/hello");
     }
 }
