@@ -8,7 +8,7 @@ from pathlib import Path
 
 from containers import IDLE, IMAGE, docker, new_name
 
-LIMIT_MB = 550
+LIMIT_MB = 440
 
 
 class ImageTest(unittest.TestCase):
