@@ -62,7 +62,7 @@ _start_account() {
     [[ $NB_UID =~ ^[0-9]+$ ]] || _start_die "NB_UID is '$NB_UID'; it must be a number"
     [[ $NB_GID =~ ^[0-9]+$ ]] || _start_die "NB_GID is '$NB_GID'; it must be a number"
     if [[ -n ${NB_GROUP-} ]] || ! getent group "$NB_GID" >/dev/null; then
-        groupadd --force --non-unique --gid "$NB_GID" "${NB_GROUP:-$NB_USER}"
+        _start_new_group "${NB_GROUP:-$NB_USER}"
     fi
     if ! id "$NB_USER" &>/dev/null; then
         _start_new_account
@@ -86,10 +86,18 @@ _start_groups() {
     echo "$NB_GID${groups:+,${groups// /,}}"
 }
 
+# Names of directory services, such as team@example.org, are valid ones, which groupadd refuses.
+_start_new_group() {
+    [[ $1 =~ ^[^-+~:,/[:space:]][^:,/[:space:]]*$ && ! $1 =~ ^[0-9]+$ ]] ||
+        _start_die "NB_GROUP is '$1'; expected a name such as stars: not a number, no space, comma, colon or slash"
+    getent group "$1" >/dev/null || groupadd --non-unique --gid "$NB_GID" "$1" 2>/dev/null ||
+        echo "$1:x:$NB_GID:" >>/etc/group
+}
+
 _start_new_account() {
     ! id jovyan &>/dev/null || userdel jovyan
     useradd --no-log-init --no-create-home --home-dir "/home/$NB_USER" --shell /bin/bash \
-        --non-unique --uid "$NB_UID" --gid "$NB_GID" --groups users "$NB_USER"
+        --badname --non-unique --uid "$NB_UID" --gid "$NB_GID" --groups users "$NB_USER"
 }
 
 # A new or empty home starts as a copy of jovyan's; a working folder in jovyan's moves along.

@@ -44,6 +44,21 @@ class RootTest(ContainerTest):
             ],
         )
 
+    def test_names_of_directory_services(self):
+        ids = ("--user=root", "--env=NB_UID=2345", "--env=NB_GID=3456")
+        user, group = "ann@example.org", "team@example.org"
+        named = {user: (f"--env=NB_USER={user}",)}
+        named[group] = (*named[user], f"--env=NB_GROUP={group}")
+        for name, options in named.items():
+            account = f"uid=2345({user}) gid=3456({name}) groups=3456({name}),100(users)"
+            self.assertEqual(self.output("id; pwd", *ids, *options), f"{account}\n/home/{user}")
+
+    def test_names_that_no_group_can_have(self):
+        for name in ("our team", "a:b", "a,b", "a/b", "-a", "123", "a\nb"):
+            run = self.run_in("id", "--user=root", f"--env=NB_GROUP={name}", status=2)
+            self.assertEqual(run.stdout, "")
+            self.assertIn(f"NB_GROUP is '{name}'; expected a name such as stars", run.stderr)
+
     def test_nb_user_leaves_the_old_home(self):
         output = self.output("pwd; id -u", "--user=root", "--env=NB_USER=astro")
         self.assertEqual(output, "/home/astro\n1000")
