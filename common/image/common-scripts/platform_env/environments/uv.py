@@ -152,20 +152,32 @@ def _error(said: str) -> UvError:
     return UvError(_UNDECLARED.sub(fix, said).strip())
 
 
+# What PyPI says about its answers. A proxy on the way may leave that out: uv would then fetch all
+# pages and metadata again, hundreds for a large environment, and build the metadata of sources.
+_PYPI = """
+[[index]]
+url = "https://pypi.org/simple"
+default = true
+cache-control = { api = "max-age=600", files = "max-age=365000000, immutable" }
+"""
+
+
 @contextmanager
 def _configured(needs: Needs) -> Iterator[dict[str, str]]:
     """Yields uv's environment, with a configuration that has `needs` beside the settings."""
     env = environment()
-    if not needs:
+    # Only with the settings of a build: without them uv reads the system's own, too.
+    index = _PYPI if "UV_CONFIG_FILE" in env and not _has_index(env) else ""
+    if not (needs or index):
         yield env
         return
     file = _config_file(env)
     text = file.read_text(encoding="utf-8") if file.is_file() else ""
     lines = [f"{json.dumps(name)} = {json.dumps(list(needs[name]))}" for name in sorted(needs)]
+    tables = ["", "[extra-build-dependencies]", *lines, ""] if lines else []
     with tempfile.TemporaryDirectory() as folder:
         own = Path(folder, "uv.toml")
-        table = "\n".join(["", "[extra-build-dependencies]", *lines, ""])
-        own.write_text(text + table, encoding="utf-8")
+        own.write_text("\n".join([text, *tables]) + index, encoding="utf-8")
         yield {**env, "UV_CONFIG_FILE": str(own)}
 
 
