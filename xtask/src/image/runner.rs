@@ -81,10 +81,24 @@ impl Runner {
 
     /// Runs `cmd` and returns its status; a dry run prints it and returns `None`.
     pub(crate) fn status(&self, cmd: &Change, log: &mut Log) -> anyhow::Result<Option<u8>> {
+        self.status_of_tests(cmd, log, |_| None)
+    }
+
+    /// Like [`Runner::status`]; `shown` returns what people are told of a line, if anything.
+    pub(crate) fn status_of_tests(
+        &self,
+        cmd: &Change,
+        log: &mut Log,
+        shown: impl Fn(&str) -> Option<&str>,
+    ) -> anyhow::Result<Option<u8>> {
         let Some(cmd) = self.permitted(cmd) else { return Ok(None) };
         log.line(&format!("$ {cmd}"));
         log.tail.clear();
-        process::lines(&cmd, &mut |line| log.line(line)).map(Some)
+        let on_line = &mut |line: &str| {
+            log.line(line);
+            shown(line).into_iter().for_each(|it| log.step(it));
+        };
+        process::lines(&cmd, on_line).map(Some)
     }
 }
 

@@ -51,6 +51,11 @@ impl ContainerRun {
     }
 }
 
+/// Returns a line of the tester that names the tests which run, once a minute without a result.
+fn still_running(line: &str) -> Option<&str> {
+    line.starts_with("still running: ").then_some(line)
+}
+
 impl Run<'_> {
     /// Returns a file of this run beside the results.
     pub(super) fn file(&self, extension: &str) -> PathBuf {
@@ -109,7 +114,7 @@ impl Run<'_> {
         self.send_tester(&container, log)?;
         self.send_tests(part, &container, log)?;
         let start = container.start()?;
-        let status = match self.runner.status(&start, log) {
+        let status = match self.runner.status_of_tests(&start, log, still_running) {
             Err(err) if failure::status(&err) == 130 => None,
             status => status?,
         };

@@ -56,6 +56,9 @@ class Command:
         self._process: subprocess.Popen[bytes] | None = None
         self._not_started = ""
 
+    def title(self) -> str:
+        return self._describe("", 0.0).title()
+
     def prepare(self) -> None:
         pass
 

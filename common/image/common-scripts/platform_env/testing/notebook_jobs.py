@@ -46,6 +46,9 @@ class NotebookJob:
         self.limit = self._own_limit + grace
         self.late = f"still running {grace:g} s after its {self._own_limit:g} s: killed"
 
+    def title(self) -> str:
+        return self.notebook.result("", 0.0).title()
+
     def prepare(self) -> None:
         """Starts the process, which starts the kernel."""
         if self._message is not None:

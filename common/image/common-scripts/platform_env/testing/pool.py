@@ -6,8 +6,12 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
+from platform_env.environments import paths
 from platform_env.testing.disk import Watch
 from platform_env.testing.results import Result
+
+# Seconds without a result after which people are told what runs.
+STILL = 60.0
 
 # Interval between checks of running jobs: far below the time that any of them takes.
 PAUSE = 0.02
@@ -18,6 +22,9 @@ class Job(Protocol):
 
     limit: float
     late: str  # what to say when it was killed for exceeding its limit
+
+    def title(self) -> str:
+        """Returns the name of its test on a line."""
 
     def prepare(self) -> None:
         """Does the work that is possible before its turn, such as starting a kernel."""
@@ -49,6 +56,7 @@ def run_all(jobs: Iterable[Job], width: int, watch: Watch) -> Iterator[Result]:
     waiting = deque(jobs)
     ready: deque[Job] = deque()
     running: dict[Job, float] = {}
+    heard = time.monotonic()
     try:
         while waiting or ready or running:
             while ready and len(running) < width:
@@ -61,7 +69,12 @@ def run_all(jobs: Iterable[Job], width: int, watch: Watch) -> Iterator[Result]:
                 ready.append(waiting.popleft())
                 ready[-1].prepare()
                 continue
-            yield from _ended(running, watch.message())
+            for result in _ended(running, watch.message()):
+                heard = time.monotonic()
+                yield result
+            if running and time.monotonic() - heard >= STILL:
+                heard = time.monotonic()
+                paths.show("still running: " + ", ".join(job.title() for job in running))
             time.sleep(PAUSE)
     finally:
         for job in (*ready, *running):
