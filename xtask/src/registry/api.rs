@@ -226,16 +226,17 @@ impl Api {
     /// deleted.
     ///
     /// # Errors
-    /// The registry refuses: the message tells how to allow deletion.
+    /// The registry refuses: the message says how to `allow` deletion.
     pub(crate) fn delete(
         &self,
         permit: Permit,
         digests: &[Digest],
+        allow: &str,
     ) -> anyhow::Result<Vec<anyhow::Result<()>>> {
         let paths: Vec<String> = digests.iter().map(|it| format!("manifests/{it}")).collect();
         let answers = curl::delete(permit, &self.network, &self.requests(ACCEPT_ALL, &paths))?;
         let outcome = |(answer, digest): (&Answer, &Digest)| {
-            deleted(answer.status).with_context(|| self.url(digest))
+            deleted(answer.status, allow).with_context(|| self.url(digest))
         };
         Ok(answers.iter().zip(digests).map(outcome).collect())
     }
@@ -284,16 +285,14 @@ fn parameter(parameters: &str, name: &str) -> Option<String> {
     Some(found[1].to_owned())
 }
 
-/// Interprets the answer to a deletion.
-fn deleted(status: u16) -> anyhow::Result<()> {
+/// Interprets the answer to a deletion; `allow` is the remedy for a registry that never deletes.
+fn deleted(status: u16, allow: &str) -> anyhow::Result<()> {
     match status {
         200 | 202 | 204 | 404 => Ok(()),
         401 | 403 => bail!(
             "this login may not delete images (status {status}); fix: `docker login` as a user with the right to delete"
         ),
-        400 | 405 => bail!(
-            "the registry does not delete images (status {status}); fix: start it with REGISTRY_STORAGE_DELETE_ENABLED=true, or use the registry's own rules for old images"
-        ),
+        400 | 405 => bail!("the registry does not delete images (status {status}); fix: {allow}"),
         _ => bail!("the registry answered with status {status}"),
     }
 }
@@ -406,10 +405,10 @@ mod tests {
     #[test]
     fn answers_to_a_deletion() {
         for it in [202, 404] {
-            deleted(it).unwrap();
+            deleted(it, "").unwrap();
         }
-        let said = |status| deleted(status).unwrap_err().to_string();
-        assert!(said(405).contains("REGISTRY_STORAGE_DELETE_ENABLED=true"));
+        let said = |status| deleted(status, "start it so").unwrap_err().to_string();
+        assert!(said(405).contains("fix: start it so"));
         assert!(said(403).contains("docker login"));
         assert!(said(500).contains("500"));
     }

@@ -22,6 +22,11 @@ use crate::{
     tools::image_name::Digest,
 };
 
+/// Remedies for a registry that does not delete. The one on this machine was started by an earlier
+/// version; the next push starts another, on the same volume.
+const ALLOW: &str = "start it with REGISTRY_STORAGE_DELETE_ENABLED=true, or use the registry's own rules for old images";
+const ALLOW_LOCAL: &str = "`docker rm --force science-platform-registry`, then `cargo xtask image-push`, which starts it again with all its images";
+
 /// A repository of images of one name.
 struct Repository {
     host: Host,
@@ -163,13 +168,14 @@ impl Place for Registries {
                 continue;
             }
             let api = repository.api(Access::Delete)?;
+            let allow = if repository.host.is_local() { ALLOW_LOCAL } else { ALLOW };
             // An image first: a receipt whose image is gone is recognised by the next run.
             for part in 0..2 {
                 let due = of_repository.iter().copied().filter(|&it| res[it].is_empty());
                 let (rows, digests): (Vec<usize>, Vec<Digest>) = due
                     .filter_map(|it| Some((it, removals[it].digests.get(part)?.clone())))
                     .unzip();
-                let deleted = api.delete(permit, &digests)?;
+                let deleted = api.delete(permit, &digests, allow)?;
                 for (row, outcome) in rows.into_iter().zip(deleted) {
                     res[row] = outcome.err().map(|err| format!("{err:#}")).unwrap_or_default();
                 }
