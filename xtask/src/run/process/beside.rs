@@ -114,7 +114,7 @@ mod tests {
     fn a_program_beside_this_one_is_asked_once_and_waited_for() {
         let script =
             "trap 'echo told; sleep 0.3; exit 7' INT; echo ready >&2; while :; do sleep 0.05; done";
-        let mut beside = beside(&query!("/", "bash -c {script}")).unwrap();
+        let mut beside = beside(&query!("/", "env --default-signal=INT bash -c {script}")).unwrap();
         while beside.said().is_empty() {
             assert!(beside.wait(Duration::from_millis(10)).unwrap().is_none());
         }
@@ -126,12 +126,13 @@ mod tests {
 
     #[test]
     fn a_program_beside_this_one_ends_before_a_failure_goes_on() {
-        let dir = std::env::temp_dir().join(format!("beside-{}", std::process::id()));
+        let parent = tempfile::tempdir().unwrap();
+        let dir = parent.path().join("made");
         let file = dir.to_string_lossy();
         let script = format!(
             "trap 'sleep 0.2; mkdir {file}; exit 1' INT; echo ready >&2; while :; do sleep 0.05; done"
         );
-        let mut beside = beside(&query!("/", "bash -c {script}")).unwrap();
+        let mut beside = beside(&query!("/", "env --default-signal=INT bash -c {script}")).unwrap();
         while beside.said().is_empty() {
             assert!(beside.wait(Duration::from_millis(10)).unwrap().is_none());
         }
