@@ -32,10 +32,10 @@ FILE = "xtask-smoke.txt"
 # Settings of the hub on this machine.
 LOCAL = Path("/etc/hub/settings.json")
 
-# Files of the chart in the hub's pod, and the service and the user that `hub-deploy` adds.
+# Files of the chart in the hub's pod; the service, which `hub-deploy` adds, and its user.
 CHART = Path("/usr/local/etc/jupyterhub")
 SERVICE = "xtask-smoke"
-USER = "xtask-smoke"
+USER = "xtask-smoke-user"
 
 # The pid of a smoke test that runs.
 RUNNING = Path("/dev/shm/smoke.pid")
@@ -257,7 +257,7 @@ def _of_chart():
     files = [CHART / folder / name for folder in ("existing-secret", "secret")]
     file = next((it for it in files if it.exists()), None)
     if file is None:
-        raise SmokeError(f"the hub has no service `{SERVICE}`; `hub-deploy` adds it")
+        raise SmokeError(f"the hub has no token `hub.services.{SERVICE}.apiToken`")
     return {
         "hub_url": f"http://127.0.0.1:8081{base}",
         "proxy_url": proxy + base,

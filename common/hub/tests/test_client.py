@@ -78,7 +78,7 @@ class Settings(unittest.TestCase):
         ):
             self.assertEqual(asyncio.run(self.client.main("smoke")), 1)
         error = json.loads(out.getvalue())["error"]
-        self.assertEqual(error, "the hub has no service `xtask-smoke`; `hub-deploy` adds it")
+        self.assertEqual(error, "the hub has no token `hub.services.xtask-smoke.apiToken`")
 
 
 if __name__ == "__main__":

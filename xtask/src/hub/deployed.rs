@@ -7,8 +7,11 @@ use crate::{
     tools::image_name::{Digest, ImageId, ImageRef, Repository, Tag},
 };
 
-/// Name of the smoke test's service, of its role, and of the only user that it may touch.
+/// Name of the smoke test's service, and of its role.
 pub(crate) const SMOKE: &str = "xtask-smoke";
+
+/// The only user that the service may touch. JupyterHub lets no service delete the user of its own name.
+pub(crate) const SMOKE_USER: &str = "xtask-smoke-user";
 
 /// Rights of the smoke test's service, each for its own user alone.
 const SCOPES: [&str; 4] = ["admin:users", "servers", "access:servers", "delete:users"];
@@ -21,7 +24,7 @@ impl Values {
         let mut set = json!({"hub": {"db": {"pvc": {"annotations": annotations}}}});
         if self.has_smoke_token() {
             let scopes: Vec<String> =
-                SCOPES.iter().map(|it| format!("{it}!user={SMOKE}")).collect();
+                SCOPES.iter().map(|it| format!("{it}!user={SMOKE_USER}")).collect();
             set["hub"]["loadRoles"][SMOKE] = json!({"scopes": scopes, "services": [SMOKE]});
         }
         self.with(&set)
@@ -99,7 +102,7 @@ mod tests {
         let json = values(text).deployed().json();
         let role = &json["hub"]["loadRoles"]["xtask-smoke"];
         assert_eq!(role["services"], json!(["xtask-smoke"]));
-        assert_eq!(role["scopes"][0], "admin:users!user=xtask-smoke");
+        assert_eq!(role["scopes"][0], "admin:users!user=xtask-smoke-user");
         let annotations = &json["hub"]["db"]["pvc"]["annotations"];
         assert_eq!(annotations["helm.sh/resource-policy"], "keep");
         for text in ["{}\n", "hub: {services: {xtask-smoke: {}}}\n"] {
