@@ -11,4 +11,7 @@ pub(crate) mod deployed;
 pub(crate) mod preflight;
 pub(crate) mod render;
 pub(crate) mod record;
+pub(crate) mod database;
+pub(crate) mod servers;
+pub(crate) mod history;
 pub(crate) mod local;

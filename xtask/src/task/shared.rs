@@ -3,6 +3,7 @@
 pub(crate) mod doctor;
 pub(crate) mod hub_values;
 pub(crate) mod hub_chart;
+pub(crate) mod hub_smoke;
 pub(crate) mod images;
 pub(crate) mod ready_image;
 pub(crate) mod secret_change;
