@@ -64,7 +64,7 @@ const MESSAGES: &[(Kind, &[&str])] = &[
         Kind::Invalid,
         &["(invalid)", "(badrequest)", "is invalid:", "error validating", "no matches for kind"],
     ),
-    (Kind::Forbidden, &["(forbidden)"]),
+    (Kind::Forbidden, &["(forbidden)", "is forbidden:"]),
     (
         Kind::Unauthorized,
         &[
@@ -134,7 +134,7 @@ impl Kind {
         found.map_or(Kind::Other, |it| it.0)
     }
 
-    fn text(self) -> &'static str {
+    pub(crate) fn text(self) -> &'static str {
         match self {
             Kind::NotFound => "not found in the cluster",
             Kind::AlreadyExists => "exists already in the cluster",
@@ -150,7 +150,7 @@ impl Kind {
         }
     }
 
-    fn fix(self) -> &'static str {
+    pub(crate) fn fix(self) -> &'static str {
         match self {
             Kind::NotFound => {
                 "compare the namespace and the context with those of the hub's `xtask.cluster`"
