@@ -28,7 +28,8 @@ pub(super) const LOCK: &str = "common/base/requirements.txt";
 
 fn check_mission(facts: &Facts, mission: &MissionFacts) -> Vec<Finding> {
     let sources = &mission.sources;
-    let asked = spec_lines::installed(facts, mission, &mut Vec::new());
+    let mut problems = Vec::new();
+    let asked = spec_lines::installed(facts, mission, &mut problems);
     let python = facts.file(Path::new(LOCK)).and_then(|it| recipe::locked_python(&it.text));
     let header = mission.config.as_ref().filter(|_| facts.compares_frozen);
     let header = header.map(|it| Header::new(it, it.platform, python));
@@ -38,6 +39,11 @@ fn check_mission(facts: &Facts, mission: &MissionFacts) -> Vec<Finding> {
         let is_other =
             |it: &Finding| others().any(|env| it.file.starts_with(sources.path_of(env.as_ref())));
         mission.problems.iter().all(is_other)
+    };
+    let lists = sources.path_of("".as_ref());
+    let is_part = |env: &str| {
+        let mut lists = problems.iter().filter_map(|it| it.file.strip_prefix(&lists).ok());
+        lists.any(|it| [env, specs::SHARED].contains(&specs::environment(it)))
     };
     let name = sources.mission.file_name().unwrap_or_default().to_string_lossy();
     let mut res = Vec::new();
@@ -54,7 +60,8 @@ fn check_mission(facts: &Facts, mission: &MissionFacts) -> Vec<Finding> {
             (Ok(frozen), Some(header)) if is_known(env) => {
                 let title = format!("{name}/{env}");
                 let asked = asked.get(env).cloned().unwrap_or_default();
-                res.extend(comparison::findings((&path, text, &title), &frozen, header, &asked));
+                let asked = (&asked, is_part(env));
+                res.extend(comparison::findings((&path, text, &title), &frozen, header, asked));
             }
             (Ok(_), _) => (),
         }

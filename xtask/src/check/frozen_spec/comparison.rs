@@ -99,14 +99,18 @@ impl Header {
 }
 
 /// Returns the differences of the frozen spec `text` in `file`, of the environment `title`, from
-/// `header` and from the requests of its lists.
+/// `header` and from the requests of its lists; without what no line requests if `is_part` of the
+/// lines cannot be read.
 pub(crate) fn findings(
     (file, text, title): (&Path, &str, &str),
     frozen: &FrozenSpec,
     header: &Header,
-    asked: &Spec,
+    (asked, is_part): (&Spec, bool),
 ) -> Vec<Finding> {
     let mut res = header.findings(file, text, frozen, title);
-    res.extend(satisfies::findings(RULE.name, (file, title), frozen, asked));
+    res.extend(match is_part {
+        true => satisfies::unsatisfied(RULE.name, title, frozen, asked),
+        false => satisfies::findings(RULE.name, (file, title), frozen, asked),
+    });
     res
 }

@@ -20,14 +20,28 @@ use crate::{
 /// `title` is the environment, as `freeze` accepts it.
 pub(crate) fn findings(
     rule: &'static str,
-    (file, title): (&Path, &str),
+    at: (&Path, &str),
     frozen: &FrozenSpec,
     asked: &Spec,
 ) -> Vec<Finding> {
-    let finding = |file: &Path, line: usize, what: String| {
-        let fix = format!("run `cargo xtask freeze {title}`, or take the edit back");
-        Finding { file: file.to_owned(), line: Some(line), rule, what, fix }
-    };
+    let mut res = unsatisfied(rule, at.1, frozen, asked);
+    res.extend(unasked(rule, at, frozen, asked));
+    res
+}
+
+fn finding(rule: &'static str, title: &str, (file, line): (&Path, usize), what: String) -> Finding {
+    let fix = format!("run `cargo xtask freeze {title}`, or take the edit back");
+    Finding { file: file.to_owned(), line: Some(line), rule, what, fix }
+}
+
+/// Returns the requests of `asked` that `frozen` does not satisfy.
+pub(crate) fn unsatisfied(
+    rule: &'static str,
+    title: &str,
+    frozen: &FrozenSpec,
+    asked: &Spec,
+) -> Vec<Finding> {
+    let finding = |file: &Path, line, what| finding(rule, title, (file, line), what);
     let mut res = Vec::new();
     for it in &asked.conda {
         let why = conda_refusal(frozen, &it.what);
@@ -40,6 +54,22 @@ pub(crate) fn findings(
         let why = need_refusal(frozen, &it.what);
         res.extend(why.map(|why| finding(&it.file, it.line, format!("`{}`: {why}", it.text))));
     }
+    for it in asked.no_binary.iter().filter(|it| is_frozen_binary(frozen, &it.what)) {
+        let what = format!("`{}`: `{}` was frozen from a wheel", it.text, it.what);
+        res.push(finding(&it.file, it.line, what));
+    }
+    res
+}
+
+/// Returns what `frozen` in `file` has, and `asked` no longer requests.
+fn unasked(
+    rule: &'static str,
+    (file, title): (&Path, &str),
+    frozen: &FrozenSpec,
+    asked: &Spec,
+) -> Vec<Finding> {
+    let finding = |file: &Path, line, what| finding(rule, title, (file, line), what);
+    let mut res = Vec::new();
     for (package, name) in frozen.needs.iter().filter(|it| !is_needed(asked, it)) {
         let line = frozen.pip.iter().find(|it| it.name == *package).map_or(1, |it| it.line);
         let what =
@@ -123,6 +153,13 @@ fn need_refusal(frozen: &FrozenSpec, need: &Need) -> Option<String> {
     }
     let pin = frozen.build.iter().find(|it| it.name == *name)?;
     pip_refusal(pin, &need.requirement)
+}
+
+/// Returns whether a package of the index was surely not frozen from its sources: a frozen spec
+/// without build requirements builds nothing.
+fn is_frozen_binary(frozen: &FrozenSpec, name: &str) -> bool {
+    let is_it = |it: &&Pin| it.name == name && matches!(it.source, Source::Index { .. });
+    frozen.build.is_empty() && frozen.pip.iter().any(|it| is_it(&it))
 }
 
 fn is_needed(asked: &Spec, (package, name): &(String, String)) -> bool {

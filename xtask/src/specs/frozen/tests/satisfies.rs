@@ -147,6 +147,23 @@ fn build_requirements_count() {
 }
 
 #[test]
+fn builds_from_sources_count() {
+    let list = format!("{LIST}--no-binary humanize,absent\n");
+    let check = |frozen: &str, expect: Expect| {
+        expect.assert_eq(&found(frozen, &[("roman-cal.pip", &list)]));
+    };
+    check(GOOD, expect![""]);
+    let lines = GOOD.lines().filter(|it| !it.starts_with("# build: "));
+    let without: String = lines.map(|it| format!("{it}\n")).collect();
+    check(
+        &without,
+        expect![
+            "envs/roman-cal.pip:3: rule: `--no-binary humanize,absent`: `humanize` was frozen from a wheel"
+        ],
+    );
+}
+
+#[test]
 fn conda_lines_count() {
     let check = |lines: &str, expect: Expect| {
         let text = format!("dependencies:\n{lines}");

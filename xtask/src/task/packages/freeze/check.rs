@@ -71,5 +71,5 @@ fn check(lists: &Lists, environment: &Environment, title: &str, header: &Header)
     };
     let none = Spec::default();
     let asked = lists.asked.get(&environment.name).unwrap_or(&none);
-    comparison::findings((&file, text, title), &frozen, header, asked)
+    comparison::findings((&file, text, title), &frozen, header, (asked, false))
 }
