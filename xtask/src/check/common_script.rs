@@ -19,18 +19,24 @@ pub(crate) const RULE: Rule = Rule {
 const FOLDER: &str = "common/image/common-scripts";
 
 /// Scripts of earlier frameworks of this kind, and what does the same here.
-const EARLIER: [(&[&str], &str); 5] = [
+const EARLIER: [(&[&str], &str); 8] = [
     (&["env-conda"], "write `/opt/common-scripts/env-create ENV ENV.yml`"),
     (
-        &["env-compile", "env-sync", "env-src-install"],
+        &["env-compile", "env-sync"],
         "write `/opt/common-scripts/env-update ENV LIST…`, which solves all lists together",
     ),
-    (&["env-activate"], "remove it: each script takes the environment's name"),
-    (&["env-clean", "npm-audit"], "remove it: caches are no part of an image"),
     (
-        &["apt-install"],
-        "write `apt-get update && apt-get install --yes --no-install-recommends …` as root",
+        &["env-src-install"],
+        "name the package in a .pip list with a line `--no-binary NAME`, and what its build lacks in environments/ENV/ENV.build",
     ),
+    (&["env-activate"], "remove it: each script takes the environment's name"),
+    (&["env-clean"], "remove it: caches are no part of an image"),
+    (&["npm-audit"], "remove the call, whose changes are in no list and differ from day to day"),
+    (
+        &["update-requirements"],
+        "commit the list that it fetches, and include it in a .pip list by `-r`",
+    ),
+    (&["apt-install"], "remove it, and name the packages in apt.txt, in the mission's folder"),
 ];
 
 pub(crate) fn check(facts: &Facts) -> Vec<Finding> {

@@ -1,12 +1,15 @@
 //! What a step copies from the mission's folder is in its build context, which `.dockerignore` opens
 //! by name.
 
-use std::path::{Component, Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Component, Path, PathBuf},
+};
 
 use glob::Pattern;
 
 use crate::{
-    check::{Facts, MissionFacts, Refuses, Rule},
+    check::{Facts, MissionFacts, Refuses, Rule, list_kind},
     image::build_context,
     mission::dockerfile::parse::{self, Dockerfile, Instruction, exec_form},
     run::{finding::Finding, printable::Shown as _},
@@ -41,27 +44,53 @@ struct Context {
 }
 
 fn check_context(facts: &Facts, context: &Context) -> Vec<Finding> {
-    // Without a readable .dockerignore, which rule `dockerignore-literal` reports, nothing is known.
-    if !facts.files.iter().any(|it| it.is_sent && it.path.starts_with(&context.dir)) {
-        return Vec::new();
-    }
+    // Without a readable .dockerignore, which rule `dockerignore-literal` reports, only what is not
+    // there at all is known.
+    let is_open = facts.files.iter().any(|it| it.is_sent && it.path.starts_with(&context.dir));
+    let is_known = |path: &Path| match is_open {
+        true => is_sent(facts, &context.dir, path),
+        false => is_pattern_in(path) || facts.has(&context.dir.join(path)),
+    };
     let missing = |it: &Instruction| -> Vec<Finding> {
-        let missing =
-            sources(it).into_iter().filter(|(_, path)| !is_sent(facts, &context.dir, path));
+        let missing = sources(it).into_iter().filter(|(_, path)| !is_known(path));
         missing.map(|(word, path)| finding(facts, context, it, &word, &path)).collect()
     };
     context.dockerfile.instructions.iter().flat_map(missing).collect()
 }
 
-/// Returns what the Dockerfile of the mission in `dir` copies from its context: names up to the
-/// first pattern in them.
+/// Returns what the Dockerfile of the mission in `dir` copies from its context, by names that are
+/// there; without folders that rule `list-kind` has removed.
 pub(super) fn copied(facts: &Facts, dir: &Path) -> Vec<String> {
     let mission = facts.missions.iter().find(|it| it.sources.mission == dir);
     let Some(file) = mission.map(MissionFacts::author_dockerfile) else { return Vec::new() };
-    let all = file.instructions.iter().flat_map(sources);
-    let literal = all.map(|(_, path)| path.iter().take_while(|it| !is_pattern(it)).collect());
-    let literal = literal.map(|it: PathBuf| it.to_string_lossy().into_owned());
-    literal.filter(|it| !it.is_empty()).collect()
+    let all = file.instructions.iter().flat_map(sources).filter(|(_, path)| !is_foreign(path));
+    let names = all.flat_map(|(_, path)| literal(facts, dir, &path));
+    names.map(|it| it.to_string_lossy().into_owned()).collect()
+}
+
+/// Returns names that stand for `path` in a `.dockerignore`, which takes no patterns: the folder
+/// before the pattern, or the files and folders that match it. Empty if nothing is there.
+fn literal(facts: &Facts, dir: &Path, path: &Path) -> BTreeSet<PathBuf> {
+    let top: PathBuf = path.iter().take_while(|it| !is_pattern(it)).collect();
+    if top.parent().is_some() {
+        return facts.has(&dir.join(&top)).then_some(top).into_iter().collect();
+    }
+    let Some(pattern) = path.iter().next().and_then(|it| Pattern::new(&it.to_string_lossy()).ok())
+    else {
+        return BTreeSet::new();
+    };
+    let files = facts.files.iter().filter_map(|it| it.path.strip_prefix(dir).ok());
+    let tops = files.filter_map(|it| it.iter().next());
+    tops.filter(|it| pattern.matches(&it.to_string_lossy())).map(PathBuf::from).collect()
+}
+
+/// Returns whether `path` is in a folder of lists of another framework.
+fn is_foreign(path: &Path) -> bool {
+    path.iter().any(|it| list_kind::FOLDERS.iter().any(|name| it == *name))
+}
+
+fn is_pattern_in(path: &Path) -> bool {
+    path.iter().any(is_pattern)
 }
 
 fn is_pattern(part: &std::ffi::OsStr) -> bool {
@@ -124,7 +153,7 @@ fn is_sent(facts: &Facts, dir: &Path, path: &Path) -> bool {
 
 fn pattern(dir: &Path, path: &Path) -> Option<Pattern> {
     let text = dir.join(path).to_string_lossy().into_owned();
-    path.iter().any(is_pattern).then(|| Pattern::new(&text).ok()).flatten()
+    is_pattern_in(path).then(|| Pattern::new(&text).ok()).flatten()
 }
 
 /// Returns whether the pattern matches a file or a folder that contains it.
@@ -135,32 +164,47 @@ fn matches(pattern: &Pattern, file: &Path) -> bool {
 
 fn finding(
     facts: &Facts,
-    Context { dockerfile, dir, ignore }: &Context,
+    context: &Context,
     instruction: &Instruction,
     word: &str,
     path: &Path,
 ) -> Finding {
+    let what = format!("{} names `{word}`, which is not in the build context", instruction.word);
+    let fix = fix(facts, context, path);
+    context.dockerfile.finding(RULE.name, (instruction, word), what, fix)
+}
+
+fn fix(facts: &Facts, Context { dir, ignore, .. }: &Context, path: &Path) -> String {
     let text = facts.file(ignore).map_or("", |it| it.text.as_str());
-    let mut excludes = text.lines().filter_map(|it| it.trim().strip_prefix("**/"));
+    let lines = || text.lines().map(str::trim);
+    let mut excludes = lines().filter_map(|it| it.strip_prefix("**/"));
     let excluded = excludes.find(|it| path.iter().any(|part| part == *it));
     let top: PathBuf = path.iter().take_while(|it| !is_pattern(it)).collect();
-    let other_case = same_but_for_case(facts, &dir.join(&top));
-    let fix = match excluded {
-        Some(name) => format!("take the line `**/{name}` out of {}", ignore.shown()),
-        None if facts.has(&dir.join(&top)) => {
-            format!("add the line `!{}` to {}", top.shown(), ignore.shown())
-        }
-        None => match other_case {
-            Some(name) => format!("write `{}`", name.strip_prefix(dir).unwrap_or(&name).shown()),
-            None => format!(
-                "write the file, and let it in by the line `!{}` in {}, or correct its name here",
-                top.shown(),
-                ignore.shown()
-            ),
-        },
-    };
-    let what = format!("{} names `{word}`, which is not in the build context", instruction.word);
-    dockerfile.finding(RULE.name, (instruction, word), what, fix)
+    let (shown, ignore) = (top.shown(), ignore.shown());
+    let names: Vec<String> =
+        literal(facts, dir, path).iter().map(|it| format!("`!{}`", it.shown())).collect();
+    if is_foreign(path) {
+        return "remove it: each step sees the frozen spec environments/<env>/<env>-frozen.yml"
+            .to_owned();
+    }
+    if let Some(name) = excluded {
+        return format!("take the line `**/{name}` out of {ignore}");
+    }
+    match &names[..] {
+        [] => (),
+        [name] => return format!("add the line {name} to {ignore}"),
+        names => return format!("add the lines {} to {ignore}", names.join(", ")),
+    }
+    if let Some(name) = same_but_for_case(facts, &dir.join(&top)) {
+        return format!("write `{}`", name.strip_prefix(dir).unwrap_or(&name).shown());
+    }
+    let mut admitted = lines().filter_map(|it| it.strip_prefix('!'));
+    match text.is_empty() || admitted.any(|it| top.starts_with(it.trim_matches('/'))) {
+        true => "write the file, or correct its name here".to_owned(),
+        false => format!(
+            "write the file, and let it in by the line `!{shown}` in {ignore}, or correct its name here"
+        ),
+    }
 }
 
 /// Returns the path of a file or folder that differs from `path` in case alone.

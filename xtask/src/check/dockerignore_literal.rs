@@ -88,7 +88,7 @@ fn lines(facts: &Facts, mission: &MissionFacts) -> String {
     let names = ["environments", "default-home-contents"].map(str::to_owned);
     let names = names.into_iter().filter(|it| it == "environments" || facts.has(&dir.join(it)));
     let mut names: Vec<String> = names.collect();
-    for name in copied.into_iter().filter(|it| facts.has(&dir.join(it))) {
+    for name in copied {
         if !names.iter().any(|it| Path::new(&name).starts_with(it)) {
             names.push(name);
         }

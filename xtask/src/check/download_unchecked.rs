@@ -20,17 +20,22 @@ pub(crate) const RULE: Rule = Rule {
 fn check_file(file: &Dockerfile) -> Vec<Finding> {
     let mut res = Vec::new();
     for instruction in &file.instructions {
-        let (word, fix) = match instruction.word.as_str() {
-            "ADD" => (added(instruction), ADD),
-            "RUN" => (unchecked(instruction), RUN),
-            _ => (None, ""),
+        let found = match instruction.word.as_str() {
+            "ADD" => added(instruction).map(|it| (unread(&it), it, ADD)),
+            "RUN" => unchecked(instruction)
+                .map(|it| (unread(&it), it, RUN))
+                .or_else(|| used_early(instruction).map(|(what, word)| (what, word, RUN))),
+            _ => None,
         };
-        res.extend(word.map(|word| {
-            let what = format!("nothing checks what `{word}` fetches");
-            file.finding(RULE.name, (instruction, &word), what, fix)
-        }));
+        res.extend(
+            found.map(|(what, word, fix)| file.finding(RULE.name, (instruction, &word), what, fix)),
+        );
     }
     res
+}
+
+fn unread(word: &str) -> String {
+    format!("nothing checks what `{word}` fetches")
 }
 
 const ADD: &str = "fetch it in a RUN instead, and compare it before it is used: `RUN curl -fsSLo F URL && echo '<sha256>  F' | sha256sum --check && …`";
@@ -52,6 +57,53 @@ fn unchecked(instruction: &Instruction) -> Option<String> {
     let commands = programs::commands(instruction);
     let last_check = commands.iter().rposition(|it| checks(&it.words)).unwrap_or(0);
     commands[last_check..].iter().find_map(|it| downloads(&it.words).map(str::to_owned))
+}
+
+/// Programs that do nothing with a file's content, or read it alone.
+const LOOKERS: [&str; 12] =
+    ["echo", "printf", "cd", "ls", "test", "[", "mkdir", "chmod", "cat", "file", "du", "stat"];
+
+/// Returns the problem of a RUN that compares a download after it used it, and the program that did.
+fn used_early(instruction: &Instruction) -> Option<(String, String)> {
+    let commands = programs::commands(instruction);
+    commands.iter().enumerate().find_map(|(at, it)| {
+        let file = written(&it.words).filter(|_| downloads(&it.words).is_some())?;
+        let rest = commands[at + 1..].iter().map(|it| it.words.as_slice());
+        let mut before = rest.take_while(|it| !checks(it));
+        before.find_map(|words| {
+            let (name, args) = programs::program(words)?;
+            let uses = !LOOKERS.contains(&name)
+                && !FETCHERS.iter().any(|it| it.0 == name)
+                && args.contains(&file);
+            uses.then(|| {
+                (format!("`{name}` uses `{file}` before its checksum is compared"), name.to_owned())
+            })
+        })
+    })
+}
+
+/// Returns the file that curl or wget writes, by its path as the command names it.
+fn written(words: &[String]) -> Option<String> {
+    let (name, args) = programs::program(words)?;
+    let short = match name {
+        "curl" => 'o',
+        "wget" => 'O',
+        _ => return None,
+    };
+    let long = if name == "curl" { "--output" } else { "--output-document" };
+    let is_named = |it: &str| {
+        it == long || it.starts_with('-') && !it.starts_with("--") && it.ends_with(short)
+    };
+    let named = args.windows(2).find(|it| is_named(&it[0])).map(|it| it[1].clone());
+    named.or_else(|| {
+        let url = args.iter().find(|it| it.contains("://"))?;
+        let writes = name == "wget"
+            || args.iter().any(|it| {
+                it == "--remote-name"
+                    || it.starts_with('-') && !it.starts_with("--") && it.contains('O')
+            });
+        url.rsplit('/').next().filter(|it| writes && !it.is_empty()).map(str::to_owned)
+    })
 }
 
 /// Programs that download, and the word that makes them do so.

@@ -4,10 +4,10 @@
 use std::path::{Path, PathBuf};
 
 use crate::{
-    check::{Facts, MissionFacts, Refuses, Rule, spec_lines},
+    check::{Facts, MissionFacts, Refuses, Rule, spec_lines, spec_never_installed},
     mission::dockerfile::{
         Model, Sources,
-        calls::{Call, Script},
+        calls::{Call, SCRIPTS, Script},
         stages::Place,
     },
     run::{finding::Finding, printable::Shown as _},
@@ -52,11 +52,7 @@ fn check_mission(sources: &Sources, model: &Model) -> Vec<Finding> {
                 line: None,
                 rule: RULE.name,
                 what: "no step makes this environment".to_owned(),
-                fix: format!(
-                    "write `RUN /opt/common-scripts/env-create {env}{}` in {}",
-                    spec(sources, env),
-                    model.files[0].path.shown()
-                ),
+                fix: format!("write {} in {}", steps(sources, env), model.files[0].path.shown()),
             });
         }
     }
@@ -66,17 +62,27 @@ fn check_mission(sources: &Sources, model: &Model) -> Vec<Finding> {
     res
 }
 
-/// Returns the argument of env-create with the YAML spec of `env`; empty without one, when it makes
-/// an environment with the base's Python.
-fn spec(sources: &Sources, env: &str) -> String {
-    let all = sources.specs().into_iter().filter(|it| specs::environment(it) == env);
-    let all: Vec<PathBuf> = all
-        .filter(|it| specs::kind(it) == Some(specs::Kind::Yaml) && *it != specs::frozen(env))
-        .collect();
+/// Returns the steps that make `env` and install all its lists, in backquotes.
+fn steps(sources: &Sources, env: &str) -> String {
+    let is_env = |it: &PathBuf| specs::environment(it) == env && *it != specs::frozen(env);
+    let mut lists: Vec<PathBuf> = sources.specs().into_iter().filter(is_env).collect();
+    lists.retain(|it| specs::kind(it).is_some_and(|it| it != specs::Kind::Build));
+    lists.retain(|it| spec_never_installed::limits(it).is_none());
+    lists.sort_by_key(|it| specs::kind(it));
     let named = Path::new(env).join(env).with_extension("yml");
-    let spec = all.iter().find(|it| **it == named).or(all.first());
-    spec.and_then(|it| it.strip_prefix(env).ok())
-        .map_or_else(String::new, |it| format!(" {}", it.shown()))
+    let is_yaml = |it: &PathBuf| specs::kind(it) == Some(specs::Kind::Yaml);
+    let of = lists.iter().position(|it| *it == named).or(lists.iter().position(is_yaml));
+    let of = of.map(|at| lists.remove(at));
+    let name = |it: &PathBuf| format!(" {}", it.strip_prefix(env).unwrap_or(it).shown());
+    let create =
+        format!("`RUN {SCRIPTS}env-create {env}{}`", of.iter().map(name).collect::<String>());
+    let more: String = lists.iter().map(name).collect();
+    match more.is_empty() {
+        true => format!("{create} and `RUN {SCRIPTS}install-common {env}`"),
+        false => format!(
+            "{create} and `RUN {SCRIPTS}install-common {env} && {SCRIPTS}env-update {env}{more}`"
+        ),
+    }
 }
 
 /// Returns findings about steps that install the common lists into `base`, which has no list whose

@@ -1,4 +1,5 @@
-//! Files that look like lists of packages are of a kind, and at a place, that something installs.
+//! Files that look like lists of packages are of a kind, and at a place, that something installs;
+//! hooks of other frameworks have their counterpart here.
 
 use std::{
     collections::BTreeSet,
@@ -13,7 +14,7 @@ use crate::{
 
 pub(crate) const RULE: Rule = Rule {
     name: "list-kind",
-    about: "no list of packages is of a kind, or at a place, that nothing installs",
+    about: "no list of packages and no hook is of a kind, or at a place, that nothing installs",
     refuses: Refuses::Never,
     check: |facts| facts.missions.iter().flat_map(|it| check_mission(facts, it)).collect(),
 };
@@ -23,34 +24,57 @@ fn check_mission(facts: &Facts, mission: &MissionFacts) -> Vec<Finding> {
     let own = facts.files.iter().filter(|it| !it.is_unknown_to_git);
     let own = own.filter_map(|it| Some((it.path.strip_prefix(dir).ok()?, it.text.as_str())));
     let lists = mission.sources.specs();
-    let mut found: BTreeSet<(PathBuf, &'static str)> = BTreeSet::new();
+    let mut found: BTreeSet<(PathBuf, &str, &str)> = BTreeSet::new();
     for (file, text) in own {
-        found.extend(folder(file).or_else(|| list(&lists, file, text)));
+        let list = folder(file).or_else(|| list(&lists, file, text));
+        found.extend(list.map(|(path, fix)| (path, LIST, fix)));
+        found.extend(hook(file).map(|fix| (file.to_owned(), HOOK, fix)));
     }
-    let runs = mission.author_dockerfile().instructions;
-    let is_used = |it: &Path| {
+    let steps = mission.author_dockerfile().instructions;
+    let is_used = |it: &Path, what: &str| {
         let name = it.file_name().unwrap_or_default().to_string_lossy();
-        runs.iter().any(|run| run.word == "RUN" && run.args.contains(&*name))
+        // What COPY takes may still be installed by nothing.
+        let uses = |word: &str| word == "RUN" || what == HOOK && ["COPY", "ADD"].contains(&word);
+        steps.iter().any(|it| uses(&it.word) && it.args.contains(&*name))
     };
-    let found = found.into_iter().filter(|(it, _)| !is_used(it));
+    let found = found.into_iter().filter(|(it, what, _)| !is_used(it, what));
     found
-        .map(|(path, fix)| Finding {
+        .map(|(path, what, fix)| Finding {
             file: dir.join(path),
             line: None,
             rule: RULE.name,
-            what: "nothing installs this list of packages".to_owned(),
+            what: what.to_owned(),
             fix: fix.to_owned(),
         })
         .collect()
 }
 
+const LIST: &str = "nothing installs this list of packages";
+const HOOK: &str = "nothing copies this file into the image";
+
+/// Returns the fix for a file of another framework, which this one neither copies nor runs.
+fn hook(file: &Path) -> Option<&'static str> {
+    Some(match file.to_str()? {
+        "post-start-hook" | "start" => {
+            "move it to before-notebook.d/<name>.sh, which each start of a server reads"
+        }
+        "global_bashrc" => "move it to profile.d/<name>.sh, which login shells read",
+        "postBuild" | "dockerfile-aux.sh" => "write its commands as RUN steps in Dockerfile.custom",
+        "apt-packages" => "rename it to apt.txt, in the mission's folder",
+        _ => return None,
+    })
+}
+
 const EXACT: &str =
     "name its packages in a .conda or .pip list; freezing writes their exact versions";
 
+/// Folders of lists of other frameworks.
+pub(super) const FOLDERS: [&str; 2] = ["env-frozen", "env-chilly"];
+
 /// Returns the folder of lists of another framework that contains `file`, and the fix.
 fn folder(file: &Path) -> Option<(PathBuf, &'static str)> {
-    let at = file.iter().position(|it| it == "env-frozen" || it == "env-chilly")?;
-    let fix = "remove the folder: `cargo xtask freeze` writes environments/<env>/<env>-frozen.yml";
+    let at = file.iter().position(|it| FOLDERS.iter().any(|name| it == *name))?;
+    let fix = "remove the folder and each COPY of it: `cargo xtask freeze` writes environments/<env>/<env>-frozen.yml";
     let path: PathBuf = file.iter().take(at + 1).collect();
     (path != file).then_some((path, fix))
 }

@@ -24,7 +24,9 @@ pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
 
 fn check_file(file: &File) -> Vec<Finding> {
     if !hooks::is_sourced(&file.path) {
-        let is_program = file.text.starts_with("#!");
+        // Rule `dockerfile` reports what login shells do not read.
+        let is_program = file.text.starts_with("#!")
+            || file.path.parent().is_some_and(|it| it.ends_with("profile.d"));
         let fix = "give it the extension `.sh`, begin it with a `#!` line, or remove it";
         let what = "neither `*.sh`, which the start script reads, nor a program";
         let finding = (!is_program).then(|| file.finding(RULE.name, None, what, fix));

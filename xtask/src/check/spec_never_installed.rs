@@ -54,6 +54,7 @@ fn check_mission(sources: &Sources, model: &Model) -> Vec<Finding> {
                 .or_else(|| shared(it))
                 .or_else(|| limits(it))
                 .or_else(|| instead_of_clone(model, env, it))
+                .or_else(|| of_no_environment(sources, model, env))
         };
         lists.iter().map(|it| finding(it, &fix(it).unwrap_or(all.clone()))).collect::<Vec<_>>()
     };
@@ -89,7 +90,7 @@ fn shared(list: &Path) -> Option<String> {
 }
 
 /// Returns the fix for a list that, by its name, limits versions and requests nothing.
-fn limits(list: &Path) -> Option<String> {
+pub(super) fn limits(list: &Path) -> Option<String> {
     let name = list.file_name()?.to_string_lossy();
     let is_named = ["hints", "constraints"].iter().any(|it| name.contains(it));
     let is_pip = specs::kind(list) == Some(specs::Kind::Pip);
@@ -109,4 +110,14 @@ fn instead_of_clone(model: &Model, env: &str, list: &Path) -> Option<String> {
         model.files[0].path.shown()
     );
     is_whole.then_some(fix)
+}
+
+/// Returns the fix for a list of an environment that no step makes: rule `environment-steps` names
+/// the steps for all of them.
+fn of_no_environment(sources: &Sources, model: &Model, env: &str) -> Option<String> {
+    let mut calls = model.stages.steps().flat_map(|it| &it.calls);
+    let is_made = env == specs::BASE || calls.any(|it| it.creates() && it.env == env);
+    let is_environment = sources.environments.iter().any(|it| it == env);
+    (is_environment && !is_made)
+        .then(|| format!("make the environment `{env}` with it, or remove the file"))
 }

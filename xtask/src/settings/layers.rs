@@ -48,6 +48,13 @@ pub(crate) const NAMES: &[&str] = &[
 /// Settings that most programs also accept in lower case.
 const LOWER_CASE_TOO: &[&str] = &["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"];
 
+/// Settings of other frameworks of this kind, and their counterparts here.
+const ELSEWHERE: [(&[&str], &str); 3] = [
+    (&["ACCOUNT", "ACCOUNT_ID", "IMAGE_REPO"], "REGISTRY"),
+    (&["OWNER", "BASE_NOTEBOOK", "NOTEBOOK_TAG"], "BASE_IMAGE"),
+    (&["ADMIN_ARN"], "SECRETS_ROLE_ARN"),
+];
+
 pub(crate) const FILE: &str = "setup-env";
 pub(crate) const TEMPLATE: &str = "setup-env.template";
 
@@ -201,7 +208,8 @@ fn unknown_name(name: &str, line: usize) -> Option<String> {
     if NAMES.contains(&name) {
         return None;
     }
-    let hint = match nearest(name, NAMES.iter().copied()) {
+    let here = ELSEWHERE.iter().find(|(names, _)| names.contains(&name)).map(|it| it.1);
+    let hint = match here.or_else(|| nearest(name, NAMES.iter().copied())) {
         Some(nearest) => format!("did you mean `{nearest}`?"),
         None => "setup-env.template lists all settings".to_owned(),
     };

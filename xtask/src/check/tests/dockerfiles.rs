@@ -222,12 +222,15 @@ fn downloads_wherever_they_are() {
         "RUN aws s3 cp s3://b/x /opt/x",
         "ADD git@example.org:a/b.git /opt/b",
         "ADD https://example.org/a/b.git#main /opt/b",
+        "RUN curl -fsSLo /tmp/v.tgz https://b/v.tgz && tar xzf /tmp/v.tgz && make install && echo '0  /tmp/v.tgz' | sha256sum --check",
+        "RUN wget https://b/v.tgz && tar -xzf v.tgz && echo '0  v.tgz' | sha256sum -c",
     ];
     check_lines(rule, &loud, 1);
     let silent = [
         "RUN x=\"$(curl -fsSL https://b/x)\" && echo \"0  x\" | sha256sum -c",
         &format!("ADD https://example.org/a/b.git#{COMMIT} /opt/b"),
         &format!("RUN hf download a/b --revision {COMMIT}"),
+        "RUN curl -fsSLO https://b/v.tgz && ls v.tgz && echo '0  v.tgz' | sha256sum -c && tar -xzf v.tgz",
         "RUN apt-get install -y curl wget",
     ];
     check_lines(rule, &silent, 0);

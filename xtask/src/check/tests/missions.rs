@@ -18,8 +18,8 @@ fn each_environment_is_made_once() {
         "RUN env-update hello hello.yml\n",
         &HELLO,
         expect![[r#"
-        missions/m/environments/hello: environment-steps: no step makes this environment
-            fix: write `RUN /opt/common-scripts/env-create hello hello.yml` in missions/m/Dockerfile.custom"#]],
+            missions/m/environments/hello: environment-steps: no step makes this environment
+                fix: write `RUN /opt/common-scripts/env-create hello hello.yml` and `RUN /opt/common-scripts/install-common hello` in missions/m/Dockerfile.custom"#]],
     );
     let twice = format!("{CREATE}RUN a \\\n  && env-clone base hello\nRUN env-create base\n");
     check_mission(

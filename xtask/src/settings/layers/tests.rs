@@ -110,12 +110,13 @@ fn a_file_may_use_the_mission_and_the_defaults() {
 #[test]
 fn unknown_names_are_warnings_with_the_nearest_known_one() {
     check(
-        "export REGISTERY=x\nexport MINE=1",
+        "export REGISTERY=x\nexport MINE=1\nexport ACCOUNT=1",
         &[],
         &[],
         &[],
         expect![[r#"
             setup-env:1: `REGISTERY` is not a setting; did you mean `REGISTRY`?
-            setup-env:2: `MINE` is not a setting; setup-env.template lists all settings"#]],
+            setup-env:2: `MINE` is not a setting; setup-env.template lists all settings
+            setup-env:3: `ACCOUNT` is not a setting; did you mean `REGISTRY`?"#]],
     );
 }
