@@ -142,7 +142,7 @@ impl Entry {
         self.record.as_ref().and_then(|it| it.smoke.as_ref()).is_some_and(|it| it.passed)
     }
 
-    /// Returns what was done, by whom this is shown.
+    /// Returns what was done, in a few words for a table.
     pub(crate) fn what(&self) -> String {
         let Some(record) = &self.record else {
             return match (&self.unreadable, self.outside) {
@@ -167,7 +167,7 @@ impl Entry {
     }
 }
 
-/// Returns `passed/run` of the tests of all images that have a receipt, or why there is none.
+/// Returns `passed/run` of the tests of all images that have a receipt, else `untested`; empty without images.
 pub(crate) fn tests(record: &Record) -> String {
     let receipts = || record.images.iter().filter_map(|it| it.receipt.as_ref());
     let untested = record.images.iter().filter(|it| it.receipt.is_none()).count();

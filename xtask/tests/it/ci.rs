@@ -11,6 +11,8 @@ use expect_test::expect;
 use crate::checkout::Checkout;
 
 const STEP: &str = "common/image/tests/run";
+const TEST: &str =
+    "import unittest\n\n\nclass A(unittest.TestCase):\n    def test(self):\n        pass\n";
 const ONLY: &[&str] = &["ci", "--only", "script tests"];
 
 /// Returns a checkout where no private engine is started on any machine: addresses on loopback
@@ -19,6 +21,7 @@ fn checkout() -> Checkout {
     let mut checkout = Checkout::new();
     checkout.script("../tools/mmdebstrap", "#!/bin/bash\n");
     checkout.script(STEP, "#!/bin/bash\necho the tests, \"$DOCKER\"\n");
+    checkout.file("common/hub/tests/test_a.py", TEST);
     let host = host();
     checkout.env("PIP_INDEX_URL", &format!("{host}/simple"));
     checkout.env("DEBIAN_MIRROR", &format!("{host}/debian"));
@@ -67,6 +70,7 @@ fn a_dry_run() {
     let checkout = checkout();
     let done = checkout.run(&[&["-n"], ONLY].concat()).status(0).did_nothing();
     done.printed(&expect![[r#"
+        python3 -m unittest discover --start-directory common/hub/tests
         DOCKER=/bin/docker common/image/tests/run
     "#]]);
     assert!(!checkout.has("target/xtask/logs/ci-script-tests.log"));
