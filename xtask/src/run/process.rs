@@ -30,7 +30,10 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::{
+    resource::{Resource, UsageWho, getrlimit, getrusage, setrlimit},
+    time::{TimeVal, TimeValLike as _},
+};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use crate::run::failure::{self, Failure};
@@ -235,6 +238,13 @@ thread_local! {
 /// Returns how long this thread has waited for other programs.
 pub(crate) fn time_in_children() -> Duration {
     WAITED.get()
+}
+
+/// Returns the processor time of all programs that ended, and of theirs.
+pub(crate) fn cpu_of_children() -> anyhow::Result<Duration> {
+    let used = getrusage(UsageWho::RUSAGE_CHILDREN)?;
+    let seconds = |it: TimeVal| Duration::from_micros(it.num_microseconds().unsigned_abs());
+    Ok(seconds(used.user_time()) + seconds(used.system_time()))
 }
 
 /// Counts the time of `wait` as time in other programs.

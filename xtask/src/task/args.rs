@@ -11,7 +11,7 @@ use crate::task::machine::ci::steps::Step;
 
 #[allow(unused_imports, reason = "the task that deploys reads them")]
 pub(crate) use hubs::HubDeploy;
-pub(crate) use hubs::{HubDown, HubLogs, HubSmoke, HubStatus, HubUp};
+pub(crate) use hubs::{HubDown, HubLogs, HubSmoke, HubStatus, HubUp, LOOPBACK};
 pub(crate) use secrets::{
     SecretsCat, SecretsDiff, SecretsEdit, SecretsInit, SecretsOf, SecretsSet,
 };
@@ -175,6 +175,9 @@ pub(crate) struct ImageTest {
     /// Test the newest image, with the tests and scripts of the working tree
     #[arg(long)]
     pub(crate) dev: bool,
+    /// Also run hub-smoke for images that passed, on a hub that is started for it if none runs
+    #[arg(long, conflicts_with = "dev")]
+    pub(crate) hub: bool,
 }
 
 #[derive(Debug, Args)]
@@ -326,6 +329,9 @@ pub(crate) struct Bench {
     /// Also time two missions on a conda base, in a clone of this repository
     #[arg(long)]
     pub(crate) conda: bool,
+    /// Also time the hub on this machine and hub-render, which needs Helm, in a clone of this repository
+    #[arg(long)]
+    pub(crate) hubs: bool,
     /// Also time tests of notebooks, beside one call of papermill for each
     #[arg(long)]
     pub(crate) notebooks: bool,

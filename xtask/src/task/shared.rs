@@ -2,6 +2,8 @@
 
 pub(crate) mod doctor;
 pub(crate) mod hub_values;
+pub(crate) mod local_hub;
+pub(crate) mod local_smoke;
 pub(crate) mod hub_chart;
 pub(crate) mod hub_smoke;
 pub(crate) mod images;

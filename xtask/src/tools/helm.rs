@@ -12,7 +12,7 @@ use serde::Deserialize as _;
 
 use crate::run::{
     failure::Failure,
-    process::{self, Cmd, Output, query},
+    process::{self, Change, Cmd, Output, cmd, query},
 };
 
 #[allow(unused_imports, reason = "deployments use them")]
@@ -101,4 +101,9 @@ fn documents(text: &str) -> Option<Vec<serde_yaml::Value>> {
     let documents = serde_yaml::Deserializer::from_str(text).map(serde_yaml::Value::deserialize);
     let documents: Vec<serde_yaml::Value> = documents.collect::<Result<_, _>>().ok()?;
     Some(documents.into_iter().filter(|it| !it.is_null()).collect())
+}
+
+/// Returns the command that packages the chart in the folder `chart` as `version`, into `target`.
+pub(crate) fn package(dir: &Path, chart: &Path, version: &str, target: &Path) -> Change {
+    cmd!(dir, "helm package {chart} --version {version} --destination {target}")
 }

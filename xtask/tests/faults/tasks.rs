@@ -61,6 +61,7 @@ pub(crate) fn more() -> Vec<Task> {
         task("hub-chart", with_hub, &["hub-chart", "update"]),
         task("completion", empty, &["completion", "bash"]),
         task("hub-up", with_hub_values, &["hub-up", "--detach"]),
+        task("image-test --hub", with_hub_values, &["image-test", "--hub"]),
         task("hub-down", built, &["hub-down", "--volumes", "--yes"]),
         // No hub runs there.
         Task { dry: &[1], ..task("hub-status", built, &["hub-status"]) },

@@ -5,6 +5,9 @@ use clap::Args;
 use super::Missions;
 use crate::hub::record::Reasons;
 
+/// Address of the engine's machine that it alone reaches.
+pub(crate) const LOOPBACK: &str = "127.0.0.1";
+
 #[derive(Debug, Args)]
 pub(crate) struct HubUp {
     /// Folders under missions/; all that have a tested image by default
@@ -17,7 +20,7 @@ pub(crate) struct HubUp {
     #[arg(long)]
     pub(crate) dev: bool,
     /// Address of the engine's machine on which the hub listens
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    #[arg(long, value_name = "ADDRESS", default_value = LOOPBACK)]
     pub(crate) bind: String,
     /// Accept passwords in clear text from other machines, with --bind
     #[arg(long)]

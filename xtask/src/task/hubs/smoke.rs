@@ -1,157 +1,22 @@
 //! `hub-smoke`: works on the hub of this machine as a user does, in every kernel.
 
-use std::{cell::Cell, collections::BTreeSet};
-
-use anyhow::{Context as _, bail};
-use serde::{Deserialize, Serialize};
+use anyhow::bail;
 
 use crate::{
-    hub::local::{CLIENT, Hub},
-    image::runner::Runner,
-    run::{
-        failure, printable,
-        process::{self, Patience, Permit},
-        terminal, ui,
-    },
+    run::terminal,
     task::{
         Session,
-        args::{HubSmoke, Missions},
+        args::HubSmoke,
+        shared::local_smoke::{self, table},
     },
-    tools::docker::{LABEL_HUB_CHOICES, hub::HubContainer},
 };
 
-/// Line of `common/hub/local/client.py`.
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-enum Told {
-    Step { step: String, seconds: f64 },
-    Failed { error: String },
-}
-
-/// Row of the table.
-#[derive(Debug, Serialize)]
-struct Row {
-    mission: String,
-    step: String,
-    seconds: f64,
-}
-
-/// Choice in the label of the hub's container.
-#[derive(Debug, Deserialize)]
-struct Choice {
-    id: String,
-    mission: String,
-}
-
 pub(crate) fn run(session: &Session, args: &HubSmoke) -> anyhow::Result<u8> {
-    let config = session.named(&Missions::default()).map_err(failure::request)?.remove(0).config;
-    let runner = session.runner(&config)?;
-    let hub = Hub::of(&session.checkout.root);
-    let container = hub.container(&runner.docker)?.filter(|it| it.is_running);
-    let container =
-        container.context("no hub of this checkout runs; `cargo xtask hub-up --detach`")?;
-    let choices = choices(&container, args.mission.as_deref()).map_err(failure::request)?;
-    let _lock = session.lock_smoke()?;
-    let mut rows = Vec::new();
-    let mut failed = None;
-    for choice in &choices {
-        let Some(permit) = session.permit else {
-            terminal::print(client(&runner, &container, &["smoke", &choice.id]));
-            continue;
-        };
-        let is_removed = Cell::new(false);
-        let user =
-            SmokeUser { runner: &runner, hub: &hub, container: &container, permit, is_removed };
-        failed = user.smoke(choice, &mut rows)?;
-        if !user.remove() {
-            let why = failed.map_or(String::new(), |it| format!("{it}; "));
-            bail!(
-                "{why}the user of the smoke test could not be removed; run `cargo xtask hub-smoke` again"
-            );
-        }
-        if failed.is_some() {
-            break;
-        }
-    }
+    let done = local_smoke::run(session, args.mission.as_deref())?;
     if session.flags.json {
-        terminal::json(&rows)?;
+        terminal::json(&done.rows)?;
     } else if session.permit.is_some() {
-        let row =
-            |it: &Row| vec![it.mission.clone(), it.step.clone(), format!("{:.1}", it.seconds)];
-        let table: Vec<Vec<String>> = rows.iter().map(row).collect();
-        terminal::print(ui::table(&["MISSION", "STEP", "SECONDS"], &table).trim_end());
+        terminal::print(table(&done.rows));
     }
-    failed.map_or(Ok(0), |it| bail!(it))
-}
-
-/// Returns the first choice of each mission, or of `mission`.
-fn choices(container: &HubContainer, mission: Option<&str>) -> anyhow::Result<Vec<Choice>> {
-    let all: Vec<Choice> = serde_json::from_str(container.label(LABEL_HUB_CHOICES))
-        .context("the hub's container has no list of choices")?;
-    let mut seen = BTreeSet::new();
-    let names = all.iter().map(|it| it.mission.clone()).collect::<BTreeSet<_>>();
-    let wanted = |it: &Choice| mission.is_none_or(|name| it.mission == name);
-    let res: Vec<Choice> =
-        all.into_iter().filter(wanted).filter(|it| seen.insert(it.mission.clone())).collect();
-    if res.is_empty() {
-        let names = names.into_iter().collect::<Vec<_>>().join(", ");
-        bail!("{} is not on the hub; expected one of: {names}", mission.unwrap_or_default());
-    }
-    Ok(res)
-}
-
-fn client(runner: &Runner, container: &HubContainer, args: &[&str]) -> process::Change {
-    let exec = runner.docker.exec(&container.id, &["python", CLIENT]);
-    exec.args(args).patience(Patience::Change)
-}
-
-/// User of a smoke test; removed with its server and its home when this is dropped.
-struct SmokeUser<'a> {
-    runner: &'a Runner,
-    hub: &'a Hub,
-    container: &'a HubContainer,
-    permit: Permit,
-    is_removed: Cell<bool>,
-}
-
-impl SmokeUser<'_> {
-    /// Runs all steps, and returns the failure of the last.
-    fn smoke(&self, choice: &Choice, rows: &mut Vec<Row>) -> anyhow::Result<Option<String>> {
-        let progress = self.runner.ui.progress(&format!("hub-smoke {}", choice.mission));
-        progress.step("logging in");
-        let cmd = client(self.runner, self.container, &["smoke", &choice.id]);
-        let (mut failed, mut other) = (None, String::new());
-        let status =
-            process::lines(
-                &cmd.permitted(self.permit),
-                &mut |line| match serde_json::from_str(line) {
-                    Ok(Told::Step { step, seconds }) => {
-                        progress.step(&format!("{step}: {seconds:.1} s"));
-                        let (mission, step) = (choice.mission.clone(), printable::line(&step));
-                        rows.push(Row { mission, step, seconds });
-                    }
-                    Ok(Told::Failed { error }) => failed = Some(printable::line(&error)),
-                    Err(_) => other = printable::line(line),
-                },
-            )?;
-        let unknown = || format!("the client ended with status {status}: {other}");
-        let failed = failed.or_else(|| (status != 0).then(unknown));
-        Ok(failed.map(|it| format!("{}: {it}", choice.mission)))
-    }
-
-    /// Removes the user, its server and its home, even after an interruption.
-    fn remove(&self) -> bool {
-        self.is_removed.set(true);
-        let clean = client(self.runner, self.container, &["clean"]);
-        let _ = process::last_words(&clean.permitted(self.permit));
-        self.hub.remove_smoke(self.permit, &self.runner.docker)
-    }
-}
-
-impl Drop for SmokeUser<'_> {
-    fn drop(&mut self) {
-        if !self.is_removed.get() {
-            self.remove();
-        }
-    }
+    done.failed.map_or(Ok(0), |it| bail!(it))
 }

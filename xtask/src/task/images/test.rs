@@ -8,7 +8,10 @@ use crate::{
     run::failure,
     task::{
         Session, args,
-        shared::images::{self, Request},
+        shared::{
+            images::{self, Request},
+            local_hub,
+        },
     },
     testing::{image_test::TestRequest, selection::Selection},
 };
@@ -17,7 +20,11 @@ pub(crate) fn run(session: &Session, args: &args::ImageTest) -> anyhow::Result<u
     let asked = asked(args).map_err(failure::request)?;
     check_environments(session, args, &asked).map_err(failure::request)?;
     let missing = if args.dev { BuildPolicy::TakeNewest } else { BuildPolicy::Refuse };
-    images::run(session, &args.missions, &Request { missing, test: Some(asked), push: false })
+    let request = Request { missing, test: Some(asked), push: false };
+    match images::run(session, &args.missions, &request)? {
+        0 if args.hub => local_hub::smoke(session, &args.missions),
+        status => Ok(status),
+    }
 }
 
 fn asked(args: &args::ImageTest) -> anyhow::Result<TestRequest> {

@@ -3,6 +3,7 @@
 
 mod ci;
 mod conda;
+mod hubs;
 mod many;
 mod missions;
 mod notebooks;
@@ -49,9 +50,7 @@ pub(crate) fn run(session: &Session, args: &args::Bench) -> anyhow::Result<u8> {
     let exe = env::current_exe()?;
     let config = session.named(&Missions::default()).map_err(failure::request)?.remove(0).config;
     let docker = Docker::find(config.docker.as_deref(), &session.checkout.root)?;
-    if args.missions {
-        session.checkout.mission(missions::MISSION).map_err(failure::request)?;
-    }
+    check_missions(session, args).map_err(failure::request)?;
     let image_all = cmd!(session.checkout.root, "{exe} image-all hello --json");
     let Some(permit) = session.permit else {
         let forgets = if args.cold { docker.forget()? } else { Vec::new() };
@@ -92,6 +91,9 @@ pub(crate) fn run(session: &Session, args: &args::Bench) -> anyhow::Result<u8> {
     if args.conda {
         res.extend(conda::figures(permit, session, &docker, &exe)?);
     }
+    if args.hubs {
+        res.extend(hubs::figures(permit, session, &exe)?);
+    }
     if args.notebooks {
         res.extend(notebooks::figures(permit, &docker)?);
     }
@@ -103,6 +105,13 @@ pub(crate) fn run(session: &Session, args: &args::Bench) -> anyhow::Result<u8> {
     // The duration of builds depends on it.
     session.ui.say(format!("docker's storage driver: {}", docker.storage_driver()?));
     print(session, &res)
+}
+
+/// Checks that the examples exist which are measured; a team may have deleted them.
+fn check_missions(session: &Session, args: &args::Bench) -> anyhow::Result<()> {
+    let of = |wanted: bool, all: &'static [&str]| if wanted { all } else { &[] };
+    let examples = [of(args.missions, &[missions::MISSION]), of(args.hubs, &hubs::MISSIONS)];
+    examples.concat().iter().try_for_each(|it| session.checkout.mission(it).map(drop))
 }
 
 fn seconds(what: &'static str, measured: Duration, budget: f64) -> Figure {

@@ -2,12 +2,14 @@
 
 use crate::{
     image::build::BuildPolicy,
+    run::{process, terminal},
     task::{
         Session,
-        args::Missions,
+        args::{HubUp, LOOPBACK, Missions},
         shared::{
             doctor::{self, About, FixPolicy, Probes},
             images::{self, Request},
+            local_hub,
         },
     },
     testing::image_test::TestRequest,
@@ -34,8 +36,28 @@ pub(crate) fn run(session: &Session) -> anyhow::Result<u8> {
     let test = Some(TestRequest::all(false));
     let request = Request { missing: BuildPolicy::Build, test, push: true };
     let status = images::run(session, &missions, &request)?;
-    if status == 0 && session.permit.is_some() {
-        session.ui.say(NEXT);
+    if status != 0 || session.permit.is_none() {
+        return Ok(status);
     }
-    Ok(status)
+    session.ui.say(NEXT);
+    if wants_hub(session)? { local_hub::up(session, &hub()) } else { Ok(0) }
+}
+
+/// Asks a person whether to start a hub; others read the command above.
+fn wants_hub(session: &Session) -> anyhow::Result<bool> {
+    if !terminal::has_person() {
+        return Ok(false);
+    }
+    session.ui.say("\nstart a JupyterHub on this machine now, until Ctrl-C? [y/N]");
+    Ok(matches!(process::read_line()?.trim(), "y" | "Y" | "yes"))
+}
+
+fn hub() -> HubUp {
+    HubUp {
+        missions: vec![MISSION.to_owned()],
+        detach: false,
+        dev: false,
+        bind: LOOPBACK.to_owned(),
+        insecure: false,
+    }
 }

@@ -15,7 +15,15 @@ use crate::{
 };
 
 pub(crate) fn read(session: &Session) -> anyhow::Result<Lock> {
-    let text = text_file::read_text(&session.checkout.root, Path::new(LOCK));
+    let root = &session.checkout.root;
+    if !root.join(LOCK).exists() {
+        let fix = format!("`git checkout {LOCK}`, or write a new file with these");
+        let text = format!(
+            "{LOCK} not found; expected the chart's repository, name and version\n    fix: {fix}"
+        );
+        return Err(failure::request(anyhow::anyhow!(text)));
+    }
+    let text = text_file::read_text(root, Path::new(LOCK));
     text.and_then(|it| Lock::parse(&it)).map_err(failure::request)
 }
 
