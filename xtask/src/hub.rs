@@ -7,6 +7,7 @@ pub(crate) mod chart;
 pub(crate) mod validate;
 pub(crate) mod lock;
 pub(crate) mod gate;
+pub(crate) mod target;
 pub(crate) mod deployed;
 pub(crate) mod preflight;
 pub(crate) mod render;

@@ -6,7 +6,7 @@ use crate::{
     hub::{
         chart::{Chart, Traits},
         schema::{self, unknown},
-        secrets,
+        secrets, target,
         values::{Node, Value, Values, child, coalesced},
     },
     run::finding::Finding,
@@ -36,6 +36,7 @@ pub(crate) fn findings(values: &Values, chart: &Chart) -> Vec<Finding> {
         .layers
         .iter()
         .flat_map(|it| secrets::findings(it).into_iter().chain(of_layer(it, chart)))
+        .chain(values.layers.iter().flat_map(target::findings))
         .collect();
     let known: BTreeSet<_> = found.iter().map(|it| (it.file.clone(), it.line)).collect();
     let mut by_schema = Vec::new();

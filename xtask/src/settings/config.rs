@@ -54,6 +54,10 @@ pub(crate) struct Config {
     pub(crate) hub_port: Option<u16>,
     /// Path of the engine's socket on its machine, if set.
     pub(crate) hub_socket: Option<String>,
+    /// The registry as the nodes of clusters name it, if that is not the name here.
+    pub(crate) hub_registry: Option<String>,
+    /// Value of `KUBECONFIG`, if set.
+    pub(crate) kubeconfig: Option<String>,
     /// URL of the mission's secrets repository.
     pub(crate) secrets_repo: Option<String>,
     /// AWS role for the secrets repository.
@@ -170,6 +174,8 @@ impl Config {
             },
             hub_port: all.typed("HUB_PORT", optional(port), None),
             hub_socket: all.typed("HUB_SOCKET", optional(socket), None),
+            hub_registry: all.typed("HUB_REGISTRY", optional(registry), None),
+            kubeconfig: some("KUBECONFIG"),
             // Without the value, which may contain a password.
             secrets_repo: all.keep(
                 "SECRETS_REPO",
@@ -375,6 +381,11 @@ fn environment(text: &str) -> anyhow::Result<String> {
     if !["sandbox", "dev", "test", "staging", "prod"].contains(&text) {
         bail!("expected sandbox, dev, test, staging or prod");
     }
+    Ok(text.to_owned())
+}
+
+fn registry(text: &str) -> anyhow::Result<String> {
+    check_registry(text)?;
     Ok(text.to_owned())
 }
 

@@ -41,6 +41,8 @@ pub(crate) const NAMES: &[&str] = &[
     "PATIENCE",
     "HUB_PORT",
     "HUB_SOCKET",
+    "HUB_REGISTRY",
+    "KUBECONFIG",
     "SECRETS_REPO",
     "SECRETS_ROLE_ARN",
 ];

@@ -27,8 +27,8 @@ const WHOLE: Duration = Duration::from_secs(120);
 pub(crate) struct Cluster {
     /// Folder that commands run in: the root of the checkout.
     pub(crate) dir: PathBuf,
-    /// Without one, kubectl's own default.
-    pub(crate) kubeconfig: Option<PathBuf>,
+    /// Value of `KUBECONFIG`, which may list several files; without one, kubectl's own default.
+    pub(crate) kubeconfig: Option<String>,
     /// Without one, the current context of the configuration.
     pub(crate) context: Option<String>,
     pub(crate) namespace: String,
@@ -59,7 +59,7 @@ impl Cluster {
         let Cluster { dir, kubeconfig, context, namespace } = self;
         let mut cmd = cmd!(dir, "kubectl");
         if let Some(it) = kubeconfig {
-            cmd = cmd.args(["--kubeconfig".into(), it.clone().into_os_string()]);
+            cmd = cmd.env("KUBECONFIG", it);
         }
         if let Some(it) = context {
             cmd = cmd.args(["--context", it]);
@@ -337,13 +337,13 @@ mod tests {
     fn cluster() -> Cluster {
         Cluster {
             dir: "/".into(),
-            kubeconfig: Some("/k".into()),
+            kubeconfig: Some("/k".to_owned()),
             context: Some("lab".to_owned()),
             namespace: "hello-prod".to_owned(),
         }
     }
 
-    const HEAD: &str = "KUBERC=off kubectl --kubeconfig /k --context lab --namespace hello-prod";
+    const HEAD: &str = "KUBECONFIG=/k KUBERC=off kubectl --context lab --namespace hello-prod";
 
     #[test]
     fn every_command_names_its_cluster() {

@@ -40,6 +40,8 @@ const OTHERS: &[&str] = &[
     "ENVIRONMENT",
     "HUB_PORT",
     "HUB_SOCKET",
+    "HUB_REGISTRY",
+    "KUBECONFIG",
     "IMAGE_TAG",
     "NO_PROXY",
     "PATIENCE",

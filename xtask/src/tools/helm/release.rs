@@ -103,7 +103,7 @@ impl Helm {
     fn with_cluster<E>(&self, mut cmd: Cmd<E>) -> Cmd<E> {
         let Cluster { kubeconfig, context, namespace, .. } = &self.cluster;
         if let Some(it) = kubeconfig {
-            cmd = cmd.args(["--kubeconfig".into(), it.clone().into_os_string()]);
+            cmd = cmd.env("KUBECONFIG", it);
         }
         if let Some(it) = context {
             cmd = cmd.args(["--kube-context", it]);
@@ -279,7 +279,7 @@ mod tests {
     fn helm() -> Helm {
         let cluster = Cluster {
             dir: "/".into(),
-            kubeconfig: Some("/k".into()),
+            kubeconfig: Some("/k".to_owned()),
             context: Some("lab".to_owned()),
             namespace: "hello-prod".to_owned(),
         };
@@ -291,8 +291,8 @@ mod tests {
     fn every_command_names_its_cluster_and_no_value() {
         let cmd = version_cmd(Path::new("/")).to_string();
         assert_eq!(cmd, "helm version --template '{{.Version}}'");
-        let head = "HELM_CONFIG_HOME=/h HELM_CACHE_HOME=/h HELM_DATA_HOME=/h helm";
-        let tail = "--kubeconfig /k --kube-context lab --namespace hello-prod";
+        let head = "KUBECONFIG=/k HELM_CONFIG_HOME=/h HELM_CACHE_HOME=/h HELM_DATA_HOME=/h helm";
+        let tail = "--kube-context lab --namespace hello-prod";
         let with = Upgrade {
             timeout: Duration::from_secs(600),
             labels: vec![("a".to_owned(), "b".to_owned()), ("c".to_owned(), "null".to_owned())],
