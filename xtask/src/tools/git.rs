@@ -207,6 +207,11 @@ pub(crate) fn has_identity(dir: &Path) -> anyhow::Result<bool> {
         && is_known(query!(dir, "git var GIT_COMMITTER_IDENT"))?)
 }
 
+/// Returns the name of the person for commits, if git's configuration has one.
+pub(crate) fn user_name(dir: &Path) -> anyhow::Result<Option<String>> {
+    answers::line(&query!(dir, "git config --get user.name"))
+}
+
 /// Returns whether `file` differs from HEAD.
 pub(crate) fn is_changed(dir: &Path, file: &Path) -> anyhow::Result<bool> {
     let cmd = query!(

@@ -1,0 +1,255 @@
+//! What follows Helm in every task that changes a hub: the hub answers, its smoke test, and the record.
+
+#![allow(dead_code, reason = "deployments use it")]
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, bail};
+use serde_json::Value;
+
+use crate::{
+    hub::record::{self, Outcome, Record},
+    run::{
+        failure,
+        process::{self, Permit},
+        terminal,
+    },
+    task::{
+        Session,
+        shared::{hub_smoke, hub_target::Hub},
+    },
+    tools::kubectl::{Cluster, Kind},
+};
+
+/// How often a record is written until the cluster takes it.
+const ATTEMPTS: usize = 6;
+
+/// Pause after the cluster did not answer.
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// Time that the hub has to answer once its pods are ready.
+const HEALTH: Duration = Duration::from_secs(60);
+
+/// Stores a record beside those of other revisions, also after an interruption. The caller has the lock of
+/// the release.
+///
+/// # Errors
+/// The cluster refuses it, or does not answer.
+pub(crate) fn store(
+    session: &Session,
+    permit: Permit,
+    hub: &Hub,
+    record: &Record,
+) -> anyhow::Result<()> {
+    let progress = session.ui.progress(&format!("record {}", hub.name()));
+    progress.step("storing");
+    let stored = process::finishing(|| {
+        let mut attempts = 1;
+        loop {
+            match stored(permit, hub, record) {
+                Err(err) if attempts < ATTEMPTS && pause(&err).is_some() => {
+                    thread::sleep(pause(&err).unwrap_or_default());
+                    attempts += 1;
+                }
+                res => return res,
+            }
+        }
+    });
+    stored.with_context(|| {
+        let (name, revision) = (record::name(&hub.target.release), record.revision);
+        format!("the record of revision {revision} cannot be written to the ConfigMap `{name}`")
+    })
+}
+
+fn stored(permit: Permit, hub: &Hub, record: &Record) -> anyhow::Result<()> {
+    let live = hub.records()?.stored;
+    let cmd = store_cmd(&hub.cluster, live.as_ref(), record)?;
+    hub.cluster.store(permit, &cmd).map(drop)
+}
+
+fn store_cmd(
+    cluster: &Cluster,
+    live: Option<&Value>,
+    record: &Record,
+) -> anyhow::Result<process::Change> {
+    let object = record::with(live, record)?;
+    Ok(match live {
+        Some(_) => cluster.replace_cmd(&object),
+        None => cluster.create_cmd(&object),
+    })
+}
+
+/// Prints, for a dry run, the command that stores a record.
+pub(crate) fn print_store(hub: &Hub, record: &Record) -> anyhow::Result<()> {
+    let live = hub.records()?.stored;
+    terminal::print(store_cmd(&hub.cluster, live.as_ref(), record)?);
+    Ok(())
+}
+
+/// Returns the pause before the next attempt; `None` for an error that stays.
+fn pause(err: &anyhow::Error) -> Option<Duration> {
+    match Kind::of_error(err)? {
+        Kind::Conflict | Kind::AlreadyExists => Some(Duration::ZERO),
+        Kind::Unavailable | Kind::Unreachable | Kind::TimedOut => Some(PAUSE),
+        _ => None,
+    }
+}
+
+/// Waits until the pods of hub and proxy are new and ready, and the hub answers. `timeout` is the time of
+/// the pods.
+pub(crate) fn live(hub: &Hub, timeout: Duration) -> anyhow::Result<()> {
+    let deadline = Instant::now() + timeout;
+    for workload in ["deploy/hub", "deploy/proxy"] {
+        let left = deadline.saturating_duration_since(Instant::now());
+        hub.cluster
+            .rollout(workload, left)
+            .with_context(|| format!("`{workload}` is not ready"))?;
+    }
+    let deployment = hub.cluster.get("deployment", "hub")?.unwrap_or_default();
+    await_answer(&hub.cluster, &health_path(&deployment))
+}
+
+/// Waits until the hub answers, through the proxy.
+fn await_answer(cluster: &Cluster, path: &str) -> anyhow::Result<()> {
+    let deadline = Instant::now() + HEALTH;
+    loop {
+        let Err(err) = answers(cluster, path) else { return Ok(()) };
+        if Instant::now() >= deadline {
+            let seconds = HEALTH.as_secs();
+            return Err(err.context(format!("the hub does not answer at {path} after {seconds} s")));
+        }
+        process::check_interrupted()?;
+        thread::sleep(Duration::from_secs(1));
+    }
+}
+
+/// Asks the hub through the cluster's API and the proxy's service; where that is closed, or leads to
+/// another address, in the hub's own pod.
+/// <https://kubernetes.io/docs/tasks/access-application-cluster/access-cluster-services/>
+fn answers(cluster: &Cluster, path: &str) -> anyhow::Result<()> {
+    let namespace = &cluster.namespace;
+    let service = format!("/api/v1/namespaces/{namespace}/services/http:proxy-public:80/proxy");
+    let Err(err) = cluster.raw(&format!("{service}{path}")) else { return Ok(()) };
+    if failure::status(&err) != 1 {
+        return Err(err);
+    }
+    let script = "import sys, urllib.request as r; r.urlopen(sys.argv[1], timeout=10).read()";
+    let url = format!("http://127.0.0.1:8081{path}");
+    cluster.read_in("deploy/hub", "hub", &["python3", "-c", script, &url]).map(drop)
+}
+
+/// Returns the path of the hub's health, below the address of the hub: that of its readiness probe.
+fn health_path(deployment: &Value) -> String {
+    let containers = deployment["spec"]["template"]["spec"]["containers"].as_array();
+    let hub = containers.into_iter().flatten().find(|it| it["name"] == "hub");
+    let path = hub.and_then(|it| it["readinessProbe"]["httpGet"]["path"].as_str());
+    path.filter(|it| it.starts_with('/')).unwrap_or("/hub/health").to_owned()
+}
+
+/// Runs the smoke test on the hub, unless there is a reason to leave it out, and sets the record's smoke
+/// test, its result and its reason. A dry run prints the command.
+///
+/// # Errors
+/// The test cannot be run, or its user cannot be removed. The record has that as its reason.
+pub(crate) fn smoke(
+    session: &Session,
+    hub: &Hub,
+    no_smoke: Option<&str>,
+    record: &mut Record,
+) -> anyhow::Result<()> {
+    if let Some(reason) = no_smoke {
+        session.ui.say(format!("{}: no smoke test: {reason}", hub.name()));
+        record.reasons.no_smoke = Some(reason.to_owned());
+        record.result = Outcome::Deployed;
+        return Ok(());
+    }
+    let tested = hub_smoke::run(session, &hub.cluster);
+    if let Ok(Some(it)) = &tested {
+        session.ui.say(hub_smoke::table(&it.smoke));
+    }
+    judge(record, tested)
+}
+
+/// Sets what a smoke test says about the release.
+fn judge(
+    record: &mut Record,
+    tested: anyhow::Result<Option<hub_smoke::Tested>>,
+) -> anyhow::Result<()> {
+    let (smoke, why, error) = match tested {
+        Ok(None) => return Ok(()),
+        Ok(Some(it)) => (Some(it.smoke), it.failed, None),
+        Err(err) => (None, Some(reason(&err)), Some(err)),
+    };
+    record.smoke = smoke;
+    record.result = if why.is_none() { Outcome::Deployed } else { Outcome::SmokeFailed };
+    record.reason = why;
+    error.map_or(Ok(()), Err)
+}
+
+/// Returns the first line of an error, for a record.
+pub(crate) fn reason(err: &anyhow::Error) -> String {
+    crate::run::printable::line(format!("{err:#}").lines().next().unwrap_or_default())
+}
+
+/// Fails for a hub whose smoke test failed.
+pub(crate) fn require_smoke(hub: &Hub, record: &Record) -> anyhow::Result<()> {
+    if record.result != Outcome::SmokeFailed {
+        return Ok(());
+    }
+    let why = record.reason.as_deref().unwrap_or_default();
+    bail!(
+        "{}: revision {} is live, and its smoke test failed: {why}\n    fix: `cargo xtask hub-rollback {}` brings the former revision back",
+        hub.name(),
+        record.revision,
+        hub.args()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::anyhow;
+    use serde_json::json;
+
+    use super::*;
+    use crate::hub::record::{Smoke, Step, tests::record};
+
+    #[test]
+    fn the_path_of_the_probe() {
+        assert_eq!(health_path(&Value::Null), "/hub/health");
+        let probe = |path: &str| {
+            json!({"spec": {"template": {"spec": {"containers": [
+                {"name": "side", "readinessProbe": {"httpGet": {"path": "/x"}}},
+                {"name": "hub", "readinessProbe": {"httpGet": {"path": path}}},
+            ]}}}})
+        };
+        assert_eq!(health_path(&probe("/base/hub/health")), "/base/hub/health");
+        assert_eq!(health_path(&probe("x")), "/hub/health");
+    }
+
+    #[test]
+    fn a_smoke_test_sets_the_result() {
+        let steps = vec![Step { step: "login".to_owned(), seconds: 1.0 }];
+        let tested = |failed: Option<&str>| hub_smoke::Tested {
+            smoke: Smoke { passed: failed.is_none(), steps: steps.clone() },
+            failed: failed.map(str::to_owned),
+        };
+        let opened = || crate::hub::record::Record { result: Outcome::Started, ..record(3) };
+        let mut it = opened();
+        judge(&mut it, Ok(Some(tested(None)))).unwrap();
+        assert_eq!((it.result, it.reason), (Outcome::Deployed, None));
+        let mut it = opened();
+        judge(&mut it, Ok(Some(tested(Some("no server"))))).unwrap();
+        assert_eq!(it.result, Outcome::SmokeFailed);
+        assert_eq!(it.reason.as_deref(), Some("no server"));
+        assert!(it.smoke.is_some_and(|it| !it.passed));
+        let mut it = opened();
+        assert!(judge(&mut it, Err(anyhow!("gone\nfix: x"))).is_err());
+        assert_eq!((it.result, it.reason.as_deref()), (Outcome::SmokeFailed, Some("gone")));
+        let mut it = opened();
+        judge(&mut it, Ok(None)).unwrap();
+        assert_eq!(it.result, Outcome::Started);
+    }
+}
