@@ -15,4 +15,5 @@ pub(crate) mod record;
 pub(crate) mod database;
 pub(crate) mod servers;
 pub(crate) mod history;
+pub(crate) mod lease;
 pub(crate) mod local;

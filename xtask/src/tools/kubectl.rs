@@ -240,7 +240,18 @@ impl Cluster {
     /// Creates, replaces or applies an object by one of the commands above, and returns it as it is
     /// stored.
     pub(crate) fn store(&self, permit: Permit, cmd: &Change) -> anyhow::Result<Value> {
-        parse(&answer(&cmd.permitted(permit))?)
+        self.store_within(permit, cmd, WHOLE)
+    }
+
+    /// Stores like [`Cluster::store`]; fails with [`Kind::TimedOut`] after `limit`, when the object may
+    /// have been stored all the same.
+    pub(crate) fn store_within(
+        &self,
+        permit: Permit,
+        cmd: &Change,
+        limit: Duration,
+    ) -> anyhow::Result<Value> {
+        parse(&answer_within(&cmd.permitted(permit), limit)?)
     }
 
     /// Runs one of the commands above for what it changes.

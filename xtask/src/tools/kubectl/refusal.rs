@@ -53,6 +53,11 @@ impl Refusal {
         let said = redact(&process::last_lines(stderr, 5));
         Refusal { kind: Kind::of(stderr), said, command: command.to_owned() }
     }
+
+    #[cfg(test)]
+    pub(crate) fn of_test(kind: Kind) -> Refusal {
+        Refusal { kind, said: String::new(), command: "kubectl".to_owned() }
+    }
 }
 
 /// Messages by kind; the first that matches counts.
