@@ -50,14 +50,41 @@ impl fmt::Display for Refusal {
 
 impl Refusal {
     pub(super) fn new(command: &str, stderr: &str) -> Refusal {
-        let said = redact(&process::last_lines(stderr, 5));
-        Refusal { kind: Kind::of(stderr), said, command: command.to_owned() }
+        let text = without_objects(stderr);
+        let said = redact(&process::last_lines(&text, 5));
+        Refusal { kind: Kind::of(&text), said, command: command.to_owned() }
     }
 
     #[cfg(test)]
     pub(crate) fn of_test(kind: Kind) -> Refusal {
         Refusal { kind, said: String::new(), command: "kubectl".to_owned() }
     }
+}
+
+/// Returns a message without the objects that kubectl quotes in it, which may be Secrets, and without
+/// its advice.
+fn without_objects(stderr: &str) -> String {
+    // The patch, and of which object it is, up to the server's answer about it.
+    let text = without(stderr, "error when applying patch:", "error when patching \"STDIN\": ");
+    // Numbers and lists of an object that cannot be parsed.
+    let text = without(&text, "patch: Invalid value: \"map[", "]\": ");
+    let text = match text.split_once(", error found in #") {
+        Some((text, _)) => text.to_owned(),
+        None => text,
+    };
+    let text = text.replace("error validating \"STDIN\": error validating data: ", "");
+    text.replace(
+        "; if you choose to ignore these errors, turn validation off with --validate=false",
+        "",
+    )
+}
+
+/// Returns `text` without what begins with `from` and ends with the last `to`; without an end, the rest
+/// is left out.
+fn without(text: &str, from: &str, to: &str) -> String {
+    let Some((before, rest)) = text.split_once(from) else { return text.to_owned() };
+    let after = rest.rsplit_once(to).map_or("…", |it| it.1);
+    format!("{before}{after}")
 }
 
 /// Messages by kind; the first that matches counts.
@@ -67,7 +94,7 @@ const MESSAGES: &[(Kind, &[&str])] = &[
     (Kind::Conflict, &["(conflict)", "conflict with", "the object has been modified"]),
     (
         Kind::Invalid,
-        &["(invalid)", "(badrequest)", "is invalid:", "error validating", "no matches for kind"],
+        &["(invalid)", "(badrequest)", "is invalid:", "validationerror(", "no matches for kind"],
     ),
     (Kind::Forbidden, &["(forbidden)", "is forbidden:"]),
     (
@@ -75,7 +102,7 @@ const MESSAGES: &[(Kind, &[&str])] = &[
         &[
             "(unauthorized)",
             "must be logged in",
-            "asked for the client to provide credentials",
+            "has asked for the client to provide credentials",
             "getting credentials:",
         ],
     ),
@@ -122,6 +149,8 @@ const MESSAGES: &[(Kind, &[&str])] = &[
             "network is unreachable",
             "unexpected eof",
             "connection reset",
+            "http response to https client",
+            "failed to download openapi",
         ],
     ),
 ];
@@ -248,9 +277,45 @@ mod tests {
                 "Error from server (ServiceUnavailable): the server is currently unable to handle the request",
                 Kind::Unavailable,
             ),
+            (
+                r#"error: error validating "STDIN": error validating data: ValidationError(Deployment.spec.template.spec.containers[0]): unknown field "imge" in io.k8s.api.core.v1.Container; if you choose to ignore these errors, turn validation off with --validate=false"#,
+                Kind::Invalid,
+            ),
+            (
+                r#"unable to recognize no matches for kind "Depl" in version "apps/v1""#,
+                Kind::Invalid,
+            ),
+            // Before the first object is looked at.
+            (
+                r#"error: error validating "STDIN": error validating data: failed to download openapi: Get "https://a:1/openapi/v2?timeout=32s": dial tcp 10.0.0.1:1: connect: connection refused; if you choose to ignore these errors, turn validation off with --validate=false"#,
+                Kind::Unreachable,
+            ),
+            (
+                r#"error: error validating "STDIN": error validating data: failed to download openapi: Get "https://a:1/openapi/v2?timeout=32s": http: server gave HTTP response to HTTPS client; if you choose to ignore these errors, turn validation off with --validate=false"#,
+                Kind::Unreachable,
+            ),
+            (
+                r#"error: error validating "STDIN": error validating data: failed to download openapi: the server has asked for the client to provide credentials; if you choose to ignore these errors, turn validation off with --validate=false"#,
+                Kind::Unauthorized,
+            ),
+            ("error: stat /a: no such file or directory", Kind::Configuration),
+            ("Unable to connect to the server: context deadline exceeded", Kind::TimedOut),
+            (
+                r#"Error from server (ServiceUnavailable): no endpoints available for service "hub""#,
+                Kind::Unavailable,
+            ),
+            (
+                r#"Error from server (NotFound): error when replacing "STDIN": leases.coordination.k8s.io "a" not found"#,
+                Kind::NotFound,
+            ),
+            (
+                "error: Apply failed with 1 conflict: conflict with \"other\": .data.1",
+                Kind::Conflict,
+            ),
             ("something else", Kind::Other),
         ] {
             assert_eq!(Kind::of(said), kind, "{said}");
+            assert_eq!(Refusal::new("kubectl", said).kind, kind, "{said}");
         }
     }
 
@@ -262,5 +327,36 @@ mod tests {
         assert_eq!(kinds, [Kind::NotFound, Kind::Invalid]);
         assert!(found[1].said.ends_with("* spec.b: Required value"), "{}", found[1].said);
         assert!(found[0].to_string().contains("    fix: "));
+    }
+
+    /// Messages of kubectl 1.32 with a cluster of 1.20, of objects with a secret.
+    #[test]
+    fn objects_are_not_quoted() {
+        for (said, kind, rest) in [
+            (
+                "Error from server (Forbidden): error when applying patch:\n{\"data\":{\"token\":\"c2VjcmV0\"}}\nto:\nResource: \"/v1, Resource=secrets\", GroupVersionKind: \"/v1, Kind=Secret\"\nName: \"hub\", Namespace: \"a\"\nfor: \"STDIN\": error when patching \"STDIN\": secrets \"hub\" is forbidden: User \"b\" cannot patch resource \"secrets\" in API group \"\" in the namespace \"a\"",
+                Kind::Forbidden,
+                r#"Error from server (Forbidden): secrets "hub" is forbidden: User "b" cannot patch resource "secrets" in API group "" in the namespace "a""#,
+            ),
+            (
+                r#"The request is invalid: patch: Invalid value: "map[data:map[token:c2VjcmV0 values.yaml:%%] metadata:map[annotations:map[a:{\"token\":\"c2VjcmV0\"}\n]]]": error decoding from json: illegal base64 data at input byte 0"#,
+                Kind::Invalid,
+                "The request is invalid: error decoding from json: illegal base64 data at input byte 0",
+            ),
+            (
+                "Error from server (BadRequest): error when creating \"STDIN\": Secret in version \"v1\" cannot be handled as a Secret: v1.Secret.Data: decode base64: illegal base64 data at input byte 0, error found in #10 byte of ...|yaml\":\"%%\"}}\n|..., bigger context ...|c2VjcmV0\",\"values.yaml\":\"%%\"}}\n|...",
+                Kind::Invalid,
+                r#"Error from server (BadRequest): error when creating "STDIN": Secret in version "v1" cannot be handled as a Secret: v1.Secret.Data: decode base64: illegal base64 data at input byte 0"#,
+            ),
+            (
+                "Error from server (Invalid): error when applying patch:\n{\"token\":\"c2VjcmV0\"}",
+                Kind::Invalid,
+                "Error from server (Invalid): …",
+            ),
+        ] {
+            let found = split("kubectl apply", said);
+            assert_eq!(found.len(), 1, "{said}");
+            assert_eq!((found[0].kind, found[0].said.as_str()), (kind, rest));
+        }
     }
 }
