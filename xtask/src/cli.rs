@@ -314,10 +314,15 @@ Examples:
     ///
     /// As root on Linux, the run starts an engine of its own, a dockerd in a network namespace, and
     /// removes it at the end. Otherwise the run prints the reason and uses this machine's engine.
+    ///
+    /// With --cluster, hubs are deployed to a cluster: REGISTRY names a registry that this machine and
+    /// the nodes reach without a password. CLUSTER_CHART is an archive of a chart, or `<repository> <name>
+    /// <version>`; without it, a small chart of the tests is deployed. CLUSTER_KEEP=1 keeps the namespaces.
     #[command(after_help = "\
 Examples:
   cargo xtask ci --keep                  keep images and the builder's cache for the next run with --keep
-  cargo xtask ci --only 'script tests'   run one step")]
+  cargo xtask ci --only 'script tests'   run one step
+  cargo xtask ci --cluster               deploy hubs to the cluster that KUBECONFIG names")]
     Ci(With<{ DRY_RUN | VERBOSE | SET }, Ci>),
 }
 

@@ -351,6 +351,9 @@ pub(crate) struct Ci {
     /// Run only this step; may be repeated
     #[arg(long, value_name = "STEP")]
     pub(crate) only: Vec<Step>,
+    /// Run only the tests of hubs on Kubernetes, in new namespaces of the cluster that KUBECONFIG names
+    #[arg(long, conflicts_with_all = ["engine", "keep", "only"])]
+    pub(crate) cluster: bool,
 }
 
 impl Ci {

@@ -3,6 +3,8 @@
 
 #![expect(clippy::disallowed_methods, reason = "tests start programs and write files")]
 
+#[path = "../served.rs"]
+mod served;
 mod scratch;
 mod merge;
 mod schema;

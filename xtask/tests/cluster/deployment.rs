@@ -1,0 +1,169 @@
+//! A hub from its first deployment to production, upgraded, broken and brought back.
+
+use std::collections::BTreeSet;
+
+use nix::sys::signal::Signal;
+
+use crate::{settings::Chart, world::World};
+
+const STAGING: [&str; 4] = ["hub-deploy", "hello", "--env", "staging"];
+
+/// A digest that no registry has.
+const MISSING: &str = "sha256:0000000000000000000000000000000000000000000000000000000000000000";
+
+#[test]
+fn a_hub_from_staging_to_production_and_back() {
+    let world = World::new("deployment");
+    first_deployment(&world);
+    promotion(&world);
+    new_image(&world);
+    missing_digest(&world);
+    unreachable_for_nodes(&world);
+    failing_hub(&world);
+    rollback(&world);
+    killed_helm(&world);
+    changed_by_hand(&world);
+    world.phase("What the cluster knows of it");
+    world.xtask(&["hub-history", "hello", "--env", "staging"]).status(0);
+    world.xtask(&["hub-history", "hello", "--env", "prod"]).status(0);
+    world.xtask(&["hub-status", "hello", "--env", "prod"]).status(0);
+}
+
+fn deploy(more: &[&'static str]) -> Vec<&'static str> {
+    [&STAGING[..], &["--yes"], more].concat()
+}
+
+fn first_deployment(world: &World) {
+    world.phase("A dry run, of a hub that is not there yet");
+    let before = world.versions("staging");
+    world.xtask(&[&["-n"], &STAGING[..]].concat()).status(0);
+    assert_eq!(world.versions("staging"), before);
+    assert!(before.is_empty(), "{before:?}");
+
+    world.phase("The first deployment");
+    world.xtask(&deploy(&[])).status(0);
+    world.xtask(&["hub-status", "hello", "--env", "staging"]).status(0);
+    world.xtask(&["hub-history", "hello", "--env", "staging"]).status(0);
+    assert!(
+        world.pods("staging", "singleuser-server").is_empty(),
+        "the smoke test's server is there"
+    );
+
+    world.phase("A dry run, of a hub that runs");
+    let before = world.versions("staging");
+    world.xtask(&[&["-n"], &STAGING[..]].concat()).status(0);
+    assert_eq!(world.versions("staging"), before);
+}
+
+fn promotion(world: &World) {
+    world.phase("Promotion to production");
+    world.xtask(&["hub-deploy", "hello", "--env", "prod", "--from", "staging", "--yes"]).status(0);
+    assert_eq!(world.user_image("prod"), world.user_image("staging"));
+    world.xtask(&["hub-history", "hello", "--env", "prod"]).status(0).says("staging");
+}
+
+/// Accept: only `singleuser.image` changes, the hub restarts once at most, and no user's server.
+fn new_image(world: &World) {
+    world.phase("A new image, while ann's server runs");
+    let old = world.user_image("staging");
+    world.person("staging", "start", "ann");
+    let servers = world.pods("staging", "singleuser-server");
+    let hubs = world.created("staging", "hub");
+    world.write("missions/hello/default-home-contents/notes.md", "A file of the new image.\n");
+    world.commit("A new file in new homes");
+    world.xtask(&["image-all", "hello"]).status(0);
+    world.xtask(&deploy(&[])).status(0);
+    assert_ne!(world.user_image("staging"), old);
+    assert_eq!(world.pods("staging", "singleuser-server"), servers);
+    let restarts = world.created("staging", "hub").difference(&hubs).count();
+    assert!(restarts <= 1, "the hub restarted {restarts} times");
+    world.person("staging", "start", "bob");
+    world
+        .xtask(&["hub-status", "hello", "--env", "staging"])
+        .status(0)
+        .says("1 server still runs an older image");
+    world.person("staging", "stop", "bob");
+}
+
+fn missing_digest(world: &World) {
+    world.phase("An image that does not exist");
+    let image = format!(
+        "singleuser: {{image: {{name: {}/hello, tag: \"x@{MISSING}\"}}}}\n",
+        world.settings.nodes
+    );
+    world.environment("staging", &image);
+    let before = world.versions("staging");
+    world.xtask(&deploy(&[])).status(1).says("no receipt certifies");
+    world
+        .xtask(&deploy(&["--untested", "a test of the preflight"]))
+        .status(1)
+        .says("the registry does not have");
+    assert_eq!(world.versions("staging"), before);
+    world.environment("staging", "");
+}
+
+/// Accept: an image that does not exist ends the wait on the first event that says so.
+fn unreachable_for_nodes(world: &World) {
+    world.phase("A registry that nodes know by another name");
+    let before = (world.user_image("staging"), world.pods("staging", "hub"));
+    let values = world.place_with_registry("staging", &format!("{}/nowhere", world.settings.nodes));
+    world.write("missions/hello/hub/staging.yaml", &values);
+    world.commit("A wrong registry");
+    world.xtask(&deploy(&[])).status(1).says("hook-image-puller");
+    assert_eq!((world.user_image("staging"), world.pods("staging", "hub")), before);
+    assert_eq!(world.pulls("staging", "hook-image-puller"), 1, "the wait went on");
+    world.environment("staging", "");
+}
+
+fn failing_hub(world: &World) {
+    world.phase("A configuration with which the hub does not start, rolled back");
+    let before = world.user_image("staging");
+    let servers = world.pods("staging", "singleuser-server");
+    world.environment(
+        "staging",
+        "hub: {extraConfig: {broken: \"raise RuntimeError('a mistake in extraConfig')\"}}\n",
+    );
+    let done = world.xtask(&deploy(&[])).status(1);
+    done.says("a mistake in extraConfig").says("CrashLoopBackOff");
+    assert_eq!(world.user_image("staging"), before);
+    assert_eq!(world.pods("staging", "singleuser-server"), servers);
+    world.environment("staging", "");
+    world.xtask(&["hub-status", "hello", "--env", "staging"]).status(0);
+}
+
+fn rollback(world: &World) {
+    world.phase("A rollback by hand");
+    let newer = world.user_image("staging");
+    world.xtask(&["hub-rollback", "hello", "1", "--env", "staging", "--yes"]).status(0);
+    assert_ne!(world.user_image("staging"), newer);
+    world.xtask(&deploy(&[])).status(0);
+    assert_eq!(world.user_image("staging"), newer);
+}
+
+fn killed_helm(world: &World) {
+    world.phase("A deployment that is killed, and the release unlocked");
+    world.environment("staging", "cull: {timeout: 1800}\n");
+    let run = world.start(&deploy(&[]));
+    world.wait_until("Helm works on the release", || {
+        world.release_status("staging").starts_with("pending")
+    });
+    run.signal_all(Signal::SIGKILL);
+    run.finish();
+    world.xtask(&deploy(&[])).status(1).says("hub-rollback").says("--unlock");
+    world.xtask(&["hub-rollback", "hello", "--env", "staging", "--unlock", "--yes"]).status(0);
+    assert_eq!(world.release_status("staging"), "deployed");
+    world.xtask(&deploy(&[])).status(0);
+    let names: BTreeSet<String> = world.created("staging", "hub");
+    eprintln!("hubs so far: {names:?}");
+}
+
+fn changed_by_hand(world: &World) {
+    if world.settings.chart != Chart::Small {
+        return;
+    }
+    world.phase("A change by hand, found");
+    let namespace = world.namespace("staging");
+    world.kubectl(&["--namespace", &namespace, "set", "env", "deploy/hub", "BY_HAND=1"]);
+    world.xtask(&["hub-status", "hello", "--env", "staging", "--drift"]).says("Deployment/hub");
+    world.xtask(&deploy(&[])).status(0);
+}

@@ -1,0 +1,144 @@
+//! Faults during deployments: each leaves the former release in place, or says what is live, and the way out.
+
+use nix::sys::signal::Signal;
+
+use crate::world::World;
+
+const TEST: [&str; 5] = ["hub-deploy", "hello", "--env", "test", "--yes"];
+
+#[test]
+fn faults_leave_the_former_release_or_say_what_is_live() {
+    let world = World::new("faults");
+    failed_first_install(&world);
+    world.xtask(&TEST).status(0);
+    interrupted(&world);
+    two_at_once(&world);
+    another_cluster(&world);
+    dirty(&world);
+    missing_secret(&world);
+    helm_4(&world);
+    newer_major(&world);
+    world.xtask(&["hub-history", "hello", "--env", "test"]).status(0);
+}
+
+fn failed_first_install(world: &World) {
+    world.phase("A first deployment that fails");
+    world
+        .environment("test", "hub: {extraConfig: {broken: \"raise RuntimeError('a mistake')\"}}\n");
+    world.xtask(&TEST).status(1).says("a mistake");
+    let namespace = world.namespace("test");
+    world.kubectl(&["--namespace", &namespace, "get", "pvc", "hub-db-dir"]);
+    world.environment("test", "");
+}
+
+fn interrupted(world: &World) {
+    world.phase("Ctrl-C while Helm works");
+    world.environment("test", "cull: {timeout: 1700}\n");
+    let run = world.start(&TEST);
+    world.wait_until("Helm works on the release", || {
+        world.release_status("test").starts_with("pending")
+    });
+    run.signal_all(Signal::SIGINT);
+    run.finish().status(130);
+    assert!(!world.release_status("test").starts_with("pending"));
+    world.xtask(&TEST).status(0);
+}
+
+fn two_at_once(world: &World) {
+    world.phase("Two deployments at once");
+    world.environment("test", "cull: {timeout: 1600}\n");
+    let first = world.start(&TEST);
+    world.wait_until("Helm works on the release", || {
+        world.release_status("test").starts_with("pending")
+    });
+    world.xtask(&TEST).status(1);
+    first.finish().status(0);
+}
+
+fn another_cluster(world: &World) {
+    world.phase("Another cluster, and another context");
+    let good = world.read("missions/hello/hub/test.yaml");
+    for (from, to) in [
+        ("kube-system/", "kube-system/other-"),
+        (&*format!("context: {}", world.context), "context: nowhere"),
+    ] {
+        world.write("missions/hello/hub/test.yaml", &good.replace(from, to));
+        world.commit("Another cluster");
+        let done = world.xtask(&TEST);
+        assert!(matches!(done.code, Some(1..=3)), "{:?}", done.code);
+    }
+    world.write("missions/hello/hub/test.yaml", &good);
+    world.commit("The cluster again");
+}
+
+fn dirty(world: &World) {
+    world.phase("A working tree that differs");
+    let before = world.versions("test");
+    world.write(
+        "missions/hello/hub/test.yaml",
+        &(world.read("missions/hello/hub/test.yaml") + "# changed\n"),
+    );
+    world.xtask(&TEST).status(1).says("--dirty REASON");
+    assert_eq!(world.versions("test"), before);
+    world.git(&["checkout", "--quiet", "--", "."]);
+}
+
+fn missing_secret(world: &World) {
+    world.phase("A Secret that is not there");
+    let before = world.versions("test");
+    world.environment(
+        "test",
+        "hub: {extraEnv: {TOKEN: {valueFrom: {secretKeyRef: {name: not-there, key: token}}}}}\n",
+    );
+    world.xtask(&TEST).status(1).says("not-there");
+    assert_eq!(world.versions("test"), before);
+    world.environment("test", "");
+}
+
+fn helm_4(world: &World) {
+    world.phase("The same release with Helm 4, and with Helm 3 again");
+    world.helm(4);
+    world.xtask(&TEST).status(0);
+    world.helm(3);
+    world.xtask(&TEST).status(0);
+}
+
+/// JupyterHub 5 to 6 and back, with the database of before.
+fn newer_major(world: &World) {
+    if world.settings.chart != crate::settings::Chart::Small {
+        return;
+    }
+    world.phase("A hub of JupyterHub 5, which is older");
+    let (settings, images) = (&world.settings, &world.images);
+    world.repository.package(settings, images, "0.0.5", &images.older_hub, "5.5.0");
+    world.lock_chart(Some("0.0.5"));
+    world.commit("JupyterHub 5");
+    world.xtask(&TEST).status(1).says("an older hub cannot open the database");
+    let namespace = world.namespace("test");
+    let delete = ["delete", "namespace", &namespace];
+    world.kubectl(&delete);
+    world.xtask(&TEST).status(0);
+    world.person("test", "start", "ann");
+    world.person("test", "stop", "ann");
+
+    world.phase("JupyterHub 5 to 6: the database is backed up");
+    world.lock_chart(Some("0.1.0"));
+    world.commit("JupyterHub 6");
+    let done = world.xtask(&TEST).status(0);
+    let backup = backup_of(&done.both());
+    world.phase("And back, with the database of before");
+    world
+        .xtask(&["hub-rollback", "hello", "1", "--env", "test", "--yes"])
+        .status(1)
+        .says("--restore-db");
+    world
+        .xtask(&["hub-rollback", "hello", "1", "--env", "test", "--restore-db", &backup, "--yes"])
+        .status(0);
+}
+
+/// Returns the name of a backup that a run printed.
+fn backup_of(said: &str) -> String {
+    let at = said.find("jupyterhub.sqlite.xtask-").expect("a backup is named");
+    let is_part = |it: &char| it.is_ascii_alphanumeric() || ".-".contains(*it);
+    said[at..].chars().take_while(is_part).collect()
+}

@@ -1,0 +1,76 @@
+//! Images of hub, proxy and helpers, which the tests build from PyPI.
+
+use std::{path::Path, process::Command};
+
+use crate::{run::output, settings::Settings};
+
+/// Image with its digest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Image {
+    /// As nodes name it.
+    pub(crate) name: String,
+    /// `<tag>@sha256:<digest>`.
+    pub(crate) tag: String,
+}
+
+pub(crate) struct Images {
+    /// JupyterHub 6.
+    pub(crate) hub: Image,
+    /// JupyterHub 5.
+    pub(crate) older_hub: Image,
+    /// A container that does nothing.
+    pub(crate) pause: Image,
+}
+
+/// Builds and pushes the images; what was built before is in the builder's cache. The base is on the engine.
+pub(crate) fn images(settings: &Settings) -> Images {
+    let image = |name: &str, target: &str, version: &str| {
+        let tag = format!("{}/{name}:{version}", settings.registry);
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cluster/hub");
+        let certificates = ca_bundle().map(|it| format!("id=ca,src={it}"));
+        let secret = certificates.iter().flat_map(|it| ["--secret", it]);
+        let mut build = docker(settings, &["build", "--quiet", "--tag", &tag, "--target", target]);
+        output(build.args(["--build-arg", &format!("JUPYTERHUB={version}")]).args(secret).arg(dir));
+        output(&mut docker(settings, &["push", "--quiet", &tag]));
+        let digests = output(&mut docker(
+            settings,
+            &["image", "inspect", "--format", "{{json .RepoDigests}}", &tag],
+        ));
+        let digests: Vec<String> = serde_json::from_str(&digests).unwrap();
+        let own = format!("{}/{name}@", settings.registry);
+        let digest = digests
+            .iter()
+            .find_map(|it| it.strip_prefix(&own))
+            .expect("a pushed image has a digest");
+        Image { name: format!("{}/{name}", settings.nodes), tag: format!("{version}@{digest}") }
+    };
+    Images {
+        hub: image("hub", "hub", "6.1.1"),
+        older_hub: image("hub", "hub", "5.5.0"),
+        pause: image("pause", "pause", "6.1.1"),
+    }
+}
+
+/// Certificates that a step trusts besides the image's own.
+fn ca_bundle() -> Option<String> {
+    let known = "/etc/ssl/certs/ca-certificates.crt".to_owned();
+    std::env::var("SSL_CERT_FILE")
+        .ok()
+        .into_iter()
+        .chain([known])
+        .find(|it| Path::new(it).is_file())
+}
+
+fn docker(settings: &Settings, args: &[&str]) -> Command {
+    let mut res = Command::new(&settings.docker);
+    res.args(args).env("DOCKER_BUILDKIT", "1");
+    res
+}
+
+impl Image {
+    /// Returns the mapping for values.
+    pub(crate) fn values(&self) -> String {
+        let Image { name, tag } = self;
+        format!("{{name: \"{name}\", tag: \"{tag}\"}}")
+    }
+}
