@@ -13,11 +13,11 @@ use crate::{
     task::{
         Session,
         args::{
-            Bench, Check, Ci, Complete, Diff, Doctor, Flags, Freeze, HubChart, HubDown, HubLogs,
-            HubRender, HubSmoke, HubStatus, HubUp, HubValues, ImageAll, ImageBuild, ImageDiff,
-            ImageExec, ImageLab, ImagePrune, ImagePush, ImageSh, ImageTest, ImageUpdate,
-            MissionNew, Missions, Package, ReceiptShow, Report, SecretsCat, SecretsDiff,
-            SecretsEdit, SecretsInit, SecretsOf, SecretsSet, Try,
+            Bench, Check, Ci, Complete, DeployedHub, Diff, Doctor, Flags, Freeze, HubChart,
+            HubDown, HubLogs, HubRender, HubSmoke, HubStatus, HubUp, HubValues, ImageAll,
+            ImageBuild, ImageDiff, ImageExec, ImageLab, ImagePrune, ImagePush, ImageSh, ImageTest,
+            ImageUpdate, MissionNew, Missions, Package, ReceiptShow, Report, SecretsCat,
+            SecretsDiff, SecretsEdit, SecretsInit, SecretsOf, SecretsSet, Try,
         },
         hubs, images,
         machine::{self, completion::Shell},
@@ -269,12 +269,19 @@ Examples:
   cargo xtask hub-down
   cargo xtask hub-down --volumes         also remove the homes of all users")]
     HubDown(With<{ DRY_RUN | SET }, HubDown>),
-    /// Print the address of the hub on this machine, its users and their servers
+    /// Print what a hub runs: the one on this machine, or a deployed one with its release and record
+    ///
+    /// Exit status 1 if the hub does not answer.
     #[command(after_help = "\
 Examples:
   cargo xtask hub-status
-  cargo xtask hub-status --password      for any user name")]
+  cargo xtask hub-status --password               for any user name
+  cargo xtask hub-status roman --env prod         what runs since when, from which commit, and who uses it
+  cargo xtask hub-status roman --env prod --drift")]
     HubStatus(With<{ JSON | SET }, HubStatus>),
+    /// Print the revisions of a deployed hub, with the record of each
+    #[command(after_help = "Example: cargo xtask hub-history roman --env prod")]
+    HubHistory(With<{ JSON | SET }, DeployedHub>),
     /// Print what the hub on this machine logs
     HubLogs(With<{ SET }, HubLogs>),
     /// Log in to the hub on this machine, start a server, and run a cell in every kernel
@@ -394,6 +401,7 @@ impl Task {
             Task::HubUp(it) => it.common(),
             Task::HubDown(it) => it.common(),
             Task::HubStatus(it) => it.common(),
+            Task::HubHistory(it) => it.common(),
             Task::HubLogs(it) => it.common(),
             Task::HubSmoke(it) => it.common(),
             Task::Check(it) => it.common(),
@@ -476,6 +484,7 @@ fn start(session: &Session, task: &Task) -> anyhow::Result<u8> {
         Task::HubUp(args) => hubs::up::run(session, &args.own),
         Task::HubDown(args) => hubs::down::run(session, &args.own),
         Task::HubStatus(args) => hubs::status::run(session, &args.own),
+        Task::HubHistory(args) => hubs::history::run(session, &args.own),
         Task::HubLogs(args) => hubs::logs::run(session, &args.own),
         Task::HubSmoke(args) => hubs::smoke::run(session, &args.own),
         Task::Check(args) => repository::check::run(session, &args.own),

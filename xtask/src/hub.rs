@@ -14,6 +14,7 @@ pub(crate) mod render;
 pub(crate) mod record;
 pub(crate) mod database;
 pub(crate) mod servers;
+pub(crate) mod drift;
 pub(crate) mod history;
 pub(crate) mod lease;
 pub(crate) mod local;

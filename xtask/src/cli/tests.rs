@@ -131,6 +131,7 @@ fn common_flags_of_each_task() {
         hub-up: dry_run verbose set frozen floating
         hub-down: dry_run set
         hub-status: json set
+        hub-history: json set
         hub-logs: set
         hub-smoke: json dry_run set
         check: json dry_run set

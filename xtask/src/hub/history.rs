@@ -1,39 +1,27 @@
 //! The history of a release: revisions of Helm, each with the record of the run that made it.
 
-#![allow(dead_code, reason = "tasks about deployments use it")]
-
 use std::{
     collections::BTreeMap,
     time::{Duration, SystemTime},
 };
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::{
     hub::record::{Action, Outcome, Record},
     run::printable,
+    tools::helm::{Revision, Status},
 };
 
 /// Longest difference between the clocks of two machines that is taken for one time.
 const SKEW: Duration = Duration::from_secs(120);
-
-/// A revision, as `helm history` prints it.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub(crate) struct Revision {
-    pub(crate) revision: u32,
-    pub(crate) updated: String,
-    pub(crate) status: String,
-    pub(crate) chart: String,
-    pub(crate) app_version: String,
-    pub(crate) description: String,
-}
 
 /// A revision, and the record of it.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Entry {
     pub(crate) revision: u32,
     /// Status in Helm; `None` for a run that ended before Helm made its revision.
-    pub(crate) status: Option<String>,
+    pub(crate) status: Option<Status>,
     /// Time of the last change, as Helm prints it; for a run without a revision, its start.
     pub(crate) updated: String,
     pub(crate) chart: Option<String>,
@@ -79,7 +67,7 @@ pub(crate) fn joined(
 fn of(it: &Revision) -> Entry {
     Entry {
         revision: it.revision,
-        status: Some(it.status.clone()),
+        status: Some(it.status),
         updated: it.updated.clone(),
         chart: Some(it.chart.clone()),
         app_version: Some(it.app_version.clone()),
@@ -138,8 +126,17 @@ pub(crate) fn time(text: &str) -> Option<SystemTime> {
 
 impl Entry {
     /// Returns whether the revision was looked at by a smoke test that passed.
+    #[allow(dead_code, reason = "promotions ask for it")]
     pub(crate) fn is_smoke_tested(&self) -> bool {
         self.record.as_ref().and_then(|it| it.smoke.as_ref()).is_some_and(|it| it.passed)
+    }
+
+    /// Returns the time in UTC, or what Helm printed.
+    pub(crate) fn when(&self) -> String {
+        match time(&self.updated) {
+            Some(it) => humantime::format_rfc3339_seconds(it).to_string(),
+            None => printable::line(&self.updated),
+        }
     }
 
     /// Returns what was done, in a few words for a table.
@@ -192,6 +189,17 @@ pub(crate) fn by(record: &Record) -> String {
     }
 }
 
+/// Returns the outcome of the smoke test.
+pub(crate) fn smoke(record: &Record) -> &'static str {
+    match (&record.smoke, &record.reasons.no_smoke) {
+        (Some(it), _) if it.passed => "passed",
+        (Some(_), _) => "failed",
+        (None, _) if record.result == Outcome::SmokeFailed => "failed",
+        (None, Some(_)) => "left out",
+        (None, None) => "",
+    }
+}
+
 /// Returns the commit in short, with `-dirty` where files differed.
 pub(crate) fn commit(record: &Record) -> String {
     let commit = record.git.commit.clone().unwrap_or_default();
@@ -210,7 +218,7 @@ mod tests {
         Revision {
             revision,
             updated: updated.to_owned(),
-            status: "superseded".to_owned(),
+            status: Status::Superseded,
             chart: "jupyterhub-4.4.0".to_owned(),
             app_version: "5.5.0".to_owned(),
             description: "Upgrade complete".to_owned(),
@@ -269,10 +277,12 @@ mod tests {
     #[test]
     fn what_a_row_shows_of_a_record() {
         let record = record(7);
-        assert_eq!(tests(&record), "12/12");
+        assert_eq!((tests(&record), smoke(&record)), ("12/12".to_owned(), "passed"));
         assert_eq!(commit(&record), "666666666666");
         let mut untested = record.clone();
         untested.images[0].receipt = None;
+        (untested.smoke, untested.reasons.no_smoke) = (None, Some("no users".to_owned()));
+        assert_eq!(smoke(&untested), "left out");
         untested.git.commit = Some(format!("{}-dirty", "6".repeat(40)));
         assert_eq!(
             (tests(&untested), commit(&untested)),

@@ -1,7 +1,5 @@
 //! Users' servers on a cluster, by the image that they run.
 
-#![allow(dead_code, reason = "tasks about deployments use it")]
-
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;

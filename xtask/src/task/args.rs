@@ -11,7 +11,7 @@ use crate::task::machine::ci::steps::Step;
 
 #[allow(unused_imports, reason = "the task that deploys reads them")]
 pub(crate) use hubs::HubDeploy;
-pub(crate) use hubs::{HubDown, HubLogs, HubSmoke, HubStatus, HubUp, LOOPBACK};
+pub(crate) use hubs::{DeployedHub, HubDown, HubLogs, HubSmoke, HubStatus, HubUp, LOOPBACK};
 pub(crate) use secrets::{
     SecretsCat, SecretsDiff, SecretsEdit, SecretsInit, SecretsOf, SecretsSet,
 };

@@ -6,5 +6,6 @@ pub(crate) mod render;
 pub(crate) mod up;
 pub(crate) mod down;
 pub(crate) mod status;
+pub(crate) mod history;
 pub(crate) mod logs;
 pub(crate) mod smoke;

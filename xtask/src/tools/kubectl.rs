@@ -93,6 +93,16 @@ impl Cluster {
         documents(&answer(&cmd)?)
     }
 
+    /// Returns the objects of the cluster that `objects` name; those that do not exist are missing.
+    pub(crate) fn stored(&self, objects: &[Value]) -> anyhow::Result<Vec<Value>> {
+        if objects.is_empty() {
+            return Ok(Vec::new());
+        }
+        let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
+        let cmd = self.query(&["get", "-f", "-", "-o", "json", "--ignore-not-found"]);
+        documents(&answer(&cmd.stdin(list.to_string()))?)
+    }
+
     /// Returns the answer of the API, or of a service behind it, to a GET request.
     pub(crate) fn raw(&self, path: &str) -> anyhow::Result<String> {
         answer(&self.query(&["get", "--raw", path]))

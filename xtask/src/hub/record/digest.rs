@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::Digests;
@@ -16,7 +17,33 @@ pub(crate) fn values(values: &Values) -> Digests {
     let key = key.and_then(Node::text).filter(|it| it.len() >= 32);
     Digests {
         sha256: hex(&Sha256::digest(values.root.shown().to_string())),
-        hmac: key.map(|key| hex(&hmac(key.as_bytes(), values.json().to_string().as_bytes()))),
+        hmac: key
+            .map(|key| hex(&hmac(key.as_bytes(), canonical(values.json()).to_string().as_bytes()))),
+    }
+}
+
+/// Returns whether `stored`, the values that Helm keeps for a revision, have the digests of its record;
+/// `None` where the record cannot tell.
+pub(crate) fn is_of(digests: &Digests, stored: &Value) -> Option<bool> {
+    let own = digests.hmac.as_ref()?;
+    let keys = KEYS.iter().filter_map(|it| {
+        let (section, name) = it.split_once('.')?;
+        stored[section][name].as_str()
+    });
+    let message = canonical(stored.clone()).to_string();
+    Some(keys.into_iter().any(|it| hex(&hmac(it.as_bytes(), message.as_bytes())) == *own))
+}
+
+/// Returns values as every version of Helm keeps them: numbers in one form, and no null.
+fn canonical(value: Value) -> Value {
+    match value {
+        Value::Object(entries) => {
+            let entries = entries.into_iter().filter(|it| !it.1.is_null());
+            Value::Object(entries.map(|(key, it)| (key, canonical(it))).collect())
+        }
+        Value::Array(items) => items.into_iter().map(canonical).collect(),
+        Value::Number(it) => it.as_f64().map_or(Value::Number(it), Value::from),
+        it => it,
     }
 }
 
@@ -50,4 +77,17 @@ fn hmac_of_the_standard() {
         hex(&hmac(&[0xaa; 131], b"Test Using Larger Than Block-Size Key - Hash Key First")),
         "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54"
     );
+}
+
+#[test]
+fn values_are_recognised_in_the_form_of_helm() {
+    let key = "a".repeat(64);
+    let text = format!("hub: {{cookieSecret: {key}, limit: 1.0, none: null}}\n");
+    let source = crate::hub::values::Source { file: "secret.yaml".into(), is_secret: true };
+    let layer = crate::hub::values::Layer { source, text };
+    let digests = values(&Values::merged(vec![layer]).unwrap());
+    let stored = |limit: u32| serde_json::json!({"hub": {"cookieSecret": key, "limit": limit}});
+    assert_eq!(is_of(&digests, &stored(1)), Some(true));
+    assert_eq!(is_of(&digests, &stored(2)), Some(false));
+    assert_eq!(is_of(&Digests::default(), &stored(1)), None);
 }

@@ -37,10 +37,29 @@ pub(crate) struct HubDown {
     pub(crate) yes: bool,
 }
 
+/// A hub in a cluster.
+#[derive(Debug, Args)]
+pub(crate) struct DeployedHub {
+    /// Mission; DEPLOYMENT_NAME by default
+    pub(crate) mission: Option<String>,
+    /// Environment with values in missions/<mission>/hub/; ENVIRONMENT by default
+    #[arg(long, value_name = "NAME")]
+    pub(crate) env: Option<String>,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct HubStatus {
-    /// Print only the password
-    #[arg(long, conflicts_with = "json")]
+    /// Mission of a deployed hub; DEPLOYMENT_NAME by default
+    #[arg(requires = "env")]
+    pub(crate) mission: Option<String>,
+    /// Environment of a deployed hub; without one, the hub on this machine
+    #[arg(long, value_name = "NAME")]
+    pub(crate) env: Option<String>,
+    /// Compare the deployed hub with its record and with the working tree; exit status 1 if they differ
+    #[arg(long, requires = "env")]
+    pub(crate) drift: bool,
+    /// Print only the password of the hub on this machine
+    #[arg(long, conflicts_with_all = ["json", "env"])]
     pub(crate) password: bool,
 }
 

@@ -108,28 +108,29 @@ pub(crate) fn live(hub: &Hub, timeout: Duration) -> anyhow::Result<()> {
             .rollout(workload, left)
             .with_context(|| format!("`{workload}` is not ready"))?;
     }
-    let deployment = hub.cluster.get("deployment", "hub")?.unwrap_or_default();
-    await_answer(&hub.cluster, &health_path(&deployment))
+    await_answer(hub)
 }
 
 /// Waits until the hub answers, through the proxy.
-fn await_answer(cluster: &Cluster, path: &str) -> anyhow::Result<()> {
+fn await_answer(hub: &Hub) -> anyhow::Result<()> {
     let deadline = Instant::now() + HEALTH;
     loop {
-        let Err(err) = answers(cluster, path) else { return Ok(()) };
+        let Err(err) = answers(hub) else { return Ok(()) };
         if Instant::now() >= deadline {
             let seconds = HEALTH.as_secs();
-            return Err(err.context(format!("the hub does not answer at {path} after {seconds} s")));
+            return Err(err.context(format!("the hub does not answer after {seconds} s")));
         }
         process::check_interrupted()?;
         thread::sleep(Duration::from_secs(1));
     }
 }
 
-/// Asks the hub through the cluster's API and the proxy's service; where that is closed, or leads to
+/// Fails unless the hub answers now. Asks through the cluster's API and the proxy's service; where that is closed, or leads to
 /// another address, in the hub's own pod.
 /// <https://kubernetes.io/docs/tasks/access-application-cluster/access-cluster-services/>
-fn answers(cluster: &Cluster, path: &str) -> anyhow::Result<()> {
+pub(crate) fn answers(hub: &Hub) -> anyhow::Result<()> {
+    let cluster = &hub.cluster;
+    let path = health_path(&cluster.get("deployment", "hub")?.unwrap_or_default());
     let namespace = &cluster.namespace;
     let service = format!("/api/v1/namespaces/{namespace}/services/http:proxy-public:80/proxy");
     let Err(err) = cluster.raw(&format!("{service}{path}")) else { return Ok(()) };

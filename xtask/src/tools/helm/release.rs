@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "deployments use it")]
 
 use std::{
+    fmt,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -35,6 +36,23 @@ pub(crate) enum Status {
     Uninstalled,
     #[serde(other)]
     Unknown,
+}
+
+/// Prints the status as Helm does, such as `pending-upgrade`.
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Status::Deployed => "deployed",
+            Status::Superseded => "superseded",
+            Status::Failed => "failed",
+            Status::PendingInstall => "pending-install",
+            Status::PendingUpgrade => "pending-upgrade",
+            Status::PendingRollback => "pending-rollback",
+            Status::Uninstalling => "uninstalling",
+            Status::Uninstalled => "uninstalled",
+            Status::Unknown => "unknown",
+        })
+    }
 }
 
 impl Status {
