@@ -16,7 +16,7 @@ pub(crate) fn clippy(root: &Path) -> [Change; 2] {
         cmd!(root, "cargo clippy --all-targets --locked -- --deny warnings"),
         cmd!(
             root,
-            "cargo clippy --test e2e --test secrets --test helm --test faults --test pre_commit --locked -- --deny warnings"
+            "cargo clippy --test e2e --test secrets --test helm --test cluster --test faults --test pre_commit --locked -- --deny warnings"
         ),
     ]
 }

@@ -1,4 +1,6 @@
-"""Starts or stops the server of a user, as the service `people` of a deployed hub: sent to `python3 -` in its pod.
+"""Starts or stops the server of a user, as the service `people` of a deployed hub.
+
+Sent to `python3 -` in the hub's pod:
 
     people.py start|stop USER
 """
