@@ -17,4 +17,5 @@ pub(crate) mod servers;
 pub(crate) mod drift;
 pub(crate) mod history;
 pub(crate) mod lease;
+pub(crate) mod watch;
 pub(crate) mod local;

@@ -9,6 +9,7 @@ use crate::{
         self,
         tests::{facts, mission},
     },
+    hub,
     image::export,
     mission::dockerfile::{Text, apt},
     run::{printable, redact},
@@ -37,6 +38,8 @@ const HTML: &str = "<div><p class=x>a <b>b</b> &lt;c&gt;<table><tr><th>h<td rows
 const MARKDOWN: &str = "# A\n\ntext *a* **b** `c` [l](https://x) ![i](attachment:a.png)\n\n- 1\n  - 2\n\n| a | b |\n|---|---|\n| $x$ | <b>y</b> |\n\n```\ncode\n```\n> q\n";
 const SECRETS: &str = "hub:\n    cookieSecret: ENC[AES256_GCM,data:x,iv:y,tag:z,type:str]\nlist:\n    - ENC[AES256_GCM,data:x,iv:y,tag:z,type:int]\nsops:\n    age:\n        - recipient: age1qqqq\n          enc: |\n            x\n    lastmodified: \"2026-01-01T00:00:00Z\"\n    mac: ENC[AES256_GCM,data:x,iv:y,tag:z,type:str]\n    version: 3.10.2\n";
 const HUB_VALUES: &str = "singleuser:\n  profileList: [{a: b}, 1.5, null]\n  # c\n  extraEnv:\n    A: \"b\"\nhub:\n  extraConfig:\n    x: |\n      c.y = 1\n";
+const PODS: &str = r#"{"items": [{"kind": "Pod", "metadata": {"name": "hub-a", "uid": "u", "labels": {"component": "hub"}}, "spec": {"nodeName": "n"}, "status": {"phase": "Pending", "conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "m"}], "containerStatuses": [{"name": "hub", "ready": false, "restartCount": 1, "state": {"waiting": {"reason": "ImagePullBackOff", "message": "Back-off pulling image"}}, "lastState": {"terminated": {"exitCode": 1, "reason": "Error"}}}]}}, {"kind": "Event", "type": "Warning", "reason": "Failed", "message": "Failed to pull image \"a\": not found", "lastTimestamp": "2026-11-27T05:00:02Z", "involvedObject": {"kind": "Pod", "uid": "u", "fieldPath": "spec.containers{hub}"}}]}"#;
+const LEASE: &str = r#"{"metadata": {"annotations": {"xtask/action": "deploy", "xtask/name": "Ann"}}, "spec": {"holderIdentity": "a-1", "renewTime": "2026-11-27T05:00:02.000001Z", "acquireTime": "2026-11-27T05:00:02.000001Z", "leaseDurationSeconds": 60}}"#;
 const RULES: &str = "creation_rules:\n  - path_regex: (dev|prod)\\.yaml$\n    age: age1qqqq\n    encrypted_regex: ^(a|b)$\n";
 const LOG: &str = "#8 [a 1/2] RUN x\n#9 [b 1/2] RUN --mount=y z\n#9 0.2 \u{1b}[31mfirst\n#9 ERROR: exit code: 1\nhttps://me:pw@host/t/token/x ghp_0123456789abcdef0123\n";
 const PATCH: &str = "commit\t0123\t2026-01-01T00:00:00Z\ts\n\ndiff --git a/x.yml b/x.yml\n--- a/x.yml\n+++ b/x.yml\n@@ -1 +1 @@\n-    - numpy==1.0 --hash=sha256:0\n+    - numpy==2.0 --hash=sha256:0\n";
@@ -91,6 +94,8 @@ pub(super) fn all() -> Vec<Reader> {
             _ = secrets::plain::leaves(it, &crate::tools::sops::key::Key(Vec::new()));
         }),
         reader("hub's values", HUB_VALUES, |it| file("missions/m/hub/local.yaml", it)),
+        reader("pods and events", PODS, hub::watch::tests::judged),
+        reader("lock of a release", LEASE, hub::lease::tests::read),
         reader("output of programs", LOG, said),
     ]
 }

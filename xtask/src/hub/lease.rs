@@ -7,7 +7,7 @@
 
 mod object;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},

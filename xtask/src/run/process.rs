@@ -212,7 +212,7 @@ pub(crate) fn check_interrupted() -> anyhow::Result<()> {
 }
 
 /// Returns whether a signal asked this run to end.
-pub(crate) fn was_interrupted() -> bool {
+fn was_interrupted() -> bool {
     INTERRUPTED.load(Ordering::SeqCst)
 }
 

@@ -35,12 +35,14 @@ const DOCUMENTS: [&str; 14] = [
 
 /// Texts of other programs, by which their failures are known, titles of their keys, and the subject
 /// of a commit.
-const OTHERS: [&str; 11] = [
+const OTHERS: [&str; 13] = [
     "Authentication failed",
+    "Back-off pulling image",
     "Begin with {}",
     "Cannot connect to the Docker daemon",
     "Failed to connect",
     "Failed to parse version: ",
+    "Failed to pull image",
     "Get \"https://quay.io/v2/\": net/http: TLS handshake timeout",
     "OpenSSH private key",
     "Permission denied (",

@@ -317,3 +317,11 @@ fn leases_of_others() {
     let State::Held(by) = state(spec) else { panic!() };
     assert_eq!(by.to_string(), "`a\u{fffd}fix: x`, since \u{fffd}");
 }
+
+/// Reads a mutated Lease.
+pub(crate) fn read(text: &str) {
+    let Ok(lease) = serde_json::from_str(text) else { return };
+    if let State::Held(by) | State::Expired(by) = object::state(&lease, SystemTime::now()) {
+        let _ = by.to_string();
+    }
+}

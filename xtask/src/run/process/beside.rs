@@ -16,9 +16,8 @@ use nix::{
 };
 
 use super::{
-    Cmd, Output,
+    Cmd, Output, check_interrupted,
     running::{LAST_WORDS, Line, POLL, Running, Stream},
-    was_interrupted,
 };
 
 /// A program that runs beside this one until it ends by itself.
@@ -41,9 +40,10 @@ pub(crate) fn beside(cmd: &Cmd) -> anyhow::Result<Beside> {
 
 impl Beside {
     /// Returns the output of the program if it has ended. After an interruption of this run the program
-    /// gets one SIGINT, and is waited for all the same.
+    /// gets one SIGINT, and is waited for all the same; in [`super::finishing`] it gets none, so that a
+    /// rollback that follows an interruption comes to its end.
     pub(crate) fn ended(&mut self) -> anyhow::Result<Option<Output>> {
-        if was_interrupted() {
+        if check_interrupted().is_err() {
             self.interrupt();
         }
         while let Ok(line) = self.lines.try_recv() {

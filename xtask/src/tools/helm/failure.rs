@@ -59,6 +59,11 @@ impl HelmFailure {
         let said = redact(&process::last_lines(&said.join("\n"), 5));
         HelmFailure { reason: Reason::of(stderr), said, command: command.to_owned() }
     }
+
+    #[cfg(test)]
+    pub(crate) fn of_test(stderr: &str) -> HelmFailure {
+        HelmFailure::new("helm upgrade", stderr)
+    }
 }
 
 /// Messages by reason; the first that matches counts.

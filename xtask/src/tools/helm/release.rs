@@ -225,12 +225,16 @@ impl Helm {
         if output.status == 0 {
             return Ok(());
         }
+        Err(HelmFailure::new(&Helm::command(cmd), &output.stderr).into())
+    }
+
+    /// Returns a command above in two words, such as `helm upgrade`.
+    pub(crate) fn command(cmd: &Change) -> String {
         let line = cmd.to_string();
         let verb = ["upgrade", "rollback", "uninstall"]
             .into_iter()
             .find(|it| line.contains(&format!("helm {it} ")));
-        let command = format!("helm {}", verb.unwrap_or_default());
-        Err(HelmFailure::new(&command, &output.stderr).into())
+        format!("helm {}", verb.unwrap_or_default())
     }
 
     fn client_side<E>(&self, cmd: Cmd<E>) -> Cmd<E> {
