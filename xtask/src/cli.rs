@@ -14,9 +14,9 @@ use crate::{
         Session,
         args::{
             Bench, Check, Ci, Complete, DeployedHub, Diff, Doctor, Flags, Freeze, HubChart,
-            HubDown, HubLogs, HubRender, HubSmoke, HubStatus, HubUp, HubValues, ImageAll,
-            ImageBuild, ImageDiff, ImageExec, ImageLab, ImagePrune, ImagePush, ImageSh, ImageTest,
-            ImageUpdate, MissionNew, Missions, Package, ReceiptShow, Report, SecretsCat,
+            HubDeploy, HubDown, HubLogs, HubRender, HubSmoke, HubStatus, HubUp, HubValues,
+            ImageAll, ImageBuild, ImageDiff, ImageExec, ImageLab, ImagePrune, ImagePush, ImageSh,
+            ImageTest, ImageUpdate, MissionNew, Missions, Package, ReceiptShow, Report, SecretsCat,
             SecretsDiff, SecretsEdit, SecretsInit, SecretsOf, SecretsSet, Try,
         },
         hubs, images,
@@ -253,6 +253,17 @@ Examples:
     /// Lock the chart that hubs are deployed from
     #[command(subcommand)]
     HubChart(HubChartCommand),
+    /// Deploy the hub of a mission to Kubernetes, and look whether it works
+    ///
+    /// Checks the release first, shows what changes, and asks. While Helm runs, pods are watched; an
+    /// upgrade that fails is rolled back where that is safe. docs/hub.md shows all steps.
+    #[command(after_help = "\
+Examples:
+  cargo xtask hub-deploy roman --env staging
+  cargo xtask -n hub-deploy roman --env prod          what would be checked, changed and run
+  cargo xtask hub-deploy roman --env prod --from staging --yes
+  cargo xtask hub-deploy --all --env staging --env prod --yes --json")]
+    HubDeploy(With<{ DRY_RUN | JSON | SET }, HubDeploy>),
     /// Run JupyterHub on this machine, with the tested images of missions, until Ctrl-C
     ///
     /// Reads the values of the environment `local` of each mission. Homes are docker volumes, one for each
@@ -398,6 +409,7 @@ impl Task {
             Task::HubValues(it) => it.common(),
             Task::HubRender(it) => it.common(),
             Task::HubChart(HubChartCommand::Update(it)) => it.common(),
+            Task::HubDeploy(it) => it.common(),
             Task::HubUp(it) => it.common(),
             Task::HubDown(it) => it.common(),
             Task::HubStatus(it) => it.common(),
@@ -481,6 +493,7 @@ fn start(session: &Session, task: &Task) -> anyhow::Result<u8> {
         Task::HubChart(HubChartCommand::Update(args)) => hubs::chart::update(session, &args.own),
         Task::HubRender(args) => hubs::render::run(session, &args.own),
         Task::HubValues(args) => hubs::values::run(session, &args.own),
+        Task::HubDeploy(args) => hubs::deploy::run(session, &args.own),
         Task::HubUp(args) => hubs::up::run(session, &args.own),
         Task::HubDown(args) => hubs::down::run(session, &args.own),
         Task::HubStatus(args) => hubs::status::run(session, &args.own),

@@ -117,6 +117,14 @@ fn is_plain_http(name: &str) -> bool {
     name.starts_with("127.") || name.starts_with("localhost:")
 }
 
+/// Returns whether a registry is on this machine's loopback.
+pub(crate) fn is_loopback(name: &str) -> bool {
+    is_plain_http(name)
+        || name.starts_with("[::1]")
+        || name == "localhost"
+        || name.starts_with("localhost/")
+}
+
 /// Returns the registry that the settings name, unless it is the local one and does not run.
 pub(crate) fn running(runner: &Runner, config: &Config) -> anyhow::Result<Option<Host>> {
     let docker = &runner.docker;

@@ -36,12 +36,19 @@ fn check_file(file: &File) -> Vec<Finding> {
         file.finding(RULE.name, Some(*line), format!("`{name}` is not a setting"), fix)
     });
     // A line that cannot be read may be the missing one.
-    let is_missing = |it: &&&str| !assigned.contains_key(**it) && !text.contains(&format!("{it}="));
+    let is_missing = |it: &&&str| !assigned.contains_key(**it) && !names(&text, it);
     let missing = NAMES.iter().filter(is_missing).map(|name| {
         let fix = format!("write `export {name}=<default>`, and what it means");
         file.finding(RULE.name, None, format!("`{name}` has no default"), fix)
     });
     unreadable.chain(unknown).chain(missing).collect()
+}
+
+/// Returns whether `text` has `name=`, and not only `other_name=`.
+fn names(text: &str, name: &str) -> bool {
+    let is_start =
+        |at: usize| !text[..at].ends_with(|it: char| it == '_' || it.is_ascii_alphanumeric());
+    text.match_indices(&format!("{name}=")).any(|(at, _)| is_start(at))
 }
 
 /// Returns the assignments of `text`, and each line that cannot be read.

@@ -128,6 +128,7 @@ fn common_flags_of_each_task() {
         hub-render: dry_run set
         hub-chart: 
         hub-chart update: dry_run set
+        hub-deploy: json dry_run set
         hub-up: dry_run verbose set frozen floating
         hub-down: dry_run set
         hub-status: json set

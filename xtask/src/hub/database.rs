@@ -1,7 +1,7 @@
 //! Backups of a deployed hub's database, in its own volume: made in the hub's pod while the hub runs,
 //! and put back in a pod of their own while it does not.
 
-#![allow(dead_code, reason = "tasks about deployments use it")]
+#![allow(dead_code, reason = "rollbacks use the rest")]
 
 use std::{
     thread,

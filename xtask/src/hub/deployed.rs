@@ -62,7 +62,6 @@ pub(crate) fn placeholder(mission: &str) -> ImageRef {
     }
 }
 
-#[allow(dead_code, reason = "deployments use it")]
 /// The registry as this machine and as nodes name it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Registries {
@@ -70,7 +69,6 @@ pub(crate) struct Registries {
     pub(crate) nodes: String,
 }
 
-#[allow(dead_code, reason = "deployments use it")]
 impl Registries {
     /// Returns the repository of `name` as nodes name it.
     pub(crate) fn for_nodes(&self, name: &str) -> Repository {

@@ -1,8 +1,6 @@
 //! The image gate: every image that a user can start is certified by a receipt, or allowed with a
 //! reason. A decision over values, receipts and the list of exceptions.
 
-#![allow(dead_code, reason = "deployments are what passes here")]
-
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;

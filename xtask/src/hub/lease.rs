@@ -3,8 +3,6 @@
 //! and record come after that. Reference:
 //! <https://kubernetes.io/docs/concepts/architecture/leases/>.
 
-#![allow(dead_code, reason = "deployments use it")]
-
 mod object;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -1,7 +1,5 @@
 //! Preflight: what is checked before a deployment changes anything, a row each. Pure.
 
-#![allow(dead_code, unused_imports, reason = "deployments fill the rows")]
-
 mod needs;
 mod versions;
 
@@ -60,6 +58,11 @@ impl Row {
         Row { what, state: State::Refused, detail: detail.into(), fix: fix.into() }
     }
 
+    /// Returns the first line of the detail.
+    pub(crate) fn first_line(&self) -> &str {
+        self.detail.lines().next().unwrap_or_default()
+    }
+
     /// Returns the row with a fix.
     fn fix(self, fix: impl Into<String>) -> Row {
         Row { fix: fix.into(), ..self }
@@ -83,10 +86,9 @@ pub(crate) fn table(rows: &[Row]) -> String {
         State::Note => "note",
         State::Refused => "refused",
     };
-    let first = |it: &Row| it.detail.lines().next().unwrap_or_default().to_owned();
     let cells: Vec<Vec<String>> = rows
         .iter()
-        .map(|it| vec![it.what.to_owned(), word(it.state).to_owned(), first(it)])
+        .map(|it| vec![it.what.to_owned(), word(it.state).to_owned(), it.first_line().to_owned()])
         .collect();
     let mut res = ui::table(&["CHECK", "RESULT", "DETAIL"], &cells);
     for row in rows.iter().filter(|it| !it.fix.is_empty() || it.detail.lines().nth(1).is_some()) {

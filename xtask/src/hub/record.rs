@@ -1,8 +1,6 @@
 //! The record of a release: images, state of the checkout, tests, the smoke test, and who deployed it.
 //! A ConfigMap in the hub's namespace has one record for each revision.
 
-#![allow(dead_code, reason = "tasks about deployments read and write records")]
-
 pub(crate) mod digest;
 
 use std::collections::BTreeMap;

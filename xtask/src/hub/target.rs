@@ -1,7 +1,5 @@
 //! Where a hub is deployed: the settings of this tool in values, below the key `xtask`.
 
-#![allow(dead_code, reason = "deployments use it")]
-
 use std::time::Duration;
 
 use crate::{

@@ -91,7 +91,6 @@ pub(crate) struct Values {
     /// A mapping: the values for the chart. A null stays, since it deletes a default of the chart.
     pub(crate) root: Node,
     /// This tool's own settings: the keys below `xtask` of all layers.
-    #[allow(dead_code, reason = "deployments to Kubernetes read them")]
     pub(crate) own: Option<Node>,
     pub(crate) replaced: Vec<Replaced>,
     /// The layers, lowest first, as they were before they were merged.

@@ -1,8 +1,6 @@
 //! Helm runs, and meanwhile the pods of the namespace and their events are looked at: a deployment that
 //! cannot succeed ends at once, and with the reason, which Helm does not tell.
 
-#![allow(dead_code, reason = "deployments use it")]
-
 mod evidence;
 mod judge;
 mod pods;
@@ -35,8 +33,7 @@ use crate::{
 use judge::{Judge, Seen};
 use pods::{Before, Look};
 
-#[allow(unused_imports, reason = "deployments use it")]
-pub(crate) use evidence::{Log, Problem};
+pub(crate) use evidence::Problem;
 
 /// Pause between two looks.
 const PAUSE: Duration = Duration::from_millis(if cfg!(test) { 10 } else { 2000 });

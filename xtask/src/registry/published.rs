@@ -141,18 +141,15 @@ pub(crate) fn listing(api: &Api, mission: &str) -> anyhow::Result<Listing> {
     Ok(Listing { images: res, receipts })
 }
 
-#[allow(dead_code, reason = "deployments use it")]
 /// An image that was asked for by its digest.
 #[derive(Debug)]
 pub(crate) struct Found {
-    pub(crate) image: ImageId,
     /// Platform, like `linux/amd64`.
     pub(crate) platform: String,
     /// The receipt that certifies it and the text of that receipt, or why none does.
     pub(crate) receipt: Result<(Receipt, String), String>,
 }
 
-#[allow(dead_code, reason = "deployments use it")]
 /// Returns the images of `mission` with these digests; those that the registry lacks are missing.
 pub(crate) fn of_digests(
     api: &Api,
@@ -178,7 +175,7 @@ pub(crate) fn of_digests(
             receipt.map(|it| (it, text)).map_err(|err| format!("{err:#}"))
         });
         let platform = format!("{}/{}", config.os, config.architecture);
-        res.insert(manifest.digest, Found { image: manifest.config, platform, receipt });
+        res.insert(manifest.digest, Found { platform, receipt });
     }
     Ok(res)
 }

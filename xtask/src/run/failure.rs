@@ -2,6 +2,9 @@
 
 use std::{fmt, io};
 
+/// Exit status of an interrupted run.
+pub(crate) const INTERRUPTED: u8 = 130;
+
 /// A failure with an exit status of its own.
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -73,6 +76,6 @@ pub(crate) fn status(err: &anyhow::Error) -> u8 {
         None => 1,
         Some(Failure::Request(_)) => 2,
         Some(Failure::Machine { .. }) => 3,
-        Some(Failure::Interrupted) => 130,
+        Some(Failure::Interrupted) => INTERRUPTED,
     }
 }

@@ -41,7 +41,6 @@ use crate::run::failure::{self, Failure};
 use running::{Interruption, Limit, Running, STOP, Stream, follow};
 
 pub(crate) use background::{Background, background};
-#[allow(unused_imports, reason = "deployments use it")]
 pub(crate) use beside::{Beside, beside};
 pub(crate) use command::{Change, Cmd, Patience, cmd, query, quoted};
 pub(crate) use computation::interruptible;
@@ -218,7 +217,6 @@ fn was_interrupted() -> bool {
 
 /// Does `work` to its end, also after an interruption: what saves or cleans up, by commands that have
 /// limits of their own.
-#[allow(dead_code, reason = "deployments use it")]
 pub(crate) fn finishing<T>(work: impl FnOnce() -> T) -> T {
     struct Restored(bool);
     impl Drop for Restored {

@@ -9,9 +9,9 @@ use clap::{Args, ValueEnum};
 
 use crate::task::machine::ci::steps::Step;
 
-#[allow(unused_imports, reason = "the task that deploys reads them")]
-pub(crate) use hubs::HubDeploy;
-pub(crate) use hubs::{DeployedHub, HubDown, HubLogs, HubSmoke, HubStatus, HubUp, LOOPBACK};
+pub(crate) use hubs::{
+    DeployedHub, HubDeploy, HubDown, HubLogs, HubSmoke, HubStatus, HubUp, LOOPBACK,
+};
 pub(crate) use secrets::{
     SecretsCat, SecretsDiff, SecretsEdit, SecretsInit, SecretsOf, SecretsSet,
 };

@@ -4,6 +4,7 @@ pub(crate) mod values;
 pub(crate) mod chart;
 pub(crate) mod render;
 pub(crate) mod up;
+pub(crate) mod deploy;
 pub(crate) mod down;
 pub(crate) mod status;
 pub(crate) mod history;

@@ -121,6 +121,22 @@ impl Place {
         Ok(Target { name, shown, path, text, encrypted })
     }
 
+    /// Reads an encrypted file as it was in a commit of the clone.
+    pub(crate) fn target_at(&self, name: &Path, commit: &str) -> anyhow::Result<Target> {
+        let (path, shown) = (self.dir.join(name), self.shown.join(name));
+        if git::revision(&self.dir, commit)?.is_none() {
+            bail!("{} lacks commit {commit}; `{} fetch` gets it", self.shown.shown(), self.git());
+        }
+        let bytes = git::file(&self.dir, commit, name)?.with_context(|| {
+            format!("commit {commit} of {} has no {}", self.shown.shown(), name.shown())
+        })?;
+        let text = String::from_utf8(bytes)
+            .ok()
+            .with_context(|| format!("{} is not UTF-8", shown.shown()))?;
+        let encrypted = self.parse(&shown, &text)?;
+        Ok(Target { name: name.to_owned(), shown, path, text, encrypted })
+    }
+
     /// Refuses a file that is a link, or is below one: it would be another file, outside of the
     /// clone.
     ///

@@ -212,6 +212,15 @@ pub(crate) fn user_name(dir: &Path) -> anyhow::Result<Option<String>> {
     answers::line(&query!(dir, "git config --get user.name"))
 }
 
+/// Returns the difference of tracked files from HEAD.
+pub(crate) fn difference(dir: &Path) -> anyhow::Result<Vec<u8>> {
+    let cmd = query!(
+        dir,
+        "git --no-optional-locks diff --no-color --no-ext-diff --no-textconv --binary HEAD"
+    );
+    process::bytes(&cmd.without_env(NOT_FOR_GIT))
+}
+
 /// Returns whether `file` differs from HEAD.
 pub(crate) fn is_changed(dir: &Path, file: &Path) -> anyhow::Result<bool> {
     let cmd = query!(

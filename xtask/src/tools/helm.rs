@@ -15,9 +15,7 @@ use crate::run::{
     process::{self, Change, Cmd, Output, cmd, query},
 };
 
-#[allow(unused_imports, reason = "deployments use them")]
 pub(crate) use failure::{HelmFailure, Reason};
-#[allow(unused_imports, reason = "deployments use them")]
 pub(crate) use release::{Helm, Revision, Status, Upgrade};
 
 /// Helm's own variables, which could change what a command is about.

@@ -3,11 +3,11 @@
 //! Objects go through pipes, and are never printed. Reference:
 //! <https://kubernetes.io/docs/reference/kubectl/>.
 
-#![allow(dead_code, reason = "deployments use it")]
+#![allow(dead_code, reason = "rollbacks use the rest")]
 
 mod refusal;
 
-use std::{path::PathBuf, time::Duration};
+use std::{fmt, path::PathBuf, time::Duration};
 
 use anyhow::Context as _;
 use serde_json::{Value, json};
@@ -40,7 +40,7 @@ pub(crate) struct Access {
     pub(crate) verb: &'static str,
     /// API group, empty for the core.
     pub(crate) group: String,
-    /// Plural name, such as `deployments`.
+    /// Plural name, such as `deployments`, or with a part, such as `pods/log`.
     pub(crate) resource: String,
     /// Whether objects of the resource are in a namespace.
     pub(crate) is_namespaced: bool,
@@ -292,10 +292,21 @@ impl Cluster {
     }
 }
 
+/// Prints `create deployments.apps`.
+impl fmt::Display for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Access { verb, group, resource, .. } = self;
+        match group.as_str() {
+            "" => write!(f, "{verb} {resource}"),
+            group => write!(f, "{verb} {resource}.{group}"),
+        }
+    }
+}
+
 impl Access {
     fn review(&self, namespace: &str) -> Value {
-        let mut attributes =
-            json!({"verb": self.verb, "group": self.group, "resource": self.resource});
+        let (resource, part) = self.resource.split_once('/').unwrap_or((&self.resource, ""));
+        let mut attributes = json!({"verb": self.verb, "group": self.group, "resource": resource, "subresource": part});
         if self.is_namespaced {
             attributes["namespace"] = namespace.into();
         }

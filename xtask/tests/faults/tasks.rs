@@ -58,6 +58,8 @@ pub(crate) fn more() -> Vec<Task> {
         // The registry on this machine does not run there.
         Task { dry: &[1], ..task("image-prune --registry", built, &["image-prune", "--registry"]) },
         task("hub-render", with_hub, &["hub-render", "--env", "prod"]),
+        // No kubectl is on PATH there.
+        Task { dry: &[3], ..task("hub-deploy", with_hub, &["hub-deploy", "--env", "prod"]) },
         task("hub-chart", with_hub, &["hub-chart", "update"]),
         task("completion", empty, &["completion", "bash"]),
         task("hub-up", with_hub_values, &["hub-up", "--detach"]),

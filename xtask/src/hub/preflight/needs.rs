@@ -4,9 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::hub::{
-    render::Manifests,
-    values::{Values, child},
+use crate::{
+    hub::{
+        render::Manifests,
+        values::{Values, child},
+    },
+    tools::kubectl::Access,
 };
 
 /// Returns the images of all containers of manifests.
@@ -88,28 +91,19 @@ fn walk(value: &Value, key: &str, visit: &mut impl FnMut(&str, &Value)) {
     }
 }
 
-/// A right that a release needs.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Access {
-    pub(crate) verb: &'static str,
-    /// Plural with its group, as `deployments.apps`.
-    pub(crate) resource: String,
-    /// Whether the resource belongs to no namespace.
-    pub(crate) is_cluster_wide: bool,
-}
-
 /// Kinds without a namespace that the chart may contain.
 const CLUSTER_WIDE: [&str; 4] = ["ClusterRole", "ClusterRoleBinding", "PriorityClass", "Namespace"];
 
 /// Rights that Helm and this tool need beside those for the manifests.
-const OWN: [(&str, &[&str]); 7] = [
-    ("secrets", &["get", "list", "create", "update", "delete"]),
-    ("configmaps", &["get", "create", "update"]),
-    ("leases.coordination.k8s.io", &["get", "create", "update"]),
-    ("pods", &["get", "list", "watch"]),
-    ("pods/log", &["get"]),
-    ("pods/exec", &["create"]),
-    ("events", &["list"]),
+const OWN: [(&str, &str, &[&str]); 8] = [
+    ("", "secrets", &["get", "list", "create", "update", "delete"]),
+    ("", "configmaps", &["get", "create", "update"]),
+    ("coordination.k8s.io", "leases", &["get", "create", "update", "delete"]),
+    ("", "pods", &["get", "list"]),
+    ("", "pods/log", &["get"]),
+    ("", "pods/exec", &["create"]),
+    ("", "services/proxy", &["get"]),
+    ("", "events", &["list"]),
 ];
 
 /// Returns the rights that a release of these manifests needs.
@@ -121,35 +115,37 @@ pub(crate) fn access(manifests: &Manifests) -> BTreeSet<Access> {
         else {
             continue;
         };
-        let is_cluster_wide = CLUSTER_WIDE.contains(&kind);
+        let is_namespaced = !CLUSTER_WIDE.contains(&kind);
+        let (resource, group) = (plural(kind), group(version));
         for verb in ["get", "create", "patch", "delete"] {
-            res.insert(Access { verb, resource: resource(kind, version), is_cluster_wide });
+            let (resource, group) = (resource.clone(), group.clone());
+            res.insert(Access { verb, group, resource, is_namespaced });
         }
     }
-    for (resource, verbs) in OWN {
+    for (group, resource, verbs) in OWN {
         res.extend(verbs.iter().map(|verb| Access {
             verb,
+            group: group.to_owned(),
             resource: resource.to_owned(),
-            is_cluster_wide: false,
+            is_namespaced: true,
         }));
     }
     res
 }
 
-/// Returns the plural of a kind, with its group.
-fn resource(kind: &str, version: &str) -> String {
-    let mut res = kind.to_lowercase();
-    if res.ends_with('s') {
-        res += "es";
-    } else if let Some(stem) = res.strip_suffix('y').map(str::to_owned) {
-        res = stem + "ies";
-    } else {
-        res.push('s');
+/// Returns the plural of a kind.
+fn plural(kind: &str) -> String {
+    let name = kind.to_lowercase();
+    match name.strip_suffix('y') {
+        Some(stem) => format!("{stem}ies"),
+        None if name.ends_with('s') => format!("{name}es"),
+        None => format!("{name}s"),
     }
-    match version.split_once('/') {
-        Some((group, _)) => format!("{res}.{group}"),
-        None => res,
-    }
+}
+
+/// Returns the API group of a version such as `apps/v1`; empty for the core.
+fn group(version: &str) -> String {
+    version.split_once('/').map_or_else(String::new, |it| it.0.to_owned())
 }
 
 /// Returns the bytes of a quantity such as `1Gi`.
@@ -239,16 +235,16 @@ mod tests {
     #[test]
     fn rights_by_kind() {
         let access = access(&manifests());
-        let has = |verb: &str, resource: &str| {
-            access.iter().any(|it| it.verb == verb && it.resource == resource)
+        let has = |verb: &str, group: &str, resource: &str| {
+            access.iter().any(|it| {
+                (it.verb, it.group.as_str(), it.resource.as_str()) == (verb, group, resource)
+            })
         };
-        assert!(has("patch", "deployments.apps") && has("delete", "ingresses.networking.k8s.io"));
-        assert!(has("create", "pods/exec") && has("list", "events"));
-        assert_eq!(
-            resource("NetworkPolicy", "networking.k8s.io/v1"),
-            "networkpolicies.networking.k8s.io"
-        );
-        assert_eq!(resource("Service", "v1"), "services");
+        assert!(has("patch", "apps", "deployments"));
+        assert!(has("delete", "networking.k8s.io", "ingresses"));
+        assert!(has("create", "", "pods/exec") && has("list", "", "events"));
+        assert_eq!(plural("NetworkPolicy"), "networkpolicies");
+        assert_eq!((plural("Service").as_str(), group("v1").as_str()), ("services", ""));
     }
 
     #[test]

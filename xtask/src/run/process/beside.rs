@@ -1,8 +1,6 @@
 //! A program that runs while this one looks at what it does, and that is never killed: Helm, which
 //! leaves a lock behind then.
 
-#![allow(dead_code, reason = "deployments use it")]
-
 use std::{
     process::Stdio,
     sync::mpsc,
@@ -60,6 +58,7 @@ impl Beside {
     }
 
     /// Returns what the program wrote to its standard error so far.
+    #[cfg(test)]
     pub(crate) fn said(&self) -> String {
         String::from_utf8_lossy(&self.stderr).into_owned()
     }

@@ -77,7 +77,6 @@ pub(crate) struct HubSmoke {
 }
 
 #[derive(Debug, Args)]
-#[allow(dead_code, reason = "the task that deploys reads them")]
 pub(crate) struct HubDeploy {
     #[command(flatten)]
     pub(crate) missions: Missions,
@@ -116,7 +115,6 @@ pub(crate) struct HubReasons {
 
 impl HubReasons {
     /// Returns the reasons as records keep them.
-    #[allow(dead_code, reason = "the task that deploys reads them")]
     pub(crate) fn recorded(&self) -> Reasons {
         Reasons {
             untested: self.untested.clone(),

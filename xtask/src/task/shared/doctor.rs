@@ -2,6 +2,7 @@
 
 mod facts;
 mod secrets;
+mod clusters;
 mod findings;
 
 use std::{

@@ -1,7 +1,5 @@
 //! What follows Helm in every task that changes a hub: the hub answers, its smoke test, and the record.
 
-#![allow(dead_code, reason = "deployments use it")]
-
 use std::{
     thread,
     time::{Duration, Instant},

@@ -1,7 +1,5 @@
 //! The question before a hub in a cluster changes.
 
-#![allow(dead_code, reason = "deployments use it")]
-
 use anyhow::bail;
 
 use crate::{

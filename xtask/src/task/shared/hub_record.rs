@@ -1,7 +1,5 @@
 //! A new release record: what every run knows before it changes anything.
 
-#![allow(dead_code, reason = "deployments use it")]
-
 use std::{env, time::SystemTime};
 
 use crate::{

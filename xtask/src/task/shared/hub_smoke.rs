@@ -1,8 +1,6 @@
 //! The smoke test of a deployed hub: the client of the hub on this machine, sent to the hub's pod, where
 //! it reads the token of its service. No secret passes through this machine.
 
-#![allow(dead_code, reason = "tasks about deployments use it")]
-
 use std::{
     cell::Cell,
     path::Path,

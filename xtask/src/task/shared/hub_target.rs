@@ -1,6 +1,6 @@
 //! A mission's hub in one environment, and the cluster that it is deployed to.
 
-#![allow(dead_code, reason = "deployments use it")]
+#![allow(dead_code, reason = "rollbacks use the rest")]
 
 use std::collections::BTreeMap;
 

@@ -15,8 +15,10 @@ use crate::{
 
 /// Whether the secrets of the environment are decrypted and merged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Secrets {
+pub(crate) enum Secrets<'a> {
     Merged,
+    /// As they are in this commit of the secrets repository.
+    At(&'a str),
     LeftOut,
 }
 
@@ -31,7 +33,7 @@ pub(crate) fn read(
     session: &Session,
     of: &MissionConfig,
     environment: &str,
-    with: Secrets,
+    with: Secrets<'_>,
 ) -> anyhow::Result<Values> {
     let layers = values::read(&session.checkout, &of.mission, environment);
     let values = merged(session, of, environment, with, layers.map_err(failure::request)?)?;
@@ -61,7 +63,7 @@ pub(crate) fn read_at(
     session: &Session,
     of: &MissionConfig,
     environment: &str,
-    with: Secrets,
+    with: Secrets<'_>,
     revision: &str,
 ) -> anyhow::Result<Values> {
     let dir = session.checkout.relative(&of.mission.dir).join("hub");
@@ -78,12 +80,13 @@ fn merged(
     session: &Session,
     of: &MissionConfig,
     environment: &str,
-    with: Secrets,
+    with: Secrets<'_>,
     mut layers: Vec<Layer>,
 ) -> anyhow::Result<Values> {
     let is_local = environment == LOCAL;
-    if with == Secrets::Merged && !is_local {
-        layers.extend(decrypted(session, of, environment)?);
+    let commit = if let Secrets::At(it) = with { Some(it) } else { None };
+    if with != Secrets::LeftOut && !is_local {
+        layers.extend(decrypted(session, of, environment, commit)?);
     }
     let values = Values::merged(layers).map_err(values::refusal)?;
     secrets::hide(&values);
@@ -111,6 +114,7 @@ fn decrypted(
     session: &Session,
     MissionConfig { mission, config }: &MissionConfig,
     environment: &str,
+    commit: Option<&str>,
 ) -> anyhow::Result<Option<Layer>> {
     let dir = Path::new("secrets").join(&mission.name);
     if !session.checkout.root.join(&dir).exists() {
@@ -125,7 +129,11 @@ fn decrypted(
     }
     let place = Place::cloned(session, Some(&mission.name)).map_err(failure::request)?;
     let name = format!("{environment}.yaml");
-    let target = place.target(Some(Path::new(&name))).map_err(failure::request)?;
+    let target = match commit {
+        Some(commit) => place.target_at(Path::new(&name), commit),
+        None => place.target(Some(Path::new(&name))),
+    };
+    let target = target.map_err(failure::request)?;
     sops::require()?;
     let text = sops::decrypt(&place.dir, target.subject(), None, false, target.text.clone())?;
     Ok(Some(Layer { source: Source { file: target.shown, is_secret: true }, text }))

@@ -22,7 +22,7 @@ use crate::{
     task::{
         Session,
         shared::doctor::{
-            About, Probes,
+            About, Probes, clusters,
             secrets::{self, MissingTool},
         },
     },
@@ -70,6 +70,8 @@ pub(super) struct Facts {
     pub(super) clock: Option<i64>,
     /// Missing tools of the tasks about secrets, if a mission has secrets.
     pub(super) secrets: Vec<MissingTool>,
+    /// What hubs on Kubernetes lack, if there are any.
+    pub(super) clusters: Vec<MissingTool>,
 }
 
 /// Answer of a host, or the reason why it did not answer.
@@ -131,6 +133,10 @@ impl Facts {
             secrets: match about {
                 About::Images => Vec::new(),
                 About::Everything => secrets::lacks(session, configs),
+            },
+            clusters: match about {
+                About::Images => Vec::new(),
+                About::Everything => clusters::lacks(session, matches!(ask, Probes::Network)),
             },
             missing_tools: TOOLS.iter().filter(|it| !on_path(it)).copied().collect(),
             free: reachable.map(free_space).transpose()?.flatten(),

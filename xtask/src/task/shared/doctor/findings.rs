@@ -17,7 +17,7 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Finding {
     /// Name `tools`, `engine`, `buildkit`, `rootfs`, `disk`, `registry`, `ca`, `proxy`, `network`,
-    /// `clock` or `secrets`.
+    /// `clock`, `secrets` or `clusters`.
     pub(crate) name: &'static str,
     pub(crate) what: String,
     /// Fix for a person.
@@ -91,6 +91,8 @@ pub(super) fn findings(facts: &Facts, root: &Path) -> Vec<Finding> {
         finding(facts, "secrets", &it.what, it.fix, commands)
     };
     res.extend(facts.secrets.iter().map(secrets));
+    let clusters = |it: &MissingTool| finding(facts, "clusters", &it.what, it.fix, Vec::new());
+    res.extend(facts.clusters.iter().map(clusters));
     res
 }
 

@@ -24,6 +24,7 @@ const GOOD: Facts = Facts {
     answers: Vec::new(),
     clock: Some(2),
     secrets: Vec::new(),
+    clusters: Vec::new(),
 };
 
 #[track_caller]

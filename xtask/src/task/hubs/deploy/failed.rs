@@ -1,0 +1,216 @@
+//! A deployment that failed: what is live now, and whether the former revision comes back.
+
+use std::time::Duration;
+
+use super::release::Deployment;
+use crate::{
+    hub::{
+        record::{Action, Outcome, Record},
+        watch::{self, Watched},
+    },
+    run::failure,
+    task::shared::{hub_finish, hub_record},
+    tools::helm::Revision,
+};
+
+/// Shortest time for a rollback: a proxy needs 60 s to end.
+const SHORTEST: Duration = Duration::from_secs(180);
+
+/// What a failure left behind.
+#[derive(Debug, PartialEq, Eq)]
+enum Left {
+    /// Helm made no revision.
+    Nothing,
+    /// Another run made a revision in the meantime.
+    Others(u32),
+    /// The revision of a first deployment failed.
+    First,
+    /// The former revision can come back.
+    Former(u32),
+    /// The former hub might not open the database.
+    Database(u32),
+    /// A person interrupted the deployment.
+    Interrupted(u32),
+}
+
+/// Decides what to do. `newest` is the newest revision now.
+fn left(record: &Record, before: u32, newest: u32, watched: &Facts) -> Left {
+    if newest == before {
+        return Left::Nothing;
+    }
+    if newest != record.revision {
+        return Left::Others(newest);
+    }
+    match record.previous {
+        None => Left::First,
+        Some(it) if watched.interrupted => Left::Interrupted(it),
+        Some(it) if !watched.hub_started || record.jupyterhub.is_same_major() => Left::Former(it),
+        Some(it) => Left::Database(it),
+    }
+}
+
+/// What was seen while Helm ran.
+struct Facts {
+    hub_started: bool,
+    interrupted: bool,
+}
+
+/// Tells what failed, brings the former revision back where that is safe, and returns the exit status.
+///
+/// # Errors
+/// The cluster cannot be asked what is live.
+pub(super) fn recover(
+    deployment: &mut Deployment<'_>,
+    watched: &Watched,
+    err: &anyhow::Error,
+) -> anyhow::Result<u8> {
+    let name = deployment.hub.name();
+    let ui = deployment.session.ui;
+    match &watched.problem {
+        Some(_) => {
+            ui.say(format!("{name}: revision {} cannot become ready", deployment.record.revision))
+        }
+        None => ui.say(format!("{name}: revision {} failed: {err:#}", deployment.record.revision)),
+    }
+    if !watched.said.is_empty() {
+        ui.say(&watched.said);
+    }
+    let reason =
+        watched.problem.as_ref().map_or_else(|| hub_finish::reason(err), watch::Problem::headline);
+    deployment.record.reason = Some(reason);
+    deployment.record.result = Outcome::Failed;
+    let history = crate::run::process::finishing(|| deployment.ready.helm.history());
+    let newest = history.as_ref().ok().and_then(|it| it.last()).cloned();
+    let facts = Facts { hub_started: watched.hub_started, interrupted: watched.interrupted };
+    let (record, before) = (&deployment.record, deployment.ready.newest);
+    let left = match &newest {
+        Some(it) => left(record, before, it.revision, &facts),
+        None if history.is_ok() => Left::Nothing,
+        None => return Ok(unknown(deployment)),
+    };
+    if let Left::Former(revision) = left {
+        return Ok(roll_back(deployment, revision));
+    }
+    let args = deployment.hub.args();
+    ui.say(format!("{name}: {}", told(&left, &args, newest.as_ref())));
+    deployment.record.live = match left {
+        Left::Nothing => deployment.record.previous,
+        _ => None,
+    };
+    Ok(if watched.interrupted { failure::INTERRUPTED } else { 1 })
+}
+
+fn unknown(deployment: &Deployment<'_>) -> u8 {
+    deployment.session.ui.say(format!(
+        "{}: the cluster does not tell what is live now\n    fix: `cargo xtask hub-status {}` once it answers",
+        deployment.hub.name(),
+        deployment.hub.args()
+    ));
+    1
+}
+
+/// Returns what is live now, and the way out.
+fn told(left: &Left, args: &str, newest: Option<&Revision>) -> String {
+    let status = newest.map(|it| it.status.to_string()).unwrap_or_default();
+    match left {
+        Left::Nothing => "no revision was made: the former one is live, as before".to_owned(),
+        Left::Others(it) => format!(
+            "revision {it} was made by another run in the meantime, so nothing is rolled back\n    fix: `cargo xtask hub-history {args}` shows who made it"
+        ),
+        Left::First => format!(
+            "no revision was live before; all objects of the deployment stay, with the volume hub-db-dir\n    fix: correct what failed, and run `cargo xtask hub-deploy {args}` again"
+        ),
+        Left::Database(it) => format!(
+            "the new revision stays, {status}: its hub has started, and the hub of revision {it} might not open the database any more\n    fix: correct what failed, and run `cargo xtask hub-deploy {args}` again; or `cargo xtask hub-rollback {it} {args} --restore-db NAME` with a backup of before"
+        ),
+        Left::Interrupted(it) => format!(
+            "interrupted: the new revision is {status}, and its pods may be half-way\n    fix: `cargo xtask hub-rollback {args}` brings revision {it} back, or run `cargo xtask hub-deploy {args}` again"
+        ),
+        Left::Former(it) => format!("revision {it} comes back"),
+    }
+}
+
+/// Brings `revision` back, straight from the one that failed: a later upgrade would keep what only the
+/// failed one added.
+fn roll_back(deployment: &mut Deployment<'_>, revision: u32) -> u8 {
+    let Deployment { session, permit, hub, ready, lease, .. } = &*deployment;
+    let name = hub.name();
+    session.ui.say(format!("{name}: bringing revision {revision} back"));
+    let timeout = hub.target.timeout.max(SHORTEST);
+    let cmd = ready.helm.rollback_cmd(revision, timeout);
+    let started = hub_record::now();
+    let held = || lease.check();
+    let watched = watch::run(session.ui, *permit, &ready.helm, &cmd, false, &held);
+    let outcome = watched.and_then(|it| it.ended).and_then(|()| hub_finish::live(hub, timeout));
+    if let Err(err) = outcome {
+        session.ui.say(format!(
+            "{name}: revision {revision} could not be brought back, and the hub may be down: {err:#}\n    fix: `cargo xtask hub-status {0}` shows what is live, `cargo xtask hub-rollback {revision} {0}` tries again",
+            hub.args()
+        ));
+        return if failure::status(&err) == failure::INTERRUPTED {
+            failure::INTERRUPTED
+        } else {
+            1
+        };
+    }
+    let made = deployment.record.revision + 1;
+    deployment.session.ui.say(format!(
+        "{name}: revision {made} is live, the same as {revision}; databases, users' volumes, and what hooks made stay as they are"
+    ));
+    deployment.record.result = Outcome::RolledBack;
+    deployment.record.live = Some(made);
+    keep_record(deployment, revision, made, started);
+    1
+}
+
+/// Stores a record of the revision that a rollback made.
+fn keep_record(deployment: &Deployment<'_>, revision: u32, made: u32, started: String) {
+    let Deployment { session, permit, hub, record, .. } = deployment;
+    let records = hub.records().map(|it| it.by_revision).unwrap_or_default();
+    let Some(Ok(former)) = records.get(&revision) else { return };
+    let record = Record {
+        revision: made,
+        previous: Some(record.revision),
+        action: Action::Rollback,
+        started,
+        finished: Some(hub_record::now()),
+        result: Outcome::Deployed,
+        reason: Some(format!("revision {} failed", record.revision)),
+        live: Some(made),
+        by: record.by.clone(),
+        smoke: None,
+        backup: None,
+        ..former.clone()
+    };
+    if let Err(err) = hub_finish::store(session, *permit, hub, &record) {
+        session.ui.say(format!("{}: {err:#}", hub.name()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hub::record::{JupyterHub, tests::record};
+
+    fn facts(hub_started: bool, interrupted: bool) -> Facts {
+        Facts { hub_started, interrupted }
+    }
+
+    #[test]
+    fn what_a_failure_leaves() {
+        let same = Record { previous: Some(6), ..record(7) };
+        let text = |it: &str| Some(it.to_owned());
+        let step = JupyterHub { new: text("6.1.1"), previous: text("5.5.0") };
+        let step = Record { jupyterhub: step, ..same.clone() };
+        let unknown = Record { jupyterhub: JupyterHub::default(), ..same.clone() };
+        assert_eq!(left(&same, 6, 6, &facts(false, false)), Left::Nothing);
+        assert_eq!(left(&same, 6, 8, &facts(true, false)), Left::Others(8));
+        assert_eq!(left(&same, 6, 7, &facts(true, false)), Left::Former(6));
+        assert_eq!(left(&same, 6, 7, &facts(true, true)), Left::Interrupted(6));
+        assert_eq!(left(&step, 6, 7, &facts(true, false)), Left::Database(6));
+        assert_eq!(left(&step, 6, 7, &facts(false, false)), Left::Former(6));
+        assert_eq!(left(&unknown, 6, 7, &facts(true, false)), Left::Database(6));
+        let first = Record { previous: None, ..record(1) };
+        assert_eq!(left(&first, 0, 1, &facts(true, false)), Left::First);
+    }
+}
