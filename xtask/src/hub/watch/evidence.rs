@@ -17,6 +17,8 @@ const PODS: usize = 6;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Problem {
     pub(crate) pod: String,
+    /// Whether the pod was not there before the run.
+    pub(crate) is_new: bool,
     /// `None` as long as no node is found.
     pub(crate) node: Option<String>,
     /// `None` for the pod as a whole.
@@ -55,6 +57,7 @@ impl Problem {
         });
         Problem {
             pod: pod.name.clone(),
+            is_new: pod.is_new,
             node: pod.node.clone(),
             container,
             reason,
@@ -67,12 +70,13 @@ impl Problem {
 
     /// Returns pod, node, reason and message on one line.
     pub(crate) fn headline(&self) -> String {
-        let Problem { pod, node, container, reason, message, .. } = self;
+        let Problem { pod, is_new, node, container, reason, message, .. } = self;
+        let age = if *is_new { "" } else { ", older than this run" };
         let node = node.as_ref().map_or("without a node".to_owned(), |it| format!("on {it}"));
         let container =
             container.as_ref().map_or(String::new(), |it| format!(" container `{it}`:"));
         let message = if message.is_empty() { String::new() } else { format!(": {message}") };
-        format!("pod {pod} {node}:{container} {reason}{message}")
+        format!("pod {pod} {node}{age}:{container} {reason}{message}")
     }
 
     /// Reads the logs, as long as there is time.

@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     evidence::Problem,
-    pods::{Before, Container, Event, Look, Pod, State, has_hub_started, new_pods},
+    pods::{Before, Container, Event, Look, Pod, State, has_hub_started, pods},
     shown,
 };
 
@@ -81,9 +81,9 @@ impl Judge {
 
     /// Returns what `look`, made `at` so long after the run began, shows.
     pub(super) fn look(&mut self, at: Duration, look: &Look) -> Seen {
-        let mut pods = new_pods(look, &self.before);
+        let mut pods = pods(look, &self.before);
         self.hub_started |= has_hub_started(look, &self.before);
-        pods.retain(|it| it.is_judged);
+        pods.retain(|it| it.is_new && it.is_judged);
         let found: Vec<(&Pod, Trouble)> = pods
             .iter()
             .flat_map(|pod| troubles(pod).into_iter().map(move |it| (pod, it)))
@@ -93,11 +93,17 @@ impl Judge {
         Seen { lines: lines(&pods), problem: problem.map(|(pod, it)| it.problem(pod)) }
     }
 
-    /// Returns the pods that are not ready, each with the reason, and users' pods left out. Those that
-    /// are judged come first.
+    /// Returns the pods that are not ready, each with the reason, and users' pods left out. New ones come
+    /// first, and of these the judged ones.
     pub(super) fn unready(&self, look: &Look) -> Vec<(Pod, Problem)> {
-        let pods = new_pods(look, &self.before).into_iter().filter(|it| !it.is_ready);
-        pods.map(|it| (it.clone(), main_trouble(&it).problem(&it))).collect()
+        let mut pods = pods(look, &self.before);
+        pods.retain(Pod::is_evidence);
+        pods.sort_by_key(|it| !it.is_new);
+        let explained = |it: Pod| {
+            let problem = main_trouble(&it).problem(&it);
+            (it, problem)
+        };
+        pods.into_iter().map(explained).collect()
     }
 
     /// Returns the reason for a wait without success: that of the first pod that is not ready.

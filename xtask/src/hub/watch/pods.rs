@@ -33,9 +33,11 @@ pub(super) struct Before {
     events: BTreeSet<String>,
 }
 
-/// A pod that was not there before the run.
+/// A pod that a deployment may wait for.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Pod {
+    /// Whether it was not there before the run.
+    pub(super) is_new: bool,
     pub(super) uid: String,
     pub(super) name: String,
     pub(super) node: Option<String>,
@@ -97,16 +99,22 @@ impl Before {
 
     /// Returns whether a new pod is not ready, so that its events are of interest.
     pub(super) fn needs_events(&self, look: &Look) -> bool {
-        new_pods(look, self).iter().any(|it| !it.is_ready)
+        pods(look, self).iter().any(|it| it.is_new && !it.is_ready)
     }
 }
 
-/// Returns the pods that a deployment waits for, the hub's first.
-pub(super) fn new_pods(look: &Look, before: &Before) -> Vec<Pod> {
-    let events = by_pod(look, before);
-    let mut res: Vec<Pod> = new_objects(look, before)
+/// Returns the pods that a deployment may wait for, the hub's first.
+pub(super) fn pods(look: &Look, before: &Before) -> Vec<Pod> {
+    let events = by_pod(look);
+    let of = |it: &Value| {
+        let pod = pod(it, &events);
+        Pod { is_new: !before.pods.contains(&pod.uid), ..pod }
+    };
+    let mut res: Vec<Pod> = look
+        .pods
+        .iter()
         .filter(|it| it["metadata"]["deletionTimestamp"].is_null())
-        .map(|it| pod(it, &events))
+        .map(of)
         .filter(|it| !LEFT_OUT.contains(&it.workload.as_str()))
         .collect();
     let rank = |it: &Pod| JUDGED.iter().position(|name| *name == it.workload);
@@ -177,12 +185,12 @@ fn workload(pod: &Value) -> String {
 /// Events by the uid of their pod, or by its name.
 type Events = BTreeMap<String, Vec<Event>>;
 
-fn by_pod(look: &Look, before: &Before) -> Events {
+fn by_pod(look: &Look) -> Events {
     let mut res = Events::new();
     for it in &look.events {
         let object = &it["involvedObject"];
         let (uid, name) = (text(&object["uid"]), text(&object["name"]));
-        if text(&object["kind"]) == "Pod" && !before.pods.contains(&uid) {
+        if text(&object["kind"]) == "Pod" {
             res.entry(if uid.is_empty() { name } else { uid }).or_default().push(event(it));
         }
     }
@@ -227,6 +235,7 @@ fn pod(it: &Value, events: &Events) -> Pod {
     let is_unschedulable = scheduled["status"] == "False" && scheduled["reason"] == "Unschedulable";
     let node = it["spec"]["nodeName"].as_str().filter(|it| !it.is_empty());
     Pod {
+        is_new: true,
         node: node.map(shown),
         is_judged: JUDGED.contains(&workload.as_str()),
         is_ready: condition("Ready")["status"] == "True" || phase == "Succeeded",
@@ -284,6 +293,15 @@ fn end(ended: &Value) -> String {
 fn ran(ended: &Value) -> bool {
     let reason = text(&ended["reason"]);
     ended.is_object() && !["StartError", "ContainerCannotRun"].contains(&reason.as_str())
+}
+
+impl Pod {
+    /// Returns whether the pod may explain a failure: a deployment that does not change a pod waits for
+    /// it all the same. What is left of an earlier hook, nothing waits for.
+    pub(super) fn is_evidence(&self) -> bool {
+        let is_of_hook = self.workload.starts_with("hook-");
+        !self.is_ready && (self.is_new || self.is_judged && !is_of_hook)
+    }
 }
 
 impl Event {

@@ -462,6 +462,36 @@ fn pods_that_are_not_ready_are_explained() {
     );
 }
 
+/// A deployment that does not change the pods of an earlier one that failed.
+#[test]
+fn older_pods_are_evidence_and_end_no_deployment() {
+    let pods = [
+        pod("hub-a", "hub", crashing(9)),
+        pod(
+            "hook-image-puller-a",
+            "hook-image-puller",
+            waiting_status("ErrImagePull", "not found"),
+        ),
+        pod("hook-image-awaiter-a", "image-puller", waiting_status("ErrImagePull", "not found")),
+        pod("autohttps-a", "autohttps", waiting_status("ContainerCreating", "")),
+    ];
+    let old = look(&pods, &[]);
+    let mut judge = Judge::new(Before::of(&old), false);
+    assert!(judge.look(seconds(90), &old).problem.is_none());
+    let lines = |judge: &Judge, look: &Look| -> Vec<String> {
+        judge.unready(look).iter().map(|it| it.1.headline()).collect()
+    };
+    let hub = "pod hub-a on node1, older than this run: container `hub`: CrashLoopBackOff: ended with status 1";
+    assert_eq!(lines(&judge, &old), [hub]);
+    assert_eq!(judge.after_time_out(&old).unwrap().headline(), hub);
+    let new = pod("proxy-a", "proxy", waiting_status("ErrImagePull", "x"));
+    let look = look(&[&pods[..], &[new]].concat(), &[]);
+    assert_eq!(
+        lines(&judge, &look),
+        ["pod proxy-a on node1: container `hub`: ErrImagePull: x", hub]
+    );
+}
+
 #[test]
 fn hostile_content_is_plain_lines() {
     let message =
