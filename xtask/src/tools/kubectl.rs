@@ -228,6 +228,12 @@ impl Cluster {
         self.kubectl().args(args)
     }
 
+    /// Returns the command that removes the objects of some kinds with a label, and does not wait.
+    pub(crate) fn delete_all_cmd(&self, kinds: &str, selector: &str) -> Change {
+        let args = ["delete", kinds, "--selector", selector, "--ignore-not-found", "--wait=false"];
+        self.limited().args(args)
+    }
+
     /// Returns the command that sets the number of a workload's pods.
     pub(crate) fn scale_cmd(&self, workload: &str, replicas: u32) -> Change {
         let replicas = format!("--replicas={replicas}");

@@ -93,10 +93,10 @@ fn missing_digest(world: &World) {
     );
     world.environment("staging", &image);
     let before = world.versions("staging");
-    world.xtask(&deploy(&[])).status(1).says("no receipt certifies");
+    world.xtask(&deploy(&[])).status(2).says("no receipt certifies");
     world
         .xtask(&deploy(&["--untested", "a test of the preflight"]))
-        .status(1)
+        .status(2)
         .says("the registry does not have");
     assert_eq!(world.versions("staging"), before);
     world.environment("staging", "");
@@ -112,6 +112,7 @@ fn unreachable_for_nodes(world: &World) {
     world.xtask(&deploy(&[])).status(1).says("hook-image-puller");
     assert_eq!((world.user_image("staging"), world.pods("staging", "hub")), before);
     assert_eq!(world.pulls("staging", "hook-image-puller"), 1, "the wait went on");
+    world.wait_until("the hook ends", || world.pods("staging", "hook-image-puller").is_empty());
     world.environment("staging", "");
 }
 
@@ -149,7 +150,7 @@ fn killed_helm(world: &World) {
     });
     run.signal_all(Signal::SIGKILL);
     run.finish();
-    world.xtask(&deploy(&[])).status(1).says("hub-rollback").says("--unlock");
+    world.xtask(&deploy(&[])).status(2).says("hub-rollback").says("--unlock");
     world.xtask(&["hub-rollback", "hello", "--env", "staging", "--unlock", "--yes"]).status(0);
     assert_eq!(world.release_status("staging"), "deployed");
     world.xtask(&deploy(&[])).status(0);

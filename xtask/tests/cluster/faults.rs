@@ -51,7 +51,9 @@ fn two_at_once(world: &World) {
     world.wait_until("Helm works on the release", || {
         world.release_status("test").starts_with("pending")
     });
-    world.xtask(&TEST).status(1);
+    world.xtask(&TEST).status(2).says("pending-upgrade");
+    world.wait_until("the smoke test", || !world.pods("test", "singleuser-server").is_empty());
+    world.xtask(&TEST).status(1).says("held by a deploy of");
     first.finish().status(0);
 }
 
@@ -78,7 +80,7 @@ fn dirty(world: &World) {
         "missions/hello/hub/test.yaml",
         &(world.read("missions/hello/hub/test.yaml") + "# changed\n"),
     );
-    world.xtask(&TEST).status(1).says("--dirty REASON");
+    world.xtask(&TEST).status(2).says("--dirty REASON");
     assert_eq!(world.versions("test"), before);
     world.git(&["checkout", "--quiet", "--", "."]);
 }
@@ -90,7 +92,7 @@ fn missing_secret(world: &World) {
         "test",
         "hub: {extraEnv: {TOKEN: {valueFrom: {secretKeyRef: {name: not-there, key: token}}}}}\n",
     );
-    world.xtask(&TEST).status(1).says("not-there");
+    world.xtask(&TEST).status(2).says("not-there");
     assert_eq!(world.versions("test"), before);
     world.environment("test", "");
 }
@@ -113,7 +115,7 @@ fn newer_major(world: &World) {
     world.repository.package(settings, images, "0.0.5", &images.older_hub, "5.5.0");
     world.lock_chart(Some("0.0.5"));
     world.commit("JupyterHub 5");
-    world.xtask(&TEST).status(1).says("an older hub cannot open the database");
+    world.xtask(&TEST).status(2).says("an older hub cannot open the database");
     let namespace = world.namespace("test");
     let delete = ["delete", "namespace", &namespace];
     world.kubectl(&delete);

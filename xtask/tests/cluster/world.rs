@@ -39,19 +39,18 @@ impl World {
     /// Returns a world with nothing deployed. `name` is that of the transcript.
     pub(crate) fn new(name: &str) -> World {
         let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-        let settings = Settings::read();
+        let mut settings = Settings::read();
         let dir = tempfile::Builder::new()
             .prefix("xtask-cluster-")
             .tempdir_in(env!("CARGO_TARGET_TMPDIR"))
             .unwrap();
-        let random = dir.path().file_name().unwrap().to_string_lossy().to_lowercase();
-        let random: String = random
-            .rsplit('-')
-            .next()
-            .unwrap()
-            .chars()
-            .filter(char::is_ascii_alphanumeric)
-            .collect();
+        let name_of_dir = dir.path().file_name().unwrap().to_string_lossy().to_lowercase();
+        let random = name_of_dir.rsplit('-').next().unwrap();
+        let random: String = random.chars().filter(char::is_ascii_alphanumeric).collect();
+        let id = format!("xtask-{random}");
+        // Other runs' images are not seen, and tags of people are not moved.
+        settings.registry = format!("{}/{id}", settings.registry);
+        settings.nodes = format!("{}/{id}", settings.nodes);
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
         let transcript = Transcript::new(&root.join(format!("target/xtask/cluster/{name}.txt")));
         programs(dir.path(), &settings);
@@ -63,7 +62,6 @@ impl World {
         res.run(&["image-all", "hello"]).status(0);
         let images = images::images(&settings);
         let repository = Repository::new(&dir.path().join("repository"), &settings, &images);
-        let id = format!("xtask-{random}");
         let world = World {
             settings,
             images,
