@@ -23,6 +23,7 @@ pub(crate) enum Class {
 
 /// Classes by the start of a command; the first match counts.
 pub(crate) const CLASSES: &[(&str, Class)] = &[
+    ("-n hub-deploy", Class::Read),
     ("-n ", Class::Dry),
     ("check", Class::Here),
     ("completion", Class::Here),
@@ -70,6 +71,9 @@ pub(crate) const CLASSES: &[(&str, Class)] = &[
     ("hub-status", Class::Read),
     ("hub-logs", Class::Read),
     ("hub-smoke", Class::Read),
+    // `tests/cluster` runs these on a real cluster.
+    ("hub-deploy", Class::Read),
+    ("hub-history", Class::Read),
     // The tests of secrets run those of docs/secrets.md.
     ("secrets-", Class::Read),
 ];

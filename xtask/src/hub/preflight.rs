@@ -491,10 +491,15 @@ pub(crate) fn committed(what: &'static str, of: &Checked<'_>) -> Row {
 }
 
 /// Checks that the smoke test can work afterwards.
-pub(crate) fn smoke(has_token: bool, reason: Option<&str>) -> Row {
+pub(crate) fn smoke(has_token: bool, has_auth_state: bool, reason: Option<&str>) -> Row {
     const WHAT: &str = "smoke test";
     match (reason, has_token) {
         (Some(reason), _) => Row::note(WHAT, format!("left out: {reason}")),
+        (None, true) if has_auth_state => Row::note(
+            WHAT,
+            "runs afterwards; its user has no auth_state, which servers here may need",
+        )
+        .fix("if they do, pass `--no-smoke REASON`"),
         (None, true) => Row::ok(WHAT, "runs afterwards"),
         (None, false) => Row::refused(
             WHAT,

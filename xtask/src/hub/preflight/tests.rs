@@ -195,7 +195,7 @@ fn what_is_not_in_git() {
 
 #[test]
 fn the_token_of_the_smoke_test() {
-    is(&smoke(true, None), OK, "afterwards");
-    is(&smoke(false, None), REFUSED, "xtask-smoke.apiToken");
-    is(&smoke(true, Some("needs auth_state")), NOTE, "needs auth_state");
+    is(&smoke(true, false, None), OK, "afterwards");
+    is(&smoke(false, false, None), REFUSED, "xtask-smoke.apiToken");
+    is(&smoke(true, false, Some("needs auth_state")), NOTE, "needs auth_state");
 }

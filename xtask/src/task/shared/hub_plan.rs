@@ -120,14 +120,16 @@ struct Rendered {
 impl Rendered {
     /// Returns what changes, in short and as a difference.
     fn changes(&self, release: &str) -> anyhow::Result<(Vec<String>, String)> {
-        let Some(old) = &self.old else {
+        let Some(mut old) = self.old.clone() else {
             let text = "first deployment: the hub and its database are made".to_owned();
             return Ok((vec![text], String::new()));
         };
+        // What a hook made stays, or is gone already.
+        old.retain(|name, it| !is_hook(it) || self.new.contains_key(name));
         let name = format!("{release}.yaml");
         let diff =
-            unified::diff(Path::new(&name), Some(&render::text(old)?), &render::text(&self.new)?);
-        Ok((render::summary(old, &self.new), diff))
+            unified::diff(Path::new(&name), Some(&render::text(&old)?), &render::text(&self.new)?);
+        Ok((render::summary(&old, &self.new), diff))
     }
 }
 
@@ -146,7 +148,9 @@ impl Planner<'_> {
         let Some(start) = self.start()? else { return Ok(None) };
         let git = self.git(&values)?;
         let no_smoke = self.reasons.no_smoke.as_deref();
-        self.rows.push(preflight::smoke(values.has_smoke_token(), no_smoke));
+        let has_auth_state = values.get("hub.config.Authenticator.enable_auth_state");
+        let has_auth_state = has_auth_state.is_some_and(|it| it.json() == true);
+        self.rows.push(preflight::smoke(values.has_smoke_token(), has_auth_state, no_smoke));
         let Some(source) = self.checked("registry", images::source(self.session, self.hub))? else {
             return Ok(None);
         };
@@ -420,6 +424,12 @@ impl Planner<'_> {
             app_version: app_version.clone(),
         }
     }
+}
+
+/// Returns whether Helm runs a manifest before or after a release, and keeps it in none.
+/// <https://helm.sh/docs/topics/charts_hooks/>
+fn is_hook(manifest: &Value) -> bool {
+    manifest["metadata"]["annotations"]["helm.sh/hook"].is_string()
 }
 
 /// Returns the names of the Secrets by which nodes log in to registries.

@@ -47,7 +47,9 @@ fn left(record: &Record, before: u32, newest: u32, watched: &Facts) -> Left {
     match record.previous {
         None => Left::First,
         Some(it) if watched.interrupted => Left::Interrupted(it),
-        Some(it) if !watched.hub_started || record.jupyterhub.is_same_major() => Left::Former(it),
+        // A revision in between may have changed the database.
+        Some(it) if !watched.hub_started && it == before => Left::Former(it),
+        Some(it) if record.jupyterhub.is_same_major() => Left::Former(it),
         Some(it) => Left::Database(it),
     }
 }
@@ -227,6 +229,8 @@ mod tests {
         assert_eq!(left(&step, 6, 7, &facts(true, false)), Left::Database(6));
         assert_eq!(left(&step, 6, 7, &facts(false, false)), Left::Former(6));
         assert_eq!(left(&unknown, 6, 7, &facts(true, false)), Left::Database(6));
+        let after_failed = Record { previous: Some(5), ..step.clone() };
+        assert_eq!(left(&after_failed, 6, 7, &facts(false, false)), Left::Database(5));
         let first = Record { previous: None, ..record(1) };
         assert_eq!(left(&first, 0, 1, &facts(true, false)), Left::First);
     }
