@@ -205,6 +205,11 @@ impl Planner<'_> {
         let is_pending = self.release(&history)?;
         facts.rows(self.hub, &mut self.rows);
         self.rows.push(preflight::kubernetes(self.lock.kube_version.as_deref(), &facts.server));
+        // Another cluster gets no secrets: its dry run would be sent all objects.
+        let is_other = |it: &Row| it.what == "cluster" && it.state == preflight::State::Refused;
+        if self.rows.iter().any(is_other) {
+            return Ok(None);
+        }
         let newest = history.last().map_or(0, |it| it.revision);
         let live = history.iter().rfind(|it| it.status == Status::Deployed);
         Ok(Some(Start { live: live.map(|it| it.revision), facts, helm, newest, is_pending }))
