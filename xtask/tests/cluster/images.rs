@@ -26,11 +26,13 @@ pub(crate) struct Images {
 pub(crate) fn images(settings: &Settings) -> Images {
     let image = |name: &str, target: &str, version: &str| {
         let tag = format!("{}/{name}:{version}", settings.registry);
-        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cluster/hub");
+        let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
         let certificates = ca_bundle().map(|it| format!("id=ca,src={it}"));
         let secret = certificates.iter().flat_map(|it| ["--secret", it]);
         let mut build = docker(settings, &["build", "--quiet", "--tag", &tag, "--target", target]);
-        output(build.args(["--build-arg", &format!("JUPYTERHUB={version}")]).args(secret).arg(dir));
+        build.args(["--build-arg", &format!("JUPYTERHUB={version}")]).args(secret);
+        build.arg("--file").arg(tests.join("cluster/hub/Dockerfile"));
+        output(build.arg(tests.join("helm/chart/files")));
         output(&mut docker(settings, &["push", "--quiet", &tag]));
         let digests = output(&mut docker(
             settings,
