@@ -14,10 +14,10 @@ use crate::{
         Session,
         args::{
             Bench, Check, Ci, Complete, DeployedHub, Diff, Doctor, Flags, Freeze, HubChart,
-            HubDeploy, HubDown, HubLogs, HubRender, HubSmoke, HubStatus, HubUp, HubValues,
-            ImageAll, ImageBuild, ImageDiff, ImageExec, ImageLab, ImagePrune, ImagePush, ImageSh,
-            ImageTest, ImageUpdate, MissionNew, Missions, Package, ReceiptShow, Report, SecretsCat,
-            SecretsDiff, SecretsEdit, SecretsInit, SecretsOf, SecretsSet, Try,
+            HubDeploy, HubDown, HubLogs, HubRender, HubRollback, HubSmoke, HubStatus, HubUp,
+            HubValues, ImageAll, ImageBuild, ImageDiff, ImageExec, ImageLab, ImagePrune, ImagePush,
+            ImageSh, ImageTest, ImageUpdate, MissionNew, Missions, Package, ReceiptShow, Report,
+            SecretsCat, SecretsDiff, SecretsEdit, SecretsInit, SecretsOf, SecretsSet, Try,
         },
         hubs, images,
         machine::{self, completion::Shell},
@@ -293,6 +293,18 @@ Examples:
     /// Print the revisions of a deployed hub, with the record of each
     #[command(after_help = "Example: cargo xtask hub-history roman --env prod")]
     HubHistory(With<{ JSON | SET }, DeployedHub>),
+    /// Bring an earlier revision of a deployed hub back, or unlock a release whose Helm was killed
+    ///
+    /// Checks that the images are still in the registry and that the hub can open its database, shows what
+    /// changes, and asks. A rollback brings back manifests and values; databases, users' volumes and what
+    /// hooks made stay as they are.
+    #[command(after_help = "\
+Examples:
+  cargo xtask hub-rollback roman --env prod           the last revision that worked
+  cargo xtask -n hub-rollback roman 7 --env prod      what would be checked and run
+  cargo xtask hub-rollback roman 7 --env prod --restore-db jupyterhub.sqlite.xtask-20261122T110000Z
+  cargo xtask hub-rollback roman --env prod --unlock")]
+    HubRollback(With<{ DRY_RUN | SET }, HubRollback>),
     /// Print what the hub on this machine logs
     HubLogs(With<{ SET }, HubLogs>),
     /// Log in to the hub on this machine, start a server, and run a cell in every kernel
@@ -414,6 +426,7 @@ impl Task {
             Task::HubDown(it) => it.common(),
             Task::HubStatus(it) => it.common(),
             Task::HubHistory(it) => it.common(),
+            Task::HubRollback(it) => it.common(),
             Task::HubLogs(it) => it.common(),
             Task::HubSmoke(it) => it.common(),
             Task::Check(it) => it.common(),
@@ -498,6 +511,7 @@ fn start(session: &Session, task: &Task) -> anyhow::Result<u8> {
         Task::HubDown(args) => hubs::down::run(session, &args.own),
         Task::HubStatus(args) => hubs::status::run(session, &args.own),
         Task::HubHistory(args) => hubs::history::run(session, &args.own),
+        Task::HubRollback(args) => hubs::rollback::run(session, &args.own),
         Task::HubLogs(args) => hubs::logs::run(session, &args.own),
         Task::HubSmoke(args) => hubs::smoke::run(session, &args.own),
         Task::Check(args) => repository::check::run(session, &args.own),

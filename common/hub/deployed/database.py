@@ -1,9 +1,11 @@
 """Backs up and restores JupyterHub's SQLite database in the volume of a deployed hub. The script is
 sent to `python3 -` in a pod that has the volume, and needs the standard library only.
 
-    database.py backup FOLDER NAME    copies a running hub's database, keeps three copies
-    database.py restore FOLDER NAME   puts a copy in the database's place; no hub may run
-    database.py list FOLDER           the copies, newest first
+    database.py backup FOLDER NAME   copies a running hub's database, keeps three copies
+    database.py restore FOLDER NAME KEPT
+                                     puts a copy in the database's place, and the database in that
+                                     of the new copy KEPT; no hub may run
+    database.py list FOLDER          the copies, newest first
 
 Prints one JSON object; at a failure {"error": …} with status 1. A file of a live database is never
 copied: https://docs.python.org/3/library/sqlite3.html#sqlite3.Connection.backup
@@ -44,24 +46,32 @@ def backup(folder, name):
     return {"name": name, "bytes": copy.stat().st_size, "removed": removed}
 
 
-def restore(folder, name):
-    database, copy = folder / DATABASE, _named(folder, name)
+def restore(folder, name, kept):
+    database, copy, replaced = folder / DATABASE, _named(folder, name), _named(folder, kept)
+    if replaced.exists():
+        raise DatabaseError(f"{kept} exists already")
     if not copy.exists():
         known = ", ".join(_names(folder)) or "none"
         raise DatabaseError(f"{name} not found; the backups are: {known}")
     _check(copy)
     _require_space(folder, _size(copy))
-    replaced = folder / f"{DATABASE}.replaced"
     new = folder / f"{DATABASE}.new"
     _copy(copy, new)
     if database.exists():
         # What is in the journal of a killed hub gets into the file that is kept.
         with contextlib.suppress(sqlite3.Error), _open(database) as old:
+            old.execute("SELECT count(*) FROM sqlite_master").fetchone()
             old.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         database.replace(replaced)
-    for suffix in ("-journal", "-wal", "-shm"):
-        Path(f"{database}{suffix}").unlink(missing_ok=True)
-    new.replace(database)
+    try:
+        for suffix in ("-journal", "-wal", "-shm"):
+            Path(f"{database}{suffix}").unlink(missing_ok=True)
+        new.replace(database)
+    except OSError:
+        # A failure leaves the database as it was.
+        if replaced.exists():
+            replaced.replace(database)
+        raise
     return {"name": name, "bytes": database.stat().st_size, "replaced": replaced.name}
 
 

@@ -64,10 +64,10 @@ class Backups(unittest.TestCase):
         self.add(connection, "bob")
         connection.close()
         self.assertEqual(self.users(name(1)), ["ann"])
-        told = self.run_script("restore", name(1))
-        self.assertEqual(told["replaced"], "jupyterhub.sqlite.replaced")
+        told = self.run_script("restore", name(1), name(2))
+        self.assertEqual(told["replaced"], name(2))
         self.assertEqual(self.users(database.DATABASE), ["ann"])
-        self.assertEqual(self.users("jupyterhub.sqlite.replaced"), ["ann", "bob"])
+        self.assertEqual(self.users(name(2)), ["ann", "bob"])
         self.assertEqual(self.users(name(1)), ["ann"])
 
     def test_a_live_database_with_a_log_is_copied_whole(self):
@@ -115,9 +115,9 @@ class Backups(unittest.TestCase):
         content[5000:9000] = b"\xff" * 4000
         (self.folder / name(1)).write_bytes(content)
         before = self.live.read_bytes()
-        self.assertIn("error", self.run_script("restore", name(1)))
+        self.assertIn("error", self.run_script("restore", name(1), name(3)))
         (self.folder / name(1)).write_bytes(b"")
-        self.assertIn("has no tables", self.run_script("restore", name(1))["error"])
+        self.assertIn("has no tables", self.run_script("restore", name(1), name(3))["error"])
         self.assertEqual(self.live.read_bytes(), before)
         self.assertEqual(self.files(), [database.DATABASE, name(1)])
 
@@ -133,10 +133,10 @@ class Backups(unittest.TestCase):
         self.assertIn("not found", self.run_script("backup", name(1))["error"])
         self.connect().close()
         for bad in ("jupyterhub.sqlite", "../x", "jupyterhub.sqlite.xtask-1"):
-            self.assertIn("is not a name", self.run_script("restore", bad)["error"])
+            self.assertIn("is not a name", self.run_script("restore", bad, name(3))["error"])
         self.run_script("backup", name(1))
         self.assertIn("exists already", self.run_script("backup", name(1))["error"])
-        told = self.run_script("restore", name(2))["error"]
+        told = self.run_script("restore", name(2), name(3))["error"]
         self.assertIn(f"the backups are: {name(1)}", told)
 
 

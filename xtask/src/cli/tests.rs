@@ -133,6 +133,7 @@ fn common_flags_of_each_task() {
         hub-down: dry_run set
         hub-status: json set
         hub-history: json set
+        hub-rollback: dry_run set
         hub-logs: set
         hub-smoke: json dry_run set
         check: json dry_run set

@@ -1,10 +1,8 @@
 //! Backups of a deployed hub's database, in its own volume: made in the hub's pod while the hub runs,
 //! and put back in a pod of their own while it does not.
 
-#![allow(dead_code, reason = "rollbacks use the rest")]
-
 use std::{
-    thread,
+    fmt, thread,
     time::{Duration, Instant, SystemTime},
 };
 
@@ -56,8 +54,31 @@ pub(crate) struct Backup {
 /// Output of `restore`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(crate) struct Restored {
-    /// File with the database that was in place before.
+    /// Backup of the database that was in place before.
     pub(crate) replaced: String,
+}
+
+/// Output of `list`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+struct Listed {
+    names: Vec<String>,
+}
+
+/// What the script says about its own failure, after which the database is as it was.
+#[derive(Debug)]
+struct Unchanged(String);
+
+impl std::error::Error for Unchanged {}
+
+impl fmt::Display for Unchanged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Returns whether the database is as it was, although `err` ended a restore.
+pub(crate) fn is_unchanged(err: &anyhow::Error) -> bool {
+    err.downcast_ref::<Unchanged>().is_some()
 }
 
 #[derive(Deserialize)]
@@ -115,15 +136,25 @@ pub(crate) fn backup(permit: Permit, cluster: &Cluster, cmd: &Change) -> anyhow:
     run(permit, cluster, cmd).context("the hub's database cannot be backed up")
 }
 
-/// Returns the command that puts the backup `name` in the database's place, in the pod of [`pod`].
+/// Returns the backups, newest first, as the pod of the hub sees them; `hub` is its Deployment.
+pub(crate) fn names(cluster: &Cluster, hub: &Value, script: &str) -> anyhow::Result<Vec<String>> {
+    let args = ["python3", "-", "list", &folder(hub)?];
+    let text = cluster.read_by("deploy/hub", "hub", &args, script.to_owned())?;
+    let listed = told::<Listed>(text.trim()).context("the script printed no list")?;
+    Ok(listed?.names.into_iter().filter(|it| is_name(it)).collect())
+}
+
+/// Returns the command that puts the backup `name` in the database's place, in the pod of [`pod`]. The
+/// database that is there becomes the backup `kept`.
 pub(crate) fn restore_cmd(
     cluster: &Cluster,
     hub: &Value,
     script: &str,
     name: &str,
+    kept: &str,
 ) -> anyhow::Result<Change> {
     let folder = folder(hub)?;
-    let args = ["python3", "-", "restore", &folder, name];
+    let args = ["python3", "-", "restore", &folder, name, kept];
     Ok(cluster.exec_cmd(&format!("pod/{POD}"), "database", &args, script.to_owned()))
 }
 
@@ -149,7 +180,7 @@ fn run<T: serde::de::DeserializeOwned>(
 /// Returns the result in the script's last line; `None` without one.
 fn told<T: serde::de::DeserializeOwned>(line: &str) -> Option<anyhow::Result<T>> {
     match serde_json::from_str(line).ok()? {
-        Told::Failed { error } => Some(Err(anyhow::anyhow!(printable::line(&error)))),
+        Told::Failed { error } => Some(Err(Unchanged(printable::line(&error)).into())),
         Told::Done(it) => Some(Ok(it)),
     }
 }
@@ -202,7 +233,7 @@ pub(crate) fn pod(hub: &Value) -> anyhow::Result<Value> {
             spec[name] = template[name].clone();
         }
     }
-    for name in ["securityContext", "imagePullPolicy"] {
+    for name in ["securityContext", "imagePullPolicy", "resources"] {
         if !own[name].is_null() {
             spec["containers"][0][name] = own[name].clone();
         }
@@ -287,7 +318,9 @@ mod tests {
         let backup = Backup { name: "a".to_owned(), bytes: 4096, removed: vec!["b".to_owned()] };
         assert_eq!(told::<Backup>(line).unwrap().unwrap(), backup);
         let failed = told::<Backup>(r#"{"error": "no space"}"#).unwrap();
-        assert_eq!(failed.unwrap_err().to_string(), "no space");
+        let err = failed.unwrap_err().context("the hub's database cannot be restored");
+        assert!(is_unchanged(&err) && format!("{err:#}").ends_with(": no space"));
+        assert!(!is_unchanged(&anyhow::anyhow!("the script ended")));
         assert!(told::<Backup>("Traceback").is_none() && told::<Backup>("").is_none());
     }
 

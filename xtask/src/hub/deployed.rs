@@ -37,6 +37,12 @@ impl Values {
         token.is_some_and(|it| !it.is_empty())
     }
 
+    /// Returns whether users' servers may need what a login brings.
+    pub(crate) fn has_auth_state(&self) -> bool {
+        let set = self.get("hub.config.Authenticator.enable_auth_state");
+        set.is_some_and(|it| it.json() == true)
+    }
+
     /// Returns whether a layer sets the image of users' servers.
     pub(crate) fn has_image(&self) -> bool {
         ["singleuser.image.name", "singleuser.image.tag"].iter().any(|it| self.get(it).is_some())

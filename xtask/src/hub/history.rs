@@ -125,12 +125,6 @@ pub(crate) fn time(text: &str) -> Option<SystemTime> {
 }
 
 impl Entry {
-    /// Returns whether the revision was looked at by a smoke test that passed.
-    #[allow(dead_code, reason = "promotions ask for it")]
-    pub(crate) fn is_smoke_tested(&self) -> bool {
-        self.record.as_ref().and_then(|it| it.smoke.as_ref()).is_some_and(|it| it.passed)
-    }
-
     /// Returns the time in UTC, or what Helm printed.
     pub(crate) fn when(&self) -> String {
         match time(&self.updated) {
@@ -195,8 +189,8 @@ pub(crate) fn smoke(record: &Record) -> &'static str {
         (Some(it), _) if it.passed => "passed",
         (Some(_), _) => "failed",
         (None, _) if record.result == Outcome::SmokeFailed => "failed",
-        (None, Some(_)) => "left out",
-        (None, None) => "",
+        (None, Some(_)) if record.result == Outcome::Deployed => "left out",
+        (None, _) => "",
     }
 }
 

@@ -436,6 +436,10 @@ pub(crate) fn database(Database { live, is_first, new, kind, backup_done }: Data
     }
     let is_here = kind.starts_with("sqlite");
     let (Some(from), Some(to)) = (live.and_then(major), new.and_then(major)) else {
+        if let (Some(from), true) = (live.and_then(major), is_here) {
+            let what = "an image of unknown version: the database is backed up first; a failed deployment is not rolled back if the new hub has started";
+            return Row::note(WHAT, format!("{kind}, JupyterHub {from} -> {what}"));
+        }
         let what = "the major versions of JupyterHub are not both known; a failed deployment is not rolled back if the new hub has started";
         return Row::note(WHAT, format!("{kind}: {what}"));
     };

@@ -170,6 +170,13 @@ impl Values {
         Values::of(self.layers)
     }
 
+    /// Returns the values that Helm keeps for a release, any of which may be secret.
+    pub(crate) fn stored(json: &serde_json::Value) -> Values {
+        let file = PathBuf::from("<release>");
+        let at = At { source: Arc::new(Source { file, is_secret: true }), line: 1 };
+        Values::of(vec![Node::of_json(json, &at)])
+    }
+
     fn of(layers: Vec<Node>) -> Values {
         let mut replaced = Vec::new();
         let (mut root, mut own): (Option<Node>, Option<Node>) = (None, None);

@@ -10,7 +10,7 @@ use clap::{Args, ValueEnum};
 use crate::task::machine::ci::steps::Step;
 
 pub(crate) use hubs::{
-    DeployedHub, HubDeploy, HubDown, HubLogs, HubSmoke, HubStatus, HubUp, LOOPBACK,
+    DeployedHub, HubDeploy, HubDown, HubLogs, HubRollback, HubSmoke, HubStatus, HubUp, LOOPBACK,
 };
 pub(crate) use secrets::{
     SecretsCat, SecretsDiff, SecretsEdit, SecretsInit, SecretsOf, SecretsSet,

@@ -8,5 +8,6 @@ pub(crate) mod deploy;
 pub(crate) mod down;
 pub(crate) mod status;
 pub(crate) mod history;
+pub(crate) mod rollback;
 pub(crate) mod logs;
 pub(crate) mod smoke;

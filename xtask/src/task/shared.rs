@@ -3,6 +3,8 @@
 pub(crate) mod doctor;
 pub(crate) mod hub_values;
 pub(crate) mod hub_target;
+pub(crate) mod hub_live;
+pub(crate) mod hub_images;
 pub(crate) mod hub_plan;
 pub(crate) mod local_hub;
 pub(crate) mod local_smoke;

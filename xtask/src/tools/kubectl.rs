@@ -3,8 +3,6 @@
 //! Objects go through pipes, and are never printed. Reference:
 //! <https://kubernetes.io/docs/reference/kubectl/>.
 
-#![allow(dead_code, reason = "rollbacks use the rest")]
-
 mod refusal;
 
 use std::{fmt, path::PathBuf, time::Duration};
@@ -216,12 +214,6 @@ impl Cluster {
         self.limited().args(["replace", "-f", "-", "-o", "json"]).stdin(object.to_string())
     }
 
-    /// Returns the command that creates `object`, or sets its fields and no others.
-    pub(crate) fn apply_cmd(&self, object: &Value) -> Change {
-        let args = ["apply", "--server-side", "--force-conflicts", "--field-manager=cargo-xtask"];
-        self.limited().args(args).args(["-f", "-", "-o", "json"]).stdin(object.to_string())
-    }
-
     /// Returns the command that removes an object, if it exists, and waits until it is gone.
     pub(crate) fn delete_cmd(&self, kind: &str, name: &str) -> Change {
         let args = ["delete", kind, name, "--ignore-not-found", "--timeout=60s"];
@@ -294,7 +286,18 @@ impl Cluster {
         container: &str,
         args: &[&str],
     ) -> anyhow::Result<String> {
-        answer(&self.exec_cmd(of, container, args, String::new()).only_reads())
+        self.read_by(of, container, args, String::new())
+    }
+
+    /// Returns what a command that only reads prints in a container, with `stdin`.
+    pub(crate) fn read_by(
+        &self,
+        of: &str,
+        container: &str,
+        args: &[&str],
+        stdin: String,
+    ) -> anyhow::Result<String> {
+        answer(&self.exec_cmd(of, container, args, stdin).only_reads())
     }
 }
 

@@ -70,6 +70,7 @@ pub(crate) fn more() -> Vec<Task> {
         Task { dry: &[1], ..task("hub-logs", built, &["hub-logs"]) },
         // There is no kubectl.
         Task { dry: &[3], ..task("hub-status --env", with_hub, &["hub-status", "--env", "prod"]) },
+        Task { dry: &[3], ..task("hub-rollback", with_hub, &["hub-rollback", "--env", "prod"]) },
         Task { dry: &[3], ..task("hub-history", with_hub, &["hub-history", "--env", "prod"]) },
         Task { dry: &[1], ..task("hub-smoke", built, &["hub-smoke"]) },
     ]

@@ -35,7 +35,7 @@ const DOCUMENTS: [&str; 14] = [
 
 /// Texts of other programs, by which their failures are known, titles of their keys, and the subject
 /// of a commit.
-const OTHERS: [&str; 13] = [
+const OTHERS: [&str; 14] = [
     "Authentication failed",
     "Back-off pulling image",
     "Begin with {}",
@@ -48,6 +48,7 @@ const OTHERS: [&str; 13] = [
     "Permission denied (",
     "Press a key to return to the editor",
     "PuTTY private key",
+    "Rollback to ",
     "Unable to locate package ",
 ];
 

@@ -1,9 +1,11 @@
 //! Arguments of tasks about hubs.
 
+use std::time::UNIX_EPOCH;
+
 use clap::Args;
 
 use super::Missions;
-use crate::hub::record::Reasons;
+use crate::hub::{database, record::Reasons};
 
 /// Address of the engine's machine that it alone reaches.
 pub(crate) const LOOPBACK: &str = "127.0.0.1";
@@ -61,6 +63,28 @@ pub(crate) struct HubStatus {
     /// Print only the password of the hub on this machine
     #[arg(long, conflicts_with_all = ["json", "env"])]
     pub(crate) password: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct HubRollback {
+    /// Mission, and the revision to bring back: the last one that worked before the current one by default
+    #[arg(value_name = "MISSION|REVISION", num_args = 0..=2)]
+    pub(crate) words: Vec<String>,
+    /// Environment with values in missions/<mission>/hub/; ENVIRONMENT by default
+    #[arg(long, value_name = "NAME")]
+    pub(crate) env: Option<String>,
+    /// Roll back without asking
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// Leave the smoke test out, for this reason
+    #[arg(long, value_name = "REASON", value_parser = reason)]
+    pub(crate) no_smoke: Option<String>,
+    /// Unlock a release whose Helm was killed: bring back what was live before
+    #[arg(long)]
+    pub(crate) unlock: bool,
+    /// Also put this backup in the place of the hub's database; the hub stops meanwhile
+    #[arg(long, value_name = "NAME", value_parser = backup)]
+    pub(crate) restore_db: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -131,5 +155,13 @@ fn reason(text: &str) -> Result<String, String> {
     match text.is_empty() || text.chars().any(char::is_control) {
         true => Err("expected a reason on one line".to_owned()),
         false => Ok(text.to_owned()),
+    }
+}
+
+/// Returns the name of a backup.
+fn backup(text: &str) -> Result<String, String> {
+    match database::is_name(text) {
+        true => Ok(text.to_owned()),
+        false => Err(format!("expected a name such as {}", database::name(UNIX_EPOCH))),
     }
 }

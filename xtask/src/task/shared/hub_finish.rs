@@ -9,15 +9,17 @@ use anyhow::{Context as _, bail};
 use serde_json::Value;
 
 use crate::{
-    hub::record::{self, Outcome, Record},
+    hub::{
+        lease::Lease,
+        record::{self, Outcome, Record},
+    },
     run::{
-        failure,
         process::{self, Permit},
         terminal,
     },
     task::{
         Session,
-        shared::{hub_smoke, hub_target::Hub},
+        shared::{hub_live, hub_smoke, hub_target::Hub},
     },
     tools::kubectl::{Cluster, Kind},
 };
@@ -30,6 +32,9 @@ const PAUSE: Duration = Duration::from_secs(2);
 
 /// Time that the hub has to answer once its pods are ready.
 const HEALTH: Duration = Duration::from_secs(60);
+
+/// Kinds of the chart's hooks that go on pulling images after they failed, and their label.
+const HOOKS: (&str, &str) = ("daemonsets,jobs", "hub.jupyter.org/deletable=true");
 
 /// Stores a record beside those of other revisions, also after an interruption. The caller has the lock of
 /// the release.
@@ -123,33 +128,25 @@ fn await_answer(hub: &Hub) -> anyhow::Result<()> {
     }
 }
 
-/// Fails unless the hub answers now. Asks through the cluster's API and the proxy's service; where that is closed, or leads to
-/// another address, in the hub's own pod.
-/// <https://kubernetes.io/docs/tasks/access-application-cluster/access-cluster-services/>
-pub(crate) fn answers(hub: &Hub) -> anyhow::Result<()> {
-    let cluster = &hub.cluster;
-    let path = health_path(&cluster.get("deployment", "hub")?.unwrap_or_default());
-    let namespace = &cluster.namespace;
-    let service = format!("/api/v1/namespaces/{namespace}/services/http:proxy-public:80/proxy");
-    let Err(err) = cluster.raw(&format!("{service}{path}")) else { return Ok(()) };
-    if failure::status(&err) != 1 {
-        return Err(err);
+/// Removes what failed hooks left, after it was looked at: Helm keeps it, and it would go on pulling images.
+pub(crate) fn remove_hooks(session: &Session, permit: Permit, hub: &Hub, lease: &Lease) {
+    if lease.check().is_err() {
+        return; // They may be another run's.
     }
-    let script = "import sys, urllib.request as r; r.urlopen(sys.argv[1], timeout=10).read()";
-    let url = format!("http://127.0.0.1:8081{path}");
-    cluster.read_in("deploy/hub", "hub", &["python3", "-c", script, &url]).map(drop)
+    let cmd = hub.cluster.delete_all_cmd(HOOKS.0, HOOKS.1);
+    if let Err(err) = process::finishing(|| hub.cluster.change(permit, &cmd)) {
+        session.ui.say(format!("{}: hooks of the chart stay: {err:#}", hub.name()));
+    }
 }
 
-/// Returns the path of the hub's health, below the address of the hub: that of its readiness probe.
-fn health_path(deployment: &Value) -> String {
-    let containers = deployment["spec"]["template"]["spec"]["containers"].as_array();
-    let hub = containers.into_iter().flatten().find(|it| it["name"] == "hub");
-    let path = hub.and_then(|it| it["readinessProbe"]["httpGet"]["path"].as_str());
-    path.filter(|it| it.starts_with('/')).unwrap_or("/hub/health").to_owned()
+/// Fails unless the hub answers now.
+pub(crate) fn answers(hub: &Hub) -> anyhow::Result<()> {
+    hub_live::answer(hub, "health").map(drop)
 }
 
-/// Runs the smoke test on the hub, unless there is a reason to leave it out, and sets the record's smoke
-/// test, its result and its reason. A dry run prints the command.
+/// Runs the smoke test on the hub, which is live, unless there is a reason to leave it out, and sets the
+/// record's smoke test, its result and its reason, and the version that the hub says it has. A dry run
+/// prints the command.
 ///
 /// # Errors
 /// The test cannot be run, or its user cannot be removed. The record has that as its reason.
@@ -159,6 +156,9 @@ pub(crate) fn smoke(
     no_smoke: Option<&str>,
     record: &mut Record,
 ) -> anyhow::Result<()> {
+    if session.permit.is_some() {
+        record.jupyterhub.new = hub_live::jupyterhub(hub).or(record.jupyterhub.new.take());
+    }
     if let Some(reason) = no_smoke {
         session.ui.say(format!("{}: no smoke test: {reason}", hub.name()));
         record.reasons.no_smoke = Some(reason.to_owned());
@@ -210,23 +210,9 @@ pub(crate) fn require_smoke(hub: &Hub, record: &Record) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use anyhow::anyhow;
-    use serde_json::json;
 
     use super::*;
     use crate::hub::record::{Smoke, Step, tests::record};
-
-    #[test]
-    fn the_path_of_the_probe() {
-        assert_eq!(health_path(&Value::Null), "/hub/health");
-        let probe = |path: &str| {
-            json!({"spec": {"template": {"spec": {"containers": [
-                {"name": "side", "readinessProbe": {"httpGet": {"path": "/x"}}},
-                {"name": "hub", "readinessProbe": {"httpGet": {"path": path}}},
-            ]}}}})
-        };
-        assert_eq!(health_path(&probe("/base/hub/health")), "/base/hub/health");
-        assert_eq!(health_path(&probe("x")), "/hub/health");
-    }
 
     #[test]
     fn a_smoke_test_sets_the_result() {

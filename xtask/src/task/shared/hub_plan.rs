@@ -1,7 +1,6 @@
 //! The plan of a deployment: what would be deployed, whether it may be, and what would change. Making
 //! one changes nothing.
 
-mod images;
 mod origin;
 mod cluster;
 mod promotion;
@@ -23,7 +22,9 @@ use crate::{
     task::{
         MissionConfig, Session,
         shared::{
-            hub_chart, hub_record,
+            hub_chart,
+            hub_images::{self as images, Source},
+            hub_live, hub_record,
             hub_target::Hub,
             hub_values::{self, Secrets},
         },
@@ -32,7 +33,6 @@ use crate::{
 };
 
 use cluster::Facts;
-use images::Source;
 
 pub(crate) use promotion::Promotion;
 
@@ -148,9 +148,8 @@ impl Planner<'_> {
         let Some(start) = self.start()? else { return Ok(None) };
         let git = self.git(&values)?;
         let no_smoke = self.reasons.no_smoke.as_deref();
-        let has_auth_state = values.get("hub.config.Authenticator.enable_auth_state");
-        let has_auth_state = has_auth_state.is_some_and(|it| it.json() == true);
-        self.rows.push(preflight::smoke(values.has_smoke_token(), has_auth_state, no_smoke));
+        let (has_token, has_auth_state) = (values.has_smoke_token(), values.has_auth_state());
+        self.rows.push(preflight::smoke(has_token, has_auth_state, no_smoke));
         let Some(source) = self.checked("registry", images::source(self.session, self.hub))? else {
             return Ok(None);
         };
@@ -280,7 +279,7 @@ impl Planner<'_> {
         };
         let is_pending = newest.status.is_pending();
         let by =
-            if is_pending { cluster::holder(self.hub, newest.revision)? } else { String::new() };
+            if is_pending { hub_live::holder(self.hub, newest.revision)? } else { String::new() };
         let newest = Newest {
             revision: newest.revision,
             status: newest.status.to_string(),
@@ -393,11 +392,11 @@ impl Planner<'_> {
         live: Option<u32>,
         hub: Option<&Value>,
     ) -> JupyterHub {
-        let previous = live.and_then(|it| cluster::jupyterhub(self.hub, values, it));
+        let previous = live.and_then(|it| self.live_jupyterhub(it));
         let image = gate::images(values).helpers.into_iter().find(|it| it.key == "hub.image");
         let new = match image.map(|it| it.reference) {
             None => Some(self.lock.app_version.clone()),
-            Some(it) if hub.is_some_and(|hub| cluster::hub_image(hub) == Some(&it)) => {
+            Some(it) if hub.is_some_and(|hub| hub_live::image(hub) == Some(&it)) => {
                 previous.clone()
             }
             Some(it) => users.hub_versions.get(&it).cloned(),
@@ -405,11 +404,24 @@ impl Planner<'_> {
         JupyterHub { new, previous }
     }
 
+    /// Returns the version of the live hub: what it says, or what its record says.
+    fn live_jupyterhub(&self, revision: u32) -> Option<String> {
+        hub_live::jupyterhub(self.hub).or_else(|| {
+            let records = self.hub.records().ok()?;
+            records.by_revision.get(&revision)?.as_ref().ok()?.jupyterhub.new.clone()
+        })
+    }
+
     /// Adds the row about the database, and returns whether it is backed up first.
     fn database(&mut self, values: &Values, versions: &JupyterHub, is_first: bool) -> bool {
         let kind = values.get("hub.db.type").and_then(Node::text).unwrap_or("sqlite-pvc");
         let major = |it: &Option<String>| it.as_deref().and_then(preflight::major);
-        let is_step = matches!((major(&versions.previous), major(&versions.new)), (Some(a), Some(b)) if a < b);
+        let is_step = match (major(&versions.previous), major(&versions.new)) {
+            (Some(from), Some(to)) => from < to,
+            // Its hub may be a newer one.
+            (Some(_), None) => true,
+            (None, _) => false,
+        };
         self.rows.push(preflight::database(Database {
             live: versions.previous.as_deref(),
             is_first,

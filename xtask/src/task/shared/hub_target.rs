@@ -1,7 +1,5 @@
 //! A mission's hub in one environment, and the cluster that it is deployed to.
 
-#![allow(dead_code, reason = "rollbacks use the rest")]
-
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, bail};

@@ -1,7 +1,5 @@
 //! A release in a cluster: what Helm knows of it, and how it is changed.
 
-#![allow(dead_code, reason = "deployments use it")]
-
 use std::{
     fmt,
     path::{Path, PathBuf},
@@ -194,8 +192,23 @@ impl Helm {
         self.client_side(self.with_cluster(cmd)).stdin(values)
     }
 
-    /// Returns the command that makes a new revision like an earlier one.
-    pub(crate) fn rollback_cmd(&self, revision: u32, timeout: Duration) -> Change {
+    /// Returns whether the cluster merges the manifests of the newest revision, as Helm 4 lets it do.
+    fn is_applied_by_server(&self) -> anyhow::Result<bool> {
+        if self.is_client_side || numbers(&self.version).is_none_or(|it| it.0 < 4) {
+            return Ok(false);
+        }
+        let Helm { cluster, release, .. } = self;
+        let cmd = query!(cluster.dir, "helm get metadata {release} --output json");
+        let text = answer(&self.with_cluster(cmd), "helm get metadata")?;
+        let metadata: Value =
+            serde_json::from_str(&text).context("`helm get metadata` printed unexpected JSON")?;
+        Ok(metadata["applyMethod"] == "ssa")
+    }
+
+    /// Returns the command that makes a new revision like an earlier one, over what others changed by
+    /// hand: a hub may have been stopped.
+    pub(crate) fn rollback_cmd(&self, revision: u32, timeout: Duration) -> anyhow::Result<Change> {
+        let is_forced = self.is_applied_by_server()?;
         let Helm { cluster, release, .. } = self;
         let (revision, timeout) = (revision.to_string(), seconds(timeout));
         let history = HISTORY.to_string();
@@ -203,15 +216,9 @@ impl Helm {
             cluster.dir,
             "helm rollback {release} {revision} --wait --timeout {timeout} --history-max {history}"
         );
-        self.client_side(self.with_cluster(cmd))
-    }
-
-    /// Returns the command that removes the release and its history.
-    pub(crate) fn uninstall_cmd(&self, timeout: Duration) -> Change {
-        let Helm { cluster, release, .. } = self;
-        let timeout = seconds(timeout);
-        let cmd = cmd!(cluster.dir, "helm uninstall {release} --wait --timeout {timeout}");
-        self.with_cluster(cmd)
+        let cmd =
+            if is_forced { cmd.args(["--server-side=true", "--force-conflicts"]) } else { cmd };
+        Ok(self.client_side(self.with_cluster(cmd)))
     }
 
     /// Starts one of the commands above, to look at the cluster meanwhile. It ends by itself: an
@@ -231,9 +238,8 @@ impl Helm {
     /// Returns a command above in two words, such as `helm upgrade`.
     pub(crate) fn command(cmd: &Change) -> String {
         let line = cmd.to_string();
-        let verb = ["upgrade", "rollback", "uninstall"]
-            .into_iter()
-            .find(|it| line.contains(&format!("helm {it} ")));
+        let verb =
+            ["upgrade", "rollback"].into_iter().find(|it| line.contains(&format!("helm {it} ")));
         format!("helm {}", verb.unwrap_or_default())
     }
 
@@ -327,7 +333,7 @@ mod tests {
                 "{head} upgrade hello-prod /c.tgz --install --reset-values --values - --wait --timeout 600s --history-max 20 --description 'from 1234' --labels a=b,c=null {tail} --server-side=false < …"
             )
         );
-        let cmd = helm().rollback_cmd(3, Duration::from_secs(180)).to_string();
+        let cmd = helm().rollback_cmd(3, Duration::from_secs(180)).unwrap().to_string();
         assert_eq!(
             cmd,
             format!(

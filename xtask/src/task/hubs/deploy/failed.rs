@@ -16,9 +16,6 @@ use crate::{
 /// Shortest time for a rollback: a proxy needs 60 s to end.
 const SHORTEST: Duration = Duration::from_secs(180);
 
-/// Kinds of the chart's hooks that go on pulling images after they failed, and their label.
-const HOOKS: (&str, &str) = ("daemonsets,jobs", "hub.jupyter.org/deletable=true");
-
 /// What a failure left behind.
 #[derive(Debug, PartialEq, Eq)]
 enum Left {
@@ -84,7 +81,8 @@ pub(super) fn recover(
         watched.problem.as_ref().map_or_else(|| hub_finish::reason(err), watch::Problem::headline);
     deployment.record.reason = Some(reason);
     deployment.record.result = Outcome::Failed;
-    remove_hooks(deployment);
+    let Deployment { session, permit, hub, lease, .. } = &*deployment;
+    hub_finish::remove_hooks(session, *permit, hub, lease);
     let history = crate::run::process::finishing(|| deployment.ready.helm.history());
     let newest = history.as_ref().ok().and_then(|it| it.last()).cloned();
     let facts = Facts { hub_started: watched.hub_started, interrupted: watched.interrupted };
@@ -104,19 +102,6 @@ pub(super) fn recover(
         _ => None,
     };
     Ok(if watched.interrupted { failure::INTERRUPTED } else { 1 })
-}
-
-/// Removes what failed hooks left, after it was looked at: Helm keeps it, and it would go on pulling.
-fn remove_hooks(deployment: &Deployment<'_>) {
-    let Deployment { session, permit, hub, lease, .. } = deployment;
-    if lease.check().is_err() {
-        return; // They may be another run's.
-    }
-    let cmd = hub.cluster.delete_all_cmd(HOOKS.0, HOOKS.1);
-    let removed = crate::run::process::finishing(|| hub.cluster.change(*permit, &cmd));
-    if let Err(err) = removed {
-        session.ui.say(format!("{}: hooks of the chart stay: {err:#}", hub.name()));
-    }
 }
 
 fn unknown(deployment: &Deployment<'_>) -> u8 {
@@ -156,10 +141,12 @@ fn roll_back(deployment: &mut Deployment<'_>, revision: u32) -> u8 {
     let name = hub.name();
     session.ui.say(format!("{name}: bringing revision {revision} back"));
     let timeout = hub.target.timeout.max(SHORTEST);
-    let cmd = ready.helm.rollback_cmd(revision, timeout);
     let started = hub_record::now();
     let held = || lease.check();
-    let watched = watch::run(session.ui, *permit, &ready.helm, &cmd, false, &held);
+    let watched = ready
+        .helm
+        .rollback_cmd(revision, timeout)
+        .and_then(|cmd| watch::run(session.ui, *permit, &ready.helm, &cmd, false, &held));
     let outcome = watched.and_then(|it| it.ended).and_then(|()| hub_finish::live(hub, timeout));
     if let Err(err) = outcome {
         session.ui.say(format!(

@@ -108,8 +108,15 @@ fn live(hub: &Hub, history: &[Revision]) -> anyhow::Result<u32> {
             hub.target.namespace,
             hub.args()
         ),
+        (None, Some(it)) if it.status.is_pending() => bail!(
+            "{}: no revision was ever deployed; revision {} is {}\n    fix: wait for that run; if it was killed, `cargo xtask hub-rollback {} --unlock`",
+            hub.name(),
+            it.revision,
+            it.status,
+            hub.args()
+        ),
         (None, Some(it)) => bail!(
-            "{}: no revision was ever deployed; revision {} is {}\n    fix: `cargo xtask hub-history {}` shows all",
+            "{}: no revision was ever deployed; revision {} is {}\n    fix: correct what failed, and run `cargo xtask hub-deploy {}` again",
             hub.name(),
             it.revision,
             it.status,
@@ -150,8 +157,7 @@ fn status(
 /// the chart's own.
 fn images(manifests: &Manifests) -> BTreeSet<String> {
     let values = manifests.get("Secret/hub").map(|it| &it["data"]["values.yaml"]);
-    let Ok(empty) = Values::merged(Vec::new()) else { return BTreeSet::new() };
-    let values = empty.with(values.unwrap_or(&Value::Null));
+    let values = Values::stored(values.unwrap_or(&Value::Null));
     gate::images(&values).users.into_iter().map(|it| printable::line(&it.reference)).collect()
 }
 

@@ -6,10 +6,7 @@ use anyhow::Context as _;
 use serde_json::Value;
 
 use crate::{
-    hub::{
-        preflight::{self, Row},
-        values::{Node, Values},
-    },
+    hub::preflight::{self, Row},
     run::printable,
     task::shared::hub_target::Hub,
     tools::kubectl::Kind,
@@ -68,15 +65,6 @@ fn platforms(nodes: &[Value]) -> BTreeMap<String, usize> {
     res
 }
 
-/// Returns who made a pending revision, and from which commit, by its labels.
-pub(super) fn holder(hub: &Hub, revision: u32) -> anyhow::Result<String> {
-    let name = format!("sh.helm.release.v1.{}.v{revision}", hub.target.release);
-    let stored = hub.cluster.get("secret", &name)?.unwrap_or_default();
-    let label = |name: &str| stored["metadata"]["labels"][name].as_str().map(printable::line);
-    let parts = [label("xtask-by"), label("xtask-commit").map(|it| format!("from commit {it}"))];
-    Ok(parts.into_iter().flatten().collect::<Vec<_>>().join(" "))
-}
-
 /// Returns the row about Secrets that others make; `None` if there is nothing to look for.
 pub(super) fn secrets(
     hub: &Hub,
@@ -111,25 +99,6 @@ pub(super) fn objects(rendered: &[serde_yaml::Value]) -> anyhow::Result<Vec<Valu
         res.push(object);
     }
     Ok(res)
-}
-
-/// Returns the version of JupyterHub of the live hub: what it says, or what its record says.
-pub(super) fn jupyterhub(hub: &Hub, values: &Values, revision: u32) -> Option<String> {
-    let base = values.get("hub.baseUrl").and_then(Node::text).unwrap_or("/").trim_end_matches('/');
-    let namespace = &hub.target.namespace;
-    let path = format!("/api/v1/namespaces/{namespace}/services/http:hub:8081/proxy{base}/hub/api");
-    let said = hub.cluster.raw(&path).ok().and_then(|it| serde_json::from_str::<Value>(&it).ok());
-    let version = said.and_then(|it| it["version"].as_str().map(printable::line));
-    version.or_else(|| {
-        let records = hub.records().ok()?;
-        records.by_revision.get(&revision)?.as_ref().ok()?.jupyterhub.new.clone()
-    })
-}
-
-/// Returns the image of the hub's container.
-pub(super) fn hub_image(deployment: &Value) -> Option<&str> {
-    let containers = deployment["spec"]["template"]["spec"]["containers"].as_array()?;
-    containers.iter().find(|it| it["name"] == "hub")?["image"].as_str()
 }
 
 #[cfg(test)]

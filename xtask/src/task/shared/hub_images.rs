@@ -26,32 +26,32 @@ use crate::{
 use anyhow::Context as _;
 
 /// The registry of missions' images, with its two names.
-pub(super) struct Source {
+pub(crate) struct Source {
     runner: Runner,
     host: Host,
-    pub(super) registries: Registries,
+    pub(crate) registries: Registries,
 }
 
 /// What is known of the images that users can start.
 #[derive(Debug, Default)]
-pub(super) struct Users {
-    pub(super) certified: BTreeSet<Digest>,
-    pub(super) recorded: Vec<record::Image>,
+pub(crate) struct Users {
+    pub(crate) certified: BTreeSet<Digest>,
+    pub(crate) recorded: Vec<record::Image>,
     /// Platform and JupyterHub by reference, where a receipt tells.
-    pub(super) platforms: BTreeMap<String, String>,
-    pub(super) versions: BTreeMap<String, String>,
+    pub(crate) platforms: BTreeMap<String, String>,
+    pub(crate) versions: BTreeMap<String, String>,
     /// JupyterHub of hub images that are a mission's.
-    pub(super) hub_versions: BTreeMap<String, String>,
+    pub(crate) hub_versions: BTreeMap<String, String>,
 }
 
 impl Users {
-    pub(super) fn references(&self) -> BTreeSet<String> {
+    pub(crate) fn references(&self) -> BTreeSet<String> {
         self.recorded.iter().map(|it| it.reference.clone()).collect()
     }
 }
 
 /// Returns the registry that the mission's settings name.
-pub(super) fn source(session: &Session, hub: &Hub) -> anyhow::Result<Source> {
+pub(crate) fn source(session: &Session, hub: &Hub) -> anyhow::Result<Source> {
     let config = &hub.of.config;
     let runner = session.runner(config)?;
     let host = registry::running(&runner, config)?.context(
@@ -65,14 +65,14 @@ pub(super) fn source(session: &Session, hub: &Hub) -> anyhow::Result<Source> {
 
 impl Source {
     /// Returns the row about the registry's names.
-    pub(super) fn row(&self, hub: &Hub) -> Row {
+    pub(crate) fn row(&self, hub: &Hub) -> Row {
         let here = &self.registries.here;
         let nodes = hub.target.registry.as_deref().or(hub.of.config.hub_registry.as_deref());
         preflight::registry(here, registry::is_loopback(here), nodes)
     }
 
     /// Returns the newest certified image of the hub's mission, as nodes name it.
-    pub(super) fn newest(&self, hub: &Hub) -> anyhow::Result<ImageRef> {
+    pub(crate) fn newest(&self, hub: &Hub) -> anyhow::Result<ImageRef> {
         let name = &hub.of.mission.name;
         let images = published::images(&hub.of.config, &self.host, name)?;
         let newest = images.into_iter().find(|it| it.receipt.is_some() && it.is_own);
@@ -84,7 +84,7 @@ impl Source {
     }
 
     /// Looks up the images of missions that users can start, and the hub's.
-    pub(super) fn users(&self, hub: &Hub, named: &Images<'_>) -> anyhow::Result<Users> {
+    pub(crate) fn users(&self, hub: &Hub, named: &Images<'_>) -> anyhow::Result<Users> {
         let mut found = Certified::default();
         let helpers = named.helpers.iter().filter(|it| it.key == "hub.image");
         for image in named.users.iter().chain(helpers) {
@@ -105,7 +105,7 @@ impl Source {
     }
 
     /// Returns which of all images exist: those of the manifests, and those of the values.
-    pub(super) fn existing(&self, new: &Manifests, values: &Values) -> anyhow::Result<Existing> {
+    pub(crate) fn existing(&self, new: &Manifests, values: &Values) -> anyhow::Result<Existing> {
         let mut all = preflight::images(new);
         let named = gate::images(values);
         all.extend(named.users.iter().chain(&named.helpers).map(|it| it.reference.clone()));
