@@ -24,6 +24,7 @@ pub(crate) enum Class {
 /// Classes by the start of a command; the first match counts.
 pub(crate) const CLASSES: &[(&str, Class)] = &[
     ("-n hub-deploy", Class::Read),
+    ("-n hub-rollback", Class::Read),
     ("-n ", Class::Dry),
     ("check", Class::Here),
     ("completion", Class::Here),
@@ -74,6 +75,7 @@ pub(crate) const CLASSES: &[(&str, Class)] = &[
     // `tests/cluster` runs these on a real cluster.
     ("hub-deploy", Class::Read),
     ("hub-history", Class::Read),
+    ("hub-rollback", Class::Read),
     // The tests of secrets run those of docs/secrets.md.
     ("secrets-", Class::Read),
 ];

@@ -63,6 +63,18 @@ fn mask(value: &mut Value, key: &str) {
     }
 }
 
+/// Returns whether Helm runs a manifest before or after a release.
+/// <https://helm.sh/docs/topics/charts_hooks/>
+pub(crate) fn is_hook(manifest: &Value) -> bool {
+    manifest["metadata"]["annotations"]["helm.sh/hook"].is_string()
+}
+
+/// Returns the manifests that stay with the release.
+pub(crate) fn without_hooks(mut manifests: Manifests) -> Manifests {
+    manifests.retain(|_, it| !is_hook(it));
+    manifests
+}
+
 /// Returns the manifests as text, one below the other.
 pub(crate) fn text(manifests: &Manifests) -> anyhow::Result<String> {
     let mut res = String::new();

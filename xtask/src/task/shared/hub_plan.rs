@@ -125,7 +125,7 @@ impl Rendered {
             return Ok((vec![text], String::new()));
         };
         // What a hook made stays, or is gone already.
-        old.retain(|name, it| !is_hook(it) || self.new.contains_key(name));
+        old.retain(|name, it| !render::is_hook(it) || self.new.contains_key(name));
         let name = format!("{release}.yaml");
         let diff =
             unified::diff(Path::new(&name), Some(&render::text(&old)?), &render::text(&self.new)?);
@@ -441,12 +441,6 @@ impl Planner<'_> {
             app_version: app_version.clone(),
         }
     }
-}
-
-/// Returns whether Helm runs a manifest before or after a release, and keeps it in none.
-/// <https://helm.sh/docs/topics/charts_hooks/>
-fn is_hook(manifest: &Value) -> bool {
-    manifest["metadata"]["annotations"]["helm.sh/hook"].is_string()
 }
 
 /// Returns the names of the Secrets by which nodes log in to registries.

@@ -84,6 +84,8 @@ impl Plan {
         let restore = restore.transpose()?;
         let rows = rows(session, args, &release, target, &own, &versions, restore.as_ref())?;
         let newest = render::shown(release.helm.manifests(release.newest.revision)?)?;
+        // A rollback runs no hook of an upgrade.
+        let newest = render::without_hooks(newest);
         let name = format!("{}.yaml", release.hub.target.release);
         let (old, new) = (render::text(&newest)?, render::text(&own.manifests)?);
         let mut summary = render::summary(&newest, &own.manifests);
@@ -115,7 +117,7 @@ impl Plan {
 
 impl Target {
     fn read(release: &Release, target: u32) -> anyhow::Result<Target> {
-        let manifests = render::shown(release.helm.manifests(target)?)?;
+        let manifests = render::without_hooks(render::shown(release.helm.manifests(target)?)?);
         let values = Values::stored(&release.helm.values(target)?);
         let whole = Values::stored(
             manifests.get("Secret/hub").map_or(&Value::Null, |it| &it["data"]["values.yaml"]),
@@ -201,7 +203,7 @@ fn left(newest: &Manifests, restore: Option<&Restore>) -> Vec<String> {
     let mut res = Vec::new();
     match restore {
         Some(it) => res.push(format!(
-            "database: the hub stops, and the backup {} comes back; the present database is kept as the backup {}",
+            "database: the hub stops, and the backup {} comes back; the database of now is kept as the backup {}",
             it.name, it.kept
         )),
         None => res.push("database: stays as it is, with all users".to_owned()),
