@@ -120,6 +120,38 @@ pub(crate) fn take(
         .with_context(|| format!("the lock of `{release}` cannot be taken"))
 }
 
+/// Takes the lock of `release` from a run that was killed: waits until the lock has expired.
+///
+/// # Errors
+/// The lock is renewed: its run is alive.
+pub(crate) fn take_abandoned(
+    permit: Permit,
+    cluster: &Cluster,
+    release: &str,
+    holder: &Holder,
+) -> anyhow::Result<Lease> {
+    let name = format!("{release}-xtask");
+    let store = InCluster { permit, cluster: cluster.clone(), name };
+    until_expired(&store, TIMES)
+        .with_context(|| format!("the lock of `{release}` cannot be taken"))?;
+    take(permit, cluster, release, holder)
+}
+
+fn until_expired(store: &dyn Store, times: Times) -> anyhow::Result<()> {
+    let Some(found) = store.get()? else { return Ok(()) };
+    while let State::Held(_) = object::state(&found, SystemTime::now()) {
+        pause(times.retry)?;
+        let now = store.get()?.unwrap_or_default();
+        if !object::is_unchanged(&found, &now) {
+            return match object::state(&now, SystemTime::now()) {
+                State::Held(by) => Err(refusal(&by, by.remaining)),
+                State::Free | State::Expired(_) => Ok(()),
+            };
+        }
+    }
+    Ok(())
+}
+
 fn take_from(
     store: Box<dyn Store>,
     release: &str,

@@ -132,7 +132,7 @@ fn newer_major(world: &World) {
     world.phase("And back, with the database of before");
     world
         .xtask(&["hub-rollback", "hello", "1", "--env", "test", "--yes"])
-        .status(1)
+        .status(2)
         .says("--restore-db");
     world
         .xtask(&["hub-rollback", "hello", "1", "--env", "test", "--restore-db", &backup, "--yes"])

@@ -30,8 +30,8 @@ struct Inner {
     unanswered: AtomicUsize,
     /// Whether those that are not answered are carried out.
     arrives: bool,
-    /// Whether the other run renews its lock before each read.
-    is_renewed: bool,
+    /// Time with which the other run renews its lock before each read.
+    renewed: Option<SystemTime>,
 }
 
 impl Memory {
@@ -90,8 +90,8 @@ fn refused<T>(kind: Kind) -> anyhow::Result<T> {
 
 impl Store for Memory {
     fn get(&self) -> anyhow::Result<Option<Value>> {
-        if self.0.is_renewed {
-            self.put(object::renewed(self.lease(), long_ago()));
+        if let Some(at) = self.0.renewed {
+            self.put(object::renewed(self.lease(), at));
         }
         Ok(self.lock().clone())
     }
@@ -209,10 +209,24 @@ fn an_expired_lock_is_taken_over_if_nobody_renews_it() {
     assert_eq!(memory.lease()["metadata"]["annotations"]["xtask/name"], "Ann");
 }
 
+#[test]
+fn the_lock_of_a_killed_run_is_waited_for() {
+    let held_for = |time: Duration| SystemTime::now() - Duration::from_secs(60) + time;
+    let memory = Memory::with(of_other(held_for(Duration::from_millis(50))));
+    until_expired(&memory, QUICK).unwrap();
+    assert!(matches!(object::state(&memory.lease(), SystemTime::now()), State::Expired(_)));
+    until_expired(&Memory::default(), QUICK).unwrap();
+    let inner = Inner { renewed: Some(SystemTime::now()), ..Inner::default() };
+    let memory = Memory(Arc::new(inner));
+    memory.put(of_other(SystemTime::now()));
+    let said = message(until_expired(&memory, QUICK));
+    assert!(said.starts_with("held by a deploy of Bob "), "{said}");
+}
+
 /// The holder's clock is an hour behind: its lock looks expired, and is not.
 #[test]
 fn an_expired_lock_that_is_renewed_is_held() {
-    let inner = Inner { is_renewed: true, ..Inner::default() };
+    let inner = Inner { renewed: Some(long_ago()), ..Inner::default() };
     let memory = Memory(Arc::new(inner));
     memory.put(of_other(long_ago()));
     let said = message(taken_in(&memory, QUICK));

@@ -34,19 +34,13 @@ struct Running<'a> {
     record: Record,
 }
 
-/// Takes the lock of a release for `action`.
-pub(super) fn lock(
-    permit: Permit,
-    hub: &Hub,
-    action: &str,
-    record: &Record,
-) -> anyhow::Result<Lease> {
-    let holder = Holder {
+/// Returns the holder of the lock that does `action`.
+pub(super) fn holder(action: &str, record: &Record) -> Holder {
+    Holder {
         name: hub_record::name(&record.by),
         commit: record.git.commit.clone().unwrap_or_default(),
         action: action.to_owned(),
-    };
-    lease::take(permit, &hub.cluster, &hub.target.release, &holder)
+    }
 }
 
 /// Prints the commands of a rollback.
@@ -87,7 +81,10 @@ pub(super) fn run(
     let hub = &plan.release.hub;
     let lease = match held {
         Some(it) => it,
-        None => lock(permit, hub, "rollback", &plan.record)?,
+        None => {
+            let holder = holder("rollback", &plan.record);
+            lease::take(permit, &hub.cluster, &hub.target.release, &holder)?
+        }
     };
     unchanged(plan)?;
     let record = Record { started: hub_record::now(), ..plan.record.clone() };

@@ -8,14 +8,14 @@ use super::{Release, carry_out, choice, plan::Plan, shown};
 use crate::{
     hub::{
         history,
-        lease::Lease,
+        lease::{self, Lease},
         record::{Action, Outcome, Record},
     },
     run::{process::Permit, terminal},
     task::{
         Session,
         args::HubRollback,
-        shared::{hub_finish, hub_live, hub_question, hub_record},
+        shared::{hub_finish, hub_live, hub_question, hub_record, hub_target::Hub},
     },
 };
 
@@ -46,13 +46,21 @@ pub(super) fn run(session: &Session, args: &HubRollback, release: Release) -> an
             }
             let Some(permit) = session.permit else { return carry_out::print(session, &plan) };
             // Held before the question: nobody begins to work on the release meanwhile.
-            let lease = carry_out::lock(permit, &plan.release.hub, "unlock", &plan.record)?;
+            let lease = lock(session, permit, &plan.release.hub, &plan.record)?;
             if !hub_question::agrees(session, &plan.release.hub, args.yes, &what)? {
                 return hub_question::refused();
             }
             carry_out::run(session, permit, &plan, Some(lease))
         }
     }
+}
+
+/// Takes the lock from the run that was killed.
+fn lock(session: &Session, permit: Permit, hub: &Hub, record: &Record) -> anyhow::Result<Lease> {
+    let progress = session.ui.progress(&format!("lock {}", hub.name()));
+    progress.step("waiting until nobody holds it, a minute at most");
+    let holder = carry_out::holder("unlock", record);
+    lease::take_abandoned(permit, &hub.cluster, &hub.target.release, &holder)
 }
 
 /// Returns who left the revision, when, and from which commit.
@@ -121,7 +129,7 @@ fn remove(session: &Session, args: &HubRollback, release: &Release) -> anyhow::R
         hub_finish::print_store(hub, &record)?;
         return Ok(0);
     };
-    let lease = carry_out::lock(permit, hub, "unlock", &record)?;
+    let lease = lock(session, permit, hub, &record)?;
     let what = format!("unlock {} by removing revision {}", hub.name(), newest.revision);
     if !hub_question::agrees(session, hub, args.yes, &what)? {
         return hub_question::refused();
