@@ -94,7 +94,7 @@ fn unmade(revision: u32) -> Entry {
 
 /// Returns whether the revision that Helm changed at `updated` is that of `record`: the record of a run
 /// that failed before Helm has the number that another program's revision has later.
-fn is_about(record: &Record, updated: &str) -> bool {
+pub(crate) fn is_about(record: &Record, updated: &str) -> bool {
     let Some(updated) = time(updated) else { return true };
     let started = time(&record.started).is_none_or(|it| updated + SKEW >= it);
     let ended = match record.finished.as_deref().and_then(time) {

@@ -62,7 +62,8 @@ pub(crate) fn run(session: &Session, args: &HubDeploy) -> anyhow::Result<u8> {
         let mission = plan.hub.of.mission.name.clone();
         let row = match failed.contains(&mission) {
             true => Row::skipped(&plan),
-            false => release::deploy(session, &plan)?,
+            // What was deployed before is told, whatever happens.
+            false => release::deploy(session, &plan).unwrap_or_else(|err| Row::failed(&plan, &err)),
         };
         if row.status != 0 {
             failed.insert(mission);
@@ -87,7 +88,8 @@ fn plans(session: &Session, args: &HubDeploy) -> anyhow::Result<Vec<Plan>> {
         let progress = session.ui.progress(&format!("{} {environment}", of.mission.name));
         progress.step("checking");
         let from = args.from.as_deref();
-        let promotion = from.map(|it| Promotion::find(session, &of, it, args.new_secrets));
+        let promotion =
+            from.map(|it| Promotion::find(session, &of, &environment, it, args.new_secrets));
         let promotion = promotion.transpose()?;
         let plan = hub_plan::read(session, of, environment, &reasons, promotion.as_ref())?;
         drop(progress);
@@ -119,7 +121,7 @@ impl Row {
             mission: plan.hub.of.mission.name.clone(),
             environment: plan.hub.environment.clone(),
             revision: None,
-            live: plan.ready.as_ref().and_then(|it| it.record.previous),
+            live: plan.live,
             result: result.to_owned(),
             reason,
             checks: Vec::new(),
@@ -138,6 +140,12 @@ impl Row {
             }
             false => Row::new(&plan, "not deployed", Some("another one was refused".to_owned()), 0),
         }
+    }
+
+    /// Returns the row of a deployment about which more cannot be told.
+    fn failed(plan: &Plan, err: &anyhow::Error) -> Row {
+        let status = failure::status(err);
+        Row { live: None, ..Row::new(plan, "failed", Some(format!("{err:#}")), status) }
     }
 
     fn skipped(plan: &Plan) -> Row {

@@ -32,11 +32,11 @@ pub(crate) fn read(session: &Session) -> anyhow::Result<Lock> {
 /// # Errors
 /// The lock has no SHA-256, or the archive has another one.
 pub(crate) fn archive(session: &Session, permit: Permit, lock: &Lock) -> anyhow::Result<PathBuf> {
-    let cached = path(session, lock).map_err(failure::request)?;
-    let is_locked = |bytes: &[u8]| Some(lock::hex(bytes)) == lock.sha256;
-    if fs::read(&cached).is_ok_and(|it| is_locked(&it)) {
+    if let Some(cached) = cached(session, lock)? {
         return Ok(cached);
     }
+    let cached = path(session, lock)?;
+    let is_locked = |bytes: &[u8]| Some(lock::hex(bytes)) == lock.sha256;
     let config = Config::read(&session.sources, None)?.0;
     let index = text(get(session, &config, &lock.url("index.yaml"))?)?;
     let entry = lock::choose(&index, &lock.name, Some(&lock.version))?;
@@ -51,9 +51,20 @@ pub(crate) fn archive(session: &Session, permit: Permit, lock: &Lock) -> anyhow:
     Ok(cached)
 }
 
+/// Returns the path of the archive if the cache has the locked one.
+///
+/// # Errors
+/// The lock has no SHA-256.
+pub(crate) fn cached(session: &Session, lock: &Lock) -> anyhow::Result<Option<PathBuf>> {
+    let path = path(session, lock)?;
+    let is_locked = fs::read(&path).is_ok_and(|it| Some(lock::hex(&it)) == lock.sha256);
+    Ok(is_locked.then_some(path))
+}
+
 /// Returns the path of the archive in the cache.
 pub(crate) fn path(session: &Session, lock: &Lock) -> anyhow::Result<PathBuf> {
-    Ok(session.checkout.root.join("target/xtask").join(lock.archive()?))
+    let archive = lock.archive().map_err(failure::request)?;
+    Ok(session.checkout.root.join("target/xtask").join(archive))
 }
 
 /// Returns the content of `url`.

@@ -42,6 +42,8 @@ pub(crate) struct Plan {
     pub(crate) hub: Hub,
     /// Checks, in the order in which they were made.
     pub(crate) rows: Vec<Row>,
+    /// Revision that is live, where that is known.
+    pub(crate) live: Option<u32>,
     /// What the deployment needs; `None` if a check failed on which others depend.
     pub(crate) ready: Option<Ready>,
 }
@@ -91,10 +93,11 @@ pub(crate) fn read(
         }
     };
     let hub = Hub::new(session, of, environment, &values)?;
-    let mut planner = Planner { session, hub: &hub, lock, reasons, promotion, rows: Vec::new() };
+    let mut planner =
+        Planner { session, hub: &hub, lock, reasons, promotion, rows: Vec::new(), live: None };
     let ready = planner.ready(values)?;
-    let rows = planner.rows;
-    Ok(Plan { hub, rows, ready })
+    let Planner { rows, live, .. } = planner;
+    Ok(Plan { hub, rows, live, ready })
 }
 
 /// The cluster and the release before a deployment.
@@ -140,6 +143,7 @@ struct Planner<'a> {
     reasons: &'a Reasons,
     promotion: Option<&'a Promotion>,
     rows: Vec<Row>,
+    live: Option<u32>,
 }
 
 impl Planner<'_> {
@@ -211,6 +215,7 @@ impl Planner<'_> {
         }
         let newest = history.last().map_or(0, |it| it.revision);
         let live = history.iter().rfind(|it| it.status == Status::Deployed);
+        self.live = live.map(|it| it.revision);
         Ok(Some(Start { live: live.map(|it| it.revision), facts, helm, newest, is_pending }))
     }
 
@@ -332,14 +337,15 @@ impl Planner<'_> {
     /// Returns the chart's archive; a dry run downloads none.
     fn archive(&mut self) -> anyhow::Result<Option<PathBuf>> {
         let path = match self.session.permit {
-            Some(permit) => hub_chart::archive(self.session, permit, &self.lock),
-            None => hub_chart::path(self.session, &self.lock),
+            Some(permit) => hub_chart::archive(self.session, permit, &self.lock).map(Some),
+            None => hub_chart::cached(self.session, &self.lock),
         };
         let Some(path) = self.checked("chart", path)? else { return Ok(None) };
-        if !path.is_file() {
-            self.rows.push(Row::unchecked("helm", "a dry run does not download the chart"));
+        let Some(path) = path else {
+            let why = "the cache lacks the locked chart, and a dry run downloads none";
+            self.rows.push(Row::unchecked("chart", why));
             return Ok(None);
-        }
+        };
         let sha256 = self.lock.sha256.clone().unwrap_or_default();
         let name = format!("{} {}, sha256 {}", self.lock.name, self.lock.version, &sha256[..12]);
         self.rows.push(Row::ok("chart", name));

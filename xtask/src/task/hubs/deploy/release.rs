@@ -52,7 +52,7 @@ pub(super) fn deploy(session: &Session, plan: &Plan) -> anyhow::Result<Row> {
             Ok(Row::of_record(plan, deployment.record, status))
         }
         Err(err) if failure::status(&err) == 1 => {
-            session.ui.say(format!("{}: nothing was changed: {err:#}", plan.hub.name()));
+            session.ui.say(format!("{}: the release was not changed: {err:#}", plan.hub.name()));
             let reason = hub_finish::reason(&err);
             Ok(Row::new(plan, "not deployed", Some(reason), 1))
         }

@@ -7,7 +7,7 @@ use anyhow::{Context as _, bail, ensure};
 use crate::{
     hub::{
         deployed::Registries,
-        gate,
+        gate, history,
         lock::{LOCK, Lock},
         preflight::Row,
         record::{self, Outcome, Record},
@@ -43,14 +43,21 @@ impl Promotion {
     /// Finds what the environment `from` runs, and that it was tested there.
     ///
     /// # Errors
-    /// It does not run the release of its newest record, or that release was not deployed from a
+    /// `from` is `environment` itself, or does not run the release of its newest record, or that release was not deployed from a
     /// commit, or not tested.
     pub(crate) fn find(
         session: &Session,
         of: &MissionConfig,
+        environment: &str,
         from: &str,
         new_secrets: bool,
     ) -> anyhow::Result<Promotion> {
+        if from == environment {
+            let text = format!(
+                "`--from {from}` names the environment itself; name the one that was deployed before"
+            );
+            return Err(failure::request(anyhow::anyhow!(text)));
+        }
         let hub = Hub::read(session, Some(&of.mission.name), Some(from))?;
         hub.check_identity()?;
         let history = hub.helm()?.history()?;
@@ -150,13 +157,14 @@ fn promoted(history: &[Revision], mut records: Records) -> anyhow::Result<Record
         newest.revision,
         newest.status
     );
-    let record = records.by_revision.remove(&newest.revision);
-    let record = record.with_context(|| {
-        format!(
-            "revision {} has no record: `cargo xtask hub-deploy` did not make that one",
-            newest.revision
-        )
-    })??;
+    let revision = newest.revision;
+    let record = records.by_revision.remove(&revision).transpose();
+    let record =
+        record.with_context(|| format!("the record of revision {revision} cannot be read"))?;
+    // A record stays when a release is removed, and another program makes one.
+    let record = record.filter(|it| history::is_about(it, &newest.updated)).with_context(|| {
+        format!("revision {revision} has no record: `cargo xtask hub-deploy` did not make that one")
+    })?;
     if record.result != Outcome::Deployed {
         bail!("the deployment of revision {} did not succeed", record.revision);
     }
