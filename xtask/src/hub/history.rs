@@ -48,6 +48,10 @@ pub(crate) fn joined(
         if !is_known && (revision < oldest || revision > newest + 1) {
             continue;
         }
+        // A release that was removed leaves its records.
+        if !is_known && record.as_ref().is_ok_and(|it| it.result == Outcome::Deployed) {
+            continue;
+        }
         let entry = res.entry(revision).or_insert_with(|| unmade(revision));
         match record {
             Err(err) => entry.unreadable = Some(format!("{err:#}")),

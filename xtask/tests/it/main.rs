@@ -36,3 +36,4 @@ mod receipts;
 mod containers;
 mod running;
 mod leftovers;
+mod hubs;
