@@ -8,7 +8,7 @@ use crate::{
         record::{Action, Outcome, Record},
         watch::{self, Watched},
     },
-    run::failure,
+    run::{failure, process},
     task::shared::{hub_finish, hub_record},
     tools::helm::Revision,
 };
@@ -83,7 +83,7 @@ pub(super) fn recover(
     deployment.record.result = Outcome::Failed;
     let Deployment { session, permit, hub, lease, .. } = &*deployment;
     hub_finish::remove_hooks(session, *permit, hub, lease);
-    let history = crate::run::process::finishing(|| deployment.ready.helm.history());
+    let history = process::finishing(|| deployment.ready.helm.history());
     let newest = history.as_ref().ok().and_then(|it| it.last()).cloned();
     let facts = Facts { hub_started: watched.hub_started, interrupted: watched.interrupted };
     let (record, before) = (&deployment.record, deployment.ready.newest);
@@ -93,7 +93,8 @@ pub(super) fn recover(
         None => return Ok(unknown(deployment)),
     };
     if let Left::Former(revision) = left {
-        return Ok(roll_back(deployment, revision));
+        // Helm 3 does not stop a rollback cleanly: an interruption would leave the release locked.
+        return Ok(process::finishing(|| roll_back(deployment, revision)));
     }
     let args = deployment.hub.args();
     ui.say(format!("{name}: {}", told(&left, &args, newest.as_ref())));
