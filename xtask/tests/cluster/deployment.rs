@@ -2,8 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use nix::sys::signal::Signal;
-
 use crate::{settings::Chart, world::World};
 
 const STAGING: [&str; 4] = ["hub-deploy", "hello", "--env", "staging"];
@@ -148,9 +146,10 @@ fn killed_helm(world: &World) {
     world.wait_until("Helm works on the release", || {
         world.release_status("staging").starts_with("pending")
     });
-    run.signal_all(Signal::SIGKILL);
+    run.kill_all();
     run.finish();
     world.xtask(&deploy(&[])).status(2).says("hub-rollback").says("--unlock");
+    // The lock of the killed run expires meanwhile.
     world.xtask(&["hub-rollback", "hello", "--env", "staging", "--unlock", "--yes"]).status(0);
     assert_eq!(world.release_status("staging"), "deployed");
     world.xtask(&deploy(&[])).status(0);

@@ -12,7 +12,7 @@ use std::{
 };
 
 use nix::{
-    sys::signal::{Signal, killpg},
+    sys::signal::{Signal, kill, killpg},
     unistd::Pid,
 };
 
@@ -75,6 +75,15 @@ impl Running {
         killpg(Pid::from_raw(self.child.id().cast_signed()), signal).unwrap();
     }
 
+    /// Kills the program and what it started, which is in process groups of its own.
+    pub(crate) fn kill_all(&self) {
+        let started = children(self.child.id());
+        for id in [self.child.id()].into_iter().chain(started) {
+            // One may have ended.
+            let _ = kill(Pid::from_raw(id.cast_signed()), Signal::SIGKILL);
+        }
+    }
+
     pub(crate) fn finish(mut self) -> Done {
         let status = self.child.wait().unwrap();
         let [stdout, stderr] = self.readers.map(|it| it.join().unwrap());
@@ -89,6 +98,19 @@ impl Running {
         }
         Done { code, stdout, stderr }
     }
+}
+
+/// Returns the ids of the processes that `parent` has started: <https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html>
+fn children(parent: u32) -> Vec<u32> {
+    let ids = fs::read_dir("/proc")
+        .unwrap()
+        .filter_map(|it| it.unwrap().file_name().to_str()?.parse().ok());
+    let is_child = |id: &u32| {
+        let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+        let rest = stat.rsplit_once(") ").map(|it| it.1.to_owned()).unwrap_or_default();
+        rest.split(' ').nth(1) == Some(&*parent.to_string())
+    };
+    ids.filter(is_child).collect()
 }
 
 /// Reads a pipe to its end, line by line.
