@@ -83,6 +83,15 @@ impl Repository {
         self.index(settings);
     }
 
+    /// Calls `test` while version 0.1.0 of the small chart has another content.
+    pub(crate) fn replaced(&self, settings: &Settings, images: &Images, test: impl FnOnce()) {
+        let files = ["jupyterhub-0.1.0.tgz", "index.yaml"].map(|it| self.dir.join(it));
+        let contents = files.clone().map(|it| fs::read(it).unwrap());
+        self.package(settings, images, "0.1.0", &images.older_hub, "5.5.0");
+        test();
+        files.iter().zip(contents).for_each(|it| fs::write(it.0, it.1).unwrap());
+    }
+
     fn index(&self, settings: &Settings) {
         output(helm(settings).args(["repo", "index"]).arg(&self.dir));
     }

@@ -16,6 +16,9 @@ fn faults_leave_the_former_release_or_say_what_is_live() {
     another_cluster(&world);
     dirty(&world);
     missing_secret(&world);
+    no_key(&world);
+    record_not_written(&world);
+    another_archive(&world);
     helm_4(&world);
     newer_major(&world);
     world.xtask(&["hub-history", "hello", "--env", "test"]).status(0);
@@ -96,6 +99,56 @@ fn missing_secret(world: &World) {
     world.xtask(&TEST).status(2).says("not-there");
     assert_eq!(world.versions("test"), before);
     world.environment("test", "");
+}
+
+fn no_key(world: &World) {
+    world.phase("Secrets that cannot be decrypted");
+    let before = world.versions("test");
+    let done = world.xtask_without_key(&TEST);
+    assert!(matches!(done.code, Some(1..=3)), "{:?}", done.code);
+    assert_eq!(world.versions("test"), before);
+}
+
+fn record_not_written(world: &World) {
+    world.phase("A release record that cannot be written");
+    let namespace = world.namespace("test");
+    let record =
+        ["--namespace", &namespace, "get", "configmap", "hello-test-releases", "-o", "json"];
+    let stored = world.kubectl(&record);
+    let patch = [
+        "--namespace",
+        &namespace,
+        "patch",
+        "configmap",
+        "hello-test-releases",
+        "--patch",
+        "{\"immutable\": true}",
+    ];
+    world.kubectl(&patch);
+    let pods = world.pods("test", "hub");
+    let releases =
+        || world.versions("test").into_iter().filter(|it| it.0.contains("sh.helm.release"));
+    let before: Vec<_> = releases().collect();
+    world.xtask(&TEST).status(1).says("the release was not changed");
+    assert_eq!((world.pods("test", "hub"), releases().collect::<Vec<_>>()), (pods, before));
+    world.kubectl(&["--namespace", &namespace, "delete", "configmap", "hello-test-releases"]);
+    let mut object: serde_json::Value = serde_json::from_str(&stored).unwrap();
+    object["metadata"].as_object_mut().unwrap().remove("resourceVersion");
+    world.kubectl_with(&["--namespace", &namespace, "create", "-f", "-"], &object.to_string());
+}
+
+fn another_archive(world: &World) {
+    if world.settings.chart != crate::settings::Chart::Small {
+        return;
+    }
+    world.phase("A chart that was replaced in its repository");
+    let before = world.versions("test");
+    world.repository.replaced(&world.settings, &world.images, || {
+        world.forget_chart();
+        let done = world.xtask(&TEST).says("is not the one of common/hub/chart.lock.yaml");
+        assert!(matches!(done.code, Some(1 | 2)), "{:?}", done.code);
+    });
+    assert_eq!(world.versions("test"), before);
 }
 
 fn helm_4(world: &World) {

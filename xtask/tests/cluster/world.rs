@@ -102,6 +102,20 @@ impl World {
         self.hello().run(args)
     }
 
+    /// Runs `cargo xtask` without the key of the secrets.
+    pub(crate) fn xtask_without_key(&self, args: &[&str]) -> Done {
+        let key = self.dir().join("age");
+        fs::rename(&key, key.with_extension("away")).unwrap();
+        let done = self.xtask(args);
+        fs::rename(key.with_extension("away"), &key).unwrap();
+        done
+    }
+
+    /// Removes the chart's archive that was downloaded.
+    pub(crate) fn forget_chart(&self) {
+        fs::remove_dir_all(self.dir().join("checkout/target/xtask/charts")).unwrap();
+    }
+
     /// Starts `cargo xtask`.
     pub(crate) fn start(&self, args: &[&str]) -> Running {
         self.hello().start(args, "")
