@@ -68,7 +68,7 @@ pub(crate) fn more() -> Vec<Task> {
         // No hub runs there.
         Task { dry: &[1], ..task("hub-status", built, &["hub-status"]) },
         Task { dry: &[1], ..task("hub-logs", built, &["hub-logs"]) },
-        // There is no kubectl.
+        // Needs kubectl, which is not on PATH there.
         Task { dry: &[3], ..task("hub-status --env", with_hub, &["hub-status", "--env", "prod"]) },
         Task { dry: &[3], ..task("hub-rollback", with_hub, &["hub-rollback", "--env", "prod"]) },
         Task { dry: &[3], ..task("hub-history", with_hub, &["hub-history", "--env", "prod"]) },
