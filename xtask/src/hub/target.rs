@@ -159,7 +159,7 @@ fn seconds(node: &Node) -> Option<u64> {
 }
 
 /// Returns whether `text` is a DNS label (RFC 1123).
-fn is_label(text: &str) -> bool {
+pub(crate) fn is_label(text: &str) -> bool {
     let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     text.len() <= 63
         && text.starts_with(is_plain)

@@ -184,12 +184,7 @@ impl Rules<'_> {
 
     /// Checks a key that becomes a part of a container's name.
     fn label(&mut self, node: &Node, name: &str, key: &str) {
-        let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-        let is_label = name.starts_with(is_plain)
-            && name.ends_with(is_plain)
-            && name.chars().all(|c| is_plain(c) || c == '-')
-            && name.len() < 64;
-        if !is_label {
+        if !target::is_label(name) {
             let what = "not a DNS label: Kubernetes would refuse the image puller's container";
             self.add(node, key, what, "use lower-case letters, digits and `-`");
         }

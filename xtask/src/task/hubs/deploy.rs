@@ -17,6 +17,7 @@ use crate::{
         Session,
         args::HubDeploy,
         shared::{
+            hub_finish,
             hub_plan::{self, Plan, Promotion},
             hub_question, hub_target,
         },
@@ -63,7 +64,8 @@ pub(crate) fn run(session: &Session, args: &HubDeploy) -> anyhow::Result<u8> {
         let row = match failed.contains(&mission) {
             true => Row::skipped(&plan),
             // What was deployed before is told, whatever happens.
-            false => release::deploy(session, &plan).unwrap_or_else(|err| Row::failed(&plan, &err)),
+            false => release::deploy(session, &plan)
+                .unwrap_or_else(|err| Row::failed(session, &plan, &err)),
         };
         if row.status != 0 {
             failed.insert(mission);
@@ -143,9 +145,10 @@ impl Row {
     }
 
     /// Returns the row of a deployment about which more cannot be told.
-    fn failed(plan: &Plan, err: &anyhow::Error) -> Row {
-        let status = failure::status(err);
-        Row { live: None, ..Row::new(plan, "failed", Some(format!("{err:#}")), status) }
+    fn failed(session: &Session, plan: &Plan, err: &anyhow::Error) -> Row {
+        session.ui.say(format!("{}: {err:#}", plan.hub.name()));
+        let reason = Some(hub_finish::reason(err));
+        Row { live: None, ..Row::new(plan, "failed", reason, failure::status(err)) }
     }
 
     fn skipped(plan: &Plan) -> Row {

@@ -1,7 +1,5 @@
 //! A deployment that failed: what is live now, and whether the former revision comes back.
 
-use std::time::Duration;
-
 use super::release::Deployment;
 use crate::{
     hub::{
@@ -12,9 +10,6 @@ use crate::{
     task::shared::{hub_finish, hub_record},
     tools::helm::Revision,
 };
-
-/// Shortest time for a rollback: a proxy needs 60 s to end.
-const SHORTEST: Duration = Duration::from_secs(180);
 
 /// What a failure left behind.
 #[derive(Debug, PartialEq, Eq)]
@@ -58,14 +53,11 @@ struct Facts {
 }
 
 /// Tells what failed, brings the former revision back where that is safe, and returns the exit status.
-///
-/// # Errors
-/// The cluster cannot be asked what is live.
 pub(super) fn recover(
     deployment: &mut Deployment<'_>,
     watched: &Watched,
     err: &anyhow::Error,
-) -> anyhow::Result<u8> {
+) -> u8 {
     let name = deployment.hub.name();
     let ui = deployment.session.ui;
     match &watched.problem {
@@ -81,28 +73,37 @@ pub(super) fn recover(
         watched.problem.as_ref().map_or_else(|| hub_finish::reason(err), watch::Problem::headline);
     deployment.record.reason = Some(reason);
     deployment.record.result = Outcome::Failed;
+    deployment.record.live = None;
     let Deployment { session, permit, hub, lease, .. } = &*deployment;
     hub_finish::remove_hooks(session, *permit, hub, lease);
     let history = process::finishing(|| deployment.ready.helm.history());
     let newest = history.as_ref().ok().and_then(|it| it.last()).cloned();
-    let facts = Facts { hub_started: watched.hub_started, interrupted: watched.interrupted };
+    // Also while the hub's answer was waited for.
+    let interrupted = watched.interrupted || failure::status(err) == failure::INTERRUPTED;
+    let facts = Facts { hub_started: watched.hub_started, interrupted };
     let (record, before) = (&deployment.record, deployment.ready.newest);
     let left = match &newest {
         Some(it) => left(record, before, it.revision, &facts),
         None if history.is_ok() => Left::Nothing,
-        None => return Ok(unknown(deployment)),
+        None => return unknown(deployment),
     };
+    if let (Left::Former(_), Err(err)) = (&left, deployment.lease.check()) {
+        ui.say(format!(
+            "{name}: the lock was lost, so nothing is rolled back: {err:#}\n    fix: `cargo xtask hub-history {}` shows who deploys",
+            deployment.hub.args()
+        ));
+        return 1;
+    }
     if let Left::Former(revision) = left {
         // Helm 3 does not stop a rollback cleanly: an interruption would leave the release locked.
-        return Ok(process::finishing(|| roll_back(deployment, revision)));
+        return process::finishing(|| roll_back(deployment, revision));
     }
     let args = deployment.hub.args();
     ui.say(format!("{name}: {}", told(&left, &args, newest.as_ref())));
-    deployment.record.live = match left {
-        Left::Nothing => deployment.record.previous,
-        _ => None,
-    };
-    Ok(if watched.interrupted { failure::INTERRUPTED } else { 1 })
+    if left == Left::Nothing {
+        deployment.record.live = deployment.record.previous;
+    }
+    if interrupted { failure::INTERRUPTED } else { 1 }
 }
 
 fn unknown(deployment: &Deployment<'_>) -> u8 {
@@ -141,13 +142,18 @@ fn roll_back(deployment: &mut Deployment<'_>, revision: u32) -> u8 {
     let Deployment { session, permit, hub, ready, lease, .. } = &*deployment;
     let name = hub.name();
     session.ui.say(format!("{name}: bringing revision {revision} back"));
-    let timeout = hub.target.timeout.max(SHORTEST);
+    let timeout = hub.target.timeout;
     let started = hub_record::now();
     let held = || lease.check();
     let watched = ready
         .helm
         .rollback_cmd(revision, timeout)
         .and_then(|cmd| watch::run(session.ui, *permit, &ready.helm, &cmd, false, &held));
+    if let Ok(it) = &watched
+        && !it.said.is_empty()
+    {
+        session.ui.say(&it.said);
+    }
     let outcome = watched.and_then(|it| it.ended).and_then(|()| hub_finish::live(hub, timeout));
     if let Err(err) = outcome {
         session.ui.say(format!(

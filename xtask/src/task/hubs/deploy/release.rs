@@ -10,7 +10,7 @@ use crate::{
     hub::{
         database,
         lease::{self, Holder, Lease},
-        record::Record,
+        record::{Outcome, Record},
         watch,
     },
     run::{failure, printable, process::Permit, terminal, text_file},
@@ -48,7 +48,7 @@ pub(super) fn deploy(session: &Session, plan: &Plan) -> anyhow::Result<Row> {
     };
     match started(session, permit, plan, ready) {
         Ok(mut deployment) => {
-            let status = deployment.run()?;
+            let status = deployment.run();
             Ok(Row::of_record(plan, deployment.record, status))
         }
         Err(err) if failure::status(&err) == 1 => {
@@ -101,8 +101,27 @@ fn backup(session: &Session, permit: Permit, hub: &Hub, ready: &Ready) -> anyhow
 }
 
 impl Deployment<'_> {
-    /// Runs Helm, looks at the hub, completes the record, and returns the exit status.
-    fn run(&mut self) -> anyhow::Result<u8> {
+    /// Changes the release, completes the record whatever happens, and returns the exit status.
+    fn run(&mut self) -> u8 {
+        let status = self.changed().unwrap_or_else(|err| {
+            self.session.ui.say(format!("{}: {err:#}", self.hub.name()));
+            self.record.result = Outcome::Failed;
+            self.record.reason = Some(hub_finish::reason(&err));
+            failure::status(&err)
+        });
+        self.record.finished = Some(hub_record::now());
+        if let Err(err) = hub_finish::store(self.session, self.permit, self.hub, &self.record) {
+            self.session.ui.say(format!("{}: {err:#}", self.hub.name()));
+            return status.max(1);
+        }
+        status
+    }
+
+    /// Runs Helm, and looks at the hub.
+    ///
+    /// # Errors
+    /// Helm was not started: nothing was changed.
+    fn changed(&mut self) -> anyhow::Result<u8> {
         let upgrade = upgrade(self.hub, &self.record, self.ready.newest == 0);
         let values = self.ready.values.json().to_string();
         let cmd = self.ready.helm.upgrade_cmd(&self.ready.archive, values, &upgrade);
@@ -114,29 +133,23 @@ impl Deployment<'_> {
             Ok(()) => hub_finish::live(self.hub, self.hub.target.timeout),
             Err(err) => Err(anyhow::anyhow!("{err:#}")),
         };
-        let status = match outcome {
-            Ok(()) => self.tested()?,
-            Err(err) => failed::recover(self, &watched, &err)?,
-        };
-        self.record.finished = Some(hub_record::now());
-        if let Err(err) = hub_finish::store(self.session, self.permit, self.hub, &self.record) {
-            self.session.ui.say(format!("{}: {err:#}", self.hub.name()));
-            return Ok(status.max(1));
-        }
-        Ok(status)
+        Ok(match outcome {
+            Ok(()) => self.tested(),
+            Err(err) => failed::recover(self, &watched, &err),
+        })
     }
 
     /// Runs the smoke test on the new revision, which is live.
-    fn tested(&mut self) -> anyhow::Result<u8> {
+    fn tested(&mut self) -> u8 {
         self.record.live = Some(self.record.revision);
         let reason = self.record.reasons.no_smoke.clone();
         let tested = hub_finish::smoke(self.session, self.hub, reason.as_deref(), &mut self.record);
         let tested = tested.and_then(|()| hub_finish::require_smoke(self.hub, &self.record));
         match tested {
-            Ok(()) => Ok(0),
+            Ok(()) => 0,
             Err(err) => {
                 self.session.ui.say(format!("{err:#}"));
-                Ok(failure::status(&err))
+                failure::status(&err)
             }
         }
     }

@@ -1,7 +1,5 @@
 //! A rollback: the lock, the record, the database, Helm, and what is looked at afterwards.
 
-use std::time::Duration;
-
 use anyhow::ensure;
 
 use super::plan::Plan;
@@ -21,9 +19,6 @@ use crate::{
         shared::{hub_finish, hub_record, hub_smoke, hub_target::Hub},
     },
 };
-
-/// Shortest time for Helm: a proxy needs 60 s to end.
-const SHORTEST: Duration = Duration::from_secs(180);
 
 /// A rollback that has begun.
 struct Running<'a> {
@@ -60,12 +55,8 @@ pub(super) fn print(session: &Session, plan: &Plan) -> anyhow::Result<u8> {
     Ok(0)
 }
 
-fn timeout(hub: &Hub) -> Duration {
-    hub.target.timeout.max(SHORTEST)
-}
-
 fn rollback_cmd(plan: &Plan) -> anyhow::Result<Change> {
-    plan.release.helm.rollback_cmd(plan.target, timeout(&plan.release.hub))
+    plan.release.helm.rollback_cmd(plan.target, plan.release.hub.target.timeout)
 }
 
 /// Makes the rollback, and returns the exit status. `held` is the lock if it is held already.
@@ -140,7 +131,7 @@ impl Running<'_> {
         let helm = &self.plan.release.helm;
         let watched = watch::run(self.session.ui, self.permit, helm, &cmd, false, &held)?;
         let outcome = match &watched.ended {
-            Ok(()) => hub_finish::live(self.hub(), timeout(self.hub())),
+            Ok(()) => hub_finish::live(self.hub(), self.hub().target.timeout),
             Err(err) => Err(anyhow::anyhow!("{err:#}")),
         };
         match outcome {
