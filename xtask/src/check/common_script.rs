@@ -4,7 +4,11 @@ use std::{collections::BTreeSet, path::Path};
 
 use crate::{
     check::{Facts, MissionFacts, Refuses, Rule},
-    mission::dockerfile::{calls::SCRIPTS, programs},
+    mission::dockerfile::{
+        calls::SCRIPTS,
+        parse::{Dockerfile, Instruction},
+        programs,
+    },
     run::{finding::Finding, suggest::nearest},
 };
 
@@ -100,6 +104,7 @@ impl Made {
 
 fn check_mission(facts: &Facts, mission: &MissionFacts, names: &[&str]) -> Vec<Finding> {
     let unknown = |made: &Made, word: &str| -> Option<(String, String)> {
+        let word = word.replace("//", "/");
         let name =
             word.strip_prefix(SCRIPTS).filter(|it| !made.is_any && !made.names.contains(*it))?;
         let is_there = name.is_empty() || facts.has(&Path::new(FOLDER).join(name));
@@ -123,8 +128,11 @@ fn check_mission(facts: &Facts, mission: &MissionFacts, names: &[&str]) -> Vec<F
                 for command in programs::commands(it) {
                     made.ran(&command.words);
                     let starts = programs::may_start(&command.words);
+                    let earlier = earlier(&file, &command.words);
                     for word in command.words.iter().filter(|_| starts) {
-                        let found = unknown(&made, word);
+                        let is_earlier = earlier == Some(word.as_str());
+                        let path = if is_earlier { &format!("{SCRIPTS}{word}") } else { word };
+                        let found = unknown(&made, path);
                         res.extend(
                             found.map(|(what, fix)| file.finding(RULE.name, (it, word), what, fix)),
                         );
@@ -140,4 +148,14 @@ fn check_mission(facts: &Facts, mission: &MissionFacts, names: &[&str]) -> Vec<F
         );
     }
     res
+}
+
+/// Returns the program of a command if it is a script of an earlier framework, by its name alone,
+/// that the Dockerfile copies nowhere.
+fn earlier<'a>(file: &Dockerfile, words: &'a [String]) -> Option<&'a str> {
+    let (name, _) = programs::program(words)?;
+    let is_earlier = EARLIER.iter().any(|(names, _)| names.contains(&name));
+    let copies = |it: &Instruction| ["COPY", "ADD"].contains(&&*it.word) && it.args.contains(name);
+    let is_bare = words.iter().any(|it| it == name);
+    (is_earlier && is_bare && !file.instructions.iter().any(copies)).then_some(name)
 }

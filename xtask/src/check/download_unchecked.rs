@@ -21,7 +21,7 @@ fn check_file(file: &Dockerfile) -> Vec<Finding> {
     let mut res = Vec::new();
     for instruction in &file.instructions {
         let found = match instruction.word.as_str() {
-            "ADD" => added(instruction).map(|it| (unread(&it), it, ADD)),
+            "ADD" => added(file, instruction).map(|it| (unread(&it), it, ADD)),
             "RUN" => unchecked(instruction)
                 .map(|it| (unread(&it), it, RUN))
                 .or_else(|| used_early(instruction).map(|(what, word)| (what, word, RUN))),
@@ -43,13 +43,27 @@ const RUN: &str = "save it to a file, and compare that before it is used: `curl 
 
 /// Returns an address that ADD fetches; its `--checksum` is unknown to older builders. The address
 /// of a repository may end with a commit.
-fn added(instruction: &Instruction) -> Option<String> {
-    let schemes = ["http://", "https://", "git://", "ssh://", "git@"];
-    let is_remote = |it: &&str| schemes.iter().any(|scheme| it.starts_with(scheme));
+fn added(file: &Dockerfile, instruction: &Instruction) -> Option<String> {
     let has_checksum = instruction.flags.iter().any(|it| it.starts_with("--checksum="));
     let words = instruction.args.split(|c: char| c.is_whitespace() || "[],\"".contains(c));
-    let mut remote = words.filter(is_remote);
+    let mut remote = words.filter(|it| is_remote(it) || is_remote(&value(file, it)));
     remote.find(|it| !is_commit(it)).filter(|_| !has_checksum).map(|_| "ADD".to_owned())
+}
+
+fn is_remote(word: &str) -> bool {
+    let word = word.to_lowercase();
+    ["http://", "https://", "git://", "ssh://", "git@"].iter().any(|it| word.starts_with(it))
+}
+
+/// Returns the value that an earlier ARG or ENV gives the variable at the start of `word`.
+fn value(file: &Dockerfile, word: &str) -> String {
+    let Some(name) = word.strip_prefix('$') else { return String::new() };
+    let name = name.trim_start_matches('{');
+    let name = name.split(|c: char| c != '_' && !c.is_ascii_alphanumeric()).next();
+    let settings = file.instructions.iter().filter(|it| ["ARG", "ENV"].contains(&&*it.word));
+    let words = settings.flat_map(|it| it.args.split_whitespace());
+    let mut values = words.filter_map(|it| it.split_once('=')).filter(|it| Some(it.0) == name);
+    values.next().map_or(String::new(), |it| it.1.trim_matches(['"', '\'']).to_owned())
 }
 
 /// Returns the first program of a RUN that downloads something without a later check.
@@ -85,6 +99,10 @@ fn used_early(instruction: &Instruction) -> Option<(String, String)> {
 /// Returns the file that curl or wget writes, by its path as the command names it.
 fn written(words: &[String]) -> Option<String> {
     let (name, args) = programs::program(words)?;
+    let into = args.iter().position(|it| it == ">" || it == "1>");
+    if let Some(file) = into.and_then(|at| args.get(at + 1)) {
+        return Some(file.clone());
+    }
     let short = match name {
         "curl" => 'o',
         "wget" => 'O',
@@ -107,14 +125,22 @@ fn written(words: &[String]) -> Option<String> {
 }
 
 /// Programs that download, and the word that makes them do so.
-const FETCHERS: [(&str, &str); 12] = [
+const FETCHERS: [(&str, &str); 20] = [
     ("curl", ""),
     ("wget", ""),
+    ("wget2", ""),
     ("aria2c", ""),
     ("axel", ""),
+    ("lftp", ""),
+    ("lwp-download", ""),
+    ("scp", ""),
+    ("sftp", ""),
     ("gdown", ""),
     ("zenodo_get", ""),
     ("aws", "s3"),
+    ("azcopy", "copy"),
+    ("http", "--download"),
+    ("gcloud", "cp"),
     ("gsutil", "cp"),
     ("rclone", "copy"),
     ("gh", "download"),
@@ -122,10 +148,17 @@ const FETCHERS: [(&str, &str); 12] = [
     ("huggingface-cli", "download"),
 ];
 
+/// Calls in a line of code that download, as in `python -c "…"`.
+const CALLS: [&str; 5] =
+    ["urlretrieve(", "urlopen(", "requests.get(", "download.file(", "getstore("];
+
 /// Returns the program that a command downloads with.
 pub(super) fn downloads(words: &[String]) -> Option<&str> {
     if !programs::may_start(words) {
         return None;
+    }
+    if words.iter().any(|it| CALLS.iter().any(|call| it.contains(call))) {
+        return programs::program(words).map(|it| it.0);
     }
     // A server of the step itself, in a loop that waits for it.
     let waits = ["until", "while", "if", "!"].iter().any(|it| words[0] == *it);
@@ -141,11 +174,18 @@ pub(super) fn downloads(words: &[String]) -> Option<&str> {
     })
 }
 
+/// Programs that calculate checksums.
+const SUMS: [&str; 5] = ["sha256sum", "sha512sum", "sha384sum", "b2sum", "shasum"];
+
 fn checks(words: &[String]) -> bool {
     let Some((name, args)) = programs::program(words) else { return false };
     let has = |options: [&str; 2]| args.iter().any(|it| options.contains(&it.as_str()));
-    let is_sum = ["sha256sum", "sha512sum", "sha384sum", "b2sum", "shasum"].contains(&name);
-    is_sum && (has(["-c", "--check"]) || args.iter().any(|it| is_short_check(it)))
+    let is_sum = SUMS.contains(&name);
+    // `[ "$(sha256sum F | cut -d' ' -f1)" = … ]`
+    let compares = ["[", "[[", "test"].contains(&name)
+        && args.iter().any(|it| it.contains("$(") && SUMS.iter().any(|sum| it.contains(sum)));
+    compares
+        || is_sum && (has(["-c", "--check"]) || args.iter().any(|it| is_short_check(it)))
         || name == "gpgv"
         || name == "gpg" && has(["--verify", "--decrypt"])
 }

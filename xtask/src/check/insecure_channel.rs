@@ -70,7 +70,8 @@ fn check_file(file: &Dockerfile) -> Vec<Finding> {
 
 /// Returns whether `text` begins with an address that is not encrypted, of another machine.
 fn is_insecure(text: &str) -> bool {
-    let rest = text.trim_start_matches("--channel=").strip_prefix("http://");
+    let text = text.trim_start_matches("--channel=").to_lowercase();
+    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("ftp://"));
     let is_own =
         |it: &str| ["localhost", "127.0.0.1", "[::1]"].iter().any(|host| it.starts_with(host));
     rest.is_some_and(|it| !is_own(it))

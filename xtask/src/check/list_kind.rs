@@ -54,12 +54,16 @@ const HOOK: &str = "nothing copies this file into the image";
 
 /// Returns the fix for a file of another framework, which this one neither copies nor runs.
 fn hook(file: &Path) -> Option<&'static str> {
-    Some(match file.to_str()? {
+    let name = file.strip_prefix("environments").unwrap_or(file).to_str()?;
+    Some(match name {
+        "start" if name != file.to_str()? => return None,
         "post-start-hook" | "start" => {
             "move it to before-notebook.d/<name>.sh, which each start of a server reads"
         }
         "global_bashrc" => "move it to profile.d/<name>.sh, which login shells read",
         "postBuild" | "dockerfile-aux.sh" => "write its commands as RUN steps in Dockerfile.custom",
+        "install.R" => "write its commands as RUN steps in Dockerfile.custom",
+        "runtime.txt" => "name the version of Python in environments/<env>/<env>.yml",
         "apt-packages" => "rename it to apt.txt, in the mission's folder",
         _ => return None,
     })
@@ -67,6 +71,9 @@ fn hook(file: &Path) -> Option<&'static str> {
 
 const EXACT: &str =
     "name its packages in a .conda or .pip list; freezing writes their exact versions";
+
+/// Lists of project managers.
+const PROJECTS: [&str; 3] = ["Pipfile", "pixi.toml", "poetry.toml"];
 
 /// Folders of lists of other frameworks.
 pub(super) const FOLDERS: [&str; 2] = ["env-frozen", "env-chilly"];
@@ -84,26 +91,41 @@ fn folder(file: &Path) -> Option<(PathBuf, &'static str)> {
 fn list(lists: &BTreeSet<PathBuf>, file: &Path, text: &str) -> Option<(PathBuf, &'static str)> {
     let name = file.file_name()?.to_string_lossy();
     let inside = file.strip_prefix("environments").ok();
+    let is_in_environment = inside.is_some_and(|it| it.components().count() > 1);
+    // Lists of all environments are constraints.
+    let is_list = |it: &Path| lists.contains(it) && (is_in_environment || name.ends_with(".pip"));
     if file.starts_with("default-home-contents")
-        || inside.is_some_and(|it| specs::is_test(it) || lists.contains(it))
+        || inside.is_some_and(|it| specs::is_test(it) || is_list(it))
     {
         return None;
     }
-    let is_in_environment = inside.is_some_and(|it| it.components().count() > 1);
     let is_requirements =
         name.contains("requirements") && (name.ends_with(".txt") || name.ends_with(".in"));
     let is_explicit = text.lines().any(|it| it.trim() == "@EXPLICIT");
-    let fix = match file.extension().and_then(|it| it.to_str()) {
-        Some("explicit" | "lock") => EXACT,
-        _ if is_explicit || name == "Pipfile" => EXACT,
+    let is_conda = ["yml", "yaml"].iter().any(|it| name.ends_with(&format!(".{it}")))
+        && text.lines().any(|it| it.starts_with("dependencies:"));
+    let is_project = PROJECTS.contains(&&*name) || name.starts_with("pylock.");
+    let extension = file.extension().and_then(|it| it.to_str()).unwrap_or_default();
+    let lower = extension.to_lowercase();
+    let fix = match extension {
+        "explicit" | "lock" => EXACT,
+        _ if is_explicit || is_project => EXACT,
+        _ if extension != lower && ["pip", "conda", "yml", "yaml"].contains(&&*lower) => {
+            "write its extension in lower case, and name the list in a step: `env-update <env> <file>`"
+        }
+        _ if name == "constraints.txt" => {
+            "name it constraints.pip, and include it in a list: `-c constraints.pip`"
+        }
         _ if is_requirements => {
             "name it <name>.pip, and add a step `env-update <env> <name>.pip`; or include it in such a list by `-r`"
         }
-        _ if name == "apt-packages.txt" => "rename it to apt.txt, in the mission's folder",
-        Some("pip" | "conda") if !is_in_environment => {
+        _ if name == "apt-packages.txt" || name == "apt.txt" && file.components().count() > 1 => {
+            "rename it to apt.txt, in the mission's folder"
+        }
+        "pip" | "conda" if !is_in_environment => {
             "move it to environments/<env>/, and name it in a step: `env-update <env> <file>`"
         }
-        _ if ["environment.yml", "environment.yaml"].contains(&&*name) && !is_in_environment => {
+        _ if is_conda && !is_in_environment => {
             "move it to environments/<env>/<env>.yml, and name it in a step: `env-create <env> <env>.yml`"
         }
         _ => return None,

@@ -19,7 +19,7 @@ pub(crate) const RULE: Rule = Rule {
 };
 
 fn check_notebook(notebook: &Notebook<'_>) -> Option<Finding> {
-    let Left { outputs, times, widgets } = Left::of(notebook);
+    let Left { outputs, times, widgets, record } = Left::of(notebook);
     let parts = [
         match outputs.len() {
             0 => None,
@@ -32,12 +32,13 @@ fn check_notebook(notebook: &Notebook<'_>) -> Option<Finding> {
             n => Some(format!("{n} cells were saved with the times of their execution")),
         },
         (!widgets.is_empty()).then(|| "the state of widgets was saved".to_owned()),
+        (!record.is_empty()).then(|| "papermill's record of a run was saved".to_owned()),
     ];
     let what: Vec<String> = parts.into_iter().flatten().collect();
-    let values = outputs.iter().chain(&times).flatten().chain(&widgets);
+    let values = outputs.iter().chain(&times).flatten().chain(&widgets).chain(&record);
     let line = values.map(|(it, _)| notebook.line(it)).min()?;
-    let fix = match widgets.as_slice() {
-        [] => "run `cargo xtask check --fix`, or clear all outputs in JupyterLab",
+    let fix = match (widgets.as_slice(), record.as_slice()) {
+        ([], []) => "run `cargo xtask check --fix`, or clear all outputs in JupyterLab",
         _ => "run `cargo xtask check --fix`",
     };
     Some(notebook.file.finding(RULE.name, Some(line), what.join("; "), fix))
@@ -50,23 +51,30 @@ type Leftover<'a> = (&'a RawValue, &'static str);
 struct Left<'a> {
     /// Of each cell with an output.
     outputs: Vec<Vec<Leftover<'a>>>,
-    /// Of each cell with timestamps: JupyterLab's `recordTiming`, and the extension `ExecuteTime`.
+    /// Of each cell with timestamps: JupyterLab's `recordTiming`, the extension `ExecuteTime`, Colab
+    /// and papermill.
     times: Vec<Vec<Leftover<'a>>>,
     /// <https://github.com/jupyter-widgets/ipywidgets/blob/main/packages/schema/v8.md>
     widgets: Vec<Leftover<'a>>,
+    /// Times, paths and parameters of papermill's run.
+    record: Vec<Leftover<'a>>,
 }
+
+/// Members of a cell's metadata that have timestamps.
+const TIMES: [(&str, &str); 4] =
+    [("execution", "{}"), ("ExecuteTime", "{}"), ("executionInfo", "{}"), ("papermill", "{}")];
 
 impl<'a> Left<'a> {
     fn of(notebook: &Notebook<'a>) -> Left<'a> {
         let cells = notebook.cells();
         let outputs =
             cells.iter().map(|it| members(it, &[("outputs", "[]"), ("execution_count", "null")]));
-        let times =
-            cells.iter().map(|it| of_metadata(it, &[("execution", "{}"), ("ExecuteTime", "{}")]));
+        let times = cells.iter().map(|it| of_metadata(it, &TIMES));
         Left {
             outputs: outputs.filter(|it| !it.is_empty()).collect(),
             times: times.filter(|it| !it.is_empty()).collect(),
             widgets: of_metadata(&notebook.members, &[("widgets", "{}")]),
+            record: of_metadata(&notebook.members, &[("papermill", "{}")]),
         }
     }
 }
@@ -85,6 +93,7 @@ fn of_metadata<'a>(owner: &Object<'a>, names: &[(&str, &'static str)]) -> Vec<Le
 
 /// Returns the notebook's text without outputs, otherwise unchanged.
 pub(crate) fn stripped(notebook: &Notebook<'_>) -> String {
-    let Left { outputs, times, widgets } = Left::of(notebook);
-    notebook.with(outputs.into_iter().chain(times).flatten().chain(widgets).collect())
+    let Left { outputs, times, widgets, record } = Left::of(notebook);
+    let of_cells = outputs.into_iter().chain(times).flatten();
+    notebook.with(of_cells.chain(widgets).chain(record).collect())
 }

@@ -38,21 +38,23 @@ fn mode(it: &Instruction) -> Option<String> {
         "COPY" | "ADD" => flag.filter(|it| is_open(it)).map(str::to_owned),
         "RUN" => programs::commands(it).iter().find_map(|it| {
             let (program, args) = programs::program(&it.words)?;
-            let mode = match program {
+            let mode: &str = match program {
                 "chmod" => args.iter().find(|it| !it.starts_with('-'))?,
+                "find" => args.iter().skip_while(|it| *it != "chmod").find(|it| is_open(it))?,
                 "install" | "mkdir" => value(args)?,
                 _ => return None,
             };
-            is_open(mode).then(|| mode.clone())
+            is_open(mode).then(|| mode.to_owned())
         }),
         _ => None,
     }
 }
 
-/// Returns the word after `-m` or `--mode`.
-fn value(args: &[String]) -> Option<&String> {
-    let at = args.iter().position(|it| it == "-m" || it == "--mode")?;
-    args.get(at + 1)
+/// Returns the value of `-m` or `--mode`.
+fn value(args: &[String]) -> Option<&str> {
+    let joined = args.iter().find_map(|it| it.strip_prefix("--mode="));
+    let at = args.iter().position(|it| it == "-m" || it == "--mode");
+    joined.or_else(|| args.get(at? + 1).map(String::as_str))
 }
 
 /// Returns whether a mode lets others write; a sticky folder, as /tmp is one, protects its files.

@@ -2,11 +2,11 @@
 //! fails, and other programs act on the folder that they are in.
 
 use crate::{
-    check::{Refuses, Rule},
+    check::{Facts, File, Refuses, Rule},
     mission::dockerfile::{
         parse::Dockerfile,
         programs,
-        shell::{Command, Operator},
+        shell::{self, Command, Operator},
     },
     run::finding::Finding,
 };
@@ -15,21 +15,48 @@ pub(crate) const RULE: Rule = Rule {
     name: "xargs-empty",
     about: "xargs behind a pipe has -r, so that empty input starts no program",
     refuses: Refuses::Never,
-    check: |facts| facts.of_dockerfiles(check_file),
+    check,
 };
+
+fn check(facts: &Facts) -> Vec<Finding> {
+    let scripts = facts.files.iter().filter(|it| it.path.starts_with("missions"));
+    let mut res: Vec<Finding> = scripts.flat_map(check_script).collect();
+    res.extend(facts.of_dockerfiles(check_file));
+    res
+}
+
+const WHAT: &str = "`xargs` starts its program even when its input is empty";
+const FIX: &str = "write `xargs -r`, or `xargs --no-run-if-empty`";
 
 fn check_file(file: &Dockerfile) -> Vec<Finding> {
     let runs = file.instructions.iter().filter(|it| it.word == "RUN");
-    let is_wrong = |commands: &[Command]| {
-        commands.windows(2).any(|it| it[0].then == Operator::Pipe && starts_anyway(&it[0], &it[1]))
-    };
     let wrong = runs.filter(|it| is_wrong(&programs::commands(it)));
-    let finding = |it| {
-        let what = "`xargs` starts its program even when nothing comes through the pipe";
-        let fix = "write `xargs -r`, or `xargs --no-run-if-empty`";
-        file.finding(RULE.name, (it, "xargs"), what.to_owned(), fix)
-    };
-    wrong.map(finding).collect()
+    wrong.map(|it| file.finding(RULE.name, (it, "xargs"), WHAT.to_owned(), FIX)).collect()
+}
+
+/// Checks a hook or a test that is a shell script.
+fn check_script(file: &File) -> Vec<Finding> {
+    let first = file.text.lines().next().unwrap_or_default();
+    let is_shell = first.starts_with("#!") && first.ends_with("sh");
+    if !is_shell && file.path.extension().is_none_or(|it| it != "sh") {
+        return Vec::new();
+    }
+    let lines = file.text.lines().enumerate();
+    let wrong = lines.filter(|(_, it)| is_wrong(&shell::commands(it).unwrap_or_default()));
+    wrong.map(|(at, _)| file.finding(RULE.name, Some(at + 1), WHAT.to_owned(), FIX)).collect()
+}
+
+fn is_wrong(commands: &[Command]) -> bool {
+    let is_piped = |it: &[Command]| it[0].then == Operator::Pipe && starts_anyway(&it[0], &it[1]);
+    let nothing = Command { words: Vec::new(), then: Operator::Pipe };
+    commands.windows(2).any(is_piped)
+        || commands.iter().any(|it| reads_file(&it.words) && starts_anyway(&nothing, it))
+}
+
+/// Returns whether an xargs reads a file, which may be empty, by `<` or an option.
+fn reads_file(words: &[String]) -> bool {
+    let redirects = |it: &String| it.starts_with('<') && !it.starts_with("<<");
+    words.iter().any(|it| redirects(it) || it == "-a" || it.starts_with("--arg-file"))
 }
 
 /// Returns whether `command` is an xargs that starts its program without any input from `before`.

@@ -55,7 +55,8 @@ fn results(checkout: &Checkout, folder: &str) -> BTreeMap<String, Value> {
     parsed.map(|it| (it["name"].as_str().unwrap().to_owned(), it)).collect()
 }
 
-/// LESSONS: tests can neither harm nor lie.
+/// LESSONS: tests can neither harm nor lie. The cases `notebook-installs` (`installs.ipynb`) and
+/// `tmp-cleaned` (`cleans.ipynb`): what a notebook installs or removes, no other test sees.
 #[test]
 fn a_hostile_package_changes_nothing_and_certifies_nothing() {
     let checkout = Checkout::new();

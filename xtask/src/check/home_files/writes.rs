@@ -37,8 +37,9 @@ pub(super) fn of_run(run: &Instruction, folder: &Path) -> Vec<Effect> {
         let paths = written(program, args).into_iter().chain(redirected(&command.words));
         res.extend(paths.map(|it| Effect::Writes(resolve(&folder, &it))));
         if program == "rm" || program == "rmdir" {
+            let removed = plain(args, "").into_iter();
             res.extend(
-                plain(args).map(|it| Effect::Removes(resolve(&folder, it.trim_end_matches("/*")))),
+                removed.map(|it| Effect::Removes(resolve(&folder, it.trim_end_matches("/*")))),
             );
         }
     }
@@ -50,22 +51,12 @@ fn written(program: &str, args: &[String]) -> Vec<String> {
     let has = |options: &[&str]| args.iter().any(|it| options.contains(&it.as_str()));
     let some = |path: &str| vec![path.to_owned()];
     match program {
-        "mkdir" | "touch" | "tee" => plain(args).cloned().collect(),
-        "install" if has(&["-d", "--directory"]) => plain(args).cloned().collect(),
+        "mkdir" | "tee" => plain(args, "m"),
+        "touch" => plain(args, "drt"),
+        "install" if has(&["-d", "--directory"]) => plain(args, "gmo"),
         "cp" | "mv" | "ln" | "install" | "rsync" => last(args),
         "sed" if args.iter().any(|it| it.starts_with("-i")) => last(args),
-        "git" if has(&["clone"]) => {
-            let url_and_folder: Vec<&String> =
-                plain(args).skip_while(|it| *it != "clone").collect();
-            match url_and_folder.as_slice() {
-                [_, _, folder, ..] => some(folder),
-                [_, url] => {
-                    let name = url.trim_end_matches('/').rsplit(['/', ':']).next();
-                    some(name.unwrap_or(url).trim_end_matches(".git"))
-                }
-                _ => Vec::new(),
-            }
-        }
+        "git" if has(&["clone"]) => cloned(args).into_iter().collect(),
         "git" if has(&["config"]) && has(&["--global"]) => some("~/.gitconfig"),
         "conda" | "mamba" if has(&["config"]) && !has(&["--system", "--env", "--file"]) => {
             some("~/.condarc")
@@ -104,12 +95,54 @@ fn redirected(words: &[String]) -> Vec<String> {
     words.iter().enumerate().filter_map(target).collect()
 }
 
-/// Returns the arguments that are neither options nor redirections.
-fn plain(args: &[String]) -> impl Iterator<Item = &String> {
+/// Long options whose value is the next word.
+const VALUED: [&str; 9] = [
+    "--branch",
+    "--depth",
+    "--filter",
+    "--group",
+    "--jobs",
+    "--mode",
+    "--origin",
+    "--owner",
+    "--reference",
+];
+
+/// Returns the arguments that are neither options nor redirections. Short options that end with a
+/// letter of `valued` have a value.
+fn plain(args: &[String], valued: &str) -> Vec<String> {
     let end = args.iter().position(|it| it.contains(['<', '>'])).unwrap_or(args.len());
-    args[..end].iter().filter(|it| !it.starts_with('-'))
+    let mut res = Vec::new();
+    let mut args = args[..end].iter();
+    while let Some(arg) = args.next() {
+        let is_short = arg.starts_with('-') && !arg.starts_with("--");
+        if VALUED.contains(&arg.as_str()) || is_short && arg.ends_with(|c| valued.contains(c)) {
+            args.next();
+        } else if !arg.starts_with('-') {
+            res.push(arg.clone());
+        }
+    }
+    res
 }
 
 fn last(args: &[String]) -> Vec<String> {
-    plain(args).last().cloned().into_iter().collect()
+    plain(args, "").pop().into_iter().collect()
+}
+
+/// Returns the folder that `git clone` makes: the last argument, or the name in the address; in the
+/// folder of `git -C`.
+fn cloned(args: &[String]) -> Option<String> {
+    let inside = args.windows(2).find(|it| it[0] == "-C").map(|it| it[1].as_str());
+    let words = plain(args, "bcCjo");
+    let at = words.iter().position(|it| it == "clone")?;
+    let name = match &words[at + 1..] {
+        [_, folder, ..] => folder,
+        [url] => {
+            let name = url.trim_end_matches('/').rsplit(['/', ':']).next();
+            name.unwrap_or(url).trim_end_matches(".git")
+        }
+        [] => return None,
+    };
+    let folder = Path::new(inside.unwrap_or_default()).join(name);
+    Some(folder.to_string_lossy().into_owned())
 }

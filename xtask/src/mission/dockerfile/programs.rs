@@ -10,9 +10,9 @@ const DEPTH: usize = 6;
 
 /// Words before a program that are not programs of interest: shell keywords, and programs that
 /// start another one.
-const BEFORE: [&str; 21] = [
+const BEFORE: [&str; 22] = [
     "!", "{", "if", "then", "else", "elif", "do", "while", "until", "time", "exec", "command",
-    "builtin", "eval", "env", "sudo", "nice", "nohup", "xargs", "stdbuf", "setsid",
+    "builtin", "eval", "env", "sudo", "nice", "nohup", "xargs", "stdbuf", "setsid", "busybox",
 ];
 
 /// Programs whose arguments are text, packages of the distribution, or files, whatever their names.
