@@ -7,9 +7,10 @@ use crate::{
     hub::{
         chart::Chart,
         validate,
-        values::{self, Layer, Source, Values},
+        values::{self, LOCAL, Layer, Source, Values},
     },
     run::finding::Finding,
+    settings::config,
 };
 
 pub(crate) const RULE: Rule = Rule {
@@ -26,7 +27,39 @@ pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
     };
     let merged = merged(facts);
     let found = merged.iter().flat_map(|it| validate::findings(it, &chart));
-    found.filter(|it| it.rule == RULE.name).collect()
+    found.filter(|it| it.rule == RULE.name).chain(unknown(facts)).collect()
+}
+
+/// Returns a finding for each file of an environment that settings and secrets do not have.
+fn unknown(facts: &Facts) -> Vec<Finding> {
+    let of_file = |it: &File| {
+        let name = it.path.file_stem()?.to_string_lossy().into_owned();
+        let is_shared = it.path == Path::new(values::COMMON) || name == "common";
+        let err = config::environment(&name).err().filter(|_| !is_shared && name != LOCAL)?;
+        Some(Finding {
+            file: it.path.clone(),
+            line: None,
+            rule: RULE.name,
+            what: format!("`{name}` is no environment: {err:#}"),
+            fix: "rename the file".to_owned(),
+        })
+    };
+    hub_yaml::files(facts).filter_map(of_file).collect()
+}
+
+#[test]
+fn values_of_an_unknown_environment() {
+    let names = ["common.yaml", "local.yaml", "prod.yaml", "qa.yaml"];
+    let names = names.map(|it| format!("missions/hello/hub/{it}"));
+    let files: Vec<(&str, &str)> = names.iter().map(|it| (&**it, "hub: {}\n")).collect();
+    let found = unknown(&crate::check::tests::facts(&files));
+    let what: Vec<String> = found.iter().map(|it| it.to_string()).collect();
+    assert_eq!(
+        what,
+        [
+            "missions/hello/hub/qa.yaml: hub-values: `qa` is no environment: expected sandbox, dev, test, staging or prod\n    fix: rename the file"
+        ]
+    );
 }
 
 /// Returns notes about what this rule cannot check.

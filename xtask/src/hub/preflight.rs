@@ -289,14 +289,25 @@ pub(crate) fn existing(images: &Existing, users: &BTreeSet<String>) -> Row {
 }
 
 /// Checks that every image that a user can start is certified, or allowed for a reason.
-pub(crate) fn tested(decision: Result<&Passed, &[Finding]>) -> Row {
+///
+/// `problems` tells by image why its receipt does not certify it.
+pub(crate) fn tested(
+    decision: Result<&Passed, &[Finding]>,
+    problems: &BTreeMap<String, String>,
+) -> Row {
     const WHAT: &str = "tests";
     match decision {
-        Err(found) => Row::refused(
-            WHAT,
-            finding::text(found.to_vec()),
-            "test and push the images, or pass `--untested REASON` for images with a digest",
-        ),
+        Err(found) => {
+            let mut text = finding::text(found.to_vec());
+            for (image, why) in problems {
+                text = format!("{}\n{image}: {}", text.trim_end(), printable::line(why));
+            }
+            Row::refused(
+                WHAT,
+                text,
+                "test and push the images, or pass `--untested REASON` for images with a digest",
+            )
+        }
         Ok(passed) if passed.allowed.is_empty() => {
             let certified = format!("{} certified by receipts", passed.certified.len());
             let notes = passed.notes.iter().map(|it| format!("; {it}")).collect::<String>();

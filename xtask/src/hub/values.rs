@@ -11,7 +11,7 @@ use std::{
     sync::Arc,
 };
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use fs_err as fs;
 use serde_json::Number;
 
@@ -23,7 +23,11 @@ use crate::{
         printable::Shown as _,
         text_file,
     },
+    settings::config,
 };
+
+/// Environment of the hub on this machine, which has no secrets.
+pub(crate) const LOCAL: &str = "local";
 
 /// Values that all hubs share.
 pub(crate) const COMMON: &str = "common/hub/values.yaml";
@@ -125,6 +129,10 @@ pub(crate) fn read(
 ) -> anyhow::Result<Vec<Layer>> {
     let known = environments(mission)?;
     let dir = checkout.relative(&mission.dir).join("hub");
+    if environment != LOCAL {
+        config::environment(environment)
+            .with_context(|| dir.join(format!("{environment}.yaml")).shown().to_string())?;
+    }
     if !known.iter().any(|it| it == environment) {
         let hint = match known.as_slice() {
             [] => format!("docs/hub-values.md shows the files of {}", dir.shown()),

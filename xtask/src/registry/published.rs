@@ -26,6 +26,9 @@ use crate::{
 /// Limit of a receipt in bytes.
 const LARGEST: u64 = 64_000_000;
 
+/// Why nothing certifies an image of which nothing is known.
+pub(crate) const NO_RECEIPT: &str = "no receipt";
+
 /// An image under an immutable tag.
 #[derive(Debug, Serialize)]
 pub(crate) struct ListedImage {
@@ -124,7 +127,7 @@ pub(crate) fn listing(api: &Api, mission: &str) -> anyhow::Result<Listing> {
         let tags = names.map(|(tag, _)| (*tag).clone()).collect();
         let read = match receipts.get(&manifest.digest) {
             Some(text) => text.as_ref().map_err(|err| anyhow!("damaged receipt: {err}")),
-            None => Err(anyhow!("no receipt")),
+            None => Err(anyhow!(NO_RECEIPT)),
         };
         // One damaged image does not hide the others.
         let (config, receipt) = match config {
@@ -168,8 +171,7 @@ pub(crate) fn of_digests(
     let mut res = BTreeMap::new();
     for ((_, manifest), config) in found.into_iter().zip(configs) {
         let config: ImageConfig = serde_json::from_slice(&config?)?;
-        let text =
-            receipts.remove(&manifest.digest).unwrap_or_else(|| Err("no receipt".to_owned()));
+        let text = receipts.remove(&manifest.digest).unwrap_or_else(|| Err(NO_RECEIPT.to_owned()));
         let receipt = text.and_then(|text| {
             let receipt = certifying(&text, mission, &manifest, &config);
             receipt.map(|it| (it, text)).map_err(|err| format!("{err:#}"))

@@ -377,8 +377,12 @@ fn required(text: &str) -> anyhow::Result<String> {
     Ok(text.to_owned())
 }
 
-fn environment(text: &str) -> anyhow::Result<String> {
-    if !["sandbox", "dev", "test", "staging", "prod"].contains(&text) {
+/// Names of environments, of which there are secrets and values.
+const ENVIRONMENTS: [&str; 5] = ["sandbox", "dev", "test", "staging", "prod"];
+
+/// Returns the name of an environment.
+pub(crate) fn environment(text: &str) -> anyhow::Result<String> {
+    if !ENVIRONMENTS.contains(&text) {
         bail!("expected sandbox, dev, test, staging or prod");
     }
     Ok(text.to_owned())

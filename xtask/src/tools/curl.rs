@@ -120,7 +120,10 @@ fn batch(
         let read = |at| answer(folder.path(), at);
         let answers: anyhow::Result<Vec<Answer>> = (0..requests.len()).map(read).collect();
         let said = process::last_lines(&output.stderr, 3);
-        Ok(answers.map_err(|err| FailedAttempt::Said(format!("{said}{err:#}"))))
+        Ok(answers.map_err(|err| {
+            // What curl says is the reason.
+            FailedAttempt::Said(if said.is_empty() { format!("{err:#}") } else { said })
+        }))
     })?;
     answers.map_err(|it| it.error(|seconds| format!("curl: no answer for {seconds} s")))
 }

@@ -12,6 +12,9 @@ use crate::{checkout::Checkout, run::Done};
 
 use world::{BACKUP, Hub, image, record, revision};
 
+/// Part of the calls that renew the lock, which happen at any time.
+const LEASE: &str = "--validate=false";
+
 const ROLLBACK: [&str; 4] = ["hub-rollback", "--env", "staging", "--yes"];
 
 #[test]
@@ -83,7 +86,7 @@ fn a_record_that_cannot_be_opened_keeps_helm_from_starting() {
     let hub = Hub::new(["6.1.1", "6.1.1"]);
     let stderr =
         "Error from server (Forbidden): configmaps \"hello-staging-releases\" is forbidden";
-    hub.flaws(&json!([{"on": "--request-timeout=30s replace", "stderr": stderr, "times": 1}]));
+    hub.flaws(&json!([{"on": "--request-timeout=30s replace", "without": LEASE, "stderr": stderr, "times": 1}]));
     hub.run(&ROLLBACK).status(1).says("the record of revision 3 cannot be written");
     assert_eq!((hub.newest().as_str(), hub.record(3).as_str()), ("2 deployed", "none"));
     assert!(!hub.has_called("helm rollback"));
@@ -95,7 +98,7 @@ fn a_record_that_cannot_be_completed_is_told() {
     let stderr =
         "Error from server (Forbidden): configmaps \"hello-staging-releases\" is forbidden";
     hub.flaws(
-        &json!([{"on": "--request-timeout=30s replace", "stderr": stderr, "skip": 1, "times": 1}]),
+        &json!([{"on": "--request-timeout=30s replace", "without": LEASE, "stderr": stderr, "skip": 1, "times": 1}]),
     );
     hub.run(&ROLLBACK)
         .status(1)
@@ -111,7 +114,7 @@ fn a_record_that_cannot_be_completed_is_told() {
 fn a_record_that_another_writer_changed_is_written_again() {
     let hub = Hub::new(["6.1.1", "6.1.1"]);
     let stderr = "Error from server (Conflict): the object has been modified";
-    hub.flaws(&json!([{"on": "--request-timeout=30s replace", "stderr": stderr, "times": 2}]));
+    hub.flaws(&json!([{"on": "--request-timeout=30s replace", "without": LEASE, "stderr": stderr, "times": 2}]));
     hub.run(&ROLLBACK).status(0);
     assert_eq!(hub.record(3), "rollback: deployed: ");
 }
@@ -123,7 +126,9 @@ fn a_rollback_that_fails_says_what_is_live() {
     hub.checkout.state("rollback", &format!("Error: {secret}: context deadline exceeded"));
     hub.run(&ROLLBACK)
         .status(1)
-        .says("revision 3 is failed")
+        .says(
+            "revision 3 is failed, and its objects are partly those of revision 2; the hub answers",
+        )
         .says("`cargo xtask hub-rollback 1 hello --env staging`")
         .never_says("hunter2");
     assert!(hub.record(3).starts_with("rollback: failed: "), "{}", hub.record(3));
@@ -158,6 +163,22 @@ fn an_interrupted_rollback_can_be_repeated() {
     fs::remove_file(hub.checkout.dir().join("state/hold")).unwrap();
     hub.run(&["hub-rollback", "1", "--env", "staging", "--yes"]).status(0);
     assert_eq!(hub.newest(), "4 deployed");
+}
+
+#[test]
+fn deployments_that_cannot_be_planned_have_a_row_each() {
+    let hub = Hub::new(["6.1.1", "6.1.1"]);
+    let before = hub.cluster();
+    let args = ["hub-deploy", "--env", "qa", "--env", "dev", "--yes", "--json"];
+    let rows = hub.run(&args).status(2).json();
+    for (n, environment, reason) in [
+        (0, "qa", "missions/hello/hub/qa.yaml: expected sandbox, dev, test, staging or prod"),
+        (1, "dev", "missions/hello/hub/dev.yaml not found; --env takes staging"),
+    ] {
+        assert_eq!(rows[n]["environment"], environment);
+        assert_eq!((&rows[n]["result"], &rows[n]["reason"]), (&json!("refused"), &json!(reason)));
+    }
+    assert_eq!(hub.cluster(), before);
 }
 
 /// Helm was killed, and the run with it.

@@ -109,11 +109,11 @@ fn images_that_do_not_exist() {
 #[test]
 fn images_without_a_receipt() {
     let mut passed = Passed { certified: BTreeSet::from(["a".to_owned()]), ..Passed::default() };
-    is(&tested(Ok(&passed)), OK, "1 certified");
+    is(&tested(Ok(&passed), &BTreeMap::new()), OK, "1 certified");
     passed.notes.push("code may set others".to_owned());
-    is(&tested(Ok(&passed)), NOTE, "code may set others");
+    is(&tested(Ok(&passed), &BTreeMap::new()), NOTE, "code may set others");
     passed.allowed.insert("b".to_owned(), "by the course".to_owned());
-    is(&tested(Ok(&passed)), NOTE, "b (by the course)");
+    is(&tested(Ok(&passed), &BTreeMap::new()), NOTE, "b (by the course)");
     let finding = Finding {
         file: "prod.yaml".into(),
         line: Some(1),
@@ -121,7 +121,10 @@ fn images_without_a_receipt() {
         what: "no receipt".to_owned(),
         fix: "test it".to_owned(),
     };
-    is(&tested(Err(&[finding])), REFUSED, "prod.yaml:1: hub-image: no receipt");
+    let problems = BTreeMap::from([("b".to_owned(), "about another image".to_owned())]);
+    let row = tested(Err(&[finding]), &problems);
+    is(&row, REFUSED, "prod.yaml:1: hub-image: no receipt");
+    is(&row, REFUSED, "\nb: about another image");
 }
 
 #[test]

@@ -14,12 +14,13 @@ use crate::{
     },
     run::{failure, terminal, ui},
     task::{
-        Session,
+        MissionConfig, Session,
         args::HubDeploy,
         shared::{
             hub_finish,
             hub_plan::{self, Plan, Promotion},
-            hub_question, hub_target,
+            hub_question,
+            hub_target::{self, Hub},
         },
     },
 };
@@ -46,9 +47,9 @@ struct Row {
 }
 
 pub(crate) fn run(session: &Session, args: &HubDeploy) -> anyhow::Result<u8> {
-    let plans = plans(session, args)?;
-    if plans.iter().any(Plan::is_refused) {
-        let rows: Vec<Row> = plans.into_iter().map(Row::planned).collect();
+    let (plans, mut rows) = plans(session, args)?;
+    if !rows.is_empty() || plans.iter().any(Plan::is_refused) {
+        rows.extend(plans.into_iter().map(Row::planned));
         return summary(session, rows);
     }
     for plan in &plans {
@@ -82,24 +83,48 @@ pub(crate) fn run(session: &Session, args: &HubDeploy) -> anyhow::Result<u8> {
     summary(session, rows)
 }
 
-/// Makes and shows all plans; production comes last.
-fn plans(session: &Session, args: &HubDeploy) -> anyhow::Result<Vec<Plan>> {
-    let reasons = args.reasons.recorded();
-    let mut res = Vec::new();
+/// Makes and shows all plans, production last, with a row for each that cannot be made.
+fn plans(session: &Session, args: &HubDeploy) -> anyhow::Result<(Vec<Plan>, Vec<Row>)> {
+    let (mut res, mut rows) = (Vec::new(), Vec::new());
     for (of, environment) in hub_target::named(session, &args.missions, &args.env)? {
-        let progress = session.ui.progress(&format!("{} {environment}", of.mission.name));
-        progress.step("checking");
-        let from = args.from.as_deref();
-        let promotion =
-            from.map(|it| Promotion::find(session, &of, &environment, it, args.new_secrets));
-        let promotion = promotion.transpose()?;
-        let plan = hub_plan::read(session, of, environment, &reasons, promotion.as_ref())?;
-        drop(progress);
-        show(session, &plan);
-        res.push(plan);
+        let (mission, name) = (of.mission.name.clone(), environment.clone());
+        match plan(session, args, of, environment) {
+            Ok(it) => {
+                show(session, &it);
+                res.push(it);
+            }
+            Err(err) if matches!(failure::status(&err), 1 | 2) => {
+                session.ui.say(format!("{mission} {name}: {err:#}"));
+                rows.push(Row {
+                    status: failure::status(&err),
+                    ..Row::new(mission, name, None, "refused", Some(hub_finish::reason(&err)))
+                });
+            }
+            Err(err) => return Err(err),
+        }
     }
     res.sort_by_key(|it| it.hub.target.is_production);
-    Ok(res)
+    Ok((res, rows))
+}
+
+fn plan(
+    session: &Session,
+    args: &HubDeploy,
+    of: MissionConfig,
+    environment: String,
+) -> anyhow::Result<Plan> {
+    let progress = session.ui.progress(&format!("{} {environment}", of.mission.name));
+    progress.step("checking");
+    let from = args.from.as_deref();
+    let promotion =
+        from.map(|it| Promotion::find(session, &of, &environment, it, args.new_secrets));
+    hub_plan::read(
+        session,
+        of,
+        environment,
+        &args.reasons.recorded(),
+        promotion.transpose()?.as_ref(),
+    )
 }
 
 fn show(session: &Session, plan: &Plan) {
@@ -118,18 +143,30 @@ fn show(session: &Session, plan: &Plan) {
 }
 
 impl Row {
-    fn new(plan: &Plan, result: &str, reason: Option<String>, status: u8) -> Row {
+    fn new(
+        mission: String,
+        environment: String,
+        live: Option<u32>,
+        result: &str,
+        reason: Option<String>,
+    ) -> Row {
         Row {
-            mission: plan.hub.of.mission.name.clone(),
-            environment: plan.hub.environment.clone(),
+            mission,
+            environment,
             revision: None,
-            live: plan.live,
+            live,
             result: result.to_owned(),
             reason,
             checks: Vec::new(),
             record: None,
-            status,
+            status: 0,
         }
+    }
+
+    fn of(plan: &Plan, result: &str, reason: Option<String>, status: u8) -> Row {
+        let Hub { of, environment, .. } = &plan.hub;
+        let row = Row::new(of.mission.name.clone(), environment.clone(), plan.live, result, reason);
+        Row { status, ..row }
     }
 
     /// Returns the row of a call that was refused as a whole.
@@ -138,9 +175,9 @@ impl Row {
             true => {
                 let what = plan.rows.iter().find(|it| it.state == preflight::State::Refused);
                 let reason = what.map(|it| format!("{}: {}", it.what, it.first_line()));
-                Row { checks: plan.rows.clone(), ..Row::new(&plan, "refused", reason, 2) }
+                Row { checks: plan.rows.clone(), ..Row::of(&plan, "refused", reason, 2) }
             }
-            false => Row::new(&plan, "not deployed", Some("another one was refused".to_owned()), 0),
+            false => Row::of(&plan, "not deployed", Some("another one was refused".to_owned()), 0),
         }
     }
 
@@ -148,12 +185,12 @@ impl Row {
     fn failed(session: &Session, plan: &Plan, err: &anyhow::Error) -> Row {
         session.ui.say(format!("{}: {err:#}", plan.hub.name()));
         let reason = Some(hub_finish::reason(err));
-        Row { live: None, ..Row::new(plan, "failed", reason, failure::status(err)) }
+        Row { live: None, ..Row::of(plan, "failed", reason, failure::status(err)) }
     }
 
     fn skipped(plan: &Plan) -> Row {
         let reason = "an earlier deployment of the mission failed".to_owned();
-        Row::new(plan, "left out", Some(reason), 1)
+        Row::of(plan, "left out", Some(reason), 1)
     }
 
     /// Returns the row of a deployment that Helm began.
@@ -170,7 +207,7 @@ impl Row {
             live: record.live,
             reason: record.reason.clone(),
             record: Some(record),
-            ..Row::new(plan, result, None, status)
+            ..Row::of(plan, result, None, status)
         }
     }
 }

@@ -5,8 +5,9 @@ mod deployed;
 mod drift;
 
 use crate::{
+    hub::values::LOCAL,
     run::failure,
-    task::{Session, args::HubStatus, shared::hub_values::LOCAL},
+    task::{Session, args::HubStatus},
 };
 
 pub(crate) fn run(session: &Session, args: &HubStatus) -> anyhow::Result<u8> {

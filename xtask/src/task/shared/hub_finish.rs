@@ -12,16 +12,20 @@ use crate::{
     hub::{
         lease::Lease,
         record::{self, Outcome, Record},
+        watch::{self, Watched},
     },
     run::{
-        process::{self, Permit},
+        process::{self, Change, Permit},
         terminal,
     },
     task::{
         Session,
         shared::{hub_live, hub_smoke, hub_target::Hub},
     },
-    tools::kubectl::{Cluster, Kind},
+    tools::{
+        helm::{Helm, Revision},
+        kubectl::{Cluster, Kind},
+    },
 };
 
 /// How often a record is written until the cluster takes it.
@@ -73,11 +77,7 @@ fn stored(permit: Permit, hub: &Hub, record: &Record) -> anyhow::Result<()> {
     hub.cluster.store(permit, &cmd).map(drop)
 }
 
-fn store_cmd(
-    cluster: &Cluster,
-    live: Option<&Value>,
-    record: &Record,
-) -> anyhow::Result<process::Change> {
+fn store_cmd(cluster: &Cluster, live: Option<&Value>, record: &Record) -> anyhow::Result<Change> {
     let object = record::with(live, record)?;
     Ok(match live {
         Some(_) => cluster.replace_cmd(&object),
@@ -101,10 +101,53 @@ fn pause(err: &anyhow::Error) -> Option<Duration> {
     }
 }
 
-/// Waits until the pods of hub and proxy are new and ready, and the hub answers. `timeout` is the time of
-/// the pods.
-pub(crate) fn live(hub: &Hub, timeout: Duration) -> anyhow::Result<()> {
-    let deadline = Instant::now() + timeout;
+/// Runs `cmd` of Helm and waits for the hub that it makes; the outcome is that of both.
+///
+/// # Errors
+/// Helm was not started: nothing was changed.
+pub(crate) fn carry_out(
+    session: &Session,
+    permit: Permit,
+    hub: &Hub,
+    helm: &Helm,
+    cmd: &Change,
+    is_first: bool,
+    lease: &Lease,
+) -> anyhow::Result<Watched> {
+    let mut res = watch::run(session.ui, permit, helm, cmd, is_first, &|| lease.check())?;
+    res.ended = res.ended.and_then(|()| live(hub));
+    Ok(res)
+}
+
+/// Returns the newest revision after a rollback that failed, and what is live; `before` was the newest one.
+pub(crate) fn after_failed_rollback(
+    hub: &Hub,
+    helm: &Helm,
+    before: u32,
+) -> (Option<Revision>, String) {
+    process::finishing(|| {
+        let newest = helm.history().ok().and_then(|mut it| it.pop());
+        let answer = match answers(hub) {
+            Ok(()) => "the hub answers",
+            Err(_) => "the hub does not answer",
+        };
+        let text = match &newest {
+            None => format!("the cluster does not tell what is live now; {answer}"),
+            Some(it) if it.revision == before => {
+                format!("no revision was made: {before} stays, {}; {answer}", it.status)
+            }
+            Some(it) => format!(
+                "revision {} is {}, and its objects are partly those of revision {before}; {answer}",
+                it.revision, it.status
+            ),
+        };
+        (newest, text)
+    })
+}
+
+/// Waits until the pods of hub and proxy are new and ready, and the hub answers.
+fn live(hub: &Hub) -> anyhow::Result<()> {
+    let deadline = Instant::now() + hub.target.timeout;
     for workload in ["deploy/hub", "deploy/proxy"] {
         let left = deadline.saturating_duration_since(Instant::now());
         hub.cluster

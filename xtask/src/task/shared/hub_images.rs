@@ -36,6 +36,8 @@ pub(crate) struct Source {
 #[derive(Debug, Default)]
 pub(crate) struct Users {
     pub(crate) certified: BTreeSet<Digest>,
+    /// Why the receipt of an image does not certify it, by reference.
+    pub(crate) problems: BTreeMap<String, String>,
     pub(crate) recorded: Vec<record::Image>,
     /// Platform and JupyterHub by reference, where a receipt tells.
     pub(crate) platforms: BTreeMap<String, String>,
@@ -162,6 +164,9 @@ impl Certified {
             let reference = image.reference.clone();
             let found = image.digest().and_then(|it| Some((it.clone(), self.found.get(&it)?)));
             let receipt = found.as_ref().and_then(|it| it.1.1.receipt.as_ref().ok());
+            let problem = found.as_ref().and_then(|it| it.1.1.receipt.as_ref().err());
+            let problem = problem.filter(|it| *it != published::NO_RECEIPT);
+            res.problems.extend(problem.map(|it| (reference.clone(), it.clone())));
             if let Some((digest, (_, found))) = &found {
                 res.platforms.insert(reference.clone(), found.platform.clone());
                 if let Some((receipt, _)) = receipt {

@@ -329,7 +329,8 @@ impl Planner<'_> {
         }
         let untested = self.reasons.untested.as_deref();
         let decision = gate::decide(&named, &users.certified, &gate::exceptions(values), untested);
-        self.rows.push(preflight::tested(decision.as_ref().map_err(Vec::as_slice)));
+        let decision = decision.as_ref().map_err(Vec::as_slice);
+        self.rows.push(preflight::tested(decision, &users.problems));
         self.rows.push(preflight::pull_secret(&pull_secrets(values)));
         Ok(Some(users))
     }

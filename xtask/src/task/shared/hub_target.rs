@@ -11,10 +11,10 @@ use crate::{
         lock,
         record::{self, Record},
         target::Target,
-        values::{self, Values},
+        values::{self, LOCAL, Values},
     },
     run::failure,
-    task::{MissionConfig, Session, args::Missions, shared::hub_values::LOCAL},
+    task::{MissionConfig, Session, args::Missions},
     tools::{
         helm::Helm,
         kubectl::{Cluster, Kind},

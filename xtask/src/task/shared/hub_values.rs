@@ -6,7 +6,7 @@ use crate::{
     hub::{
         chart::{self, Chart},
         deployed, secrets, validate,
-        values::{self, Layer, Source, Values},
+        values::{self, LOCAL, Layer, Source, Values},
     },
     run::{failure, printable::Shown as _, text_file},
     task::{MissionConfig, Session, secrets::Place},
@@ -21,9 +21,6 @@ pub(crate) enum Secrets<'a> {
     At(&'a str),
     LeftOut,
 }
-
-/// Environment of the hub on this machine, which has no secrets.
-pub(crate) const LOCAL: &str = "local";
 
 /// Returns the merged values of `environment`.
 ///

@@ -8,11 +8,14 @@ use std::{
 use anyhow::{Context as _, bail};
 
 use crate::{
-    hub::local::{
-        Hub,
-        choices::{self, Bind, Choice, OfMission},
-        socket,
-        start::{self, Plan},
+    hub::{
+        local::{
+            Hub,
+            choices::{self, Bind, Choice, OfMission},
+            socket,
+            start::{self, Plan},
+        },
+        values::LOCAL,
     },
     image::{
         build::{BuildPolicy, Builds, BuiltImage},
@@ -30,7 +33,7 @@ use crate::{
         MissionConfig, Session,
         args::{self, Missions},
         shared::{
-            hub_values::{self, LOCAL, Secrets},
+            hub_values::{self, Secrets},
             local_smoke::{self, Smoked},
         },
     },

@@ -98,7 +98,10 @@ def flawed(after):
             (
                 it
                 for it in flaws
-                if it["on"] in LINE and it.get("times", 1) and bool(it.get("after")) == after
+                if it["on"] in LINE
+                and it.get("without", "\n") not in LINE
+                and it.get("times", 1)
+                and bool(it.get("after")) == after
             ),
             None,
         )

@@ -139,31 +139,30 @@ fn told(left: &Left, args: &str, newest: Option<&Revision>) -> String {
 /// Brings `revision` back, straight from the one that failed: a later upgrade would keep what only the
 /// failed one added.
 fn roll_back(deployment: &mut Deployment<'_>, revision: u32) -> u8 {
-    let Deployment { session, permit, hub, ready, lease, .. } = &*deployment;
-    let name = hub.name();
+    let Deployment { session, permit, hub, ready, lease, record, .. } = &*deployment;
+    let (name, args, helm) = (hub.name(), hub.args(), &ready.helm);
     session.ui.say(format!("{name}: bringing revision {revision} back"));
-    let timeout = hub.target.timeout;
     let started = hub_record::now();
-    let held = || lease.check();
-    let watched = ready
-        .helm
-        .rollback_cmd(revision, timeout)
-        .and_then(|cmd| watch::run(session.ui, *permit, &ready.helm, &cmd, false, &held));
-    if let Ok(it) = &watched
+    let rolled = helm
+        .rollback_cmd(revision, hub.target.timeout)
+        .and_then(|cmd| hub_finish::carry_out(session, *permit, hub, helm, &cmd, false, lease));
+    if let Ok(it) = &rolled
         && !it.said.is_empty()
     {
         session.ui.say(&it.said);
     }
-    let outcome = watched.and_then(|it| it.ended).and_then(|()| hub_finish::live(hub, timeout));
-    if let Err(err) = outcome {
+    if let Err(err) = rolled.and_then(|it| it.ended) {
+        let (newest, state) = hub_finish::after_failed_rollback(hub, helm, record.revision);
         session.ui.say(format!(
-            "{name}: revision {revision} could not be brought back, and the hub may be down: {err:#}\n    fix: `cargo xtask hub-status {0}` shows what is live, `cargo xtask hub-rollback {revision} {0}` tries again",
-            hub.args()
+            "{name}: revision {revision} could not be brought back: {err:#}\n{name}: {state}\n    fix: `cargo xtask hub-status {args}` shows the pods; correct what failed, and try again by `cargo xtask hub-rollback {revision} {args}`"
         ));
-        return if failure::status(&err) == failure::INTERRUPTED {
-            failure::INTERRUPTED
-        } else {
-            1
+        if let Some(it) = newest.filter(|it| it.revision != record.revision) {
+            let reason = hub_finish::reason(&err);
+            keep_record(deployment, revision, it.revision, started, Err(reason));
+        }
+        return match failure::status(&err) {
+            failure::INTERRUPTED => failure::INTERRUPTED,
+            _ => 1,
         };
     }
     let made = deployment.record.revision + 1;
@@ -172,12 +171,19 @@ fn roll_back(deployment: &mut Deployment<'_>, revision: u32) -> u8 {
     ));
     deployment.record.result = Outcome::RolledBack;
     deployment.record.live = Some(made);
-    keep_record(deployment, revision, made, started);
+    let reason = format!("revision {} failed", deployment.record.revision);
+    keep_record(deployment, revision, made, started, Ok(reason));
     1
 }
 
-/// Stores a record of the revision that a rollback made.
-fn keep_record(deployment: &Deployment<'_>, revision: u32, made: u32, started: String) {
+/// Stores a record of the revision that a rollback made; `outcome` is why it was made, or failed.
+fn keep_record(
+    deployment: &Deployment<'_>,
+    revision: u32,
+    made: u32,
+    started: String,
+    outcome: Result<String, String>,
+) {
     let Deployment { session, permit, hub, record, .. } = deployment;
     let records = hub.records().map(|it| it.by_revision).unwrap_or_default();
     let Some(Ok(former)) = records.get(&revision) else { return };
@@ -187,9 +193,9 @@ fn keep_record(deployment: &Deployment<'_>, revision: u32, made: u32, started: S
         action: Action::Rollback,
         started,
         finished: Some(hub_record::now()),
-        result: Outcome::Deployed,
-        reason: Some(format!("revision {} failed", record.revision)),
-        live: Some(made),
+        result: if outcome.is_ok() { Outcome::Deployed } else { Outcome::Failed },
+        live: outcome.is_ok().then_some(made),
+        reason: Some(outcome.unwrap_or_else(|it| it)),
         by: record.by.clone(),
         smoke: None,
         backup: None,

@@ -11,7 +11,6 @@ use crate::{
         database,
         lease::{self, Holder, Lease},
         record::{Outcome, Record},
-        watch,
     },
     run::{failure, printable, process::Permit, terminal, text_file},
     task::{
@@ -44,7 +43,7 @@ pub(super) fn deploy(session: &Session, plan: &Plan) -> anyhow::Result<Row> {
     let ready = plan.ready.as_ref().context("a plan without refusals is ready")?;
     let Some(permit) = session.permit else {
         print_commands(session, &plan.hub, ready)?;
-        return Ok(Row::new(plan, "planned", None, 0));
+        return Ok(Row::of(plan, "planned", None, 0));
     };
     match started(session, permit, plan, ready) {
         Ok(mut deployment) => {
@@ -54,7 +53,7 @@ pub(super) fn deploy(session: &Session, plan: &Plan) -> anyhow::Result<Row> {
         Err(err) if failure::status(&err) == 1 => {
             session.ui.say(format!("{}: the release was not changed: {err:#}", plan.hub.name()));
             let reason = hub_finish::reason(&err);
-            Ok(Row::new(plan, "not deployed", Some(reason), 1))
+            Ok(Row::of(plan, "not deployed", Some(reason), 1))
         }
         Err(err) => Err(err),
     }
@@ -126,16 +125,12 @@ impl Deployment<'_> {
         let values = self.ready.values.json().to_string();
         let cmd = self.ready.helm.upgrade_cmd(&self.ready.archive, values, &upgrade);
         let is_first = self.record.previous.is_none();
-        let held = || self.lease.check();
+        let Deployment { session, permit, hub, ready, lease, .. } = &*self;
         let watched =
-            watch::run(self.session.ui, self.permit, &self.ready.helm, &cmd, is_first, &held)?;
-        let outcome = match &watched.ended {
-            Ok(()) => hub_finish::live(self.hub, self.hub.target.timeout),
-            Err(err) => Err(anyhow::anyhow!("{err:#}")),
-        };
-        Ok(match outcome {
+            hub_finish::carry_out(session, *permit, hub, &ready.helm, &cmd, is_first, lease)?;
+        Ok(match &watched.ended {
             Ok(()) => self.tested(),
-            Err(err) => failed::recover(self, &watched, &err),
+            Err(err) => failed::recover(self, &watched, err),
         })
     }
 

@@ -11,7 +11,7 @@ use crate::{
     },
     run::{
         failure,
-        process::{self, Change, Permit},
+        process::{Change, Permit},
         terminal,
     },
     task::{
@@ -127,16 +127,12 @@ impl Running<'_> {
             hub_finish::remove_hooks(self.session, self.permit, self.hub(), self.lease);
         }
         let cmd = rollback_cmd(self.plan)?;
-        let held = || self.lease.check();
-        let helm = &self.plan.release.helm;
-        let watched = watch::run(self.session.ui, self.permit, helm, &cmd, false, &held)?;
-        let outcome = match &watched.ended {
-            Ok(()) => hub_finish::live(self.hub(), self.hub().target.timeout),
-            Err(err) => Err(anyhow::anyhow!("{err:#}")),
-        };
-        match outcome {
+        let (permit, helm) = (self.permit, &self.plan.release.helm);
+        let watched =
+            hub_finish::carry_out(self.session, permit, self.hub(), helm, &cmd, false, self.lease)?;
+        match &watched.ended {
             Ok(()) => Ok(self.tested()),
-            Err(err) => Ok(self.failed(&watched, &err)),
+            Err(err) => Ok(self.failed(&watched, err)),
         }
     }
 
@@ -175,22 +171,13 @@ impl Running<'_> {
         let problem = watched.problem.as_ref().map(watch::Problem::headline);
         self.record.reason = Some(problem.unwrap_or_else(|| hub_finish::reason(err)));
         self.record.result = Outcome::Failed;
-        let newest =
-            process::finishing(|| plan.release.helm.history()).ok().and_then(|mut it| it.pop());
         let before = plan.release.newest.revision;
-        let state = match &newest {
-            None => "the cluster does not tell what is live now".to_owned(),
-            Some(it) if it.revision == before && plan.restore.is_none() => {
-                "no revision was made: the former one is live, as before".to_owned()
-            }
-            Some(it) if it.revision == before => {
-                "no revision was made: the hub is stopped, with the restored database".to_owned()
-            }
-            Some(it) => format!(
-                "revision {} is {}; the hub may be down, and its objects of both revisions",
-                it.revision, it.status
-            ),
-        };
+        let (newest, mut state) =
+            hub_finish::after_failed_rollback(self.hub(), &plan.release.helm, before);
+        let is_made = newest.is_some_and(|it| it.revision != before);
+        if plan.restore.is_some() && !is_made {
+            state += ": stopped, with the restored database";
+        }
         let again = match &plan.restore {
             Some(it) => format!(
                 "`cargo xtask hub-rollback {} {args} --restore-db {}`; the database of before is the backup {}",
@@ -201,10 +188,14 @@ impl Running<'_> {
         session.ui.say(format!(
             "{name}: {state}\n    fix: `cargo xtask hub-status {args}` shows the pods; correct what failed, and try again by {again}"
         ));
-        if newest.is_some_and(|it| it.revision != before) {
+        if is_made {
             self.record.live = None;
         }
-        if watched.interrupted { failure::INTERRUPTED } else { 1 }
+        // Also while the hub's answer was waited for.
+        match watched.interrupted || failure::status(err) == failure::INTERRUPTED {
+            true => failure::INTERRUPTED,
+            false => 1,
+        }
     }
 
     /// Completes the record, and that of the run whose Helm was killed.

@@ -2,12 +2,9 @@
 
 use super::secrets::MissingTool;
 use crate::{
-    hub::values,
+    hub::values::{self, LOCAL},
     run::process,
-    task::{
-        Session,
-        shared::{hub_target::Hub, hub_values::LOCAL},
-    },
+    task::{Session, shared::hub_target::Hub},
 };
 
 /// Returns what is missing for the hubs of all missions that name a cluster, each once. The clusters are
