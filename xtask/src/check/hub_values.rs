@@ -40,7 +40,7 @@ fn unknown(facts: &Facts) -> Vec<Finding> {
             file: it.path.clone(),
             line: None,
             rule: RULE.name,
-            what: format!("`{name}` is no environment: {err:#}"),
+            what: format!("`{name}` is not an environment: {err:#}"),
             fix: "rename the file".to_owned(),
         })
     };
@@ -57,7 +57,7 @@ fn values_of_an_unknown_environment() {
     assert_eq!(
         what,
         [
-            "missions/hello/hub/qa.yaml: hub-values: `qa` is no environment: expected sandbox, dev, test, staging or prod\n    fix: rename the file"
+            "missions/hello/hub/qa.yaml: hub-values: `qa` is not an environment: expected sandbox, dev, test, staging or prod\n    fix: rename the file"
         ]
     );
 }

@@ -332,6 +332,9 @@ pub(crate) struct Bench {
     /// Also time the hub on this machine and hub-render, which needs Helm, in a clone of this repository
     #[arg(long)]
     pub(crate) hubs: bool,
+    /// Also time `ci --cluster`, and how soon a deployment ends there whose image does not exist
+    #[arg(long)]
+    pub(crate) cluster: bool,
     /// Also time tests of notebooks, beside one call of papermill for each
     #[arg(long)]
     pub(crate) notebooks: bool,

@@ -1,10 +1,14 @@
 //! A hub from its first deployment to production, upgraded, broken and brought back.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Instant};
 
-use crate::{settings::Chart, world::World};
+use serde_json::{Value, json};
+
+use crate::{images, settings::Chart, world::World};
 
 const STAGING: [&str; 4] = ["hub-deploy", "hello", "--env", "staging"];
+
+const PROMOTE: [&str; 7] = ["hub-deploy", "hello", "--env", "prod", "--from", "staging", "--yes"];
 
 /// A digest that no registry has.
 const MISSING: &str = "sha256:0000000000000000000000000000000000000000000000000000000000000000";
@@ -14,10 +18,13 @@ fn a_hub_from_staging_to_production_and_back() {
     let world = World::new("deployment");
     first_deployment(&world);
     promotion(&world);
-    new_image(&world);
+    let old = new_image(&world);
     missing_digest(&world);
+    another_receipt(&world, &old);
+    another_platform(&world);
     unreachable_for_nodes(&world);
     failing_hub(&world);
+    promotion_of_what_changed(&world);
     rollback(&world);
     killed_helm(&world);
     changed_by_hand(&world);
@@ -55,24 +62,33 @@ fn first_deployment(world: &World) {
 
 fn promotion(world: &World) {
     world.phase("Promotion to production");
-    world.xtask(&["hub-deploy", "hello", "--env", "prod", "--from", "staging", "--yes"]).status(0);
+    world.xtask(&PROMOTE).status(0);
     assert_eq!(world.user_image("prod"), world.user_image("staging"));
     world.xtask(&["hub-history", "hello", "--env", "prod"]).status(0).says("staging");
 }
 
-/// Accept: only `singleuser.image` changes, the hub restarts once at most, and no user's server.
-fn new_image(world: &World) {
+/// Accept: only `singleuser.image` changes, the hub restarts once at most, and no user's server; the summary
+/// says so before. Returns the former image.
+fn new_image(world: &World) -> String {
     world.phase("A new image, while ann's server runs");
     let old = world.user_image("staging");
     world.person("staging", "start", "ann");
     let servers = world.pods("staging", "singleuser-server");
-    let hubs = world.created("staging", "hub");
+    let (hubs, proxies) = (world.created("staging", "hub"), world.pods("staging", "proxy"));
     world.write("missions/hello/default-home-contents/notes.md", "A file of the new image.\n");
     world.commit("A new file in new homes");
     world.xtask(&["image-all", "hello"]).status(0);
+    world
+        .xtask(&[&["-n"], &STAGING[..]].concat())
+        .status(0)
+        .says("the hub restarts, since values change: singleuser.image.tag")
+        .says(
+            "users' servers: new ones get `singleuser.image.tag`; running ones keep what they have",
+        );
     world.xtask(&deploy(&[])).status(0);
     assert_ne!(world.user_image("staging"), old);
     assert_eq!(world.pods("staging", "singleuser-server"), servers);
+    assert_eq!(world.pods("staging", "proxy"), proxies);
     let restarts = world.created("staging", "hub").difference(&hubs).count();
     assert!(restarts <= 1, "the hub restarted {restarts} times");
     world.person("staging", "start", "bob");
@@ -81,21 +97,55 @@ fn new_image(world: &World) {
         .status(0)
         .says("1 server still runs an older image");
     world.person("staging", "stop", "bob");
+    old
 }
 
 fn missing_digest(world: &World) {
     world.phase("An image that does not exist");
-    let image = format!(
-        "singleuser: {{image: {{name: {}/hello, tag: \"x@{MISSING}\"}}}}\n",
-        world.settings.nodes
-    );
-    world.environment("staging", &image);
+    let image = format!("{}/hello:x@{MISSING}", world.settings.nodes);
+    world.environment("staging", &with_user_image(&image));
     let before = world.versions("staging");
     world.xtask(&deploy(&[])).status(2).says("no receipt certifies");
     world
         .xtask(&deploy(&["--untested", "a test of the preflight"]))
         .status(2)
         .says("the registry does not have");
+    assert_eq!(world.versions("staging"), before);
+    world.environment("staging", "");
+}
+
+/// Returns the values with an image of users.
+fn with_user_image(reference: &str) -> String {
+    let (name, tag) = reference.split_at(reference.find("/hello:").unwrap() + "/hello".len());
+    format!("singleuser: {{image: {{name: \"{name}\", tag: \"{}\"}}}}\n", &tag[1..])
+}
+
+fn another_receipt(world: &World, old: &str) {
+    world.phase("A receipt that is that of another image");
+    let new = world.user_image("staging");
+    world.environment("staging", &with_user_image(&new));
+    let before = world.versions("staging");
+    let digest = |it: &str| it.rsplit_once('@').unwrap().1.to_owned();
+    images::with_receipt(&world.settings, &digest(old), &digest(&new), || {
+        world
+            .xtask(&deploy(&[]))
+            .status(2)
+            .says("no receipt certifies")
+            .says("the receipt is about another image");
+    });
+    assert_eq!(world.versions("staging"), before);
+    world.environment("staging", "");
+}
+
+fn another_platform(world: &World) {
+    world.phase("An image for another platform than the nodes'");
+    let image = images::of_another_platform(&world.settings);
+    world.environment("staging", &with_user_image(&format!("{}:{}", image.name, image.tag)));
+    let before = world.versions("staging");
+    world
+        .xtask(&deploy(&["--untested", "a test of the preflight"]))
+        .status(2)
+        .says("is for linux/s390x; the nodes are");
     assert_eq!(world.versions("staging"), before);
     world.environment("staging", "");
 }
@@ -107,11 +157,23 @@ fn unreachable_for_nodes(world: &World) {
     let values = world.place_with_registry("staging", &format!("{}/nowhere", world.settings.nodes));
     world.write("missions/hello/hub/staging.yaml", &values);
     world.commit("A wrong registry");
-    world.xtask(&deploy(&[])).status(1).says("hook-image-puller");
+    let run = world.start(&deploy(&[]));
+    world.wait_until("an event says that the image does not exist", || {
+        world.events("staging").iter().any(is_about_a_missing_image)
+    });
+    let seen = Instant::now();
+    run.finish().status(1).says("hook-image-puller").says("not found");
+    // `cargo xtask bench --cluster` reads it.
+    world.figures(&json!({"missing_image": seen.elapsed().as_secs_f64()}));
     assert_eq!((world.user_image("staging"), world.pods("staging", "hub")), before);
     assert_eq!(world.pulls("staging", "hook-image-puller"), 1, "the wait went on");
     world.wait_until("the hook ends", || world.pods("staging", "hook-image-puller").is_empty());
     world.environment("staging", "");
+}
+
+fn is_about_a_missing_image(event: &Value) -> bool {
+    let says = |part: &str| event["message"].as_str().is_some_and(|it| it.contains(part));
+    event["reason"] == "Failed" && says("/nowhere/") && says("not found")
 }
 
 fn failing_hub(world: &World) {
@@ -130,9 +192,24 @@ fn failing_hub(world: &World) {
     world.xtask(&["hub-status", "hello", "--env", "staging"]).status(0);
 }
 
+fn promotion_of_what_changed(world: &World) {
+    world.phase("Promotion, refused: staging runs something else than what was tested");
+    let before = world.versions("prod");
+    world.xtask(&PROMOTE).status(2).says("was not looked at by a smoke test");
+    // The same once more, by another tool.
+    let newest = world.newest("staging").to_string();
+    world.helm_itself("staging", &["rollback", "hello-staging", &newest]);
+    world.xtask(&PROMOTE).status(2).says("has no record");
+    assert_eq!(world.versions("prod"), before);
+    world.xtask(&["hub-history", "hello", "--env", "staging"]).status(0).says("outside xtask");
+}
+
 fn rollback(world: &World) {
     world.phase("A rollback by hand");
     let newer = world.user_image("staging");
+    let before = world.versions("staging");
+    world.xtask(&["-n", "hub-rollback", "hello", "1", "--env", "staging"]).status(0);
+    assert_eq!(world.versions("staging"), before);
     world.xtask(&["hub-rollback", "hello", "1", "--env", "staging", "--yes"]).status(0);
     assert_ne!(world.user_image("staging"), newer);
     world.xtask(&deploy(&[])).status(0);
@@ -164,6 +241,9 @@ fn changed_by_hand(world: &World) {
     world.phase("A change by hand, found");
     let namespace = world.namespace("staging");
     world.kubectl(&["--namespace", &namespace, "set", "env", "deploy/hub", "BY_HAND=1"]);
-    world.xtask(&["hub-status", "hello", "--env", "staging", "--drift"]).says("Deployment/hub");
-    world.xtask(&deploy(&[])).status(0);
+    let drift = ["hub-status", "hello", "--env", "staging", "--drift"];
+    world.xtask(&drift).status(1).says("env[BY_HAND]");
+    // As docs/hub.md says.
+    world.xtask(&deploy(&[])).status(0).says("neither hub nor proxy restarts");
+    world.xtask(&drift).status(1).says("env[BY_HAND]");
 }

@@ -19,6 +19,9 @@ fn faults_leave_the_former_release_or_say_what_is_live() {
     no_key(&world);
     record_not_written(&world);
     another_archive(&world);
+    secret_in_an_error(&world);
+    empty_secrets(&world);
+    rollback_fails(&world);
     helm_4(&world);
     newer_major(&world);
     world.xtask(&["hub-history", "hello", "--env", "test"]).status(0);
@@ -26,8 +29,7 @@ fn faults_leave_the_former_release_or_say_what_is_live() {
 
 fn failed_first_install(world: &World) {
     world.phase("A first deployment that fails");
-    world
-        .environment("test", "hub: {extraConfig: {broken: \"raise RuntimeError('a mistake')\"}}\n");
+    world.environment("test", BROKEN);
     world.xtask(&TEST).status(1).says("a mistake");
     let namespace = world.namespace("test");
     world.kubectl(&["--namespace", &namespace, "get", "pvc", "hub-db-dir"]);
@@ -155,8 +157,73 @@ fn helm_4(world: &World) {
     world.phase("The same release with Helm 4, and with Helm 3 again");
     world.helm(4);
     world.xtask(&TEST).status(0);
+    world.environment("test", BROKEN);
+    world.xtask(&TEST).status(1).says("a mistake").says("is live, the same as");
+    world.environment("test", "");
+    world.xtask(&["hub-rollback", "hello", "--env", "test", "--yes"]).status(0);
     world.helm(3);
     world.xtask(&TEST).status(0);
+}
+
+/// Values with which the hub does not start.
+const BROKEN: &str = "hub: {extraConfig: {broken: \"raise RuntimeError('a mistake')\"}}\n";
+
+/// The cluster repeats a value that it refuses.
+fn secret_in_an_error(world: &World) {
+    world.phase("A secret in an error of the cluster");
+    world.environment(
+        "test",
+        "hub: {extraEnv: {FOUND: {valueFrom: {secretKeyRef: {name: hub}}}}}\n",
+    );
+    let before = world.versions("test");
+    let key = "hub: {extraEnv: {FOUND: {valueFrom: {secretKeyRef: {key: canary of a test}}}}}\n";
+    world.with_secrets("test", key, || {
+        world.xtask(&TEST).status(2).says("secretKeyRef.key: Invalid value: \"…\"");
+    });
+    assert_eq!(world.versions("test"), before);
+    world.environment("test", "");
+}
+
+fn empty_secrets(world: &World) {
+    world.phase("Secrets that are empty");
+    let before = world.versions("test");
+    for text in ["", "{}\n"] {
+        world.with_secrets("test", text, || _ = world.xtask(&TEST).status(2));
+    }
+    assert_eq!(world.versions("test"), before);
+}
+
+fn rollback_fails(world: &World) {
+    world.phase("A deployment that fails, and its rollback, too");
+    world.environment("test", BROKEN);
+    let hubs = world.pods("test", "hub");
+    let run = world.start(&TEST);
+    world.wait_until("a new hub", || {
+        let now = world.pods("test", "hub");
+        !now.is_empty() && now.keys().all(|it| !hubs.contains_key(it))
+    });
+    world.freeze("test", "hub");
+    run.finish()
+        .status(1)
+        .says("a mistake")
+        .says("could not be brought back")
+        .says("the hub does not answer")
+        .says("try again by `cargo xtask hub-rollback");
+    world.environment("test", "");
+    world.xtask(&["hub-status", "hello", "--env", "test"]).status(1);
+    world.xtask(&["hub-history", "hello", "--env", "test"]).status(0);
+
+    world.phase("The same by hand, and the way out");
+    let rollback = ["hub-rollback", "hello", "--env", "test", "--yes"];
+    world
+        .xtask(&rollback)
+        .status(1)
+        .says("was not brought back")
+        .says("the hub does not answer")
+        .says("try again by `cargo xtask hub-rollback");
+    let namespace = world.namespace("test");
+    world.kubectl(&["--namespace", &namespace, "delete", "secret", "hub"]);
+    world.xtask(&rollback).status(0);
 }
 
 /// JupyterHub 5 to 6 and back, with the database of before.

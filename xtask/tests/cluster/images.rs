@@ -22,29 +22,54 @@ pub(crate) struct Images {
     pub(crate) pause: Image,
 }
 
+/// Builds and pushes an image; `build` are arguments of `docker build`.
+fn pushed(settings: &Settings, name: &str, tag: &str, build: &[&str]) -> Image {
+    let reference = format!("{}/{name}:{tag}", settings.registry);
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let certificates = ca_bundle().map(|it| format!("id=ca,src={it}"));
+    let mut cmd = docker(settings, &["build", "--quiet", "--tag", &reference]);
+    cmd.args(build).args(certificates.iter().flat_map(|it| ["--secret", it]));
+    cmd.arg("--file").arg(tests.join("cluster/hub/Dockerfile"));
+    output(cmd.arg(tests.join("helm/chart/files")));
+    output(&mut docker(settings, &["push", "--quiet", &reference]));
+    let digests = ["image", "inspect", "--format", "{{json .RepoDigests}}", &reference];
+    let digests: Vec<String> =
+        serde_json::from_str(&output(&mut docker(settings, &digests))).unwrap();
+    let own = format!("{}/{name}@", settings.registry);
+    let digest =
+        digests.iter().find_map(|it| it.strip_prefix(&own)).expect("a pushed image has a digest");
+    Image { name: format!("{}/{name}", settings.nodes), tag: format!("{tag}@{digest}") }
+}
+
+/// Pushes an image of `hello` that is none, for a platform that no node has.
+pub(crate) fn of_another_platform(settings: &Settings) -> Image {
+    pushed(settings, "hello", "other", &["--platform", "linux/s390x", "--target", "other"])
+}
+
+/// Calls `test` while the receipt of one image of `hello` is that of another one; both are digests.
+pub(crate) fn with_receipt(settings: &Settings, from: &str, to: &str, test: impl FnOnce()) {
+    let docker = |args: &[&str]| output(&mut docker(settings, args));
+    let receipt =
+        |it: &str| format!("{}/hello:{}.receipt", settings.registry, it.replace(':', "-"));
+    let (from, to, kept) = (receipt(from), receipt(to), format!("{}:kept", settings.registry));
+    for it in [&from, &to] {
+        docker(&["pull", "--quiet", it]);
+    }
+    docker(&["tag", &to, &kept]);
+    let push = |it: &str| {
+        docker(&["tag", it, &to]);
+        docker(&["push", "--quiet", &to]);
+    };
+    push(&from);
+    test();
+    push(&kept);
+}
+
 /// Builds and pushes the images; what was built before is in the builder's cache. The base is on the engine.
 pub(crate) fn images(settings: &Settings) -> Images {
     let image = |name: &str, target: &str, version: &str| {
-        let tag = format!("{}/{name}:{version}", settings.registry);
-        let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
-        let certificates = ca_bundle().map(|it| format!("id=ca,src={it}"));
-        let secret = certificates.iter().flat_map(|it| ["--secret", it]);
-        let mut build = docker(settings, &["build", "--quiet", "--tag", &tag, "--target", target]);
-        build.args(["--build-arg", &format!("JUPYTERHUB={version}")]).args(secret);
-        build.arg("--file").arg(tests.join("cluster/hub/Dockerfile"));
-        output(build.arg(tests.join("helm/chart/files")));
-        output(&mut docker(settings, &["push", "--quiet", &tag]));
-        let digests = output(&mut docker(
-            settings,
-            &["image", "inspect", "--format", "{{json .RepoDigests}}", &tag],
-        ));
-        let digests: Vec<String> = serde_json::from_str(&digests).unwrap();
-        let own = format!("{}/{name}@", settings.registry);
-        let digest = digests
-            .iter()
-            .find_map(|it| it.strip_prefix(&own))
-            .expect("a pushed image has a digest");
-        Image { name: format!("{}/{name}", settings.nodes), tag: format!("{version}@{digest}") }
+        let version_arg = format!("JUPYTERHUB={version}");
+        pushed(settings, name, version, &["--target", target, "--build-arg", &version_arg])
     };
     Images {
         hub: image("hub", "hub", "6.1.1"),

@@ -47,13 +47,20 @@ impl World {
         res
     }
 
-    /// Returns the uids of the pods of a component by name, those that end left out.
+    /// Returns the uids of the pods of a component and the restarts of their containers, by name, those that end
+    /// left out.
     pub(crate) fn pods(&self, environment: &str, component: &str) -> BTreeMap<String, String> {
         let selector = format!("component={component}");
         let pods = self.list(environment, &["pods", "--selector", &selector]);
         let text = |it: &Value| it.as_str().unwrap_or_default().to_owned();
         let living = pods.iter().filter(|it| it["metadata"]["deletionTimestamp"].is_null());
-        living.map(|it| (text(&it["metadata"]["name"]), text(&it["metadata"]["uid"]))).collect()
+        let state = |it: &Value| {
+            let containers = it["status"]["containerStatuses"].as_array();
+            let restarts = containers.into_iter().flatten().map(|it| it["restartCount"].as_u64());
+            let restarts: u64 = restarts.flatten().sum();
+            format!("{}, {restarts} restarts", text(&it["metadata"]["uid"]))
+        };
+        living.map(|it| (text(&it["metadata"]["name"]), state(it))).collect()
     }
 
     /// Returns the image that the hub starts for users.
@@ -86,6 +93,20 @@ impl World {
                 && it["involvedObject"]["name"].as_str().is_some_and(|it| it.starts_with(workload))
         };
         self.events(environment).iter().filter(is_own).filter_map(|it| it["count"].as_u64()).sum()
+    }
+
+    /// Makes a Secret immutable, so that Helm cannot change it.
+    pub(crate) fn freeze(&self, environment: &str, secret: &str) {
+        let namespace = self.namespace(environment);
+        let patch = ["--namespace", &namespace, "patch", "secret", secret, "--patch"];
+        self.kubectl(&[&patch[..], &["{\"immutable\": true}"]].concat());
+    }
+
+    /// Returns the number of the newest revision.
+    pub(crate) fn newest(&self, environment: &str) -> u32 {
+        let secrets = self.list(environment, &["secrets", "--selector", "owner=helm"]);
+        let version = |it: &Value| it["metadata"]["labels"]["version"].as_str()?.parse().ok();
+        secrets.iter().filter_map(version).max().unwrap_or_default()
     }
 
     /// Returns the events of an environment, oldest first.
@@ -128,7 +149,7 @@ impl World {
         let deadline = Instant::now() + Duration::from_secs(300);
         while !is_so() {
             assert!(Instant::now() < deadline, "never: {what}");
-            std::thread::sleep(Duration::from_secs(1));
+            std::thread::sleep(Duration::from_millis(200));
         }
     }
 }

@@ -8,6 +8,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{
@@ -92,6 +93,12 @@ impl World {
         format!("{}-{environment}", self.id)
     }
 
+    /// Writes durations beside the transcripts.
+    pub(crate) fn figures(&self, figures: &Value) {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        fs::write(root.join("target/xtask/cluster/figures.json"), figures.to_string()).unwrap();
+    }
+
     /// Prints a heading in the transcript.
     pub(crate) fn phase(&self, title: &str) {
         self.transcript.line(&format!("\n## {title}"));
@@ -109,6 +116,27 @@ impl World {
         let done = self.xtask(args);
         fs::rename(key.with_extension("away"), &key).unwrap();
         done
+    }
+
+    /// Calls `test` while the file with the secrets of an environment has other secrets.
+    pub(crate) fn with_secrets(&self, environment: &str, text: &str, test: impl FnOnce()) {
+        let path = format!("secrets/hello/{environment}.yaml");
+        let before = self.read(&path);
+        self.write(&path, text);
+        if !text.is_empty() {
+            let key = output(Command::new("age-keygen").arg("-y").arg(self.dir().join("age")));
+            let encrypt = ["encrypt", "--in-place", "--age", key.trim(), &path];
+            output(Command::new("sops").args(encrypt).current_dir(self.dir().join("checkout")));
+        }
+        test();
+        self.write(&path, &before);
+    }
+
+    /// Runs Helm itself.
+    pub(crate) fn helm_itself(&self, environment: &str, args: &[&str]) {
+        let namespace = self.namespace(environment);
+        let place = ["--kube-context", &self.context, "--namespace", &namespace];
+        output(Command::new(self.dir().join("bin/helm")).args(place).args(args));
     }
 
     /// Removes the chart's archive that was downloaded.

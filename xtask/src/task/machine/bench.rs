@@ -2,6 +2,7 @@
 //! fail: a slow machine is not a broken one.
 
 mod ci;
+mod cluster;
 mod conda;
 mod hubs;
 mod many;
@@ -93,6 +94,9 @@ pub(crate) fn run(session: &Session, args: &args::Bench) -> anyhow::Result<u8> {
     }
     if args.hubs {
         res.extend(hubs::figures(permit, session, &exe)?);
+    }
+    if args.cluster {
+        res.extend(cluster::figures(permit, session, &exe)?);
     }
     if args.notebooks {
         res.extend(notebooks::figures(permit, &docker)?);
