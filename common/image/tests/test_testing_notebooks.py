@@ -118,11 +118,17 @@ class Notebooks(unittest.TestCase):
         self.assertNotIn("\x1b", message)
 
     def test_what_is_no_notebook_is_told(self):
-        self.assertIn("broken.ipynb:1: not a valid notebook: ", self.done.message("broken.ipynb"))
-        self.assertIn("no-cells.ipynb: not a valid notebook: ", self.done.message("no-cells.ipynb"))
-        unknown = "other-kernel.ipynb: unknown kernel 'gone'; choose one of these in JupyterLab: "
-        self.assertIn(f"{unknown}python3, sky", self.done.message("other-kernel.ipynb"))
-        self.assertIn("execution.timeout is 'long'", self.done.message("limit.ipynb"))
+        """In the words of `cargo xtask check`."""
+        whole = "open and save it in JupyterLab, or restore it from git"
+        for name, message in {
+            "broken.ipynb": f"1: not a valid notebook: invalid JSON; {whole}",
+            "no-cells.ipynb": f"1: missing list `cells`; {whole}",
+            "other-kernel.ipynb": "1: unknown kernel `gone`; "
+            "choose one of these in JupyterLab: python3, sky",
+            "limit.ipynb": '1: `"long"` is not a time limit; '
+            "write a number of seconds, or -1 for no limit, as execution.timeout",
+        }.items():
+            self.assertEqual(self.done.message(name), f"{self.tests / name}:{message}")
 
     def test_again_names_the_path_quoted(self):
         done = self.made.run("test-notebooks", "sky", "no such.ipynb")

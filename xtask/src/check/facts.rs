@@ -237,7 +237,7 @@ impl File {
         File { is_sent: true, ..file }
     }
 
-    fn of(path: &Path, content: Content) -> File {
+    pub(super) fn of(path: &Path, content: Content) -> File {
         let Content { size, text, is_link, unreadable, keys } = content;
         let path = path.to_owned();
         File { path, is_link, size, text, unreadable, keys, ..File::default() }

@@ -47,7 +47,7 @@ impl<'a> Notebook<'a> {
                 let ends = text.match_indices('\n').map(|it| it.0).collect();
                 Ok(Notebook { file, text, ends, members })
             }
-            Err(err) => Err((err.line().max(1), format!("not a valid notebook: {err}"))),
+            Err(err) => Err(invalid(text, &err)),
         }
     }
 
@@ -81,6 +81,32 @@ impl<'a> Notebook<'a> {
     fn offset(&self, value: &RawValue) -> usize {
         value.get().as_ptr() as usize - self.text.as_ptr() as usize
     }
+}
+
+/// Blanks of JSON.
+const SPACE: [char; 4] = [' ', '\t', '\n', '\r'];
+
+/// Returns the line and the problem of a text that is not a JSON object; `notebook_format.py` of the
+/// image's tests says the same.
+fn invalid(text: &str, err: &serde_json::Error) -> Wrong {
+    let start = text.trim_start_matches(SPACE);
+    if start.is_empty() {
+        return (1, "not a valid notebook: the file is empty".to_owned());
+    }
+    let lines = |it: &str| it.matches('\n').count() + 1;
+    let (line, what) = match start.starts_with('{') {
+        false => (lines(&text[..text.len() - start.len()]), "not a JSON object"),
+        true if err.is_eof() => (lines(text.trim_end_matches(SPACE)), "invalid JSON"),
+        // A line end in a string is at column 0 of the next line.
+        true => (err.line() - usize::from(err.column() == 0), "invalid JSON"),
+    };
+    let is_conflict =
+        |it: &str| ["<<<<<<<", "=======", ">>>>>>>"].iter().any(|c| it.starts_with(c));
+    let what = match text.split('\n').nth(line - 1).is_some_and(is_conflict) {
+        true => "an unresolved merge conflict",
+        false => what,
+    };
+    (line, format!("not a valid notebook: {what}"))
 }
 
 pub(crate) fn object(value: &RawValue) -> Option<Object<'_>> {

@@ -10,7 +10,7 @@ use crate::{
         Facts, Refuses, Rule,
         notebook::{Notebook, object, readable, string},
     },
-    run::finding::Finding,
+    run::{finding::Finding, printable},
     specs,
 };
 
@@ -42,7 +42,7 @@ fn check_notebook(missions: &Missions<'_>, notebook: &Notebook<'_>) -> Option<Fi
     let name = name.and_then(string);
     let what = match &name {
         Some(name) if known.contains(name.as_str()) => return None,
-        Some(name) => format!("unknown kernel `{}`", name.escape_debug()),
+        Some(name) => format!("unknown kernel `{}`", printable::line(name)),
         None => "`metadata.kernelspec.name` names no kernel".to_owned(),
     };
     let names: Vec<&str> = known.into_iter().collect();

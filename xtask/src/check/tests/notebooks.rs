@@ -1,11 +1,16 @@
 //! Rules about notebooks.
 
-use expect_test::{Expect, expect};
+use std::{fmt::Write as _, path::Path};
+
+use expect_test::{Expect, expect, expect_file};
 
 use super::{check as check_facts, check_files, file, mission};
-use crate::check::{
-    self, Facts, Rule,
-    fix::{Change, change},
+use crate::{
+    check::{
+        self, Facts, File, Rule,
+        fix::{Change, change},
+    },
+    mission::file_content::Content,
 };
 
 const GOOD: &str = r#"{
@@ -62,8 +67,8 @@ fn notebooks_are_whole() {
         "{",
         "<<<<<<< HEAD\n{",
         expect![[r#"
-        a.ipynb:1: notebook-valid: not a valid notebook: expected value at line 1 column 1
-            fix: open and save it in JupyterLab, or restore it from git"#]],
+            a.ipynb:1: notebook-valid: not a valid notebook: an unresolved merge conflict
+                fix: open and save it in JupyterLab, or restore it from git"#]],
     );
     check(
         rule,
@@ -111,12 +116,12 @@ fn notebooks_are_whole() {
         rule,
         &[("a.ipynb", ""), ("b.ipynb", "[]\n"), ("c.ipynb", "{}\n")],
         expect![[r#"
-        a.ipynb:1: notebook-valid: not a valid notebook: EOF while parsing a value at line 1 column 0
-            fix: open and save it in JupyterLab, or restore it from git
-        b.ipynb:1: notebook-valid: not a valid notebook: invalid type: sequence, expected a map at line 1 column 0
-            fix: open and save it in JupyterLab, or restore it from git
-        c.ipynb:1: notebook-valid: `nbformat` is not 4
-            fix: open and save it in JupyterLab, or restore it from git"#]],
+            a.ipynb:1: notebook-valid: not a valid notebook: the file is empty
+                fix: open and save it in JupyterLab, or restore it from git
+            b.ipynb:1: notebook-valid: not a valid notebook: not a JSON object
+                fix: open and save it in JupyterLab, or restore it from git
+            c.ipynb:1: notebook-valid: `nbformat` is not 4
+                fix: open and save it in JupyterLab, or restore it from git"#]],
     );
 }
 
@@ -209,4 +214,42 @@ fn kernels_exist() {
         docs/a.ipynb:13: notebook-kernel: `metadata.kernelspec.name` names no kernel
             fix: choose one of these in JupyterLab: hello, python3"#]],
     );
+}
+
+/// The image's tests say the same about each case (`common/image/tests/test_notebook_cases.py`).
+#[test]
+fn broken_notebooks_of_the_shared_cases() {
+    let path = "../../../../common/image/tests/notebook_cases.json";
+    let cases = include_str!("../../../../common/image/tests/notebook_cases.json");
+    let cases: Vec<(String, Vec<String>)> = serde_json::from_str(cases).unwrap();
+    assert!(cases.len() > 120);
+    let mut text = "[".to_owned();
+    for (at, (given, _)) in cases.iter().enumerate() {
+        let end = if at == 0 { "" } else { "," };
+        let case = serde_json::to_string(&(given, problems(given))).unwrap();
+        write!(text, "{end}\n{case}").unwrap();
+    }
+    expect_file![path].assert_eq(&format!("{text}\n]\n"));
+}
+
+/// Returns `line: problem; fix` of a notebook, a text or `hex:` and bytes.
+fn problems(given: &str) -> Vec<String> {
+    let byte = |it: &[u8]| u8::from_str_radix(str::from_utf8(it).unwrap(), 16).unwrap();
+    let bytes = match given.strip_prefix("hex:") {
+        Some(digits) => digits.as_bytes().chunks(2).map(byte).collect(),
+        None => given.as_bytes().to_vec(),
+    };
+    let mut facts = mission("RUN env-create hello\n", &[("hello/tests/imports", "numpy\n")]);
+    let path = Path::new("missions/m/environments/hello/tests/a.ipynb");
+    facts.files.push(File::of(path, Content::of(path, &bytes)));
+    let rules = [
+        &check::text_file::RULE,
+        &check::notebook_valid::RULE,
+        &check::notebook_kernel::RULE,
+        &check::notebook_timeout::RULE,
+    ];
+    // Tests run in the kernel of their environment: a notebook need not name one.
+    let found = rules.into_iter().flat_map(|it| (it.check)(&facts));
+    let found = found.filter(|it| !it.what.ends_with("names no kernel"));
+    found.map(|it| format!("{}: {}; {}", it.line.unwrap(), it.what, it.fix)).collect()
 }

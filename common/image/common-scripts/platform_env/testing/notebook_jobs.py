@@ -36,8 +36,7 @@ class NotebookJob:
         self._scratch: Scratch | None = None
         own_limit = plan.timeout
         try:
-            own_limit = notebook.limit(plan.timeout)
-            notebook.check_kernel(kernels.names())
+            own_limit = notebook.settings(plan.timeout, kernels.names())
         except ValueError as error:
             self._message = str(error)
         self._own_limit = limits.stretched(own_limit)

@@ -19,7 +19,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 
 from platform_env.environments import kernels
 from platform_env.environments.printable import tail
-from platform_env.testing import limits
+from platform_env.testing import limits, notebook_format
 from platform_env.testing.commands import KERNEL, RUNNER, describe_status, yield_memory
 from platform_env.testing.notebooks import Notebook
 from platform_env.testing.tested import IMAGE_USER, User
@@ -61,6 +61,9 @@ def run_in_child(
 def _why_invalid(path: Path) -> str:
     """Returns why a notebook is not valid, '' if it is: nbclient runs some that are not."""
     try:
+        found = notebook_format.problems(notebook_format.read(path.read_bytes()))
+        if found:
+            return "\n".join(f"{path}:{it}" for it in found)
         nbformat.validate(nbformat.read(path, as_version=nbformat.NO_CONVERT))
     except Exception as error:
         return f"{path}: not a valid notebook: {str(error).partition(chr(10))[0]}"

@@ -2,17 +2,12 @@
 
 import dataclasses
 import glob
-import json
-import math
 from collections.abc import Collection, Iterable
 from pathlib import Path
-from typing import Any
 
 from platform_env.environments import paths
-from platform_env.testing import results
+from platform_env.testing import notebook_format, results
 from platform_env.testing.results import Result
-
-_FIX = "open and save it in JupyterLab, or restore it from git"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,45 +35,23 @@ class Notebook:
             return None
         return folder / "notebooks" / self.environment / self.name.lstrip("/")
 
-    def _metadata(self) -> dict[str, Any]:
-        try:
-            return json.loads(self.path.read_text(encoding="utf-8")).get("metadata", {})
-        except json.JSONDecodeError as error:
-            where = f"{self.path}:{error.lineno}"
-            raise ValueError(f"{where}: not a valid notebook: {error.msg}; {_FIX}") from error
-        except (OSError, ValueError, AttributeError) as error:
-            raise ValueError(f"{self.path}: not a valid notebook: {error}; {_FIX}") from error
+    def settings(self, default: float, known: Collection[str]) -> float:
+        """Returns its time limit, or the default. Raises ValueError for one that is not a limit,
+        for a file that is not JSON, and for a kernel that is not known.
 
-    def check_kernel(self, known: Collection[str]) -> None:
-        """Raises ValueError when the notebook names a kernel that is not known.
-
-        Tests run in the kernel of their environment; a user's JupyterLab looks for this one.
-        """
-        kernelspec = self._metadata().get("kernelspec")
-        name = kernelspec.get("name") if isinstance(kernelspec, dict) else None
-        if isinstance(name, str) and name not in known:
-            raise ValueError(
-                f"{self.path}: unknown kernel {name!r}; "
-                f"choose one of these in JupyterLab: {', '.join(sorted(known))}"
-            )
-
-    def limit(self, default: float) -> float:
-        """Returns the seconds in its metadata (`execution`, `timeout`), or the default.
-
-        There -1 and null mean no limit, as for nbclient.
+        Tests run in the kernel of their environment; a user's JupyterLab looks for the one named.
         """
         try:
-            own = self._metadata().get("execution", {}).get("timeout", default)
-        except AttributeError as error:
+            notebook = notebook_format.read(self.path.read_bytes())
+            problem = notebook_format.unknown_kernel(notebook, known)
+            limit = notebook_format.limit(notebook, default)
+        except OSError as error:
             raise ValueError(f"{self.path}: not a valid notebook: {error}") from error
-        if own is None or own == -1:
-            return math.inf
-        if isinstance(own, bool) or not isinstance(own, int | float) or not own > 0:
-            raise ValueError(
-                f"{self.path}: metadata execution.timeout is {own!r}: write a number of seconds, "
-                "or -1 for no limit"
-            )
-        return float(own)
+        except notebook_format.Invalid as error:
+            raise ValueError(f"{self.path}:{error.problem}") from error
+        if problem:
+            raise ValueError(f"{self.path}:{problem}")
+        return limit
 
 
 def tests_folder(environment: str) -> Path:
