@@ -9,6 +9,7 @@ pub(crate) mod finding;
 pub(crate) mod terminal;
 pub(crate) mod ui;
 pub(crate) mod lock;
+pub(crate) mod graph;
 pub(crate) mod printable;
 pub(crate) mod mask;
 pub(crate) mod redact;

@@ -7,6 +7,7 @@ use std::{
     borrow::Cow,
     collections::BTreeMap,
     path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -33,6 +34,7 @@ use crate::{
         docker::{Image, ImageConfig, LABEL_COMMIT, LABEL_PARENT},
         git,
         image_name::{ImageId, ImageRef, Tag},
+        platform::Platform,
     },
 };
 
@@ -48,14 +50,18 @@ pub(crate) struct BuiltImage {
     pub(crate) time: Duration,
 }
 
-/// Shared state of the builds of one run.
+/// Shared state of the builds of one run, whose threads may build at the same time.
 pub(crate) struct Builds<'a> {
     runner: &'a Runner,
-    images: Vec<Image>,
-    /// Built images by [`key`]: the chains of several missions have a common start.
-    done: BTreeMap<String, BuiltImage>,
-    builder: Option<Builder>,
     missing: BuildPolicy,
+    images: Mutex<Arc<Vec<Image>>>,
+    /// Built images by [`key`]: the chains of several missions have a common start.
+    done: Mutex<BTreeMap<String, BuiltImage>>,
+    /// Remote images that chains start from, pulled one after the other.
+    bases: Mutex<BTreeMap<String, Option<Image>>>,
+    builder: Mutex<Option<Builder>>,
+    /// Held while an image below the missions' is built: those of one name have one folder.
+    shared: Mutex<()>,
 }
 
 /// Policy for missing images.
@@ -73,14 +79,15 @@ pub(crate) enum BuildPolicy {
 impl<'a> Builds<'a> {
     /// Lists the images on the engine.
     pub(crate) fn new(runner: &'a Runner, missing: BuildPolicy) -> anyhow::Result<Builds<'a>> {
-        let images = runner.docker.images()?;
-        Ok(Builds { runner, images, done: BTreeMap::new(), builder: None, missing })
-    }
-
-    /// Sets the policy for missing images from here on.
-    pub(crate) fn missing(&mut self, missing: BuildPolicy) -> &mut Self {
-        self.missing = missing;
-        self
+        Ok(Builds {
+            runner,
+            missing,
+            images: Mutex::new(Arc::new(runner.docker.images()?)),
+            done: Mutex::default(),
+            bases: Mutex::default(),
+            builder: Mutex::default(),
+            shared: Mutex::default(),
+        })
     }
 
     /// Builds the missing images of `chain`, and returns all of its images.
@@ -88,57 +95,108 @@ impl<'a> Builds<'a> {
     /// # Errors
     /// A build fails; images built before it stay.
     pub(crate) fn chain(
-        &mut self,
+        &self,
         config: &Config,
         chain: &[Recipe],
     ) -> anyhow::Result<Vec<BuiltImage>> {
         if self.missing == BuildPolicy::TakeNewest {
             return Ok(vec![self.newest(chain)?]);
         }
-        let chain: &[Recipe] = &self.on_base(chain)?;
-        let mut res: Vec<BuiltImage> = Vec::new();
-        for recipe in chain {
-            let key = key(chain, recipe);
-            let built = match self.done.get(&key) {
-                Some(built) => built.clone(),
-                None => self
-                    .one(config, chain, recipe, res.last())
-                    .map_err(|err| in_checkout(err, &self.runner.checkout.root, recipe))
-                    .with_context(|| format!("image {}", recipe.name))?,
-            };
-            self.done.insert(key, built.clone());
-            res.push(built);
+        self.chain_by(self.missing, config, chain)
+    }
+
+    /// Builds like [`Builds::chain`], whatever the policy of this run is.
+    pub(crate) fn chain_by(
+        &self,
+        missing: BuildPolicy,
+        config: &Config,
+        chain: &[Recipe],
+    ) -> anyhow::Result<Vec<BuiltImage>> {
+        let chain: &[Recipe] = &self.on_base(missing, chain)?;
+        let place = |it| Place { config, chain, position: it, missing };
+        (0..chain.len()).map(|it| self.in_chain(&place(it))).collect()
+    }
+
+    /// Builds the image at `position` in `chain` if it is missing; those before it were built.
+    pub(crate) fn image(
+        &self,
+        config: &Config,
+        chain: &[Recipe],
+        position: usize,
+    ) -> anyhow::Result<BuiltImage> {
+        let missing = self.missing;
+        if missing == BuildPolicy::TakeNewest {
+            return self.newest(chain);
         }
-        Ok(res)
+        let chain: &[Recipe] = &self.on_base(missing, chain)?;
+        self.in_chain(&Place { config, chain, position, missing })
+    }
+
+    fn in_chain(&self, place: &Place<'_>) -> anyhow::Result<BuiltImage> {
+        let recipe = place.recipe();
+        let done = |it: &Recipe| locked(&self.done).get(&key(place.chain, it)).cloned();
+        if let Some(built) = done(recipe) {
+            return Ok(built);
+        }
+        let previous = place.position.checked_sub(1).and_then(|it| done(&place.chain[it]));
+        let built = self
+            .one(place, previous.as_ref())
+            .map_err(|err| in_checkout(err, &self.runner.checkout.root, recipe))
+            .with_context(|| format!("image {}", recipe.name))?;
+        locked(&self.done).insert(key(place.chain, recipe), built.clone());
+        Ok(built)
     }
 
     /// Returns `chain` with the digest of the remote image that it starts from, which is pulled if
     /// it is missing. A dry run, or a run that builds nothing, may not know the digest.
-    fn on_base<'c>(&self, chain: &'c [Recipe]) -> anyhow::Result<Cow<'c, [Recipe]>> {
+    fn on_base<'c>(
+        &self,
+        missing: BuildPolicy,
+        chain: &'c [Recipe],
+    ) -> anyhow::Result<Cow<'c, [Recipe]>> {
         let Some(pulled) = recipe::pulled(chain) else { return Ok(Cow::Borrowed(chain)) };
-        let reference = &pulled.reference;
+        let mut bases = locked(&self.bases);
+        let key = format!("{} {}", chain[0].platform, pulled.reference);
+        let base = match bases.get(&key) {
+            Some(base) => base.clone(),
+            None => self.base(missing, &chain[0].platform, &pulled.reference)?,
+        };
+        if base.is_some() {
+            bases.insert(key, base.clone());
+        }
+        drop(bases);
+        Ok(recipe::on_base(chain, base.as_ref()))
+    }
+
+    /// Returns a remote image, pulled if it is missing.
+    fn base(
+        &self,
+        missing: BuildPolicy,
+        platform: &Platform,
+        reference: &ImageRef,
+    ) -> anyhow::Result<Option<Image>> {
         let docker = &self.runner.docker;
         let is_tag = reference.digest.is_none();
-        let refreshes = self.missing == BuildPolicy::Refresh && is_tag;
+        let refreshes = missing == BuildPolicy::Refresh && is_tag;
         // The image that a tag names now may differ from the one that was built on.
-        let may_pull = self.missing != BuildPolicy::Refuse || !is_tag;
+        let may_pull = missing != BuildPolicy::Refuse || !is_tag;
         let mut present = docker.image(reference)?;
         if may_pull && (present.is_none() || refreshes) {
             let mut log = self.runner.log("pull")?;
-            self.runner.talk(&docker.pull_for(&chain[0].platform, reference), &mut log)?;
+            self.runner.talk(&docker.pull_for(platform, reference), &mut log)?;
             present = docker.image(reference)?;
             if present.is_none() && self.runner.permit.is_some() {
                 bail!("{reference} was pulled, but is not on the engine");
             }
         }
-        Ok(recipe::on_base(chain, present.as_ref()))
+        Ok(present)
     }
 
     /// Returns the newest image of the mission at the end of `chain`.
     fn newest(&self, chain: &[Recipe]) -> anyhow::Result<BuiltImage> {
         let name = &chain.last().context("a chain has an image")?.name;
-        let of_name =
-            self.images.iter().filter_map(|it| Some((recipe::immutable_tag(name, it)?, it)));
+        let images = self.images();
+        let of_name = images.iter().filter_map(|it| Some((recipe::immutable_tag(name, it)?, it)));
         let newest = of_name.max_by(|a, b| a.1.created.cmp(&b.1.created));
         let (reference, image) = newest.with_context(|| {
             format!("no image of {name} yet; run `cargo xtask image-build {name}`")
@@ -147,29 +205,31 @@ impl<'a> Builds<'a> {
         Ok(BuiltImage { name, image, reference, reason: None, time: Duration::ZERO })
     }
 
-    fn one(
-        &mut self,
-        config: &Config,
-        chain: &[Recipe],
-        recipe: &Recipe,
-        previous: Option<&BuiltImage>,
-    ) -> anyhow::Result<BuiltImage> {
+    /// Returns the images on the engine, as they were listed last.
+    fn images(&self) -> Arc<Vec<Image>> {
+        Arc::clone(&locked(&self.images))
+    }
+
+    fn one(&self, place: &Place<'_>, previous: Option<&BuiltImage>) -> anyhow::Result<BuiltImage> {
         let started = Instant::now();
+        let Place { missing, config, chain, .. } = *place;
+        let recipe = place.recipe();
         let parent = self.parent(recipe, previous)?;
-        let refresh = self.missing == BuildPolicy::Refresh && recipe.mode.is_some();
-        let mut found = match refresh {
-            true => Err(Reason::Refresh),
-            false => recipe::find(recipe, Some(&parent.label()), &self.images).cloned(),
-        };
-        let lock = if found.is_err() { self.lock_shared(recipe)? } else { None };
+        let refresh = missing == BuildPolicy::Refresh && recipe.mode.is_some();
+        let find = || recipe::find(recipe, Some(&parent.label()), &self.images()).cloned();
+        let mut found = if refresh { Err(Reason::Refresh) } else { find() };
+        let builds_shared =
+            found.is_err() && recipe.mode.is_none() && missing != BuildPolicy::Refuse;
+        let alone = builds_shared.then(|| locked(&self.shared));
+        let lock = if builds_shared { self.lock_shared()? } else { None };
         if lock.is_some() {
             // Another run may have made the image meanwhile.
-            self.images = self.runner.docker.images()?;
-            found = recipe::find(recipe, Some(&parent.label()), &self.images).cloned();
+            *locked(&self.images) = Arc::new(self.runner.docker.images()?);
+            found = find();
         }
         let (image, reason) = match found {
             Ok(image) => (image, None),
-            Err(reason) if self.missing == BuildPolicy::Refuse => {
+            Err(reason) if missing == BuildPolicy::Refuse => {
                 bail!("not built ({}); {}", reason.text(), what_builds(config, recipe))
             }
             Err(reason) => {
@@ -177,18 +237,16 @@ impl<'a> Builds<'a> {
                 (self.make(&step, reason)?, Some(reason))
             }
         };
-        drop(lock);
+        drop((lock, alone));
         let name = recipe.name.clone();
         let reference = reference(recipe, &image.id);
         Ok(BuiltImage { name, image, reference, reason, time: started.elapsed() })
     }
 
-    /// Waits for other runs that build an image which missions share; `None` if nothing is built.
-    fn lock_shared(&self, recipe: &Recipe) -> anyhow::Result<Option<Lock>> {
-        let builds = recipe.mode.is_none() && self.missing != BuildPolicy::Refuse;
-        let permit = self.runner.permit.filter(|_| builds);
+    /// Waits for other runs that build an image which missions share.
+    fn lock_shared(&self) -> anyhow::Result<Option<Lock>> {
         let (target, ui) = (self.runner.target(), self.runner.ui);
-        permit.map(|it| lock::take(it, &target, "images", ui)).transpose()
+        self.runner.permit.map(|it| lock::take(it, &target, "images", ui)).transpose()
     }
 
     /// Returns the parent image of `recipe`.
@@ -212,7 +270,7 @@ impl<'a> Builds<'a> {
         })
     }
 
-    fn make(&mut self, step: &Step<'_>, reason: Reason) -> anyhow::Result<Image> {
+    fn make(&self, step: &Step<'_>, reason: Reason) -> anyhow::Result<Image> {
         let recipe = step.recipe;
         let mut log = self.runner.log(&format!("image-build-{}", recipe.name))?;
         log.step(reason.text());
@@ -241,13 +299,13 @@ impl<'a> Builds<'a> {
     }
 
     fn build(
-        &mut self,
+        &self,
         step: &Step<'_>,
         dockerfile: &str,
         trial: Option<&Trial>,
         log: &mut Log,
     ) -> anyhow::Result<ImageId> {
-        let place = Place::new(self.runner, &step.recipe.name);
+        let place = Folder::new(self.runner, &step.recipe.name);
         if let Some(permit) = self.runner.permit {
             step.recipe.context.stage(permit, &place.context)?;
             files::write(permit, &place.dockerfile, dockerfile.as_bytes())?;
@@ -307,20 +365,41 @@ impl<'a> Builds<'a> {
         })
     }
 
-    fn builder(&mut self, config: &Config) -> anyhow::Result<Builder> {
-        if self.builder.is_none() {
-            self.builder = Some(self.runner.docker.builder(config.docker.as_deref())?);
+    fn builder(&self, config: &Config) -> anyhow::Result<Builder> {
+        let mut known = locked(&self.builder);
+        if let Some(builder) = &*known {
+            return Ok(builder.clone());
         }
-        self.builder.clone().context("a builder was just found")
+        let builder = self.runner.docker.builder(config.docker.as_deref())?;
+        Ok(known.insert(builder).clone())
     }
 }
 
+/// Returns the value of `mutex`, also after a panic of another thread: no value is left half changed.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Returns the key of `recipe`'s image within a run.
-fn key(chain: &[Recipe], recipe: &Recipe) -> String {
+pub(crate) fn key(chain: &[Recipe], recipe: &Recipe) -> String {
     let unknown = recipe.inputs == recipe::UNKNOWN_INPUTS;
     let pulled = recipe::pulled(chain).filter(|_| unknown);
     let base = pulled.map(|it| it.reference.to_string()).unwrap_or_default();
-    format!("{} {} {base}", recipe.name, recipe.inputs)
+    format!("{} {} {} {base}", recipe.name, recipe.platform, recipe.inputs)
+}
+
+/// An image in a chain, whose remote image is known.
+struct Place<'a> {
+    config: &'a Config,
+    chain: &'a [Recipe],
+    position: usize,
+    missing: BuildPolicy,
+}
+
+impl<'a> Place<'a> {
+    fn recipe(&self) -> &'a Recipe {
+        &self.chain[self.position]
+    }
 }
 
 /// An image to build.
@@ -346,16 +425,16 @@ impl ParentImage {
 }
 
 /// Context folder and id file of a build.
-struct Place {
+struct Folder {
     context: PathBuf,
     dockerfile: PathBuf,
     id: PathBuf,
 }
 
-impl Place {
-    fn new(runner: &Runner, name: &str) -> Place {
+impl Folder {
+    fn new(runner: &Runner, name: &str) -> Folder {
         let dir = runner.target().join("build");
-        Place {
+        Folder {
             context: dir.join(name),
             dockerfile: dir.join(format!("{name}.Dockerfile")),
             id: dir.join(format!("{name}.iid")),

@@ -54,7 +54,7 @@ pub(crate) struct Published {
 /// moved then.
 pub(crate) fn push(
     runner: &Runner,
-    builds: &mut Builds<'_>,
+    builds: &Builds<'_>,
     tested: &[TestedImage<'_>],
 ) -> anyhow::Result<Vec<Published>> {
     let receipts =
@@ -106,12 +106,12 @@ fn receipt(runner: &Runner, tested: &TestedImage<'_>) -> anyhow::Result<Option<R
 
 /// Returns the registry to push to. The local one is built and started if it is missing, whatever
 /// was requested.
-fn host(runner: &Runner, builds: &mut Builds<'_>, chosen: &MissionImages) -> anyhow::Result<Host> {
+fn host(runner: &Runner, builds: &Builds<'_>, chosen: &MissionImages) -> anyhow::Result<Host> {
     let host = match registry::answering(runner, &chosen.config)? {
         Some(host) => host,
         None => {
             let images =
-                builds.missing(BuildPolicy::Build).chain(&chosen.config, &chosen.registry_chain)?;
+                builds.chain_by(BuildPolicy::Build, &chosen.config, &chosen.registry_chain)?;
             let image = images.last().context("a registry has an image")?;
             registry::start(runner, &image.reference)?
         }

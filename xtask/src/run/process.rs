@@ -21,7 +21,7 @@ use std::{
     os::unix::process::ExitStatusExt as _,
     process::{ExitStatus, Stdio},
     sync::{
-        Arc, LazyLock,
+        Arc, LazyLock, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
         mpsc,
     },
@@ -204,7 +204,7 @@ pub(crate) fn handle_signals() -> anyhow::Result<()> {
 
 /// Fails after an interruption, for loops that wait for something other than a child.
 pub(crate) fn check_interrupted() -> anyhow::Result<()> {
-    if was_interrupted() && !FINISHING.get() {
+    if (was_interrupted() || is_stopped()) && !FINISHING.get() {
         return Err(Failure::Interrupted.into());
     }
     Ok(())
@@ -213,6 +213,31 @@ pub(crate) fn check_interrupted() -> anyhow::Result<()> {
 /// Returns whether a signal asked this run to end.
 fn was_interrupted() -> bool {
     INTERRUPTED.load(Ordering::SeqCst)
+}
+
+/// Set while the threads of a [`Stop`] are stopped.
+static STOPPED: AtomicBool = AtomicBool::new(false);
+
+/// Returns whether a [`Stop`] ends this thread's work.
+pub(crate) fn is_stopped() -> bool {
+    STOPPED.load(Ordering::SeqCst) && !was_interrupted()
+}
+
+/// A way to end all threads as an interruption does, until this is dropped; the run goes on then.
+pub(crate) struct Stop;
+
+impl Stop {
+    /// Ends the children of all threads, and lets every guard clean up.
+    #[expect(clippy::unused_self, reason = "only its owner may stop threads")]
+    pub(crate) fn request(&self) {
+        STOPPED.store(true, Ordering::SeqCst);
+    }
+}
+
+impl Drop for Stop {
+    fn drop(&mut self) {
+        STOPPED.store(false, Ordering::SeqCst);
+    }
 }
 
 /// Does `work` to its end, also after an interruption: what saves or cleans up, by commands that have
@@ -230,12 +255,23 @@ pub(crate) fn finishing<T>(work: impl FnOnce() -> T) -> T {
 
 thread_local! {
     static FINISHING: Cell<bool> = const { Cell::new(false) };
-    static WAITED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
 }
 
-/// Returns how long this thread has waited for other programs.
+/// Waits of all threads for other programs.
+struct Waits {
+    /// Threads that wait now, and since when at least one does.
+    now: usize,
+    since: Option<Instant>,
+    /// Time in which at least one thread waited.
+    total: Duration,
+}
+
+static WAITS: Mutex<Waits> = Mutex::new(Waits { now: 0, since: None, total: Duration::ZERO });
+
+/// Returns how long at least one thread has waited for other programs.
 pub(crate) fn time_in_children() -> Duration {
-    WAITED.get()
+    let waits = WAITS.lock().unwrap_or_else(PoisonError::into_inner);
+    waits.total + waits.since.map_or(Duration::ZERO, |it| it.elapsed())
 }
 
 /// Returns the processor time of all programs that ended, and of theirs.
@@ -246,11 +282,24 @@ pub(crate) fn cpu_of_children() -> anyhow::Result<Duration> {
 }
 
 /// Counts the time of `wait` as time in other programs.
-pub(crate) fn waiting<T>(wait: impl FnOnce() -> T) -> T {
-    let started = Instant::now();
-    let res = wait();
-    WAITED.set(WAITED.get() + started.elapsed());
-    res
+fn waiting<T>(wait: impl FnOnce() -> T) -> T {
+    struct Waiting;
+    impl Drop for Waiting {
+        fn drop(&mut self) {
+            let mut waits = WAITS.lock().unwrap_or_else(PoisonError::into_inner);
+            waits.now -= 1;
+            if waits.now == 0 {
+                let time = waits.since.take().map_or(Duration::ZERO, |it| it.elapsed());
+                waits.total += time;
+            }
+        }
+    }
+    let mut waits = WAITS.lock().unwrap_or_else(PoisonError::into_inner);
+    waits.now += 1;
+    waits.since.get_or_insert_with(Instant::now);
+    drop(waits);
+    let _waiting = Waiting;
+    wait()
 }
 
 /// Returns the last `n` lines of `text`.

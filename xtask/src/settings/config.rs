@@ -10,7 +10,7 @@ mod testing;
 
 pub(crate) use testing::{Data, Network, Testing};
 
-use testing::{factor, memory, size};
+use testing::{factor, memory, size, total_memory};
 
 use crate::{
     run::redact::{TOKENS, redact},
@@ -163,6 +163,7 @@ impl Config {
             },
             testing: Testing {
                 memory: all.typed("TEST_MEMORY", memory, String::new()),
+                total_memory: all.typed("TEST_MEMORY_TOTAL", optional(total_memory), None),
                 disk: all.typed("TEST_DISK", size, 0),
                 network: all.typed("TEST_NETWORK", Network::from_str, Network::None),
                 data: all.typed(

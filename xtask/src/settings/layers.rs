@@ -36,6 +36,7 @@ pub(crate) const NAMES: &[&str] = &[
     "DEBIAN_MIRROR",
     "TEST_MEMORY",
     "TEST_DISK",
+    "TEST_MEMORY_TOTAL",
     "TEST_NETWORK",
     "TEST_DATA",
     "PATIENCE",

@@ -36,6 +36,17 @@ pub(crate) struct Missions {
     pub(crate) all: bool,
 }
 
+/// How much a task does at once.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Parallel {
+    /// Number of images that are built or tested at a time; this machine's cores by default
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) jobs: Option<u16>,
+    /// Stop all other builds and tests after the first failure
+    #[arg(long)]
+    pub(crate) fail_fast: bool,
+}
+
 /// Hub of a task.
 #[derive(Debug, Args)]
 pub(crate) struct HubOf {
@@ -133,6 +144,8 @@ pub(crate) struct ImageBuild {
     /// Build even if nothing changed; solves floating specs again
     #[arg(long)]
     pub(crate) refresh: bool,
+    #[command(flatten)]
+    pub(crate) parallel: Parallel,
 }
 
 #[derive(Debug, Args)]
@@ -166,12 +179,16 @@ pub(crate) struct ImageTest {
     /// Run only tests that failed in the last complete run
     #[arg(long)]
     pub(crate) failed: bool,
-    /// Number of tests of an image that run at a time; the engine's cores by default
+    /// Number of images that are tested at a time, this machine's cores by default, and of tests of an image
+    /// that run at a time, the engine's cores by default
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) jobs: Option<u16>,
     /// Time limit of each notebook, 600 by default; overridden by execution.timeout in its metadata
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) timeout: Option<u32>,
+    /// Stop all other tests after the first image that fails
+    #[arg(long)]
+    pub(crate) fail_fast: bool,
     /// Test the newest image, with the tests and scripts of the working tree
     #[arg(long)]
     pub(crate) dev: bool,

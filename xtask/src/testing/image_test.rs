@@ -15,8 +15,10 @@ use anyhow::{Context as _, anyhow};
 
 use crate::{
     image::{build::BuiltImage, mission_images::MissionImages, runner::Runner},
-    mission::expected_tests,
+    mission::{checkout::Mission, expected_tests},
     run::{failure, files, process},
+    settings::config::Config,
+    specs,
     testing::{
         receipt::{self, Contents, Name, Receipt, Test},
         results,
@@ -68,6 +70,13 @@ impl TestRequest {
         &self.selection.environments
     }
 
+    /// Returns whether some of the selected tests may be `mission`'s.
+    pub(crate) fn concerns(&self, mission: &Mission) -> bool {
+        let named = self.environments();
+        let own = mission.environments.iter().map(|it| it.name.as_str());
+        named.is_empty() || own.chain([specs::BASE]).any(|it| named.iter().any(|name| name == it))
+    }
+
     /// Returns the selection; `None` when no test has to be run again.
     fn selection(
         &self,
@@ -86,6 +95,11 @@ impl TestRequest {
         let failed = receipt.failures().next().is_some();
         Ok(failed.then(|| self.selection.among(receipt.failures())))
     }
+}
+
+/// Returns the bytes of memory that the containers of an image's tests may use: two run side by side.
+pub(crate) fn memory(config: &Config) -> u64 {
+    2 * config.testing.memory_bytes()
 }
 
 /// A mission's image and the request for it.
@@ -200,8 +214,7 @@ impl Run<'_> {
             thread::scope(|scope| {
                 let hub = scope.spawn(|| self.of_the_image());
                 let own = self.of_the_mission();
-                let hub = process::waiting(|| hub.join());
-                (own, hub.unwrap_or_else(|_| Err(anyhow!("a thread panicked"))))
+                (own, hub.join().unwrap_or_else(|_| Err(anyhow!("a thread panicked"))))
             })
         };
         let mut tests = unless_interrupted(own)?;

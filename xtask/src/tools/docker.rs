@@ -180,6 +180,12 @@ impl Docker {
         Ok(PathBuf::from(root.trim()))
     }
 
+    /// Returns the bytes of memory of the engine's machine.
+    pub(crate) fn memory(&self) -> anyhow::Result<u64> {
+        let total = process::read(&self.query(["info", "--format", "{{.MemTotal}}"]))?;
+        Ok(total.trim().parse()?)
+    }
+
     /// Returns the time on the engine's clock.
     pub(crate) fn system_time(&self) -> anyhow::Result<SystemTime> {
         let output = process::output(&self.query(["info", "--format", "{{.SystemTime}}"]))?;

@@ -173,6 +173,36 @@ fn first_bad_stops() {
 }
 
 #[test]
+fn a_failure_that_missions_share() {
+    let mut checkout = Checkout::new();
+    checkout.mission("roman");
+    checkout.fail("build/common", 1, "no space left\n");
+    let done = checkout.run(&["--json", "image-all", "hello", "roman"]).status(1);
+    let done = done.never_called("build/roman").says("no space left");
+    let done = done.says("roman: not built: image common failed, see above");
+    let calls = done.calls.iter().filter(|it| it.line().contains("build/common")).count();
+    assert_eq!(calls, 1);
+}
+
+#[test]
+fn the_first_failure_may_stop_everything() {
+    let check = |jobs: &str, options: &[&str], roman: &str| {
+        let mut checkout = Checkout::new();
+        checkout.mission("roman");
+        checkout.fail("build/hello", 1, "no space left\n");
+        let words = ["--json", "image-all", "hello", "roman", "--jobs", jobs];
+        let done = checkout.run(&[&words, options].concat()).status(1).never_called("push");
+        let rows = done.json()["images"].clone();
+        let names = rows.as_array().unwrap().iter().map(|it| it["image"].as_str().unwrap());
+        assert_eq!(names.collect::<Vec<_>>(), ["rootfs", "base", "common", "hello", "roman"]);
+        assert_eq!(rows[4]["action"], *roman);
+    };
+    check("1", &["--fail-fast"], "stopped");
+    check("1", &[], "built, tested");
+    check("4", &[], "built, tested");
+}
+
+#[test]
 fn what_the_engine_lacks() {
     let check = |on: &str, said: &str, finding: &str| {
         let mut checkout = Checkout::new();

@@ -49,6 +49,7 @@ const OTHERS: &[&str] = &[
     "SECRETS_ROLE_ARN",
     "TEST_DATA",
     "TEST_DISK",
+    "TEST_MEMORY_TOTAL",
     "TEST_MEMORY",
     "TEST_NETWORK",
     "USE_FROZEN",

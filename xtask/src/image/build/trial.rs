@@ -48,7 +48,7 @@ impl<'a> Builds<'a> {
     /// # Errors
     /// The build fails.
     pub(crate) fn temporary(
-        &mut self,
+        &self,
         config: &Config,
         recipe: &Recipe,
         parent: &BuiltImage,

@@ -12,7 +12,10 @@ use std::{
 };
 
 use anyhow::Context as _;
-use nix::pty::{Winsize, openpty};
+use nix::{
+    fcntl::{FcntlArg, FdFlag, fcntl},
+    pty::{Winsize, openpty},
+};
 
 use crate::run::{printable, ui::Heartbeat};
 
@@ -34,6 +37,10 @@ pub(crate) fn watched(
 ) -> anyhow::Result<Option<u8>> {
     check_interrupted()?;
     let pty = openpty(&SIZE, None).context("cannot open a terminal")?;
+    // A program that another thread starts would keep the terminal open.
+    for end in [&pty.master, &pty.slave] {
+        fcntl(end, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).context("cannot open a terminal")?;
+    }
     let mut command = cmd.command()?;
     command.stdin(Stdio::null()).stdout(pty.slave.try_clone()?).stderr(pty.slave);
     let mut child = Running::spawn(cmd, &mut command)?;

@@ -9,12 +9,21 @@ use anyhow::{bail, ensure};
 pub(crate) struct Testing {
     /// Value of `docker run --memory`.
     pub(crate) memory: String,
+    /// Bytes of memory for the containers that run at once, if set.
+    pub(crate) total_memory: Option<u64>,
     /// Bytes that the tests may leave on the disk.
     pub(crate) disk: u64,
     pub(crate) network: Network,
     pub(crate) data: Vec<Data>,
     /// Factor of all time limits.
     pub(crate) patience: f64,
+}
+
+impl Testing {
+    /// Returns the limit of a container's memory in bytes.
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        bytes(&self.memory).unwrap_or(u64::MAX / 4)
+    }
 }
 
 /// Value of `TEST_NETWORK`.
@@ -117,6 +126,19 @@ const LEAST_MEMORY: u64 = 6 << 20;
 
 /// Checks a limit as `docker run --memory` takes it: bytes, or a number with a binary unit.
 pub(super) fn memory(text: &str) -> anyhow::Result<String> {
+    if bytes(text).is_none_or(|it| it < LEAST_MEMORY) {
+        bail!("expected a whole number with a unit, at least 6m, as in 500m or 4g");
+    }
+    Ok(text.to_owned())
+}
+
+/// Checks a limit like [`memory`], and returns its bytes.
+pub(super) fn total_memory(text: &str) -> anyhow::Result<u64> {
+    memory(text).map(|it| bytes(&it).unwrap_or_default())
+}
+
+/// Returns the bytes of a number with a binary unit.
+fn bytes(text: &str) -> Option<u64> {
     let number = text.trim_end_matches(['b', 'k', 'm', 'g', 'B', 'K', 'M', 'G']);
     let shift = match text[number.len()..].to_ascii_lowercase().as_str() {
         "" | "b" => Some(0),
@@ -125,11 +147,7 @@ pub(super) fn memory(text: &str) -> anyhow::Result<String> {
         "g" => Some(30),
         _ => None,
     };
-    let bytes = number.parse::<u64>().ok().zip(shift).and_then(|(it, by)| it.checked_mul(1 << by));
-    if bytes.is_none_or(|it| it < LEAST_MEMORY) {
-        bail!("expected a whole number with a unit, at least 6m, as in 500m or 4g");
-    }
-    Ok(text.to_owned())
+    number.parse::<u64>().ok().zip(shift).and_then(|(it, by)| it.checked_mul(1 << by))
 }
 
 /// Parses a factor for time limits.

@@ -12,5 +12,7 @@ use crate::{
 pub(crate) fn run(session: &Session, args: &args::ImageAll) -> anyhow::Result<u8> {
     let missing = if args.build.refresh { BuildPolicy::Refresh } else { BuildPolicy::Build };
     let test = Some(TestRequest::all(args.again));
-    images::run(session, &args.build.missions, &Request { missing, test, push: true })
+    let parallel = args.build.parallel.clone();
+    let request = Request { missing, test, push: true, parallel };
+    images::run(session, &args.build.missions, &request)
 }

@@ -19,7 +19,7 @@ pub(crate) fn run(session: &Session) -> anyhow::Result<u8> {
     };
     let parts = read_parts(&session.checkout).map_err(failure::request)?;
     session.warn_of(&refuse(&session.checkout, None, &parts, None)?);
-    let mut builds = Builds::new(&runner, BuildPolicy::Build)?;
+    let builds = Builds::new(&runner, BuildPolicy::Build)?;
     let built = builds.chain(&config, &recipe::embedded_base(&config, platform, &parts))?;
-    images::summary(session, built.iter().map(images::Row::of_image).collect(), 1)
+    images::summary_of_images(session, &built)
 }

@@ -10,5 +10,6 @@ use crate::{
 
 pub(crate) fn run(session: &Session, args: &args::ImageBuild) -> anyhow::Result<u8> {
     let missing = if args.refresh { BuildPolicy::Refresh } else { BuildPolicy::Build };
-    images::run(session, &args.missions, &Request { missing, test: None, push: false })
+    let parallel = args.parallel.clone();
+    images::run(session, &args.missions, &Request { missing, test: None, push: false, parallel })
 }

@@ -82,7 +82,7 @@ fn current(
     named: Vec<MissionConfig>,
     tag: &Tag,
 ) -> anyhow::Result<Vec<Move>> {
-    let mut builds = Builds::new(runner, BuildPolicy::Refuse)?;
+    let builds = Builds::new(runner, BuildPolicy::Refuse)?;
     let mut res = Vec::new();
     for it in session.choose(runner, named)? {
         let chain = builds.chain(&it.config, &it.chain)?;

@@ -12,6 +12,11 @@ pub(crate) fn run(session: &Session, missions: &args::Missions) -> anyhow::Resul
     images::run(
         session,
         missions,
-        &Request { missing: BuildPolicy::Refuse, test: None, push: true },
+        &Request {
+            missing: BuildPolicy::Refuse,
+            test: None,
+            push: true,
+            parallel: args::Parallel::default(),
+        },
     )
 }

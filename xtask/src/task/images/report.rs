@@ -32,8 +32,8 @@ pub(crate) fn run(session: &Session, args: &args::Report) -> anyhow::Result<u8> 
     let named = session.named(&args.missions).map_err(failure::request)?;
     let runner = session.runner(&named[0].config)?;
     let chosen = session.choose(&runner, named)?;
-    let mut builds = Builds::new(&runner, BuildPolicy::Refuse)?;
-    let sections = chosen.iter().map(|it| section(&runner, &mut builds, it));
+    let builds = Builds::new(&runner, BuildPolicy::Refuse)?;
+    let sections = chosen.iter().map(|it| section(&runner, &builds, it));
     let page = Page {
         made: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
         missions: sections.collect::<anyhow::Result<_>>()?,
@@ -59,7 +59,7 @@ pub(crate) fn run(session: &Session, args: &args::Report) -> anyhow::Result<u8> 
 /// Returns the section about a mission's current image; missing data is listed in its notes.
 fn section(
     runner: &Runner,
-    builds: &mut Builds<'_>,
+    builds: &Builds<'_>,
     chosen: &MissionImages,
 ) -> anyhow::Result<Section> {
     let mission = chosen.mission.name.clone();

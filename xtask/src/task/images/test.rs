@@ -20,7 +20,8 @@ pub(crate) fn run(session: &Session, args: &args::ImageTest) -> anyhow::Result<u
     let asked = asked(args).map_err(failure::request)?;
     check_environments(session, args, &asked).map_err(failure::request)?;
     let missing = if args.dev { BuildPolicy::TakeNewest } else { BuildPolicy::Refuse };
-    let request = Request { missing, test: Some(asked), push: false };
+    let parallel = args::Parallel { jobs: args.jobs, fail_fast: args.fail_fast };
+    let request = Request { missing, test: Some(asked), push: false, parallel };
     match images::run(session, &args.missions, &request)? {
         0 if args.hub => local_hub::smoke(session, &args.missions),
         status => Ok(status),

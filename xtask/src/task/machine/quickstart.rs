@@ -5,7 +5,7 @@ use crate::{
     run::{process, terminal},
     task::{
         Session,
-        args::{HubUp, LOOPBACK, Missions},
+        args::{HubUp, LOOPBACK, Missions, Parallel},
         shared::{
             doctor::{self, About, FixPolicy, Probes},
             images::{self, Request},
@@ -34,7 +34,8 @@ pub(crate) fn run(session: &Session) -> anyhow::Result<u8> {
         return Ok(status);
     }
     let test = Some(TestRequest::all(false));
-    let request = Request { missing: BuildPolicy::Build, test, push: true };
+    let parallel = Parallel::default();
+    let request = Request { missing: BuildPolicy::Build, test, push: true, parallel };
     let status = images::run(session, &missions, &request)?;
     if status != 0 || session.permit.is_none() {
         return Ok(status);

@@ -82,7 +82,7 @@ fn of_image(
     let named = session.named(&missions).map_err(failure::request)?;
     let runner = session.runner(&named[0].config)?;
     let chosen = session.choose(&runner, named)?;
-    let mut builds = Builds::new(&runner, BuildPolicy::Refuse)?;
+    let builds = Builds::new(&runner, BuildPolicy::Refuse)?;
     let chain = builds.chain(&chosen[0].config, &chosen[0].chain)?;
     let image = &chain.last().context("a chain has an image")?.image;
     let questions = export::questions(&runner, image, &[environment])?;

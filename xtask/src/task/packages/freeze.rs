@@ -39,11 +39,11 @@ pub(crate) fn run(session: &Session, args: &args::Freeze) -> anyhow::Result<u8> 
     session.require_digests(&runner, &named)?;
     let chosen = choose(session, &runner, named)?;
     let missing = if args.refresh { BuildPolicy::Refresh } else { BuildPolicy::Build };
-    let mut builds = Builds::new(&runner, missing)?;
+    let builds = Builds::new(&runner, missing)?;
     if args.verify {
-        return verify::run(session, &runner, &mut builds, &selected, &chosen, args.diff);
+        return verify::run(session, &runner, &builds, &selected, &chosen, args.diff);
     }
-    write(session, &runner, &mut builds, args, &selected, &chosen)?;
+    write(session, &runner, &builds, args, &selected, &chosen)?;
     Ok(0)
 }
 
@@ -51,7 +51,7 @@ pub(crate) fn run(session: &Session, args: &args::Freeze) -> anyhow::Result<u8> 
 fn write(
     session: &Session,
     runner: &Runner,
-    builds: &mut Builds<'_>,
+    builds: &Builds<'_>,
     args: &args::Freeze,
     selected: &Selected,
     chosen: &[MissionImages],
@@ -91,7 +91,7 @@ fn choose(
 }
 
 /// Returns the mission's image, built if it is missing.
-fn image(builds: &mut Builds<'_>, chosen: &MissionImages) -> anyhow::Result<BuiltImage> {
+fn image(builds: &Builds<'_>, chosen: &MissionImages) -> anyhow::Result<BuiltImage> {
     let chain = builds.chain(&chosen.config, &chosen.chain)?;
     chain.last().cloned().context("a chain has an image")
 }

@@ -1,11 +1,17 @@
-//! Building, testing and publishing images, each for all selected missions. After any failure
+//! Building, testing and publishing images, all selected missions at once. After any failure
 //! nothing is pushed.
 
-use std::time::{Duration, Instant};
+mod plan;
+mod rows;
+
+use std::{collections::BTreeSet, thread};
 
 use anyhow::Context as _;
-use serde::Serialize;
 
+use self::{
+    plan::{MissionPlan, Plan, Work},
+    rows::Row,
+};
 use crate::{
     image::{
         build::{BuildPolicy, Builds, BuiltImage},
@@ -16,22 +22,27 @@ use crate::{
     mission::{checkout::Mission, dockerfile::update},
     registry::{
         self,
-        publish::{self, Published, TestedImage},
+        publish::{self, TestedImage},
         receipts,
     },
     run::{
-        failure,
+        failure::{self, Failure, INTERRUPTED},
+        graph::{self, End, Limits},
         printable::Shown as _,
-        process, terminal,
-        ui::{self, Colour},
+        process,
     },
     settings::config::Mode,
-    task::{Session, args::Missions},
+    task::{
+        Session,
+        args::{Missions, Parallel},
+    },
     testing::{
         image_test::{self, Rerun, TestRequest},
-        receipt::{Outcome, Receipt},
+        receipt::Receipt,
     },
 };
+
+pub(crate) use rows::summary_of_images;
 
 /// Work of a run besides building missing images.
 #[derive(Debug, Clone)]
@@ -39,6 +50,7 @@ pub(crate) struct Request {
     pub(crate) missing: BuildPolicy,
     pub(crate) test: Option<TestRequest>,
     pub(crate) push: bool,
+    pub(crate) parallel: Parallel,
 }
 
 /// Builds missing images, then tests and publishes them as requested, and returns the exit status.
@@ -59,21 +71,19 @@ pub(crate) fn run(session: &Session, missions: &Missions, request: &Request) -> 
         session.require_pinned(&chosen)?;
     }
     registry::retire(&runner)?;
-    let mut builds = Builds::new(&runner, request.missing)?;
-    let mut rows = Vec::new();
-    let images = build_all(&runner, &mut builds, &chosen, &mut rows)?;
-    if let Some(asked) = &request.test {
-        test_all(&runner, &images, asked, &mut rows)?;
-    }
+    let builds = Builds::new(&runner, request.missing)?;
+    let plan = plan::plan(&chosen, request.missing, request.test.as_ref());
+    let ends = work(&runner, &builds, &plan, request);
+    let (images, mut rows) = outcome(&plan, ends, request)?;
     if let Err(interrupted) = process::check_interrupted() {
-        summary(session, rows, chosen.len())?;
+        rows::summary(session, rows, chosen.len())?;
         return Err(interrupted);
     }
-    if request.push && rows.iter().all(|it| it.error.is_none()) {
+    if request.push && rows.iter().all(|it| !it.has_failed()) {
         let _lock = session.lock_registry()?;
-        push_all(&runner, &mut builds, &images, &mut rows)?;
+        push_all(&runner, &builds, &images, &mut rows)?;
     }
-    summary(session, rows, chosen.len())
+    rows::summary(session, rows, chosen.len())
 }
 
 /// Images of one mission's chain, all built.
@@ -82,294 +92,230 @@ struct Images<'a> {
     chain: Vec<BuiltImage>,
 }
 
-impl Images<'_> {
-    fn mission(&self) -> &BuiltImage {
-        &self.chain[self.chain.len() - 1]
+/// What a node of the plan came to.
+#[derive(Debug)]
+enum Done {
+    Built(Box<BuiltImage>),
+    /// The receipt, and whether it is new; `None` without a test.
+    Tested(Option<(Box<Receipt>, bool)>),
+}
+
+impl Done {
+    fn has_failed(&self) -> bool {
+        matches!(self, Done::Tested(Some((it, _))) if it.failures().next().is_some())
     }
 }
 
-/// Builds every chain; a failure becomes a row of the table, and the other chains are built.
-fn build_all<'a>(
+/// Does the work of all nodes of `plan`; a dry run prints it in their order.
+fn work(
     runner: &Runner,
-    builds: &mut Builds<'_>,
-    chosen: &'a [MissionImages],
-    rows: &mut Vec<Row>,
-) -> anyhow::Result<Vec<Images<'a>>> {
-    let mut res = Vec::new();
-    for it in chosen {
-        let clock = Instant::now();
-        let built = builds.chain(&it.config, &it.chain).and_then(|chain| {
-            let images = Images { chosen: it, chain };
-            let floating = it.config.mode == Mode::Floating;
-            let frozen = match floating {
-                true => export::freeze(runner, &it.mission, &images.mission().image)?,
-                false => Vec::new(),
-            };
-            frozen.iter().for_each(|it| {
-                runner.ui.say(format!("frozen: {}", runner.checkout.relative(it).shown()))
-            });
-            Ok(images)
-        });
-        match built {
-            Ok(images) => {
-                let known: Vec<String> = rows.iter().map(|it| it.image.clone()).collect();
-                let new = images.chain.iter().filter(|it| !known.contains(&it.name));
-                rows.extend(new.map(Row::of_image));
-                res.push(images);
+    builds: &Builds<'_>,
+    plan: &Plan<'_>,
+    request: &Request,
+) -> Vec<End<Done>> {
+    let memory = || plan.memory.or_else(|| runner.docker.memory().ok()).unwrap_or(0);
+    let cores = || thread::available_parallelism().map_or(1, usize::from);
+    let jobs = request.parallel.jobs.map_or_else(cores, usize::from);
+    let jobs = if runner.permit.is_none() { 1 } else { jobs };
+    let limits = Limits { jobs, memory: &memory, fail_fast: request.parallel.fail_fast };
+    graph::run(&plan.nodes, &limits, Done::has_failed, |node| match &plan.work[node] {
+        Work::Build { of, position } => {
+            build(runner, builds, of, *position).map(|it| Done::Built(Box::new(it)))
+        }
+        Work::Test { of } => {
+            let asked = request.test.as_ref().context("a test was planned")?;
+            let done = test(runner, builds, of, asked)?;
+            if process::is_stopped() && !done.has_failed() {
+                return Err(Failure::Interrupted.into());
             }
-            Err(err) => rows.push(Row::failed(&it.mission.name, clock.elapsed(), err)?),
+            Ok(done)
         }
-    }
-    Ok(res)
+    })
 }
 
-fn test_all(
+/// Builds one image of a mission's chain, and freezes the mission from a new floating one.
+fn build(
     runner: &Runner,
-    images: &[Images<'_>],
+    builds: &Builds<'_>,
+    of: &MissionImages,
+    position: usize,
+) -> anyhow::Result<BuiltImage> {
+    let built = builds.image(&of.config, &of.chain, position)?;
+    if position + 1 == of.chain.len() && of.config.mode == Mode::Floating {
+        for it in export::freeze(runner, &of.mission, &built.image)? {
+            runner.ui.say(format!("frozen: {}", runner.checkout.relative(&it).shown()));
+        }
+    }
+    Ok(built)
+}
+
+fn test(
+    runner: &Runner,
+    builds: &Builds<'_>,
+    of: &MissionImages,
     asked: &TestRequest,
-    rows: &mut [Row],
-) -> anyhow::Result<()> {
-    for it in images {
-        if process::check_interrupted().is_err() {
-            break; // what was tested so far is shown
+) -> anyhow::Result<Done> {
+    let built = builds.image(&of.config, &of.chain, of.chain.len() - 1)?;
+    let MissionImages { mission, config, .. } = of;
+    // The registry's receipt may save a test.
+    let old = match asked.takes_receipts() {
+        true => receipts::of_built(runner, config, &built),
+        false => Receipt::read(&runner.checkout, &mission.name, &built.image),
+    };
+    let tested = image_test::test(runner, of, &built, asked, old?)?;
+    Ok(Done::Tested(tested.map(|(receipt, is_new)| (Box::new(receipt), is_new))))
+}
+
+/// Returns the images of missions whose chains are built, and the rows of the table in the order of the
+/// plan.
+///
+/// # Errors
+/// An error that is more than a failure of the work; an interruption only before any test.
+fn outcome<'a>(
+    plan: &Plan<'a>,
+    ends: Vec<End<Done>>,
+    request: &Request,
+) -> anyhow::Result<(Vec<Images<'a>>, Vec<Row>)> {
+    let mut outcome = Outcome {
+        ends: ends.into_iter().map(Some).collect(),
+        built: plan.nodes.iter().map(|_| None).collect(),
+        shown: BTreeSet::new(),
+        rows: Vec::new(),
+        error: None,
+    };
+    let mut images = Vec::new();
+    for it in &plan.missions {
+        let mut row = match outcome.chain(plan, it) {
+            Ok(chain) => {
+                let row = chain.last().map(Row::of_image).context("a chain has an image")?;
+                images.push(Images { chosen: it.of, chain });
+                row
+            }
+            Err(row) => *row,
+        };
+        if let Some(test) = it.test.filter(|_| !row.has_failed()) {
+            let mode = it.of.config.mode;
+            let is_dev = request.test.as_ref().is_some_and(|it| it.dev);
+            outcome.test(test, &mut row, if is_dev { Rerun::Dev } else { Rerun::Image(mode) });
         }
-        let environments = it.chosen.mission.environments.iter().map(|it| &it.name);
-        let named = asked.environments();
-        if !named.is_empty()
-            && !environments.chain([&"base".to_owned()]).any(|it| named.contains(it))
-        {
-            continue;
+        outcome.rows.push(row);
+    }
+    let Outcome { rows, error, .. } = outcome;
+    match error {
+        Some(err) if failure::status(&err) == INTERRUPTED && rows.iter().any(Row::was_tested) => (),
+        Some(err) => return Err(err),
+        None => (),
+    }
+    Ok((images, rows))
+}
+
+/// The nodes' ends, which become rows mission by mission.
+struct Outcome {
+    /// `None` once taken.
+    ends: Vec<Option<End<Done>>>,
+    built: Vec<Option<BuiltImage>>,
+    /// Nodes whose image or failure is in a row.
+    shown: BTreeSet<usize>,
+    rows: Vec<Row>,
+    /// First error that ends the run.
+    error: Option<anyhow::Error>,
+}
+
+impl Outcome {
+    /// Returns the images of a chain, with rows for the new ones below the mission's; or the row of a mission
+    /// whose image is not built.
+    fn chain(
+        &mut self,
+        plan: &Plan<'_>,
+        of: &MissionPlan<'_>,
+    ) -> Result<Vec<BuiltImage>, Box<Row>> {
+        let (mission, nodes) = (&of.of.mission.name, &of.chain);
+        let mut res = Vec::new();
+        for (position, &node) in nodes.iter().enumerate() {
+            let is_last = position + 1 == nodes.len();
+            if let Some(End::Done(Done::Built(_))) = &self.ends[node]
+                && let Some(End::Done(Done::Built(built))) = self.ends[node].take()
+            {
+                self.built[node] = Some(*built);
+            }
+            let Some(built) = &self.built[node] else {
+                return Err(Box::new(self.not_built(mission, plan.image(node), node)));
+            };
+            if !is_last && self.shown.insert(node) {
+                self.rows.push(Row::of_image(built));
+            }
+            res.push(built.clone());
         }
-        let name = &it.chosen.mission.name;
-        let Some(row) = rows.iter_mut().find(|row| row.image == *name) else { continue };
-        let res = known_receipt(runner, it, asked)
-            .and_then(|old| image_test::test(runner, it.chosen, it.mission(), asked, old));
-        match res {
-            Ok(Some((receipt, is_new))) => {
-                let mode = it.chosen.config.mode;
-                let rerun = if asked.dev { Rerun::Dev } else { Rerun::Image(mode) };
+        Ok(res)
+    }
+
+    /// Returns the row of a mission whose chain ended at `node`, the image `image`.
+    fn not_built(&mut self, mission: &str, image: &str, node: usize) -> Row {
+        let mut row = Row::not_built(mission);
+        match self.ends[node].take() {
+            Some(End::Failed(err, time)) => {
+                row.spent(time);
+                self.shown.insert(node);
+                self.record(&mut row, err);
+            }
+            None if self.shown.contains(&node) => row.blocked_by(image),
+            _ => row.stop(),
+        }
+        row
+    }
+
+    fn test(&mut self, node: usize, row: &mut Row, rerun: Rerun) {
+        match self.ends[node].take() {
+            Some(End::Done(Done::Tested(Some((receipt, is_new))))) => {
                 row.add_tests(&receipt, is_new, rerun);
             }
-            Ok(None) => (),
-            Err(err) => row.fail(err)?,
+            Some(End::Failed(err, _)) => self.record(row, err),
+            Some(End::Blocked | End::NotStarted) => row.stop(),
+            _ => (),
         }
     }
-    Ok(())
-}
 
-/// Returns the image's receipt, including the registry's where that may save a test.
-fn known_receipt(
-    runner: &Runner,
-    images: &Images<'_>,
-    asked: &TestRequest,
-) -> anyhow::Result<Option<Receipt>> {
-    let MissionImages { mission, config, .. } = images.chosen;
-    match asked.takes_receipts() {
-        true => receipts::of_built(runner, config, images.mission()),
-        false => Receipt::read(&runner.checkout, &mission.name, &images.mission().image),
+    /// Records a failure of the work in `row`; a wrong request, a machine that lacks something and an
+    /// interruption end the run, and the end of other work is just that.
+    fn record(&mut self, row: &mut Row, err: anyhow::Error) {
+        let err = failure::of_machine(err);
+        match failure::status(&err) {
+            1 => row.fail(&err),
+            INTERRUPTED if process::check_interrupted().is_ok() => row.stop(),
+            _ => {
+                row.stop();
+                self.error.get_or_insert(err);
+            }
+        }
     }
 }
 
 fn push_all(
     runner: &Runner,
-    builds: &mut Builds<'_>,
+    builds: &Builds<'_>,
     images: &[Images<'_>],
     rows: &mut [Row],
 ) -> anyhow::Result<()> {
-    let tested: Vec<TestedImage<'_>> = images
-        .iter()
-        .map(|it| TestedImage {
-            chosen: it.chosen,
-            common: &it.chain[it.chain.len() - 2],
-            mission: it.mission(),
-        })
-        .collect();
+    let tested = images.iter().map(|it| {
+        let [.., common, mission] = it.chain.as_slice() else { return None };
+        Some(TestedImage { chosen: it.chosen, common, mission })
+    });
+    let tested: Vec<TestedImage<'_>> =
+        tested.collect::<Option<_>>().context("a mission's image has a parent")?;
     match publish::push(runner, builds, &tested) {
         Ok(published) => {
             for it in published {
-                let row = rows.iter_mut().find(|row| row.image == it.name);
+                let row = rows.iter_mut().find(|row| row.is_of(&it.name));
                 row.into_iter().for_each(|row| row.add_published(&it));
             }
         }
-        Err(err) => rows.last_mut().context("a pushed image has a row")?.fail(err)?,
+        Err(err) => {
+            let err = failure::of_machine(err);
+            if failure::status(&err) != 1 {
+                return Err(err);
+            }
+            rows.last_mut().context("a pushed image has a row")?.fail(&err);
+        }
     }
     Ok(())
-}
-
-/// Output of `--json`.
-#[derive(Debug, Serialize)]
-struct Summary<'a> {
-    images: &'a [Row],
-    seconds: f64,
-    /// Part of the time that was not spent waiting for other programs.
-    own_seconds: f64,
-}
-
-/// Work on an image.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Action {
-    Built,
-    Tested,
-    Pushed,
-    AlreadyPublished,
-    /// Its human tag was moved.
-    Moved,
-    Failed,
-}
-
-impl Action {
-    fn text(self) -> &'static str {
-        match self {
-            Action::Built => "built",
-            Action::Tested => "tested",
-            Action::Pushed => "pushed",
-            Action::AlreadyPublished => "already published",
-            Action::Moved => "moved",
-            Action::Failed => "failed",
-        }
-    }
-}
-
-fn text(actions: &[Action]) -> String {
-    match actions {
-        [] => "unchanged".to_owned(),
-        _ => actions.iter().map(|it| it.text()).collect::<Vec<_>>().join(", "),
-    }
-}
-
-fn joined<S: serde::Serializer>(actions: &[Action], to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_str(&text(actions))
-}
-
-/// A row of the table at the end.
-#[derive(Debug, Serialize)]
-pub(crate) struct Row {
-    image: String,
-    /// What was done to the image, in order; empty when it is as it was.
-    #[serde(serialize_with = "joined")]
-    action: Vec<Action>,
-    seconds: f64,
-    /// Size in bytes.
-    size: u64,
-    /// Lasting name: in the registry after a push, else on the engine.
-    tag: String,
-    passed: Option<usize>,
-    failed: Option<usize>,
-    /// Failure, shown under the table.
-    error: Option<String>,
-}
-
-impl Row {
-    pub(crate) fn of_image(built: &BuiltImage) -> Row {
-        Row {
-            image: built.name.clone(),
-            action: built.reason.map(|_| Action::Built).into_iter().collect(),
-            seconds: built.time.as_secs_f64(),
-            size: built.image.size,
-            tag: built.reference.to_string(),
-            passed: None,
-            failed: None,
-            error: None,
-        }
-    }
-
-    fn failed(name: &str, time: Duration, err: anyhow::Error) -> anyhow::Result<Row> {
-        let mut row = Row {
-            image: name.to_owned(),
-            action: Vec::new(),
-            seconds: time.as_secs_f64(),
-            size: 0,
-            tag: String::new(),
-            passed: None,
-            failed: None,
-            error: None,
-        };
-        row.fail(err)?;
-        Ok(row)
-    }
-
-    /// Records a failure of the work; a wrong request, a machine that lacks something and an
-    /// interruption end the run.
-    fn fail(&mut self, err: anyhow::Error) -> anyhow::Result<()> {
-        let err = failure::of_machine(err);
-        if failure::status(&err) != 1 {
-            return Err(err);
-        }
-        self.action.push(Action::Failed);
-        self.error = Some(format!("{err:#}"));
-        Ok(())
-    }
-
-    fn add_published(&mut self, published: &Published) {
-        let action = if published.is_new { Action::Pushed } else { Action::AlreadyPublished };
-        // The common image comes with each mission.
-        if !self.action.contains(&Action::Pushed) && !self.action.contains(&action) {
-            self.action.push(action);
-        }
-        if published.moved && !self.action.contains(&Action::Moved) {
-            self.action.push(Action::Moved);
-        }
-        self.tag = published.reference.to_string();
-    }
-
-    fn add_tests(&mut self, receipt: &Receipt, is_new: bool, rerun: Rerun) {
-        let passed = receipt.tests.iter().filter(|it| it.outcome == Outcome::Passed).count();
-        let failed = receipt.tests.len() - passed;
-        (self.passed, self.failed) = (Some(passed), Some(failed));
-        if is_new {
-            self.seconds += receipt.seconds;
-            self.action.push(Action::Tested);
-        }
-        if failed > 0 {
-            self.action.push(Action::Failed);
-            self.error = Some(image_test::failures(receipt, rerun));
-        }
-    }
-}
-
-/// Prints the failures and the table, and returns the exit status. Without a table when the only
-/// mission failed before its tests: the table would show nothing more.
-pub(crate) fn summary(session: &Session, rows: Vec<Row>, missions: usize) -> anyhow::Result<u8> {
-    let ok = rows.iter().all(|it| it.error.is_none());
-    if session.flags.json {
-        let seconds = session.started.elapsed();
-        let own = seconds.saturating_sub(process::time_in_children());
-        let (seconds, own_seconds) = (seconds.as_secs_f64(), own.as_secs_f64());
-        let summary = Summary { images: &rows, seconds, own_seconds };
-        terminal::json(&summary)?;
-    }
-    if session.permit.is_none() {
-        return Ok(u8::from(!ok));
-    }
-    let cell = |count: Option<usize>| count.map_or_else(|| "-".to_owned(), |it| it.to_string());
-    let cells = |it: &Row| {
-        vec![
-            it.image.clone(),
-            text(&it.action),
-            format!("{:.1} s", it.seconds),
-            ui::megabytes(it.size),
-            cell(it.passed),
-            cell(it.failed),
-            it.tag.clone(),
-        ]
-    };
-    let table: Vec<Vec<String>> = rows.iter().map(cells).collect();
-    let heads = ["IMAGE", "ACTION", "TIME", "SIZE", "PASSED", "FAILED", "TAG"];
-    for row in &rows {
-        if let Some(error) = &row.error {
-            session.ui.say("");
-            session.ui.say_in(Colour::Red, &row.image, &format!(": {error}\n"));
-        }
-    }
-    let has_counts = rows.iter().any(|it| it.failed.is_some_and(|it| it > 0));
-    if ok || missions > 1 || has_counts {
-        session.ui.say(ui::table(&heads, &table).trim_end());
-    }
-    let verdict = match (process::check_interrupted(), ok) {
-        (Err(_), _) => (Colour::Red, "not all was tested"),
-        (_, true) => (Colour::Green, "done"),
-        (_, false) => (Colour::Red, "failed"),
-    };
-    session.ui.say_in(verdict.0, verdict.1, "");
-    Ok(u8::from(!ok))
 }

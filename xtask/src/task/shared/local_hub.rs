@@ -176,12 +176,12 @@ fn found(
     args: &args::HubUp,
 ) -> anyhow::Result<Found> {
     let policy = if args.dev { BuildPolicy::TakeNewest } else { BuildPolicy::Refuse };
-    let mut builds = Builds::new(runner, policy)?;
+    let builds = Builds::new(runner, policy)?;
     let mut res: Option<Found> = None;
     let mut reasons = Vec::new();
     for of in named {
         let name = of.mission.name.clone();
-        match served(session, runner, &mut builds, of, args.dev) {
+        match served(session, runner, &builds, of, args.dev) {
             Ok((images, own)) => {
                 let found = res.get_or_insert_with(|| Found {
                     first: images,
@@ -216,7 +216,7 @@ fn found(
 fn served(
     session: &Session,
     runner: &Runner,
-    builds: &mut Builds<'_>,
+    builds: &Builds<'_>,
     of: MissionConfig,
     dev: bool,
 ) -> anyhow::Result<(MissionImages, OfMission)> {
@@ -305,7 +305,7 @@ fn plan(
     hub: Hub,
 ) -> anyhow::Result<Plan> {
     let config = &found.first.config;
-    let mut builds = Builds::new(runner, BuildPolicy::Build)?;
+    let builds = Builds::new(runner, BuildPolicy::Build)?;
     let image =
         builds.chain(config, &found.first.hub_chain)?.pop().context("a hub has an image")?;
     let socket = socket::find(runner, config.hub_socket.as_deref(), &image.reference)?;

@@ -191,6 +191,7 @@ fn docker(store: &Store, kind: Kind, args: &[&str]) -> Result<u8> {
         }
         ["version", "--format", "{{.Server.Os}}/{{.Server.Arch}}"] => println!("linux/amd64"),
         ["info", "--format", "{{.DockerRootDir}}"] => println!("/on/another/machine"),
+        ["info", "--format", "{{.MemTotal}}"] => println!("16000000000"),
         ["info", "--format", "{{.Driver}}"] => {
             println!("{}", env::var("STAND_IN_DRIVER").unwrap_or_else(|_| "overlay2".to_owned()));
         }

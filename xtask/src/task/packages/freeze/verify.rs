@@ -58,7 +58,7 @@ struct Row {
 pub(super) fn run(
     session: &Session,
     runner: &Runner,
-    builds: &mut Builds<'_>,
+    builds: &Builds<'_>,
     selected: &Selected,
     chosen: &[MissionImages],
     diff: bool,

@@ -1,0 +1,227 @@
+//! The table at the end of a run: a row for each image, in one order whatever was done first.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::{
+    image::build::BuiltImage,
+    registry::publish::Published,
+    run::{
+        process, terminal,
+        ui::{self, Colour},
+    },
+    task::Session,
+    testing::{
+        image_test::{self, Rerun},
+        receipt::{Outcome, Receipt},
+    },
+};
+
+/// Output of `--json`.
+#[derive(Debug, Serialize)]
+struct Summary<'a> {
+    images: &'a [Row],
+    seconds: f64,
+    /// Part of the time that was not spent waiting for other programs.
+    own_seconds: f64,
+}
+
+/// Work on an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Action {
+    Built,
+    Tested,
+    Pushed,
+    AlreadyPublished,
+    /// Its human tag was moved.
+    Moved,
+    Failed,
+    /// Left out or ended early, because something else failed.
+    Stopped,
+}
+
+impl Action {
+    fn text(self) -> &'static str {
+        match self {
+            Action::Built => "built",
+            Action::Tested => "tested",
+            Action::Pushed => "pushed",
+            Action::AlreadyPublished => "already published",
+            Action::Moved => "moved",
+            Action::Failed => "failed",
+            Action::Stopped => "stopped",
+        }
+    }
+}
+
+fn text(actions: &[Action]) -> String {
+    match actions {
+        [] => "unchanged".to_owned(),
+        _ => actions.iter().map(|it| it.text()).collect::<Vec<_>>().join(", "),
+    }
+}
+
+fn joined<S: serde::Serializer>(actions: &[Action], to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(&text(actions))
+}
+
+/// A row of the table at the end.
+#[derive(Debug, Serialize)]
+pub(super) struct Row {
+    image: String,
+    /// What was done to the image, in order; empty when it is as it was.
+    #[serde(serialize_with = "joined")]
+    action: Vec<Action>,
+    seconds: f64,
+    /// Size in bytes.
+    size: u64,
+    /// Lasting name: in the registry after a push, else on the engine.
+    tag: String,
+    passed: Option<usize>,
+    failed: Option<usize>,
+    /// Failure, shown under the table.
+    error: Option<String>,
+}
+
+impl Row {
+    pub(super) fn of_image(built: &BuiltImage) -> Row {
+        Row {
+            image: built.name.clone(),
+            action: built.reason.map(|_| Action::Built).into_iter().collect(),
+            seconds: built.time.as_secs_f64(),
+            size: built.image.size,
+            tag: built.reference.to_string(),
+            passed: None,
+            failed: None,
+            error: None,
+        }
+    }
+
+    /// Returns the row of an image that is not built.
+    pub(super) fn not_built(name: &str) -> Row {
+        Row {
+            image: name.to_owned(),
+            action: Vec::new(),
+            seconds: 0.0,
+            size: 0,
+            tag: String::new(),
+            passed: None,
+            failed: None,
+            error: None,
+        }
+    }
+
+    pub(super) fn is_of(&self, name: &str) -> bool {
+        self.image == name
+    }
+
+    pub(super) fn has_failed(&self) -> bool {
+        self.error.is_some()
+    }
+
+    pub(super) fn was_tested(&self) -> bool {
+        self.passed.is_some()
+    }
+
+    pub(super) fn spent(&mut self, time: Duration) {
+        self.seconds += time.as_secs_f64();
+    }
+
+    /// Records that an image below it failed, which another row tells.
+    pub(super) fn blocked_by(&mut self, image: &str) {
+        self.action.push(Action::Failed);
+        self.error = Some(format!("not built: image {image} failed, see above"));
+    }
+
+    /// Records that the work on it was left out, or ended early.
+    pub(super) fn stop(&mut self) {
+        if !self.action.contains(&Action::Stopped) {
+            self.action.push(Action::Stopped);
+        }
+    }
+
+    /// Records a failure of the work.
+    pub(super) fn fail(&mut self, err: &anyhow::Error) {
+        self.action.push(Action::Failed);
+        self.error = Some(format!("{err:#}"));
+    }
+
+    pub(super) fn add_published(&mut self, published: &Published) {
+        let action = if published.is_new { Action::Pushed } else { Action::AlreadyPublished };
+        // The common image comes with each mission.
+        if !self.action.contains(&Action::Pushed) && !self.action.contains(&action) {
+            self.action.push(action);
+        }
+        if published.moved && !self.action.contains(&Action::Moved) {
+            self.action.push(Action::Moved);
+        }
+        self.tag = published.reference.to_string();
+    }
+
+    pub(super) fn add_tests(&mut self, receipt: &Receipt, is_new: bool, rerun: Rerun) {
+        let passed = receipt.tests.iter().filter(|it| it.outcome == Outcome::Passed).count();
+        let failed = receipt.tests.len() - passed;
+        (self.passed, self.failed) = (Some(passed), Some(failed));
+        if is_new {
+            self.seconds += receipt.seconds;
+            self.action.push(Action::Tested);
+        }
+        if failed > 0 {
+            self.action.push(Action::Failed);
+            self.error = Some(image_test::failures(receipt, rerun));
+        }
+    }
+}
+
+/// Prints the table of `built` alone.
+pub(crate) fn summary_of_images(session: &Session, built: &[BuiltImage]) -> anyhow::Result<u8> {
+    summary(session, built.iter().map(Row::of_image).collect(), 1)
+}
+
+/// Prints the failures and the table, and returns the exit status. Without a table when the only
+/// mission failed before its tests: the table would show nothing more.
+pub(super) fn summary(session: &Session, rows: Vec<Row>, missions: usize) -> anyhow::Result<u8> {
+    let ok = rows.iter().all(|it| it.error.is_none());
+    if session.flags.json {
+        let seconds = session.started.elapsed();
+        let own = seconds.saturating_sub(process::time_in_children());
+        let (seconds, own_seconds) = (seconds.as_secs_f64(), own.as_secs_f64());
+        let summary = Summary { images: &rows, seconds, own_seconds };
+        terminal::json(&summary)?;
+    }
+    if session.permit.is_none() {
+        return Ok(u8::from(!ok));
+    }
+    let cell = |count: Option<usize>| count.map_or_else(|| "-".to_owned(), |it| it.to_string());
+    let cells = |it: &Row| {
+        vec![
+            it.image.clone(),
+            text(&it.action),
+            format!("{:.1} s", it.seconds),
+            ui::megabytes(it.size),
+            cell(it.passed),
+            cell(it.failed),
+            it.tag.clone(),
+        ]
+    };
+    let table: Vec<Vec<String>> = rows.iter().map(cells).collect();
+    let heads = ["IMAGE", "ACTION", "TIME", "SIZE", "PASSED", "FAILED", "TAG"];
+    for row in &rows {
+        if let Some(error) = &row.error {
+            session.ui.say("");
+            session.ui.say_in(Colour::Red, &row.image, &format!(": {error}\n"));
+        }
+    }
+    let has_counts = rows.iter().any(|it| it.failed.is_some_and(|it| it > 0));
+    if ok || missions > 1 || has_counts {
+        session.ui.say(ui::table(&heads, &table).trim_end());
+    }
+    let verdict = match (process::check_interrupted(), ok) {
+        (Err(_), _) => (Colour::Red, "not all was tested"),
+        (_, true) => (Colour::Green, "done"),
+        (_, false) => (Colour::Red, "failed"),
+    };
+    session.ui.say_in(verdict.0, verdict.1, "");
+    Ok(u8::from(!ok))
+}
