@@ -46,7 +46,7 @@ struct Context {
 fn check_context(facts: &Facts, context: &Context) -> Vec<Finding> {
     // Without a readable .dockerignore, which rule `dockerignore-literal` reports, only what is not
     // there at all is known.
-    let is_open = facts.files.iter().any(|it| it.is_sent && it.path.starts_with(&context.dir));
+    let is_open = facts.below(&context.dir).any(|it| it.is_sent);
     let is_known = |path: &Path| match is_open {
         true => is_sent(facts, &context.dir, path),
         false => is_pattern_in(path) || facts.has(&context.dir.join(path)),
@@ -79,7 +79,7 @@ fn literal(facts: &Facts, dir: &Path, path: &Path) -> BTreeSet<PathBuf> {
     else {
         return BTreeSet::new();
     };
-    let files = facts.files.iter().filter_map(|it| it.path.strip_prefix(dir).ok());
+    let files = facts.below(dir).filter_map(|it| it.path.strip_prefix(dir).ok());
     let tops = files.filter_map(|it| it.iter().next());
     tops.filter(|it| pattern.matches(&it.to_string_lossy())).map(PathBuf::from).collect()
 }
@@ -140,15 +140,12 @@ fn bound(flag: &str) -> Option<String> {
 }
 
 fn is_sent(facts: &Facts, dir: &Path, path: &Path) -> bool {
-    let mut sent = facts.files.iter().filter(|it| it.is_sent);
-    match pattern(dir, path) {
-        None => sent.any(|it| it.path.starts_with(dir.join(path))),
-        Some(pattern) => {
-            let is_known = || facts.files.iter().any(|it| matches(&pattern, &it.path));
-            // Newer builders let a pattern match nothing.
-            sent.any(|it| matches(&pattern, &it.path)) || !is_known()
-        }
-    }
+    let Some(pattern) = pattern(dir, path) else {
+        return facts.below(&dir.join(path)).any(|it| it.is_sent);
+    };
+    let mut known = facts.below(dir).filter(|it| matches(&pattern, &it.path)).peekable();
+    // Newer builders let a pattern match nothing.
+    known.peek().is_none() || known.any(|it| it.is_sent)
 }
 
 fn pattern(dir: &Path, path: &Path) -> Option<Pattern> {

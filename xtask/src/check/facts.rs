@@ -172,11 +172,15 @@ impl Facts {
         models.filter(|(_, model)| model.is_whole)
     }
 
+    /// Returns the file `path`, or the files below that folder, without a look at all others.
+    pub(crate) fn below<'a>(&'a self, path: &'a Path) -> impl Iterator<Item = &'a File> {
+        let first = self.files.partition_point(|it| it.path.as_path() < path);
+        self.files[first..].iter().take_while(move |it| it.path.starts_with(path))
+    }
+
     /// Returns whether git has a file `path`, or a folder with files.
     pub(crate) fn has(&self, path: &Path) -> bool {
-        let first = self.files.partition_point(|it| it.path.as_path() < path);
-        let mut below = self.files[first..].iter().take_while(|it| it.path.starts_with(path));
-        below.any(|it| !it.is_unknown_to_git)
+        self.below(path).any(|it| !it.is_unknown_to_git)
     }
 
     /// Returns the file `path`, if git has it.
@@ -312,7 +316,7 @@ impl MissionFacts {
         let dir = self.sources.mission.join("environments");
         let tests = self.sources.environments.iter().map(|it| dir.join(it).join("tests/test"));
         let tests: Vec<PathBuf> = [dir.join("test")].into_iter().chain(tests).collect();
-        let files = facts.files.iter().filter(move |it| tests.contains(&it.path));
+        let files = tests.into_iter().filter_map(|it| facts.file(&it));
         files.flat_map(|file| {
             let lines = file.text.lines().enumerate();
             let is_read = |line: &&str| {
