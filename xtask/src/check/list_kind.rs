@@ -21,7 +21,7 @@ pub(crate) const RULE: Rule = Rule {
 
 fn check_mission(facts: &Facts, mission: &MissionFacts) -> Vec<Finding> {
     let dir = &mission.sources.mission;
-    let own = facts.files.iter().filter(|it| !it.is_unknown_to_git);
+    let own = facts.below(dir).filter(|it| !it.is_unknown_to_git);
     let own = own.filter_map(|it| Some((it.path.strip_prefix(dir).ok()?, it.text.as_str())));
     let lists = mission.sources.specs();
     let mut found: BTreeSet<(PathBuf, &str, &str)> = BTreeSet::new();

@@ -52,7 +52,7 @@ pub(super) fn installed(
     if mission.model.is_none() && !mission.is_by_hand() {
         return BTreeMap::new();
     }
-    let common = facts.files.iter().filter_map(|it| {
+    let common = facts.below(Path::new(asked::COMMON)).filter_map(|it| {
         let name = it.path.strip_prefix(asked::COMMON).ok()?;
         Some((PathBuf::from(name), it.text.clone()))
     });
