@@ -1,8 +1,9 @@
 """Writes traits.json: what can be configured of JupyterHub, KubeSpawner and the authenticators.
 
-Usage, in a new environment:
+`cargo xtask ci --only 'hubs with helm'` compares the list with the packages of traits.txt; with
+UPDATE_EXPECT=1 it writes the list. By hand, in a new environment:
 
-    pip install --requirement traits.in
+    pip install --no-deps --require-hashes --requirement traits.txt
     python traits.py > traits.json
 """
 

