@@ -66,12 +66,19 @@ pub(crate) const CLASSES: &[(&str, Class)] = &[
     ("receipt show", Class::Read),
     ("image-list", Class::Read),
     ("image-diff", Class::Read),
-    // Only read: a hub outlives its command. `e2e/local_hub.rs` runs these tasks, but not the page's lines.
+    ("hub-up --detach", Class::Engine),
+    // Until Ctrl-C, or with missions that are not built: `e2e/local_hub.rs` runs such.
     ("hub-up", Class::Read),
-    ("hub-down", Class::Read),
-    ("hub-status", Class::Read),
-    ("hub-logs", Class::Read),
-    ("hub-smoke", Class::Read),
+    // Asks.
+    ("hub-down --volumes", Class::Read),
+    ("hub-down", Class::Engine),
+    ("hub-status hello", Class::Read),
+    ("hub-status roman", Class::Read),
+    ("hub-status", Class::Afterwards),
+    ("hub-logs --follow", Class::Read),
+    ("hub-logs", Class::Afterwards),
+    ("hub-smoke hello", Class::Read),
+    ("hub-smoke", Class::Afterwards),
     // `tests/cluster` runs these on a real cluster.
     ("hub-deploy", Class::Read),
     ("hub-history", Class::Read),

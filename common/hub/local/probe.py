@@ -8,6 +8,7 @@ import http.client
 import json
 import os
 import socket
+import stat
 import sys
 from pathlib import Path
 
@@ -16,7 +17,10 @@ USER, GROUP = 1000, 100
 
 
 def main():
-    group = Path(SOCKET).stat().st_gid
+    found = Path(SOCKET).stat()
+    if not stat.S_ISSOCK(found.st_mode):
+        sys.exit("not a socket")
+    group = found.st_gid
     os.setgroups([group])
     os.setgid(GROUP)
     os.setuid(USER)
@@ -35,4 +39,4 @@ def main():
 try:
     main()
 except OSError as error:
-    sys.exit(f"{SOCKET}: {error.strerror or error}")
+    sys.exit(error.strerror or str(error))

@@ -3,8 +3,10 @@
 import asyncio
 import html
 
+from docker.errors import APIError, ImageNotFound
 from docker.types import Mount
 from dockerspawner import DockerSpawner
+from requests.exceptions import RequestException
 from traitlets import Dict, List, Unicode, default
 
 # Paths and ids of this project's images.
@@ -97,6 +99,21 @@ class LocalSpawner(DockerSpawner):
 
     async def start(self):
         choice = self.choice()
+        try:
+            return await self.start_again(choice)
+        except ImageNotFound as error:
+            mission = choice["mission"]
+            raise NotStartedError(
+                f"the image of {mission} was removed from this machine; "
+                f"fix: `cargo xtask image-all {mission}`, then `cargo xtask hub-up`"
+            ) from error
+        except APIError as error:
+            raise NotStartedError(f"docker refuses: {error.explanation or error}") from error
+        except RequestException as error:
+            raise NotStartedError("the docker engine does not answer") from error
+
+    async def start_again(self, choice):
+        """Starts a container in place of an earlier one, and returns its address once open."""
         self.apply(choice)
         if await self.get_object():
             await self.discard()
@@ -173,7 +190,7 @@ def _row(choice, checked):
     mark = " checked" if checked else ""
     about = f"<p class='mb-0'>{told['description']}</p>" if told["description"] else ""
     return (
-        f"<label class='list-group-item form-label'><input type='radio' name='choice' "
+        f"<label class='list-group-item'><input type='radio' name='choice' "
         f"value='{told['id']}'{mark}> <strong>{told['title']}</strong>{about}"
         f"<small class='text-muted'> {told['detail']}</small></label>"
     )

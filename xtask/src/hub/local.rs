@@ -4,7 +4,10 @@ pub(crate) mod choices;
 pub(crate) mod socket;
 pub(crate) mod start;
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Context as _;
 use fs_err as fs;
@@ -165,6 +168,18 @@ impl Hub {
             .iter()
             .all(|it| leftovers::remove_kind(permit, docker, *it, &labels, &mut |_, _| ()))
     }
+}
+
+/// Returns the ids of the images that hubs on the engine need, those of other checkouts included: their own,
+/// what users may start, and what their servers run.
+pub(crate) fn needed_images(docker: &Docker) -> anyhow::Result<BTreeSet<String>> {
+    let mut res = BTreeSet::new();
+    for it in docker.hub_containers(&[LABEL_HUB.to_owned()])? {
+        // Only the hub's own container has choices.
+        res.extend(it.choices().unwrap_or_default().into_iter().map(|it| it.image));
+        res.insert(it.image);
+    }
+    Ok(res)
 }
 
 pub(crate) fn role(role: &str) -> String {

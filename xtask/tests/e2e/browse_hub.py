@@ -1,9 +1,10 @@
 """Works on the hub as two people do, in a headless Chromium.
 
-    browse_hub.py ADDRESS PASSWORD_FILE MISSION NOTEBOOK SCREENSHOTS KERNEL...
+    browse_hub.py ADDRESS PASSWORD_FILE CHOICES NOTEBOOK SCREENSHOTS KERNEL...
 
-ann logs in, chooses MISSION on the spawn page and finds the kernels named in the launcher; NOTEBOOK
-in her home is opened and all its cells are run. bob may not enter her server.
+ann logs in and finds CHOICES, separated by commas, on the spawn page, the first of them chosen. She
+takes the last and finds the kernels named in the launcher; NOTEBOOK in her home is opened and all
+its cells are run. bob may not enter her server. The picture of the README is the spawn page.
 """
 
 import sys
@@ -14,6 +15,9 @@ from browser import start, told
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support import expected_conditions as until
 from selenium.webdriver.support.wait import WebDriverWait
+
+# Width and height of the README's picture, with the window's borders.
+PICTURE = (1000, 700)
 
 
 def log_in(browser, address, user, password):
@@ -26,21 +30,31 @@ def log_in(browser, address, user, password):
     WebDriverWait(browser, LIMIT).until(lambda it: "/login" not in it.current_url)
 
 
-def spawn(browser, address, mission, folder):
+def spawn(browser, address, folder):
+    """Starts the last server of the spawn page, and returns all, the chosen one marked."""
     browser.get(f"{address}hub/spawn")
-    choice = (By.CSS_SELECTOR, f"input[name=choice][value='{mission}']")
-    WebDriverWait(browser, LIMIT).until(until.presence_of_element_located(choice))
+    boxes = (By.CSS_SELECTOR, "input[name=choice]")
+    WebDriverWait(browser, LIMIT).until(until.presence_of_element_located(boxes))
+    size = browser.get_window_size()
+    browser.set_window_size(*PICTURE)
     browser.save_screenshot(str(folder / "spawn.png"))
-    browser.find_element(*choice).click()
+    browser.set_window_size(size["width"], size["height"])
+    found = browser.find_elements(*boxes)
+    res = [it.get_attribute("value") + "*" * it.is_selected() for it in found]
+    found[-1].click()
     browser.find_element(By.CSS_SELECTOR, "#spawn_form [type=submit]").click()
     WebDriverWait(browser, LIMIT).until(lambda it: "/user/ann/" in it.current_url)
+    return res
 
 
-def look(browser, address, password, mission, notebook, folder, expected):
+def look(browser, address, password, choices, notebook, folder, expected):
     browser.get(f"{address}hub/login")
     browser.save_screenshot(str(folder / "login.png"))
     log_in(browser, address, "ann", password)
-    spawn(browser, address, mission, folder)
+    offered = spawn(browser, address, folder)
+    first, *others = choices.split(",")
+    if offered != [f"{first}*", *others]:
+        yield f"the spawn page offers {offered}, and not {choices}"
     found = kernels(browser)
     browser.save_screenshot(str(folder / "launcher.png"))
     if found != sorted(expected):
@@ -59,13 +73,13 @@ def look(browser, address, password, mission, notebook, folder, expected):
     WebDriverWait(browser, LIMIT).until(lambda it: "Forbidden" in it.page_source, refused)
 
 
-def main(address, password, mission, notebook, folder, *expected):
+def main(address, password, choices, notebook, folder, *expected):
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     browser = start("window-size=1280,2400")
     password = Path(password).read_text()
     return told(
-        browser, lambda it: look(it, address, password, mission, notebook, folder, expected)
+        browser, lambda it: look(it, address, password, choices, notebook, folder, expected)
     )
 
 

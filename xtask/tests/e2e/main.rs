@@ -22,6 +22,8 @@ mod mutations;
 mod clis;
 mod completion;
 mod tools;
+mod cut_off;
+mod spy;
 mod local_hub;
 mod local_registry;
 mod receipts;

@@ -35,9 +35,10 @@ const DOCUMENTS: [&str; 14] = [
 
 /// Texts of other programs, by which their failures are known, titles of their keys, and the subject
 /// of a commit.
-const OTHERS: [&str; 14] = [
+const OTHERS: [&str; 15] = [
     "Authentication failed",
     "Back-off pulling image",
+    "Error response from daemon: ",
     "Begin with {}",
     "Cannot connect to the Docker daemon",
     "Failed to connect",

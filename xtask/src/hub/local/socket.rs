@@ -7,11 +7,11 @@ use serde::Deserialize;
 
 use crate::{
     image::{container::Container, runner::Runner},
-    run::{
-        failure,
-        process::{self, last_lines},
+    run::{failure, process},
+    tools::{
+        docker::hub::{self as docker, Unstarted},
+        image_name::ImageRef,
     },
-    tools::image_name::ImageRef,
 };
 
 /// The socket in the hub's container, and on most engines' machines.
@@ -60,8 +60,11 @@ pub(crate) fn find(
     };
     let output = process::output(&cmd)?;
     if output.status != 0 {
-        let said = last_lines(&output.stderr, 3);
-        return Err(refused(&path, &format!("the hub cannot use this socket: {said}")));
+        let what = match docker::why_not_run(&output.stderr) {
+            Unstarted::NoSuchFile => "no such file on the engine's machine".to_owned(),
+            Unstarted::Other(said) => format!("the hub cannot use this socket: {said}"),
+        };
+        return Err(refused(&path, &what));
     }
     let probed: Probed =
         serde_json::from_str(&output.stdout).context("the probe printed something unexpected")?;

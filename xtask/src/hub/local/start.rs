@@ -181,11 +181,8 @@ fn shared_objects(runner: &Runner, hub: &Hub, run: &str, log: &mut Log) -> anyho
 fn create(docker: &Docker, plan: &Plan, port: u16, run: &str) -> NewContainer {
     let Plan { hub, bind, .. } = plan;
     let bind = if bind.contains(':') { format!("[{bind}]") } else { bind.clone() };
-    let shown: Vec<_> = plan
-        .choices
-        .iter()
-        .map(|it| json!({"id": it.id, "mission": it.mission, "image": it.image}))
-        .collect();
+    let served = |it: &Choice| json!({"id": it.id, "mission": it.mission, "image": it.image});
+    let shown: Vec<_> = plan.choices.iter().map(served).collect();
     let labels = [
         hub.label(),
         role("hub"),

@@ -14,7 +14,7 @@ use crate::{
         terminal, ui,
     },
     task::{Session, args::Missions},
-    tools::docker::{LABEL_HUB_CHOICES, hub::HubContainer},
+    tools::docker::hub::{HubContainer, Served},
 };
 
 /// Line of `common/hub/local/client.py`.
@@ -38,13 +38,6 @@ pub(crate) struct Smoked {
     pub(crate) rows: Vec<Row>,
     /// Mission, step and reason.
     pub(crate) failed: Option<String>,
-}
-
-/// Choice in the label of the hub's container.
-#[derive(Debug, Deserialize)]
-struct Choice {
-    id: String,
-    mission: String,
 }
 
 /// Runs the smoke test of `mission`, or of all missions of the hub that runs.
@@ -89,21 +82,16 @@ pub(crate) fn table(rows: &[Row]) -> String {
 
 /// Returns the missions that a hub serves.
 pub(crate) fn missions(container: &HubContainer) -> anyhow::Result<BTreeSet<String>> {
-    Ok(all(container)?.into_iter().map(|it| it.mission).collect())
-}
-
-fn all(container: &HubContainer) -> anyhow::Result<Vec<Choice>> {
-    serde_json::from_str(container.label(LABEL_HUB_CHOICES))
-        .context("the hub's container has no list of choices")
+    Ok(container.choices()?.into_iter().map(|it| it.mission).collect())
 }
 
 /// Returns the first choice of each mission, or of `mission`.
-fn choices(container: &HubContainer, mission: Option<&str>) -> anyhow::Result<Vec<Choice>> {
-    let all = all(container)?;
+fn choices(container: &HubContainer, mission: Option<&str>) -> anyhow::Result<Vec<Served>> {
+    let all = container.choices()?;
     let mut seen = BTreeSet::new();
     let names = all.iter().map(|it| it.mission.clone()).collect::<BTreeSet<_>>();
-    let wanted = |it: &Choice| mission.is_none_or(|name| it.mission == name);
-    let res: Vec<Choice> =
+    let wanted = |it: &Served| mission.is_none_or(|name| it.mission == name);
+    let res: Vec<Served> =
         all.into_iter().filter(wanted).filter(|it| seen.insert(it.mission.clone())).collect();
     if res.is_empty() {
         let names = names.into_iter().collect::<Vec<_>>().join(", ");
@@ -128,7 +116,7 @@ struct SmokeUser<'a> {
 
 impl SmokeUser<'_> {
     /// Runs all steps, and returns the failure of the last.
-    fn smoke(&self, choice: &Choice, rows: &mut Vec<Row>) -> anyhow::Result<Option<String>> {
+    fn smoke(&self, choice: &Served, rows: &mut Vec<Row>) -> anyhow::Result<Option<String>> {
         let progress = self.runner.ui.progress(&format!("hub-smoke {}", choice.mission));
         progress.step("logging in");
         let cmd = client(self.runner, self.container, &["smoke", &choice.id]);

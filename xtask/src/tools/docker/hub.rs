@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use anyhow::Context as _;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use super::{Docker, LABEL_HUB_CHOICE, LABEL_HUB_USER, leftover::Kind};
-use crate::run::{failure, process};
+use super::{Docker, LABEL_HUB_CHOICE, LABEL_HUB_CHOICES, LABEL_HUB_USER, leftover::Kind};
+use crate::run::{failure, printable, process};
 
 /// Port of the hub in its container.
 const PORT: &str = "8000/tcp";
@@ -38,6 +38,21 @@ impl HubContainer {
     pub(crate) fn choice(&self) -> &str {
         self.label(LABEL_HUB_CHOICE)
     }
+
+    /// Returns what users of the hub may start.
+    pub(crate) fn choices(&self) -> anyhow::Result<Vec<Served>> {
+        serde_json::from_str(self.label(LABEL_HUB_CHOICES))
+            .context("the hub's container has no list of choices")
+    }
+}
+
+/// What users may start, in the label of the hub's container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Served {
+    pub(crate) id: String,
+    pub(crate) mission: String,
+    /// Id of the image.
+    pub(crate) image: String,
 }
 
 /// Relevant part of `docker container inspect`.
@@ -111,6 +126,27 @@ impl Docker {
     }
 }
 
+/// Reason for a `docker run` that failed.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Unstarted {
+    /// What it mounts is missing.
+    NoSuchFile,
+    /// The last line of docker or of the container.
+    Other(String),
+}
+
+/// Returns the reason from the standard error of a `docker run`.
+pub(crate) fn why_not_run(stderr: &str) -> Unstarted {
+    if stderr.contains("bind source path does not exist") {
+        return Unstarted::NoSuchFile;
+    }
+    let is_advice = |it: &&str| it.trim().is_empty() || it.contains("'docker run --help'");
+    let said = stderr.lines().rfind(|it| !is_advice(it)).unwrap_or("no output");
+    let prefixes = ["docker: ", "Error response from daemon: "];
+    let said = prefixes.iter().fold(said, |said, it| said.strip_prefix(it).unwrap_or(said));
+    Unstarted::Other(printable::line(said.trim().trim_end_matches('.')))
+}
+
 fn parse(text: &str) -> anyhow::Result<Vec<HubContainer>> {
     let read: Vec<Inspected> = serde_json::from_str(text)
         .context("`docker container inspect` printed something unexpected")?;
@@ -148,4 +184,21 @@ fn the_state_of_a_container() {
     let it = state("", true);
     assert_eq!((it.state.as_str(), it.user(), it.restarts), ("exited", "ann", 1));
     assert_eq!(it.address.as_deref(), Some("127.0.0.1:8001"));
+}
+
+#[test]
+fn reasons_of_docker_run() {
+    let mount = concat!(
+        "docker: Error response from daemon: invalid mount config for type \"bind\": ",
+        "bind source path does not exist: /a.\nSee 'docker run --help'.\n"
+    );
+    assert_eq!(why_not_run(mount), Unstarted::NoSuchFile);
+    let full = concat!(
+        "docker: Error response from daemon: no space left on device.\n",
+        "\nRun 'docker run --help' for more information\n"
+    );
+    let other = |it: &str| Unstarted::Other(it.to_owned());
+    assert_eq!(why_not_run(full), other("no space left on device"));
+    assert_eq!(why_not_run("not a socket\n"), other("not a socket"));
+    assert_eq!(why_not_run(""), other("no output"));
 }

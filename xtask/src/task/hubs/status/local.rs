@@ -1,6 +1,6 @@
 //! The address of the hub on this machine, its users and their servers.
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use serde::Serialize;
 
 use crate::{
@@ -15,7 +15,10 @@ use crate::{
         args::{HubStatus, Missions},
     },
     tools::{
-        docker::{Docker, LABEL_HUB_CHOICES, hub::HubContainer},
+        docker::{
+            Docker,
+            hub::{HubContainer, Served},
+        },
         image_name::short,
     },
 };
@@ -29,7 +32,7 @@ struct Status {
     /// Whether the hub answers.
     healthy: bool,
     /// What users may start.
-    choices: serde_json::Value,
+    choices: Vec<Served>,
     servers: Vec<Server>,
     /// Volumes with homes, of users with and without a server.
     homes: Vec<String>,
@@ -71,12 +74,8 @@ fn status(
     hub: &Hub,
     container: &HubContainer,
 ) -> anyhow::Result<Status> {
-    let choices: serde_json::Value = serde_json::from_str(container.label(LABEL_HUB_CHOICES))
-        .context("the hub's container has no list of choices")?;
-    let now = |id: &str| {
-        let all = choices.as_array().into_iter().flatten();
-        all.into_iter().find(|it| it["id"] == id).and_then(|it| it["image"].as_str())
-    };
+    let choices = container.choices()?;
+    let now = |id: &str| choices.iter().find(|it| it.id == id).map(|it| it.image.as_str());
     let server = |it: &HubContainer| Server {
         user: it.user().to_owned(),
         choice: it.choice().to_owned(),

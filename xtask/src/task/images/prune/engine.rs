@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Place, Row};
 use crate::{
+    hub::local,
     image::{
         mission_images::MissionImages,
         recipe,
@@ -64,7 +65,7 @@ impl<'a> Engine<'a> {
     fn needed(&self, images: &[Image]) -> anyhow::Result<BTreeMap<ImageId, String>> {
         let mut res = BTreeMap::new();
         for it in &self.recipes {
-            for chain in [&it.chain, &it.registry_chain] {
+            for chain in [&it.chain, &it.registry_chain, &it.hub_chain] {
                 let base = match recipe::pulled(chain) {
                     Some(pulled) => self.runner.docker.image(&pulled.reference)?,
                     None => None,
@@ -80,12 +81,16 @@ impl<'a> Engine<'a> {
         &self,
         image: &Image,
         needed: &BTreeMap<ImageId, String>,
+        of_hubs: &BTreeSet<String>,
     ) -> anyhow::Result<Candidate> {
         let names = names(image);
         let first = names.first().map(|it| it.repository.name().to_owned()).unwrap_or_default();
         let human = names.iter().find(|it| it.tag.as_ref().is_none_or(|it| !it.is_fixed()));
         let why = match (human, needed.get(&image.id)) {
             (Some(name), _) => Some(format!("named {name}")),
+            _ if of_hubs.contains(&image.id.to_string()) => {
+                Some("a hub on this machine needs it".to_owned())
+            }
             (_, Some(mission)) => Some(format!("the working tree needs it for {mission}")),
             _ if !self.is_all && !self.missions.contains(&first) => Some("not selected".to_owned()),
             _ => None,
@@ -119,8 +124,10 @@ impl Place for Engine<'_> {
         // Children first: docker keeps an image that others were built on.
         images.sort_by(|a, b| b.created.cmp(&a.created));
         let needed = self.needed(&images)?;
+        let of_hubs = local::needed_images(&self.runner.docker)?;
+        let candidate = |it| self.candidate(it, &needed, &of_hubs);
         let candidates: Vec<Candidate> =
-            images.iter().map(|it| self.candidate(it, &needed)).collect::<anyhow::Result<_>>()?;
+            images.iter().map(candidate).collect::<anyhow::Result<_>>()?;
         let verdicts = retention::verdicts(&candidates, policy);
         let mut res = Vec::new();
         for (image, verdict) in images.iter().zip(&verdicts) {
