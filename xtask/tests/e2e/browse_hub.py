@@ -4,7 +4,8 @@
 
 ann logs in and finds CHOICES, separated by commas, on the spawn page, the first of them chosen. She
 takes the last and finds the kernels named in the launcher; NOTEBOOK in her home is opened and all
-its cells are run. bob may not enter her server. The picture of the README is the spawn page.
+its cells are run. bob may not enter her server. The picture of the README, docs/hub.png, is the
+spawn page, target/tmp/hub/spawn.png.
 """
 
 import sys

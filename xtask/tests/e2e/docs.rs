@@ -16,7 +16,7 @@ fn commands_of_the_documents_run() {
     checkout.rows(&["image-all", "hello"]);
     let commands = documents::commands();
     let mut seen = BTreeSet::new();
-    let mut hub = None;
+    let mut hubs = Vec::new();
     for group in commands.chunk_by(|a, b| a.group == b.group) {
         let group: Vec<&Command> = group.iter().filter(|it| is_run(it)).collect();
         let needs_engine = group.iter().any(|it| it.class() != Class::Here);
@@ -30,8 +30,8 @@ fn commands_of_the_documents_run() {
         // In tables, what follows `hub-up` stands alone.
         let is_after_hub =
             |it: &Command| it.class() == Class::Afterwards && it.words[0].starts_with("hub-");
-        if hub.is_none() && is_after_hub(group[0]) {
-            hub = Some(LocalHub::up(&checkout));
+        if is_after_hub(group[0]) {
+            hubs.push(LocalHub::up(&checkout));
         }
         for command in group {
             let words: Vec<&str> = command.words.iter().map(String::as_str).collect();

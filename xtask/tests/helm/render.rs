@@ -1,6 +1,6 @@
 //! `hub-render` with Helm 3 and Helm 4.
 
-use std::process::Command;
+use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf, process::Command};
 
 use crate::scratch::{Scratch, failed, helms, run, stdout};
 
@@ -66,15 +66,36 @@ fn two_renders_of_the_same_are_identical_and_hold_no_secret() {
     let is_token = |it: &&str| it.len() == 64;
     let tokens: Vec<&str> = secrets.split_whitespace().filter(is_token).collect();
     assert_eq!(tokens.len(), 4, "{secrets}");
-    let render = || stdout(&xtask(&["hub-render", "hello", "--env", "prod"]));
+    let sops = shell("command -v sops");
+    let helm = recorder(&scratch, "recorders/helm", &helms()[1].to_string_lossy());
+    recorder(&scratch, "bin/sops", sops.trim());
+    let xtask = |args: &[&str]| stdout(&scratch.xtask_in(&helm, &[&key], args));
+    let render = || xtask(&["hub-render", "hello", "--env", "prod"]);
     let (one, other) = (render(), render());
     assert_eq!(one, other);
+    let values = xtask(&[&set[..], &["hub-values", "hello"]].concat());
+    let recorded = shell("cat recorded");
+    assert!(
+        recorded.contains("bin/helm template") && recorded.contains("bin/sops decrypt"),
+        "{recorded}"
+    );
     assert!(one.contains("cookieSecret: <secret>"), "{one}");
     for token in tokens {
-        assert!(!one.contains(token), "{one}");
+        assert!(!one.contains(token) && !values.contains(token), "{one}{values}");
+        // Of the recorded arguments and variables, too.
         let found = shell(&format!("grep -rl {token} . || true"));
         assert_eq!(found, "", "plain text on the disk");
     }
+}
+
+/// Writes a program `name` that appends its arguments and variables to the file `recorded` and becomes `real`.
+fn recorder(scratch: &Scratch, name: &str, real: &str) -> PathBuf {
+    let file = scratch.path("recorded");
+    let record = format!("{{ echo \"$0\" \"$@\"; env; }} >> {}", file.to_string_lossy());
+    scratch.write(name, &format!("#!/bin/bash\n{record}\nexec {real} \"$@\"\n"));
+    let path = scratch.path(name);
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    path
 }
 
 #[test]

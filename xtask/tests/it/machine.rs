@@ -1,5 +1,9 @@
 //! Status 3: this machine lacks something; and the choice of the docker CLI.
 
+use std::{fs::File, io::Write as _, process::Stdio};
+
+use nix::pty::openpty;
+
 use crate::checkout::Checkout;
 
 #[test]
@@ -112,6 +116,20 @@ fn quickstart() {
     let done = checkout.run(&["quickstart"]).status(0).called("image push");
     done.says("nothing is missing").says("cargo xtask image-lab hello").says("mission-new");
     checkout.run(&["quickstart"]).status(0).did_nothing();
+}
+
+#[test]
+fn a_quickstart_offers_a_hub_to_a_person() {
+    let checkout = Checkout::new();
+    checkout.script("../tools/mmdebstrap", "#!/bin/bash\n");
+    let pty = openpty(None, None).unwrap();
+    let mut command = checkout.command(&["quickstart"]);
+    command.stdin(pty.slave.try_clone().unwrap()).stdout(pty.slave).stderr(Stdio::piped());
+    File::from(pty.master.try_clone().unwrap()).write_all(b"n\n").unwrap();
+    let output = command.spawn().unwrap().wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(said.contains("start a JupyterHub on this machine now, until Ctrl-C? [y/N]"), "{said}");
 }
 
 #[test]
