@@ -208,6 +208,8 @@ fn two_people_and_a_smoke_test_on_the_hub() {
     hub.assert_only_homes();
     assert_eq!(spy.found().into_iter().collect::<Vec<_>>(), [""; 0]);
     assert_eq!(spy::files(&checkout.path("."), &secrets), [""; 0]);
+    let unasked = hub.run(&["hub-down", "--volumes"], 2);
+    assert!(unasked.stderr.contains("pass `--yes` to remove these homes"), "{}", unasked.stderr);
     let mount = format!("{}-home.hello.ann:/h", hub.name);
     let kept = ["run", "--rm", "--no-healthcheck", "--entrypoint", "test", "--volume", &mount];
     let base = "science-platform/common:latest";
