@@ -379,7 +379,7 @@ fn an_engine_that_dies(hub: &LocalHub) {
     checkout.set("DOCKER_HOST", &host);
     let other = LocalHub::at(&checkout, &address);
     other.run(&["hub-up", "hello", "--dev", "--detach"], 0);
-    other.run(&["hub-smoke"], 0);
+    other.run(&["hub-status"], 0);
     other.run(&["hub-down", "--volumes", "--yes"], 0);
     assert_eq!(other.objects(), [""; 0]);
 }
