@@ -130,6 +130,8 @@ pub(crate) fn summary(old: &Manifests, new: &Manifests) -> Vec<String> {
     res
 }
 
+const NO_RESTART: &str = "neither hub nor proxy restarts";
+
 /// Returns which of hub and proxy restart, and why.
 fn restarts(old: &Manifests, new: &Manifests, changed: &[&str]) -> Vec<String> {
     let mut res = Vec::new();
@@ -159,9 +161,20 @@ fn restarts(old: &Manifests, new: &Manifests, changed: &[&str]) -> Vec<String> {
         res.push(format!("the {name} restarts, since {why}; {meaning}"));
     }
     if res.is_empty() {
-        res.push("neither hub nor proxy restarts".to_owned());
+        res.push(NO_RESTART.to_owned());
     }
     res
+}
+
+/// Adds to a summary that objects may be those of `newest`, which failed, and not of `live`.
+pub(crate) fn after_failure(summary: &mut Vec<String>, newest: u32, live: Option<u32>) {
+    if live == Some(newest) {
+        return;
+    }
+    summary.retain(|it| it != NO_RESTART);
+    summary.push(format!(
+        "revision {newest} did not succeed: hub and proxy may restart because of what that one changed"
+    ));
 }
 
 /// Returns the image of each container of hub and helpers, and those of users.

@@ -135,7 +135,10 @@ fn a_rollback_that_fails_says_what_is_live() {
     assert!(!hub.record(3).contains("hunter2"));
     // The revision that was live before comes back, straight from the one that failed.
     fs::remove_file(hub.checkout.dir().join("state/rollback")).unwrap();
-    hub.run(&ROLLBACK).status(0).says("revision 4 is live, the same as 2");
+    let done = hub.run(&ROLLBACK).status(0).says("revision 4 is live, the same as 2");
+    let why =
+        "revision 3 did not succeed: hub and proxy may restart because of what that one changed";
+    assert!(done.stdout.contains(why), "{}", done.stdout);
 }
 
 #[test]

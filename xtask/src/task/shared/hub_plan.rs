@@ -183,8 +183,11 @@ impl Planner<'_> {
             jupyterhub,
             ..self.opened(&start)?
         };
-        let (summary, diff) = rendered.changes(&record.release)?;
-        let Start { helm, newest, facts, .. } = start;
+        let (mut summary, diff) = rendered.changes(&record.release)?;
+        let Start { helm, newest, facts, live, .. } = start;
+        if live.is_some() {
+            render::after_failure(&mut summary, newest, live);
+        }
         let has_namespace = facts.has_namespace;
         Ok(Some(Ready {
             helm,

@@ -89,6 +89,8 @@ impl Plan {
         let name = format!("{}.yaml", release.hub.target.release);
         let (old, new) = (render::text(&newest)?, render::text(&own.manifests)?);
         let mut summary = render::summary(&newest, &own.manifests);
+        let live = release.live.as_ref().map(|it| it.revision);
+        render::after_failure(&mut summary, release.newest.revision, live);
         summary.extend(left(&newest, restore.as_ref()));
         let record = record(session, &release, target, &own, versions, action)?;
         Ok(Plan {

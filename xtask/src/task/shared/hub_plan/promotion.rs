@@ -61,9 +61,14 @@ impl Promotion {
         let hub = Hub::read(session, Some(&of.mission.name), Some(from))?;
         hub.check_identity()?;
         let history = hub.helm()?.history()?;
-        let record = promoted(&history, hub.records()?)
-            .with_context(|| format!("{} cannot be promoted", hub.name()))
-            .map_err(failure::request)?;
+        let record = promoted(&history, hub.records()?).map_err(|err| {
+            let text = format!(
+                "{} cannot be promoted: {err:#}\n    fix: `cargo xtask hub-deploy {}` makes a release that can be",
+                hub.name(),
+                hub.args()
+            );
+            failure::request(anyhow::anyhow!(text))
+        })?;
         let commit = record.git.commit.clone().unwrap_or_default();
         let known = git::revision(&session.checkout.root, &commit)?;
         if known.is_none() {
