@@ -1,5 +1,5 @@
 //! Publishes images with a complete, passing receipt: immutable tags and receipts of all missions
-//! first, then all human tags.
+//! first, then all human tags, then the tags that name inputs.
 
 use anyhow::{Context as _, bail};
 
@@ -7,14 +7,19 @@ use crate::{
     image::{
         build::{BuildPolicy, Builds, BuiltImage},
         mission_images::MissionImages,
+        recipe::UNKNOWN_INPUTS,
         runner::{Log, Runner},
     },
     registry::{
         self, Host,
         receipts::{self, Landing},
     },
+    run::failure,
     testing::receipt::{self, PublishedImage, Receipt, Shortcoming},
-    tools::image_name::{Digest, ImageRef, Tag},
+    tools::{
+        docker::LABEL_INPUTS,
+        image_name::{Digest, ImageRef, Tag},
+    },
 };
 
 /// A mission's image, its parent, and the proof that it was tested.
@@ -33,6 +38,8 @@ struct PushedImage {
     source: ImageRef,
     /// Whether this run pushed the image.
     is_new: bool,
+    /// Inputs digest.
+    inputs: String,
 }
 
 /// What a run did to publish an image.
@@ -74,12 +81,29 @@ pub(crate) fn push(
         human.push((name, host.clone(), tag(name, &config.image_tag), mission));
     }
     let mut res = Vec::new();
-    for (name, host, tag, it) in human {
-        let moved = move_tag(runner, &host, &tag, &it.source, &it.digest, &mut log)?.is_moved;
-        let (name, reference, is_new) = (name.to_owned(), it.reference, it.is_new);
+    for (name, host, tag, it) in &human {
+        let moved = move_tag(runner, host, tag, &it.source, &it.digest, &mut log)?.is_moved;
+        let (name, reference, is_new) = ((*name).to_owned(), it.reference.clone(), it.is_new);
         res.push(Published { name, reference, is_new, moved });
     }
+    let is_hinted = !tested.iter().any(|it| it.chosen.config.is_pull_request);
+    for (_, host, _, it) in human.iter().filter(|_| is_hinted) {
+        hint(runner, host, it, &mut log)?;
+    }
     Ok(res)
+}
+
+/// Moves the tag by which others find the image of the same inputs. Registries cannot compare before
+/// they move a tag, so that a reader checks what the tag names, and a refusal does not fail the push.
+fn hint(runner: &Runner, host: &Host, it: &PushedImage, log: &mut Log) -> anyhow::Result<()> {
+    let tag = it.reference.repository.tagged(&Tag::of_inputs(&it.inputs));
+    match move_tag(runner, host, &tag, &it.source, &it.digest, log) {
+        Err(err) if failure::status(&err) == 1 => {
+            runner.ui.say(format!("warning: {tag} was not moved, so that other machines build this image again: {err:#}"));
+            Ok(())
+        }
+        moved => moved.map(drop),
+    }
 }
 
 /// Returns the receipt that certifies the image; `None` in a dry run for an image that is not built
@@ -136,7 +160,8 @@ impl Push<'_> {
         let reference = receipts::published(host, built);
         let landed = |reference, digest, is_new| {
             let source = built.reference.clone();
-            PushedImage { reference, digest, source, is_new }
+            let inputs = built.image.label(LABEL_INPUTS).unwrap_or(UNKNOWN_INPUTS).to_owned();
+            PushedImage { reference, digest, source, is_new, inputs }
         };
         if !reference.is_known() {
             runner.run(&docker.tag(&built.reference, &reference), log)?;

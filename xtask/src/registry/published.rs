@@ -114,7 +114,7 @@ pub(crate) fn to_compare<'a>(
 pub(crate) fn listing(api: &Api, mission: &str) -> anyhow::Result<Listing> {
     let tags = api.tags()?;
     let (immutable, others): (Vec<Tag>, Vec<Tag>) = tags.into_iter().partition(Tag::is_immutable);
-    let (stored, human): (Vec<Tag>, Vec<Tag>) = others.into_iter().partition(Tag::is_fixed);
+    let (stored, human): (Vec<Tag>, Vec<Tag>) = others.into_iter().partition(Tag::is_reserved);
     let humans: Vec<(&Tag, BTreeSet<Digest>)> = human.iter().zip(api.targets(&human)?).collect();
     let found = named(api, &immutable)?;
     let configs = api.blobs(found.iter().map(|(_, it)| it.config.to_string()))?;

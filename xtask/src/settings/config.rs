@@ -37,6 +37,8 @@ pub(crate) struct Config {
     /// Image without a digest, which a frozen build refuses.
     pub(crate) unpinned: Option<UnpinnedImage>,
     pub(crate) registry: Registry,
+    /// Whether this is a job for a pull request.
+    pub(crate) is_pull_request: bool,
     pub(crate) image_tag: Tag,
     pub(crate) common_tag: Tag,
     /// Path of the docker CLI, if set.
@@ -137,6 +139,7 @@ impl Config {
             debian_image: all.typed("DEBIAN_IMAGE", optional(ImageRef::from_str), None),
             unpinned: unpinned(settings),
             registry: all.typed("REGISTRY", Registry::from_str, Registry::Local),
+            is_pull_request: some("PULL_REQUEST").is_some(),
             image_tag: all.typed("IMAGE_TAG", Tag::from_str, Tag::latest()),
             common_tag: all.typed("COMMON_TAG", Tag::from_str, Tag::latest()),
             docker: some("DOCKER").map(PathBuf::from),

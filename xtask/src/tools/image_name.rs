@@ -113,6 +113,9 @@ pub(crate) fn short(digest: &str) -> String {
     if hex.starts_with('<') { hex.to_owned() } else { hex.chars().take(SHORT).collect() }
 }
 
+/// Start of the tags that name inputs.
+const INPUTS: &str = "inputs-";
+
 /// A tag: up to 128 letters, digits, `_`, `.` and `-`.
 /// Reference: <https://docs.docker.com/reference/cli/docker/image/tag/>.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -136,6 +139,11 @@ impl Tag {
         format!("sha256:{hex}").parse().ok()
     }
 
+    /// Returns the tag of the newest image with these inputs: a hint, which any push may move.
+    pub(crate) fn of_inputs(inputs: &str) -> Tag {
+        Tag(format!("{INPUTS}{inputs}"))
+    }
+
     /// Returns a tag that nobody pushes.
     pub(crate) fn none() -> Tag {
         Tag("none".to_owned())
@@ -151,9 +159,11 @@ impl Tag {
         self.0.split_once('-').is_some_and(|(a, b)| is_short(a) && is_short(b))
     }
 
-    /// Returns whether no push may ever move the tag: an immutable tag, or a receipt's.
-    pub(crate) fn is_fixed(&self) -> bool {
-        self.is_immutable() || self.0.starts_with("sha256-")
+    /// Returns whether the tag is not for people: an immutable tag, a receipt's, or one that names
+    /// inputs.
+    pub(crate) fn is_reserved(&self) -> bool {
+        let of_inputs = self.0.strip_prefix(INPUTS).is_some_and(is_hex_digest);
+        self.is_immutable() || self.0.starts_with("sha256-") || of_inputs
     }
 }
 
@@ -367,13 +377,15 @@ fn digests_and_ids() {
 fn tags_that_may_be_moved() {
     let tag = |it: &str| it.parse::<Tag>();
     for it in ["v1", "2026.11", "latest-prod", "a_b", "0123456789ab"] {
-        assert!(!tag(it).unwrap().is_fixed(), "{it}");
+        assert!(!tag(it).unwrap().is_reserved(), "{it}");
     }
     let id: ImageId = format!("sha256:{}", "a".repeat(64)).parse().unwrap();
     let digest: Digest = format!("sha256:{}", "b".repeat(64)).parse().unwrap();
     assert_eq!(Tag::immutable(&"c".repeat(64), &id).to_string(), "cccccccccccc-aaaaaaaaaaaa");
-    for it in [Tag::immutable(&"c".repeat(64), &id), Tag::of_receipt(&digest)] {
-        assert!(it.is_fixed() && tag(&it.to_string()).is_ok(), "{it}");
+    let inputs = Tag::of_inputs(&"c".repeat(64));
+    assert!(!tag("inputs-2026").unwrap().is_reserved());
+    for it in [Tag::immutable(&"c".repeat(64), &id), Tag::of_receipt(&digest), inputs] {
+        assert!(it.is_reserved() && tag(&it.to_string()).is_ok(), "{it}");
     }
     assert_eq!(Tag::of_receipt(&digest).image_of_receipt(), Some(digest.clone()));
     assert_eq!(tag(&format!("sha256-{}.sig", "b".repeat(64))).unwrap().image_of_receipt(), None);

@@ -55,7 +55,9 @@ impl Checkout {
             }
         }
         git(root, &["init", "--quiet"]);
-        let res = Checkout { dir, env: Vec::new(), _alone: None };
+        // Whatever job runs the tests.
+        let env = vec![("PULL_REQUEST".to_owned(), String::new())];
+        let res = Checkout { dir, env, _alone: None };
         res.commit();
         res
     }

@@ -1,5 +1,7 @@
 //! The main job; nothing is published when any part of it fails.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 
 use crate::{
@@ -82,6 +84,11 @@ fn back_to_an_earlier_image_of_the_list() {
     let second = registry.digest("hello:latest-sandbox").unwrap();
     assert_ne!(first, second);
 
+    let tags = registry.tags("hello");
+    let of_inputs: Vec<&String> = tags.iter().filter(|it| it.starts_with("inputs-")).collect();
+    let named = of_inputs.iter().map(|it| registry.digest(&format!("hello:{it}")).unwrap());
+    let named: BTreeSet<String> = named.collect();
+    assert_eq!(named, [first.clone(), second.clone()].into());
     let list = checkout.run(&["image-list", "hello", "--json"]);
     assert_eq!(list.status, Some(0), "{}", list.stderr);
     let list: serde_json::Value = serde_json::from_str(&list.stdout).unwrap();

@@ -46,6 +46,7 @@ const OTHERS: &[&str] = &[
     "NO_PROXY",
     "PATIENCE",
     "PLATFORM",
+    "PULL_REQUEST",
     "SECRETS_ROLE_ARN",
     "TEST_DATA",
     "TEST_DISK",

@@ -145,6 +145,23 @@ fn a_registry_that_does_not_answer() {
     done.says("cannot ask for quay.io/us/common").says("no such host");
 }
 
+/// Whoever looks for these inputs finds the image; a refusal of that tag is no failure.
+#[test]
+fn tags_that_name_inputs() {
+    let mut checkout = Checkout::new();
+    run(&checkout, &["image-all", "--set", "PULL_REQUEST=7"]).status(0).never_called(":inputs-");
+    checkout.fail("image push quay.io/us/hello:inputs-", 1, "denied\n");
+    let done = run(&checkout, &["image-all"]).status(0).says("denied");
+    done.says("so that other machines build this image again");
+    checkout.restore_docker();
+    run(&checkout, &["image-all"]).status(0);
+    run(&checkout, &["image-all"]).status(0).did_nothing();
+    assert_eq!(checkout.published("common:inputs-").len(), 1);
+    let named = checkout.published("hello:inputs-");
+    let registry = &checkout.knows()["registry"];
+    assert_eq!(registry[&*named[0]], registry["quay.io/us/hello:latest-sandbox"]);
+}
+
 /// One mission's registry refuses: no mission's human tag moves.
 #[test]
 fn tags_of_a_set_move_together() {

@@ -71,7 +71,10 @@ pub(crate) fn run(session: &Session, args: &ImagePush, tag: &str) -> anyhow::Res
 /// Parses a tag that may be moved: not an immutable one, nor a receipt's.
 fn movable(text: &str) -> anyhow::Result<Tag> {
     let tag: Tag = text.parse().with_context(|| format!("--promote {text}"))?;
-    ensure!(!tag.is_fixed(), "`{tag}` is a tag that is never moved; take another name");
+    ensure!(
+        !tag.is_reserved(),
+        "`{tag}` is a tag for images of this tool alone; take another name"
+    );
     Ok(tag)
 }
 

@@ -85,7 +85,7 @@ impl<'a> Engine<'a> {
     ) -> anyhow::Result<Candidate> {
         let names = names(image);
         let first = names.first().map(|it| it.repository.name().to_owned()).unwrap_or_default();
-        let human = names.iter().find(|it| it.tag.as_ref().is_none_or(|it| !it.is_fixed()));
+        let human = names.iter().find(|it| it.tag.as_ref().is_none_or(|it| !it.is_reserved()));
         let why = match (human, needed.get(&image.id)) {
             (Some(name), _) => Some(format!("named {name}")),
             _ if of_hubs.contains(&image.id.to_string()) => {
