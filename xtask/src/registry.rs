@@ -6,6 +6,8 @@ mod login;
 pub(crate) mod receipts;
 pub(crate) mod publish;
 pub(crate) mod published;
+pub(crate) mod retag;
+pub(crate) mod reuse;
 
 use std::{
     net::{Ipv4Addr, TcpListener},

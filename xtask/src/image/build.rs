@@ -1,5 +1,6 @@
 //! Builds the missing images of a chain, each on the one before.
 
+mod fetched;
 mod rootfs;
 mod trial;
 
@@ -227,12 +228,14 @@ impl<'a> Builds<'a> {
             *locked(&self.images) = Arc::new(self.runner.docker.images()?);
             found = find();
         }
+        let pulls = matches!(recipe.make, Make::Pull(_));
         let (image, reason) = match found {
             Ok(image) => (image, None),
-            Err(reason) if missing == BuildPolicy::Refuse => {
+            Err(reason) if missing == BuildPolicy::Refuse && !pulls => {
                 bail!("not built ({}); {}", reason.text(), what_builds(config, recipe))
             }
             Err(reason) => {
+                let reason = if pulls { Reason::Published } else { reason };
                 let step = Step { config, chain, recipe, parent: &parent, refresh };
                 (self.make(&step, reason)?, Some(reason))
             }
@@ -257,6 +260,7 @@ impl<'a> Builds<'a> {
     ) -> anyhow::Result<ParentImage> {
         Ok(match &recipe.parent {
             Parent::None => ParentImage::default(),
+            Parent::Known(label) => ParentImage { id: label.parse().ok(), reference: None },
             Parent::Previous => {
                 let built = previous.context("a chain starts with an image of its own")?;
                 let reference = Some(built.reference.clone());
@@ -272,13 +276,17 @@ impl<'a> Builds<'a> {
 
     fn make(&self, step: &Step<'_>, reason: Reason) -> anyhow::Result<Image> {
         let recipe = step.recipe;
-        let mut log = self.runner.log(&format!("image-build-{}", recipe.name))?;
+        let what = if reason == Reason::Published { "pull" } else { "build" };
+        let mut log = self.runner.log(&format!("image-{what}-{}", recipe.name))?;
         log.step(reason.text());
         let started = Instant::now();
-        log.expect(BuildRecord::read(&self.runner.checkout, recipe)?.map(|it| it.seconds));
+        if reason != Reason::Published {
+            log.expect(BuildRecord::read(&self.runner.checkout, recipe)?.map(|it| it.seconds));
+        }
         let id = match &recipe.make {
             Make::Import => self.import(step, &mut log)?,
             Make::Build(dockerfile) => self.build(step, dockerfile, None, &mut log)?,
+            Make::Pull(published) => self.fetch(step, published, &mut log)?,
         };
         let tag = reference(recipe, &id);
         let latest = recipe::local(&recipe.name).tagged(&Tag::latest());
@@ -294,7 +302,10 @@ impl<'a> Builds<'a> {
         if image.id != id || !has(&tag) || !has(&latest) {
             bail!("{tag} and {latest} were given to {id}, but it does not have them");
         }
-        BuildRecord::new(recipe, started.elapsed()).write(permit, &self.runner.checkout, recipe)?;
+        if reason != Reason::Published {
+            let record = BuildRecord::new(recipe, started.elapsed());
+            record.write(permit, &self.runner.checkout, recipe)?;
+        }
         Ok(image)
     }
 

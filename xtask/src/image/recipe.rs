@@ -9,7 +9,10 @@ use std::{
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    image::build_context::{BuildContext, Entry},
+    image::{
+        build_context::{BuildContext, Entry},
+        short_chain::Published,
+    },
     settings::config::{Base, Config, Mode},
     tools::{
         docker::{Image, LABEL_FROZEN, LABEL_INPUTS, LABEL_MISSION, LABEL_PARENT, NAMESPACE},
@@ -40,6 +43,8 @@ pub(crate) enum Make {
     Import,
     /// A Dockerfile with this text is built.
     Build(String),
+    /// The image is pulled from a registry.
+    Pull(Box<Published>),
 }
 
 /// A layer of the chain of images.
@@ -77,6 +82,8 @@ pub(crate) enum Parent {
     /// The previous recipe of the same chain.
     Previous,
     Pulled(PulledImage),
+    /// The image that this label names, which is not needed on the engine.
+    Known(String),
 }
 
 /// An image of another registry.
@@ -282,7 +289,7 @@ impl Recipe {
     /// count: a tag and its digest give the same result.
     fn digest(&self, previous: Option<&Recipe>) -> String {
         let parent = match &self.parent {
-            Parent::None => "",
+            Parent::None | Parent::Known(_) => "",
             Parent::Previous => previous.map_or("", |it| it.inputs.as_str()),
             Parent::Pulled(pulled) => pulled.digest.as_deref().unwrap_or(UNKNOWN_INPUTS),
         };
@@ -290,7 +297,7 @@ impl Recipe {
             return parent.to_owned();
         }
         let dockerfile = match &self.make {
-            Make::Import => "",
+            Make::Import | Make::Pull(_) => "",
             Make::Build(text) => text,
         };
         let mut hasher = blake3::Hasher::new();
@@ -385,6 +392,8 @@ pub(crate) enum Reason {
     InputsChanged,
     ParentChanged,
     Refresh,
+    /// It is pulled, not built.
+    Published,
 }
 
 impl Reason {
@@ -394,6 +403,7 @@ impl Reason {
             Reason::InputsChanged => "its inputs changed",
             Reason::ParentChanged => "its parent image changed",
             Reason::Refresh => "asked for",
+            Reason::Published => "published",
         }
     }
 }

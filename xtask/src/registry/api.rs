@@ -2,7 +2,9 @@
 //! manifests deleted. The docker CLI has no command for lists and deletion.
 //! Reference: <https://github.com/opencontainers/distribution-spec/blob/main/spec.md>.
 
-use std::{collections::BTreeSet, fmt::Display, io::Read as _, net::Ipv4Addr};
+pub(crate) mod each;
+
+use std::{collections::BTreeSet, fmt::Display, io::Read as _, net::Ipv4Addr, slice};
 
 use anyhow::{Context as _, bail, ensure};
 use flate2::read::GzDecoder;
@@ -15,7 +17,6 @@ use crate::{
     run::process::Permit,
     tools::{
         curl::{self, Answer, Network, Request},
-        docker::credentials,
         image_name::{Digest, ImageId, Repository, Tag},
     },
 };
@@ -33,6 +34,7 @@ const PAGES: usize = 100;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
     Read,
+    Write,
     Delete,
 }
 
@@ -41,6 +43,7 @@ impl Access {
     fn actions(self) -> &'static str {
         match self {
             Access::Read => "pull",
+            Access::Write => "pull,push",
             Access::Delete => "pull,delete",
         }
     }
@@ -49,6 +52,8 @@ impl Access {
 /// A repository of a registry.
 pub(crate) struct Api {
     network: Network,
+    /// Name of the registry in docker's configuration.
+    key: String,
     /// `https://<host>`.
     server: String,
     /// Path of the repository below the host.
@@ -88,6 +93,14 @@ impl Api {
         repository: &Repository,
         access: Access,
     ) -> anyhow::Result<Api> {
+        let mut res = Api::without_login(&network, repository)?;
+        if let Some(login) = each::logins(host, slice::from_ref(&res), access)?.pop() {
+            res.authorization = Some(login?);
+        }
+        Ok(res)
+    }
+
+    fn without_login(network: &Network, repository: &Repository) -> anyhow::Result<Api> {
         let name = repository.to_string();
         let (registry, path) = name.split_once('/').context("a repository has a host")?;
         let scheme = if is_plain_http(registry) { "http" } else { "https" };
@@ -95,47 +108,13 @@ impl Api {
             "docker.io" => ("https://index.docker.io/v1/", "registry-1.docker.io"),
             _ => (registry, registry),
         };
-        let server = format!("{scheme}://{address}");
-        let mut res = Api { network, server, path: path.to_owned(), authorization: None };
-        let basic = match host.docker.config_dir() {
-            Some(dir) => credentials::basic(&dir, key)?,
-            None => None,
-        };
-        let answer = res.get(ACCEPT, &["tags/list?n=1".to_owned()])?.remove(0);
-        if answer.status == 401 {
-            let challenge = answer.header("www-authenticate").unwrap_or_default().to_owned();
-            res.authorization = Some(res.authorized(&challenge, basic, access)?);
-        }
-        Ok(res)
-    }
-
-    /// Returns the header that answers a challenge:
-    /// <https://distribution.github.io/distribution/spec/auth/token/>.
-    fn authorized(
-        &self,
-        challenge: &str,
-        basic: Option<String>,
-        access: Access,
-    ) -> anyhow::Result<String> {
-        let login = format!("not logged in to {}; run `docker login`", self.server);
-        let Some(parameters) = of_bearer(challenge) else {
-            return basic.map(|it| format!("Authorization: {it}")).context(login);
-        };
-        let value = |name: &str| parameter(parameters, name);
-        let realm = value("realm").filter(|it| it.starts_with("https://") || is_local(it));
-        let realm = realm.with_context(|| format!("unsupported challenge `{challenge}`"))?;
-        let service = value("service").unwrap_or_default();
-        let scope = format!("repository:{}:{}", self.path, access.actions());
-        let url = format!("{realm}?service={service}&scope={scope}");
-        let headers = basic.iter().map(|it| format!("Authorization: {it}")).collect();
-        let answer = curl::get(&self.network, &[Request { url, headers }])?.remove(0);
-        ensure!(answer.status == 200, "{login} (status {} from {realm})", answer.status);
-        let token: serde_json::Value = serde_json::from_slice(&answer.body)?;
-        let token = token["token"].as_str().or(token["access_token"].as_str());
-        // It becomes a header.
-        let token = token.filter(|it| it.bytes().all(|it| it.is_ascii_graphic()));
-        let token = token.with_context(|| format!("{realm} returned no token"))?;
-        Ok(format!("Authorization: Bearer {token}"))
+        Ok(Api {
+            network: network.clone(),
+            key: key.to_owned(),
+            server: format!("{scheme}://{address}"),
+            path: path.to_owned(),
+            authorization: None,
+        })
     }
 
     fn requests(&self, accept: &str, paths: &[String]) -> Vec<Request> {
@@ -144,6 +123,7 @@ impl Api {
         let request = |it: &String| Request {
             url: format!("{}/v2/{}/{it}", self.server, self.path),
             headers: headers.clone(),
+            body: None,
         };
         paths.iter().map(request).collect()
     }
@@ -241,6 +221,17 @@ impl Api {
         Ok(answers.iter().zip(digests).map(outcome).collect())
     }
 
+    /// Gives the manifest with this digest the name `tag` as well, and returns the registry's status.
+    pub(crate) fn put(&self, permit: Permit, tag: &Tag, digest: &Digest) -> anyhow::Result<u16> {
+        let answer = self.read(ACCEPT, &[format!("manifests/{digest}")])?.remove(0);
+        let kind = answer.header("content-type").unwrap_or_default().to_owned();
+        let body = String::from_utf8(each::blob(answer, &digest.to_string())?)?;
+        let mut request = self.requests(ACCEPT, &[format!("manifests/{tag}")]).remove(0);
+        request.headers.push(format!("Content-Type: {kind}"));
+        request.body = Some(body);
+        Ok(curl::put(permit, &self.network, &[request])?.remove(0).status)
+    }
+
     /// Returns the blob under each digest; an error for bytes that do not match theirs.
     pub(crate) fn blobs(
         &self,
@@ -248,12 +239,7 @@ impl Api {
     ) -> anyhow::Result<Vec<anyhow::Result<Vec<u8>>>> {
         let digests: Vec<String> = digests.collect();
         let paths: Vec<String> = digests.iter().map(|it| format!("blobs/{it}")).collect();
-        let checked = |(answer, digest): (Answer, &String)| {
-            ensure!(!answer.is_too_large, "{digest} is larger than expected");
-            let is_it = sha256(&answer.body).is_some_and(|it| it.to_string() == *digest);
-            ensure!(is_it, "the registry has other bytes than {digest}");
-            Ok(answer.body)
-        };
+        let checked = |(answer, digest): (Answer, &String)| each::blob(answer, digest);
         Ok(self.read(ACCEPT, &paths)?.into_iter().zip(&digests).map(checked).collect())
     }
 
@@ -340,7 +326,7 @@ fn targets(bytes: &[u8]) -> anyhow::Result<BTreeSet<Digest>> {
 }
 
 /// Returns the file `name` of a layer, a compressed tar archive.
-fn file(layer: &[u8], name: &str, limit: u64) -> anyhow::Result<String> {
+pub(super) fn file(layer: &[u8], name: &str, limit: u64) -> anyhow::Result<String> {
     let mut archive = tar::Archive::new(GzDecoder::new(layer).take(limit));
     for entry in archive.entries()? {
         let entry = entry?;

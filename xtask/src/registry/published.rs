@@ -3,12 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::anyhow;
+use anyhow::{Context as _, anyhow};
 use serde::{Deserialize, Serialize};
 
 use super::{
     Host,
-    api::{Access, Api, Manifest},
+    api::{self, Access, Api, Manifest},
     receipts::{self, FILE},
 };
 use crate::{
@@ -17,7 +17,7 @@ use crate::{
     testing::receipt::Receipt,
     tools::{
         curl::Network,
-        docker::{LABEL_COMMIT, LABEL_INPUTS, LABEL_PARENT, RemoteImage},
+        docker::{self, Image, LABEL_COMMIT, LABEL_INPUTS, LABEL_PARENT, RemoteImage},
         git,
         image_name::{Digest, ImageId, Tag},
     },
@@ -82,12 +82,39 @@ struct Labels {
 
 /// Returns the interface of the repository of the images called `name`.
 pub(crate) fn api(config: &Config, host: &Host, name: &str, access: Access) -> anyhow::Result<Api> {
-    let network = Network {
+    Api::new(host, network(config, host)?, &host.repository(name), access)
+}
+
+/// Returns how requests to `host` go.
+pub(super) fn network(config: &Config, host: &Host) -> anyhow::Result<Network> {
+    Ok(Network {
         dir: host.docker.root.clone(),
         ca_bundle: ca_bundle(&config.ca_bundle)?,
         proxies: config.proxies.clone(),
-    };
-    Api::new(host, network, &host.repository(name), access)
+    })
+}
+
+/// Returns the description of a published image by its config.
+pub(super) fn image(manifest: &Manifest, config: &[u8]) -> anyhow::Result<Image> {
+    let config: ImageConfig = serde_json::from_slice(config).context("damaged config")?;
+    Ok(Image {
+        id: manifest.config.clone(),
+        repo_tags: None,
+        repo_digests: None,
+        size: 0,
+        created: config.created,
+        os: config.os,
+        architecture: config.architecture,
+        config: docker::ImageConfig {
+            labels: config.config.labels,
+            ..docker::ImageConfig::default()
+        },
+    })
+}
+
+/// Returns the text of the receipt in a layer.
+pub(super) fn receipt_in(layer: &[u8]) -> anyhow::Result<String> {
+    api::file(layer, FILE, LARGEST)
 }
 
 /// Returns the images of `mission` in the registry, newest first.

@@ -37,6 +37,7 @@ pub(crate) struct Config {
     /// Image without a digest, which a frozen build refuses.
     pub(crate) unpinned: Option<UnpinnedImage>,
     pub(crate) registry: Registry,
+    pub(crate) reuse: Reuse,
     /// Whether this is a job for a pull request.
     pub(crate) is_pull_request: bool,
     pub(crate) image_tag: Tag,
@@ -93,6 +94,14 @@ pub(crate) enum Registry {
     Remote(String),
 }
 
+/// Value of `REUSE`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reuse {
+    /// Images that the registry has, tested, are not built.
+    Registry,
+    Never,
+}
+
 /// Value of `CA_BUNDLE`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum CaBundle {
@@ -139,6 +148,7 @@ impl Config {
             debian_image: all.typed("DEBIAN_IMAGE", optional(ImageRef::from_str), None),
             unpinned: unpinned(settings),
             registry: all.typed("REGISTRY", Registry::from_str, Registry::Local),
+            reuse: all.typed("REUSE", Reuse::from_str, Reuse::Registry),
             is_pull_request: some("PULL_REQUEST").is_some(),
             image_tag: all.typed("IMAGE_TAG", Tag::from_str, Tag::latest()),
             common_tag: all.typed("COMMON_TAG", Tag::from_str, Tag::latest()),
@@ -180,13 +190,7 @@ impl Config {
             hub_socket: all.typed("HUB_SOCKET", optional(socket), None),
             hub_registry: all.typed("HUB_REGISTRY", optional(registry), None),
             kubeconfig: some("KUBECONFIG"),
-            // Without the value, which may contain a password.
-            secrets_repo: all.keep(
-                "SECRETS_REPO",
-                "SECRETS_REPO".to_owned(),
-                some("SECRETS_REPO").map(repository).transpose(),
-                None,
-            ),
+            secrets_repo: all.secrets_repo(some("SECRETS_REPO")),
             secrets_role: all.typed("SECRETS_ROLE_ARN", optional(role), None),
         };
         (res, all.wrong)
@@ -287,6 +291,12 @@ impl Checked<'_> {
         self.keep(name, format!("{name}={}", redact(value)), parse(value), otherwise)
     }
 
+    /// Checks a URL without naming its value, which may contain a password.
+    fn secrets_repo(&mut self, url: Option<String>) -> Option<String> {
+        let name = "SECRETS_REPO";
+        self.keep(name, name.to_owned(), url.map(repository).transpose(), None)
+    }
+
     fn keep<T>(&mut self, name: &str, value: String, res: anyhow::Result<T>, otherwise: T) -> T {
         res.unwrap_or_else(|err| {
             let origin = self.settings[name].origin.clone();
@@ -364,6 +374,18 @@ impl FromStr for Registry {
                 check_registry(it)?;
                 Ok(Registry::Remote(it.to_owned()))
             }
+        }
+    }
+}
+
+impl FromStr for Reuse {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> anyhow::Result<Reuse> {
+        match text {
+            "registry" => Ok(Reuse::Registry),
+            "never" => Ok(Reuse::Never),
+            _ => bail!("expected registry or never"),
         }
     }
 }

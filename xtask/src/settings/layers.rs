@@ -20,6 +20,7 @@ pub(crate) const NAMES: &[&str] = &[
     "BASE_IMAGE",
     "DEBIAN_IMAGE",
     "REGISTRY",
+    "REUSE",
     "PULL_REQUEST",
     "IMAGE_TAG",
     "COMMON_TAG",

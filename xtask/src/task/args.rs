@@ -343,6 +343,9 @@ pub(crate) struct Bench {
     /// Also time builds of roman, a large environment, in a clone of this repository
     #[arg(long)]
     pub(crate) missions: bool,
+    /// Also time all missions, published, on an engine without images; removes the images of this repository
+    #[arg(long)]
+    pub(crate) reuse: bool,
     /// Also time two missions on a conda base, in a clone of this repository
     #[arg(long)]
     pub(crate) conda: bool,

@@ -13,6 +13,7 @@ pub(crate) mod hub_smoke;
 pub(crate) mod hub_record;
 pub(crate) mod hub_question;
 pub(crate) mod hub_finish;
+pub(crate) mod reuse;
 pub(crate) mod images;
 pub(crate) mod ready_image;
 pub(crate) mod secret_change;

@@ -46,6 +46,8 @@ pub(crate) struct Request {
     pub(crate) url: String,
     /// Lines `Name: value`.
     pub(crate) headers: Vec<String>,
+    /// Text that is sent, if any.
+    pub(crate) body: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,6 +85,15 @@ pub(crate) fn delete(
     all(network, "DELETE", requests, &|it| it.permitted(permit))
 }
 
+/// Returns the answers to requests that store their bodies under their URLs, like [`get`].
+pub(crate) fn put(
+    permit: Permit,
+    network: &Network,
+    requests: &[Request],
+) -> anyhow::Result<Vec<Answer>> {
+    all(network, "PUT", requests, &|it| it.permitted(permit))
+}
+
 fn all(
     network: &Network,
     method: &str,
@@ -105,6 +116,11 @@ fn batch(
 ) -> anyhow::Result<Vec<Answer>> {
     let answers = retries::attempts(|| {
         let folder = MemoryFolder::new()?;
+        for (at, body) in
+            requests.iter().enumerate().filter_map(|(at, it)| Some((at, it.body.as_ref()?)))
+        {
+            folder.file(&format!("{at}.body"), body)?;
+        }
         let mut curl = cmd!(
             network.dir,
             "sh -c {LIMITED} sh curl --disable --silent --no-progress-meter --show-error --parallel --config -"
@@ -143,6 +159,10 @@ fn config(network: &Network, method: &str, requests: &[Request], folder: &Path) 
         }
         line("url", &request.url);
         request.headers.iter().for_each(|it| line("header", it));
+        if request.body.is_some() {
+            let file = folder.join(format!("{at}.body"));
+            line("data-binary", &format!("@{}", file.to_string_lossy()));
+        }
         line("output", &folder.join(at.to_string()).to_string_lossy());
         line("dump-header", &folder.join(format!("{at}.head")).to_string_lossy());
         if let Some(file) = &network.ca_bundle {
@@ -218,6 +238,7 @@ mod tests {
         let request = |url: &str, headers: &[&str]| Request {
             url: url.to_owned(),
             headers: headers.iter().map(|&it| it.to_owned()).collect(),
+            body: None,
         };
         let requests = [
             request("https://a/b", &["A: \"b\\c\"\nurl = x"]),
@@ -250,6 +271,12 @@ mod tests {
             noproxy = "*"
         "#]]
         .assert_eq(&config(&network, "GET", &requests, Path::new("/f")));
+        let put = Request { body: Some("{}".to_owned()), ..request("https://a/b", &[]) };
+        let put = config(&network, "PUT", &[put], Path::new("/f"));
+        assert!(
+            put.contains("request = \"PUT\"\nurl = ")
+                && put.contains("data-binary = \"@/f/0.body\"\n")
+        );
         let deletes = config(&network, "DELETE", &requests, Path::new("/f"));
         assert_eq!(deletes.matches("request = \"DELETE\"\nurl = ").count(), 2);
     }

@@ -74,7 +74,7 @@ const ENGINE_LACKS: [(&str, &str); 3] = [
 ];
 
 /// A docker CLI, and the engine that its environment names.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Docker {
     pub(crate) program: PathBuf,
     /// Working directory of commands.

@@ -55,8 +55,9 @@ impl Checkout {
             }
         }
         git(root, &["init", "--quiet"]);
-        // Whatever job runs the tests.
-        let env = vec![("PULL_REQUEST".to_owned(), String::new())];
+        // Whatever job runs the tests, and whatever the registry has of earlier ones.
+        let env = [("PULL_REQUEST", ""), ("REUSE", "never")];
+        let env = env.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
         let res = Checkout { dir, env, _alone: None };
         res.commit();
         res

@@ -27,6 +27,7 @@ mod spy;
 mod local_hub;
 mod local_registry;
 mod receipts;
+mod reuse;
 mod report;
 mod docs;
 mod first_hour;

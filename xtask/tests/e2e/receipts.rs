@@ -96,7 +96,7 @@ fn refused_on_another_machine() {
 }
 
 /// Stores `text` as the receipt, like somebody with write access to the registry could.
-fn store(checkout: &Checkout, stored: &str, text: &str) {
+pub(crate) fn store(checkout: &Checkout, stored: &str, text: &str) {
     let dir = checkout.path("target/forged");
     fs::create_dir_all(&dir).unwrap();
     fs::write(dir.join("receipt.json"), text).unwrap();

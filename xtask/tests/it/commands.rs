@@ -91,6 +91,10 @@ fn dry_run() {
         DOCKER_CONFIG=… /bin/docker image push '127.0.0.1:<port>/common:latest-sandbox'
         /bin/docker image tag 'science-platform/hello:…-<image-id>' '127.0.0.1:<port>/hello:latest-sandbox'
         DOCKER_CONFIG=… /bin/docker image push '127.0.0.1:<port>/hello:latest-sandbox'
+        /bin/docker image tag 'science-platform/common:…-<image-id>' '127.0.0.1:<port>/common:inputs-<inputs>'
+        DOCKER_CONFIG=… /bin/docker image push '127.0.0.1:<port>/common:inputs-<inputs>'
+        /bin/docker image tag 'science-platform/hello:…-<image-id>' '127.0.0.1:<port>/hello:inputs-<inputs>'
+        DOCKER_CONFIG=… /bin/docker image push '127.0.0.1:<port>/hello:inputs-<inputs>'
     "#]]);
     assert!(!checkout.has("missions/hello/Dockerfile"));
     assert!(!checkout.has("target"));
@@ -136,6 +140,10 @@ fn dry_run_of_a_floating_build() {
         DOCKER_CONFIG=… /bin/docker image push '127.0.0.1:<port>/common:latest-sandbox'
         /bin/docker image tag 'science-platform/hello:…-<image-id>' '127.0.0.1:<port>/hello:latest-sandbox'
         DOCKER_CONFIG=… /bin/docker image push '127.0.0.1:<port>/hello:latest-sandbox'
+        /bin/docker image tag science-platform/common:…-… '127.0.0.1:<port>/common:inputs-…'
+        DOCKER_CONFIG=… /bin/docker image push '127.0.0.1:<port>/common:inputs-…'
+        /bin/docker image tag 'science-platform/hello:…-<image-id>' '127.0.0.1:<port>/hello:inputs-<inputs>'
+        DOCKER_CONFIG=… /bin/docker image push '127.0.0.1:<port>/hello:inputs-<inputs>'
     "#]]);
     let spec = checkout.read("missions/hello/environments/hello/hello-frozen.yml");
     assert_eq!(spec, FRESH);

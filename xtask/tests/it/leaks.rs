@@ -47,6 +47,7 @@ const OTHERS: &[&str] = &[
     "PATIENCE",
     "PLATFORM",
     "PULL_REQUEST",
+    "REUSE",
     "SECRETS_ROLE_ARN",
     "TEST_DATA",
     "TEST_DISK",

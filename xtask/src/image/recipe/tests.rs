@@ -1,12 +1,16 @@
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use super::{
-    Layer, Parent, PulledImage, Reason, Recipe, UNKNOWN_INPUTS, base_digest, find, local, on_base,
+    Layer, Make, Parent, PulledImage, Reason, Recipe, UNKNOWN_INPUTS, base_digest, find, local,
+    on_base,
 };
 use crate::{
-    image::build_context::{BuildContext, Entry},
+    image::{
+        build_context::{BuildContext, Entry},
+        short_chain::{self, Published},
+    },
     tools::{
-        docker::{Image, ImageConfig, LABEL_INPUTS, LABEL_PARENT},
+        docker::{Docker, Image, ImageConfig, LABEL_INPUTS, LABEL_PARENT},
         image_name::{ImageId, Tag},
         platform::Platform,
     },
@@ -125,4 +129,31 @@ fn copies_of_a_context_share_the_bytes() {
         super::recipe(Layer::Mission, "hello", &parts, Parent::None, Platform::Amd64, None, None);
     assert_eq!(bytes(&again), bytes(&recipe));
     assert_eq!(bytes(&again.clone()), bytes(&recipe));
+}
+
+/// An image on the engine needs none of those below, unless one of them would have to be built again.
+#[test]
+fn a_chain_begins_with_an_image_whose_parent_is_elsewhere() {
+    let (below, own) = (recipe("1"), recipe("2"));
+    let chain = [below.clone(), own.clone()];
+    let parent = id("c").to_string();
+    let alone = image("a", &own.inputs, &parent);
+    let found = |images: &[Image]| short_chain::standing(&chain, 1, images).map(|it| it.id.clone());
+    assert_eq!(found(std::slice::from_ref(&alone)), Some(id("a")));
+    assert_eq!(found(&[alone.clone(), image("c", &below.inputs, "")]), None);
+    assert_eq!(found(&[alone.clone(), image("b", &below.inputs, "")]), None);
+    assert_eq!(found(&[image("a", &own.inputs, "")]), None);
+    assert_eq!(found(&[image("a", "other", &parent)]), None);
+    assert_eq!(short_chain::standing(&chain, 0, std::slice::from_ref(&alone)), None);
+
+    let short = short_chain::beginning_with(&chain, 1, &alone);
+    assert_eq!((short.len(), &short[0].parent), (1, &Parent::Known(parent.clone())));
+    assert_eq!(short[0].inputs, own.inputs);
+    let docker = Docker::new("docker".into(), Path::new("/"));
+    let reference = format!("r.example/hello@{}", id("d")).parse().unwrap();
+    let published = Published { docker, reference, image: alone.clone() };
+    let pulling = short_chain::pulling(&chain, 1, vec![published.clone()]);
+    assert_eq!(pulling[0].make, Make::Pull(Box::new(published)));
+    assert_eq!(find(&pulling[0], Some(&parent), &[alone]).map(|it| &it.id), Ok(&id("a")));
+    assert_eq!(short_chain::pulling(&chain, 1, Vec::new()), chain);
 }

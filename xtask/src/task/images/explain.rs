@@ -1,32 +1,42 @@
 //! `explain`: the work that `image-all` would do (build, test and push), the file or setting that
 //! caused it, and the duration of the last time. Changes nothing.
 
+use std::collections::BTreeSet;
+
 use anyhow::Context as _;
 use serde::Serialize;
 
 use crate::{
     image::{
+        build::BuildPolicy,
         build_record::BuildRecord,
         mission_images::MissionImages,
         pinning,
-        recipe::{self, Parent, Reason, Recipe},
+        recipe::{self, Make, Parent, Reason, Recipe},
         runner::Runner,
     },
     registry::{
         self,
         receipts::{self, Landing},
     },
-    run::{failure, terminal, ui},
-    task::{Session, args::Missions},
+    run::{failure, finding::Finding, terminal, ui},
+    task::{
+        Session,
+        args::Missions,
+        shared::reuse::{self, Place, Reused},
+    },
     testing::receipt::{self, PublishedImage, Receipt, Shortcoming},
-    tools::{docker::Image, image_name::ImageId},
+    tools::{
+        docker::Image,
+        image_name::{ImageId, ImageRef},
+    },
 };
 
 /// A piece of work that a run would do, or skip.
 #[derive(Debug, Serialize)]
 struct Row {
     image: String,
-    /// Kind `build`, `test` or `push`.
+    /// Kind `build`, `pull`, `test` or `push`.
     work: &'static str,
     /// Whether a run would do it.
     due: bool,
@@ -39,19 +49,25 @@ pub(crate) fn run(session: &Session, missions: &Missions) -> anyhow::Result<u8> 
     let named = session.named(missions).map_err(failure::request)?;
     let runner = session.runner(&named[0].config)?;
     let chosen = session.choose(&runner, named)?;
+    let warned: Vec<Finding> = chosen.iter().flat_map(|it| it.floats.clone()).collect();
+    let published = reuse::look(&runner, chosen, BuildPolicy::Build, Place::Registry)?;
     let images = runner.docker.images()?;
     let mut rows: Vec<Row> = Vec::new();
-    for unpinned in pinning::refused(chosen.iter().map(|it| &it.config)) {
+    let reused = published.reused.iter().map(|it| &it.chosen);
+    let chosen = || published.chosen.iter().chain(reused.clone());
+    for unpinned in pinning::refused(chosen().map(|it| &it.config)) {
         session.ui.say(pinning::refusal(Some(&runner.docker), &unpinned));
     }
-    for it in &chosen {
-        session.warn_of(&it.floats);
+    session.warn_of(&warned);
+    for it in &published.chosen {
         for row in of_mission(&runner, it, &images)? {
             if !rows.iter().any(|known| (&known.image, known.work) == (&row.image, row.work)) {
                 rows.push(row);
             }
         }
     }
+    let due = published.due_tags()?;
+    rows.extend(published.reused.iter().flat_map(|it| of_published(it, &due)));
     print(session, &rows)
 }
 
@@ -79,6 +95,27 @@ fn of_mission(
     Ok(res)
 }
 
+/// Returns the work for a mission whose image stays in the registry.
+fn of_published(it: &Reused, due_tags: &BTreeSet<ImageRef>) -> Vec<Row> {
+    let reference = &it.offer.reference;
+    let row = |work, due, because| Row {
+        image: it.chosen.mission.name.clone(),
+        work,
+        due,
+        because,
+        seconds: None,
+    };
+    let human = reference.repository.tagged(&it.chosen.config.image_tag);
+    let is_due = due_tags.contains(&human);
+    let is = if is_due { "is not" } else { "is" };
+    let passed = it.offer.tested.as_ref().map(|(receipt, _)| receipt.started.as_str());
+    vec![
+        row("build", false, format!("published as {reference}")),
+        row("test", false, format!("passed at {}", passed.unwrap_or_default())),
+        row("push", is_due, format!("{human} {is} this image")),
+    ]
+}
+
 /// The previous image of a chain.
 #[derive(Debug, PartialEq, Eq)]
 enum Below {
@@ -99,6 +136,7 @@ fn build<'a>(
         (Parent::Pulled(pulled), _) => {
             runner.docker.image(&pulled.reference)?.map(|it| it.id.to_string())
         }
+        (Parent::Known(label), _) => Some(label.clone()),
         (_, Below::Nothing) => Some(String::new()),
         (_, Below::Image(id)) => Some(id.to_string()),
         (_, Below::Due) => None,
@@ -106,12 +144,15 @@ fn build<'a>(
     let last = BuildRecord::read(&runner.checkout, recipe)?;
     let (image, because) = match recipe::find(recipe, parent.as_deref(), images) {
         Ok(image) => (Some(image), "nothing changed".to_owned()),
+        Err(_) if let Make::Pull(it) = &recipe.make => {
+            (None, format!("published as {}", it.reference))
+        }
         Err(Reason::InputsChanged) => (None, changes(recipe, last.as_ref())),
         Err(reason) => (None, reason.text().to_owned()),
     };
     let row = Row {
         image: recipe.name.clone(),
-        work: "build",
+        work: if matches!(recipe.make, Make::Pull(_)) { "pull" } else { "build" },
         due: image.is_none(),
         because,
         seconds: last.map(|it| it.seconds),

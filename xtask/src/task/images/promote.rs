@@ -11,7 +11,11 @@ use crate::{
     },
     registry::{self, Host, publish, receipts},
     run::{failure, terminal},
-    task::{MissionConfig, Session, args::ImagePush},
+    task::{
+        MissionConfig, Session,
+        args::ImagePush,
+        shared::reuse::{self, Place},
+    },
     tools::{
         docker::Docker,
         image_name::{Digest, ImageRef, Tag},
@@ -87,7 +91,14 @@ fn current(
 ) -> anyhow::Result<Vec<Move>> {
     let builds = Builds::new(runner, BuildPolicy::Refuse)?;
     let mut res = Vec::new();
-    for it in session.choose(runner, named)? {
+    let chosen = session.choose(runner, named)?;
+    let published = reuse::look(runner, chosen, BuildPolicy::Refuse, Place::Registry)?;
+    for it in &published.reused {
+        let host = host(runner, &it.chosen.config)?;
+        let digest = it.offer.reference.digest.clone().context("a digest")?;
+        res.push(Move::new(host, &it.chosen.mission.name, tag, digest));
+    }
+    for it in &published.chosen {
         let chain = builds.chain(&it.config, &it.chain)?;
         let built = chain.last().context("a mission has an image")?;
         let host = host(runner, &it.config)?;

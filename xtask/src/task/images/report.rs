@@ -18,7 +18,10 @@ use crate::{
     mission::test_kind::TestKind,
     registry::{self, published},
     run::{failure, files, printable::Shown as _, process, terminal},
-    task::{Session, args},
+    task::{
+        Session, args,
+        shared::reuse::{self, Place},
+    },
     testing::{
         differences::differences,
         page::{self, Changes, Image, Notebook, Page, Section},
@@ -32,6 +35,9 @@ pub(crate) fn run(session: &Session, args: &args::Report) -> anyhow::Result<u8> 
     let named = session.named(&args.missions).map_err(failure::request)?;
     let runner = session.runner(&named[0].config)?;
     let chosen = session.choose(&runner, named)?;
+    let published = reuse::look(&runner, chosen, BuildPolicy::Refuse, Place::Engine)?;
+    published.keep_receipts(&runner)?;
+    let chosen = &published.chosen;
     let builds = Builds::new(&runner, BuildPolicy::Refuse)?;
     let sections = chosen.iter().map(|it| section(&runner, &builds, it));
     let page = Page {

@@ -20,6 +20,7 @@ use crate::{
     task::{
         Session,
         args::{self, Missions},
+        shared::reuse::{self, Place},
     },
     tools::{
         git,
@@ -82,6 +83,8 @@ fn of_image(
     let named = session.named(&missions).map_err(failure::request)?;
     let runner = session.runner(&named[0].config)?;
     let chosen = session.choose(&runner, named)?;
+    let published = reuse::look(&runner, chosen, BuildPolicy::Refuse, Place::Engine)?;
+    let chosen = &published.chosen;
     let builds = Builds::new(&runner, BuildPolicy::Refuse)?;
     let chain = builds.chain(&chosen[0].config, &chosen[0].chain)?;
     let image = &chain.last().context("a chain has an image")?.image;

@@ -20,7 +20,10 @@ use crate::{
     mission::{checkout::Mission, dockerfile::update},
     run::{failure, printable::Shown as _, terminal},
     specs::frozen::changes::{self, Change},
-    task::{MissionConfig, Session, args},
+    task::{
+        MissionConfig, Session, args,
+        shared::reuse::{self, Place},
+    },
 };
 
 pub(crate) use select::Selected;
@@ -39,11 +42,13 @@ pub(crate) fn run(session: &Session, args: &args::Freeze) -> anyhow::Result<u8> 
     session.require_digests(&runner, &named)?;
     let chosen = choose(session, &runner, named)?;
     let missing = if args.refresh { BuildPolicy::Refresh } else { BuildPolicy::Build };
+    let published = reuse::look(&runner, chosen, missing, Place::Engine)?;
+    let chosen = &published.chosen;
     let builds = Builds::new(&runner, missing)?;
     if args.verify {
-        return verify::run(session, &runner, &builds, &selected, &chosen, args.diff);
+        return verify::run(session, &runner, &builds, &selected, chosen, args.diff);
     }
-    write(session, &runner, &builds, args, &selected, &chosen)?;
+    write(session, &runner, &builds, args, &selected, chosen)?;
     Ok(0)
 }
 

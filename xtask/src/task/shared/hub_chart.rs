@@ -72,7 +72,7 @@ pub(crate) fn get(session: &Session, config: &Config, url: &str) -> anyhow::Resu
     let ca_bundle = ca_bundle(&config.ca_bundle)?;
     let (dir, proxies) = (session.checkout.root.clone(), config.proxies.clone());
     let network = Network { dir, ca_bundle, proxies };
-    let request = Request { url: url.to_owned(), headers: Vec::new() };
+    let request = Request { url: url.to_owned(), headers: Vec::new(), body: None };
     let answer = curl::get(&network, &[request])
         .with_context(|| format!("{url} cannot be fetched; is the chart repository reachable?"))?
         .remove(0);

@@ -35,6 +35,7 @@ use crate::{
     task::{
         Session,
         args::{Missions, Parallel},
+        shared::reuse::{self, Found, Place},
     },
     testing::{
         image_test::{self, Rerun, TestRequest},
@@ -51,6 +52,18 @@ pub(crate) struct Request {
     pub(crate) test: Option<TestRequest>,
     pub(crate) push: bool,
     pub(crate) parallel: Parallel,
+}
+
+impl Request {
+    /// Returns where published images are wanted: tests start them, and a push of new tests needs the images
+    /// below, too.
+    fn place(&self) -> Place {
+        match &self.test {
+            Some(_) if !self.push => Place::Engine,
+            Some(test) if !test.takes_receipts() => Place::WholeEngine,
+            _ => Place::Registry,
+        }
+    }
 }
 
 /// Builds missing images, then tests and publishes them as requested, and returns the exit status.
@@ -70,20 +83,32 @@ pub(crate) fn run(session: &Session, missions: &Missions, request: &Request) -> 
     if builds {
         session.require_pinned(&chosen)?;
     }
+    let (missions, place) = (chosen.len(), request.place());
+    let published = reuse::look(&runner, chosen, request.missing, place)?;
+    published.keep_receipts(&runner)?;
+    let reused = published.reused.iter().map(|it| &it.chosen);
+    for it in reused.filter(|it| it.config.mode == Mode::Floating) {
+        let name = &it.mission.name;
+        runner.ui.say(format!(
+            "note: {name} is reused; `cargo xtask freeze {name}` writes its frozen specs"
+        ));
+    }
     registry::retire(&runner)?;
     let builds = Builds::new(&runner, request.missing)?;
-    let plan = plan::plan(&chosen, request.missing, request.test.as_ref());
+    let plan = plan::plan(&published.chosen, request.missing, request.test.as_ref());
     let ends = work(&runner, &builds, &plan, request);
     let (images, mut rows) = outcome(&plan, ends, request)?;
+    rows.extend(published.reused.iter().map(Row::reused));
     if let Err(interrupted) = process::check_interrupted() {
-        rows::summary(session, rows, chosen.len())?;
+        rows::summary(session, rows, missions)?;
         return Err(interrupted);
     }
     if request.push && rows.iter().all(|it| !it.has_failed()) {
         let _lock = session.lock_registry()?;
         push_all(&runner, &builds, &images, &mut rows)?;
+        move_tags(&runner, &published, &mut rows)?;
     }
-    rows::summary(session, rows, chosen.len())
+    rows::summary(session, rows, missions)
 }
 
 /// Images of one mission's chain, all built.
@@ -315,6 +340,24 @@ fn push_all(
                 return Err(err);
             }
             rows.last_mut().context("a pushed image has a row")?.fail(&err);
+        }
+    }
+    Ok(())
+}
+
+/// Moves the human tags of images that stay in the registry, unless another image failed to be pushed.
+fn move_tags(runner: &Runner, published: &Found, rows: &mut [Row]) -> anyhow::Result<()> {
+    if rows.iter().any(Row::has_failed) {
+        return Ok(());
+    }
+    match published.publish(runner) {
+        Ok(moved) => rows.iter_mut().for_each(|it| it.add_moved(&moved)),
+        Err(err) => {
+            let err = failure::of_machine(err);
+            if failure::status(&err) != 1 {
+                return Err(err);
+            }
+            rows.last_mut().context("a reused image has a row")?.fail(&err);
         }
     }
     Ok(())

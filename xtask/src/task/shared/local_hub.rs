@@ -35,6 +35,7 @@ use crate::{
         shared::{
             hub_values::{self, Secrets},
             local_smoke::{self, Smoked},
+            reuse::{self, Place},
         },
     },
     testing::receipt,
@@ -220,7 +221,11 @@ fn served(
     of: MissionConfig,
     dev: bool,
 ) -> anyhow::Result<(MissionImages, OfMission)> {
-    let chosen = session.choose(runner, vec![of.clone()])?.pop().context("one mission")?;
+    let chosen = session.choose(runner, vec![of.clone()])?;
+    let missing = if dev { BuildPolicy::TakeNewest } else { BuildPolicy::Refuse };
+    let mut published = reuse::look(runner, chosen, missing, Place::Engine)?;
+    published.keep_receipts(runner)?;
+    let chosen = published.chosen.pop().context("one mission")?;
     let built =
         builds.chain(&chosen.config, &chosen.chain)?.pop().context("a chain has an image")?;
     let mut plain = plain(&built);

@@ -12,7 +12,11 @@ use crate::{
     },
     mission::checkout::Mission,
     run::failure,
-    task::{Session, args::Missions},
+    task::{
+        Session,
+        args::Missions,
+        shared::reuse::{self, Place},
+    },
     tools::docker::container::NewContainer,
 };
 
@@ -35,7 +39,10 @@ pub(crate) fn ready(
     let missions = Missions { missions, ..Missions::default() };
     let named = session.named(&missions).map_err(failure::request)?;
     let runner = session.runner(&named[0].config)?;
-    let chosen = session.choose(&runner, named)?.pop().context("one mission is chosen")?;
+    let chosen = session.choose(&runner, named)?;
+    let mut published = reuse::look(&runner, chosen, missing, Place::Engine)?;
+    published.keep_receipts(&runner)?;
+    let chosen = published.chosen.pop().context("one mission is chosen")?;
     let built = Builds::new(&runner, missing)?
         .chain(&chosen.config, &chosen.chain)
         .map_err(failure::request)?

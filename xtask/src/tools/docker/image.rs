@@ -173,7 +173,15 @@ impl Docker {
 
     /// Returns the commands that remove this tool's images and the builder's cache.
     pub(crate) fn forget(&self) -> anyhow::Result<Vec<Change>> {
-        let ids: Vec<String> = self.images()?.into_iter().map(|it| it.id.to_string()).collect();
+        self.forget_but("")
+    }
+
+    /// Returns the commands of [`Docker::forget`] for all images but those called `name`.
+    pub(crate) fn forget_but(&self, name: &str) -> anyhow::Result<Vec<Change>> {
+        let start = format!("{NAMESPACE}/{name}:");
+        let is_kept = |it: &Image| it.repo_tags.iter().flatten().any(|it| it.starts_with(&start));
+        let images = self.images()?.into_iter().filter(|it| !is_kept(it));
+        let ids: Vec<String> = images.map(|it| it.id.to_string()).collect();
         let images = self.change(["image", "rm", "--force", "--no-prune"]).args(&ids);
         let cache = self.change(["builder", "prune", "--all", "--force"]);
         // `image rm` without an image is an error.

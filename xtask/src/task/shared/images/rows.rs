@@ -1,17 +1,17 @@
 //! The table at the end of a run: a row for each image, in one order whatever was done first.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use serde::Serialize;
 
 use crate::{
-    image::build::BuiltImage,
+    image::{build::BuiltImage, recipe::Reason},
     registry::publish::Published,
     run::{
         process, terminal,
         ui::{self, Colour},
     },
-    task::Session,
+    task::{Session, shared::reuse::Reused},
     testing::{
         image_test::{self, Rerun},
         receipt::{Outcome, Receipt},
@@ -31,6 +31,10 @@ struct Summary<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Action {
     Built,
+    /// It came from the registry.
+    Pulled,
+    /// It stays in the registry.
+    Reused,
     Tested,
     Pushed,
     AlreadyPublished,
@@ -42,9 +46,15 @@ enum Action {
 }
 
 impl Action {
+    fn of(reason: Reason) -> Action {
+        if reason == Reason::Published { Action::Pulled } else { Action::Built }
+    }
+
     fn text(self) -> &'static str {
         match self {
             Action::Built => "built",
+            Action::Pulled => "pulled",
+            Action::Reused => "reused",
             Action::Tested => "tested",
             Action::Pushed => "pushed",
             Action::AlreadyPublished => "already published",
@@ -88,7 +98,7 @@ impl Row {
     pub(super) fn of_image(built: &BuiltImage) -> Row {
         Row {
             image: built.name.clone(),
-            action: built.reason.map(|_| Action::Built).into_iter().collect(),
+            action: built.reason.map(Action::of).into_iter().collect(),
             seconds: built.time.as_secs_f64(),
             size: built.image.size,
             tag: built.reference.to_string(),
@@ -96,6 +106,15 @@ impl Row {
             failed: None,
             error: None,
         }
+    }
+
+    /// Returns the row of an image that stays in the registry.
+    pub(super) fn reused(it: &Reused) -> Row {
+        let offer = &it.offer;
+        let tag = offer.reference.repository.tagged(&offer.tag).to_string();
+        let passed = offer.tested.as_ref().map(|(receipt, _)| receipt.tests.len());
+        let (action, failed) = (vec![Action::Reused], passed.map(|_| 0));
+        Row { action, tag, passed, failed, ..Row::not_built(&it.chosen.mission.name) }
     }
 
     /// Returns the row of an image that is not built.
@@ -157,6 +176,13 @@ impl Row {
             self.action.push(Action::Moved);
         }
         self.tag = published.reference.to_string();
+    }
+
+    /// Records that the image's human tag is among those that moved.
+    pub(super) fn add_moved(&mut self, images: &BTreeSet<String>) {
+        if images.contains(&self.image) && !self.action.contains(&Action::Moved) {
+            self.action.push(Action::Moved);
+        }
     }
 
     pub(super) fn add_tests(&mut self, receipt: &Receipt, is_new: bool, rerun: Rerun) {

@@ -1,0 +1,304 @@
+//! Images that need not be built here, since a registry has them.
+
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
+
+use crate::{
+    image::{
+        build::BuildPolicy,
+        mission_images::MissionImages,
+        recipe::{self, Recipe, UNKNOWN_INPUTS},
+        runner::Runner,
+        short_chain,
+    },
+    registry::{
+        self, Host,
+        retag::{self, Retag},
+        reuse::{self, Offer, Wanted},
+    },
+    run::failure,
+    settings::config::Reuse,
+    testing::receipt::Receipt,
+    tools::{
+        docker::Image,
+        image_name::{Digest, ImageRef},
+    },
+};
+
+/// Where published images of missions are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// They stay in the registry.
+    Registry,
+    /// On the engine, to be started.
+    Engine,
+    /// On the engine with the images below, to be tested and pushed again.
+    WholeEngine,
+}
+
+/// Missions, with what registries have of their images.
+#[derive(Default)]
+pub(crate) struct Found {
+    /// Missions whose images are on the engine, are built, or are pulled.
+    pub(crate) chosen: Vec<MissionImages>,
+    /// Missions whose images stay in the registry.
+    pub(crate) reused: Vec<Reused>,
+    /// Receipts of the images that count.
+    receipts: Vec<(Image, Receipt)>,
+    /// Registries that images are pulled from: their logins last as long.
+    hosts: Vec<Host>,
+}
+
+/// A mission's image in a registry that is not needed on the engine.
+pub(crate) struct Reused {
+    pub(crate) chosen: MissionImages,
+    pub(crate) offer: Offer,
+    host: Host,
+}
+
+/// A mission whose image is not on the engine.
+struct Lacking {
+    /// Its place among the missions.
+    at: usize,
+    /// Whether the image below is not there either.
+    below: bool,
+}
+
+/// Published images that count, by name and inputs.
+type Offers = BTreeMap<(String, String), Offer>;
+
+/// Asks registries about the missions whose images are not on the engine.
+pub(crate) fn look(
+    runner: &Runner,
+    mut chosen: Vec<MissionImages>,
+    missing: BuildPolicy,
+    place: Place,
+) -> anyhow::Result<Found> {
+    let mut res = Found::default();
+    let mut stays: BTreeMap<usize, (Offer, Host)> = BTreeMap::new();
+    for lacking in lacking(runner, &mut chosen, missing, place)?.into_values() {
+        let asked = registry::running(runner, &chosen[lacking[0].at].config).and_then(|host| {
+            let Some(host) = host else { return Ok(None) };
+            let missions: Vec<&MissionImages> = lacking.iter().map(|it| &chosen[it.at]).collect();
+            Ok(Some((offers(runner, &missions, &host, missing)?, host)))
+        });
+        let (offers, host) = match asked {
+            Ok(Some(it)) => it,
+            Ok(None) => continue,
+            // Also without curl: whatever is not asked for is built.
+            Err(err) if [1, 3].contains(&failure::status(&err)) => {
+                runner.ui.say(format!("note: no image of the registry is reused: {err:#}"));
+                continue;
+            }
+            Err(err) => return Err(err),
+        };
+        for it in lacking {
+            if let Some(offer) = take(&mut chosen[it.at], it.below, &offers, &host, place, &mut res)
+            {
+                stays.insert(it.at, (offer, host.clone()));
+            }
+        }
+        res.hosts.push(host);
+    }
+    for (at, chosen) in chosen.into_iter().enumerate() {
+        match stays.remove(&at) {
+            Some((offer, host)) => res.reused.push(Reused { chosen, offer, host }),
+            None => res.chosen.push(chosen),
+        }
+    }
+    Ok(res)
+}
+
+/// Returns the missions to ask about, by registry. A chain whose lower images are not needed begins with
+/// the first one that is there.
+fn lacking(
+    runner: &Runner,
+    chosen: &mut [MissionImages],
+    missing: BuildPolicy,
+    place: Place,
+) -> anyhow::Result<BTreeMap<String, Vec<Lacking>>> {
+    let mut res: BTreeMap<String, Vec<Lacking>> = BTreeMap::new();
+    if missing == BuildPolicy::TakeNewest {
+        return Ok(res);
+    }
+    let images = runner.docker.images()?;
+    let mut bases: BTreeMap<String, Option<Image>> = BTreeMap::new();
+    for (at, it) in chosen.iter_mut().enumerate() {
+        let base = match recipe::pulled(&it.chain) {
+            Some(pulled) => {
+                let name = pulled.reference.to_string();
+                if !bases.contains_key(&name) {
+                    bases.insert(name.clone(), runner.docker.image(&pulled.reference)?);
+                }
+                bases[&name].as_ref()
+            }
+            None => None,
+        };
+        if let Some(below) = of_engine(it, base, &images, missing, place)
+            && it.config.reuse == Reuse::Registry
+        {
+            let registry = format!("{:?}", it.config.registry);
+            res.entry(registry).or_default().push(Lacking { at, below });
+        }
+    }
+    Ok(res)
+}
+
+/// Shortens the chain of a mission to what must be on the engine. Returns whether the image below the
+/// mission's is not there, `None` if the registry need not be asked about the mission.
+fn of_engine(
+    it: &mut MissionImages,
+    base: Option<&Image>,
+    images: &[Image],
+    missing: BuildPolicy,
+    place: Place,
+) -> Option<bool> {
+    let last = it.chain.len().checked_sub(1)?;
+    let refreshes = missing == BuildPolicy::Refresh;
+    let present = recipe::present(&it.chain, base, images).len();
+    if present > last || (refreshes && present == last) {
+        return None;
+    }
+    if let (false, Cow::Owned(chain)) = (refreshes, recipe::on_base(&it.chain, base)) {
+        it.chain = chain;
+    }
+    if it.chain[last].inputs == UNKNOWN_INPUTS {
+        return None;
+    }
+    if place == Place::Engine
+        && let Some(image) = short_chain::standing(&it.chain, last, images)
+    {
+        it.chain = short_chain::beginning_with(&it.chain, last, image);
+        return None;
+    }
+    if present == last {
+        return Some(false);
+    }
+    let below = last.checked_sub(1)?;
+    let Some(image) = short_chain::standing(&it.chain, below, images) else { return Some(true) };
+    it.chain = short_chain::beginning_with(&it.chain, below, image);
+    let parent = image.id.to_string();
+    let is_there = recipe::find(&it.chain[1], Some(&parent), images).is_ok();
+    (!is_there && !refreshes).then_some(false)
+}
+
+/// Returns the published images of `missions`, and of those below them, that count; says why others do not.
+fn offers(
+    runner: &Runner,
+    missions: &[&MissionImages],
+    host: &Host,
+    missing: BuildPolicy,
+) -> anyhow::Result<Offers> {
+    let mut wanted: BTreeMap<(&str, &str), Wanted<'_>> = BTreeMap::new();
+    for it in missions {
+        let [.., below, own] = &it.chain[..] else { continue };
+        if missing != BuildPolicy::Refresh {
+            let mission = Some((&it.mission, below));
+            wanted.insert((&own.name, &own.inputs), Wanted { recipe: own, mission });
+        }
+        if missing != BuildPolicy::Refuse {
+            wanted.insert((&below.name, &below.inputs), Wanted { recipe: below, mission: None });
+        }
+    }
+    let Some(first) = missions.first() else { return Ok(Offers::new()) };
+    let wanted: Vec<Wanted<'_>> = wanted.into_values().collect();
+    let answers = reuse::ask(&first.config, host, &wanted)?;
+    let mut res = Offers::new();
+    for (Wanted { recipe, .. }, answer) in wanted.iter().zip(answers) {
+        match answer {
+            Ok(offer) => {
+                res.extend(offer.map(|it| ((recipe.name.clone(), recipe.inputs.clone()), it)))
+            }
+            Err(reason) => runner.ui.say(format!(
+                "{}: the registry's image of these inputs is not used: {reason}",
+                recipe.name
+            )),
+        }
+    }
+    Ok(res)
+}
+
+/// Takes what is published: returns the image of the mission if it stays in the registry, or else shortens
+/// the chain to what is pulled and built.
+fn take(
+    it: &mut MissionImages,
+    lacks_below: bool,
+    offers: &Offers,
+    host: &Host,
+    place: Place,
+    found: &mut Found,
+) -> Option<Offer> {
+    let last = it.chain.len() - 1;
+    let offer = |it: &Recipe| offers.get(&(it.name.clone(), it.inputs.clone()));
+    let published = |it: &Offer| it.published(host);
+    if let Some(own) = offer(&it.chain[last]) {
+        let (receipt, below) = own.tested.as_ref()?;
+        found.receipts.push((own.image.clone(), receipt.clone()));
+        it.chain = match place {
+            Place::Registry => return Some(own.clone()),
+            Place::Engine => short_chain::pulling(&it.chain, last, vec![published(own)]),
+            Place::WholeEngine => {
+                short_chain::pulling(&it.chain, last - 1, vec![published(below), published(own)])
+            }
+        };
+        return None;
+    }
+    if lacks_below && let Some(below) = offer(&it.chain[last - 1]) {
+        it.chain = short_chain::pulling(&it.chain, last - 1, vec![published(below)]);
+    }
+    None
+}
+
+impl Found {
+    /// Keeps the receipts of published images here, unless there are some already.
+    pub(crate) fn keep_receipts(&self, runner: &Runner) -> anyhow::Result<()> {
+        let Some(permit) = runner.permit else { return Ok(()) };
+        for (image, receipt) in &self.receipts {
+            if Receipt::read(&runner.checkout, &receipt.mission, image)?.is_none() {
+                receipt.write(permit, &runner.checkout)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the human tags that a push moves.
+    pub(crate) fn due_tags(&self) -> anyhow::Result<BTreeSet<ImageRef>> {
+        let mut res = BTreeSet::new();
+        for (first, tags) in self.tags() {
+            let is_there = retag::are_there(&first.chosen.config, &first.host, &tags)?;
+            let due = tags.into_iter().zip(is_there).filter(|it| !it.1);
+            res.extend(due.map(|(it, _)| it.tag));
+        }
+        Ok(res)
+    }
+
+    /// Returns the human tags of each registry, and a mission in it.
+    fn tags(&self) -> Vec<(&Reused, Vec<Retag>)> {
+        let mut tags: BTreeMap<&str, (&Reused, BTreeMap<ImageRef, Digest>)> = BTreeMap::new();
+        for it in &self.reused {
+            let Some((_, below)) = &it.offer.tested else { continue };
+            let of_host = tags.entry(&it.host.name).or_insert((it, BTreeMap::new()));
+            let config = &it.chosen.config;
+            for (of, tag) in [(&**below, &config.common_tag), (&it.offer, &config.image_tag)] {
+                let tag = of.reference.repository.tagged(tag);
+                of_host.1.extend(of.reference.digest.clone().map(|it| (tag, it)));
+            }
+        }
+        let retag = |(tag, digest)| Retag { tag, digest };
+        tags.into_values().map(|(it, tags)| (it, tags.into_iter().map(retag).collect())).collect()
+    }
+
+    /// Moves the human tags of missions whose images stay in the registry, and of the images below them.
+    /// Returns the names of the images whose tags moved.
+    pub(crate) fn publish(&self, runner: &Runner) -> anyhow::Result<BTreeSet<String>> {
+        let mut res = BTreeSet::new();
+        for (first, tags) in self.tags() {
+            let moved = retag::move_tags(runner, &first.chosen.config, &first.host, &tags)?;
+            let moved = tags.iter().zip(moved).filter(|it| it.1);
+            res.extend(moved.map(|(it, _)| it.tag.repository.name().to_owned()));
+        }
+        Ok(res)
+    }
+}
