@@ -1,10 +1,11 @@
 """Imports that cannot see what changed since an image in which they passed."""
 
+import hashlib
 import json
 import sys
 import unittest
 
-from stand_in import SCRIPTS, Installation
+from stand_in import SCRIPTS, Installation, notebook
 
 sys.path.insert(0, str(SCRIPTS))
 
@@ -19,7 +20,9 @@ PACKAGES = {
 }
 
 
-class Untouched(unittest.TestCase):
+class Sky(unittest.TestCase):
+    """An environment with these packages."""
+
     def setUp(self):
         self.made = Installation()
         self.addCleanup(self.made.remove)
@@ -43,13 +46,19 @@ class Untouched(unittest.TestCase):
             path.parent.mkdir(exist_ok=True)
             path.write_text(text)
 
-    def skipped(self, before=("alone", "user", "seeker", "old"), after=tuple(PACKAGES), **other):
-        """Returns the imports that need not run when packages `before` became `after`."""
+    def became(self, before=("alone", "user", "seeker", "old"), after=tuple(PACKAGES), **other):
+        """Records that packages `before` became `after`."""
         folder = self.made.conda / "envs/sky/share/environment"
         folder.mkdir(parents=True, exist_ok=True)
         for file, names in (("before.json", before), ("record.json", after)):
             pins = {name: {"version": other.get(f"{file[0]}_{name}", "1.0")} for name in names}
             (folder / file).write_text(json.dumps({"packages": pins, "build": {}}))
+
+
+class Untouched(Sky):
+    def skipped(self, *packages, **other):
+        """Returns the imports that need not run when packages changed so."""
+        self.became(*packages, **other)
         (self.made.results / "results.jsonl").unlink(missing_ok=True)
         tests = ["alone", "user", "seeker", "old", "json"]
         done = self.made.test(passed=[["sky", "import", it] for it in tests])
@@ -67,14 +76,14 @@ class Untouched(unittest.TestCase):
         self.assertEqual(self.skipped(), ["alone", "old", "user"])
 
     def test_another_version(self):
-        self.assertEqual(self.skipped(before=tuple(PACKAGES), b_old="0.9"), ["alone", "seeker"])
+        self.assertEqual(self.skipped(tuple(PACKAGES), b_old="0.9"), ["alone", "seeker"])
 
     def test_nothing_changed(self):
         everything = tuple(PACKAGES)
-        self.assertEqual(self.skipped(before=everything), ["alone", "old", "seeker", "user"])
+        self.assertEqual(self.skipped(everything), ["alone", "old", "seeker", "user"])
 
     def test_a_package_is_gone(self):
-        self.assertEqual(self.skipped(before=(*PACKAGES, "gone")), [])
+        self.assertEqual(self.skipped((*PACKAGES, "gone")), [])
 
     def test_what_others_see_without_an_import(self):
         for entry_points, files in (
@@ -94,3 +103,65 @@ class Untouched(unittest.TestCase):
     def test_programs_are_no_influence(self):
         self.add("extra", "", {"extra/__init__.py": ""}, "[console_scripts]\nx = extra:x\n")
         self.assertEqual(self.skipped(), ["alone", "old", "user"])
+
+
+# By the name of the notebook: its code, and whether it may see the package `extra`.
+NOTEBOOKS = {
+    "alone": ("import alone\nimport json\n%matplotlib inline\n", False),
+    "user": ("def f():\n    from user import old\n", False),
+    "seeker": ("import seeker\n", True),
+    "by-name": ("extra = 1\n", True),
+    "unknown": ("import nowhere_known\n", True),
+    "program": ("!true\n", True),
+    "magic": ("%pwd\n", True),
+    "dynamic": ("import importlib\n", True),
+    "broken": ("def :\n", True),
+}
+
+
+class UntouchedNotebooks(Sky):
+    def setUp(self):
+        super().setUp()
+        for it in ("ipykernel", "IPython"):  # the real ones are in the image's base
+            self.add(it)
+            record = self.site / f"{it}-1.0.dist-info" / "RECORD"
+            record.write_text(f"{it}/__init__.py,,\n")
+        self.tests = self.made.add_files(
+            "sky", {f"tests/{it}.ipynb": notebook(code) for it, (code, _) in NOTEBOOKS.items()}
+        ).joinpath("tests")
+        self.became()
+        digests = (
+            f"{hashlib.sha256(it.read_bytes()).hexdigest()}  ./{it.relative_to(self.tests)}\n"
+            for it in self.tests.iterdir()
+        )
+        folder = self.made.conda / "envs/sky/share/environment"
+        (folder / "before-tests.sha256").write_text("".join(digests))
+
+    def skipped(self, *names):
+        """Returns those of the notebooks that need not run when `extra` was added."""
+        allowed = [["sky", "notebook", f"{it}.ipynb"] for it in names]
+        self.made.test(passed=allowed, tests=allowed)
+        record = self.made.results / "skipped.jsonl"
+        lines = record.read_text().splitlines() if record.exists() else []
+        return {json.loads(line)[2].removesuffix(".ipynb") for line in lines}
+
+    def test_an_added_package(self):
+        self.assertEqual(
+            self.skipped(*NOTEBOOKS), {it for it, (_, may) in NOTEBOOKS.items() if not may}
+        )
+
+    def test_other_tests_than_in_the_image(self):
+        (self.tests / "alone.ipynb").write_text(notebook("import alone"))
+        self.assertEqual(self.skipped("user"), set())
+
+    def test_a_module_beside_notebooks(self):
+        (self.tests / "alone.py").write_text("")
+        self.assertEqual(self.skipped("user"), set())
+
+    def test_another_kernel(self):
+        self.became(after=(*PACKAGES, "ipykernel"))
+        self.assertEqual(self.skipped("user"), set())
+
+
+if __name__ == "__main__":
+    unittest.main()

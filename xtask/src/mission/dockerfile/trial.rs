@@ -26,10 +26,12 @@ pub(crate) struct Trial {
     pub(crate) files: BTreeMap<PathBuf, String>,
 }
 
-/// Start of a shell line that copies the record of the environment in the folder that follows:
-/// import tests read what changed.
-const KEEP_RECORD: &str =
-    r#"keep() { [ ! -e "$1/record.json" ] || cp "$1/record.json" "$1/before.json"; } && keep"#;
+/// Start of a shell line that copies the record of the environment in the folder that follows, and
+/// lists the files of its tests in the folder after that: tests read what changed.
+const KEEP_RECORD: &str = r#"keep() { [ -e "$1/record.json" ] && [ -d "$2" ] || return 0; cp "$1/record.json" "$1/before.json" && (cd "$2" && find . -name __pycache__ -prune -o ! -type d -exec sha256sum {} +) >"$1/before-tests.sha256"; } && keep"#;
+
+/// Folder of the image's environments in a step from which its lists hide them.
+const BELOW: &str = "/run/environments";
 
 impl Trial {
     /// Returns the trial of `environments`, each made by a step of the mission's Dockerfile.
@@ -44,12 +46,14 @@ impl Trial {
                 false => vec![("/environments".to_owned(), ENVIRONMENTS.to_owned())],
             };
             let args = format!(
-                "{KEEP_RECORD} {} && shopt -s nullglob && /opt/common-scripts/env-update {environment} {}",
+                "{KEEP_RECORD} {} {BELOW}/{environment}/tests && shopt -s nullglob && /opt/common-scripts/env-update {environment} {}",
                 folder(environment),
                 words(model, &made_from).join(" ")
             );
             let flags = mounts(&[], &args, User::Jovyan, &binds).join(" \\\n    ");
-            steps += &format!("RUN {flags} \\\n    {args}\n");
+            let image =
+                format!("--mount=type=bind,from=image,source={ENVIRONMENTS},target={BELOW}");
+            steps += &format!("RUN {flags} \\\n    {image} \\\n    {args}\n");
             for list in lists {
                 let text = sources.files.get(&list).cloned().unwrap_or_default();
                 files.insert(PathBuf::from("environments").join(&list), text);
@@ -58,7 +62,7 @@ impl Trial {
         // Of an empty folder nothing can be copied.
         let copy = if files.is_empty() { "" } else { "COPY environments /environments/\n" };
         let dockerfile = format!(
-            "ARG BASE_IMAGE\n\nFROM scratch AS specs\n{copy}\nFROM ${{BASE_IMAGE}}\n{BUILD_ARGS}\n{steps}"
+            "ARG BASE_IMAGE\n\nFROM scratch AS specs\n{copy}\nFROM ${{BASE_IMAGE}} AS image\n\nFROM image\n{BUILD_ARGS}\n{steps}"
         );
         Trial { dockerfile, files }
     }
@@ -174,12 +178,15 @@ mod tests {
                 FROM scratch AS specs
                 COPY environments /environments/
 
-                FROM ${BASE_IMAGE}
+                FROM ${BASE_IMAGE} AS image
+
+                FROM image
                     --mount=type=cache,id=science-platform-uv-1000,target=/var/cache/image-build/uv,uid=1000,gid=100 \
                     --mount=type=cache,id=science-platform-pip-1000,target=/var/cache/image-build/pip,uid=1000,gid=100 \
                     --mount=type=cache,id=science-platform-conda-1000,target=/var/cache/image-build/conda,uid=1000,gid=100 \
                     --mount=type=bind,from=specs,source=/environments,target=/opt/environments \
-                    keep() { [ ! -e "$1/record.json" ] || cp "$1/record.json" "$1/before.json"; } && keep "$CONDA_DIR/envs/sky/share/environment" && shopt -s nullglob && /opt/common-scripts/env-update sky /opt/environments/sky/sky.yml /opt/common-env/*.yml /opt/common-env/*.conda /opt/common-env/*.pip '/opt/environments/sky/my list.pip' /opt/environments/sky/sky.pip
+                    --mount=type=bind,from=image,source=/opt/environments,target=/run/environments \
+                    keep() { [ -e "$1/record.json" ] && [ -d "$2" ] || return 0; cp "$1/record.json" "$1/before.json" && (cd "$2" && find . -name __pycache__ -prune -o ! -type d -exec sha256sum {} +) >"$1/before-tests.sha256"; } && keep "$CONDA_DIR/envs/sky/share/environment" /run/environments/sky/tests && shopt -s nullglob && /opt/common-scripts/env-update sky /opt/environments/sky/sky.yml /opt/common-env/*.yml /opt/common-env/*.conda /opt/common-env/*.pip '/opt/environments/sky/my list.pip' /opt/environments/sky/sky.pip
                 environments/sky/my list.pip
                 environments/sky/sky.pip
                 environments/sky/sky.yml
@@ -197,16 +204,20 @@ mod tests {
                 FROM scratch AS specs
                 COPY environments /environments/
 
-                FROM ${BASE_IMAGE}
+                FROM ${BASE_IMAGE} AS image
+
+                FROM image
                     --mount=type=cache,id=science-platform-uv-1000,target=/var/cache/image-build/uv,uid=1000,gid=100 \
                     --mount=type=cache,id=science-platform-pip-1000,target=/var/cache/image-build/pip,uid=1000,gid=100 \
                     --mount=type=cache,id=science-platform-conda-1000,target=/var/cache/image-build/conda,uid=1000,gid=100 \
-                    keep() { [ ! -e "$1/record.json" ] || cp "$1/record.json" "$1/before.json"; } && keep "$CONDA_DIR/envs/other/share/environment" && shopt -s nullglob && /opt/common-scripts/env-update other /opt/common-env/x.pip
+                    --mount=type=bind,from=image,source=/opt/environments,target=/run/environments \
+                    keep() { [ -e "$1/record.json" ] && [ -d "$2" ] || return 0; cp "$1/record.json" "$1/before.json" && (cd "$2" && find . -name __pycache__ -prune -o ! -type d -exec sha256sum {} +) >"$1/before-tests.sha256"; } && keep "$CONDA_DIR/envs/other/share/environment" /run/environments/other/tests && shopt -s nullglob && /opt/common-scripts/env-update other /opt/common-env/x.pip
                     --mount=type=cache,id=science-platform-uv-1000,target=/var/cache/image-build/uv,uid=1000,gid=100 \
                     --mount=type=cache,id=science-platform-pip-1000,target=/var/cache/image-build/pip,uid=1000,gid=100 \
                     --mount=type=cache,id=science-platform-conda-1000,target=/var/cache/image-build/conda,uid=1000,gid=100 \
                     --mount=type=bind,from=specs,source=/environments,target=/opt/environments \
-                    keep() { [ ! -e "$1/record.json" ] || cp "$1/record.json" "$1/before.json"; } && keep "$CONDA_DIR/envs/sea/share/environment" && shopt -s nullglob && /opt/common-scripts/env-update sea /opt/environments/sky/sky.yml /opt/common-env/*.yml /opt/common-env/*.conda /opt/common-env/*.pip '/opt/environments/sky/my list.pip' /opt/environments/sky/sky.pip /opt/environments/sea/sea.pip /opt/environments/sea/../sky/sky.pip
+                    --mount=type=bind,from=image,source=/opt/environments,target=/run/environments \
+                    keep() { [ -e "$1/record.json" ] && [ -d "$2" ] || return 0; cp "$1/record.json" "$1/before.json" && (cd "$2" && find . -name __pycache__ -prune -o ! -type d -exec sha256sum {} +) >"$1/before-tests.sha256"; } && keep "$CONDA_DIR/envs/sea/share/environment" /run/environments/sea/tests && shopt -s nullglob && /opt/common-scripts/env-update sea /opt/environments/sky/sky.yml /opt/common-env/*.yml /opt/common-env/*.conda /opt/common-env/*.pip '/opt/environments/sky/my list.pip' /opt/environments/sky/sky.pip /opt/environments/sea/sea.pip /opt/environments/sea/../sky/sky.pip
                 environments/sea/sea.pip
                 environments/sky/my list.pip
                 environments/sky/sky.pip

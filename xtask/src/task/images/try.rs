@@ -260,12 +260,12 @@ fn test(
     Ok(tested.map(|(receipt, _)| receipt))
 }
 
-/// Returns the imports of the tried environments that passed in `below`, by its receipt.
+/// Returns the imports and notebooks of the tried environments that passed in `below`, by its receipt.
 fn passed(runner: &Runner, below: &BuiltImage, edit: &Edit) -> anyhow::Result<BTreeSet<TestKey>> {
     let receipt = Receipt::read(&runner.checkout, &edit.mission.name, &below.image)?;
     let tests = receipt.into_iter().filter(|it| it.complete).flat_map(|it| it.tests);
     let passed = tests.filter(|it| {
-        it.kind == TestKind::Import
+        matches!(it.kind, TestKind::Import | TestKind::Notebook)
             && it.outcome == Outcome::Passed
             && edit.environments.contains(&it.environment)
     });
@@ -345,14 +345,14 @@ fn print(
 fn not_tested(edit: &Edit, skipped: &BTreeSet<TestKey>) -> Vec<String> {
     let others = edit.mission.environments.iter().map(|it| it.name.clone());
     let others = others.filter(|it| !edit.environments.contains(it));
-    let imports = edit.environments.iter().filter_map(|environment| {
+    let unseen = edit.environments.iter().filter_map(|environment| {
         let names = skipped.iter().filter(|it| it.0 == *environment).map(|it| it.2.as_str());
         let names = names.collect::<Vec<_>>().join(", ");
-        let title = "imports that cannot see the change, and passed in the image";
+        let title = "tests that cannot see the change, and passed in the image";
         (!names.is_empty()).then(|| format!("{environment}: {title}: {names}"))
     });
     others
-        .chain(imports)
+        .chain(unseen)
         .chain([
             "kernels, servers and files of the image, as a hub starts it".to_owned(),
             "Debian packages and other steps than those that install lists: these are the image's"

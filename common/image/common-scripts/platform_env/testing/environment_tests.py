@@ -17,7 +17,7 @@ from platform_env.testing.notebook_jobs import NotebookJob
 from platform_env.testing.plan import Plan
 from platform_env.testing.pool import Job, run_all
 from platform_env.testing.results import SCRIPTS, Report, Result
-from platform_env.testing.untouched import untouched
+from platform_env.testing.untouched import untouched, untouched_notebooks
 
 # Seconds for `tests/test`, which may be a whole test suite.
 SCRIPT_LIMIT = 3600.0
@@ -42,7 +42,7 @@ def test_imports(environment: str, packages: Iterable[str], plan: Plan, report: 
 
 def test_notebooks(environment: str, found: Sequence[Path], plan: Plan, report: Report) -> None:
     """Runs each selected notebook, once."""
-    run_jobs(_notebook_jobs(environment, found, plan), plan, report)
+    run_jobs(_notebook_jobs(environment, found, plan, report), plan, report)
 
 
 def run_jobs(jobs: Sequence[Job], plan: Plan, report: Report) -> None:
@@ -96,7 +96,7 @@ def _environment_jobs(environment: str, plan: Plan, report: Report) -> Iterator[
     yield from _import_jobs(environment, packages, plan, report)
     yield from _program_jobs(environment, variables, plan, report)
     listed = _listed_notebooks(environment, plan, report)
-    yield from _notebook_jobs(environment, listed + notebooks.find(environment), plan)
+    yield from _notebook_jobs(environment, listed + notebooks.find(environment), plan, report)
     yield from _script_jobs(environment, variables, plan, report)
 
 
@@ -150,12 +150,17 @@ def _program_jobs(
             yield programs.job(environment, name, variables)
 
 
-def _notebook_jobs(environment: str, found: Sequence[Path], plan: Plan) -> list[Job]:
-    return [
-        NotebookJob(notebook, plan)
-        for notebook in notebooks.unique(environment, found)
-        if plan.wants(environment, "notebook", notebook.name)
-    ]
+def _notebook_jobs(
+    environment: str, found: Sequence[Path], plan: Plan, report: Report
+) -> list[Job]:
+    every = notebooks.unique(environment, found)
+    chosen = [it for it in every if plan.wants(environment, "notebook", it.name)]
+    allowed = [it.path for it in chosen if (environment, "notebook", it.name) in plan.passed]
+    if allowed:
+        skipped = untouched_notebooks(environment, allowed)
+        report.skip((environment, "notebook", it.name) for it in chosen if it.path in skipped)
+        chosen = [it for it in chosen if it.path not in skipped]
+    return [NotebookJob(it, plan) for it in chosen]
 
 
 def _consistency_jobs(environment: str, plan: Plan) -> Iterator[Job]:

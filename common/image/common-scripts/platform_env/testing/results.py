@@ -108,7 +108,7 @@ class Report:
         if not lines:
             return
         _append("\n".join(lines), "skipped.jsonl")
-        paths.show(f"{len(lines)} imports cannot see what changed, and are not run again")
+        paths.show(f"{len(lines)} tests cannot see what changed, and are not run again")
 
     def done(self) -> set[tuple[str, str, str]]:
         """Returns the tests that have a result."""
