@@ -340,7 +340,7 @@ pub(crate) struct Bench {
     /// Also time a build from nothing; removes the images of this repository and empties the builder's cache
     #[arg(long)]
     pub(crate) cold: bool,
-    /// Also time builds of roman, a large environment, in a clone of this repository
+    /// Also time builds of roman, a large environment, and of two missions at once, in a clone of this repository
     #[arg(long)]
     pub(crate) missions: bool,
     /// Also time all missions, published, on an engine without images; removes the images of this repository

@@ -8,6 +8,7 @@ mod hubs;
 mod many;
 mod missions;
 mod notebooks;
+mod parallel;
 mod reuse;
 mod server;
 
@@ -108,6 +109,7 @@ fn on_request(
     let mut res = Vec::new();
     if args.missions {
         res.extend(missions::figures(permit, session, exe)?);
+        res.push(parallel::figure(permit, session, exe)?);
     }
     if args.reuse {
         res.push(reuse::figure(permit, session, docker, exe)?);
