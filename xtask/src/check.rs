@@ -57,6 +57,8 @@ pub(crate) mod large_file;
 pub(crate) mod mission_name;
 pub(crate) mod switch;
 pub(crate) mod fix;
+pub(crate) mod github;
+pub(crate) mod sarif;
 
 pub(crate) use facts::{Facts, File, MissionFacts};
 

@@ -13,11 +13,11 @@ use crate::{
     task::{
         Session,
         args::{
-            Bench, Check, Ci, Complete, DeployedHub, Diff, Doctor, Flags, Freeze, HubChart,
-            HubDeploy, HubDown, HubLogs, HubRender, HubRollback, HubSmoke, HubStatus, HubUp,
-            HubValues, ImageAll, ImageBuild, ImageDiff, ImageExec, ImageLab, ImagePrune, ImagePush,
-            ImageSh, ImageTest, ImageUpdate, MissionNew, Missions, Package, ReceiptShow, Report,
-            SecretsCat, SecretsDiff, SecretsEdit, SecretsInit, SecretsOf, SecretsSet, Try,
+            Bench, Check, Ci, CiMatrix, Complete, DeployedHub, Diff, Doctor, Flags, Freeze,
+            HubChart, HubDeploy, HubDown, HubLogs, HubRender, HubRollback, HubSmoke, HubStatus,
+            HubUp, HubValues, ImageAll, ImageBuild, ImageDiff, ImageExec, ImageLab, ImagePrune,
+            ImagePush, ImageSh, ImageTest, ImageUpdate, MissionNew, Missions, Package, ReceiptShow,
+            Report, SecretsCat, SecretsDiff, SecretsEdit, SecretsInit, SecretsOf, SecretsSet, Try,
         },
         hubs, images,
         machine::{self, completion::Shell},
@@ -319,6 +319,12 @@ Examples:
     /// Run all checks that need no engine; the pre-commit hook
     #[command(after_help = crate::check::help())]
     Check(With<{ DRY_RUN | JSON | SET }, Check>),
+    /// Print the missions whose images have other inputs than in an earlier commit, for a matrix of CI
+    ///
+    /// A change of the common image or the base changes all missions; removed missions are left out. With
+    /// --json, the result is one line: `{"mission":["hello"]}`.
+    #[command(after_help = "Example: cargo xtask ci-matrix --since origin/main --json")]
+    CiMatrix(With<{ JSON | SET | MODE }, CiMatrix>),
     /// Print each setting, its value and its origin
     Config(With<{ JSON | SET | MODE }, Missions>),
     /// Print the missions and their environments
@@ -430,6 +436,7 @@ impl Task {
             Task::HubLogs(it) => it.common(),
             Task::HubSmoke(it) => it.common(),
             Task::Check(it) => it.common(),
+            Task::CiMatrix(it) => it.common(),
             Task::Config(it) => it.common(),
             Task::List(it) => it.common(),
             Task::MissionNew(it) => it.common(),
@@ -515,6 +522,7 @@ fn start(session: &Session, task: &Task) -> anyhow::Result<u8> {
         Task::HubLogs(args) => hubs::logs::run(session, &args.own),
         Task::HubSmoke(args) => hubs::smoke::run(session, &args.own),
         Task::Check(args) => repository::check::run(session, &args.own),
+        Task::CiMatrix(args) => repository::ci_matrix::run(session, &args.own),
         Task::Config(missions) => repository::config::run(session, &missions.own),
         Task::List(_) => repository::list::run(session),
         Task::MissionNew(args) => repository::mission_new::run(session, &args.own),

@@ -309,6 +309,15 @@ fn mission_parts(
     let context = BuildContext::read(&mission.dir, &mission.dir.join(".dockerignore"))?;
     let own = (checkout.relative(&mission.dir), &context);
     let floats = refuse(checkout, Some((mission, config)), parts, Some(own))?;
+    Ok((sources(checkout, mission, context)?, floats))
+}
+
+/// Returns the sources of the image of `mission`, whose context was read.
+pub(crate) fn sources(
+    checkout: &Checkout,
+    mission: &Mission,
+    context: BuildContext,
+) -> anyhow::Result<MissionParts> {
     let sources = dockerfile::Sources::read(checkout, mission)?;
     let modes = |it: PathBuf| (it.clone(), specs::modes(&it, &sources.files));
     let spec_files = match &sources.custom {
@@ -316,8 +325,7 @@ fn mission_parts(
         None => BTreeMap::new(),
     };
     let dockerfile = update::text(checkout, mission)?;
-    let name = mission.name.clone();
-    Ok((MissionParts { name, dockerfile, context, spec_files }, floats))
+    Ok(MissionParts { name: mission.name.clone(), dockerfile, context, spec_files })
 }
 
 /// Refuses to build an image of `mission`, whose context is `own`, or one below all missions', that

@@ -137,6 +137,7 @@ fn common_flags_of_each_task() {
         hub-logs: set
         hub-smoke: json dry_run set
         check: json dry_run set
+        ci-matrix: json set frozen floating
         config: json set frozen floating
         list: json set
         mission-new: dry_run set

@@ -345,6 +345,18 @@ pub(crate) fn on_base<'a>(chain: &'a [Recipe], base: Option<&Image>) -> Cow<'a, 
     }
 }
 
+/// Returns the inputs digest of the last image of `chain` without asking an engine: a remote base that
+/// a tag names counts by its name. For comparisons of two trees, not for labels.
+pub(crate) fn inputs_by_name(chain: &[Recipe]) -> Option<String> {
+    let named = match pulled(chain) {
+        Some(PulledImage { reference, digest: None }) => {
+            Cow::Owned(with_digest(chain, &reference.to_string()))
+        }
+        _ => Cow::Borrowed(chain),
+    };
+    named.last().map(|it| it.inputs.clone())
+}
+
 fn with_digest(chain: &[Recipe], digest: &str) -> Vec<Recipe> {
     let mut res: Vec<Recipe> = Vec::new();
     for mut recipe in chain.iter().cloned() {

@@ -84,6 +84,7 @@ pub(crate) struct Evaluated {
 }
 
 /// Sources of the settings, read once.
+#[derive(Clone)]
 pub(crate) struct Sources {
     root: String,
     template: String,
@@ -106,6 +107,11 @@ impl Sources {
             environment,
             flags: set.iter().map(|it| flag(it)).collect::<anyhow::Result<_>>()?,
         })
+    }
+
+    /// Returns these sources with the template of the checkout at `root`.
+    pub(crate) fn with_template_of(&self, root: &Path) -> anyhow::Result<Sources> {
+        Ok(Sources { template: text_file::read_text(root, Path::new(TEMPLATE))?, ..self.clone() })
     }
 
     /// Returns the template of this repository with flags, independent of this machine.

@@ -287,6 +287,19 @@ pub(crate) struct Check {
     /// Leave out the comparison of frozen specs with the lists
     #[arg(long)]
     pub(crate) no_freeze: bool,
+    /// Also print annotations for GitHub Actions; on by default where GITHUB_ACTIONS is `true`
+    #[arg(long)]
+    pub(crate) annotate: bool,
+    /// Also write the findings to this file, as SARIF 2.1.0
+    #[arg(long, value_name = "FILE")]
+    pub(crate) sarif: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CiMatrix {
+    /// Compare with this commit
+    #[arg(long, value_name = "REV")]
+    pub(crate) since: String,
 }
 
 #[derive(Debug, Args)]

@@ -14,7 +14,7 @@ use anyhow::bail;
 
 use crate::{
     run::{
-        failure,
+        failure, files,
         printable::Shown as _,
         process::{self, Change, Cmd, Patience, Permit, cmd, query},
         redact::redact,
@@ -363,6 +363,31 @@ pub(crate) fn file(dir: &Path, commit: &str, name: &Path) -> anyhow::Result<Opti
     let list = query!(dir, "git --literal-pathspecs ls-tree -z {commit} -- {name}");
     let found = answers::texts(&list, 0)?.iter().find_map(|it| entry(it));
     found.map(|it| answers::object(dir, &it.blob)).transpose()
+}
+
+/// Writes the files that the folder `root` has in `commit` to `dir/tree`, as a checkout does, by an
+/// index in `dir`: the repository stays as it is.
+///
+/// # Errors
+/// `commit` does not have the folder.
+pub(crate) fn unpack(permit: Permit, root: &Path, commit: &str, dir: &Path) -> anyhow::Result<()> {
+    let tree = format!("{commit}:./");
+    let asked = query!(root, "git rev-parse --verify --quiet --end-of-options {tree}");
+    let Some(tree) = answers::line(&asked)? else {
+        bail!("{commit} does not have the folder {}", root.shown())
+    };
+    let repository = answers::line(&query!(root, "git rev-parse --absolute-git-dir"))?;
+    let to = dir.join("tree");
+    files::make_dirs(permit, &to)?;
+    for cmd in [cmd!(to, "git read-tree {tree}"), cmd!(to, "git checkout-index --quiet --all")] {
+        let cmd = cmd
+            .without_env(NOT_FOR_GIT)
+            .env("GIT_DIR", repository.as_deref().unwrap_or_default())
+            .env("GIT_WORK_TREE", &to.to_string_lossy())
+            .env("GIT_INDEX_FILE", &dir.join("index").to_string_lossy());
+        process::read(&cmd.permitted(permit))?;
+    }
+    Ok(())
 }
 
 /// Returns the output of a command, which may be empty: two equal answers are required.

@@ -101,6 +101,7 @@ pub(crate) fn all() -> Vec<Task> {
         Task { attended: Some("run "), ..task("image-sh", built, &["image-sh"]) },
         task("check", in_git, &["check"]),
         task("check --fix", in_git, &["check", "--fix"]),
+        task("ci-matrix", frozen_in_git, &["ci-matrix", "--since", "HEAD"]),
         task("doctor", built, &["doctor", "--offline"]),
         task("quickstart", empty, &["quickstart"]),
         task("diff", frozen_in_git, &["diff", "hello"]),

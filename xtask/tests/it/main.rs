@@ -25,6 +25,7 @@ mod corpus;
 mod checking;
 mod building;
 mod explaining;
+mod matrix;
 mod freezing;
 mod frozen_specs;
 mod testing;

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     env,
-    path::{Path, PathBuf},
+    path::{self, Path, PathBuf},
 };
 
 use anyhow::{Context as _, bail};
@@ -12,14 +12,15 @@ use crate::{
     check::{
         self, Facts,
         fix::{self, Change},
-        frozen_spec, hub_values,
+        frozen_spec, github, hub_values, sarif,
     },
     mission::checkout::Checkout,
     run::{
         failure, files,
         finding::Finding,
-        printable::Shown as _,
+        printable::{self, Shown as _},
         process::{self, Permit},
+        redact,
     },
     specs,
     task::{Session, args},
@@ -56,7 +57,24 @@ pub(crate) fn run(session: &Session, args: &args::Check) -> anyhow::Result<u8> {
     for note in hub_values::notes(&facts) {
         session.ui.say(format!("note: {note}"));
     }
+    if args.annotate || env::var_os("GITHUB_ACTIONS").is_some_and(|it| it == "true") {
+        findings.iter().for_each(|it| session.ui.say(github::annotation(it)));
+    }
+    if let Some(file) = &args.sarif {
+        sarif(session, file, &findings)?;
+    }
     session.report(findings)
+}
+
+/// Writes the findings as SARIF to `file`.
+fn sarif(session: &Session, file: &Path, findings: &[Finding]) -> anyhow::Result<()> {
+    let Some(permit) = session.permit else {
+        session.ui.say(format!("write {}", file.shown()));
+        return Ok(());
+    };
+    let text = redact::json(&serde_json::to_string_pretty(&sarif::log(findings))?);
+    files::write(permit, &path::absolute(file)?, (printable::json(&text) + "\n").as_bytes())?;
+    Ok(())
 }
 
 /// Reads the checkout and applies all rules.
