@@ -17,7 +17,8 @@ use crate::{
             HubChart, HubDeploy, HubDown, HubLogs, HubRender, HubRollback, HubSmoke, HubStatus,
             HubUp, HubValues, ImageAll, ImageBuild, ImageDiff, ImageExec, ImageLab, ImagePrune,
             ImagePush, ImageSh, ImageTest, ImageUpdate, MissionNew, Missions, Package, ReceiptShow,
-            Report, SecretsCat, SecretsDiff, SecretsEdit, SecretsInit, SecretsOf, SecretsSet, Try,
+            Relock, Report, SecretsCat, SecretsDiff, SecretsEdit, SecretsInit, SecretsOf,
+            SecretsSet, Try,
         },
         hubs, images,
         machine::{self, completion::Shell},
@@ -185,6 +186,16 @@ Examples:
   cargo xtask freeze --check --all       check that all frozen specs match their package lists
   cargo xtask freeze --verify            build a frozen image, freeze it again, and compare")]
     Freeze(With<{ DRY_RUN | JSON | VERBOSE | SET }, Freeze>),
+    /// Solve a mission's package lists again, test the result, and commit the frozen specs to a branch
+    ///
+    /// Builds the floating image with --refresh, runs all tests, and commits what changed to
+    /// `relock/<mission>`, on the current commit. The branch that is checked out stays; nothing is pushed.
+    /// A summary for a pull request is in target/xtask/relock/<mission>.md.
+    #[command(after_help = "\
+Examples:
+  cargo xtask relock roman
+  git push origin relock/roman && gh pr create --head relock/roman --body-file target/xtask/relock/roman.md")]
+    Relock(With<{ DRY_RUN | VERBOSE | SET }, Relock>),
     /// Print the lines that require a package, and the packages between
     Why(With<{ JSON | SET }, Package>),
     /// Print the versions of a package in the history of the frozen specs
@@ -391,6 +402,7 @@ impl Task {
     pub(crate) fn mode(&self) -> Option<&'static str> {
         match self {
             Task::Freeze(args) => args.own.mode(),
+            Task::Relock(_) => Some("USE_FROZEN=0"),
             _ => self.common().1.mode,
         }
     }
@@ -413,6 +425,7 @@ impl Task {
             Task::ImageLab(it) => it.common(),
             Task::Explain(it) => it.common(),
             Task::Freeze(it) => it.common(),
+            Task::Relock(it) => it.common(),
             Task::Why(it) => it.common(),
             Task::When(it) => it.common(),
             Task::Diff(it) => it.common(),
@@ -499,6 +512,7 @@ fn start(session: &Session, task: &Task) -> anyhow::Result<u8> {
         Task::ImageLab(args) => images::lab::run(session, &args.own),
         Task::Explain(missions) => images::explain::run(session, &missions.own),
         Task::Freeze(args) => packages::freeze::run(session, &args.own),
+        Task::Relock(args) => packages::relock::run(session, &args.own),
         Task::Why(args) => packages::why::run(session, &args.own),
         Task::When(args) => packages::when::run(session, &args.own),
         Task::Diff(args) => packages::diff::run(session, &args.own),

@@ -1,4 +1,4 @@
-//! Tests of images: selection, containers, receipts, JUnit's XML, and the report's page.
+//! Tests of images: selection, containers, receipts, JUnit's XML, the report's page, and summaries as Markdown.
 
 pub(crate) mod selection;
 pub(crate) mod image_test;
@@ -7,4 +7,5 @@ pub(crate) mod differences;
 pub(crate) mod junit;
 pub(crate) mod results;
 pub(crate) mod page;
+pub(crate) mod markdown;
 pub(crate) mod sanitise;

@@ -228,6 +228,15 @@ pub(crate) struct Report {
     /// File to write; target/xtask/report.html by default
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+    /// Also print a summary as Markdown, for a pull request: tests, sizes and changed versions
+    #[arg(long)]
+    pub(crate) markdown: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Relock {
+    /// Mission; DEPLOYMENT_NAME by default
+    pub(crate) mission: Option<String>,
 }
 
 #[derive(Debug, Args)]

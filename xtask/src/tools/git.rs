@@ -115,6 +115,38 @@ pub(crate) fn commit(dir: &Path, files: &[&Path], message: &str) -> [Change; 2] 
     [add, commit].map(|it| it.without_env(NOT_FOR_GIT))
 }
 
+/// Commits `files` as they are in the working tree, on top of `parent`, to `branch`, which is made or
+/// moved. Uses an index of its own in the folder `own`: what is checked out and staged stays.
+///
+/// # Errors
+/// `branch` is checked out, or git has no name for commits.
+pub(crate) fn commit_beside(
+    permit: Permit,
+    dir: &Path,
+    (parent, branch): (&str, &str),
+    files: &[&Path],
+    message: &str,
+    own: &Path,
+) -> anyhow::Result<()> {
+    let index = own.join("index");
+    let run = |cmd: Change| -> anyhow::Result<String> {
+        let cmd = cmd.without_env(NOT_FOR_GIT).env("GIT_INDEX_FILE", &index.to_string_lossy());
+        Ok(process::read(&cmd.permitted(permit))?.trim_end().to_owned())
+    };
+    run(cmd!(dir, "git read-tree {parent}"))?;
+    run(cmd!(dir, "git --literal-pathspecs add -- {files...}"))?;
+    let tree = run(cmd!(dir, "git write-tree"))?;
+    let commit = run(cmd!(dir, "git commit-tree {tree} -p {parent} -m {message}"))?;
+    run(cmd!(dir, "git branch --quiet --force --no-track {branch} {commit}"))?;
+    Ok(())
+}
+
+/// Returns the command that gives `files` their content in HEAD.
+pub(crate) fn restore(dir: &Path, files: &[&Path]) -> Change {
+    let cmd = cmd!(dir, "git --literal-pathspecs checkout --quiet HEAD -- {files...}");
+    cmd.without_env(NOT_FOR_GIT)
+}
+
 /// Returns whether the remote's `branch` is `commit`.
 ///
 /// # Errors

@@ -26,6 +26,8 @@ mod checking;
 mod building;
 mod explaining;
 mod matrix;
+mod relocking;
+mod workflows;
 mod freezing;
 mod frozen_specs;
 mod testing;

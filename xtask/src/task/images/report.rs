@@ -17,13 +17,19 @@ use crate::{
     },
     mission::test_kind::TestKind,
     registry::{self, published},
-    run::{failure, files, printable::Shown as _, process, terminal},
+    run::{
+        failure::{self, Failure},
+        files,
+        printable::Shown as _,
+        process, terminal,
+    },
     task::{
         Session, args,
         shared::reuse::{self, Place},
     },
     testing::{
         differences::differences,
+        markdown,
         page::{self, Changes, Image, Notebook, Page, Section},
         receipt::Receipt,
         results::{self, Run, Runs},
@@ -49,6 +55,13 @@ pub(crate) fn run(session: &Session, args: &args::Report) -> anyhow::Result<u8> 
     }
     let path = args.output.clone().unwrap_or_else(|| runner.target().join("report.html"));
     let path = std::path::absolute(path)?;
+    if args.markdown {
+        if session.flags.json {
+            let text = "`--markdown` and `--json` exclude each other";
+            return Err(Failure::Request(text.to_owned()).into());
+        }
+        terminal::print(markdown::summary(&page));
+    }
     if let Some(permit) = session.permit {
         let text = process::interruptible(move || page::text(&page))?;
         files::write(permit, &path, text.as_bytes())?;

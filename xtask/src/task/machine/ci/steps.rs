@@ -20,7 +20,7 @@ use crate::{
     tools::{
         cargo,
         docker::NAMESPACE,
-        linters,
+        linters::{self, Pipelines},
         python::{self, Packages},
     },
 };
@@ -134,9 +134,9 @@ fn linters(session: &Session, runner: &Runner) -> anyhow::Result<Vec<Change>> {
     let root = &session.checkout.root;
     let tools = tools(runner);
     let bin = tools.join("bin");
-    let Scripts { shell, dockerfiles } = scripts(session)?;
+    let Scripts { shell, dockerfiles, pipelines } = scripts(session)?;
     let mut res = Vec::from(python::venv(root, &tools, TOOLS, Packages::Fresh));
-    res.extend(linters::all(root, &bin, &shell, &dockerfiles));
+    res.extend(linters::all(root, &bin, &shell, &dockerfiles, &pipelines));
     let pre_commit = bin.join("pre-commit");
     res.push(
         cargo::test(root, &["--test", "pre_commit"])
@@ -226,6 +226,7 @@ fn on_cluster(session: &Session, runner: &Runner, docker: &str) -> anyhow::Resul
 struct Scripts {
     shell: Vec<PathBuf>,
     dockerfiles: Vec<PathBuf>,
+    pipelines: Pipelines,
 }
 
 fn scripts(session: &Session) -> anyhow::Result<Scripts> {
@@ -236,9 +237,17 @@ fn scripts(session: &Session) -> anyhow::Result<Scripts> {
     };
     // A mission's parts are no Dockerfiles yet: what is generated from them is.
     let is_dockerfile = |it: &&File| it.path.file_name().is_some_and(|it| it == "Dockerfile");
+    let pipelines = |dir: &str| {
+        let is_yaml = |it: &&File| it.path.extension().is_some_and(|it| it == "yml");
+        facts.files.iter().filter(is_yaml).filter(|it| it.path.starts_with(dir)).collect()
+    };
     let paths = |files: Vec<&File>| files.iter().map(|it| it.path.clone()).collect();
     Ok(Scripts {
         shell: paths(facts.files.iter().filter(is_shell).collect()),
         dockerfiles: paths(facts.files.iter().filter(is_dockerfile).collect()),
+        pipelines: Pipelines {
+            github: paths(pipelines(".github/workflows")),
+            gitlab: paths(pipelines("ci")),
+        },
     })
 }
