@@ -28,6 +28,7 @@ mod explaining;
 mod matrix;
 mod relocking;
 mod workflows;
+mod upstream;
 mod freezing;
 mod frozen_specs;
 mod testing;
