@@ -186,6 +186,12 @@ Examples:
   cargo xtask freeze --check --all       check that all frozen specs match their package lists
   cargo xtask freeze --verify            build a frozen image, freeze it again, and compare")]
     Freeze(With<{ DRY_RUN | JSON | VERBOSE | SET }, Freeze>),
+    /// Print newer versions of what lists request, and the line or package that holds each back
+    ///
+    /// Compares the frozen specs with the package index, without an engine. Conda packages are not
+    /// compared.
+    #[command(after_help = "Example: cargo xtask outdated roman")]
+    Outdated(With<{ JSON | SET }, Relock>),
     /// Solve a mission's package lists again, test the result, and commit the frozen specs to a branch
     ///
     /// Builds the floating image with --refresh, runs all tests, and commits what changed to
@@ -425,6 +431,7 @@ impl Task {
             Task::ImageLab(it) => it.common(),
             Task::Explain(it) => it.common(),
             Task::Freeze(it) => it.common(),
+            Task::Outdated(it) => it.common(),
             Task::Relock(it) => it.common(),
             Task::Why(it) => it.common(),
             Task::When(it) => it.common(),
@@ -505,13 +512,11 @@ fn start(session: &Session, task: &Task) -> anyhow::Result<u8> {
             let ImageExec { mission, dev, command } = &args.own;
             images::exec::run(session, mission.as_deref(), *dev, command)
         }
-        Task::ImageSh(args) => {
-            let login = ["bash".into(), "-l".into()];
-            images::exec::run(session, args.own.mission.as_deref(), args.own.dev, &login)
-        }
+        Task::ImageSh(args) => images::exec::shell(session, &args.own),
         Task::ImageLab(args) => images::lab::run(session, &args.own),
         Task::Explain(missions) => images::explain::run(session, &missions.own),
         Task::Freeze(args) => packages::freeze::run(session, &args.own),
+        Task::Outdated(args) => packages::outdated::run(session, &args.own),
         Task::Relock(args) => packages::relock::run(session, &args.own),
         Task::Why(args) => packages::why::run(session, &args.own),
         Task::When(args) => packages::when::run(session, &args.own),

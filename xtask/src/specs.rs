@@ -7,6 +7,7 @@ pub(crate) mod marker;
 pub(crate) mod requirement;
 pub(crate) mod conda;
 pub(crate) mod read;
+pub(crate) mod index;
 pub(crate) mod frozen;
 
 use std::{

@@ -60,6 +60,7 @@ pub(crate) const CLASSES: &[(&str, Class)] = &[
     ("image-prune", Class::Dry),
     ("image-sh", Class::Dry),
     ("report", Class::Dry),
+    ("outdated", Class::Read),
     // Needs a name for commits; `it/relocking.rs` runs it.
     ("relock", Class::Read),
     ("bench", Class::Read),

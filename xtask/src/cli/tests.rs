@@ -113,6 +113,7 @@ fn common_flags_of_each_task() {
         image-lab: dry_run set frozen floating
         explain: json set frozen floating
         freeze: json dry_run verbose set
+        outdated: json set
         relock: dry_run verbose set
         why: json set
         when: json set

@@ -49,6 +49,8 @@ pub(crate) fn more() -> Vec<Task> {
         Task { dry: &[0, 3], ..task("ci", in_git, &["ci", "--engine", "default"]) },
         Task { dry: &[0, 3], ..task("ci on its own engine", in_git, &["ci"]) },
         task("freeze --check", frozen_in_git, &["freeze", "--check"]),
+        // No curl is on PATH there.
+        Task { dry: &[3], ..task("outdated", frozen_in_git, &["outdated"]) },
         // Git has no name for commits there.
         Task { dry: &[0, 2], ..task("relock", frozen_in_git, &["relock"]) },
         task("doctor --fix", built, &["doctor", "--offline", "--fix", "--yes"]),

@@ -6,10 +6,16 @@ use crate::{
     image::container::Container,
     run::{failure::Failure, process, terminal},
     task::{
-        Session,
+        Session, args,
         shared::ready_image::{ReadyImage, ready, working_tree},
     },
 };
+
+/// `image-sh`: opens a login shell.
+pub(crate) fn shell(session: &Session, args: &args::ImageSh) -> anyhow::Result<u8> {
+    let login = ["bash".into(), "-l".into()];
+    run(session, args.mission.as_deref(), args.dev, &login)
+}
 
 /// Runs `command` and returns its exit status.
 pub(crate) fn run(
