@@ -65,6 +65,24 @@ fn breaking_any_one_thing_publishes_nothing() {
         "broken cell",
     );
 
+    let whole = checkout.read(PIP);
+    checkout.write(PIP, &whole.replacen("numpy", "numpy-that-is-not-there", 1));
+    for file in checkout.git(&["ls-files", "missions/hello"]).lines() {
+        let other = checkout.path(&file.replacen("hello", "other", 1));
+        std::fs::create_dir_all(other.parent().unwrap()).unwrap();
+        std::fs::copy(checkout.path(file), other).unwrap();
+    }
+    std::fs::write(checkout.path("missions/other/environments/hello/hello.pip"), &whole).unwrap();
+    let result = checkout.run(&["--json", "image-all", "hello", "other", "--floating"]);
+    assert_eq!(result.status, Some(1));
+    let summary: serde_json::Value = serde_json::from_str(&result.stdout).unwrap();
+    let rows = summary["images"].as_array().unwrap();
+    let action = |name: &str| rows.iter().find(|it| it["image"] == name).unwrap()["action"].clone();
+    assert_eq!((action("hello"), action("other")), (json!("failed"), json!("built, tested")));
+    let after = (registry.digest("hello:latest-sandbox"), registry.tags("hello"));
+    assert_eq!((after, registry.tags("other")), (before, Vec::new()));
+    checkout.write(PIP, &whole);
+
     checkout.set("REGISTRY", "127.0.0.1:1");
     let result = checkout.run(&["image-all", "hello", "--floating"]);
     assert_eq!(result.status, Some(1));
