@@ -222,9 +222,10 @@ fn rollback_fails(world: &World) {
         .says("the hub does not answer")
         .says("try again by `cargo xtask hub-rollback");
     let namespace = world.namespace("test");
-    world.kubectl(&["--namespace", &namespace, "delete", "secret", "hub"]);
-    // A pod keeps what it has of an immutable Secret.
+    // A node keeps what it has of an immutable Secret, as long as a pod there uses it.
+    world.kubectl(&["--namespace", &namespace, "scale", "deploy/hub", "--replicas=0"]);
     world.kubectl(&["--namespace", &namespace, "delete", "pod", "--selector", "component=hub"]);
+    world.kubectl(&["--namespace", &namespace, "delete", "secret", "hub"]);
     world.xtask(&rollback).status(0).says("did not succeed: hub and proxy may restart");
 }
 
