@@ -15,13 +15,14 @@ fn tasks(checkout: &Checkout) -> Vec<String> {
     names.filter(|it| *it != "help").map(str::to_owned).collect()
 }
 
-/// Returns a command line of a task, with a word for each argument that its usage requires.
+/// Returns a command line of a task, with a word for each argument and option that its usage requires.
 fn command_line(task: &str, help: &str) -> Vec<String> {
     let usage = help.lines().find_map(|it| it.strip_prefix("Usage: cargo xtask ")).unwrap();
-    let words = usage.split_whitespace().filter(|it| it.starts_with('<'));
-    let value = |word: &str| match word {
+    let words = usage.split_whitespace().filter(|it| it.starts_with(['<', '-']));
+    let value = |word| match word {
         "<SHELL>" => "bash",
         "<COMMAND>" if task == "receipt" => "show",
+        _ if word.starts_with('-') => word,
         _ => "word",
     };
     [task].into_iter().chain(words.map(value)).map(str::to_owned).collect()
