@@ -18,7 +18,8 @@ impl Builds<'_> {
     ) -> anyhow::Result<ImageId> {
         let Published { docker, reference, image: expected } = published;
         log.step(&format!("pulling {reference}"));
-        self.runner.talk(&docker.pull(reference), log)?;
+        // Not quietly: a large image shows progress for longer than the patience with registries.
+        self.runner.talk(&docker.pull_for(&step.recipe.platform, reference), log)?;
         if self.runner.permit.is_none() {
             return Ok(ImageId::unknown());
         }
