@@ -51,6 +51,10 @@ const QUERIES: &[(&str, &[&str])] = &[
             "--no-optional-locks --literal-pathspecs status",
             "--no-optional-locks status",
             "--literal-pathspecs ls-tree",
+            // By an index of its own, in a temporary folder: ci-matrix. Of the checkout's, the
+            // comparison of files tells.
+            "read-tree",
+            "checkout-index --quiet --all",
         ],
     ),
     ("sops", &["decrypt"]),
