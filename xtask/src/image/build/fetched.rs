@@ -18,8 +18,7 @@ impl Builds<'_> {
     ) -> anyhow::Result<ImageId> {
         let Published { docker, reference, image: expected } = published;
         log.step(&format!("pulling {reference}"));
-        // Not quietly: a large image shows progress for longer than the patience with registries.
-        self.runner.talk(&docker.pull_for(&step.recipe.platform, reference), log)?;
+        self.runner.talk(&docker.pull(reference), log)?;
         if self.runner.permit.is_none() {
             return Ok(ImageId::unknown());
         }

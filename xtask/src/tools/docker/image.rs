@@ -152,9 +152,10 @@ impl Docker {
         self.change(["pull", "--platform", &platform.to_string(), &name.to_string()])
     }
 
-    /// Returns the command that pulls an image.
+    /// Returns the command that pulls an image. Not quietly: a large image shows progress for longer
+    /// than the patience with registries.
     pub(crate) fn pull(&self, name: &ImageRef) -> Change {
-        self.change(["pull", "--quiet", &name.to_string()])
+        self.change(["pull", &name.to_string()])
     }
 
     /// Returns the command that pushes an image.

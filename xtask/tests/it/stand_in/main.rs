@@ -214,7 +214,7 @@ fn docker(store: &Store, kind: Kind, args: &[&str]) -> Result<u8> {
         ["rm", "--force", "--volumes", id] => run::remove(store, id)?,
         ["container", rest @ ..] => run::container(store, rest)?,
         ["manifest", "inspect", "--verbose", rest @ ..] => registry::inspect(store, rest)?,
-        ["pull", "--platform", "linux/amd64", reference] | ["pull", "--quiet", reference] => {
+        ["pull", "--platform", "linux/amd64", reference] | ["pull", reference] => {
             registry::pull(store, reference)?;
         }
         _ => return unknown(store, args),
