@@ -6,13 +6,17 @@ BASE_IMAGE=science-platform/base DOCKER=docker python3 -m unittest discover comm
 import itertools
 import os
 import subprocess
+import time
 import unittest
 
 IMAGE = os.environ["BASE_IMAGE"]
 DOCKER = os.environ["DOCKER"]
 
-# A container of this does nothing until it is stopped.
-IDLE = ("sleep", "infinity")
+# A container of this says that its start scripts are done, and does nothing until it is stopped.
+IDLE = ("bash", "-c", "echo idle; exec sleep infinity")
+
+# Seconds.
+IDLE_LIMIT = 120
 
 numbers = itertools.count()
 
@@ -22,6 +26,15 @@ def docker(*arguments: str, timeout: float = 900) -> subprocess.CompletedProcess
     return subprocess.run(
         command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=timeout
     )
+
+
+def wait_until_idle(name: str) -> None:
+    """Wait until the start scripts of a container of `IDLE` are done."""
+    end = time.monotonic() + IDLE_LIMIT
+    while "idle\n" not in (logs := docker("logs", name)).stdout:
+        if time.monotonic() > end:
+            raise AssertionError(f"{name} does not start: {logs.stdout}{logs.stderr}")
+        time.sleep(0.1)
 
 
 def new_name() -> str:
@@ -57,4 +70,5 @@ class ContainerTest(unittest.TestCase):
         self.addCleanup(docker, "rm", "--force", "--volumes", name)
         run = docker("run", "--detach", "--no-healthcheck", "--name", name, *options, IMAGE, *IDLE)
         self.assertEqual(run.returncode, 0, run.stderr)
+        wait_until_idle(name)
         return name

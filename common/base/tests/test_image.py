@@ -6,7 +6,7 @@ import subprocess
 import unittest
 from pathlib import Path
 
-from containers import IDLE, IMAGE, docker, new_name
+from containers import IDLE, IMAGE, docker, new_name, wait_until_idle
 
 LIMIT_MB = 440
 
@@ -21,6 +21,7 @@ class ImageTest(unittest.TestCase):
         options = ("--detach", "--no-healthcheck", "--name", cls.container)
         started = docker("run", *options, IMAGE, *IDLE)
         assert started.returncode == 0, started.stderr
+        wait_until_idle(cls.container)
         cls.image = json.loads(docker("image", "inspect", IMAGE).stdout)[0]
 
     def run_in(self, script: str, *options: str) -> subprocess.CompletedProcess[str]:
