@@ -222,9 +222,11 @@ fn rollback_fails(world: &World) {
         .says("the hub does not answer")
         .says("try again by `cargo xtask hub-rollback");
     let namespace = world.namespace("test");
-    // A node keeps what it has of an immutable Secret, as long as a pod there uses it.
-    world.kubectl(&["--namespace", &namespace, "scale", "deploy/hub", "--replicas=0"]);
-    world.kubectl(&["--namespace", &namespace, "delete", "pod", "--selector", "component=hub"]);
+    // A node keeps what it has of an immutable Secret, as long as a pod there uses it: the proxy, too.
+    let stop = ["scale", "deploy/hub", "deploy/proxy", "--replicas=0"];
+    world.kubectl(&[&["--namespace", &namespace][..], &stop].concat());
+    let pods = "component in (hub, proxy)";
+    world.kubectl(&["--namespace", &namespace, "delete", "pod", "--selector", pods]);
     world.kubectl(&["--namespace", &namespace, "delete", "secret", "hub"]);
     world.xtask(&rollback).status(0).says("did not succeed: hub and proxy may restart");
 }
