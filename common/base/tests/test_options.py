@@ -211,7 +211,7 @@ class UserTest(ContainerTest):
 
     def test_volume_for_work(self):
         """The documented mount: a new volume takes the folder's owner."""
-        script = "touch ~/work/x && stat -c %u:%g ~/work"
+        script = "cd && touch work/x && stat -c %u:%g work"
         self.assertEqual(self.output(script, "--volume=/home/jovyan/work"), "1000:100")
 
     def test_any_user(self):

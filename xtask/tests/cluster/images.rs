@@ -41,7 +41,7 @@ fn pushed(settings: &Settings, name: &str, tag: &str, build: &[&str]) -> Image {
     Image { name: format!("{}/{name}", settings.nodes), tag: format!("{tag}@{digest}") }
 }
 
-/// Pushes an image of `hello` that is none, for a platform that no node has.
+/// Pushes an empty image under the name `hello`, for a platform that no node has.
 pub(crate) fn of_another_platform(settings: &Settings) -> Image {
     pushed(settings, "hello", "other", &["--platform", "linux/s390x", "--target", "other"])
 }

@@ -137,7 +137,7 @@ fn first_difference(
 }
 
 /// Returns whether `name` is a tag that names inputs, and a warning says that the tag was not moved: such
-/// a tag is a hint for other machines, without which a push is no failure.
+/// a tag is a hint for other machines, and a push succeeds without it.
 fn is_hint_told_of(name: &str, stderr: &str) -> bool {
     let Some((repository, _)) = name.split_once(":inputs-") else { return false };
     let image = repository.rsplit('/').next().unwrap_or_default();

@@ -145,7 +145,7 @@ fn a_registry_that_does_not_answer() {
     done.says("cannot ask for quay.io/us/common").says("no such host");
 }
 
-/// Whoever looks for these inputs finds the image; a refusal of that tag is no failure.
+/// Whoever looks for these inputs finds the image; a push succeeds if that tag is refused.
 #[test]
 fn tags_that_name_inputs() {
     let mut checkout = Checkout::new();
