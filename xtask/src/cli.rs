@@ -16,8 +16,8 @@ use crate::{
             Bench, Check, Ci, CiMatrix, Complete, DeployedHub, Diff, Doctor, Flags, Freeze,
             HubChart, HubDeploy, HubDown, HubLogs, HubRender, HubRollback, HubSmoke, HubStatus,
             HubUp, HubValues, ImageAll, ImageBuild, ImageDiff, ImageExec, ImageLab, ImagePrune,
-            ImagePush, ImageSh, ImageTest, ImageUpdate, MissionNew, Missions, Package, ReceiptShow,
-            Relock, Report, SecretsCat, SecretsDiff, SecretsEdit, SecretsInit, SecretsOf,
+            ImagePush, ImageSh, ImageTest, ImageUpdate, MissionNew, Missions, OneMission, Package,
+            ReceiptShow, Report, SecretsCat, SecretsDiff, SecretsEdit, SecretsInit, SecretsOf,
             SecretsSet, Try,
         },
         hubs, images,
@@ -191,7 +191,7 @@ Examples:
     /// Compares the frozen specs with the package index, without an engine. Conda packages are not
     /// compared.
     #[command(after_help = "Example: cargo xtask outdated roman")]
-    Outdated(With<{ JSON | SET }, Relock>),
+    Outdated(With<{ JSON | SET }, OneMission>),
     /// Solve a mission's package lists again, test the result, and commit the frozen specs to a branch
     ///
     /// Builds the floating image with --refresh, runs all tests, and commits what changed to
@@ -201,7 +201,7 @@ Examples:
 Examples:
   cargo xtask relock roman
   git push origin relock/roman && gh pr create --head relock/roman --body-file target/xtask/relock/roman.md")]
-    Relock(With<{ DRY_RUN | VERBOSE | SET }, Relock>),
+    Relock(With<{ DRY_RUN | VERBOSE | SET }, OneMission>),
     /// Print the lines that require a package, and the packages between
     Why(With<{ JSON | SET }, Package>),
     /// Print the versions of a package in the history of the frozen specs

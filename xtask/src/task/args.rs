@@ -234,7 +234,7 @@ pub(crate) struct Report {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Relock {
+pub(crate) struct OneMission {
     /// Mission; DEPLOYMENT_NAME by default
     pub(crate) mission: Option<String>,
 }

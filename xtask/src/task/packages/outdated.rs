@@ -43,7 +43,7 @@ struct Row {
     held_back_by: Vec<String>,
 }
 
-pub(crate) fn run(session: &Session, args: &args::Relock) -> anyhow::Result<u8> {
+pub(crate) fn run(session: &Session, args: &args::OneMission) -> anyhow::Result<u8> {
     let missions = args.mission.iter().cloned().collect();
     let named = session.named(&Missions { missions, all: false }).map_err(failure::request)?;
     let environments = read(session, &named[0]).map_err(failure::request)?;

@@ -37,7 +37,7 @@ use crate::{
 /// List of Debian packages, in a mission's folder.
 const DEBIAN: &str = "packages-debian.txt";
 
-pub(crate) fn run(session: &Session, args: &args::Relock) -> anyhow::Result<u8> {
+pub(crate) fn run(session: &Session, args: &args::OneMission) -> anyhow::Result<u8> {
     let missions = args.mission.iter().cloned().collect();
     let named = session.named(&Missions { missions, all: false }).map_err(failure::request)?;
     let mission = &named[0].mission;

@@ -334,13 +334,7 @@ fn push_all(
                 row.into_iter().for_each(|row| row.add_published(&it));
             }
         }
-        Err(err) => {
-            let err = failure::of_machine(err);
-            if failure::status(&err) != 1 {
-                return Err(err);
-            }
-            rows.last_mut().context("a pushed image has a row")?.fail(&err);
-        }
+        Err(err) => fail_last(rows, err)?,
     }
     Ok(())
 }
@@ -352,13 +346,17 @@ fn move_tags(runner: &Runner, published: &Found, rows: &mut [Row]) -> anyhow::Re
     }
     match published.publish(runner) {
         Ok(moved) => rows.iter_mut().for_each(|it| it.add_moved(&moved)),
-        Err(err) => {
-            let err = failure::of_machine(err);
-            if failure::status(&err) != 1 {
-                return Err(err);
-            }
-            rows.last_mut().context("a reused image has a row")?.fail(&err);
-        }
+        Err(err) => fail_last(rows, err)?,
     }
+    Ok(())
+}
+
+/// Records a failure of the work in the last row; any other error ends the run.
+fn fail_last(rows: &mut [Row], err: anyhow::Error) -> anyhow::Result<()> {
+    let err = failure::of_machine(err);
+    if failure::status(&err) != 1 {
+        return Err(err);
+    }
+    rows.last_mut().context("a published image has a row")?.fail(&err);
     Ok(())
 }
