@@ -183,6 +183,7 @@ pub(crate) fn untested(chosen: &MissionImages, built: &BuiltImage) -> anyhow::Re
         data: chosen.config.testing.data.iter().map(ToString::to_string).collect(),
         contents: Contents::default(),
         tests: Vec::new(),
+        dependencies: BTreeMap::new(),
         refrozen: BTreeMap::new(),
         published: Vec::new(),
     })

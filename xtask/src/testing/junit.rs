@@ -44,6 +44,10 @@ fn suite(receipt: &Receipt, environment: &str, tests: &[&Test]) -> maud::Markup 
                 property name="image" value=(receipt.image) {}
                 property name="platform" value=(receipt.platform) {}
                 property name="inputs" value=(receipt.inputs) {}
+                @if let Some(it) = tests.iter().find_map(|it| receipt.origin(it)) {
+                    property name="carried over from" value=(it.image) {}
+                    property name="tested" value=(it.started) {}
+                }
             }
             @for it in tests {
                 (PreEscaped("\n    "))

@@ -43,6 +43,9 @@ pub(crate) fn tests(receipt: &Receipt) -> String {
         0 => format!("{passed} tests passed{part}\n"),
         _ => format!("{passed} tests passed, **{failed} failed**{part}\n"),
     };
+    for (environment, origin) in receipt.carried_over() {
+        res += &format!("- {}: {}\n", escaped(environment), escaped(&origin.note()));
+    }
     for it in receipt.failures().take(ROWS) {
         let last = it.message.lines().rev().find(|it| !it.trim().is_empty()).unwrap_or_default();
         res += &format!("- {}: {}\n", escaped(&it.title()), escaped(last));

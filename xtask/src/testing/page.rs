@@ -11,7 +11,7 @@ use crate::{
     run::{printable, redact, ui},
     testing::{
         differences::Difference,
-        receipt::{Installed, Outcome, Receipt, Test},
+        receipt::{Installed, Origin, Outcome, Receipt, Test},
     },
     tools::image_name,
 };
@@ -324,18 +324,22 @@ fn tests(section: &Section, receipt: &Receipt) -> Markup {
         @for ((is_of_image, name), tests) in &groups {
             h4 { @if *is_of_image { "The image as a whole" } @else { (name) } }
             (table(&["Outcome", "Kind", "Test", "Duration"], html! {
-                @for it in tests { (test(section, it)) }
+                @for it in tests { (test(section, it, receipt.origin(it))) }
             }))
         }
     }
 }
 
-fn test(section: &Section, it: &Test) -> Markup {
+fn test(section: &Section, it: &Test, origin: Option<&Origin>) -> Markup {
     html! {
         tr {
             td { (badge(it.outcome == Outcome::Passed)) }
             td { (it.kind) }
-            td { (redact::text(&it.name)) @if let Some(link) = link(section, it) { " " (link) } }
+            td {
+                (redact::text(&it.name))
+                @if let Some(link) = link(section, it) { " " (link) }
+                @if let Some(origin) = origin { " (" (origin.note()) ")" }
+            }
             td.number { (seconds(it.seconds)) }
         }
     }

@@ -26,10 +26,12 @@ use crate::{
 mod name;
 mod form;
 mod about;
+mod carried;
 mod lacking;
 mod verdict;
 
 pub(crate) use about::frozen_specs;
+pub(crate) use carried::{Dependencies, Origin};
 pub(crate) use lacking::untold;
 pub(crate) use name::Name;
 pub(crate) use verdict::{Shortcoming, shortcoming};
@@ -66,6 +68,10 @@ pub(crate) struct Receipt {
     /// Contents that the image reported when it was tested.
     pub(crate) contents: Contents,
     pub(crate) tests: Vec<Test>,
+    /// What the tests of environments depend on, where it is known, and which results carried over
+    /// from other images; empty in receipts of earlier versions.
+    #[serde(default)]
+    pub(crate) dependencies: BTreeMap<Name, Dependencies>,
     /// Whether freezing this image reproduced its frozen specs, by environment; added by
     /// `freeze --verify`.
     pub(crate) refrozen: BTreeMap<Name, Verdict>,

@@ -69,6 +69,9 @@ fn print(session: &Session, receipt: &Receipt, image: &ImageRef) -> anyhow::Resu
         receipt.started,
         receipt.tests.len()
     ));
+    for (environment, origin) in receipt.carried_over() {
+        terminal::print(format_args!("{environment}: {}", origin.note()));
+    }
     terminal::print(ui::table(&["ENVIRONMENT", "KIND", "PASSED"], &rows));
     Ok(0)
 }

@@ -22,7 +22,7 @@ fn a_suite_for_each_environment() {
             <testcase classname="hello" name="mission a server starts" time="3.250"></testcase>
           </testsuite>
           <testsuite name="hello.hello" tests="1" failures="1" errors="0" skipped="0" time="0.000" timestamp="2026-11-22T10:00:00">
-            <properties><property name="image" value="sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"></property><property name="platform" value="linux/amd64"></property><property name="inputs" value="fedcba9876543210fedcba9876543210fedcba9876543210fedcba9876543210"></property></properties>
+            <properties><property name="image" value="sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"></property><property name="platform" value="linux/amd64"></property><property name="inputs" value="fedcba9876543210fedcba9876543210fedcba9876543210fedcba9876543210"></property><property name="carried over from" value="sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"></property><property name="tested" value="2026-11-21T10:00:00Z"></property></properties>
             <testcase classname="hello.hello" name="consistency pip check" time="0.000"><failure type="consistency" message="ValueError: � &lt;&quot;&amp;'&gt;">in cell [3]:
         ValueError: � &lt;&quot;&amp;'&gt;
 

@@ -51,6 +51,7 @@ fn a_mission_with_changes_and_a_failure() {
         ## hello
 
         1 tests passed, **1 failed**
+        - hello: carried over from image bbbbbbbbbbbb, tested 2026-11-21T10:00:00Z
         - mission a.ipynb: &#64;us &#60;b&#62; &#124; &#96;x&#96;
 
         | image | size |

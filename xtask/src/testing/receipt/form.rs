@@ -26,6 +26,12 @@ pub(super) fn check(receipt: &Receipt) -> anyhow::Result<()> {
     field("started", started, "<date>T<time>Z", is_time)?;
     time("seconds", *seconds)?;
     receipt.tests.iter().try_for_each(test)?;
+    for it in receipt.dependencies.values() {
+        field("dependencies: digest", &it.digest, "64 hex digits", is_hex_digest)?;
+        if let Some(it) = &it.carried {
+            field("dependencies: carried: started", &it.started, "<date>T<time>Z", is_time)?;
+        }
+    }
     for it in &receipt.published {
         field("published: repository", &it.repository, "a repository", is_repository)?;
     }

@@ -25,6 +25,7 @@ pub(crate) fn receipt() -> Receipt {
         complete: true,
         contents: Contents::default(),
         tests: parse_results(RESULTS).unwrap(),
+        dependencies: BTreeMap::new(),
         refrozen: BTreeMap::new(),
         published: Vec::new(),
     }
