@@ -113,8 +113,8 @@ fn wrong_status(seen: &Seen<'_>) -> Option<String> {
 
 /// Checks that a successful run has done the same as the recorded run, and printed the same.
 fn difference(seen: &Seen<'_>) -> Option<String> {
-    let (recorded, stdout) = seen.recorded;
-    if let Some(what) = first_difference(&recorded.outcome, &seen.after.outcome, &seen.ran.stderr) {
+    let (_, stdout) = seen.recorded;
+    if let Some(what) = first_difference(seen) {
         return Some(what);
     }
     let said = [&seen.ran.stdout, &seen.ran.stderr];
@@ -125,15 +125,14 @@ fn difference(seen: &Seen<'_>) -> Option<String> {
     (printed != plain(stdout)).then(|| format!("printed\n{printed}instead of\n{}", plain(stdout)))
 }
 
-fn first_difference(
-    expected: &BTreeMap<String, String>,
-    found: &BTreeMap<String, String>,
-    stderr: &str,
-) -> Option<String> {
-    let names = expected.keys().chain(found.keys());
-    let told = |it: &str| !found.contains_key(it) && is_hint_told_of(it, stderr);
-    let mut names = names.filter(|it| expected.get(*it) != found.get(*it) && !told(it));
-    names.next().map(|it| format!("{it}: {:?} instead of {:?}", found.get(it), expected.get(it)))
+/// Returns a name whose content differs. A tag that names inputs may be as it was before the run.
+fn first_difference(seen: &Seen<'_>) -> Option<String> {
+    let (before, expected, found) =
+        (&seen.before.outcome, &seen.recorded.0.outcome, &seen.after.outcome);
+    let told = |it: &str| found.get(it) == before.get(it) && is_hint_told_of(it, &seen.ran.stderr);
+    let mut names = expected.keys().chain(found.keys());
+    let name = names.find(|it| expected.get(*it) != found.get(*it) && !told(it))?;
+    Some(format!("{name}: {:?} instead of {:?}", found.get(name), expected.get(name)))
 }
 
 /// Returns whether `name` is a tag that names inputs, and a warning says that the tag was not moved: such
