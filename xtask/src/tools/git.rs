@@ -141,12 +141,6 @@ pub(crate) fn commit_beside(
     Ok(())
 }
 
-/// Returns the command that gives `files` their content in HEAD.
-pub(crate) fn restore(dir: &Path, files: &[&Path]) -> Change {
-    let cmd = cmd!(dir, "git --literal-pathspecs checkout --quiet HEAD -- {files...}");
-    cmd.without_env(NOT_FOR_GIT)
-}
-
 /// Returns whether the remote's `branch` is `commit`.
 ///
 /// # Errors

@@ -93,3 +93,14 @@ fn what_is_not_committed_is_not_mixed_in() {
     let checkout = Checkout::new();
     checkout.run(&["relock"]).status(2).says("no commit to start from").did_nothing();
 }
+
+#[test]
+fn an_error_after_the_build_leaves_the_working_tree_as_it_was() {
+    let checkout = ready();
+    let old = checkout.read(SPEC);
+    checkout.file("target/xtask/relock", "a file where a folder is expected\n");
+    checkout.run(&["relock"]).status(1).says("target/xtask/relock");
+    assert_eq!(checkout.read(SPEC), old);
+    assert_eq!(git(&checkout, &["status", "--porcelain"]), "");
+    assert_eq!(git(&checkout, &["branch", "--list", "relock/*"]), "");
+}

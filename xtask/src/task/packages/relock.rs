@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 
 use crate::{
     image::{build::BuildPolicy, recipe, runner::Runner},
@@ -14,12 +14,7 @@ use crate::{
         checkout::Mission,
         frozen_environments::{self, title},
     },
-    run::{
-        failure, files,
-        printable::Shown as _,
-        process::{self, Permit},
-        terminal, text_file, ui,
-    },
+    run::{failure, files, printable::Shown as _, process::Permit, terminal, text_file, ui},
     specs::frozen::{self, changes},
     task::{
         Session, args,
@@ -40,44 +35,108 @@ const DEBIAN: &str = "packages-debian.txt";
 pub(crate) fn run(session: &Session, args: &args::OneMission) -> anyhow::Result<u8> {
     let missions = args.mission.iter().cloned().collect();
     let named = session.named(&Missions { missions, all: false }).map_err(failure::request)?;
-    let mission = &named[0].mission;
+    let mission = named[0].mission.clone();
+    let _locks = session.lock_missions([&mission.name].into_iter())?;
     let root = &session.checkout.root;
-    let head = clean(root, &branch(mission)).map_err(failure::request)?;
     let runner = session.runner(&named[0].config)?;
-    let files = written(session, mission);
-    let old = Contents::read(root, &files)?;
-    let size = size(&runner, mission)?;
+    let files = written(session, &mission);
+    let relock = Relock {
+        session,
+        runner: &runner,
+        head: clean(root, &branch(&mission)).map_err(failure::request)?,
+        old: Contents::read(root, &files)?,
+        size: size(&runner, &mission)?,
+        mission: &mission,
+        files,
+    };
     let request = Request {
         missing: BuildPolicy::Refresh,
         test: Some(TestRequest::all(false)),
         push: false,
         parallel: args::Parallel::default(),
     };
-    let missions = vec![mission.name.clone()];
-    let status = images::run(session, &Missions { missions, all: false }, &request)?;
+    let built = images::run_locked(session, named, &request);
     let Some(permit) = session.permit else {
-        session.ui.say(format!("git branch {} <commit>", branch(mission)));
-        return Ok(status);
+        session.ui.say(format!("git branch {} <commit>", branch(&mission)));
+        return built;
     };
-    let text = summary(&runner, mission, size, &old, &Contents::read(root, &files)?)?;
-    let file = runner.target().join(format!("relock/{}.md", mission.name));
-    files::write(permit, &file, text.as_bytes())?;
-    terminal::print(&text);
-    let changed = commit(session, permit, mission, &head, &files, status == 0)?;
-    let branch = branch(mission);
-    session.ui.say(match (status, changed) {
-        (0, true) => format!("committed to {branch}; summary: {}", root_relative(session, &file)),
-        (0, false) => format!("{}: nothing changed, no commit", mission.name),
-        _ => format!(
-            "{}: failed, no commit; the image stays for `image-test --floating`",
-            mission.name
-        ),
-    });
-    Ok(status)
+    let status = built.and_then(|status| relock.finish(permit, status));
+    relock.restore(permit).with_context(|| {
+        format!("the new frozen specs stay\n    fix: git restore missions/{}", mission.name)
+    })?;
+    status
 }
 
-fn root_relative(session: &Session, file: &Path) -> String {
-    session.checkout.relative(file).shown().to_string()
+/// A mission whose lists are solved again, and its state before that.
+struct Relock<'a> {
+    session: &'a Session,
+    runner: &'a Runner,
+    mission: &'a Mission,
+    /// Commit that is checked out.
+    head: String,
+    /// Files that the build writes, relative to the root.
+    files: Vec<PathBuf>,
+    old: Contents,
+    /// Size of the newest image, bytes.
+    size: Option<u64>,
+}
+
+impl Relock<'_> {
+    /// Writes the summary of a build that ended with `status`, and commits what changed if it is 0.
+    fn finish(&self, permit: Permit, status: u8) -> anyhow::Result<u8> {
+        let Relock { session, runner, mission, .. } = self;
+        let new = Contents::read(&session.checkout.root, &self.files)?;
+        let text = summary(runner, mission, self.size, &self.old, &new)?;
+        let file = runner.target().join(format!("relock/{}.md", mission.name));
+        files::write(permit, &file, text.as_bytes())?;
+        terminal::print(&text);
+        session.ui.say(match status {
+            0 if self.commit(permit)? => {
+                let file = session.checkout.relative(&file).shown().to_string();
+                format!("committed to {}; summary: {file}", branch(mission))
+            }
+            0 => format!("{}: nothing changed, no commit", mission.name),
+            _ => format!(
+                "{}: failed, no commit; the image stays for `image-test --floating`",
+                mission.name
+            ),
+        });
+        Ok(status)
+    }
+
+    /// Commits the files that differ from the last commit, and returns whether there are any.
+    fn commit(&self, permit: Permit) -> anyhow::Result<bool> {
+        let root = &self.session.checkout.root;
+        let mut changed: Vec<&Path> = Vec::new();
+        for file in self.files.iter().filter(|it| root.join(it).is_file()) {
+            if git::is_changed(root, file)? {
+                changed.push(file);
+            }
+        }
+        if changed.is_empty() {
+            return Ok(false);
+        }
+        let own = files::temporary(permit, None, "relock-", 0o700)?;
+        let message = format!("Relock {}", self.mission.name);
+        let to = (&*self.head, &*branch(self.mission));
+        git::commit_beside(permit, root, to, &changed, &message, own.path())?;
+        Ok(true)
+    }
+
+    /// Gives the files their former content, on every way out. No program is needed for it, so that it
+    /// follows an interruption, too.
+    fn restore(&self, permit: Permit) -> anyhow::Result<()> {
+        let root = &self.session.checkout.root;
+        for file in &self.files {
+            let path = root.join(file);
+            match self.old.0.get(file) {
+                Some(text) => files::write(permit, &path, text.as_bytes()).map(drop)?,
+                None if path.is_file() => files::remove(permit, &path)?,
+                None => (),
+            }
+        }
+        Ok(())
+    }
 }
 
 fn branch(mission: &Mission) -> String {
@@ -123,45 +182,6 @@ impl Contents {
         let texts = there.map(|it| Ok((it.clone(), text_file::read_text(root, it)?)));
         Ok(Contents(texts.collect::<anyhow::Result<_>>()?))
     }
-}
-
-/// Commits what changed if `passed`, and gives the files their former content. Returns whether
-/// anything changed.
-fn commit(
-    session: &Session,
-    permit: Permit,
-    mission: &Mission,
-    head: &str,
-    files: &[PathBuf],
-    passed: bool,
-) -> anyhow::Result<bool> {
-    let root = &session.checkout.root;
-    let mut changed: Vec<&Path> = Vec::new();
-    for file in files.iter().filter(|it| root.join(it).is_file()) {
-        if git::is_changed(root, file)? {
-            changed.push(file);
-        }
-    }
-    if changed.is_empty() {
-        return Ok(false);
-    }
-    if passed {
-        let own = files::temporary(permit, None, "relock-", 0o700)?;
-        let message = format!("Relock {}", mission.name);
-        let to = (head, &*branch(mission));
-        git::commit_beside(permit, root, to, &changed, &message, own.path())?;
-    }
-    let mut known = Vec::new();
-    for file in changed {
-        match git::file(root, head, file)? {
-            Some(_) => known.push(file),
-            None => files::remove(permit, &root.join(file))?,
-        }
-    }
-    if !known.is_empty() {
-        process::read(&git::restore(root, &known).permitted(permit))?;
-    }
-    Ok(true)
 }
 
 /// Returns the size of the mission's newest image on the engine.

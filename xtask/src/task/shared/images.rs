@@ -33,7 +33,7 @@ use crate::{
     },
     settings::config::Mode,
     task::{
-        Session,
+        MissionConfig, Session,
         args::{Missions, Parallel},
         shared::reuse::{self, Found, Place},
     },
@@ -69,8 +69,17 @@ impl Request {
 /// Builds missing images, then tests and publishes them as requested, and returns the exit status.
 pub(crate) fn run(session: &Session, missions: &Missions, request: &Request) -> anyhow::Result<u8> {
     let named = session.named(missions).map_err(failure::request)?;
-    let runner = session.runner(&named[0].config)?;
     let _locks = session.lock_missions(named.iter().map(|it| &it.mission.name))?;
+    run_locked(session, named, request)
+}
+
+/// Does the same as [`run`] for a caller that has the locks on the missions.
+pub(crate) fn run_locked(
+    session: &Session,
+    named: Vec<MissionConfig>,
+    request: &Request,
+) -> anyhow::Result<u8> {
+    let runner = session.runner(&named[0].config)?;
     let builds = matches!(request.missing, BuildPolicy::Build | BuildPolicy::Refresh);
     if builds {
         session.require_digests(&runner, &named)?;
