@@ -131,6 +131,7 @@ Examples:
     #[command(after_help = "\
 Examples:
   cargo xtask image-push roman tike                     publish two missions
+  cargo xtask image-push hello --candidate              push the image untested, for tests on other machines
   cargo xtask image-push hello --promote v1             tag the current image, already published, as v1
   cargo xtask image-push --all --promote prod --from test      tag all images tagged `test` as `prod`
   cargo xtask image-push hello --promote prod --from sha256:…  go back to an earlier image")]
@@ -500,7 +501,7 @@ fn start(session: &Session, task: &Task) -> anyhow::Result<u8> {
         Task::Try(args) => images::r#try::run(session, &args.own),
         Task::ImagePush(args) => match &args.own.promote {
             Some(tag) => images::promote::run(session, &args.own, tag),
-            None => images::push::run(session, &args.own.missions),
+            None => images::push::run(session, &args.own),
         },
         Task::Report(args) => images::report::run(session, &args.own),
         Task::Receipt(ReceiptCommand::Show(args)) => images::receipt::run(session, &args.own),

@@ -1,6 +1,7 @@
 //! Registries for published images: a remote one, or this tool's container on 127.0.0.1.
 
 pub(crate) mod api;
+pub(crate) mod candidates;
 mod container;
 mod login;
 pub(crate) mod receipts;

@@ -255,6 +255,21 @@ mod tests {
         );
     }
 
+    /// A candidate has no receipt beside its digest.
+    #[test]
+    fn candidates_are_refused() {
+        let tag = "candidate-0123456789ab-0123456789ab";
+        let image =
+            |tag: &str| decided(&format!("singleuser: {{image: {{name: r, tag: \"{tag}\"}}}}\n"));
+        let found = image(&format!("{tag}@sha256:BBB")).unwrap_err();
+        assert_eq!(
+            found,
+            [format!("`singleuser.image`: no receipt certifies `r:{tag}@sha256:BBB`")]
+        );
+        let found = image(tag).unwrap_err();
+        assert_eq!(found, [format!("`singleuser.image`: `r:{tag}` has no digest: a tag may move")]);
+    }
+
     #[test]
     fn a_reason_for_all_does_not_make_a_tag_a_digest() {
         let one = |tag: &str| values(&format!("singleuser: {{image: {{name: r, tag: {tag}}}}}\n"));

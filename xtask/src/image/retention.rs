@@ -17,6 +17,8 @@ pub(crate) struct Candidate {
     /// Whether it is a mission's, so that a receipt can certify it.
     pub(crate) is_mission: bool,
     pub(crate) is_certified: bool,
+    /// Whether it is in a registry only to be tested.
+    pub(crate) is_candidate: bool,
     /// Reason why it stays in any case.
     pub(crate) needed: Option<String>,
     /// Digests of others that stay with it, and what they are to it.
@@ -27,10 +29,13 @@ pub(crate) struct Candidate {
 pub(crate) struct Policy {
     /// Number of certified images of each mission that stay.
     pub(crate) keep: usize,
-    /// Age up to which every image stays.
+    /// Age up to which every image stays, but a registry's candidates.
     pub(crate) young: Duration,
     pub(crate) now: SystemTime,
 }
+
+/// Age up to which a candidate stays at the most: its tests are done by then.
+const CANDIDATES: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// Decision about an image, with its reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,10 +89,12 @@ fn verdict(it: &Candidate, rank: usize, policy: Policy) -> Verdict {
         return Verdict::Stays(format!("among the newest {} certified images", policy.keep));
     }
     let old = format!("{} d old", age.as_secs() / (24 * 60 * 60));
-    if age < policy.young {
+    let young = if it.is_candidate { policy.young.min(CANDIDATES) } else { policy.young };
+    if age < young {
         return Verdict::Stays(old);
     }
     Verdict::Goes(match (it.is_mission, it.is_certified) {
+        _ if it.is_candidate => format!("{old}, a candidate"),
         (true, true) => format!("{old}, newer certified images: {rank}"),
         (true, false) => format!("{old}, no passing receipt"),
         (false, _) => format!("{old}, no image that stays was built on it"),
@@ -103,13 +110,15 @@ mod tests {
     use super::{Candidate, Policy, Verdict, verdicts};
 
     /// Returns an image like `hello 20 + common-b`: its name, its day in January, whether it is
-    /// certified, and the image that it was built on.
+    /// certified (`+`) or a candidate (`?`), and the image that it was built on.
     fn candidate(line: &str) -> Candidate {
         let mut words = line.split(' ');
         let (id, day) = (words.next().unwrap(), words.next().unwrap());
         let name = id.split('-').next().unwrap().to_owned();
-        let certified = words.next() == Some("+");
+        let state = words.next();
+        let (certified, candidate) = (state == Some("+"), state == Some("?"));
         Candidate {
+            is_candidate: candidate,
             is_mission: name != "common",
             digests: vec![id.to_owned()],
             created: format!("2026-01-{day}T00:00:00.5Z"),
@@ -181,6 +190,27 @@ mod tests {
                 common-0 stays: below hello-1
             "#]],
         );
+    }
+
+    #[test]
+    fn candidates_are_for_tests() {
+        let lines = ["hello-3 26 ? common-2", "hello-2 20 ? common-1", "hello-1 20 -"];
+        let below = ["common-2 19 ?", "common-1 19 ?", "common-0 28 ?"];
+        let images: Vec<Candidate> = lines.iter().chain(&below).map(|it| candidate(it)).collect();
+        check(
+            &images,
+            3,
+            30,
+            expect![[r#"
+                hello-3 stays: 5 d old
+                hello-2 goes: 11 d old, a candidate
+                hello-1 stays: 11 d old
+                common-2 stays: below hello-3
+                common-1 goes: 12 d old, a candidate
+                common-0 stays: 3 d old
+            "#]],
+        );
+        check(&images[5..], 3, 1, expect![["common-0 goes: 3 d old, a candidate\n"]]);
     }
 
     #[test]

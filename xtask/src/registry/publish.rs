@@ -22,8 +22,8 @@ use crate::{
     },
 };
 
-/// A mission's image, its parent, and the proof that it was tested.
-pub(crate) struct TestedImage<'a> {
+/// A mission's image and its parent, to be published.
+pub(crate) struct DueImage<'a> {
     pub(crate) chosen: &'a MissionImages,
     /// Last two images of the chain.
     pub(crate) common: &'a BuiltImage,
@@ -62,7 +62,7 @@ pub(crate) struct Published {
 pub(crate) fn push(
     runner: &Runner,
     builds: &Builds<'_>,
-    tested: &[TestedImage<'_>],
+    tested: &[DueImage<'_>],
 ) -> anyhow::Result<Vec<Published>> {
     let receipts =
         tested.iter().map(|it| receipt(runner, it)).collect::<anyhow::Result<Vec<_>>>()?;
@@ -71,8 +71,8 @@ pub(crate) fn push(
     for (it, receipt) in tested.iter().zip(receipts) {
         let host = host(runner, builds, it.chosen)?;
         let mut push = Push { runner, host: &host, log: &mut log };
-        let common = push.land(it.common)?;
-        let mission = push.land(it.mission)?;
+        let common = push.land(it.common, receipts::published(&host, it.common))?;
+        let mission = push.land(it.mission, receipts::published(&host, it.mission))?;
         push.store(it, &mission, receipt)?;
         let tag = |name: &str, tag: &Tag| host.repository(name).tagged(tag);
         let config = &it.chosen.config;
@@ -93,6 +93,27 @@ pub(crate) fn push(
     Ok(res)
 }
 
+/// Pushes the images of `untested` as candidates, unless they are published already: without a receipt,
+/// and no other tag moves. Returns what was done like [`push`].
+pub(crate) fn push_candidates(
+    runner: &Runner,
+    builds: &Builds<'_>,
+    untested: &[DueImage<'_>],
+) -> anyhow::Result<Vec<Published>> {
+    let mut log = runner.log("image-push")?;
+    let mut res = Vec::new();
+    for it in untested {
+        let host = host(runner, builds, it.chosen)?;
+        let mut push = Push { runner, host: &host, log: &mut log };
+        for built in [it.common, it.mission] {
+            let landed = push.land_candidate(built)?;
+            let PushedImage { reference, is_new, .. } = landed;
+            res.push(Published { name: built.name.clone(), reference, is_new, moved: false });
+        }
+    }
+    Ok(res)
+}
+
 /// Moves the tag by which others find the image of the same inputs. Registries cannot compare before
 /// they move a tag, so that a reader checks what the tag names, and a refusal does not fail the push.
 fn hint(runner: &Runner, host: &Host, it: &PushedImage, log: &mut Log) -> anyhow::Result<()> {
@@ -108,7 +129,7 @@ fn hint(runner: &Runner, host: &Host, it: &PushedImage, log: &mut Log) -> anyhow
 
 /// Returns the receipt that certifies the image; `None` in a dry run for an image that is not built
 /// yet.
-fn receipt(runner: &Runner, tested: &TestedImage<'_>) -> anyhow::Result<Option<Receipt>> {
+fn receipt(runner: &Runner, tested: &DueImage<'_>) -> anyhow::Result<Option<Receipt>> {
     let name = &tested.mission.name;
     let mission = &tested.chosen.mission;
     let receipt = receipts::of_built(runner, &tested.chosen.config, tested.mission)?;
@@ -152,12 +173,22 @@ struct Push<'a> {
 }
 
 impl Push<'_> {
-    /// Ensures that the registry has `built` under its immutable tag, without replacing another
-    /// image.
-    fn land(&mut self, built: &BuiltImage) -> anyhow::Result<PushedImage> {
+    /// Ensures that the registry has `built` under its immutable tag, or else as a candidate.
+    fn land_candidate(&mut self, built: &BuiltImage) -> anyhow::Result<PushedImage> {
+        let mut reference = receipts::published(self.host, built);
+        let is_due = !reference.is_known()
+            || receipts::landing(self.host, &reference, &built.image.id)? == Landing::Due;
+        if is_due {
+            reference.tag = reference.tag.map(|it| it.candidate());
+        }
+        self.land(built, reference)
+    }
+
+    /// Ensures that the registry has `built` as `reference`, with a tag that belongs to this image alone,
+    /// without replacing another image.
+    fn land(&mut self, built: &BuiltImage, reference: ImageRef) -> anyhow::Result<PushedImage> {
         let Push { runner, host, log } = self;
         let docker = &runner.docker;
-        let reference = receipts::published(host, built);
         let landed = |reference, digest, is_new| {
             let source = built.reference.clone();
             let inputs = built.image.label(LABEL_INPUTS).unwrap_or(UNKNOWN_INPUTS).to_owned();
@@ -192,7 +223,7 @@ impl Push<'_> {
     /// have no receipt yet.
     fn store(
         &mut self,
-        tested: &TestedImage<'_>,
+        tested: &DueImage<'_>,
         landed: &PushedImage,
         mut receipt: Option<Receipt>,
     ) -> anyhow::Result<()> {

@@ -29,7 +29,10 @@ const LARGEST: u64 = 64_000_000;
 /// Why nothing certifies an image of which nothing is known.
 pub(crate) const NO_RECEIPT: &str = "no receipt";
 
-/// An image under an immutable tag.
+/// Why nothing certifies a candidate.
+const UNTESTED: &str = "candidate, not tested";
+
+/// An image under an immutable tag, or a candidate.
 #[derive(Debug, Serialize)]
 pub(crate) struct ListedImage {
     pub(crate) tag: Tag,
@@ -140,10 +143,11 @@ pub(crate) fn to_compare<'a>(
 /// Returns the images and receipts of `mission`.
 pub(crate) fn listing(api: &Api, mission: &str) -> anyhow::Result<Listing> {
     let tags = api.tags()?;
-    let (immutable, others): (Vec<Tag>, Vec<Tag>) = tags.into_iter().partition(Tag::is_immutable);
+    let is_of_image = |it: &Tag| it.is_immutable() || it.of_candidate().is_some();
+    let (of_images, others): (Vec<Tag>, Vec<Tag>) = tags.into_iter().partition(is_of_image);
     let (stored, human): (Vec<Tag>, Vec<Tag>) = others.into_iter().partition(Tag::is_reserved);
     let humans: Vec<(&Tag, BTreeSet<Digest>)> = human.iter().zip(api.targets(&human)?).collect();
-    let found = named(api, &immutable)?;
+    let found = listed(api, of_images)?;
     let configs = api.blobs(found.iter().map(|(_, it)| it.config.to_string()))?;
     let carriers = carriers(api, &stored)?;
     let receipts = texts(api, &found, &carriers)?;
@@ -154,6 +158,7 @@ pub(crate) fn listing(api: &Api, mission: &str) -> anyhow::Result<Listing> {
         let tags = names.map(|(tag, _)| (*tag).clone()).collect();
         let read = match receipts.get(&manifest.digest) {
             Some(text) => text.as_ref().map_err(|err| anyhow!("damaged receipt: {err}")),
+            None if tag.of_candidate().is_some() => Err(anyhow!(UNTESTED)),
             None => Err(anyhow!(NO_RECEIPT)),
         };
         // One damaged image does not hide the others.
@@ -217,6 +222,17 @@ fn carriers(api: &Api, stored: &[Tag]) -> anyhow::Result<BTreeMap<Digest, Manife
     Ok(digests.into_iter().zip(manifests).filter_map(|(digest, it)| Some((digest, it?))).collect())
 }
 
+/// Returns the images under `tags`, immutable ones and candidates', each once.
+fn listed(api: &Api, tags: Vec<Tag>) -> anyhow::Result<Vec<(Tag, Manifest)>> {
+    let (immutable, candidates): (Vec<Tag>, Vec<Tag>) =
+        tags.into_iter().partition(Tag::is_immutable);
+    let mut res = named(api, &immutable)?;
+    let published: BTreeSet<Digest> = res.iter().map(|(_, it)| it.digest.clone()).collect();
+    let candidates = named(api, &candidates)?.into_iter();
+    res.extend(candidates.filter(|(_, it)| !published.contains(&it.digest)));
+    Ok(res)
+}
+
 /// Returns the tags that name an image, with its manifest.
 fn named(api: &Api, tags: &[Tag]) -> anyhow::Result<Vec<(Tag, Manifest)>> {
     let manifests = api.manifests(tags)?;
@@ -255,6 +271,11 @@ fn certifying(
 }
 
 impl ListedImage {
+    /// Returns whether it is in the registry only to be tested.
+    pub(crate) fn is_candidate(&self) -> bool {
+        self.tag.of_candidate().is_some()
+    }
+
     fn new(
         tag: Tag,
         manifest: Manifest,
@@ -268,7 +289,7 @@ impl ListedImage {
         let own = labels.get(LABEL_INPUTS).map(|it| Tag::immutable(it, &manifest.config));
         ListedImage {
             parent: labels.get(LABEL_PARENT).and_then(|it| it.parse().ok()),
-            is_own: own.is_some_and(|it| it == tag),
+            is_own: own.is_some_and(|it| it == tag.of_candidate().unwrap_or_else(|| tag.clone())),
             tag,
             digest: manifest.digest,
             image: manifest.config,

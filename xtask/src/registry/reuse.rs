@@ -155,7 +155,7 @@ fn configs(drafts: &mut Drafts<'_>) -> anyhow::Result<()> {
 }
 
 /// Returns `image` if it is one of `recipe`.
-fn checked(image: Image, recipe: &Recipe) -> anyhow::Result<Image> {
+pub(super) fn checked(image: Image, recipe: &Recipe) -> anyhow::Result<Image> {
     for (name, value) in recipe.labels() {
         ensure!(image.label(name) == Some(&value), "the label {name} is that of another image");
     }

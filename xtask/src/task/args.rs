@@ -219,6 +219,9 @@ pub(crate) struct ImagePush {
     /// Target of the tag: a digest or another tag; the current images by default
     #[arg(long, value_name = "DIGEST|TAG", requires = "promote")]
     pub(crate) from: Option<String>,
+    /// Push images that are not tested, as candidates: only to be tested on other machines
+    #[arg(long, conflicts_with = "promote")]
+    pub(crate) candidate: bool,
 }
 
 #[derive(Debug, Args)]

@@ -116,6 +116,9 @@ pub(crate) fn short(digest: &str) -> String {
 /// Start of the tags that name inputs.
 const INPUTS: &str = "inputs-";
 
+/// Start of the tags of images that are not tested yet.
+const CANDIDATE: &str = "candidate-";
+
 /// A tag: up to 128 letters, digits, `_`, `.` and `-`.
 /// Reference: <https://docs.docker.com/reference/cli/docker/image/tag/>.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -144,6 +147,22 @@ impl Tag {
         Tag(format!("{INPUTS}{inputs}"))
     }
 
+    /// Returns the tag of the image with this immutable tag while it is not tested.
+    pub(crate) fn candidate(&self) -> Tag {
+        Tag(format!("{CANDIDATE}{}", self.0))
+    }
+
+    /// Returns the immutable tag of an image whose candidate's tag this is; `None` for another tag.
+    pub(crate) fn of_candidate(&self) -> Option<Tag> {
+        let tag = Tag(self.0.strip_prefix(CANDIDATE)?.to_owned());
+        tag.is_immutable().then_some(tag)
+    }
+
+    /// Returns whether this immutable tag is one of images with these inputs.
+    pub(crate) fn is_of_inputs(&self, inputs: &str) -> bool {
+        self.0.split_once('-').is_some_and(|(start, _)| start == short(inputs))
+    }
+
     /// Returns a tag that nobody pushes.
     pub(crate) fn none() -> Tag {
         Tag("none".to_owned())
@@ -159,11 +178,12 @@ impl Tag {
         self.0.split_once('-').is_some_and(|(a, b)| is_short(a) && is_short(b))
     }
 
-    /// Returns whether the tag is not for people: an immutable tag, a receipt's, or one that names
-    /// inputs.
+    /// Returns whether the tag is not for people: an immutable tag, a candidate's, a receipt's, or one
+    /// that names inputs.
     pub(crate) fn is_reserved(&self) -> bool {
         let of_inputs = self.0.strip_prefix(INPUTS).is_some_and(is_hex_digest);
-        self.is_immutable() || self.0.starts_with("sha256-") || of_inputs
+        let is_of_image = self.is_immutable() || self.of_candidate().is_some();
+        is_of_image || self.0.starts_with("sha256-") || of_inputs
     }
 }
 
@@ -384,7 +404,12 @@ fn tags_that_may_be_moved() {
     assert_eq!(Tag::immutable(&"c".repeat(64), &id).to_string(), "cccccccccccc-aaaaaaaaaaaa");
     let inputs = Tag::of_inputs(&"c".repeat(64));
     assert!(!tag("inputs-2026").unwrap().is_reserved());
-    for it in [Tag::immutable(&"c".repeat(64), &id), Tag::of_receipt(&digest), inputs] {
+    let immutable = Tag::immutable(&"c".repeat(64), &id);
+    assert_eq!(immutable.candidate().of_candidate(), Some(immutable.clone()));
+    assert_eq!(immutable.of_candidate(), None);
+    assert!(!tag("candidate-2026").unwrap().is_reserved());
+    assert!(immutable.is_of_inputs(&"c".repeat(64)) && !immutable.is_of_inputs(&"a".repeat(64)));
+    for it in [immutable.candidate(), immutable, Tag::of_receipt(&digest), inputs] {
         assert!(it.is_reserved() && tag(&it.to_string()).is_ok(), "{it}");
     }
     assert_eq!(Tag::of_receipt(&digest).image_of_receipt(), Some(digest.clone()));

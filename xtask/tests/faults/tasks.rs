@@ -91,6 +91,11 @@ pub(crate) fn all() -> Vec<Task> {
         task("image-test", built, &["image-test"]),
         task("try", built, &["try", "--add", "scipy"]),
         task("image-push", tested, &["--set", "REGISTRY=quay.io/us", "image-push"]),
+        task(
+            "image-push --candidate",
+            built,
+            &["--set", "REGISTRY=quay.io/us", "image-push", "--candidate"],
+        ),
         task("image-push --promote", pushed, &["image-push", "--promote", "latest-prod"]),
         task("receipt", pushed_elsewhere, &["receipt", "show", "quay.io/us/hello@DIGEST"]),
         task("report", pushed, &["report"]),

@@ -89,6 +89,29 @@ fn without_a_receipt() {
     done.says("has no passing test receipt; run `cargo xtask image-test hello`");
 }
 
+/// Without a receipt, and only under the candidates' tags.
+#[test]
+fn candidates() {
+    let checkout = Checkout::new();
+    run(&checkout, &["image-build"]).status(0);
+    let push = ["image-push", "--candidate"];
+    run(&checkout, &push).status(0).says("pushed").never_called("role=test");
+    let names = checkout.published("");
+    let tag = |it: &String| it.rsplit(':').next().unwrap().to_owned();
+    assert!(names.len() == 2 && names.iter().all(|it| tag(it).starts_with("candidate-")));
+    run(&checkout, &push).status(0).says("already published").never_called("image push");
+    // No tag of a person's names one.
+    let of_hello = names.iter().find(|it| it.starts_with("quay.io/us/hello:")).unwrap();
+    let promote = ["image-push", "--promote", "v1", "--from", &tag(of_hello)];
+    run(&checkout, &promote).status(1).says("is not tested").never_called("image push");
+    let promote = ["image-push", "--promote", &tag(of_hello)];
+    run(&checkout, &promote).status(2).says("take another name").did_nothing();
+    // What is published is no candidate.
+    run(&checkout, &["image-all"]).status(0);
+    run(&checkout, &push).status(0).says("already published").never_called("image push");
+    assert_eq!(checkout.published(":candidate-").len(), 2);
+}
+
 #[test]
 fn with_a_failing_receipt() {
     let checkout = Checkout::new();

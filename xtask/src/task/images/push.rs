@@ -1,21 +1,22 @@
-//! `image-push`: publishes images with a complete, passing receipt.
+//! `image-push`: publishes images with a complete, passing receipt; `--candidate` pushes them untested.
 
 use crate::{
     image::build::BuildPolicy,
     task::{
         Session, args,
-        shared::images::{self, Request},
+        shared::images::{self, Push, Request},
     },
 };
 
-pub(crate) fn run(session: &Session, missions: &args::Missions) -> anyhow::Result<u8> {
+pub(crate) fn run(session: &Session, args: &args::ImagePush) -> anyhow::Result<u8> {
+    let push = if args.candidate { Push::Candidates } else { Push::Tested };
     images::run(
         session,
-        missions,
+        &args.missions,
         &Request {
             missing: BuildPolicy::Refuse,
             test: None,
-            push: true,
+            push,
             parallel: args::Parallel::default(),
         },
     )

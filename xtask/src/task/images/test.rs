@@ -9,7 +9,7 @@ use crate::{
     task::{
         Session, args,
         shared::{
-            images::{self, Request},
+            images::{self, Push, Request},
             local_hub,
         },
     },
@@ -21,7 +21,7 @@ pub(crate) fn run(session: &Session, args: &args::ImageTest) -> anyhow::Result<u
     check_environments(session, args, &asked).map_err(failure::request)?;
     let missing = if args.dev { BuildPolicy::TakeNewest } else { BuildPolicy::Refuse };
     let parallel = args::Parallel { jobs: args.jobs, fail_fast: args.fail_fast };
-    let request = Request { missing, test: Some(asked), push: false, parallel };
+    let request = Request { missing, test: Some(asked), push: Push::No, parallel };
     match images::run(session, &args.missions, &request)? {
         0 if args.hub => local_hub::smoke(session, &args.missions),
         status => Ok(status),

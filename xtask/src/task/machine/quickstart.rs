@@ -8,7 +8,7 @@ use crate::{
         args::{HubUp, LOOPBACK, Missions, Parallel},
         shared::{
             doctor::{self, About, FixPolicy, Probes},
-            images::{self, Request},
+            images::{self, Push, Request},
             local_hub,
         },
     },
@@ -35,7 +35,7 @@ pub(crate) fn run(session: &Session) -> anyhow::Result<u8> {
     }
     let test = Some(TestRequest::all(false));
     let parallel = Parallel::default();
-    let request = Request { missing: BuildPolicy::Build, test, push: true, parallel };
+    let request = Request { missing: BuildPolicy::Build, test, push: Push::Tested, parallel };
     let status = images::run(session, &missions, &request)?;
     if status != 0 || session.permit.is_none() {
         return Ok(status);

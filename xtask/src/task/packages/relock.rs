@@ -19,7 +19,7 @@ use crate::{
     task::{
         Session, args,
         args::Missions,
-        shared::images::{self, Request},
+        shared::images::{self, Push, Request},
     },
     testing::{
         image_test::TestRequest,
@@ -52,7 +52,7 @@ pub(crate) fn run(session: &Session, args: &args::OneMission) -> anyhow::Result<
     let request = Request {
         missing: BuildPolicy::Refresh,
         test: Some(TestRequest::all(false)),
-        push: false,
+        push: Push::No,
         parallel: args::Parallel::default(),
     };
     let built = images::run_locked(session, named, &request);

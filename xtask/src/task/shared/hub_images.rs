@@ -16,7 +16,7 @@ use crate::{
     registry::{
         self, Host,
         api::Access,
-        published::{self, Found},
+        published::{self, Found, ListedImage},
     },
     run::process,
     task::{Session, shared::hub_target::Hub},
@@ -77,7 +77,9 @@ impl Source {
     pub(crate) fn newest(&self, hub: &Hub) -> anyhow::Result<ImageRef> {
         let name = &hub.of.mission.name;
         let images = published::images(&hub.of.config, &self.host, name)?;
-        let newest = images.into_iter().find(|it| it.receipt.is_some() && it.is_own);
+        let is_certified =
+            |it: &ListedImage| it.receipt.is_some() && it.is_own && !it.is_candidate();
+        let newest = images.into_iter().find(is_certified);
         let newest = newest.with_context(|| {
             format!("{}/{name} has no tested image\n    fix: `cargo xtask image-all {name}` builds, tests and pushes it", self.registries.here)
         })?;

@@ -22,7 +22,7 @@ use crate::{
     mission::{checkout::Mission, dockerfile::update},
     registry::{
         self,
-        publish::{self, TestedImage},
+        publish::{self, DueImage},
         receipts,
     },
     run::{
@@ -45,12 +45,22 @@ use crate::{
 
 pub(crate) use rows::summary_of_images;
 
+/// Images that a run pushes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Push {
+    No,
+    /// Images that a receipt certifies.
+    Tested,
+    /// Images that need no receipt, to be tested on other machines.
+    Candidates,
+}
+
 /// Work of a run besides building missing images.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
     pub(crate) missing: BuildPolicy,
     pub(crate) test: Option<TestRequest>,
-    pub(crate) push: bool,
+    pub(crate) push: Push,
     pub(crate) parallel: Parallel,
 }
 
@@ -58,9 +68,12 @@ impl Request {
     /// Returns where published images are wanted: tests start them, and a push of new tests needs the images
     /// below, too.
     fn place(&self) -> Place {
-        match &self.test {
-            Some(_) if !self.push => Place::Engine,
-            Some(test) if !test.takes_receipts() => Place::WholeEngine,
+        let builds = self.missing != BuildPolicy::Refuse;
+        match (&self.test, self.push) {
+            (Some(_), Push::No) if builds => Place::Engine,
+            (Some(_), Push::No) => Place::Tests,
+            (Some(test), _) if !test.takes_receipts() => Place::WholeEngine,
+            (None, Push::Tested) => Place::Push,
             _ => Place::Registry,
         }
     }
@@ -112,10 +125,12 @@ pub(crate) fn run_locked(
         rows::summary(session, rows, missions)?;
         return Err(interrupted);
     }
-    if request.push && rows.iter().all(|it| !it.has_failed()) {
+    if request.push != Push::No && rows.iter().all(|it| !it.has_failed()) {
         let _lock = session.lock_registry()?;
-        push_all(&runner, &builds, &images, &mut rows)?;
-        move_tags(&runner, &published, &mut rows)?;
+        push_all(&runner, &builds, &images, request.push, &mut rows)?;
+        if request.push == Push::Tested {
+            move_tags(&runner, &published, &mut rows)?;
+        }
     }
     rows::summary(session, rows, missions)
 }
@@ -328,15 +343,20 @@ fn push_all(
     runner: &Runner,
     builds: &Builds<'_>,
     images: &[Images<'_>],
+    which: Push,
     rows: &mut [Row],
 ) -> anyhow::Result<()> {
-    let tested = images.iter().map(|it| {
+    let due = images.iter().map(|it| {
         let [.., common, mission] = it.chain.as_slice() else { return None };
-        Some(TestedImage { chosen: it.chosen, common, mission })
+        Some(DueImage { chosen: it.chosen, common, mission })
     });
-    let tested: Vec<TestedImage<'_>> =
-        tested.collect::<Option<_>>().context("a mission's image has a parent")?;
-    match publish::push(runner, builds, &tested) {
+    let due: Vec<DueImage<'_>> =
+        due.collect::<Option<_>>().context("a mission's image has a parent")?;
+    let pushed = match which {
+        Push::Candidates => publish::push_candidates(runner, builds, &due),
+        _ => publish::push(runner, builds, &due),
+    };
+    match pushed {
         Ok(published) => {
             for it in published {
                 let row = rows.iter_mut().find(|row| row.is_of(&it.name));

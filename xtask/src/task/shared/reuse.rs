@@ -15,6 +15,7 @@ use crate::{
     },
     registry::{
         self, Host,
+        candidates::{self, Candidate},
         retag::{self, Retag},
         reuse::{self, Offer, Wanted},
     },
@@ -36,6 +37,10 @@ pub(crate) enum Place {
     Engine,
     /// On the engine with the images below, to be tested and pushed again.
     WholeEngine,
+    /// On the engine, to be tested: candidates count, too.
+    Tests,
+    /// They stay in the registry, but a candidate is wanted on the engine with the image below.
+    Push,
 }
 
 /// Missions, with what registries have of their images.
@@ -95,8 +100,11 @@ pub(crate) fn look(
             Err(err) => return Err(err),
         };
         for it in lacking {
-            if let Some(offer) = take(&mut chosen[it.at], it.below, &offers, &host, place, &mut res)
-            {
+            let of = &mut chosen[it.at];
+            if take_candidate(runner, of, &offers, &host, place)? {
+                continue;
+            }
+            if let Some(offer) = take(of, it.below, &offers, &host, place, &mut res) {
                 stays.insert(it.at, (offer, host.clone()));
             }
         }
@@ -167,7 +175,7 @@ fn of_engine(
     if it.chain[last].inputs == UNKNOWN_INPUTS {
         return None;
     }
-    if place == Place::Engine
+    if matches!(place, Place::Engine | Place::Tests)
         && let Some(image) = short_chain::standing(&it.chain, last, images)
     {
         it.chain = short_chain::beginning_with(&it.chain, last, image);
@@ -237,8 +245,10 @@ fn take(
         let (receipt, below) = own.tested.as_ref()?;
         found.receipts.push((own.image.clone(), receipt.clone()));
         it.chain = match place {
-            Place::Registry => return Some(own.clone()),
-            Place::Engine => short_chain::pulling(&it.chain, last, vec![published(own)]),
+            Place::Registry | Place::Push => return Some(own.clone()),
+            Place::Engine | Place::Tests => {
+                short_chain::pulling(&it.chain, last, vec![published(own)])
+            }
             Place::WholeEngine => {
                 short_chain::pulling(&it.chain, last - 1, vec![published(below), published(own)])
             }
@@ -249,6 +259,42 @@ fn take(
         it.chain = short_chain::pulling(&it.chain, last - 1, vec![published(below)]);
     }
     None
+}
+
+/// Shortens the chain of a mission without a published image to a candidate, if its tests or a push want one.
+/// A push prefers one that was tested. Returns whether there is one.
+fn take_candidate(
+    runner: &Runner,
+    it: &mut MissionImages,
+    offers: &Offers,
+    host: &Host,
+    place: Place,
+) -> anyhow::Result<bool> {
+    let last = it.chain.len() - 1;
+    let (own, below) = (&it.chain[last], &it.chain[last - 1]);
+    let is_published = offers.contains_key(&(own.name.clone(), own.inputs.clone()));
+    if is_published || !matches!(place, Place::Tests | Place::Push) {
+        return Ok(false);
+    }
+    let is_tested = |image: &Image| {
+        let receipt = Receipt::read(&runner.checkout, &it.mission.name, image);
+        place == Place::Push && receipt.is_ok_and(|it| it.is_some_and(|it| it.complete))
+    };
+    match candidates::find(&it.config, host, [below, own], is_tested) {
+        Ok(None) => return Ok(false),
+        Ok(Some(Candidate { below, own })) => {
+            it.chain = match place {
+                Place::Push => short_chain::pulling(&it.chain, last - 1, vec![below, own]),
+                _ => short_chain::pulling(&it.chain, last, vec![own]),
+            };
+        }
+        Err(err) if failure::status(&err) == 1 => {
+            runner.ui.say(format!("{}: no candidate of the registry is used: {err:#}", own.name));
+            return Ok(false);
+        }
+        Err(err) => return Err(err),
+    }
+    Ok(true)
 }
 
 impl Found {

@@ -109,6 +109,7 @@ impl<'a> Engine<'a> {
             created: image.created.clone(),
             is_mission,
             is_certified: receipt.is_some_and(|it| it.passed()),
+            is_candidate: false,
             needed: why,
             refers: parent.map(|it| (it.to_owned(), below)).into_iter().collect(),
         })

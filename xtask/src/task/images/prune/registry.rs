@@ -92,6 +92,7 @@ impl Repository {
             created: it.created.clone(),
             is_mission: self.name != COMMON,
             is_certified: it.receipt.is_some(),
+            is_candidate: it.is_candidate(),
             needed: match (tags.is_empty(), it.is_own) {
                 (false, _) => Some(format!("named {}", tags.join(", "))),
                 (_, false) => Some("not known to be an image of this tool".to_owned()),
