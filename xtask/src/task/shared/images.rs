@@ -105,7 +105,8 @@ pub(crate) fn run_locked(
     if builds {
         session.require_pinned(&chosen)?;
     }
-    let (missions, place) = (chosen.len(), request.place());
+    let missions: Vec<String> = chosen.iter().map(|it| it.mission.name.clone()).collect();
+    let place = request.place();
     let published = reuse::look(&runner, chosen, request.missing, place)?;
     published.keep_receipts(&runner)?;
     let reused = published.reused.iter().map(|it| &it.chosen);
@@ -121,6 +122,8 @@ pub(crate) fn run_locked(
     let ends = work(&runner, &builds, &plan, request);
     let (images, mut rows) = outcome(&plan, ends, request)?;
     rows.extend(published.reused.iter().map(Row::reused));
+    let mut rows = rows::in_order(rows, &missions);
+    let missions = missions.len();
     if let Err(interrupted) = process::check_interrupted() {
         rows::summary(session, rows, missions)?;
         return Err(interrupted);

@@ -1,6 +1,10 @@
 //! The table at the end of a run: a row for each image, in one order whatever was done first.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    mem,
+    time::Duration,
+};
 
 use serde::Serialize;
 
@@ -84,8 +88,8 @@ pub(super) struct Row {
     #[serde(serialize_with = "joined")]
     action: Vec<Action>,
     seconds: f64,
-    /// Size in bytes.
-    size: u64,
+    /// Size in bytes, of an image on the engine.
+    size: Option<u64>,
     /// Lasting name: in the registry after a push, else on the engine.
     tag: String,
     passed: Option<usize>,
@@ -100,7 +104,7 @@ impl Row {
             image: built.name.clone(),
             action: built.reason.map(Action::of).into_iter().collect(),
             seconds: built.time.as_secs_f64(),
-            size: built.image.size,
+            size: Some(built.image.size),
             tag: built.reference.to_string(),
             passed: None,
             failed: None,
@@ -123,7 +127,7 @@ impl Row {
             image: name.to_owned(),
             action: Vec::new(),
             seconds: 0.0,
-            size: 0,
+            size: None,
             tag: String::new(),
             passed: None,
             failed: None,
@@ -200,6 +204,22 @@ impl Row {
     }
 }
 
+/// Returns rows in the order of `missions`, each after those of new images below it.
+pub(super) fn in_order(rows: Vec<Row>, missions: &[String]) -> Vec<Row> {
+    let places: BTreeMap<&str, usize> =
+        missions.iter().enumerate().map(|(place, name)| (&**name, place)).collect();
+    let mut groups: BTreeMap<usize, Vec<Row>> = BTreeMap::new();
+    let mut group = Vec::new();
+    for row in rows {
+        let place = places.get(&*row.image).copied();
+        group.push(row);
+        if let Some(place) = place {
+            groups.insert(place, mem::take(&mut group));
+        }
+    }
+    groups.into_values().flatten().chain(group).collect()
+}
+
 /// Prints the table of `built` alone.
 pub(crate) fn summary_of_images(session: &Session, built: &[BuiltImage]) -> anyhow::Result<u8> {
     summary(session, built.iter().map(Row::of_image).collect(), 1)
@@ -225,7 +245,7 @@ pub(super) fn summary(session: &Session, rows: Vec<Row>, missions: usize) -> any
             it.image.clone(),
             text(&it.action),
             format!("{:.1} s", it.seconds),
-            ui::megabytes(it.size),
+            it.size.map_or_else(|| "-".to_owned(), ui::megabytes),
             cell(it.passed),
             cell(it.failed),
             it.tag.clone(),
@@ -250,4 +270,12 @@ pub(super) fn summary(session: &Session, rows: Vec<Row>, missions: usize) -> any
     };
     session.ui.say_in(verdict.0, verdict.1, "");
     Ok(u8::from(!ok))
+}
+
+#[test]
+fn rows_follow_the_missions() {
+    let rows = ["base", "common", "b", "c", "a"].map(Row::not_built).into();
+    let missions = ["a", "b", "c"].map(String::from);
+    let names: Vec<String> = in_order(rows, &missions).into_iter().map(|it| it.image).collect();
+    assert_eq!(names, ["a", "base", "common", "b", "c"]);
 }
