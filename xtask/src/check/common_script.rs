@@ -8,6 +8,7 @@ use crate::{
         calls::SCRIPTS,
         parse::{Dockerfile, Instruction},
         programs,
+        shell::Command,
     },
     run::{finding::Finding, suggest::nearest},
 };
@@ -121,11 +122,25 @@ fn check_mission(facts: &Facts, mission: &MissionFacts, names: &[&str]) -> Vec<F
     let mut res = Vec::new();
     let file = mission.author_dockerfile();
     let mut made = Made::default();
+    let mut workdir = String::new();
     for it in &file.instructions {
         match it.word.as_str() {
             "COPY" | "ADD" => made.copied(&it.args),
+            "WORKDIR" => workdir = it.args.trim().to_owned(),
             "RUN" | "CMD" | "ENTRYPOINT" => {
-                for command in programs::commands(it) {
+                let commands = programs::commands(it);
+                for word in relative(&workdir, &commands) {
+                    let path = format!("{SCRIPTS}{}", &word[2..]);
+                    let found = unknown(&made, &path).unwrap_or_else(|| {
+                        (
+                            "a script is called by a relative path; expected its full path"
+                                .to_owned(),
+                            format!("write `{path}`"),
+                        )
+                    });
+                    res.push(file.finding(RULE.name, (it, word), found.0, found.1));
+                }
+                for command in commands {
                     made.ran(&command.words);
                     let starts = programs::may_start(&command.words);
                     let earlier = earlier(&file, &command.words);
@@ -148,6 +163,22 @@ fn check_mission(facts: &Facts, mission: &MissionFacts, names: &[&str]) -> Vec<F
         );
     }
     res
+}
+
+/// Returns the programs of `commands` that are named `./NAME` in the folder of the scripts.
+fn relative<'a>(workdir: &str, commands: &'a [Command]) -> Vec<&'a str> {
+    let mut dir = workdir;
+    let mut res = Vec::new();
+    for words in commands.iter().map(|it| &it.words) {
+        if let [cd, to, ..] = words.as_slice()
+            && ["cd", "pushd"].contains(&&**cd)
+        {
+            dir = to;
+        }
+        let is_there = dir.trim_end_matches('/') == SCRIPTS.trim_end_matches('/');
+        res.extend(words.first().filter(|it| is_there && it.starts_with("./")));
+    }
+    res.into_iter().map(String::as_str).collect()
 }
 
 /// Returns the program of a command if it is a script of an earlier framework, by its name alone,

@@ -99,12 +99,18 @@ fn list(lists: &BTreeSet<PathBuf>, file: &Path, text: &str) -> Option<(PathBuf, 
     {
         return None;
     }
-    let is_requirements =
-        name.contains("requirements") && (name.ends_with(".txt") || name.ends_with(".in"));
+    let of_environment = inside.and_then(|it| it.parent()?.to_str());
+    let is_requirements = (name.contains("requirements")
+        && (name.ends_with(".txt") || name.ends_with(".in")))
+        || of_environment.is_some_and(|it| name.strip_suffix(".txt") == Some(it));
     let is_explicit = text.lines().any(|it| it.trim() == "@EXPLICIT");
     let is_conda = ["yml", "yaml"].iter().any(|it| name.ends_with(&format!(".{it}")))
         && text.lines().any(|it| it.starts_with("dependencies:"));
-    let is_project = PROJECTS.contains(&&*name) || name.starts_with("pylock.");
+    let is_project = PROJECTS.contains(&&*name)
+        || name.starts_with("pylock.")
+        || name == "pyproject.toml"
+            && inside.is_some_and(|it| it.components().count() == 2)
+            && text.contains("dependencies");
     let extension = file.extension().and_then(|it| it.to_str()).unwrap_or_default();
     let lower = extension.to_lowercase();
     let fix = match extension {
