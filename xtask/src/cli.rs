@@ -17,8 +17,8 @@ use crate::{
             HubChart, HubDeploy, HubDown, HubLogs, HubRender, HubRollback, HubSmoke, HubStatus,
             HubUp, HubValues, ImageAll, ImageBuild, ImageDiff, ImageExec, ImageLab, ImagePrune,
             ImagePush, ImageSh, ImageTest, ImageUpdate, MissionNew, Missions, OneMission, Package,
-            ReceiptShow, Report, SecretsCat, SecretsDiff, SecretsEdit, SecretsInit, SecretsOf,
-            SecretsSet, Try,
+            ReceiptMerge, ReceiptShow, Report, SecretsCat, SecretsDiff, SecretsEdit, SecretsInit,
+            SecretsOf, SecretsSet, Try,
         },
         hubs, images,
         machine::{self, completion::Shell},
@@ -113,6 +113,7 @@ Examples:
   cargo xtask image-test roman --env roman-cal --only '*.ipynb'
   cargo xtask image-test --failed                       the tests that failed last time, in the image as it is
   cargo xtask image-test --dev --only cmb.ipynb         the notebook of the working tree
+  cargo xtask image-test hello --shard 2/3              the second of three parts, on a machine of its own
 
 image-push accepts only the receipt of a run of all tests.")]
     ImageTest(With<{ DRY_RUN | JSON | VERBOSE | SET | MODE }, ImageTest>),
@@ -402,6 +403,14 @@ Examples:
   cargo xtask receipt show quay.io/us/hello@sha256:…
   cargo xtask receipt show hello@sha256:…       an image in REGISTRY")]
     Show(With<{ DRY_RUN | JSON | SET }, ReceiptShow>),
+    /// Make one receipt of those that the parts of an image's tests left on several machines
+    ///
+    /// All parts must be about one image, platform, list of tests, settings and data. A part that is
+    /// missing, is there twice or belongs to something else is refused with status 2. The status is 1 if
+    /// a test failed.
+    #[command(after_help = "\
+Example: cargo xtask receipt merge shards/*.json && cargo xtask image-push hello")]
+    Merge(With<{ DRY_RUN | JSON | SET }, ReceiptMerge>),
 }
 
 impl Task {
@@ -464,6 +473,7 @@ impl Task {
             Task::Bench(it) => it.common(),
             Task::Ci(it) => it.common(),
             Task::Receipt(ReceiptCommand::Show(it)) => it.common(),
+            Task::Receipt(ReceiptCommand::Merge(it)) => it.common(),
             Task::ImageList(it) => it.common(),
             Task::ImagePrune(it) => it.common(),
             Task::ImageDiff(it) => it.common(),
@@ -505,6 +515,7 @@ fn start(session: &Session, task: &Task) -> anyhow::Result<u8> {
         },
         Task::Report(args) => images::report::run(session, &args.own),
         Task::Receipt(ReceiptCommand::Show(args)) => images::receipt::run(session, &args.own),
+        Task::Receipt(ReceiptCommand::Merge(args)) => images::merge::run(session, &args.own),
         Task::ImageList(args) => images::list::list(session, &args.own),
         Task::ImageDiff(args) => images::list::diff(session, &args.own),
         Task::ImagePrune(args) => images::prune::run(session, &args.own),

@@ -1,6 +1,7 @@
 //! Tests of images: selection, containers, receipts, JUnit's XML, the report's page, and summaries as Markdown.
 
 pub(crate) mod selection;
+pub(crate) mod shard;
 pub(crate) mod image_test;
 pub(crate) mod receipt;
 pub(crate) mod differences;

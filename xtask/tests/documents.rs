@@ -43,6 +43,7 @@ pub(crate) const CLASSES: &[(&str, Class)] = &[
     ("freeze roman", Class::Dry),
     ("image-lab roman --home", Class::Read),
     ("image-test roman", Class::Dry),
+    ("image-test hello --shard", Class::Dry),
     ("try hello --add", Class::Engine),
     // Without an edit or an image there is nothing to try.
     ("try", Class::Read),
@@ -67,6 +68,7 @@ pub(crate) const CLASSES: &[(&str, Class)] = &[
     ("ci", Class::Read),
     ("doctor", Class::Read),
     ("receipt show", Class::Read),
+    ("receipt merge", Class::Read),
     ("image-list", Class::Read),
     ("image-diff", Class::Read),
     ("hub-up --detach", Class::Engine),

@@ -71,6 +71,7 @@ class PlanFile(unittest.TestCase):
             only=["*.ipynb"],
             kinds=["notebook"],
             tests={("sky", "notebook", "a.ipynb")},
+            without={("sky", "notebook", "b.ipynb")},
             jobs=3,
             timeout=60,
             passed={("sky", "import", "json")},

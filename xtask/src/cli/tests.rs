@@ -104,6 +104,7 @@ fn common_flags_of_each_task() {
         report: json dry_run verbose set frozen floating
         receipt: 
         receipt show: json dry_run set
+        receipt merge: json dry_run set
         image-list: json set
         image-diff: json set
         image-prune: json dry_run set

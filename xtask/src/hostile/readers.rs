@@ -11,7 +11,10 @@ use crate::{
     },
     hub,
     image::export,
-    mission::dockerfile::{Text, apt},
+    mission::{
+        checkout::Mission,
+        dockerfile::{Text, apt},
+    },
     run::{printable, redact},
     secrets,
     settings::setup_env::{self, Scope, Vars},
@@ -20,7 +23,7 @@ use crate::{
     testing::{
         image_test, junit,
         page::{self, Notebook, Page, Section},
-        receipt::{self, Receipt},
+        receipt::{self, PartReceipt, Receipt},
     },
     tools::docker::build_log,
 };
@@ -87,6 +90,7 @@ pub(super) fn all() -> Vec<Reader> {
         reader("results", RESULT, results),
         reader("message of a test", LOG, |it| results(&of_message(it))),
         reader("receipt", &known_receipt().to_string(), certificate),
+        reader("receipt of a part", &part_of_tests().to_string(), merged),
         reader("secrets", SECRETS, |it| file("secrets/m/a.yaml", it)),
         reader("encrypted file", SECRETS, |it| _ = secrets::encrypted::EncryptedFile::parse(it)),
         reader("sops rules", RULES, |it| _ = secrets::rules::Rules::parse(it)),
@@ -179,6 +183,22 @@ fn results(text: &str) {
 
 fn certificate(text: &str) {
     let _ = Receipt::parse(text).map(shown);
+}
+
+fn part_of_tests() -> Value {
+    let mut receipt = known_receipt();
+    receipt["complete"] = Value::from(false);
+    let digest = "0".repeat(64);
+    receipt["shard"] = json!({ "part": "1/1", "tests": digest, "settings": digest });
+    receipt
+}
+
+fn merged(text: &str) {
+    let Ok(receipt) = Receipt::parse(text) else { return };
+    let environments = Vec::new();
+    let mission = Mission { name: "hello".to_owned(), dir: PathBuf::from("x"), environments };
+    let part = |file: &str| PartReceipt { file: file.to_owned(), receipt: receipt.clone() };
+    let _ = receipt::merge(&mission, &[part("a.json"), part("b.json")]);
 }
 
 fn shown(receipt: Receipt) {

@@ -7,7 +7,7 @@ use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use crate::task::machine::ci::steps::Step;
+use crate::{task::machine::ci::steps::Step, testing::shard::Part};
 
 pub(crate) use hubs::{
     DeployedHub, HubDeploy, HubDown, HubLogs, HubRollback, HubSmoke, HubStatus, HubUp, LOOPBACK,
@@ -192,6 +192,13 @@ pub(crate) struct ImageTest {
     /// Test the newest image, with the tests and scripts of the working tree
     #[arg(long)]
     pub(crate) dev: bool,
+    /// Run only the I-th of N parts of the tests, and write a receipt of it for `receipt merge`
+    #[arg(
+        long,
+        value_name = "I/N",
+        conflicts_with_all = ["again", "env", "only", "imports", "notebooks", "failed", "dev", "hub"],
+    )]
+    pub(crate) shard: Option<Part>,
     /// Also run hub-smoke for images that passed, on a hub that is started for it if none runs
     #[arg(long, conflicts_with = "dev")]
     pub(crate) hub: bool,
@@ -247,6 +254,13 @@ pub(crate) struct ReceiptShow {
     /// Image, by the digest of its manifest
     #[arg(value_name = "IMAGE@DIGEST")]
     pub(crate) image: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReceiptMerge {
+    /// Receipts of all parts of the tests of one image, from `image-test --shard`
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -10,6 +10,7 @@ pub(crate) mod all;
 pub(crate) mod promote;
 pub(crate) mod report;
 pub(crate) mod receipt;
+pub(crate) mod merge;
 pub(crate) mod list;
 pub(crate) mod prune;
 pub(crate) mod exec;

@@ -2,6 +2,7 @@
 //! receipt.
 
 mod containers;
+mod part;
 mod summary;
 mod tester;
 
@@ -23,6 +24,7 @@ use crate::{
         receipt::{self, Contents, Name, Receipt, Test},
         results,
         selection::{Selection, TestKey},
+        shard::Part,
     },
     tools::docker::{LABEL_COMMIT, LABEL_INPUTS},
 };
@@ -44,6 +46,8 @@ pub(crate) struct TestRequest {
     pub(crate) timeout: Option<u32>,
     /// Use the tests and scripts of the working tree.
     pub(crate) dev: bool,
+    /// Only this part of the tests, for a receipt of that part.
+    pub(crate) part: Option<Part>,
     /// Tests that passed in the image which this one was made from: they are left out if they cannot
     /// see what changed since.
     pub(crate) passed: BTreeSet<TestKey>,
@@ -57,7 +61,7 @@ impl TestRequest {
 
     /// Returns whether its results are a complete test of the image.
     pub(crate) fn is_complete(&self) -> bool {
-        self.selection.is_all() && !self.failed && !self.dev
+        self.selection.is_all() && !self.failed && !self.dev && self.part.is_none()
     }
 
     /// Returns whether an image with a passing receipt can be skipped.
@@ -125,6 +129,9 @@ pub(crate) fn test(
     asked: &TestRequest,
     old: Option<Receipt>,
 ) -> anyhow::Result<Option<(Receipt, bool)>> {
+    if let Some(part) = asked.part {
+        return Ok(part::test(runner, chosen, built, asked, part)?.map(|it| (it, true)));
+    }
     let mission = &chosen.mission.name;
     let suffices = asked.takes_receipts();
     if let Some(receipt) = old.as_ref().filter(|_| suffices)
@@ -186,6 +193,7 @@ pub(crate) fn untested(chosen: &MissionImages, built: &BuiltImage) -> anyhow::Re
         dependencies: BTreeMap::new(),
         refrozen: BTreeMap::new(),
         published: Vec::new(),
+        shard: None,
     })
 }
 
@@ -226,6 +234,11 @@ impl Run<'_> {
 
     /// Runs the mission's own tests, and adds a failure for each missing result.
     fn of_the_mission(&self) -> anyhow::Result<Vec<Test>> {
+        let mut expected = self.selection.of(expected_tests::expected(&self.chosen.mission)?);
+        // The first part also has what only the image knows.
+        if expected.is_empty() && self.asked.part.is_some_and(|it| it.index > 1) {
+            return Ok(Vec::new());
+        }
         let mut log = self.runner.log(&format!("image-test-{}", self.built.name))?;
         log.step("running the mission's tests");
         let ran = self.in_the_mission_s_container(&mut log)?;
@@ -233,7 +246,6 @@ impl Run<'_> {
         if ran.status.is_none() {
             return Ok(tests);
         }
-        let mut expected = self.selection.of(expected_tests::expected(&self.chosen.mission)?);
         let skipped = results::skipped(&self.results())?;
         expected.retain(|it| {
             let key = (it.environment.clone(), it.kind, it.name.clone());

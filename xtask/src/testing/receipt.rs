@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 use fs_err as fs;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{
     mission::{checkout::Checkout, expected_tests::ExpectedTest, test_kind::TestKind},
@@ -17,6 +17,7 @@ use crate::{
         process::Permit,
         redact,
     },
+    testing::shard::Shard,
     tools::{
         docker::Image,
         image_name::{Digest, ImageId, Tag},
@@ -28,11 +29,13 @@ mod form;
 mod about;
 mod carried;
 mod lacking;
+mod merge;
 mod verdict;
 
 pub(crate) use about::frozen_specs;
 pub(crate) use carried::{Dependencies, Origin};
 pub(crate) use lacking::untold;
+pub(crate) use merge::{PartReceipt, merge};
 pub(crate) use name::Name;
 pub(crate) use verdict::{Shortcoming, shortcoming};
 
@@ -77,6 +80,9 @@ pub(crate) struct Receipt {
     pub(crate) refrozen: BTreeMap<Name, Verdict>,
     /// Places where the image was published; added by a push.
     pub(crate) published: Vec<PublishedImage>,
+    /// The part of the tests that this is about; missing in a receipt of all tests or a selection.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+    pub(crate) shard: Option<Shard>,
 }
 
 /// Outcome of one test.
@@ -212,6 +218,11 @@ impl Receipt {
         let text = serde_json::to_string_pretty(self).context("a receipt is plain data")?;
         Ok(redact::json(&text) + "\n")
     }
+}
+
+/// Reads a field that is missing or has a value, and is never `null`.
+fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Shard>, D::Error> {
+    Shard::deserialize(from).map(Some)
 }
 
 /// Returns the receipts of a mission in this checkout that can be read.

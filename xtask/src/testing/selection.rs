@@ -22,6 +22,8 @@ pub(crate) struct Selection {
     only: Vec<String>,
     kinds: Vec<TestKind>,
     tests: BTreeSet<TestKey>,
+    /// Tests that are left out.
+    without: BTreeSet<TestKey>,
 }
 
 /// Content of the file for a test container.
@@ -62,7 +64,17 @@ impl Selection {
             glob::Pattern::new(it).with_context(|| format!("--only '{it}' is not a pattern"))?;
         }
         let (environments, only) = (environments.to_vec(), only.to_vec());
-        Ok(Selection { environments, only, kinds, tests: BTreeSet::new() })
+        Ok(Selection { environments, only, kinds, ..Selection::default() })
+    }
+
+    /// Returns a selection of all tests but `others`.
+    pub(crate) fn without(others: BTreeSet<TestKey>) -> Selection {
+        Selection { without: others, ..Selection::default() }
+    }
+
+    /// Returns a selection of `tests`, which are not empty.
+    pub(crate) fn of_tests(tests: BTreeSet<TestKey>) -> Selection {
+        Selection { tests, ..Selection::default() }
     }
 
     /// Returns the same selection, limited to these tests.
@@ -73,8 +85,12 @@ impl Selection {
 
     /// Returns whether all tests are selected.
     pub(crate) fn is_all(&self) -> bool {
-        let Selection { environments, only, kinds, tests } = self;
-        environments.is_empty() && only.is_empty() && kinds.is_empty() && tests.is_empty()
+        let Selection { environments, only, kinds, tests, without } = self;
+        environments.is_empty()
+            && only.is_empty()
+            && kinds.is_empty()
+            && tests.is_empty()
+            && without.is_empty()
     }
 
     pub(crate) fn wants(&self, environment: &str, kind: TestKind, name: &str) -> bool {
@@ -84,6 +100,7 @@ impl Selection {
             && (self.only.is_empty() || self.only.iter().any(matches))
             && (self.kinds.is_empty() || self.kinds.contains(&kind))
             && (self.tests.is_empty() || self.tests.contains(&test))
+            && !self.without.contains(&test)
     }
 
     /// Returns the selected tests of `expected`.
@@ -151,6 +168,8 @@ mod tests {
         let selection =
             selection(&["sky"], &["*.ipynb"], &[TestKind::Notebook]).among([&notebook].into_iter());
         last.tests = vec![notebook.clone()];
+        let without = [("sky".to_owned(), TestKind::Notebook, "b.ipynb".to_owned())].into();
+        let selection = Selection { without, ..selection };
         let words = |it: &str| vec![it.to_owned()];
         let container = ContainerInputs {
             entry_point: words("start.sh"),

@@ -57,6 +57,8 @@ pub(crate) fn more() -> Vec<Task> {
         Task { dry: &[1], ..task("image-update --check", empty, &["image-update", "--check"]) },
         // The registry on this machine does not run there.
         Task { dry: &[1], ..task("image-list", built, &["image-list"]) },
+        // No part of the tests ran there.
+        Task { dry: &[2], ..task("receipt merge", built, &["receipt", "merge", "a.json"]) },
         Task { dry: &[1], ..task("image-diff", built, &["image-diff", "hello", "a", "b"]) },
         task("image-prune", built, &["image-prune", "--keep", "0"]),
         // The registry on this machine does not run there.
@@ -89,6 +91,7 @@ pub(crate) fn all() -> Vec<Task> {
         task("image-build", empty, &["image-build"]),
         task("image-build floating", empty, &["image-build", "--floating"]),
         task("image-test", built, &["image-test"]),
+        task("image-test --shard", built, &["image-test", "--shard", "2/2"]),
         task("try", built, &["try", "--add", "scipy"]),
         task("image-push", tested, &["--set", "REGISTRY=quay.io/us", "image-push"]),
         task(

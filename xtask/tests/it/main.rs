@@ -31,6 +31,7 @@ mod workflows;
 mod upstream;
 mod freezing;
 mod frozen_specs;
+mod shards;
 mod testing;
 mod trying;
 mod publishing;

@@ -38,6 +38,7 @@ fn asked(args: &args::ImageTest) -> anyhow::Result<TestRequest> {
         jobs: args.jobs,
         timeout: args.timeout,
         dev: args.dev,
+        part: args.shard,
         passed: std::collections::BTreeSet::new(),
     })
 }

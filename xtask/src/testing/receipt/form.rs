@@ -7,6 +7,7 @@ use anyhow::bail;
 use super::{Name, Receipt, Test};
 use crate::{
     mission::checkout::is_name,
+    testing::shard::Shard,
     tools::{git, image_name::is_hex_digest, platform::Platform},
 };
 
@@ -34,6 +35,13 @@ pub(super) fn check(receipt: &Receipt) -> anyhow::Result<()> {
     }
     for it in &receipt.published {
         field("published: repository", &it.repository, "a repository", is_repository)?;
+    }
+    if let Some(Shard { tests, settings, .. }) = &receipt.shard {
+        field("shard: tests", tests, "64 hex digits", is_hex_digest)?;
+        field("shard: settings", settings, "64 hex digits", is_hex_digest)?;
+        if receipt.complete {
+            bail!("complete: a part of the tests is not all of them");
+        }
     }
     Ok(())
 }

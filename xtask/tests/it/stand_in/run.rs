@@ -97,7 +97,19 @@ pub(crate) fn attach(store: &Store, id: &str) -> Result<u8> {
         [tester @ .., "hub"] if tester == TESTER => Part::Hub,
         other => return unknown(store, &[&["start"], other].concat()),
     };
-    tests(store, id, &part.tests(image))
+    let plan = container.plan.as_deref().and_then(|it| serde_json::from_str(it).ok());
+    let plan: serde_json::Value = plan.unwrap_or_default();
+    let mut due = part.tests(image);
+    due.retain(|it| is_planned(&plan, it));
+    tests(store, id, &due)
+}
+
+/// Returns whether a plan selects a test, by its list of tests or of those that are left out.
+fn is_planned(plan: &serde_json::Value, it: &Test) -> bool {
+    let key = json!([it.environment, it.kind, it.name]);
+    let list = |name: &str| plan[name].as_array().filter(|it| !it.is_empty());
+    list("tests").is_none_or(|it| it.contains(&key))
+        && list("without").is_none_or(|it| !it.contains(&key))
 }
 
 /// Command line of its first process, before the part that it tests.
@@ -199,6 +211,7 @@ fn start(state: &mut State, run: &Run<'_>) -> String {
         labels: run.labels.clone(),
         ports: ports.map_or_else(String::new, |(host, port)| format!("{host}->{port}/tcp")),
         results: None,
+        plan: None,
         receipt: None,
         image: run.image.to_owned(),
         command: run.command.iter().map(|&it| it.to_owned()).collect(),
@@ -250,8 +263,8 @@ fn tests(store: &Store, id: &str, tests: &[Test]) -> Result<u8> {
 }
 
 pub(crate) fn copy(store: &Store, from: &str, to: &str) -> Result {
-    if let Some((_, path)) = to.split_once(':') {
-        return send(store, from, path);
+    if let Some((id, path)) = to.split_once(':') {
+        return send(store, from, id, path);
     }
     let state = store.read()?;
     let (id, path) = from.split_once(':').unwrap_or_default();
@@ -305,7 +318,7 @@ fn archive<'a>(files: impl Iterator<Item = (&'a str, &'a str)>) -> Result {
 }
 
 /// Copies into a container: the plan of its tests, or an archive, whose bytes are kept.
-fn send(store: &Store, from: &str, path: &str) -> Result {
+fn send(store: &Store, from: &str, id: &str, path: &str) -> Result {
     let text = match (from, path) {
         ("-", "/opt/tester" | "/opt/environments") => {
             format!("{} bytes", std::io::copy(&mut std::io::stdin(), &mut std::io::sink())?)
@@ -314,6 +327,9 @@ fn send(store: &Store, from: &str, path: &str) -> Result {
         _ => return unknown(store, &["cp", from, path]),
     };
     store.change(|state| {
+        if let Some(container) = state.containers.iter_mut().find(|it| it.id == id && from != "-") {
+            container.plan = Some(text.clone());
+        }
         state.sent.push(text);
         Ok(())
     })

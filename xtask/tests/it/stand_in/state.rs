@@ -73,6 +73,9 @@ pub(crate) struct Container {
     pub(crate) ports: String,
     /// Text of `results.jsonl`, once tests have run.
     pub(crate) results: Option<String>,
+    /// Text of the plan of its tests.
+    #[serde(default)]
+    pub(crate) plan: Option<String>,
     /// Text of the image's `receipt.json`.
     #[serde(default)]
     pub(crate) receipt: Option<String>,

@@ -28,6 +28,7 @@ class Plan:
     only: Collection[str] = ()  # patterns of names
     kinds: Collection[str] = ()
     tests: Collection[tuple[str, str, str]] = ()  # environment, kind and name
+    without: Collection[tuple[str, str, str]] = ()  # tests that are left out
     jobs: int = dataclasses.field(default_factory=pool.cores)
     timeout: float = NOTEBOOK_LIMIT
     times: Mapping[tuple[str, str], float] = dataclasses.field(default_factory=dict)
@@ -51,6 +52,7 @@ class Plan:
         """Returns whether a test is selected."""
         return (
             (environment, kind, name) not in self.done
+            and (environment, kind, name) not in self.without
             and (not self.environments or environment in self.environments)
             and (not self.only or any(fnmatch.fnmatchcase(name, it) for it in self.only))
             and (not self.kinds or kind in self.kinds)
@@ -64,7 +66,7 @@ class Plan:
 
     def is_selection(self) -> bool:
         """Returns whether any test is left out."""
-        return any((self.environments, self.only, self.kinds, self.tests))
+        return any((self.environments, self.only, self.kinds, self.tests, self.without))
 
     def seconds(self, environment: str, notebook: str) -> float:
         """Returns how long a notebook took last time."""
@@ -80,6 +82,8 @@ def read(file: Path) -> Plan:
         for it, time in name.items()
     ]
     tests = {tuple(test) for test in told.pop("tests")}
+    without = {tuple(test) for test in told.pop("without", ())}
     passed = {tuple(test) for test in told.pop("passed", ())}
+    sets = {"tests": tests, "without": without, "passed": passed}
     given = {name: value for name, value in told.items() if value}
-    return Plan(tests=tests, times=dict(times), passed=passed, from_outside=True, **given)
+    return Plan(**sets, times=dict(times), from_outside=True, **given)
