@@ -158,27 +158,47 @@ pub(crate) fn findings(facts: &Facts) -> Vec<Finding> {
     res
 }
 
-/// Returns the reasons not to build or publish an image of `mission` with its settings, or those
-/// below all missions'.
-/// `contexts` are the files sent by its builds, by the folder of each context.
+/// Returns the reasons not to build or publish images of `missions` with their settings, or those
+/// below all missions', read and checked once for all.
+/// `contexts` are the files sent by their builds, by the folder of each context.
 pub(crate) fn refusals(
     checkout: &Checkout,
-    mission: Option<(&Mission, &Config)>,
+    missions: &[(&Mission, &Config)],
     contexts: &[(&Path, &BuildContext)],
 ) -> anyhow::Result<Refusals> {
-    let facts = Facts::of_build(checkout, mission, contexts)?;
+    let facts = Facts::of_build(checkout, missions, contexts)?;
     let always = found(&facts, |rule| rule.refuses == Refuses::Always);
     let mut frozen = found(&facts, |rule| rule.refuses == Refuses::Frozen);
     let rules: BTreeSet<&str> = frozen.iter().map(|it| it.rule).collect();
     frozen = switch::apply(&facts, frozen);
     frozen.retain(|it| rules.contains(it.rule));
+    frozen.sort();
     Ok(Refusals { always, frozen })
 }
 
-/// Findings that prevent building: all images, or frozen ones.
+/// Findings that prevent building: all images, or frozen ones. Sorted.
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Refusals {
     pub(crate) always: Vec<Finding>,
     pub(crate) frozen: Vec<Finding>,
+}
+
+impl Refusals {
+    /// Returns the findings that concern the mission whose folder is `dir`, relative to the root:
+    /// those in it, and those in files that missions share.
+    pub(crate) fn of(&self, dir: &Path) -> Refusals {
+        Refusals { always: about(&self.always, dir), frozen: about(&self.frozen, dir) }
+    }
+}
+
+fn about(sorted: &[Finding], dir: &Path) -> Vec<Finding> {
+    let below = |dir: &Path| {
+        let first = sorted.partition_point(|it| it.file.as_path() < dir);
+        let count = sorted[first..].partition_point(|it| it.file.starts_with(dir));
+        first..first + count
+    };
+    let (missions, own) = (below(Path::new("missions")), below(dir));
+    [&sorted[..missions.start], &sorted[own], &sorted[missions.end..]].concat()
 }
 
 fn found(facts: &Facts, wanted: impl Fn(&Rule) -> bool) -> Vec<Finding> {

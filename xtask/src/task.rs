@@ -31,6 +31,7 @@ use crate::{
         pinning,
         recipe::{self, MissionParts, Parts},
         runner::Runner,
+        shared_chains::SharedChains,
     },
     mission::{
         checkout::{self, Checkout, Mission},
@@ -187,31 +188,53 @@ impl Session {
         runner: &Runner,
         named: Vec<MissionConfig>,
     ) -> anyhow::Result<Vec<MissionImages>> {
+        let chosen = self.choose_each(runner, named)?.into_iter();
+        chosen.collect::<anyhow::Result<_>>().map_err(failure::request)
+    }
+
+    /// Reads all sources of the missions' images; an error of a mission is its own. What missions share
+    /// is read once.
+    pub(crate) fn choose_each(
+        &self,
+        runner: &Runner,
+        named: Vec<MissionConfig>,
+    ) -> anyhow::Result<Vec<anyhow::Result<MissionImages>>> {
         let platform = named.iter().find_map(|it| it.config.platform);
         let engines = match platform {
             Some(platform) => platform,
             None => runner.docker.engine_platform()?,
         };
         let parts = read_parts(&self.checkout).map_err(failure::request)?;
-        let choose = |it: MissionConfig| {
+        let context = |it: &MissionConfig| {
+            BuildContext::read(&it.mission.dir, &it.mission.dir.join(".dockerignore"))
+        };
+        let contexts: Vec<_> = named.iter().map(context).collect();
+        let read =
+            named.iter().zip(&contexts).filter_map(|(it, own)| Some((it, own.as_ref().ok()?)));
+        let refusals = refusals(&self.checkout, &read.collect::<Vec<_>>(), &parts)
+            .map_err(failure::request)?;
+        let mut shared = SharedChains::new(&parts);
+        let choose = |(it, context): (MissionConfig, anyhow::Result<BuildContext>)| {
             let platform = it.config.platform.unwrap_or(engines);
-            let (own, floats) = mission_parts(&self.checkout, &it, &parts)?;
+            let dir = self.checkout.relative(&it.mission.dir);
+            let floats = unless_refused(&it.mission.name, refusals.of(dir))?;
+            let own = sources(&self.checkout, &it.mission, context?)?;
             if it.config.mode == Mode::Frozen {
                 check_frozen(&self.checkout, &it.mission).inspect_err(|_| self.warn_of(&floats))?;
             }
             // Errors in them are reported before anything is built.
             BuildSettings::new(&it.config)?;
+            let shared = shared.of(&it.config, platform);
             Ok(MissionImages {
-                chain: recipe::mission(&it.config, platform, &parts, &own),
-                registry_chain: recipe::registry(&it.config, platform, &parts),
-                hub_chain: recipe::hub(&it.config, platform, &parts),
+                chain: recipe::mission(&shared.common, it.config.mode, platform, &own),
+                shared,
                 mission: it.mission,
                 config: it.config,
                 platform,
                 floats,
             })
         };
-        named.into_iter().map(choose).collect::<anyhow::Result<_>>().map_err(failure::request)
+        Ok(named.into_iter().zip(contexts).map(choose).collect())
     }
 
     /// Asks the person at the terminal whether to `verb` what was printed; without a terminal, tells
@@ -300,18 +323,6 @@ fn check_frozen(checkout: &Checkout, mission: &Mission) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Returns the sources of the image of `mission`, and the findings that a frozen build refuses.
-fn mission_parts(
-    checkout: &Checkout,
-    MissionConfig { mission, config }: &MissionConfig,
-    parts: &Parts,
-) -> anyhow::Result<(MissionParts, Vec<Finding>)> {
-    let context = BuildContext::read(&mission.dir, &mission.dir.join(".dockerignore"))?;
-    let own = (checkout.relative(&mission.dir), &context);
-    let floats = refuse(checkout, Some((mission, config)), parts, Some(own))?;
-    Ok((sources(checkout, mission, context)?, floats))
-}
-
 /// Returns the sources of the image of `mission`, whose context was read.
 pub(crate) fn sources(
     checkout: &Checkout,
@@ -328,14 +339,13 @@ pub(crate) fn sources(
     Ok(MissionParts { name: mission.name.clone(), dockerfile, context, spec_files })
 }
 
-/// Refuses to build an image of `mission`, whose context is `own`, or one below all missions', that
-/// must not be built. Returns the findings that refuse only frozen images.
-fn refuse(
+/// Returns the reasons not to build the images of `missions`, whose contexts are given, or those below
+/// all missions'.
+fn refusals(
     checkout: &Checkout,
-    mission: Option<(&Mission, &Config)>,
+    missions: &[(&MissionConfig, &BuildContext)],
     parts: &Parts,
-    own: Option<(&Path, &BuildContext)>,
-) -> anyhow::Result<Vec<Finding>> {
+) -> anyhow::Result<Refusals> {
     let mut sent = vec![
         (Path::new(build_context::BASE.dir), &parts.rootfs),
         (Path::new(build_context::BASE.dir), &parts.base.1),
@@ -343,11 +353,18 @@ fn refuse(
         (Path::new(build_context::HUB.dir), &parts.hub.1),
         (Path::new(build_context::COMMON.dir), &parts.common.1),
     ];
-    sent.extend(own);
-    let Refusals { always, frozen } = check_rules::refusals(checkout, mission, &sent)?;
+    sent.extend(missions.iter().map(|(it, own)| (checkout.relative(&it.mission.dir), *own)));
+    let missions: Vec<_> = missions.iter().map(|(it, _)| (&it.mission, &it.config)).collect();
+    check_rules::refusals(checkout, &missions, &sent)
+}
+
+/// Refuses to build the image `name` if something must not be built. Returns the findings that refuse
+/// only frozen images.
+fn unless_refused(name: &str, refusals: Refusals) -> anyhow::Result<Vec<Finding>> {
+    let Refusals { always, frozen } = refusals;
     match always.is_empty() {
         true => Ok(frozen),
-        false => Err(not_built(mission.map_or("the base image", |it| &it.0.name), always)),
+        false => Err(not_built(name, always)),
     }
 }
 

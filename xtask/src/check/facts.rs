@@ -115,21 +115,18 @@ impl Facts {
         self
     }
 
-    /// Reads the sources of images of `mission`, with its settings, or of those below all
+    /// Reads the sources of images of missions, with their settings, and of those below all
     /// missions'. `contexts` are the files that builds send, by the folder of each context.
     pub(crate) fn of_build(
         checkout: &Checkout,
-        built: Option<(&Mission, &Config)>,
+        built: &[(&Mission, &Config)],
         contexts: &[(&Path, &BuildContext)],
     ) -> anyhow::Result<Facts> {
-        let mission = built.map(|it| it.0);
-        let missions: Vec<MissionFacts> = built
-            .into_iter()
-            .map(|(it, config)| {
-                let config = Some(config.clone());
-                Ok(MissionFacts { config, ..MissionFacts::read(checkout, it)? })
-            })
-            .collect::<anyhow::Result<_>>()?;
+        let read = |(mission, config): &(&Mission, &Config)| {
+            let config = Some((*config).clone());
+            Ok(MissionFacts { config, ..MissionFacts::read(checkout, mission)? })
+        };
+        let missions = built.iter().map(read).collect::<anyhow::Result<Vec<_>>>()?;
         let mut files: Vec<File> = missions.iter().map(MissionFacts::author_part).collect();
         for (dir, context) in contexts {
             let entries = context.entries.iter();
@@ -150,7 +147,7 @@ impl Facts {
             false => Vec::new(),
         };
         let mut sent = Vec::new();
-        for (dir, ignore) in folders(checkout, mission) {
+        for (dir, ignore) in folders(checkout, built.iter().map(|it| it.0)) {
             let [names, _] =
                 BuildContext::names(&checkout.root.join(&dir), &checkout.root.join(ignore))?;
             sent.extend(names.iter().map(|it| dir.join(it)));

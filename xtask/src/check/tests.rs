@@ -2,10 +2,13 @@ use std::path::PathBuf;
 
 use expect_test::{Expect, expect};
 
-use super::{Facts, File, MissionFacts, Rule};
+use super::{Facts, File, MissionFacts, Refusals, Rule};
 use crate::{
     mission::dockerfile::{generate::generate, tests::sources},
-    run::{finding, private_key},
+    run::{
+        finding::{self, Finding},
+        private_key,
+    },
 };
 
 mod missions;
@@ -211,4 +214,34 @@ fn contexts_are_closed_and_opened_by_names() {
             y/.dockerignore:1: dockerignore-literal: the context is open: files that are not named here are sent, too
                 fix: start with a line `*`, then `!name` for what the build needs"#]],
     );
+}
+
+/// Missions are checked at once, and each is refused only for its own files and shared ones.
+#[test]
+fn refusals_of_one_of_several_missions() {
+    let finding = |file: &str| {
+        let (what, fix) = (String::new(), String::new());
+        Finding { file: file.into(), line: None, rule: "run-chain", what, fix }
+    };
+    let files = [
+        "Dockerfile",
+        "common/base/Dockerfile",
+        "missions/a/Dockerfile.custom",
+        "missions/a/environments/a/a.pip",
+        "missions/a-b/Dockerfile.custom",
+        "missions/b/apt.txt",
+        "xtask",
+    ];
+    let mut all: Vec<Finding> = files.iter().map(|it| finding(it)).collect();
+    all.sort();
+    let all = Refusals { always: all.clone(), frozen: all };
+    let of = |mission: &str| {
+        let Refusals { always, frozen } = all.of(&PathBuf::from("missions").join(mission));
+        assert_eq!(always, frozen);
+        let names = always.iter().map(|it| it.file.to_string_lossy().into_owned());
+        names.collect::<Vec<_>>()
+    };
+    assert_eq!(of("a"), [&files[..2], &files[2..4], &files[6..]].concat());
+    assert_eq!(of("a-b"), [&files[..2], &files[4..5], &files[6..]].concat());
+    assert_eq!(of("c"), [&files[..2], &files[6..]].concat());
 }

@@ -61,6 +61,8 @@ pub(crate) struct Builds<'a> {
     /// Remote images that chains start from, pulled one after the other.
     bases: Mutex<BTreeMap<String, Option<Image>>>,
     builder: Mutex<Option<Builder>>,
+    /// State of the checkout at the first build, as [`git::state`] returns it.
+    commit: Mutex<Option<Option<String>>>,
     /// Held while an image below the missions' is built: those of one name have one folder.
     shared: Mutex<()>,
 }
@@ -87,6 +89,7 @@ impl<'a> Builds<'a> {
             done: Mutex::default(),
             bases: Mutex::default(),
             builder: Mutex::default(),
+            commit: Mutex::default(),
             shared: Mutex::default(),
         })
     }
@@ -352,7 +355,7 @@ impl<'a> Builds<'a> {
         let mut res = step.recipe.labels();
         res.push((LABEL_PARENT, step.parent.label()));
         if step.recipe.mode.is_some() {
-            let commit = git::state(&self.runner.checkout.root)?;
+            let commit = self.commit()?;
             res.extend(commit.map(|it| (LABEL_COMMIT, it)));
         }
         Ok(res)
@@ -376,7 +379,17 @@ impl<'a> Builds<'a> {
         })
     }
 
-    fn builder(&self, config: &Config) -> anyhow::Result<Builder> {
+    fn commit(&self) -> anyhow::Result<Option<String>> {
+        let mut known = locked(&self.commit);
+        if let Some(commit) = &*known {
+            return Ok(commit.clone());
+        }
+        let commit = git::state(&self.runner.checkout.root)?;
+        Ok(known.insert(commit).clone())
+    }
+
+    /// Returns the CLI that builds, which is looked for once.
+    pub(crate) fn builder(&self, config: &Config) -> anyhow::Result<Builder> {
         let mut known = locked(&self.builder);
         if let Some(builder) = &*known {
             return Ok(builder.clone());

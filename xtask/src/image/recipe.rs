@@ -4,6 +4,7 @@ use std::{
     borrow::Cow,
     collections::BTreeMap,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use sha2::{Digest as _, Sha256};
@@ -32,7 +33,7 @@ pub(crate) struct Recipe {
     pub(crate) platform: Platform,
     /// Value of `USE_FROZEN`, if the image depends on it.
     pub(crate) mode: Option<Mode>,
-    pub(crate) context: BuildContext,
+    pub(crate) context: Arc<BuildContext>,
     /// Digest of all fields above and the parent's digest, 64 hex digits.
     pub(crate) inputs: String,
 }
@@ -42,7 +43,7 @@ pub(crate) enum Make {
     /// The output of the script `common/base/rootfs`, a root file system, is imported.
     Import,
     /// A Dockerfile with this text is built.
-    Build(String),
+    Build(Arc<str>),
     /// The image is pulled from a registry.
     Pull(Box<Published>),
 }
@@ -197,28 +198,28 @@ pub(crate) fn common(config: &Config, platform: Platform, parts: &Parts) -> Vec<
     chain
 }
 
-/// Returns the recipes of a mission's image in build order; its own is the last.
+/// Returns the recipes of a mission's image in build order, on `below`, those up to the common image;
+/// its own is the last.
 pub(crate) fn mission(
-    config: &Config,
+    below: &[Recipe],
+    mode: Mode,
     platform: Platform,
-    parts: &Parts,
     mission: &MissionParts,
 ) -> Vec<Recipe> {
-    let mut chain = common(config, platform, parts);
+    let mut chain = below.to_vec();
     let is_of_other_mode = |path: &Path| {
         let path = path.strip_prefix("environments").unwrap_or(path);
-        mission.spec_files.get(path).is_some_and(|modes| !modes.contains(&config.mode))
+        mission.spec_files.get(path).is_some_and(|modes| !modes.contains(&mode))
     };
     let context = mission.context.clone().without(is_of_other_mode);
     let own = (mission.dockerfile.clone(), context);
-    let mode = Some(config.mode);
     chain.push(recipe(
         Layer::Mission,
         &mission.name,
         &own,
         Parent::Previous,
         platform,
-        mode,
+        Some(mode),
         chain.last(),
     ));
     chain
@@ -248,11 +249,11 @@ fn recipe(
     let mut res = Recipe {
         layer,
         name: name.to_owned(),
-        make: Make::Build(dockerfile.clone()),
+        make: Make::Build(dockerfile.as_str().into()),
         parent,
         platform,
         mode,
-        context: context.clone(),
+        context: Arc::new(context.clone()),
         inputs: String::new(),
     };
     res.inputs = res.digest(previous);

@@ -1,6 +1,8 @@
 //! Publishes images with a complete, passing receipt: immutable tags and receipts of all missions
 //! first, then all human tags, then the tags that name inputs.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context as _, bail};
 
 use crate::{
@@ -67,10 +69,11 @@ pub(crate) fn push(
     let receipts =
         tested.iter().map(|it| receipt(runner, it)).collect::<anyhow::Result<Vec<_>>>()?;
     let mut log = runner.log("image-push")?;
+    let mut hosts = Hosts::new(runner, builds);
     let mut human: Vec<(&str, Host, ImageRef, PushedImage)> = Vec::new();
     for (it, receipt) in tested.iter().zip(receipts) {
-        let host = host(runner, builds, it.chosen)?;
-        let mut push = Push { runner, host: &host, log: &mut log };
+        let host = hosts.of(it.chosen)?;
+        let mut push = Push { runner, builds, host: &host, log: &mut log };
         let common = push.land(it.common, receipts::published(&host, it.common))?;
         let mission = push.land(it.mission, receipts::published(&host, it.mission))?;
         push.store(it, &mission, receipt)?;
@@ -101,10 +104,11 @@ pub(crate) fn push_candidates(
     untested: &[DueImage<'_>],
 ) -> anyhow::Result<Vec<Published>> {
     let mut log = runner.log("image-push")?;
+    let mut hosts = Hosts::new(runner, builds);
     let mut res = Vec::new();
     for it in untested {
-        let host = host(runner, builds, it.chosen)?;
-        let mut push = Push { runner, host: &host, log: &mut log };
+        let host = hosts.of(it.chosen)?;
+        let mut push = Push { runner, builds, host: &host, log: &mut log };
         for built in [it.common, it.mission] {
             let landed = push.land_candidate(built)?;
             let PushedImage { reference, is_new, .. } = landed;
@@ -156,7 +160,7 @@ fn host(runner: &Runner, builds: &Builds<'_>, chosen: &MissionImages) -> anyhow:
         Some(host) => host,
         None => {
             let images =
-                builds.chain_by(BuildPolicy::Build, &chosen.config, &chosen.registry_chain)?;
+                builds.chain_by(BuildPolicy::Build, &chosen.config, &chosen.shared.registry)?;
             let image = images.last().context("a registry has an image")?;
             registry::start(runner, &image.reference)?
         }
@@ -165,9 +169,33 @@ fn host(runner: &Runner, builds: &Builds<'_>, chosen: &MissionImages) -> anyhow:
     Ok(host)
 }
 
+/// Registries to push to, each started and logged in to once.
+struct Hosts<'a> {
+    runner: &'a Runner,
+    builds: &'a Builds<'a>,
+    /// By the setting that names it.
+    known: BTreeMap<String, Host>,
+}
+
+impl<'a> Hosts<'a> {
+    fn new(runner: &'a Runner, builds: &'a Builds<'a>) -> Hosts<'a> {
+        Hosts { runner, builds, known: BTreeMap::new() }
+    }
+
+    fn of(&mut self, chosen: &MissionImages) -> anyhow::Result<Host> {
+        let setting = format!("{:?}", chosen.config.registry);
+        if let Some(host) = self.known.get(&setting) {
+            return Ok(host.clone());
+        }
+        let host = host(self.runner, self.builds, chosen)?;
+        Ok(self.known.entry(setting).or_insert(host).clone())
+    }
+}
+
 /// A registry, as the destination of a push.
 struct Push<'a> {
     runner: &'a Runner,
+    builds: &'a Builds<'a>,
     host: &'a Host,
     log: &'a mut Log,
 }
@@ -187,7 +215,7 @@ impl Push<'_> {
     /// Ensures that the registry has `built` as `reference`, with a tag that belongs to this image alone,
     /// without replacing another image.
     fn land(&mut self, built: &BuiltImage, reference: ImageRef) -> anyhow::Result<PushedImage> {
-        let Push { runner, host, log } = self;
+        let Push { runner, host, log, .. } = self;
         let docker = &runner.docker;
         let landed = |reference, digest, is_new| {
             let source = built.reference.clone();
@@ -243,8 +271,9 @@ impl Push<'_> {
             }
         }
         self.log.step(&format!("storing the receipt {reference}"));
-        let (runner, config) = (self.runner, &tested.chosen.config);
-        receipts::store(runner, config, self.host, &reference, receipt.as_ref(), self.log)?;
+        let builder = self.builds.builder(&tested.chosen.config)?;
+        let (runner, host) = (self.runner, self.host);
+        receipts::store(runner, &builder, host, &reference, receipt.as_ref(), self.log)?;
         if let (Some(receipt), Some(permit)) = (receipt, self.runner.permit) {
             receipt.write(permit, &self.runner.checkout)?;
         }

@@ -29,7 +29,7 @@ use crate::{
     settings::config::Config,
     testing::receipt::{PublishedImage, Receipt},
     tools::{
-        docker::RemoteImage,
+        docker::{RemoteImage, build::Builder},
         image_name::{Digest, ImageId, ImageRef, Repository, Tag},
     },
 };
@@ -258,7 +258,7 @@ const ATTEMPTS: u32 = 3;
 /// the registry has it. `None` is the receipt that a dry run lacks.
 pub(crate) fn store(
     runner: &Runner,
-    config: &Config,
+    builder: &Builder,
     host: &Host,
     stored: &ImageRef,
     receipt: Option<&Receipt>,
@@ -272,7 +272,6 @@ pub(crate) fn store(
     if let (Some(receipt), Some(permit)) = (receipt, runner.permit) {
         one_file(receipt)?.stage(permit, &dir)?;
     }
-    let builder = docker.builder(config.docker.as_deref())?;
     let build = builder.build().quiet().tag(stored).context(&id, None, &dir);
     let push = host.push(stored);
     let Some(permit) = runner.permit else {

@@ -41,4 +41,5 @@ mod receipts;
 mod containers;
 mod running;
 mod leftovers;
+mod many;
 mod hubs;

@@ -124,7 +124,7 @@ fn copies_of_a_context_share_the_bytes() {
         Entry::File { bytes, .. } => Arc::as_ptr(bytes),
         Entry::Link { .. } => panic!("a file"),
     };
-    let parts = ("FROM x".to_owned(), recipe.context.clone());
+    let parts = ("FROM x".to_owned(), BuildContext::clone(&recipe.context));
     let again =
         super::recipe(Layer::Mission, "hello", &parts, Parent::None, Platform::Amd64, None, None);
     assert_eq!(bytes(&again), bytes(&recipe));

@@ -6,7 +6,7 @@ use crate::{
         recipe,
     },
     run::failure,
-    task::{Session, args::Missions, read_parts, refuse, shared::images},
+    task::{Session, args::Missions, read_parts, refusals, shared::images, unless_refused},
 };
 
 pub(crate) fn run(session: &Session) -> anyhow::Result<u8> {
@@ -18,7 +18,8 @@ pub(crate) fn run(session: &Session) -> anyhow::Result<u8> {
         None => runner.docker.engine_platform()?,
     };
     let parts = read_parts(&session.checkout).map_err(failure::request)?;
-    session.warn_of(&refuse(&session.checkout, None, &parts, None)?);
+    let refusals = refusals(&session.checkout, &[], &parts)?;
+    session.warn_of(&unless_refused("the base image", refusals)?);
     let builds = Builds::new(&runner, BuildPolicy::Build)?;
     let built = builds.chain(&config, &recipe::embedded_base(&config, platform, &parts))?;
     images::summary_of_images(session, &built)

@@ -77,7 +77,7 @@ pub(crate) fn run(session: &Session, args: &ImagePrune) -> anyhow::Result<u8> {
         let _lock = session.lock_registry()?;
         prune(session, &registry::Registries::new(&runner, &named, is_all)?, policy, args.yes)
     } else {
-        prune(session, &engine::Engine::new(session, &runner, named, is_all)?, policy, args.yes)
+        prune(session, &engine::Engine::new(session, &runner, &named, is_all)?, policy, args.yes)
     }
 }
 

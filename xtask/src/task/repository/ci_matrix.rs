@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::Context as _;
 
 use crate::{
-    image::{build_context::BuildContext, recipe},
+    image::{build_context::BuildContext, recipe, shared_chains::SharedChains},
     mission::checkout::{Checkout, Mission},
     run::{
         failure, files,
@@ -77,13 +77,15 @@ type Inputs = BTreeMap<String, anyhow::Result<String>>;
 
 fn inputs(checkout: &Checkout, sources: &Sources) -> anyhow::Result<Inputs> {
     let parts = task::read_parts(checkout)?;
-    let digest = |mission: &Mission| -> anyhow::Result<String> {
+    let mut shared = SharedChains::new(&parts);
+    let mut digest = |mission: &Mission| -> anyhow::Result<String> {
         let config = Config::read(sources, Some(&mission.name))?.0;
         let context = BuildContext::read(&mission.dir, &mission.dir.join(".dockerignore"))?;
         let own = task::sources(checkout, mission, context)?;
         // Both trees have the same one.
         let platform = config.platform.unwrap_or(Platform::Amd64);
-        let chain = recipe::mission(&config, platform, &parts, &own);
+        let below = &shared.of(&config, platform).common;
+        let chain = recipe::mission(below, config.mode, platform, &own);
         recipe::inputs_by_name(&chain).context("a chain has an image")
     };
     Ok(checkout.missions.iter().map(|it| (it.name.clone(), digest(it))).collect())

@@ -312,7 +312,7 @@ fn plan(
     let config = &found.first.config;
     let builds = Builds::new(runner, BuildPolicy::Build)?;
     let image =
-        builds.chain(config, &found.first.hub_chain)?.pop().context("a hub has an image")?;
+        builds.chain(config, &found.first.shared.hub)?.pop().context("a hub has an image")?;
     let socket = socket::find(runner, config.hub_socket.as_deref(), &image.reference)?;
     let unused: Vec<String> = found.unused.into_iter().collect();
     if !unused.is_empty() {

@@ -37,24 +37,33 @@ impl<'a> Engine<'a> {
     pub(super) fn new(
         session: &Session,
         runner: &'a Runner,
-        named: Vec<MissionConfig>,
+        named: &[MissionConfig],
         is_all: bool,
     ) -> anyhow::Result<Engine<'a>> {
         let missions = named.iter().map(|it| it.mission.name.clone()).collect();
         let mut recipes = Vec::new();
-        for it in named {
-            for mode in [Mode::Frozen, Mode::Floating] {
+        for mode in [Mode::Frozen, Mode::Floating] {
+            let in_mode = |it: &MissionConfig| {
                 let config = Config { mode, ..it.config.clone() };
-                let one = MissionConfig { mission: it.mission.clone(), config };
-                // A tree that cannot be built needs no image, and can be cleaned.
-                match session.choose(runner, vec![one]) {
-                    Ok(chosen) => recipes.extend(chosen),
-                    Err(err) => runner.ui.say(format!(
-                        "note: images of {} for USE_FROZEN={} are not recognised as needed: {err:#}",
-                        it.mission.name,
-                        mode.flag()
-                    )),
+                MissionConfig { mission: it.mission.clone(), config }
+            };
+            // A tree that cannot be built needs no image, and can be cleaned.
+            let unknown = |of: &str, err: anyhow::Error| {
+                let flag = mode.flag();
+                runner.ui.say(format!(
+                    "note: images of {of} for USE_FROZEN={flag} are not recognised as needed: {err:#}"
+                ));
+            };
+            match session.choose_each(runner, named.iter().map(in_mode).collect()) {
+                Ok(chosen) => {
+                    for (of, chosen) in named.iter().zip(chosen) {
+                        match chosen {
+                            Ok(chosen) => recipes.push(chosen),
+                            Err(err) => unknown(&of.mission.name, err),
+                        }
+                    }
                 }
+                Err(err) => unknown("all missions", err),
             }
         }
         process::check_interrupted()?;
@@ -65,7 +74,7 @@ impl<'a> Engine<'a> {
     fn needed(&self, images: &[Image]) -> anyhow::Result<BTreeMap<ImageId, String>> {
         let mut res = BTreeMap::new();
         for it in &self.recipes {
-            for chain in [&it.chain, &it.registry_chain, &it.hub_chain] {
+            for chain in [&it.chain, &it.shared.registry, &it.shared.hub] {
                 let base = match recipe::pulled(chain) {
                     Some(pulled) => self.runner.docker.image(&pulled.reference)?,
                     None => None,
