@@ -2,6 +2,7 @@
 
 pub(crate) mod build_context;
 pub(crate) mod recipe;
+pub(crate) mod engine_images;
 pub(crate) mod shared_chains;
 pub(crate) mod short_chain;
 pub(crate) mod mission_images;

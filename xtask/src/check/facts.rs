@@ -109,8 +109,10 @@ impl Facts {
         self.settings = settings::findings(sources, None);
         for mission in &mut self.missions {
             let name = mission.sources.mission.file_name().unwrap_or_default().to_string_lossy();
-            self.settings.extend(settings::findings(sources, Some(&name)));
-            mission.config = Config::read(sources, Some(&name)).ok().map(|it| it.0);
+            match Config::read(sources, Some(&name)) {
+                Ok((config, _)) => mission.config = Some(config),
+                Err(_) => self.settings.extend(settings::findings(sources, Some(&name))),
+            }
         }
         self
     }

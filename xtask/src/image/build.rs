@@ -19,6 +19,7 @@ use crate::{
     image::{
         build_record::BuildRecord,
         build_settings::BuildSettings,
+        engine_images::EngineImages,
         recipe::{self, Layer, Make, Parent, PulledImage, Reason, Recipe},
         runner::{Log, Runner},
     },
@@ -55,7 +56,7 @@ pub(crate) struct BuiltImage {
 pub(crate) struct Builds<'a> {
     runner: &'a Runner,
     missing: BuildPolicy,
-    images: Mutex<Arc<Vec<Image>>>,
+    images: Mutex<Arc<EngineImages>>,
     /// Built images by [`key`]: the chains of several missions have a common start.
     done: Mutex<BTreeMap<String, BuiltImage>>,
     /// Remote images that chains start from, pulled one after the other.
@@ -85,7 +86,7 @@ impl<'a> Builds<'a> {
         Ok(Builds {
             runner,
             missing,
-            images: Mutex::new(Arc::new(runner.docker.images()?)),
+            images: Mutex::new(Arc::new(EngineImages::read(&runner.docker)?)),
             done: Mutex::default(),
             bases: Mutex::default(),
             builder: Mutex::default(),
@@ -200,7 +201,8 @@ impl<'a> Builds<'a> {
     fn newest(&self, chain: &[Recipe]) -> anyhow::Result<BuiltImage> {
         let name = &chain.last().context("a chain has an image")?.name;
         let images = self.images();
-        let of_name = images.iter().filter_map(|it| Some((recipe::immutable_tag(name, it)?, it)));
+        let of_name =
+            images.named(name).filter_map(|it| Some((recipe::immutable_tag(name, it)?, it)));
         let newest = of_name.max_by(|a, b| a.1.created.cmp(&b.1.created));
         let (reference, image) = newest.with_context(|| {
             format!("no image of {name} yet; run `cargo xtask image-build {name}`")
@@ -210,7 +212,7 @@ impl<'a> Builds<'a> {
     }
 
     /// Returns the images on the engine, as they were listed last.
-    fn images(&self) -> Arc<Vec<Image>> {
+    fn images(&self) -> Arc<EngineImages> {
         Arc::clone(&locked(&self.images))
     }
 
@@ -228,7 +230,7 @@ impl<'a> Builds<'a> {
         let lock = if builds_shared { self.lock_shared()? } else { None };
         if lock.is_some() {
             // Another run may have made the image meanwhile.
-            *locked(&self.images) = Arc::new(self.runner.docker.images()?);
+            *locked(&self.images) = Arc::new(EngineImages::read(&self.runner.docker)?);
             found = find();
         }
         let pulls = matches!(recipe.make, Make::Pull(_));

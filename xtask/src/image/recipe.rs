@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 use crate::{
     image::{
         build_context::{BuildContext, Entry},
+        engine_images::EngineImages,
         short_chain::Published,
     },
     settings::config::{Base, Config, Mode},
@@ -427,10 +428,9 @@ impl Reason {
 pub(crate) fn find<'a>(
     recipe: &Recipe,
     parent: Option<&str>,
-    images: &'a [Image],
+    images: &'a EngineImages,
 ) -> Result<&'a Image, Reason> {
-    let of_name: Vec<&Image> =
-        images.iter().filter(|it| immutable_tag(&recipe.name, it).is_some()).collect();
+    let of_name: Vec<&Image> = images.named(&recipe.name).collect();
     if of_name.is_empty() {
         return Err(Reason::NothingYet);
     }
@@ -451,7 +451,7 @@ pub(crate) fn find<'a>(
 pub(crate) fn present<'a>(
     chain: &[Recipe],
     base: Option<&Image>,
-    images: &'a [Image],
+    images: &'a EngineImages,
 ) -> Vec<&'a Image> {
     let mut res: Vec<&Image> = Vec::new();
     let mut parent = base.map(|it| it.id.to_string()).unwrap_or_default();

@@ -2,7 +2,10 @@
 //! below it. Pure.
 
 use crate::{
-    image::recipe::{self, Make, Parent, Recipe},
+    image::{
+        engine_images::EngineImages,
+        recipe::{Make, Parent, Recipe},
+    },
     tools::docker::{Docker, Image, LABEL_PARENT},
     tools::image_name::ImageRef,
 };
@@ -23,24 +26,23 @@ pub(crate) struct Published {
 pub(crate) fn standing<'a>(
     chain: &[Recipe],
     position: usize,
-    images: &'a [Image],
+    images: &'a EngineImages,
 ) -> Option<&'a Image> {
     let recipe = chain.get(position)?;
     let below = chain.get(position.checked_sub(1)?)?;
-    if images.iter().any(|it| is_of(below, it)) {
+    if images.named(&below.name).any(|it| has_labels_of(below, it)) {
         return None;
     }
     let stands = |it: &&Image| {
         let parent = it.label(LABEL_PARENT).unwrap_or_default();
-        !parent.is_empty() && !images.iter().any(|it| it.id.to_string() == parent)
+        !parent.is_empty() && images.with_id(parent).is_none()
     };
-    let of_recipe = images.iter().filter(|it| is_of(recipe, it));
+    let of_recipe = images.named(&recipe.name).filter(|it| has_labels_of(recipe, it));
     of_recipe.filter(stands).max_by(|a, b| a.created.cmp(&b.created))
 }
 
-fn is_of(recipe: &Recipe, image: &Image) -> bool {
-    let has_labels = || recipe.labels().iter().all(|(name, it)| image.label(name) == Some(it));
-    recipe::immutable_tag(&recipe.name, image).is_some() && has_labels()
+fn has_labels_of(recipe: &Recipe, image: &Image) -> bool {
+    recipe.labels().iter().all(|(name, it)| image.label(name) == Some(it))
 }
 
 /// Returns `chain` from `position` on, with `image` as its first image.

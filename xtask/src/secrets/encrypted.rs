@@ -58,8 +58,8 @@ pub(crate) fn is_encrypted(path: &Path, text: &str) -> bool {
             rest.any(|it| it.replace(' ', "").starts_with("mac=ENC["))
         }
         // sops treats a file of an unknown format as JSON with the whole content as one value.
-        // Reading YAML takes long, and only an escape may spell the key in another way.
-        _ if !text.contains("sops") && !text.contains('\\') => false,
+        // Reading YAML takes long, and only an escaped letter may spell the key in another way.
+        _ if !["sops", r"\x", r"\u", r"\U"].iter().any(|it| text.contains(it)) => false,
         _ => documents(text)
             .is_ok_and(|it| it.iter().any(|it| it.get("sops").is_some_and(is_metadata))),
     }

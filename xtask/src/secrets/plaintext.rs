@@ -90,19 +90,17 @@ const RESTORE: &str = "take the last version that was whole: `git restore` in it
 /// Returns plain files that are copies of encrypted ones: by their name, or by having exactly their
 /// keys.
 pub(crate) fn decrypted_copies(files: &[Named<'_>]) -> Vec<Mistake> {
-    let key_sets: Vec<(&Path, BTreeSet<Key>)> = files
-        .iter()
-        .filter_map(|(path, text)| Some((*path, encrypted_keys(path, text)?)))
-        .collect();
+    let (encrypted, others): (Vec<Named<'_>>, Vec<Named<'_>>) =
+        files.iter().partition(|(path, text)| encrypted::is_encrypted(path, text));
+    let key_sets: Vec<(&Path, BTreeSet<Key>)> =
+        encrypted.iter().filter_map(|(path, text)| Some((*path, keys(text)?))).collect();
     let mut res = Vec::new();
-    for (path, text) in files {
-        if encrypted::is_encrypted(path, text) {
-            continue;
-        }
+    for (path, text) in &others {
         let what = if says_decrypted(path) {
             "the name is that of a decrypted file".to_owned()
         } else {
-            let keys = plain_keys(path, text);
+            // Reading YAML takes long.
+            let keys = if key_sets.is_empty() { None } else { plain_keys(path, text) };
             let Some((of, _)) = key_sets.iter().find(|(_, it)| keys.as_ref() == Some(it)) else {
                 continue;
             };
@@ -122,10 +120,8 @@ fn says_decrypted(path: &Path) -> bool {
     parts.any(|it| ["dec", "decrypted", "decoded", "plaintext"].contains(&it))
 }
 
-fn encrypted_keys(path: &Path, text: &str) -> Option<BTreeSet<Key>> {
-    if !encrypted::is_encrypted(path, text) {
-        return None;
-    }
+/// Returns the keys of an encrypted file.
+fn keys(text: &str) -> Option<BTreeSet<Key>> {
     let keys: BTreeSet<Key> = EncryptedFile::parse(text).ok()?.values.into_keys().collect();
     (!keys.is_empty()).then_some(keys)
 }

@@ -2,7 +2,7 @@
 //!
 //! Order: `--set`, the process environment (known names only), `setup-env`, `setup-env.template`.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, path::Path, sync::OnceLock};
 
 use anyhow::{Context as _, bail, ensure};
 use serde::Serialize;
@@ -75,7 +75,7 @@ pub(crate) struct Setting {
 pub(crate) type Settings = BTreeMap<&'static str, Setting>;
 
 /// Settings as far as they can be read.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Evaluated {
     pub(crate) settings: Settings,
     pub(crate) warnings: Vec<String>,
@@ -94,6 +94,8 @@ pub(crate) struct Sources {
     environment: Vars,
     /// Assignments `NAME=value` of `--set`.
     flags: Vars,
+    /// The settings without a mission of the command line, once they are evaluated.
+    own: OnceLock<Evaluated>,
 }
 
 impl Sources {
@@ -106,12 +108,14 @@ impl Sources {
             file: has_file.then(|| text_file::read_text(root, Path::new(FILE))).transpose()?,
             environment,
             flags: set.iter().map(|it| flag(it)).collect::<anyhow::Result<_>>()?,
+            own: OnceLock::new(),
         })
     }
 
     /// Returns these sources with the template of the checkout at `root`.
     pub(crate) fn with_template_of(&self, root: &Path) -> anyhow::Result<Sources> {
-        Ok(Sources { template: text_file::read_text(root, Path::new(TEMPLATE))?, ..self.clone() })
+        let template = text_file::read_text(root, Path::new(TEMPLATE))?;
+        Ok(Sources { template, own: OnceLock::new(), ..self.clone() })
     }
 
     /// Returns the template of this repository with flags, independent of this machine.
@@ -123,6 +127,7 @@ impl Sources {
             file: None,
             environment: Vars::new(),
             flags: set.iter().map(|it| flag(it)).collect::<anyhow::Result<_>>()?,
+            own: OnceLock::new(),
         })
     }
 
@@ -144,18 +149,22 @@ impl Sources {
 
     /// Evaluates like [`Sources::evaluate`], as far as the lines can be read.
     pub(crate) fn readable(&self, mission: Option<&str>) -> Evaluated {
-        let mut settings = self.overrides();
-        if let Some(mission) = mission {
-            let res = self.readable(None);
-            if res.settings.get("DEPLOYMENT_NAME").is_some_and(|it| it.value == mission) {
-                return res;
+        let own = self.own.get_or_init(|| self.evaluated(self.overrides()));
+        match mission {
+            Some(mission)
+                if own.settings.get("DEPLOYMENT_NAME").is_none_or(|it| it.value != mission) =>
+            {
+                let (value, origin) = (mission.to_owned(), "the command line".to_owned());
+                let mut settings = self.overrides();
+                settings.insert("DEPLOYMENT_NAME", Setting { value, origin });
+                self.evaluated(settings)
             }
-            let value = mission.to_owned();
-            settings.insert(
-                "DEPLOYMENT_NAME",
-                Setting { value, origin: "the command line".to_owned() },
-            );
+            _ => own.clone(),
         }
+    }
+
+    /// Adds the values of both files to `settings`, which override them.
+    fn evaluated(&self, mut settings: Settings) -> Evaluated {
         let mut unreadable = Vec::new();
         let file = match &self.file {
             Some(text) => {

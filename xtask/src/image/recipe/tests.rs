@@ -7,6 +7,7 @@ use super::{
 use crate::{
     image::{
         build_context::{BuildContext, Entry},
+        engine_images::EngineImages,
         short_chain::{self, Published},
     },
     tools::{
@@ -49,15 +50,25 @@ fn image(id: &str, inputs: &str, parent: &str) -> Image {
     }
 }
 
+fn images<const N: usize>(all: [Image; N]) -> EngineImages {
+    EngineImages::new(all.to_vec())
+}
+
 #[test]
 fn nothing_to_do_only_when_inputs_and_parent_are_equal_and_present() {
     let recipe = recipe("1");
     let inputs = recipe.inputs.as_str();
-    assert_eq!(find(&recipe, Some("p"), &[]), Err(Reason::NothingYet));
-    assert_eq!(find(&recipe, Some("p"), &[image("a", "other", "p")]), Err(Reason::InputsChanged));
-    assert_eq!(find(&recipe, Some("p"), &[image("a", inputs, "q")]), Err(Reason::ParentChanged));
-    assert_eq!(find(&recipe, None, &[image("a", inputs, "p")]), Err(Reason::ParentChanged));
-    let images = [image("a", inputs, "p"), image("b", inputs, "q")];
+    assert_eq!(find(&recipe, Some("p"), &EngineImages::default()), Err(Reason::NothingYet));
+    assert_eq!(
+        find(&recipe, Some("p"), &images([image("a", "other", "p")])),
+        Err(Reason::InputsChanged)
+    );
+    assert_eq!(
+        find(&recipe, Some("p"), &images([image("a", inputs, "q")])),
+        Err(Reason::ParentChanged)
+    );
+    assert_eq!(find(&recipe, None, &images([image("a", inputs, "p")])), Err(Reason::ParentChanged));
+    let images = images([image("a", inputs, "p"), image("b", inputs, "q")]);
     assert_eq!(find(&recipe, Some("p"), &images).map(|it| &it.id), Ok(&id("a")));
 }
 
@@ -66,7 +77,7 @@ fn an_image_that_inherited_our_labels_is_not_ours() {
     let recipe = recipe("1");
     let mut image = image("a", &recipe.inputs, "p");
     image.id = id("d");
-    assert_eq!(find(&recipe, Some("p"), &[image]), Err(Reason::NothingYet));
+    assert_eq!(find(&recipe, Some("p"), &images([image])), Err(Reason::NothingYet));
 }
 
 #[test]
@@ -138,13 +149,16 @@ fn a_chain_begins_with_an_image_whose_parent_is_elsewhere() {
     let chain = [below.clone(), own.clone()];
     let parent = id("c").to_string();
     let alone = image("a", &own.inputs, &parent);
-    let found = |images: &[Image]| short_chain::standing(&chain, 1, images).map(|it| it.id.clone());
+    let found = |all: &[Image]| {
+        let all = EngineImages::new(all.to_vec());
+        short_chain::standing(&chain, 1, &all).map(|it| it.id.clone())
+    };
     assert_eq!(found(std::slice::from_ref(&alone)), Some(id("a")));
     assert_eq!(found(&[alone.clone(), image("c", &below.inputs, "")]), None);
     assert_eq!(found(&[alone.clone(), image("b", &below.inputs, "")]), None);
     assert_eq!(found(&[image("a", &own.inputs, "")]), None);
     assert_eq!(found(&[image("a", "other", &parent)]), None);
-    assert_eq!(short_chain::standing(&chain, 0, std::slice::from_ref(&alone)), None);
+    assert_eq!(short_chain::standing(&chain, 0, &images([alone.clone()])), None);
 
     let short = short_chain::beginning_with(&chain, 1, &alone);
     assert_eq!((short.len(), &short[0].parent), (1, &Parent::Known(parent.clone())));
@@ -154,6 +168,6 @@ fn a_chain_begins_with_an_image_whose_parent_is_elsewhere() {
     let published = Published { docker, reference, image: alone.clone() };
     let pulling = short_chain::pulling(&chain, 1, vec![published.clone()]);
     assert_eq!(pulling[0].make, Make::Pull(Box::new(published)));
-    assert_eq!(find(&pulling[0], Some(&parent), &[alone]).map(|it| &it.id), Ok(&id("a")));
+    assert_eq!(find(&pulling[0], Some(&parent), &images([alone])).map(|it| &it.id), Ok(&id("a")));
     assert_eq!(short_chain::pulling(&chain, 1, Vec::new()), chain);
 }

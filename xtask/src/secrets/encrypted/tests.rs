@@ -63,6 +63,10 @@ fn each_format_has_its_metadata() {
         "x.json",
         &format!("{{\"data\": \"x\", \"sops\": {{\"mac\": \"{}\"}}}}", cipher("m"))
     ));
+    let escaped = |key: &str| format!("\"{key}\": {{\"mac\": \"{}\"}}", cipher("m"));
+    for key in [r"so\x70s", r"\u0073ops", r"sop\U00000073"] {
+        assert!(is("x.yaml", &escaped(key)), "{key}");
+    }
     assert!(is("x.env", &format!("A=b\nsops_mac={}\n", cipher("m"))));
     assert!(is("x.ini", &format!("[a]\nb = c\n[sops]\nmac = {}\n", cipher("m"))));
     for name in ["x.yaml", "x.json", "x.env", "x.ini", "x.key"] {

@@ -1,6 +1,6 @@
 use expect_test::{Expect, expect, expect_file};
 
-use super::{NAMES, Sources, Vars};
+use super::{NAMES, OnceLock, Sources, Vars};
 
 const TEMPLATE: &str = include_str!("../../../../setup-env.template");
 
@@ -13,6 +13,7 @@ fn check(file: &str, env: &[(&str, &str)], set: &[&str], names: &[&str], expect:
         file: Some(file.to_owned()),
         environment: pairs.collect::<Vars>(),
         flags: set.iter().map(|it| super::flag(it).unwrap()).collect(),
+        own: OnceLock::new(),
     };
     let actual = match sources.evaluate(Some("roman")) {
         Ok((settings, warnings)) => {

@@ -10,6 +10,7 @@ use crate::{
     image::{
         build::BuildPolicy,
         build_record::BuildRecord,
+        engine_images::EngineImages,
         mission_images::MissionImages,
         pinning,
         recipe::{self, Make, Parent, Reason, Recipe},
@@ -51,8 +52,9 @@ pub(crate) fn run(session: &Session, missions: &Missions) -> anyhow::Result<u8> 
     let chosen = session.choose(&runner, named)?;
     let warned: Vec<Finding> = chosen.iter().flat_map(|it| it.floats.clone()).collect();
     let published = reuse::look(&runner, chosen, BuildPolicy::Build, Place::Registry)?;
-    let images = runner.docker.images()?;
+    let images = EngineImages::read(&runner.docker)?;
     let mut rows: Vec<Row> = Vec::new();
+    let mut known: BTreeSet<(String, &str)> = BTreeSet::new();
     let reused = published.reused.iter().map(|it| &it.chosen);
     let chosen = || published.chosen.iter().chain(reused.clone());
     for unpinned in pinning::refused(chosen().map(|it| &it.config)) {
@@ -60,11 +62,8 @@ pub(crate) fn run(session: &Session, missions: &Missions) -> anyhow::Result<u8> 
     }
     session.warn_of(&warned);
     for it in &published.chosen {
-        for row in of_mission(&runner, it, &images)? {
-            if !rows.iter().any(|known| (&known.image, known.work) == (&row.image, row.work)) {
-                rows.push(row);
-            }
-        }
+        let of_mission = of_mission(&runner, it, &images)?.into_iter();
+        rows.extend(of_mission.filter(|it| known.insert((it.image.clone(), it.work))));
     }
     let due = published.due_tags()?;
     rows.extend(published.reused.iter().flat_map(|it| of_published(it, &due)));
@@ -74,7 +73,7 @@ pub(crate) fn run(session: &Session, missions: &Missions) -> anyhow::Result<u8> 
 fn of_mission(
     runner: &Runner,
     chosen: &MissionImages,
-    images: &[Image],
+    images: &EngineImages,
 ) -> anyhow::Result<Vec<Row>> {
     let mut res = Vec::new();
     let mut below = Below::Nothing;
@@ -87,7 +86,10 @@ fn of_mission(
         res.push(row);
         below = image.map_or(Below::Due, |it| Below::Image(it.id.clone()));
     }
-    let mission = images.iter().find(|it| below == Below::Image(it.id.clone()));
+    let mission = match &below {
+        Below::Image(id) => images.with_id(&id.to_string()),
+        _ => None,
+    };
     let (test, receipt) = test(runner, chosen, mission)?;
     let is_tested = !test.due;
     res.push(test);
@@ -130,7 +132,7 @@ fn build<'a>(
     runner: &Runner,
     recipe: &Recipe,
     below: &Below,
-    images: &'a [Image],
+    images: &'a EngineImages,
 ) -> anyhow::Result<(Row, Option<&'a Image>)> {
     let parent = match (&recipe.parent, below) {
         (Parent::Pulled(pulled), _) => {

@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context as _, bail};
 
 use crate::{
-    image::{build::BuildPolicy, recipe, runner::Runner},
+    image::{build::BuildPolicy, engine_images::EngineImages, runner::Runner},
     mission::{
         checkout::Mission,
         frozen_environments::{self, title},
@@ -186,8 +186,8 @@ impl Contents {
 
 /// Returns the size of the mission's newest image on the engine.
 fn size(runner: &Runner, mission: &Mission) -> anyhow::Result<Option<u64>> {
-    let images = runner.docker.images()?;
-    let own = images.iter().filter(|it| recipe::immutable_tag(&mission.name, it).is_some());
+    let images = EngineImages::read(&runner.docker)?;
+    let own = images.named(&mission.name);
     Ok(own.max_by(|a, b| a.created.cmp(&b.created)).map(|it| it.size))
 }
 

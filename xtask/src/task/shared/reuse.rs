@@ -8,6 +8,7 @@ use std::{
 use crate::{
     image::{
         build::BuildPolicy,
+        engine_images::EngineImages,
         mission_images::MissionImages,
         recipe::{self, Recipe, UNKNOWN_INPUTS},
         runner::Runner,
@@ -131,7 +132,7 @@ fn lacking(
     if missing == BuildPolicy::TakeNewest {
         return Ok(res);
     }
-    let images = runner.docker.images()?;
+    let images = EngineImages::read(&runner.docker)?;
     let mut bases: BTreeMap<String, Option<Image>> = BTreeMap::new();
     for (at, it) in chosen.iter_mut().enumerate() {
         let base = match recipe::pulled(&it.chain) {
@@ -159,7 +160,7 @@ fn lacking(
 fn of_engine(
     it: &mut MissionImages,
     base: Option<&Image>,
-    images: &[Image],
+    images: &EngineImages,
     missing: BuildPolicy,
     place: Place,
 ) -> Option<bool> {

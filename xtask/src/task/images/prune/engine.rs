@@ -6,6 +6,7 @@ use super::{Place, Row};
 use crate::{
     hub::local,
     image::{
+        engine_images::EngineImages,
         mission_images::MissionImages,
         recipe,
         retention::{self, Candidate, Policy, Verdict},
@@ -71,7 +72,7 @@ impl<'a> Engine<'a> {
     }
 
     /// Returns the images that the working tree's recipes yield, with the name of their mission.
-    fn needed(&self, images: &[Image]) -> anyhow::Result<BTreeMap<ImageId, String>> {
+    fn needed(&self, images: &EngineImages) -> anyhow::Result<BTreeMap<ImageId, String>> {
         let mut res = BTreeMap::new();
         for it in &self.recipes {
             for chain in [&it.chain, &it.shared.registry, &it.shared.hub] {
@@ -133,7 +134,7 @@ impl Place for Engine<'_> {
         images.retain(|it| !names(it).is_empty());
         // Children first: docker keeps an image that others were built on.
         images.sort_by(|a, b| b.created.cmp(&a.created));
-        let needed = self.needed(&images)?;
+        let needed = self.needed(&EngineImages::new(images.clone()))?;
         let of_hubs = local::needed_images(&self.runner.docker)?;
         let candidate = |it| self.candidate(it, &needed, &of_hubs);
         let candidates: Vec<Candidate> =
