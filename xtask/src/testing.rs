@@ -4,6 +4,7 @@ pub(crate) mod selection;
 pub(crate) mod shard;
 pub(crate) mod image_test;
 pub(crate) mod receipt;
+pub(crate) mod carry;
 pub(crate) mod differences;
 pub(crate) mod junit;
 pub(crate) mod results;

@@ -82,6 +82,8 @@ class PlanFile(unittest.TestCase):
             entry_point=["start.sh"],
             command=["lab"],
             health=["check"],
+            dependencies=True,
+            carried=["sea"],
             from_outside=True,
         )
         self.assertEqual(told, expected)

@@ -21,7 +21,7 @@ use crate::{
     specs::frozen,
     task,
     testing::{
-        image_test, junit,
+        carry, image_test, junit,
         page::{self, Notebook, Page, Section},
         receipt::{self, PartReceipt, Receipt},
     },
@@ -37,6 +37,8 @@ pub(super) struct Reader {
 
 const NOTEBOOK: &str = include_str!("../../../missions/hello/environments/hello/tests/cmb.ipynb");
 const RESULT: &str = r#"{"environment": "hello", "kind": "notebook", "name": "a.ipynb", "outcome": "failed", "seconds": 1.5, "message": "in cell [2]:\n    1 / 0\nZeroDivisionError", "again": "test-notebooks hello a.ipynb"}"#;
+const DEPENDENCIES: &str =
+    r#"{"hello": "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"}"#;
 const HTML: &str = "<div><p class=x>a <b>b</b> &lt;c&gt;<table><tr><th>h<td rowspan=2>x</table><img src='data:image/png;base64,AA' alt=a><a href=https://x>y</a><h2>t</h2><svg><script>x</script></svg><!-- c --></div>";
 const MARKDOWN: &str = "# A\n\ntext *a* **b** `c` [l](https://x) ![i](attachment:a.png)\n\n- 1\n  - 2\n\n| a | b |\n|---|---|\n| $x$ | <b>y</b> |\n\n```\ncode\n```\n> q\n";
 const SECRETS: &str = "hub:\n    cookieSecret: ENC[AES256_GCM,data:x,iv:y,tag:z,type:str]\nlist:\n    - ENC[AES256_GCM,data:x,iv:y,tag:z,type:int]\nsops:\n    age:\n        - recipient: age1qqqq\n          enc: |\n            x\n    lastmodified: \"2026-01-01T00:00:00Z\"\n    mac: ENC[AES256_GCM,data:x,iv:y,tag:z,type:str]\n    version: 3.10.2\n";
@@ -89,6 +91,7 @@ pub(super) fn all() -> Vec<Reader> {
         reader("picture", "<svg/>", |it| page(&of_cell(&output("image/svg+xml", it)))),
         reader("results", RESULT, results),
         reader("message of a test", LOG, |it| results(&of_message(it))),
+        reader("digests of dependencies", DEPENDENCIES, |it| _ = carry::parse(it)),
         reader("receipt", &known_receipt().to_string(), certificate),
         reader("receipt of a part", &part_of_tests().to_string(), merged),
         reader("secrets", SECRETS, |it| file("secrets/m/a.yaml", it)),

@@ -1,6 +1,6 @@
 //! The settings of one mission, checked once and then trusted everywhere.
 
-use std::{fmt, path::PathBuf, str::FromStr};
+use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
 
 use anyhow::bail;
 #[cfg(test)]
@@ -10,7 +10,7 @@ mod testing;
 
 pub(crate) use testing::{Data, Network, Testing};
 
-use testing::{factor, memory, size, total_memory};
+use testing::{age, factor, memory, size, total_memory};
 
 use crate::{
     run::redact::{TOKENS, redact},
@@ -184,6 +184,7 @@ impl Config {
                     |it| it.split_whitespace().map(Data::from_str).collect(),
                     Vec::new(),
                 ),
+                max_age: all.typed("TEST_MAX_AGE", age, Duration::ZERO),
                 patience: all.typed("PATIENCE", factor, 1.0),
             },
             hub_port: all.typed("HUB_PORT", optional(port), None),

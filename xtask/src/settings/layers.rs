@@ -41,6 +41,7 @@ pub(crate) const NAMES: &[&str] = &[
     "TEST_MEMORY_TOTAL",
     "TEST_NETWORK",
     "TEST_DATA",
+    "TEST_MAX_AGE",
     "PATIENCE",
     "HUB_PORT",
     "HUB_SOCKET",

@@ -152,7 +152,7 @@ pub(crate) struct ImageBuild {
 pub(crate) struct ImageAll {
     #[command(flatten)]
     pub(crate) build: ImageBuild,
-    /// Test images again that have a passing receipt
+    /// Run all tests, also of images that have a passing receipt
     #[arg(long)]
     pub(crate) again: bool,
 }
@@ -161,7 +161,7 @@ pub(crate) struct ImageAll {
 pub(crate) struct ImageTest {
     #[command(flatten)]
     pub(crate) missions: Missions,
-    /// Test images again that have a passing receipt
+    /// Run all tests, also of images that have a passing receipt
     #[arg(long)]
     pub(crate) again: bool,
     /// Run only tests of this environment; may be repeated

@@ -1,6 +1,7 @@
 //! Runs a mission's tests in a container, and beside it the image as a hub starts it; writes the
 //! receipt.
 
+mod carrying;
 mod containers;
 mod part;
 mod summary;
@@ -21,9 +22,14 @@ use crate::{
     settings::config::Config,
     specs,
     testing::{
+        carry::{Basis, Former},
+        image_test::{
+            carrying::Carrying,
+            containers::{ContainerRun, Prepared},
+        },
         receipt::{self, Contents, Name, Receipt, Test},
         results,
-        selection::{Selection, TestKey},
+        selection::{ContainerInputs, Selection, TestKey},
         shard::Part,
     },
     tools::docker::{LABEL_COMMIT, LABEL_INPUTS},
@@ -113,6 +119,17 @@ struct Run<'a> {
     built: &'a BuiltImage,
     asked: &'a TestRequest,
     selection: Selection,
+    /// Receipt with the times of tests.
+    last: Option<&'a Receipt>,
+    basis: Option<Basis>,
+    former: Former,
+}
+
+/// Results of a run.
+struct Ran {
+    tests: Vec<Test>,
+    contents: Contents,
+    carrying: Carrying,
 }
 
 /// Tests `built`, unless `old`, its receipt so far, is passing and sufficient. Returns the receipt,
@@ -146,9 +163,11 @@ pub(crate) fn test(
     };
     let started = SystemTime::now();
     let clock = Instant::now();
-    let run = Run { runner, chosen, built, asked, selection };
-    run.make_ready(last.as_ref())?;
-    let (mut tests, contents) = run.all()?;
+    let (basis, former) = carrying::basis(runner, chosen, built, asked)?;
+    let last = last.as_ref();
+    let run = Run { runner, chosen, built, asked, selection, last, basis, former };
+    run.make_ready()?;
+    let Ran { mut tests, contents, carrying } = run.all()?;
     let Some(permit) = runner.permit else { return Ok(None) };
     let interrupted = process::check_interrupted().is_err();
     if tests.is_empty() && !interrupted {
@@ -161,6 +180,7 @@ pub(crate) fn test(
         complete: asked.is_complete() && !interrupted,
         contents,
         tests,
+        dependencies: carrying.dependencies,
         refrozen: old.map(|it| it.refrozen).unwrap_or_default(),
         ..untested(chosen, built)?
     };
@@ -199,41 +219,52 @@ pub(crate) fn untested(chosen: &MissionImages, built: &BuiltImage) -> anyhow::Re
 
 impl Run<'_> {
     /// Removes old results, and writes the plan for the containers.
-    fn make_ready(&self, last: Option<&Receipt>) -> anyhow::Result<()> {
+    fn make_ready(&self) -> anyhow::Result<()> {
+        if let Some(permit) = self.runner.permit {
+            files::remove_tree(permit, &self.results())?;
+        }
+        self.write_plan(Vec::new())
+    }
+
+    /// Writes the plan for the containers, without environments whose results carry over.
+    fn write_plan(&self, carried: Vec<String>) -> anyhow::Result<()> {
+        let Run { asked, last, .. } = *self;
         let given = tester::given(self.chosen, &self.built.image);
-        let plan = self.selection.plan(
-            self.asked.jobs,
-            self.asked.timeout,
-            last,
-            &self.asked.passed,
-            &given,
-        )?;
+        let given = ContainerInputs { dependencies: self.basis.is_some(), carried, ..given };
+        let plan = self.selection.plan(asked.jobs, asked.timeout, last, &asked.passed, &given)?;
         let Some(permit) = self.runner.permit else { return Ok(()) };
-        files::remove_tree(permit, &self.results())?;
         files::write(permit, &self.file("plan"), plan.as_bytes())?;
         Ok(())
     }
 
-    /// Runs all tests, those of the mission and those of the image side by side, and returns the
-    /// results and the image's contents.
-    fn all(&self) -> anyhow::Result<(Vec<Test>, Contents)> {
+    /// Runs all tests, those of the mission and those of the image side by side. If results may carry
+    /// over, it is known first which.
+    fn all(&self) -> anyhow::Result<Ran> {
+        let ahead = (!self.former.is_empty()).then(|| self.prepare()).transpose()?;
+        let mut carrying = ahead.as_ref().map(|it| self.carrying(&it.ran)).transpose()?;
+        carrying.iter().try_for_each(|it| self.leave_out(it))?;
+        let decided = carrying.as_ref();
         let (own, hub) = if self.runner.permit.is_none() {
-            (self.of_the_mission(), self.of_the_image())
+            (self.of_the_mission(decided), self.of_the_image(ahead))
         } else {
             thread::scope(|scope| {
-                let hub = scope.spawn(|| self.of_the_image());
-                let own = self.of_the_mission();
+                let hub = scope.spawn(|| self.of_the_image(ahead));
+                let own = self.of_the_mission(decided);
                 (own, hub.join().unwrap_or_else(|_| Err(anyhow!("a thread panicked"))))
             })
         };
         let mut tests = unless_interrupted(own)?;
-        let (more, contents) = unless_interrupted(hub)?;
+        let (more, contents, prepared) = unless_interrupted(hub)?;
         tests.extend(more);
-        Ok((tests, contents))
+        if carrying.is_none() {
+            carrying = Some(self.carrying(&prepared)?);
+        }
+        Ok(Ran { tests, contents, carrying: carrying.unwrap_or_default() })
     }
 
-    /// Runs the mission's own tests, and adds a failure for each missing result.
-    fn of_the_mission(&self) -> anyhow::Result<Vec<Test>> {
+    /// Runs the mission's own tests, and adds the results that carry over, and a failure for each
+    /// missing result.
+    fn of_the_mission(&self, carrying: Option<&Carrying>) -> anyhow::Result<Vec<Test>> {
         let mut expected = self.selection.of(expected_tests::expected(&self.chosen.mission)?);
         // The first part also has what only the image knows.
         if expected.is_empty() && self.asked.part.is_some_and(|it| it.index > 1) {
@@ -245,6 +276,9 @@ impl Run<'_> {
         let mut tests = ran.tests.clone();
         if ran.status.is_none() {
             return Ok(tests);
+        }
+        if let Some(carrying) = carrying {
+            tests = carrying.beside(tests);
         }
         let skipped = results::skipped(&self.results())?;
         expected.retain(|it| {
@@ -262,18 +296,20 @@ impl Run<'_> {
     }
 
     /// Runs the tests of every image, as a hub starts it.
-    fn of_the_image(&self) -> anyhow::Result<(Vec<Test>, Contents)> {
+    fn of_the_image(
+        &self,
+        ahead: Option<Prepared<'_>>,
+    ) -> anyhow::Result<(Vec<Test>, Contents, ContainerRun)> {
         let expected = self.selection.of(expected_tests::of_the_image(&self.chosen.mission));
         if expected.is_empty() {
-            return Ok((Vec::new(), Contents::default()));
+            return Ok(<(Vec<Test>, Contents, ContainerRun)>::default());
         }
-        let mut log = self.runner.log(&format!("image-test-{}-hub", self.built.name))?;
-        log.step("starting the image as a hub does");
-        let (prepared, ran) = self.as_a_hub_does(&mut log)?;
+        let ahead = ahead.map_or_else(|| self.prepare(), Ok)?;
+        let (prepared, ran) = self.as_a_hub_does(ahead)?;
         let mut tests = prepared.tests.clone();
         tests.extend(ran.tests.clone());
         if prepared.status.is_none() || ran.status.is_none() {
-            return Ok((tests, Contents::default()));
+            return Ok((tests, Contents::default(), prepared));
         }
         let missing = receipt::missing(&expected, &tests, "the tester ended before it");
         let unexplained = [&prepared, &ran].into_iter().find(|it| it.failed_beside_its_tests());
@@ -284,10 +320,11 @@ impl Run<'_> {
         tests.extend(missing);
         let contents = ran.results.join("image.json");
         if !contents.is_file() {
-            return Ok((tests, Contents::default()));
+            return Ok((tests, Contents::default(), prepared));
         }
         let text = files::read_foreign_text(&contents, receipt::LARGEST_RESULTS)?;
-        Ok((tests, serde_json::from_str(&text).context("image.json of the test results")?))
+        let contents = serde_json::from_str(&text).context("image.json of the test results")?;
+        Ok((tests, contents, prepared))
     }
 }
 

@@ -196,6 +196,11 @@ impl Receipt {
         complete.max_by(|a, b| a.started.cmp(&b.started))
     }
 
+    /// Returns the receipts of a mission in this checkout that can be read.
+    pub(crate) fn all(checkout: &Checkout, mission: &str) -> impl Iterator<Item = Receipt> {
+        all(checkout, mission)
+    }
+
     /// Returns the receipt of the newest published image of a mission other than `image`, among the
     /// receipts of this checkout.
     pub(crate) fn last_published(

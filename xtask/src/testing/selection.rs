@@ -52,6 +52,10 @@ pub(crate) struct ContainerInputs {
     pub(crate) network: &'static str,
     /// Bytes that tests may leave on the disk.
     pub(crate) disk: u64,
+    /// Whether digests of what tests depend on are wanted.
+    pub(crate) dependencies: bool,
+    /// Environments whose results carry over.
+    pub(crate) carried: Vec<String>,
 }
 
 impl Selection {
@@ -177,6 +181,8 @@ mod tests {
             health: words("check"),
             network: "none",
             disk: 1000,
+            dependencies: true,
+            carried: words("sea"),
         };
         let passed = [("sky".to_owned(), TestKind::Import, "json".to_owned())].into();
         let plan = selection.plan(Some(3), Some(60), Some(&last), &passed, &container).unwrap();

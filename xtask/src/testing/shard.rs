@@ -126,7 +126,7 @@ impl Division {
 
 /// Returns the digest of the settings that results depend on; the receipt names data itself.
 pub(crate) fn settings(testing: &Testing, timeout: Option<u32>) -> String {
-    let Testing { memory, total_memory: _, disk, network, data: _, patience } = testing;
+    let Testing { memory, total_memory: _, disk, network, data: _, max_age: _, patience } = testing;
     let text = format!("{memory} {disk} {} {patience} {timeout:?}", network.name());
     blake3::hash(text.as_bytes()).to_hex().to_string()
 }

@@ -51,6 +51,7 @@ const OTHERS: &[&str] = &[
     "SECRETS_ROLE_ARN",
     "TEST_DATA",
     "TEST_DISK",
+    "TEST_MAX_AGE",
     "TEST_MEMORY_TOTAL",
     "TEST_MEMORY",
     "TEST_NETWORK",

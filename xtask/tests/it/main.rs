@@ -33,6 +33,7 @@ mod freezing;
 mod frozen_specs;
 mod shards;
 mod testing;
+mod carrying;
 mod trying;
 mod publishing;
 mod registries;

@@ -189,6 +189,8 @@ fn wrong_test_settings() {
         ("TEST_DISK=10", "with a unit"),
         ("TEST_DISK=0g", "with a unit"),
         ("TEST_NETWORK=host", "expected `none` or `egress`"),
+        ("TEST_MAX_AGE=30", "as in 12h, 30d or 8w, or 0"),
+        ("TEST_MAX_AGE=-1d", "as in 12h, 30d or 8w, or 0"),
         ("PATIENCE=-1", "a number from 0.1 to 1000"),
     ] {
         let done = checkout.run(&["--set", setting, "image-test"]).status(2).did_nothing();

@@ -1,6 +1,6 @@
 //! Settings of test containers: `TEST_…` and `PATIENCE`.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, time::Duration};
 
 use anyhow::{bail, ensure};
 
@@ -15,6 +15,8 @@ pub(crate) struct Testing {
     pub(crate) disk: u64,
     pub(crate) network: Network,
     pub(crate) data: Vec<Data>,
+    /// Largest age of results that carry over from another image; none do if it is zero.
+    pub(crate) max_age: Duration,
     /// Factor of all time limits.
     pub(crate) patience: f64,
 }
@@ -148,6 +150,22 @@ fn bytes(text: &str) -> Option<u64> {
         _ => None,
     };
     number.parse::<u64>().ok().zip(shift).and_then(|(it, by)| it.checked_mul(1 << by))
+}
+
+/// Parses an age like `30d`.
+pub(super) fn age(text: &str) -> anyhow::Result<Duration> {
+    let (number, unit) = text.split_at(text.len() - text.ends_with(['h', 'd', 'w']) as usize);
+    let hours = match unit {
+        "h" => Some(1),
+        "d" => Some(24),
+        "w" => Some(24 * 7),
+        _ => (number == "0").then_some(0),
+    };
+    let is_plain = number.bytes().all(|it| it.is_ascii_digit());
+    match number.parse::<u32>().ok().filter(|_| is_plain).zip(hours) {
+        Some((number, hours)) => Ok(Duration::from_secs(u64::from(number) * hours * 3600)),
+        None => bail!("expected a whole number with a unit, as in 12h, 30d or 8w, or 0"),
+    }
 }
 
 /// Parses a factor for time limits.

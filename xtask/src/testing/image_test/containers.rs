@@ -43,6 +43,13 @@ pub(super) struct ContainerRun {
     pub(super) results: PathBuf,
 }
 
+/// The image's files after their tests, and a home for the image as a hub starts it.
+pub(super) struct Prepared<'a> {
+    home: Volume<'a>,
+    pub(super) ran: ContainerRun,
+    log: Log,
+}
+
 impl ContainerRun {
     /// Returns whether the container failed although no test of it failed: it was killed, or its
     /// results are wrong.
@@ -79,15 +86,24 @@ impl Run<'_> {
         self.run(Part::Mission, "", self.results(), log)
     }
 
-    /// Runs a container that tests the image's files and prepares a home, then the image as it is
-    /// started on a hub, with that home.
+    /// Runs a container that tests the image's files, digests them, and prepares a home.
+    pub(super) fn prepare(&self) -> anyhow::Result<Prepared<'_>> {
+        let mut log = self.runner.log(&format!("image-test-{}-hub", self.built.name))?;
+        log.step("looking at the image's files");
+        let home = Volume::new(self.runner, "test", self.file("volume"))?;
+        let results = self.beside_results("image");
+        let ran = self.run(Part::Prepare, &home.name, results, &mut log)?;
+        Ok(Prepared { home, ran, log })
+    }
+
+    /// Runs the image as it is started on a hub, with a prepared home. Returns both containers' results.
     pub(super) fn as_a_hub_does(
         &self,
-        log: &mut Log,
+        prepared: Prepared<'_>,
     ) -> anyhow::Result<(ContainerRun, ContainerRun)> {
-        let home = Volume::new(self.runner, "test", self.file("volume"))?;
-        let prepared = self.run(Part::Prepare, &home.name, self.beside_results("image"), log)?;
-        let ran = match self.run(Part::Hub, &home.name, self.beside_results("hub"), log) {
+        let Prepared { home, ran: prepared, mut log } = prepared;
+        log.step("starting the image as a hub does");
+        let ran = match self.run(Part::Hub, &home.name, self.beside_results("hub"), &mut log) {
             // Results of earlier containers are kept.
             Err(err) if failure::status(&err) == 130 => ContainerRun::default(),
             ran => ran?,

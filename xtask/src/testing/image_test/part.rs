@@ -2,11 +2,12 @@
 
 use std::time::{Instant, SystemTime};
 
-use super::{Run, TestRequest, untested};
+use super::{Ran, Run, TestRequest, untested};
 use crate::{
     image::{build::BuiltImage, mission_images::MissionImages, runner::Runner},
     run::{files, printable::Shown as _, process},
     testing::{
+        carry::Former,
         receipt::{Contents, Receipt},
         results::{self, Runs},
         shard::{self, Division, Part, Shard},
@@ -27,9 +28,12 @@ pub(super) fn test(
     let (started, clock) = (SystemTime::now(), Instant::now());
     let (mut tests, mut contents) = (Vec::new(), Contents::default());
     if let Some(selection) = division.selection(part.index) {
-        let run = Run { runner, chosen, built, asked, selection };
-        run.make_ready(Receipt::last(&runner.checkout, &mission.name).as_ref())?;
-        (tests, contents) = run.all()?;
+        let last = Receipt::last(&runner.checkout, &mission.name);
+        let last = last.as_ref();
+        let (basis, former) = (None, Former::none());
+        let run = Run { runner, chosen, built, asked, selection, last, basis, former };
+        run.make_ready()?;
+        Ran { tests, contents, .. } = run.all()?;
     }
     let Some(permit) = runner.permit else { return Ok(None) };
     let receipt = Receipt {

@@ -18,9 +18,10 @@ const SCRATCH: &str = "/opt/test-scratch";
 pub(super) const PLAN: &str = "plan.json";
 pub(super) const SCRIPTS: &str = "common-scripts";
 
-/// Mount point of a user's volume on a hub, and its mount point during preparation.
+/// Mount point of a user's volume on a hub, and its mount point during preparation: below a folder that
+/// tests do not see in the image, so that it hides no file that is digested.
 pub(super) const HOME: &str = "/home/jovyan";
-const PREPARED_HOME: &str = "/mnt/home";
+const PREPARED_HOME: &str = "/tmp/home";
 
 /// Interpreter of the base environment.
 const PYTHON: &str = "/opt/conda/bin/python";
@@ -131,6 +132,8 @@ pub(super) fn given(chosen: &MissionImages, image: &Image) -> ContainerInputs {
         health: image.health().unwrap_or_default(),
         network: testing.network.name(),
         disk: testing.disk,
+        dependencies: false,
+        carried: Vec::new(),
     }
 }
 

@@ -37,6 +37,13 @@ impl Receipt {
         let known = self.dependencies.get(test.environment.as_str())?;
         known.carried.as_ref().filter(|_| test.may_carry_over())
     }
+
+    /// Returns where the results of an environment are from: another image, or this one.
+    pub(crate) fn origin_of(&self, environment: &Name) -> Origin {
+        let carried = self.dependencies.get(environment).and_then(|it| it.carried.clone());
+        let own = || Origin { image: self.image.clone(), started: self.started.clone() };
+        carried.unwrap_or_else(own)
+    }
 }
 
 impl Test {

@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::{Docker, NAMESPACE, of_engine};
 use crate::{
@@ -53,6 +54,32 @@ pub(crate) struct ImageConfig {
     pub(crate) entrypoint: Option<Vec<String>>,
     #[serde(default)]
     pub(crate) healthcheck: Option<Healthcheck>,
+    /// The rest, by docker's names.
+    #[serde(flatten)]
+    pub(crate) rest: BTreeMap<String, Value>,
+}
+
+impl ImageConfig {
+    /// Returns what tests of environments may depend on: all but labels, which no container sees, the
+    /// health check, which test containers leave out, and the id that the classic builder notes. What
+    /// is not set is left out, since versions of docker differ in that.
+    pub(crate) fn seen_by_tests(&self) -> BTreeMap<&str, Value> {
+        let is_set = |it: &Value| match it {
+            Value::Null => false,
+            Value::Bool(it) => *it,
+            Value::String(it) => !it.is_empty(),
+            Value::Array(it) => !it.is_empty(),
+            Value::Object(it) => !it.is_empty(),
+            Value::Number(_) => true,
+        };
+        let rest = self.rest.iter().filter(|(name, it)| *name != "Image" && is_set(it));
+        let mut res: BTreeMap<&str, Value> =
+            rest.map(|(name, it)| (name.as_str(), it.clone())).collect();
+        for (name, words) in [("Cmd", &self.cmd), ("Entrypoint", &self.entrypoint)] {
+            res.extend(words.as_ref().map(|it| (name, Value::from(it.clone()))));
+        }
+        res
+    }
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]

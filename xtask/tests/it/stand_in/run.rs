@@ -92,8 +92,13 @@ pub(crate) fn attach(store: &Store, id: &str) -> Result<u8> {
     let image = state.image(&container.image)?;
     let command: Vec<&str> = container.command.iter().map(String::as_str).collect();
     let part = match command.as_slice() {
-        [tester @ .., "mission"] if tester == TESTER => Part::Mission,
-        [tester @ .., "prepare", "/mnt/home"] if tester == TESTER => Part::Prepare,
+        [tester @ .., "mission"] if tester == TESTER => {
+            let left_out = carried(&state);
+            let mut due = Part::Mission.tests(image);
+            due.retain(|it| !left_out.contains(&it.environment));
+            return tests(store, id, &due);
+        }
+        [tester @ .., "prepare", "/tmp/home"] if tester == TESTER => Part::Prepare,
         [tester @ .., "hub"] if tester == TESTER => Part::Hub,
         other => return unknown(store, &[&["start"], other].concat()),
     };
@@ -110,6 +115,13 @@ fn is_planned(plan: &serde_json::Value, it: &Test) -> bool {
     let list = |name: &str| plan[name].as_array().filter(|it| !it.is_empty());
     list("tests").is_none_or(|it| it.contains(&key))
         && list("without").is_none_or(|it| !it.contains(&key))
+}
+
+/// Returns the environments that the last plan leaves out.
+fn carried(state: &State) -> Vec<String> {
+    let plans = state.sent.iter().rev().filter_map(|it| serde_json::from_str(it).ok());
+    let carried = |it: serde_json::Value| serde_json::from_value(it.get("carried")?.clone()).ok();
+    plans.filter_map(carried).next().unwrap_or_default()
 }
 
 /// Command line of its first process, before the part that it tests.
@@ -281,7 +293,12 @@ pub(crate) fn copy(store: &Store, from: &str, to: &str) -> Result {
             let image = told.map(|it| state.image(&it.image)).transpose()?;
             let contents = image.map(contents);
             let contents = contents.iter().map(|it| ("image.json", it.as_str()));
-            archive([(file, text.as_str())].into_iter().chain(contents))
+            let is_of_files = |it: &Container| it.command.iter().any(|it| it == "prepare");
+            let is_asked = container.is_some_and(is_of_files);
+            let digests = fs::read_to_string(store.dir.join("dependencies")).ok();
+            let digests = digests.iter().filter(|_| is_asked);
+            let digests = digests.map(|it| ("dependencies.json", it.as_str()));
+            archive([(file, text.as_str())].into_iter().chain(contents).chain(digests))
         }
         Some(_) => unknown(store, &["cp", from, to]),
         None => refuse(1, format!("Error: No such container:path: {from}")),

@@ -80,7 +80,7 @@ def unmatched(environment: str, pattern: str, origin: str) -> Result:
 
 def _environment_jobs(environment: str, plan: Plan, report: Report) -> Iterator[Job]:
     """Yields the tests of an environment; tests that cannot be run are reported at once."""
-    if not plan.wants_any(environment):
+    if not plan.wants_any(environment) or environment in plan.carried:
         return
     yield from _consistency_jobs(environment, plan)
     if not has_tests(environment):

@@ -43,6 +43,10 @@ class Plan:
     # Tests that passed in the image which this one was made from: they need not run again if they
     # cannot see what changed since.
     passed: Collection[tuple[str, str, str]] = ()
+    # Environments whose results carry over from another image.
+    carried: Collection[str] = ()
+    # Whether digests of what tests depend on are wanted.
+    dependencies: bool = False
     # Environment, kind and name of tests that have run.
     done: Collection[tuple[str, str, str]] = ()
     # Who asked from outside knows what should have run, and notices when nothing did.

@@ -18,7 +18,7 @@ use crate::{
     task::{Session, shared::reuse::Reused},
     testing::{
         image_test::{self, Rerun},
-        receipt::{Outcome, Receipt},
+        receipt::{Origin, Outcome, Receipt},
     },
 };
 
@@ -94,6 +94,8 @@ pub(super) struct Row {
     tag: String,
     passed: Option<usize>,
     failed: Option<usize>,
+    /// Environments whose results carried over, and where the tests ran.
+    carried: BTreeMap<String, Origin>,
     /// Failure, shown under the table.
     error: Option<String>,
 }
@@ -108,6 +110,7 @@ impl Row {
             tag: built.reference.to_string(),
             passed: None,
             failed: None,
+            carried: BTreeMap::new(),
             error: None,
         }
     }
@@ -131,6 +134,7 @@ impl Row {
             tag: String::new(),
             passed: None,
             failed: None,
+            carried: BTreeMap::new(),
             error: None,
         }
     }
@@ -193,6 +197,8 @@ impl Row {
         let passed = receipt.tests.iter().filter(|it| it.outcome == Outcome::Passed).count();
         let failed = receipt.tests.len() - passed;
         (self.passed, self.failed) = (Some(passed), Some(failed));
+        let carried = receipt.carried_over();
+        self.carried = carried.map(|(it, of)| (it.to_string(), of.clone())).collect();
         if is_new {
             self.seconds += receipt.seconds;
             self.action.push(Action::Tested);
@@ -254,6 +260,9 @@ pub(super) fn summary(session: &Session, rows: Vec<Row>, missions: usize) -> any
     let table: Vec<Vec<String>> = rows.iter().map(cells).collect();
     let heads = ["IMAGE", "ACTION", "TIME", "SIZE", "PASSED", "FAILED", "TAG"];
     for row in &rows {
+        for (environment, origin) in &row.carried {
+            session.ui.say(format!("{}: results of {environment} {}", row.image, origin.note()));
+        }
         if let Some(error) = &row.error {
             session.ui.say("");
             session.ui.say_in(Colour::Red, &row.image, &format!(": {error}\n"));

@@ -1,0 +1,182 @@
+//! Results that carry over from earlier images of a mission: those of an environment whose tests
+//! depend on the same files, image config, platform, settings and tester. The tester digests the
+//! image's files in a container (`platform_env/testing/dependencies.py`); the rest is digested here.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    time::{Duration, SystemTime},
+};
+
+use anyhow::{Context as _, ensure};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::{
+    image::{build_context::BuildContext, mission_images::MissionImages},
+    mission::{checkout::Checkout, expected_tests::ExpectedTest},
+    run::files,
+    settings::config::Network,
+    testing::receipt::{self, Name, Origin, Outcome, Receipt, Test},
+    tools::{docker::Image, image_name::is_hex_digest},
+};
+
+/// Version of these rules: results of another one do not carry over.
+const VERSION: u32 = 1;
+
+/// Name of the file with digests of the image's files, by environment, among a container's results.
+const FILE: &str = "dependencies.json";
+
+/// Largest size of that file in bytes.
+const LARGEST: u64 = 1_000_000;
+
+/// Digest of what results depend on besides the image's files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Basis(String);
+
+#[derive(Serialize)]
+struct Parts<'a> {
+    version: u32,
+    platform: String,
+    config: BTreeMap<&'a str, Value>,
+    memory: &'a str,
+    disk: u64,
+    patience: f64,
+    timeout: Option<u32>,
+    tester: String,
+}
+
+impl Basis {
+    /// Returns the digest for the tests of `image`; `None` if no result may carry over: their
+    /// network and their data are not known well enough.
+    pub(crate) fn new(
+        checkout: &Checkout,
+        chosen: &MissionImages,
+        image: &Image,
+        timeout: Option<u32>,
+    ) -> anyhow::Result<Option<Basis>> {
+        let testing = &chosen.config.testing;
+        let is_closed = testing.network == Network::None && testing.data.is_empty();
+        if testing.max_age.is_zero() || !is_closed {
+            return Ok(None);
+        }
+        let parts = Parts {
+            version: VERSION,
+            platform: chosen.platform.to_string(),
+            config: image.config.seen_by_tests(),
+            memory: &testing.memory,
+            disk: testing.disk,
+            patience: testing.patience,
+            timeout,
+            tester: tester(&checkout.root)?,
+        };
+        let text = serde_json::to_string(&parts).context("settings are plain data")?;
+        Ok(Some(Basis(blake3::hash(text.as_bytes()).to_hex().to_string())))
+    }
+
+    /// Returns the digest of all that an environment's results depend on; `files` is that of the
+    /// image's files.
+    pub(crate) fn with(&self, files: &str) -> String {
+        let Basis(rest) = self;
+        blake3::hash(format!("{rest} {files}").as_bytes()).to_hex().to_string()
+    }
+}
+
+/// Returns the digest of the scripts that test.
+fn tester(root: &Path) -> anyhow::Result<String> {
+    let scripts = BuildContext::read_files(&root.join("common/image"), &["common-scripts"])?;
+    let mut hasher = blake3::Hasher::new();
+    scripts.without(|it| it.iter().any(|it| it == "__pycache__")).hash(&mut hasher);
+    Ok(hasher.finalize().to_hex().to_string())
+}
+
+/// Reads the digests of the image's files among a container's results; none if the tester left none.
+pub(crate) fn read(results: &Path) -> anyhow::Result<BTreeMap<Name, String>> {
+    let path = results.join(FILE);
+    if !path.is_file() {
+        return Ok(BTreeMap::new());
+    }
+    parse(&files::read_foreign_text(&path, LARGEST)?).context("dependencies.json of the results")
+}
+
+pub(crate) fn parse(text: &str) -> anyhow::Result<BTreeMap<Name, String>> {
+    let res: BTreeMap<Name, String> = serde_json::from_str(text)?;
+    for (name, digest) in &res {
+        ensure!(is_hex_digest(digest), "{name}: expected 64 hex digits");
+    }
+    Ok(res)
+}
+
+/// Results of an environment that carry over, and where they are from.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Carried {
+    pub(crate) origin: Origin,
+    pub(crate) tests: Vec<Test>,
+}
+
+/// Receipts that results may carry over from, and the largest age of results.
+#[derive(Debug)]
+pub(crate) struct Former {
+    receipts: Vec<Receipt>,
+    now: SystemTime,
+    max_age: Duration,
+}
+
+impl Former {
+    /// Returns those of `receipts` with results that may carry over to `image`.
+    pub(crate) fn new(
+        receipts: impl Iterator<Item = Receipt>,
+        image: &Image,
+        now: SystemTime,
+        max_age: Duration,
+    ) -> Former {
+        let mut res = Former { receipts: Vec::new(), now, max_age };
+        let may_be = |it: &Receipt| {
+            let mut origins = it.dependencies.keys().map(|name| it.origin_of(name));
+            it.complete && it.image != image.id && origins.any(|it| res.is_recent(&it))
+        };
+        res.receipts = receipts.filter(may_be).collect();
+        res
+    }
+
+    /// Returns no receipts.
+    pub(crate) fn none() -> Former {
+        Former { receipts: Vec::new(), now: SystemTime::UNIX_EPOCH, max_age: Duration::ZERO }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.receipts.is_empty()
+    }
+
+    /// Returns the newest results of an environment with this digest; all of `expected` must be
+    /// among them, and all must have passed.
+    pub(crate) fn carried(
+        &self,
+        environment: &Name,
+        digest: &str,
+        expected: &BTreeSet<ExpectedTest>,
+    ) -> Option<Carried> {
+        let expected: BTreeSet<ExpectedTest> =
+            expected.iter().filter(|it| *it.environment == **environment).cloned().collect();
+        let found = self.receipts.iter().filter_map(|receipt| {
+            receipt.dependencies.get(environment).filter(|it| it.digest == digest)?;
+            let origin = Some(receipt.origin_of(environment)).filter(|it| self.is_recent(it))?;
+            let own = |it: &&Test| *it.environment == **environment && it.may_carry_over();
+            let tests: Vec<Test> = receipt.tests.iter().filter(own).cloned().collect();
+            let passed = tests.iter().all(|it| it.outcome == Outcome::Passed);
+            let complete = !tests.is_empty() && receipt::missing(&expected, &tests, "").is_empty();
+            (passed && complete).then_some(Carried { origin, tests })
+        });
+        found.max_by(|a, b| a.origin.started.cmp(&b.origin.started))
+    }
+
+    /// Returns whether results are not too old; those of the future are not known well enough.
+    fn is_recent(&self, origin: &Origin) -> bool {
+        let started = humantime::parse_rfc3339(&origin.started).ok();
+        let age = started.and_then(|it| self.now.duration_since(it).ok());
+        age.is_some_and(|it| it <= self.max_age)
+    }
+}
+
+#[cfg(test)]
+mod tests;

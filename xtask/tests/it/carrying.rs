@@ -1,0 +1,158 @@
+//! Results that carry over from another image.
+
+use serde_json::{Value, json};
+
+use crate::{checkout::Checkout, run::Done};
+
+const PART: &str = "missions/hello/Dockerfile.custom";
+
+/// Returns a checkout whose image was tested, and what its container said of dependencies.
+fn tested() -> Checkout {
+    let checkout = Checkout::new();
+    says(&checkout, "a");
+    checkout.run(&["image-all"]).status(0);
+    let known = receipts(&checkout).remove(0)["dependencies"]["hello"].clone();
+    assert_eq!((known["digest"].as_str().unwrap().len(), &known["carried"]), (64, &Value::Null));
+    checkout
+}
+
+/// Sets the digest of the files that containers say.
+fn says(checkout: &Checkout, digit: &str) {
+    checkout.state("dependencies", &json!({ "hello": digit.repeat(64) }).to_string());
+}
+
+/// Makes another image of the mission, and tests it.
+fn edited(checkout: &Checkout, more: &[&str]) -> Done {
+    checkout.file(PART, &(checkout.read(PART) + "RUN true\n"));
+    checkout.run(&[&["image-all", "--json"], more].concat())
+}
+
+/// Returns the receipts of the mission, the newest file first.
+fn receipts(checkout: &Checkout) -> Vec<Value> {
+    let dir = checkout.root().join("target/xtask/receipts/hello");
+    let files = std::fs::read_dir(dir).unwrap().map(|it| it.unwrap());
+    let mut files: Vec<_> =
+        files.map(|it| (it.metadata().unwrap().modified().unwrap(), it.path())).collect();
+    files.sort();
+    let text = |path| std::fs::read_to_string(path).unwrap();
+    files.into_iter().rev().map(|it| serde_json::from_str(&text(it.1)).unwrap()).collect()
+}
+
+fn plan(checkout: &Checkout) -> Value {
+    let sent = checkout.knows()["sent"].as_array().unwrap().clone();
+    let plans = sent.iter().rev().filter_map(|it| serde_json::from_str(it.as_str().unwrap()).ok());
+    plans.into_iter().next().unwrap()
+}
+
+#[track_caller]
+fn assert_carried(checkout: &Checkout, done: &Done, carried: bool) {
+    let newest = receipts(checkout).remove(0);
+    let known = &newest["dependencies"]["hello"];
+    let row = done.json()["images"].as_array().unwrap().last().unwrap().clone();
+    assert_eq!(known["carried"].is_object(), carried, "{known}");
+    assert_eq!(row["carried"]["hello"].is_object(), carried, "{row}");
+    assert_eq!(plan(checkout)["carried"], if carried { json!(["hello"]) } else { json!([]) });
+}
+
+#[test]
+fn results_of_equal_dependencies() {
+    let checkout = tested();
+    let first = receipts(&checkout).remove(0);
+    let done = edited(&checkout, &[]).status(0).called("push").called("role=test-hub");
+    let from = first["image"].as_str().unwrap();
+    let started = first["started"].as_str().unwrap();
+    let note = format!("hello: results of hello carried over from image …, tested {started}");
+    let done = done.says(&note);
+    assert_carried(&checkout, &done, true);
+    let second = receipts(&checkout).remove(0);
+    let known = &second["dependencies"]["hello"];
+    assert_eq!(known["carried"], json!({ "image": from, "started": started }));
+    assert_eq!(known["digest"], first["dependencies"]["hello"]["digest"]);
+    let own = |receipt: &Value| -> Vec<Value> {
+        let tests = receipt["tests"].as_array().unwrap().iter();
+        let own = |it: &&Value| it["environment"] == "hello" && it["kind"] != "kernel";
+        let mut res: Vec<Value> = tests.filter(own).cloned().collect();
+        res.sort_by_key(ToString::to_string);
+        res
+    };
+    assert_eq!(own(&second), own(&first));
+    assert_eq!(second["tests"].as_array().unwrap().len(), first["tests"].as_array().unwrap().len());
+    // From the third image on, the first is still the origin.
+    let done = edited(&checkout, &[]).status(0);
+    assert_carried(&checkout, &done, true);
+    assert_eq!(receipts(&checkout)[0]["dependencies"]["hello"]["carried"]["image"], from);
+}
+
+#[test]
+fn everything_runs_again_when_asked() {
+    let checkout = tested();
+    let done = edited(&checkout, &["--again"]).status(0);
+    assert_carried(&checkout, &done, false);
+    let done = edited(&checkout, &[]).status(0);
+    assert_carried(&checkout, &done, true);
+    let done = checkout.run(&["image-test", "--again", "--json"]).status(0);
+    assert_carried(&checkout, &done, false);
+}
+
+#[test]
+fn other_dependencies_settings_and_scripts() {
+    let checkout = tested();
+    says(&checkout, "b");
+    let done = edited(&checkout, &[]).status(0);
+    assert_carried(&checkout, &done, false);
+    for set in ["TEST_MEMORY=5g", "TEST_DISK=9g", "PATIENCE=2"] {
+        let done = edited(&checkout, &["--set", set]).status(0);
+        assert_carried(&checkout, &done, false);
+    }
+    checkout.file("common/image/common-scripts/platform_env/more.py", "");
+    let done = edited(&checkout, &[]).status(0);
+    assert_carried(&checkout, &done, false);
+    let done = edited(&checkout, &[]).status(0);
+    assert_carried(&checkout, &done, true);
+}
+
+#[test]
+fn what_is_not_known_well_enough() {
+    let checkout = tested();
+    for set in ["TEST_MAX_AGE=0", "TEST_NETWORK=egress", "TEST_DATA=/data/crds:/opt/crds"] {
+        edited(&checkout, &["--set", set]).status(0);
+        assert_eq!(plan(&checkout)["dependencies"], false, "{set}");
+        assert_eq!(receipts(&checkout)[0]["dependencies"], json!({}), "{set}");
+    }
+    checkout.state("dependencies", r#"{"hello": "x"}"#);
+    edited(&checkout, &[]).status(0).says("hello: no result carries over: dependencies.json");
+    assert_eq!(receipts(&checkout)[0]["dependencies"], json!({}));
+    // Nothing is known of environments that the mission does not have.
+    checkout.state("dependencies", &json!({ "base": "a".repeat(64) }).to_string());
+    edited(&checkout, &[]).status(0);
+    assert_eq!(receipts(&checkout)[0]["dependencies"], json!({}));
+}
+
+#[test]
+fn failed_tests_and_new_ones_run() {
+    let checkout = Checkout::new();
+    says(&checkout, "a");
+    checkout.failing(&["numpy"]);
+    checkout.run(&["image-all"]).status(1);
+    checkout.failing(&[]);
+    let done = edited(&checkout, &[]).status(0);
+    assert_carried(&checkout, &done, false);
+    checkout.file("missions/hello/environments/hello/tests/imports", "numpy\nscipy\n");
+    let done = edited(&checkout, &[]).status(0);
+    assert_carried(&checkout, &done, false);
+    // The image as a whole is tested, whatever carries over.
+    checkout.failing(&["login"]);
+    let done = edited(&checkout, &[]).status(1).never_called("push");
+    assert_carried(&checkout, &done, true);
+    done.says("shell login");
+}
+
+#[test]
+fn selections_carry_nothing_over() {
+    let checkout = tested();
+    checkout.file(PART, &(checkout.read(PART) + "RUN true\n"));
+    checkout.run(&["image-build"]).status(0);
+    checkout.run(&["image-test", "--imports"]).status(0);
+    let told = plan(&checkout);
+    assert_eq!((&told["dependencies"], &told["carried"]), (&json!(false), &json!([])));
+}
