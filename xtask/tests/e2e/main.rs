@@ -28,6 +28,7 @@ mod local_hub;
 mod local_registry;
 mod receipts;
 mod reuse;
+mod relock;
 mod report;
 mod docs;
 mod first_hour;
