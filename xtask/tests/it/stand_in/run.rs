@@ -92,12 +92,7 @@ pub(crate) fn attach(store: &Store, id: &str) -> Result<u8> {
     let image = state.image(&container.image)?;
     let command: Vec<&str> = container.command.iter().map(String::as_str).collect();
     let part = match command.as_slice() {
-        [tester @ .., "mission"] if tester == TESTER => {
-            let left_out = carried(&state);
-            let mut due = Part::Mission.tests(image);
-            due.retain(|it| !left_out.contains(&it.environment));
-            return tests(store, id, &due);
-        }
+        [tester @ .., "mission"] if tester == TESTER => Part::Mission,
         [tester @ .., "prepare", "/tmp/home"] if tester == TESTER => Part::Prepare,
         [tester @ .., "hub"] if tester == TESTER => Part::Hub,
         other => return unknown(store, &[&["start"], other].concat()),
@@ -105,7 +100,9 @@ pub(crate) fn attach(store: &Store, id: &str) -> Result<u8> {
     let plan = container.plan.as_deref().and_then(|it| serde_json::from_str(it).ok());
     let plan: serde_json::Value = plan.unwrap_or_default();
     let mut due = part.tests(image);
-    due.retain(|it| is_planned(&plan, it));
+    let carried: Vec<String> = serde_json::from_value(plan["carried"].clone()).unwrap_or_default();
+    let is_carried = |it: &Test| command.contains(&"mission") && carried.contains(&it.environment);
+    due.retain(|it| is_planned(&plan, it) && !is_carried(it));
     tests(store, id, &due)
 }
 
@@ -115,13 +112,6 @@ fn is_planned(plan: &serde_json::Value, it: &Test) -> bool {
     let list = |name: &str| plan[name].as_array().filter(|it| !it.is_empty());
     list("tests").is_none_or(|it| it.contains(&key))
         && list("without").is_none_or(|it| !it.contains(&key))
-}
-
-/// Returns the environments that the last plan leaves out.
-fn carried(state: &State) -> Vec<String> {
-    let plans = state.sent.iter().rev().filter_map(|it| serde_json::from_str(it).ok());
-    let carried = |it: serde_json::Value| serde_json::from_value(it.get("carried")?.clone()).ok();
-    plans.filter_map(carried).next().unwrap_or_default()
 }
 
 /// Command line of its first process, before the part that it tests.
