@@ -34,9 +34,7 @@ pub(crate) fn move_tags(
 ) -> anyhow::Result<Vec<bool>> {
     let is_there = are_there(config, host, tags)?;
     let due: Vec<&Retag> = tags.iter().zip(&is_there).filter(|it| !it.1).map(|it| it.0).collect();
-    for it in &due {
-        put(runner, config, host, it)?;
-    }
+    put(runner, config, host, &due)?;
     if runner.permit.is_some() && !due.is_empty() {
         let after = are_there(config, host, tags)?;
         if let Some((it, _)) = tags.iter().zip(after).find(|it| !it.1) {
@@ -65,18 +63,20 @@ fn named(apis: &[Api], tags: &[Retag]) -> anyhow::Result<Vec<bool>> {
     Ok(found.into_iter().zip(tags).map(is_it).collect())
 }
 
-fn put(runner: &Runner, config: &Config, host: &Host, it: &Retag) -> anyhow::Result<()> {
-    let Retag { tag, digest } = it;
-    let api = published::api(config, host, tag.repository.name(), Access::Write)?;
-    let name = tag.tag.as_ref().context("a tag")?;
+/// Moves tags, with one login for all of them.
+fn put(runner: &Runner, config: &Config, host: &Host, due: &[&Retag]) -> anyhow::Result<()> {
     let Some(permit) = runner.permit else {
-        terminal::print(format_args!("PUT {tag} {digest}"));
+        due.iter().for_each(|it| terminal::print(format_args!("PUT {} {}", it.tag, it.digest)));
         return Ok(());
     };
-    let status = api.put(permit, name, digest)?;
-    ensure!(
-        matches!(status, 200..=204),
-        "{tag}: the registry refuses to move it (status {status}); fix: `docker login` as a user who may push"
-    );
+    let repositories: Vec<_> = due.iter().map(|it| it.tag.repository.clone()).collect();
+    let apis = Api::each(host, &published::network(config, host)?, &repositories, Access::Write)?;
+    for (Retag { tag, digest }, api) in due.iter().zip(apis) {
+        let status = api.put(permit, tag.tag.as_ref().context("a tag")?, digest)?;
+        ensure!(
+            matches!(status, 200..=204),
+            "{tag}: the registry refuses to move it (status {status}); fix: `docker login` as a user who may push"
+        );
+    }
     Ok(())
 }
