@@ -1,6 +1,7 @@
 //! Builds the missing images of a chain, each on the one before.
 
 mod fetched;
+mod layer_cache;
 mod rootfs;
 mod trial;
 
@@ -335,12 +336,10 @@ impl<'a> Builds<'a> {
         for (name, value) in self.build_args(step)? {
             build = build.arg(name, &value);
         }
-        if step.refresh {
-            build = build.without_cache();
-        }
-        if let Some(Trial { label, reference }) = trial {
-            build = build.label(label).tag(reference);
-        }
+        build = match trial {
+            Some(Trial { label, reference }) => build.label(label).tag(reference),
+            None => layer_cache::add(build, step),
+        };
         let build = settings.add_to(build);
         let cmd = build.context(&place.id, Some(&place.dockerfile), &place.context);
         self.runner.run(&cmd, log)?;

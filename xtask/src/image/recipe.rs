@@ -37,6 +37,8 @@ pub(crate) struct Recipe {
     pub(crate) context: Arc<BuildContext>,
     /// Digest of all fields above and the parent's digest, 64 hex digits.
     pub(crate) inputs: String,
+    /// Published image, named by digest, whose layers the build may take. Not an input.
+    pub(crate) cache: Option<ImageRef>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -256,6 +258,7 @@ fn recipe(
         mode,
         context: Arc::new(context.clone()),
         inputs: String::new(),
+        cache: None,
     };
     res.inputs = res.digest(previous);
     res

@@ -20,7 +20,7 @@ use crate::{
     testing::receipt::{self, Receipt, Shortcoming},
     tools::{
         docker::{Image, LABEL_INPUTS, LABEL_PARENT, RemoteImage},
-        image_name::{ImageId, ImageRef, Tag},
+        image_name::{ImageId, ImageRef, Repository, Tag},
     },
 };
 
@@ -94,6 +94,24 @@ pub(crate) fn ask(
     read(&mut drafts)?;
     parents(host, &apis, &mut drafts)?;
     Ok(drafts.into_iter().map(|it| it.map(|it| it.and_then(|it| it.offer(host)))).collect())
+}
+
+/// Returns the image under each name and tag, by its digest; `None` if it does not exist.
+///
+/// # Errors
+/// The registry does not answer, or curl is missing.
+pub(crate) fn named(
+    config: &Config,
+    host: &Host,
+    names: &[(&str, &Tag)],
+) -> anyhow::Result<Vec<Option<ImageRef>>> {
+    let repositories: Vec<_> = names.iter().map(|it| host.repository(it.0)).collect();
+    let apis = Api::each(host, &published::network(config, host)?, &repositories, Access::Read)?;
+    let found = each::manifests(apis.iter().zip(names.iter().map(|it| it.1)))?;
+    let image = |(found, repository): (anyhow::Result<Option<Manifest>>, &Repository)| {
+        found.ok().flatten().map(|it| repository.at(&it.digest))
+    };
+    Ok(found.into_iter().zip(&repositories).map(image).collect())
 }
 
 /// Returns a draft for each image under the tag that names its inputs.

@@ -6,8 +6,10 @@ use anyhow::bail;
 #[cfg(test)]
 use anyhow::ensure;
 
+mod build_cache;
 mod testing;
 
+pub(crate) use build_cache::BuildCache;
 pub(crate) use testing::{Data, Network, Testing};
 
 use testing::{age, factor, memory, size, total_memory};
@@ -38,6 +40,7 @@ pub(crate) struct Config {
     pub(crate) unpinned: Option<UnpinnedImage>,
     pub(crate) registry: Registry,
     pub(crate) reuse: Reuse,
+    pub(crate) build_cache: BuildCache,
     /// Whether this is a job for a pull request.
     pub(crate) is_pull_request: bool,
     pub(crate) image_tag: Tag,
@@ -149,6 +152,7 @@ impl Config {
             unpinned: unpinned(settings),
             registry: all.typed("REGISTRY", Registry::from_str, Registry::Local),
             reuse: all.typed("REUSE", Reuse::from_str, Reuse::Registry),
+            build_cache: all.typed("BUILD_CACHE", BuildCache::from_str, BuildCache::Inline),
             is_pull_request: some("PULL_REQUEST").is_some(),
             image_tag: all.typed("IMAGE_TAG", Tag::from_str, Tag::latest()),
             common_tag: all.typed("COMMON_TAG", Tag::from_str, Tag::latest()),

@@ -21,6 +21,7 @@ pub(crate) const NAMES: &[&str] = &[
     "DEBIAN_IMAGE",
     "REGISTRY",
     "REUSE",
+    "BUILD_CACHE",
     "PULL_REQUEST",
     "IMAGE_TAG",
     "COMMON_TAG",

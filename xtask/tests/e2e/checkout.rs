@@ -140,10 +140,11 @@ impl Checkout {
         Rows(summary["images"].as_array().unwrap().clone())
     }
 
-    /// Returns whether the builder had `step` of the mission's last build in its cache.
+    /// Returns whether the builder had `step` of a mission's last build in its cache, or in that of
+    /// an image in the registry.
     #[track_caller]
-    pub(crate) fn was_cached(&self, step: &str) -> bool {
-        let log = self.read("target/xtask/logs/image-build-hello.log");
+    pub(crate) fn was_cached(&self, mission: &str, step: &str) -> bool {
+        let log = self.read(&format!("target/xtask/logs/image-build-{mission}.log"));
         let head = log.lines().find(|it| it.contains("] RUN ") && it.contains(step));
         let number = head.and_then(|it| it.split(' ').next()).unwrap_or_else(|| panic!("{log}"));
         log.lines().any(|it| it == format!("{number} CACHED"))

@@ -21,7 +21,7 @@ fn a_change_rebuilds_only_what_depends_on_it() {
     checkout.write(&format!("{DIR}/tests/data.txt"), &checkout.mark());
     assert_eq!(checkout.rows(&floating).action("hello"), "built");
     assert!(
-        checkout.was_cached(CREATE) && checkout.was_cached(UPDATE),
+        checkout.was_cached("hello", CREATE) && checkout.was_cached("hello", UPDATE),
         "a test edit rebuilt the environment"
     );
 
@@ -31,8 +31,8 @@ fn a_change_rebuilds_only_what_depends_on_it() {
         (rows.action("common").as_str(), rows.action("hello").as_str()),
         ("unchanged", "built")
     );
-    assert!(checkout.was_cached(CREATE), "an edit of hello.pip reran env-create");
-    assert!(!checkout.was_cached(UPDATE), "an edit of hello.pip did not rerun env-update");
+    assert!(checkout.was_cached("hello", CREATE), "an edit of hello.pip reran env-create");
+    assert!(!checkout.was_cached("hello", UPDATE), "an edit of hello.pip did not rerun env-update");
 
     let frozen = format!("{DIR}/hello-frozen.yml");
     assert!(checkout.read(&frozen).contains("- humanize=="), "the floating build did not freeze");

@@ -116,6 +116,8 @@ fn an_empty_engine_builds_only_what_was_edited() {
     assert_eq!(rows.action("hello"), "reused");
     assert_eq!(rows.action("common"), "pulled, already published");
     assert_eq!(rows.action("sky"), "built, tested, pushed, moved");
+    assert!(there.was_cached("sky", "env-create sky"), "an unchanged step ran again");
+    assert!(!there.was_cached("sky", "env-update sky"), "an edited list did not rerun its step");
 
     distrusted(&there, &registry);
     drop(emptied);

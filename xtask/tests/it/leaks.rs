@@ -31,6 +31,7 @@ const REFUSED: &[(&str, &str)] = &[
 /// Settings without secrets: names, numbers and files.
 const OTHERS: &[&str] = &[
     "BASE_IMAGE",
+    "BUILD_CACHE",
     "BUILD_NETWORK",
     "CA_BUNDLE",
     "COMMON_TAG",

@@ -193,9 +193,9 @@ fn the_template_is_complete() {
                 fix: write `REGISTRY`, or take the line out
             setup-env.template:7: settings-template: `X` is not a setting
                 fix: take the line out
-            setup-env.template:10: settings-template: cannot read `export IMAGE_TAG=$(date)`: `date` is a command; expected a value or `$(pwd)`, so write its output
+            setup-env.template:11: settings-template: cannot read `export IMAGE_TAG=$(date)`: `date` is a command; expected a value or `$(pwd)`, so write its output
                 fix: write `export NAME=value`; the head of the file says what else can be read
-            setup-env.template:12: settings-template: cannot read `export PLATFORM=a b`: expected `export NAME=value`; commands are not run here
+            setup-env.template:13: settings-template: cannot read `export PLATFORM=a b`: expected `export NAME=value`; commands are not run here
                 fix: write `export NAME=value`; the head of the file says what else can be read"#]],
     );
 }

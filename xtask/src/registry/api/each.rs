@@ -113,7 +113,7 @@ pub(crate) fn answers(questions: &[Question<'_>]) -> anyhow::Result<Vec<Answer>>
 }
 
 /// Returns the manifests under tags or digests; `None` for one that is not there, an error for one that
-/// is not of an image of one platform.
+/// is refused, or is not of an image of one platform.
 pub(crate) fn manifests<'a>(
     names: impl IntoIterator<Item = (&'a Api, impl Display)>,
 ) -> anyhow::Result<Vec<anyhow::Result<Option<Manifest>>>> {
@@ -124,7 +124,10 @@ pub(crate) fn manifests<'a>(
             let manifest = manifest(&it.body).context("a damaged manifest")?;
             manifest.context("not the manifest of one image").map(Some)
         }
-        _ => Ok(None),
+        404 => Ok(None),
+        status => bail!(
+            "the registry answered with status {status}: the repository does not exist yet, or this login may not read it; fix: `docker login` as a user who may"
+        ),
     });
     Ok(manifests.collect())
 }
@@ -142,6 +145,7 @@ pub(crate) fn blobs<'a>(
 
 /// Returns the bytes of an answer that must be those of `digest`.
 pub(super) fn blob(answer: Answer, digest: &str) -> anyhow::Result<Vec<u8>> {
+    ensure!(answer.status == 200, "{digest}: the registry answered with status {}", answer.status);
     ensure!(!answer.is_too_large, "{digest} is larger than expected");
     let is_it = sha256(&answer.body).is_some_and(|it| it.to_string() == digest);
     ensure!(is_it, "the registry has other bytes than {digest}");

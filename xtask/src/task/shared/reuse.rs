@@ -21,11 +21,11 @@ use crate::{
         reuse::{self, Offer, Wanted},
     },
     run::failure,
-    settings::config::Reuse,
+    settings::config::{BuildCache, Reuse},
     testing::receipt::Receipt,
     tools::{
         docker::Image,
-        image_name::{Digest, ImageRef},
+        image_name::{Digest, ImageRef, Tag},
     },
 };
 
@@ -72,8 +72,14 @@ struct Lacking {
     below: bool,
 }
 
-/// Published images that count, by name and inputs.
-type Offers = BTreeMap<(String, String), Offer>;
+/// What a registry has for some missions.
+#[derive(Default)]
+struct Offers {
+    /// Published images that count, by name and inputs.
+    images: BTreeMap<(String, String), Offer>,
+    /// Images whose layers builds may take, by name.
+    caches: BTreeMap<String, ImageRef>,
+}
 
 /// Asks registries about the missions whose images are not on the engine.
 pub(crate) fn look(
@@ -95,7 +101,7 @@ pub(crate) fn look(
             Ok(None) => continue,
             // Also without curl: whatever is not asked for is built.
             Err(err) if [1, 3].contains(&failure::status(&err)) => {
-                runner.ui.say(format!("note: no image of the registry is reused: {err:#}"));
+                runner.ui.say(format!("warning: no image of the registry is reused: {err:#}"));
                 continue;
             }
             Err(err) => return Err(err),
@@ -107,6 +113,9 @@ pub(crate) fn look(
             }
             if let Some(offer) = take(of, it.below, &offers, &host, place, &mut res) {
                 stays.insert(it.at, (offer, host.clone()));
+            }
+            for recipe in &mut of.chain {
+                recipe.cache = offers.caches.get(&recipe.name).cloned();
             }
         }
         res.hosts.push(host);
@@ -211,22 +220,65 @@ fn offers(
             wanted.insert((&below.name, &below.inputs), Wanted { recipe: below, mission: None });
         }
     }
-    let Some(first) = missions.first() else { return Ok(Offers::new()) };
+    let Some(first) = missions.first() else { return Ok(Offers::default()) };
     let wanted: Vec<Wanted<'_>> = wanted.into_values().collect();
     let answers = reuse::ask(&first.config, host, &wanted)?;
-    let mut res = Offers::new();
+    let mut res = Offers::default();
+    let mut unused: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for (Wanted { recipe, .. }, answer) in wanted.iter().zip(answers) {
         match answer {
-            Ok(offer) => {
-                res.extend(offer.map(|it| ((recipe.name.clone(), recipe.inputs.clone()), it)))
-            }
-            Err(reason) => runner.ui.say(format!(
-                "{}: the registry's image of these inputs is not used: {reason}",
-                recipe.name
-            )),
+            Ok(offer) => res
+                .images
+                .extend(offer.map(|it| ((recipe.name.clone(), recipe.inputs.clone()), it))),
+            Err(reason) => unused.entry(reason).or_default().push(&recipe.name),
         }
     }
+    for (reason, names) in unused {
+        let names = names.join(", ");
+        runner.ui.say(format!(
+            "warning: {names}: the registry's image of these inputs is not used: {reason}"
+        ));
+    }
+    if missing != BuildPolicy::Refuse {
+        res.caches = caches(missions, host, &res)?;
+    }
     Ok(res)
+}
+
+/// Returns the images under human tags, for the images of `missions` that are not published and must be built.
+fn caches(
+    missions: &[&MissionImages],
+    host: &Host,
+    offers: &Offers,
+) -> anyhow::Result<BTreeMap<String, ImageRef>> {
+    let mut tags: BTreeMap<&str, &Tag> = BTreeMap::new();
+    for it in missions {
+        let [.., below, own] = &it.chain[..] else { continue };
+        let config = &it.config;
+        // The engine has the layers of the registry on its machine.
+        if config.build_cache != BuildCache::Inline || host.is_local() {
+            continue;
+        }
+        for (recipe, tag) in [(below, &config.common_tag), (own, &config.image_tag)] {
+            if offers.image(recipe).is_none() {
+                tags.insert(&recipe.name, tag);
+            }
+        }
+    }
+    let (Some(first), false) = (missions.first(), tags.is_empty()) else {
+        return Ok(BTreeMap::new());
+    };
+    let tags: Vec<(&str, &Tag)> = tags.into_iter().collect();
+    let found = reuse::named(&first.config, host, &tags)?;
+    let found = tags.into_iter().zip(found);
+    Ok(found.filter_map(|((name, _), it)| Some((name.to_owned(), it?))).collect())
+}
+
+impl Offers {
+    /// Returns the published image of this recipe.
+    fn image(&self, recipe: &Recipe) -> Option<&Offer> {
+        self.images.get(&(recipe.name.clone(), recipe.inputs.clone()))
+    }
 }
 
 /// Takes what is published: returns the image of the mission if it stays in the registry, or else shortens
@@ -240,9 +292,8 @@ fn take(
     found: &mut Found,
 ) -> Option<Offer> {
     let last = it.chain.len() - 1;
-    let offer = |it: &Recipe| offers.get(&(it.name.clone(), it.inputs.clone()));
     let published = |it: &Offer| it.published(host);
-    if let Some(own) = offer(&it.chain[last]) {
+    if let Some(own) = offers.image(&it.chain[last]) {
         let (receipt, below) = own.tested.as_ref()?;
         found.receipts.push((own.image.clone(), receipt.clone()));
         it.chain = match place {
@@ -256,7 +307,7 @@ fn take(
         };
         return None;
     }
-    if lacks_below && let Some(below) = offer(&it.chain[last - 1]) {
+    if lacks_below && let Some(below) = offers.image(&it.chain[last - 1]) {
         it.chain = short_chain::pulling(&it.chain, last - 1, vec![published(below)]);
     }
     None
@@ -273,7 +324,7 @@ fn take_candidate(
 ) -> anyhow::Result<bool> {
     let last = it.chain.len() - 1;
     let (own, below) = (&it.chain[last], &it.chain[last - 1]);
-    let is_published = offers.contains_key(&(own.name.clone(), own.inputs.clone()));
+    let is_published = offers.image(own).is_some();
     if is_published || !matches!(place, Place::Tests | Place::Push) {
         return Ok(false);
     }

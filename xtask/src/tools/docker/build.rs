@@ -116,6 +116,17 @@ impl Build {
         self.with(["--no-cache"])
     }
 
+    /// Takes the layers of a published image that the same steps made; one that is gone is not missed.
+    pub(crate) fn cache_from(self, image: &ImageRef) -> Build {
+        self.with(["--cache-from", &image.to_string()])
+    }
+
+    /// Adds to the image which step made which layer, for [`Build::cache_from`]:
+    /// <https://docs.docker.com/build/cache/backends/inline/>.
+    pub(crate) fn inline_cache(self) -> Build {
+        self.arg("BUILDKIT_INLINE_CACHE", "1")
+    }
+
     pub(crate) fn network(self, network: &str) -> Build {
         self.with(["--network", network])
     }

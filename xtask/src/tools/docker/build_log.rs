@@ -2,6 +2,8 @@
 //! name, `<seconds> <output>`, `CACHED`, `DONE <seconds>` or `ERROR: <reason>`. Source: BuildKit,
 //! `util/progress/progressui`.
 
+use std::collections::BTreeSet;
+
 /// Returns the step that `line` names, shortened: `[3/7] RUN …` of `[stage-1 3/7] RUN …`, without
 /// mounts. BuildKit's internal steps are left out; names of stages stay if an author gave them.
 pub(crate) fn step(line: &str) -> Option<String> {
@@ -31,9 +33,13 @@ const STEP_WIDTH: usize = 90;
 
 /// Returns the name of the failed step and the last `n` lines of its output.
 pub(crate) fn failed_step(lines: &[String], n: usize) -> Option<String> {
-    let mut vertices = lines.iter().filter_map(|it| vertex(it));
-    let (failed, _) = vertices.find(|(_, text)| text.starts_with("ERROR"))?;
-    let of_failed = || lines.iter().filter_map(|it| vertex(it)).filter(|it| it.0 == failed);
+    let vertices = || lines.iter().filter_map(|it| vertex(it));
+    // A build goes on without the cache of another image.
+    let imports = vertices().filter(|it| it.1.starts_with("importing cache manifest"));
+    let imports: BTreeSet<&str> = imports.map(|it| it.0).collect();
+    let has_failed = |it: &(&str, &str)| it.1.starts_with("ERROR") && !imports.contains(it.0);
+    let (failed, _) = vertices().find(has_failed)?;
+    let of_failed = || vertices().filter(|it| it.0 == failed);
     let output: Vec<&str> = of_failed().filter_map(|(_, text)| output(text)).collect();
     let name = lines
         .iter()
@@ -83,5 +89,7 @@ fn the_failing_step_speaks() {
         "#8 [a 1/2] RUN x\n#9 [b 1/2] RUN --mount=y z\n#8 0.1 fine\n#9 0.2 first\n#9 0.3 second\n#8 DONE 0.3s\n#9 ERROR: exit code: 1\n------\n",
     );
     assert_eq!(failed_step(&log, 1).as_deref(), Some("[b 1/2] RUN z\nsecond"));
+    let gone = lines("#7 importing cache manifest from r/x\n#7 ERROR: r/x: not found");
+    assert_eq!(failed_step(&[gone, log].concat(), 1).as_deref(), Some("[b 1/2] RUN z\nsecond"));
     assert_eq!(failed_step(&lines("#8 [a 1/2] RUN x\n#8 DONE 0.3s"), 9), None);
 }
