@@ -29,6 +29,7 @@ mod local_registry;
 mod receipts;
 mod reuse;
 mod relock;
+mod shards;
 mod report;
 mod docs;
 mod first_hour;

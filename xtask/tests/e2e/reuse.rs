@@ -44,10 +44,10 @@ RUN /opt/common-scripts/install-common {name} && /opt/common-scripts/env-update 
 
 /// The engine without this tool's images, which have their names again when this is dropped: other tests
 /// need them.
-struct Emptied(Vec<String>);
+pub(crate) struct Emptied(Vec<String>);
 
 impl Emptied {
-    fn new() -> Emptied {
+    pub(crate) fn new() -> Emptied {
         let (filter, format) = ("reference=science-platform/*", "{{.Repository}}:{{.Tag}}");
         let list = ["image", "ls", "--filter", filter, "--format", format];
         let names = text(&run(&mut docker(&list)));
