@@ -19,6 +19,7 @@ mod extras;
 mod jupyterlab;
 mod hostile;
 mod mutations;
+mod carrying;
 mod clis;
 mod completion;
 mod tools;

@@ -156,3 +156,24 @@ fn selections_carry_nothing_over() {
     let told = plan(&checkout);
     assert_eq!((&told["dependencies"], &told["carried"]), (&json!(false), &json!([])));
 }
+
+/// A machine that has no receipt takes that of the published image, if it may and if it certifies.
+#[test]
+fn a_receipt_of_the_registry() {
+    let checkout = tested();
+    let first = receipts(&checkout).remove(0);
+    let folder = checkout.root().join("target/xtask/receipts");
+    let forget = || std::fs::remove_dir_all(&folder).unwrap();
+    forget();
+    let done = edited(&checkout, &["--set", "REUSE=never"]).status(0);
+    assert_carried(&checkout, &done, false);
+    forget();
+    let done = edited(&checkout, &[]).status(0);
+    assert_carried(&checkout, &done, true);
+    // The newest push moved the tag.
+    let origin = &receipts(&checkout)[0]["dependencies"]["hello"]["carried"];
+    assert_ne!(origin["image"], first["image"]);
+    forget();
+    let done = edited(&checkout, &["--set", "IMAGE_TAG=other"]).status(0);
+    assert_carried(&checkout, &done, false);
+}

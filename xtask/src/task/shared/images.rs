@@ -21,7 +21,7 @@ use crate::{
     },
     mission::{checkout::Mission, dockerfile::update},
     registry::{
-        self,
+        self, earlier,
         publish::{self, DueImage},
         receipts,
     },
@@ -213,8 +213,11 @@ fn test(
     let old = match asked.takes_receipts() {
         true => receipts::of_built(runner, config, &built),
         false => Receipt::read(&runner.checkout, &mission.name, &built.image),
-    };
-    let tested = image_test::test(runner, of, &built, asked, old?)?;
+    }?;
+    if old.is_none() && asked.takes_receipts() {
+        earlier::keep_receipt(runner, config)?;
+    }
+    let tested = image_test::test(runner, of, &built, asked, old)?;
     Ok(Done::Tested(tested.map(|(receipt, is_new)| (Box::new(receipt), is_new))))
 }
 
