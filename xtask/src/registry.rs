@@ -155,6 +155,17 @@ pub(crate) fn answering(runner: &Runner, config: &Config) -> anyhow::Result<Opti
     }
 }
 
+/// Refuses to start the registry on the engine's machine if that is another one: its address is on the
+/// loopback there, so that nothing here reaches it.
+pub(crate) fn check_is_here(docker: &Docker) -> anyhow::Result<()> {
+    match docker.elsewhere()? {
+        None => Ok(()),
+        Some(engine) => bail!(
+            "REGISTRY=local: the engine is on another machine ({engine}), whose 127.0.0.1 is not this machine's\nfix: set REGISTRY to a registry that both machines reach"
+        ),
+    }
+}
+
 /// Removes local registries that earlier versions of this tool started, and that anybody on the
 /// machine may write to. Their images stay: the next push starts a new registry on the same volume.
 pub(crate) fn retire(runner: &Runner) -> anyhow::Result<()> {

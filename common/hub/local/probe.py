@@ -33,7 +33,9 @@ def main():
     text = answer.read()
     if answer.status != 200:
         sys.exit(f"status {answer.status}")
-    print(json.dumps({"group": group, "engine": json.loads(text).get("ID", "")}))
+    info = json.loads(text)
+    engine = f"{info.get('ID', '')} {info.get('DockerRootDir', '')}"
+    print(json.dumps({"group": group, "engine": engine}))
 
 
 try:

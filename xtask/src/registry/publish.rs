@@ -159,6 +159,7 @@ fn host(runner: &Runner, builds: &Builds<'_>, chosen: &MissionImages) -> anyhow:
     let host = match registry::answering(runner, &chosen.config)? {
         Some(host) => host,
         None => {
+            registry::check_is_here(&runner.docker)?;
             let images =
                 builds.chain_by(BuildPolicy::Build, &chosen.config, &chosen.shared.registry)?;
             let image = images.last().context("a registry has an image")?;

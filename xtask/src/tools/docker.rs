@@ -12,6 +12,7 @@ mod manifest;
 
 use std::{
     env,
+    net::IpAddr,
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
@@ -169,9 +170,15 @@ impl Docker {
         Ok(host.trim().to_owned())
     }
 
-    /// Returns the engine's id.
+    /// Returns the engine's address if it names another machine.
+    pub(crate) fn elsewhere(&self) -> anyhow::Result<Option<String>> {
+        Ok(Some(self.host()?).filter(|it| is_elsewhere(it)))
+    }
+
+    /// Returns the engine's id and folder: engines of one machine may share an id.
     pub(crate) fn engine_id(&self) -> anyhow::Result<String> {
-        Ok(process::read(&self.query(["info", "--format", "{{.ID}}"]))?.trim().to_owned())
+        let format = "{{.ID}} {{.DockerRootDir}}";
+        Ok(process::read(&self.query(["info", "--format", format]))?.trim().to_owned())
     }
 
     /// Returns where the engine keeps its data, which may be another machine's folder.
@@ -197,6 +204,20 @@ impl Docker {
         let driver = process::read(&self.query(["info", "--format", "{{.Driver}}"]))?;
         Ok(driver.trim().to_owned())
     }
+}
+
+/// Returns whether an engine's address names another machine.
+fn is_elsewhere(host: &str) -> bool {
+    let Some(("tcp" | "ssh" | "http" | "https", rest)) = host.split_once("://") else {
+        return false;
+    };
+    let name = rest.rsplit_once('@').map_or(rest, |it| it.1);
+    let name = match name.strip_prefix('[') {
+        Some(address) => address.split(']').next(),
+        None => name.split([':', '/']).next(),
+    };
+    let name = name.unwrap_or_default();
+    name != "localhost" && !name.parse().is_ok_and(|it: IpAddr| it.is_loopback())
 }
 
 /// Returns what an engine printed.

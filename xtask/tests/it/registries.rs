@@ -80,3 +80,14 @@ fn lists_need_curl() {
     let done = checkout().run(&["image-list"]).status(3);
     done.says("curl is not on PATH").says("install it");
 }
+
+#[test]
+fn the_registry_of_an_engine_elsewhere() {
+    let mut checkout = Checkout::new();
+    checkout.env("DOCKER_HOST", "ssh://ann@lab");
+    let done = checkout.run(&["image-all"]).status(1);
+    assert_eq!(attempts(&done, "image push"), 0);
+    done.says("the engine is on another machine (ssh://…@lab)").says("set REGISTRY");
+    checkout.env("REGISTRY", "quay.io/us");
+    checkout.run(&["image-all"]).status(0);
+}

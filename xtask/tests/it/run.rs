@@ -105,6 +105,7 @@ impl Call {
             "container inspect",
             "container ls",
             "context show",
+            "context inspect",
             "image inspect",
             "image ls",
             "info",

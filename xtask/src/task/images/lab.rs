@@ -60,6 +60,9 @@ pub(crate) fn run(session: &Session, args: &args::ImageLab) -> anyhow::Result<u8
     drop(progress);
     let address = format!("http://{}/lab?token={token}", runner.docker.published(&id, "8888/tcp")?);
     terminal::print(address);
+    if let Some(engine) = runner.docker.elsewhere()? {
+        session.ui.say(format!("this address is on the engine's machine, {engine}"));
+    }
     session.ui.say("open this address in a browser; Ctrl-C ends the server, its home stays");
     let status = runner.docker.wait(&id)?;
     match status.as_str() {

@@ -1,4 +1,4 @@
-use super::{RemoteImage, build::has_built_in_buildkit, manifest::read_remote};
+use super::{RemoteImage, build::has_built_in_buildkit, is_elsewhere, manifest::read_remote};
 use crate::run::process::Output;
 
 #[test]
@@ -36,5 +36,21 @@ fn what_a_registry_answers() {
     let short = manifest.replace(&digest, "a");
     for damaged in [r#"{"Descriptor": {"digest": "sha256:a"}}"#, &short] {
         assert!(answer(0, damaged, "").is_err());
+    }
+}
+
+#[test]
+fn engines_of_other_machines() {
+    for it in
+        ["ssh://ann@lab", "tcp://192.0.2.7:2376", "tcp://docker:2376", "tcp://[2001:db8::1]:1"]
+    {
+        assert!(is_elsewhere(it), "{it}");
+    }
+    for it in ["", "unix:///run/docker.sock", "npipe:////./pipe/docker_engine", "tcp://127.0.0.1:1"]
+    {
+        assert!(!is_elsewhere(it), "{it}");
+    }
+    for it in ["tcp://localhost:2375", "tcp://[::1]:2375", "ssh://ann@127.0.0.1"] {
+        assert!(!is_elsewhere(it), "{it}");
     }
 }

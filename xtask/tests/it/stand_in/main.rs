@@ -187,7 +187,8 @@ fn docker(store: &Store, kind: Kind, args: &[&str]) -> Result<u8> {
         ["buildx", "version"] => return refuse(1, "docker: 'buildx' is not a docker command."),
         ["context", "show"] => println!("default"),
         ["context", "inspect", "--format", "{{.Endpoints.docker.Host}}"] => {
-            println!("unix:///var/run/docker.sock");
+            let host = env::var("DOCKER_HOST");
+            println!("{}", host.as_deref().unwrap_or("unix:///var/run/docker.sock"));
         }
         ["version", "--format", "{{.Server.Os}}/{{.Server.Arch}}"] => println!("linux/amd64"),
         ["info", "--format", "{{.DockerRootDir}}"] => println!("/on/another/machine"),
