@@ -94,6 +94,10 @@ impl Made {
         redirected.for_each(|it| self.add(it));
     }
 
+    fn has(&self, name: &str) -> bool {
+        self.is_any || self.names.contains(name)
+    }
+
     fn add(&mut self, target: &str) {
         let folder = SCRIPTS.trim_end_matches('/');
         match target.strip_prefix(SCRIPTS) {
@@ -106,18 +110,19 @@ impl Made {
 fn check_mission(facts: &Facts, mission: &MissionFacts, names: &[&str]) -> Vec<Finding> {
     let unknown = |made: &Made, word: &str| -> Option<(String, String)> {
         let word = word.replace("//", "/");
-        let name =
-            word.strip_prefix(SCRIPTS).filter(|it| !made.is_any && !made.names.contains(*it))?;
+        let name = word.strip_prefix(SCRIPTS)?;
         let is_there = name.is_empty() || facts.has(&Path::new(FOLDER).join(name));
         let is_plain = name.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
+        if is_there || !is_plain || made.has(name) {
+            return None;
+        }
         let known = EARLIER.iter().find(|(names, _)| names.contains(&name));
         let fix = match (known, nearest(name, names.iter().copied())) {
             (Some((_, fix)), _) => (*fix).to_owned(),
             (_, Some(nearest)) => format!("write `{SCRIPTS}{nearest}`"),
             _ => format!("call one of these: {}", names.join(", ")),
         };
-        let what = format!("the common image has no script `{name}`");
-        (!is_there && is_plain).then_some((what, fix))
+        Some((format!("the common image has no script `{name}`"), fix))
     };
     let mut res = Vec::new();
     let file = mission.author_dockerfile();

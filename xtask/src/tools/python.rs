@@ -9,6 +9,11 @@ pub(crate) fn query(root: &Path, script: &str) -> Cmd {
     query!(root, "python3 -c {script}")
 }
 
+/// Returns the command that runs a script, given as text; arguments may follow.
+pub(crate) fn text(root: &Path, script: &str) -> Change {
+    cmd!(root, "python3 -c {script}")
+}
+
 /// Returns the commands that make a virtual environment in `dir` with the packages of a hashed list.
 pub(crate) fn venv(root: &Path, dir: &Path, requirements: &str, packages: Packages) -> [Change; 2] {
     let python = dir.join("bin/python");

@@ -86,7 +86,7 @@ pub(crate) fn run(session: &Session, args: &args::Bench) -> anyhow::Result<u8> {
     res.push(seconds("check", median(permit, &cmd!(session.checkout.root, "{exe} check"))?, 1.0));
     let formatted = cargo::check_format_in_hook(&session.checkout.root);
     res.push(seconds("rustfmt, as the hook runs it", median(permit, &formatted)?, 1.0));
-    res.push(many::figure(permit, session, &exe)?);
+    res.extend(many::figures(permit, session, &exe)?);
     read(permit, &image_all)?;
     res.push(seconds("image-all, nothing changed", median(permit, &image_all)?, 0.5));
     res.extend(frozen_specs(permit, session, &exe)?);

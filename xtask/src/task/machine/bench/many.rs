@@ -1,17 +1,38 @@
-//! `check` of a thousand missions, in a clone of this repository.
+//! Tasks on a thousand missions, in a clone of this repository: seconds, memory, and the questions to a
+//! registry.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
-use super::{Figure, clone, median, seconds};
+use anyhow::Context as _;
+
+use super::{Figure, clone};
 use crate::{
     run::{
         files,
         process::{Permit, cmd},
     },
     task::Session,
+    tools::python,
 };
 
-pub(super) fn figure(permit: Permit, session: &Session, exe: &Path) -> anyhow::Result<Figure> {
+/// Script that runs the tasks, beside a registry of its own.
+const SCRIPT: &str = include_str!("many.py");
+
+/// Name in the output of the script, what is measured, and the budget in seconds.
+const TASKS: [(&str, &str, f64); 4] = [
+    ("check", "check of a thousand missions", 3.0),
+    ("plan", "image-all of a thousand missions, planned", 3.0),
+    ("explain", "explain of a thousand missions", 3.0),
+    ("asked", "explain of a thousand published missions", 10.0),
+];
+
+const MEGABYTES: f64 = 150.0;
+
+pub(super) fn figures(
+    permit: Permit,
+    session: &Session,
+    exe: &Path,
+) -> anyhow::Result<Vec<Figure>> {
     let dir = files::temporary(permit, None, "bench-", 0o755)?;
     let root = &dir.path().join("clone");
     clone(permit, session, root)?;
@@ -19,7 +40,16 @@ pub(super) fn figure(permit: Permit, session: &Session, exe: &Path) -> anyhow::R
         mission(permit, &root.join(format!("missions/mission-{n}")))?;
     }
     super::read(permit, &cmd!(root, "{exe} image-update --all"))?;
-    Ok(seconds("check of a thousand missions", median(permit, &cmd!(root, "{exe} check"))?, 3.0))
+    let printed = super::read(permit, &python::text(root, SCRIPT).args([exe]))?;
+    let measured: BTreeMap<String, [f64; 2]> =
+        serde_json::from_str(&printed).context("many.py prints seconds and megabytes")?;
+    let mut res = Vec::new();
+    for (name, what, budget) in TASKS {
+        let [seconds, megabytes] = *measured.get(name).with_context(|| format!("no {name}"))?;
+        res.push(Figure { what, measured: seconds, budget, unit: "s" });
+        res.push(Figure { what: "its memory", measured: megabytes, budget: MEGABYTES, unit: "MB" });
+    }
+    Ok(res)
 }
 
 const CUSTOM: &[u8] = b"\
