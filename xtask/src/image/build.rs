@@ -1,5 +1,6 @@
 //! Builds the missing images of a chain, each on the one before.
 
+mod failures;
 mod fetched;
 mod layer_cache;
 mod rootfs;
@@ -8,12 +9,12 @@ mod trial;
 use std::{
     borrow::Cow,
     collections::BTreeMap,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, bail};
 
 use self::trial::Trial;
 use crate::{
@@ -24,12 +25,10 @@ use crate::{
         recipe::{self, Layer, Make, Parent, PulledImage, Reason, Recipe},
         runner::{Log, Runner},
     },
-    mission::dockerfile::{apt, calls::ENVIRONMENTS},
     run::{
-        failure, files,
+        files,
         lock::{self, Lock},
         printable::Shown as _,
-        text_file,
     },
     settings::config::{Config, Mode},
     tools::{
@@ -147,7 +146,7 @@ impl<'a> Builds<'a> {
         let previous = place.position.checked_sub(1).and_then(|it| done(&place.chain[it]));
         let built = self
             .one(place, previous.as_ref())
-            .map_err(|err| in_checkout(err, &self.runner.checkout.root, recipe))
+            .map_err(|err| failures::in_checkout(err, &self.runner.checkout.root, recipe))
             .with_context(|| format!("image {}", recipe.name))?;
         locked(&self.done).insert(key(place.chain, recipe), built.clone());
         Ok(built)
@@ -465,22 +464,6 @@ impl Folder {
             id: dir.join(format!("{name}.iid")),
         }
     }
-}
-
-/// Returns a build's failure with the paths of a mission's lists in the checkout in place of those in
-/// the image, and with the lines of `apt.txt` whose packages Debian lacks.
-fn in_checkout(err: anyhow::Error, root: &Path, recipe: &Recipe) -> anyhow::Error {
-    if recipe.mode.is_none() || failure::status(&err) != 1 {
-        return err;
-    }
-    let own = format!("missions/{}/environments/", recipe.name);
-    let mut text = format!("{err:#}").replace(&format!("{ENVIRONMENTS}/"), &own);
-    let path = format!("missions/{}/{}", recipe.name, apt::FILE);
-    let list = text_file::read_text(root, Path::new(&path)).unwrap_or_default();
-    for (line, name) in apt::not_found(&list, &text.clone()) {
-        text += &format!("\n{path}:{line}: Debian has no package `{name}`; correct the name");
-    }
-    anyhow!(text)
 }
 
 /// Returns the command that builds the image, with a hint for users who just built the floating
