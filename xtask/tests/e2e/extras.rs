@@ -62,8 +62,8 @@ fn shared_constraints_debian_packages_and_hooks() {
     // The file is an input of the step whose list names it, and of no other.
     checkout.write(HINTS, "idna<3.9\n");
     checkout.rows(&["image-build", "hello", "--floating"]);
-    assert!(checkout.was_cached("apt-get install"));
-    assert!(!checkout.was_cached("env-update hello"));
+    assert!(checkout.was_cached("hello", "apt-get install"));
+    assert!(!checkout.was_cached("hello", "env-update hello"));
     assert!(checkout.read(&format!("{ENV}/hello-frozen.yml")).contains("- idna==3.8"));
     assert_eq!(checkout.run(&["freeze", "--check", "hello"]).status, Some(0));
 
