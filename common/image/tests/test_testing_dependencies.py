@@ -32,7 +32,7 @@ FILES = {
     f"{SITE}/numpy.py": "x = 1",
     f"{SITE}/__pycache__/numpy.pyc": "1",
     f"{TESTS}/imports": "numpy  # all of it\n",
-    f"{TESTS}/a.ipynb": notebook("import numpy", kernelspec={"name": "sea"}),
+    f"{TESTS}/a.ipynb": notebook("import numpy", kernelspec={"name": "sky"}),
     f"{TESTS}/helper.py": "y = 1",
     f"{CONDA}/envs/sea/bin/python": "#!",
     f"{CONDA}/envs/sea/lib/waves.py": "z = 1",
@@ -137,6 +137,8 @@ class Dependencies(unittest.TestCase):
             with self.subTest(code):
                 self.write(f"{TESTS}/b.ipynb", notebook(code))
                 self.assertEqual(set(self.digests()), {"base", "sea"})
+        self.write(f"{TESTS}/b.ipynb", notebook("1", kernelspec={"name": "sea"}))
+        self.assertEqual(set(self.digests()), {"base", "sea"})
         self.write(f"{TESTS}/b.ipynb", notebook("overseas = 'seashell'"))
         self.assertEqual(set(self.digests()), {"base", "sea", "sky"})
         for text in ("{", "[]", '{"cells": 1}', '{"cells": [1]}'):
@@ -177,10 +179,30 @@ class Dependencies(unittest.TestCase):
             path = self.write(name, " " * size + f"'{sea}/bin/waves'")
             self.assertEqual(set(self.digests()), {"base", "sea"}, name)
             path.unlink()
-        self.write("usr/bin/waves", f"exec {sea}/bin/waves")
-        self.assertEqual(set(self.digests()), {"sea"})
+        for line in (
+            f"exec {sea}/bin/waves", 'exec "$CONDA_DIR/envs/sea/bin/waves"', "source activate sea",
+            "conda run -n sea waves", "conda run --name=sea waves", "../../../sea/lib",
+        ):  # fmt: skip
+            self.write("usr/bin/waves", line)
+            self.assertEqual(set(self.digests()), {"sea"}, line)
         self.write("usr/bin/waves", f"exec {sea}-side/bin/waves")
         self.assertEqual(set(self.digests()), {"base", "sea", "sky"})
+
+    def test_links_through_another_environment(self) -> None:
+        (self.root / CONDA / "envs/sea/bin/julia").symlink_to("/usr/lib/julia")
+        (self.root / "usr/bin/julia").symlink_to(self.root / CONDA / "envs/sea/bin/julia")
+        self.assertEqual(set(self.digests()), {"sea"})
+
+    def test_the_config_that_names_another_environment(self) -> None:
+        for word in ("/opt/conda/envs/sea/share", "/a:/opt/conda/envs/sea/bin:/b"):
+            found = dependencies.digests(self.root, ["/opt/conda/bin", word])
+            self.assertEqual(set(found), {"sea"}, word)
+        self.assertEqual(dependencies.digests(self.root, ["/opt/conda/bin"]), self.digests())
+
+    def test_what_is_beside_compiled_python(self) -> None:
+        machine_code = f"{SITE}/__pycache__/numpy.nbi"
+        self.assertEqual(self.changed(lambda: self.write(machine_code, "1")), {"sky"})
+        self.assertEqual(self.changed(lambda: self.write(machine_code, "2")), {"sky"})
 
     def test_limits(self) -> None:
         for name in ("MOST_BYTES", "MOST_FOLDERS"):

@@ -18,7 +18,10 @@ use crate::{
     run::files,
     settings::config::Network,
     testing::receipt::{self, Name, Origin, Outcome, Receipt, Test},
-    tools::{docker::Image, image_name::is_hex_digest},
+    tools::{
+        docker::Image,
+        image_name::{ImageId, is_hex_digest},
+    },
 };
 
 /// Version of these rules: results of another one do not carry over.
@@ -118,6 +121,8 @@ pub(crate) struct Carried {
 #[derive(Debug)]
 pub(crate) struct Former {
     receipts: Vec<Receipt>,
+    /// Image that is tested.
+    image: Option<ImageId>,
     now: SystemTime,
     max_age: Duration,
 }
@@ -130,10 +135,11 @@ impl Former {
         now: SystemTime,
         max_age: Duration,
     ) -> Former {
-        let mut res = Former { receipts: Vec::new(), now, max_age };
+        let image = Some(image.id.clone());
+        let mut res = Former { receipts: Vec::new(), image, now, max_age };
         let may_be = |it: &Receipt| {
             let mut origins = it.dependencies.keys().map(|name| it.origin_of(name));
-            it.complete && it.image != image.id && origins.any(|it| res.is_recent(&it))
+            it.complete && origins.any(|it| res.is_recent(&it))
         };
         res.receipts = receipts.filter(may_be).collect();
         res
@@ -141,15 +147,16 @@ impl Former {
 
     /// Returns no receipts.
     pub(crate) fn none() -> Former {
-        Former { receipts: Vec::new(), now: SystemTime::UNIX_EPOCH, max_age: Duration::ZERO }
+        let (now, max_age) = (SystemTime::UNIX_EPOCH, Duration::ZERO);
+        Former { receipts: Vec::new(), image: None, now, max_age }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.receipts.is_empty()
     }
 
-    /// Returns the newest results of an environment with this digest; all of `expected` must be
-    /// among them, and all must have passed.
+    /// Returns the newest results of an environment with this digest, if they are of another image; all of
+    /// `expected` must be among them, and all must have passed. Older results do not count beside a failure.
     pub(crate) fn carried(
         &self,
         environment: &Name,
@@ -158,16 +165,18 @@ impl Former {
     ) -> Option<Carried> {
         let expected: BTreeSet<ExpectedTest> =
             expected.iter().filter(|it| *it.environment == **environment).cloned().collect();
-        let found = self.receipts.iter().filter_map(|receipt| {
-            receipt.dependencies.get(environment).filter(|it| it.digest == digest)?;
-            let origin = Some(receipt.origin_of(environment)).filter(|it| self.is_recent(it))?;
-            let own = |it: &&Test| *it.environment == **environment && it.may_carry_over();
-            let tests: Vec<Test> = receipt.tests.iter().filter(own).cloned().collect();
-            let passed = tests.iter().all(|it| it.outcome == Outcome::Passed);
-            let complete = !tests.is_empty() && receipt::missing(&expected, &tests, "").is_empty();
-            (passed && complete).then_some(Carried { origin, tests })
-        });
-        found.max_by(|a, b| a.origin.started.cmp(&b.origin.started))
+        let known =
+            |it: &&Receipt| it.dependencies.get(environment).is_some_and(|it| it.digest == digest);
+        let found = self.receipts.iter().filter(known).map(|it| (it.origin_of(environment), it));
+        let (origin, receipt) = found.max_by(|a, b| a.0.started.cmp(&b.0.started))?;
+        if self.image.as_ref() == Some(&origin.image) || !self.is_recent(&origin) {
+            return None;
+        }
+        let own = |it: &&Test| *it.environment == **environment && it.may_carry_over();
+        let tests: Vec<Test> = receipt.tests.iter().filter(own).cloned().collect();
+        let passed = tests.iter().all(|it| it.outcome == Outcome::Passed);
+        let complete = !tests.is_empty() && receipt::missing(&expected, &tests, "").is_empty();
+        (passed && complete).then_some(Carried { origin, tests })
     }
 
     /// Returns whether results are not too old; those of the future are not known well enough.

@@ -239,7 +239,7 @@ fn offers(
             "warning: {names}: the registry's image of these inputs is not used: {reason}"
         ));
     }
-    if missing != BuildPolicy::Refuse {
+    if ![BuildPolicy::Refuse, BuildPolicy::Refresh].contains(&missing) {
         res.caches = caches(missions, host, &res)?;
     }
     Ok(res)

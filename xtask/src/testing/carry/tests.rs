@@ -95,6 +95,22 @@ fn the_age_counts_from_the_original_run() {
 }
 
 #[test]
+fn older_results_do_not_count_beside_a_failure() {
+    let old = receipt('1', "2026-11-27T10:00:00Z");
+    let mut failed = receipt('f', "2026-11-28T10:00:00Z");
+    failed.tests[0].outcome = Outcome::Failed;
+    assert_eq!(failed.image, image().id);
+    assert_eq!(carried(vec![old.clone(), failed.clone()], "sky", 'a'), None);
+    failed.image = receipt('2', "").image;
+    assert_eq!(carried(vec![failed, old.clone()], "sky", 'a'), None);
+    // What carried over to this image carries over again.
+    let mut own = receipt('f', "2026-11-28T10:00:00Z");
+    let carried_over = Some(origin('1', "2026-11-27T10:00:00Z"));
+    own.dependencies.get_mut("sky").unwrap().carried = carried_over.clone();
+    assert_eq!(carried(vec![own], "sky", 'a').map(|it| it.origin), carried_over);
+}
+
+#[test]
 fn only_complete_passed_results_of_another_image() {
     let good = receipt('1', "2026-11-29T10:00:00Z");
     assert!(carried(vec![good.clone()], "sky", 'a').is_some());

@@ -7,12 +7,12 @@ those below. It is made in a container of the image in which nothing has run, by
 - What only other environments have: their prefix, their folder in /opt/environments, and their
   kernelspec.
 - What no test sees: folders that test containers hide, and files that docker makes (`HIDDEN`).
-- Compiled Python, `__pycache__`: Python compares it with its source.
+- Compiled Python, `__pycache__/*.pyc`: Python compares it with its source.
 
-An environment has no digest if its tests may see another one: if a file that counts for it names
-another one's folders or is a link into them, or if the text of its tests has the name of another
-one or a word by which they are found (`_REACHES`). Nor if it or the mission has a script of its
-own as a test, which may do anything.
+An environment has no digest if its tests may see another one: if a file that counts for it, or a
+variable of the image, names another one's folders or activates it, if such a file is a link into
+them, or if the text of its tests has the name of another one or a word by which they are found
+(`_REACHES`). Nor if it or the mission has a script of its own as a test, which may do anything.
 """
 
 import functools
@@ -22,7 +22,7 @@ import multiprocessing
 import os
 import re
 import stat
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -67,15 +67,19 @@ def record(plan: Plan) -> None:
     if not plan.dependencies or folder is None:
         return
     try:
-        found = digests(Path("/"))
+        words = [*os.environ.values(), *plan.entry_point, os.getcwd()]  # noqa: PTH109 -- as text
+        found = digests(Path("/"), words)
     except (_UnknownError, OSError, BrokenProcessPool):
         return  # nothing carries over
     folder.mkdir(parents=True, exist_ok=True)
     (folder / FILE).write_text(json.dumps(found, sort_keys=True), encoding="utf-8")
 
 
-def digests(root: Path) -> dict[str, str]:
-    """Returns the digest of each environment that has one; the image's files are in `root`."""
+def digests(root: Path, config: Iterable[str] = ()) -> dict[str, str]:
+    """Returns the digest of each environment that has one.
+
+    The image's files are in `root`; `config` are the words of its config that tests see.
+    """
     names = ["base", *paths.environments()]
     script = paths.ENVIRONMENTS / "test"
     if os.path.lexists(script) and script.resolve().name != "test-environments":
@@ -83,7 +87,10 @@ def digests(root: Path) -> dict[str, str]:
     candidates = [it for it in names if not _reaches_others(it, names)]
     if not candidates:
         return {}
-    parts = _parts(root, _Owners(root, names))
+    owners = _Owners(root, names)
+    parts = _parts(root, owners)
+    for word in config:
+        parts[_SHARED].named |= owners.named(os.fsencode(word))
     res = {}
     for it in candidates:
         used = [parts[owner] for owner in (_SHARED, it) if owner in parts]
@@ -102,12 +109,14 @@ class _Owners:
         others = [it for it in names if it != "base"]
         self._folders = {str(paths.ENVIRONMENTS / it): it for it in names}
         self._folders |= {str(top / it): it for top in (envs, kernels) for it in others}
-        self._quick = [f"/{it.name}/".encode() for it in (envs, paths.ENVIRONMENTS)]
-        tops = "|".join(re.escape(str(it)) for it in (envs, paths.ENVIRONMENTS))
-        words = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
-        self._named = re.compile(rf"(?:{tops})/({words})(?![\w.-]*\w)".encode())
-        # The longest text that names a folder.
-        self.longest = max(map(len, self._folders)) + 1
+        # All files of `base` but this folder are shared.
+        self._quick = [os.fsencode(it) for it in others] + [b"/environments/base"]
+        words = "|".join(map(re.escape, sorted(others, key=len, reverse=True))) or "(?!)"
+        before = r"/envs/|/environments/|\.\./|\bactivate\s+|-n\s+|-p\s+|--name[ =]|--prefix[ =]"
+        named = rf"(?:{before})({words})|/environments/(base)"
+        self._named = re.compile(rf"(?:{named})(?![\w.-]*\w)".encode())
+        # Texts that name an environment are shorter.
+        self.longest = max(map(len, self._folders)) + 64
 
     def of(self, path: str, parent: str) -> str:
         """Returns the owner of a folder in a folder of `parent`."""
@@ -120,7 +129,7 @@ class _Owners:
         """Returns the environments whose folders a text names."""
         if not any(it in text for it in self._quick):
             return set()
-        return {it.decode() for it in self._named.findall(text)}
+        return {(one or other).decode() for one, other in self._named.findall(text)}
 
 
 class _Part:
@@ -166,18 +175,24 @@ def _folders(root: Path, owners: _Owners) -> Iterator[tuple[str, str]]:
         yield path, owner
         with os.scandir(path) as entries:
             for it in entries:
-                hidden = it.name == COMPILED or owners.is_hidden(it.path)
-                if it.is_dir(follow_symlinks=False) and not hidden:
+                if it.is_dir(follow_symlinks=False) and not owners.is_hidden(it.path):
                     due.append((it.path, owners.of(it.path, owner)))
 
 
 def _digest(folder: str, owners: _Owners) -> tuple[bytes, set[str], int]:
-    """Returns the digest of a folder without those in it, what its files name, and their size."""
+    """Returns the digest of a folder without those in it, what its files name, and their size.
+
+    A folder that only has compiled Python does not count.
+    """
     digest = hashlib.sha256(_line(folder, os.lstat(folder), b""))
     named: set[str] = set()
     size = 0
     with os.scandir(folder) as entries:
         files = [it for it in entries if not it.is_dir(follow_symlinks=False)]
+    is_compiled = os.path.basename(folder) == COMPILED  # noqa: PTH119 -- of a str
+    files = [it for it in files if not (is_compiled and it.name.endswith(".pyc"))]
+    if is_compiled and not files:
+        return b"", named, size
     for it in sorted(files, key=lambda it: os.fsencode(it.name)):
         if owners.is_hidden(it.path):
             continue
@@ -191,7 +206,9 @@ def _digest(folder: str, owners: _Owners) -> tuple[bytes, set[str], int]:
             named |= seen
         elif stat.S_ISLNK(status.st_mode):
             content = os.fsencode(os.readlink(it.path))  # noqa: PTH115 -- of a DirEntry
-            named |= owners.named(os.fsencode(os.path.realpath(it.path)))
+            # Links on the way are files that count, too.
+            for place in (os.path.join(folder, os.fsdecode(content)), os.path.realpath(it.path)):  # noqa: PTH118
+                named |= owners.named(os.fsencode(os.path.normpath(place)))
         digest.update(_line(it.path, status, content))
     return digest.digest(), named, size
 
@@ -252,5 +269,8 @@ def _texts(environment: str) -> Iterator[bytes]:
 
 
 def _code(notebook: Path) -> bytes:
-    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-    return "\n".join("".join(it["source"]) for it in cells if it["cell_type"] == "code").encode()
+    """Returns the code of a notebook, and the name of its kernel."""
+    content = json.loads(notebook.read_text(encoding="utf-8"))
+    code = ["".join(it["source"]) for it in content["cells"] if it["cell_type"] == "code"]
+    kernel = content.get("metadata", {}).get("kernelspec", {}).get("name", "")
+    return "\n".join([*code, str(kernel)]).encode()
