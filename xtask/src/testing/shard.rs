@@ -50,7 +50,7 @@ impl FromStr for Part {
         let numbers = text.split_once('/').and_then(|(a, b)| Some((number(a)?, number(b)?)));
         let part = numbers.map(|(index, of)| Part { index, of });
         let is_valid = part.is_some_and(|it| it.index <= it.of && it.of <= MOST);
-        ensure!(is_valid, "expected a part like 2/3, of at most {MOST}, found `{text}`");
+        ensure!(is_valid, "expected I/N with 1 <= I <= N <= {MOST}, as in 2/3, found `{text}`");
         Ok(part.unwrap_or(Part { index: 1, of: 1 }))
     }
 }

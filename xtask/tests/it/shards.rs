@@ -95,7 +95,7 @@ fn foreign_parts_are_refused() {
         ("/image", format!("sha256:{}", "e".repeat(64)), "another image than in "),
         ("/shard/settings", "e".repeat(64), "another settings of tests than in "),
         ("/shard/part", "1/3".to_owned(), "part 1/3 is also in "),
-        ("/shard/part", "4/3".to_owned(), "expected a part like 2/3"),
+        ("/shard/part", "4/3".to_owned(), "expected I/N with 1 <= I <= N <= 99, as in 2/3"),
         ("/mission", "../x".to_owned(), "not a valid receipt"),
         ("/tests/0/name", "scipy".to_owned(), "is not a test of part 2/3"),
     ] {
@@ -125,4 +125,21 @@ fn a_part_without_tests() {
         checkout.run(&["image-test", "--shard", bad]).status(2).did_nothing();
     }
     checkout.run(&["image-test", "--shard", "1/2", "--only", "a"]).status(2).did_nothing();
+}
+
+/// A failure of all tests counts more than older parts that passed.
+#[test]
+fn parts_do_not_replace_a_newer_failure() {
+    let (checkout, files) = tested();
+    for file in &files {
+        let mut receipt: Value = serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap();
+        receipt["started"] = "2026-01-01T00:00:00Z".into();
+        fs::write(file, receipt.to_string()).unwrap();
+    }
+    checkout.failing(&["numpy"]);
+    checkout.run(&["image-test"]).status(1);
+    let [a, b, c] = &files;
+    let merge = ["receipt", "merge", a, b, c];
+    checkout.run(&merge).status(2).says("all tests of this image ran here after these parts");
+    checkout.run(&["image-push"]).status(1).says("its tests failed");
 }

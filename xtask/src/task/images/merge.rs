@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 
 use crate::{
     run::{failure, files, printable::Shown as _, terminal},
@@ -17,7 +17,7 @@ use crate::{
 pub(crate) fn run(session: &Session, args: &ReceiptMerge) -> anyhow::Result<u8> {
     let merged = merged(session, args).map_err(failure::request)?;
     let _locks = session.lock_missions([merged.mission.to_string()].iter())?;
-    let merged = merged.replacing(&session.checkout);
+    let merged = merged.replacing(&session.checkout).map_err(failure::request)?;
     let (count, failed) = (merged.tests.len(), merged.failures().count());
     if let Some(permit) = session.permit {
         let path = merged.write(permit, &session.checkout)?;
@@ -51,7 +51,13 @@ fn merged(session: &Session, args: &ReceiptMerge) -> anyhow::Result<Receipt> {
 
 fn read(path: &Path) -> anyhow::Result<PartReceipt> {
     let file = path.shown().to_string();
+    ensure!(
+        path.exists(),
+        "{file}: file not found\n    fix: pass the files that `image-test --shard` wrote to target/xtask/shards/<mission>/"
+    );
     let text = files::read_foreign_text(path, LARGEST_RESULTS)?;
-    let receipt = Receipt::parse(&text).with_context(|| format!("{file}: not a valid receipt"))?;
+    let receipt = Receipt::parse(&text).with_context(|| {
+        format!("{file}: not a valid receipt; expected a file that `image-test --shard` wrote")
+    })?;
     Ok(PartReceipt { file, receipt })
 }

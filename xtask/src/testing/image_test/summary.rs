@@ -5,7 +5,10 @@ use std::ffi::OsStr;
 
 use crate::{
     mission::test_kind::TestKind,
-    run::process::{last_lines, quoted},
+    run::{
+        printable,
+        process::{last_lines, quoted},
+    },
     settings::config::Mode,
     testing::{
         image_test::TESTER,
@@ -68,7 +71,10 @@ fn again(mission: &str, test: &Test, rerun: Rerun) -> String {
         return format!("cargo xtask image-test {mission}{floating} --again");
     }
     if rerun != Rerun::Dev && !test.again.is_empty() {
-        return format!("cargo xtask image-exec{floating} --mission {mission} -- {}", test.again);
+        return format!(
+            "cargo xtask image-exec{floating} --mission {mission} -- {}",
+            printable::line(&test.again)
+        );
     }
     let name = quoted(OsStr::new(&glob::Pattern::escape(&test.name)));
     let environment = match test.environment.as_str() {

@@ -127,13 +127,23 @@ fn whole<'a>(parts: impl Iterator<Item = &'a Receipt> + Clone, first: &Receipt) 
 
 impl Receipt {
     /// Takes over from the receipt of the same image in `checkout`, if there is one, what tests do not tell.
-    pub(crate) fn replacing(mut self, checkout: &Checkout) -> Receipt {
+    ///
+    /// # Errors
+    /// That receipt has failures, and is newer than the oldest part.
+    pub(crate) fn replacing(mut self, checkout: &Checkout) -> anyhow::Result<Receipt> {
         let text = fs::read_to_string(path(checkout, &self.mission, &self.image));
         let old = text.ok().and_then(|it| Receipt::parse(&it).ok());
         if let Some(old) = old.filter(|it| it.image == self.image) {
+            let is_newer_failure = old.complete && !old.passed() && old.started > self.started;
+            ensure!(
+                !is_newer_failure,
+                "{}: all tests of this image ran here after these parts, at {}, and some failed; test the parts again",
+                self.mission,
+                old.started
+            );
             self.refrozen = old.refrozen;
         }
-        self
+        Ok(self)
     }
 }
 
