@@ -134,8 +134,8 @@ Examples:
   cargo xtask image-push roman tike                     publish two missions
   cargo xtask image-push hello --candidate              push the image untested, for tests on other machines
   cargo xtask image-push hello --promote v1             tag the current image, already published, as v1
-  cargo xtask image-push --all --promote prod --from test      tag all images tagged `test` as `prod`
-  cargo xtask image-push hello --promote prod --from sha256:…  go back to an earlier image")]
+  cargo xtask image-push --all --promote latest-prod --from latest-test  what is latest-test everywhere is also latest-prod
+  cargo xtask image-push hello --promote latest-prod --from sha256:…     go back to an earlier image")]
     ImagePush(With<{ DRY_RUN | JSON | VERBOSE | SET | MODE }, ImagePush>),
     /// Write an HTML page about images, their tests and their executed notebooks
     #[command(after_help = "Example: cargo xtask report --all")]
@@ -166,6 +166,10 @@ Examples:
   cargo xtask image-prune --yes           remove old images from this machine, without asking")]
     ImagePrune(With<{ DRY_RUN | JSON | SET }, ImagePrune>),
     /// Build, test and push; any failure means that nothing is pushed
+    #[command(after_help = "\
+Examples:
+  cargo xtask image-all --all               build, test and push every mission
+  cargo xtask image-all roman --floating    solve the package lists again, and freeze the result")]
     ImageAll(With<{ DRY_RUN | JSON | VERBOSE | SET | MODE }, ImageAll>),
     /// Run a command in a mission's image, and return the command's exit status
     #[command(after_help = "Example: cargo xtask image-exec -- python -c 'print(1)'")]
@@ -409,7 +413,7 @@ Examples:
     /// missing, is there twice or belongs to something else is refused with status 2. The status is 1 if
     /// a test failed.
     #[command(after_help = "\
-Example: cargo xtask receipt merge shards/*.json && cargo xtask image-push hello")]
+Example: cargo xtask receipt merge target/xtask/shards/hello/*.json && cargo xtask image-push hello")]
     Merge(With<{ DRY_RUN | JSON | SET }, ReceiptMerge>),
 }
 

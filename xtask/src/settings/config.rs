@@ -402,7 +402,10 @@ fn optional<T>(
 }
 
 fn required(text: &str) -> anyhow::Result<String> {
-    if text.is_empty() || text.contains(char::is_whitespace) {
+    if text.is_empty() {
+        bail!("expected a value, found none");
+    }
+    if text.contains(char::is_whitespace) {
         bail!("expected a value without spaces");
     }
     Ok(text.to_owned())

@@ -192,7 +192,7 @@ pub(crate) struct ImageTest {
     /// Test the newest image, with the tests and scripts of the working tree
     #[arg(long)]
     pub(crate) dev: bool,
-    /// Run only the I-th of N parts of the tests, and write a receipt of it for `receipt merge`
+    /// Run only part I of N (at most 99) of the tests, and write its receipt for `receipt merge`
     #[arg(
         long,
         value_name = "I/N",
@@ -227,7 +227,7 @@ pub(crate) struct ImagePush {
     #[arg(long, value_name = "DIGEST|TAG", requires = "promote")]
     pub(crate) from: Option<String>,
     /// Push images that are not tested, as candidates: only to be tested on other machines
-    #[arg(long, conflicts_with = "promote")]
+    #[arg(long, conflicts_with_all = ["promote", "from"])]
     pub(crate) candidate: bool,
 }
 

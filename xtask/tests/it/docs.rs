@@ -95,7 +95,7 @@ fn commands_are_what_they_seem() {
     let rootfs = checkout.read("common/base/rootfs");
     checkout.script("common/base/rootfs", ROOTFS);
     checkout.run(&["image-all", "--all"]).status(0);
-    checkout.run(&["image-push", "--all", "--promote", "test"]).status(0);
+    checkout.run(&["image-push", "--all", "--promote", "latest-test"]).status(0);
     let mut group = None;
     for command in documents::commands() {
         if group.replace(command.group) != Some(command.group) {

@@ -332,7 +332,7 @@ fn history_of_a_package() {
         done.json()["changes"],
         json!([{ "name": "numpy", "kind": "upgraded", "old": "2.4.6", "new": "2.5.1" }])
     );
-    checkout.run(&["diff", "hello", "--since=--help"]).status(2).says("git knows no commit");
+    checkout.run(&["diff", "hello", "--since=--help"]).status(2).says("commit not found");
     checkout.run(&["when", "absent"]).status(1).says("has, or ever had, `absent`");
     checkout.run(&["why", "numpy"]).status(0).printed(&expect![[r#"
         hello/hello: numpy 2.5.1

@@ -76,7 +76,7 @@ fn new_and_removed_missions() {
     checkout.file("missions/hello/.dockerignore", "a[b]\n");
     check(&checkout, "HEAD", &["hello", "roman"]);
     let done = checkout.run(&["ci-matrix", "--since", "gone"]).status(2);
-    done.says("git knows no commit `gone`").says("fix: fetch it");
+    done.says("--since gone: commit not found").says("fix: fetch it");
 }
 
 #[test]

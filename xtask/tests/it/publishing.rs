@@ -106,7 +106,7 @@ fn candidates() {
     run(&checkout, &promote).status(1).says("is not tested").never_called("image push");
     let promote = ["image-push", "--promote", &tag(of_hello)];
     run(&checkout, &promote).status(2).says("take another name").did_nothing();
-    // What is published is no candidate.
+    // A published image is not a candidate.
     run(&checkout, &["image-all"]).status(0);
     run(&checkout, &push).status(0).says("already published").never_called("image push");
     assert_eq!(checkout.published(":candidate-").len(), 2);

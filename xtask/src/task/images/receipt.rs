@@ -25,7 +25,9 @@ pub(crate) fn run(session: &Session, args: &ReceiptShow) -> anyhow::Result<u8> {
         Some((registry, _)) => Host::new(&runner.docker, registry)?,
         None => {
             let host = registry::running(&runner, &named.config)?;
-            host.context("the registry on this machine does not run")?
+            host.context(
+                "the registry on this machine does not run; `cargo xtask image-push` starts it",
+            )?
         }
     };
     let repository = host.repository(name.rsplit('/').next().unwrap_or_default());
@@ -39,7 +41,9 @@ pub(crate) fn run(session: &Session, args: &ReceiptShow) -> anyhow::Result<u8> {
 fn parse(image: &str) -> anyhow::Result<(&str, Digest)> {
     let parts = image.split_once('@').filter(|(name, _)| !name.is_empty());
     let parts = parts.and_then(|(name, digest)| Some((name, digest.parse().ok()?)));
-    parts.with_context(|| format!("`{image}` is not IMAGE@sha256:<64 hex digits>; a tag can move"))
+    parts.with_context(|| {
+        format!("expected IMAGE@sha256:<64 hex digits>, found `{image}`; a tag can move")
+    })
 }
 
 fn print(session: &Session, receipt: &Receipt, image: &ImageRef) -> anyhow::Result<u8> {

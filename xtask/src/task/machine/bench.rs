@@ -58,7 +58,7 @@ pub(crate) fn run(session: &Session, args: &args::Bench) -> anyhow::Result<u8> {
     // Built and tested here, whatever the registry has.
     let cold = image_all.clone().env("REUSE", "never");
     let Some(permit) = session.permit else {
-        let forgets = if args.cold { docker.forget()? } else { Vec::new() };
+        let forgets = if args.cold || args.reuse { docker.forget()? } else { Vec::new() };
         forgets.iter().chain([&cold]).for_each(terminal::print);
         return Ok(0);
     };

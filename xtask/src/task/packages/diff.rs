@@ -132,9 +132,8 @@ fn since(
 
 /// Returns the full id of the commit `revision`.
 fn commit(session: &Session, revision: &str) -> anyhow::Result<String> {
-    git::revision(&session.checkout.root, revision)?.with_context(|| {
-        format!("git knows no commit `{revision}`; `git log --oneline` lists them")
-    })
+    git::revision(&session.checkout.root, revision)?
+        .with_context(|| format!("`{revision}`: commit not found; `git log --oneline` lists them"))
 }
 
 /// Returns the text of a file in a commit, if it exists there.

@@ -129,6 +129,7 @@ impl Frozen {
         let own = self.asked.pip.iter().chain(&self.asked.constraints);
         let own = own.filter(|it| excludes(&it.what, package, newest, &target));
         let mut res: Vec<String> = own.map(|it| it.shown()).collect();
+        let mut unknown = Vec::new();
         let pin = self.spec.pip.iter().find(|it| it.name == package);
         let parents =
             self.spec.pip.iter().filter(|it| pin.is_some_and(|p| p.via.contains(&it.name)));
@@ -142,10 +143,23 @@ impl Frozen {
                         res.push(format!("{shown} requires {package}{wanted}"));
                     }
                 }
-                None => res.push(format!("{shown}, perhaps: the index has no metadata of it")),
+                None => unknown.push(shown),
             }
         }
+        res.extend(perhaps(&unknown));
         Ok(res)
+    }
+}
+
+/// Returns a text about packages whose requirements are unknown.
+fn perhaps(packages: &[String]) -> Option<String> {
+    let shown = packages.iter().take(3).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match packages.len() {
+        0 => None,
+        1..=3 => Some(format!("perhaps {shown}: the index has no metadata")),
+        count => Some(format!(
+            "perhaps one of {count} packages, such as {shown}: the index has no metadata"
+        )),
     }
 }
 

@@ -33,7 +33,7 @@ fn changed(session: &Session, since: &str) -> anyhow::Result<Vec<String>> {
     session.checkout.check_names()?;
     let root = &session.checkout.root;
     let commit = git::revision(root, since)?.with_context(|| {
-        format!("git knows no commit `{since}`\n    fix: fetch it; CI clones only the newest commit unless told otherwise")
+        format!("--since {since}: commit not found\n    fix: fetch it; CI clones only the newest commit unless `fetch-depth: 0` (GitHub) or `GIT_DEPTH: \"0\"` (GitLab) is set")
     })?;
     let permit = session.permit.context("`ci-matrix` has no dry run")?;
     let now = inputs(&session.checkout, &session.sources)?;

@@ -55,7 +55,9 @@ impl Registries {
         let mut res: Vec<Repository> = Vec::new();
         for it in named {
             let host = registry::running(runner, &it.config)?;
-            let host = host.context("the registry on this machine does not run")?;
+            let host = host.context(
+                "the registry on this machine does not run; `cargo xtask image-push` starts it",
+            )?;
             res.push(Repository { host, config: it.config.clone(), name: it.mission.name.clone() });
         }
         if is_all {

@@ -242,6 +242,15 @@ pub(super) fn summary(session: &Session, rows: Vec<Row>, missions: usize) -> any
         let summary = Summary { images: &rows, seconds, own_seconds };
         terminal::json(&summary)?;
     }
+    for row in &rows {
+        for (environment, origin) in &row.carried {
+            session.ui.say(format!("{}: results of {environment} {}", row.image, origin.note()));
+        }
+        if let Some(error) = &row.error {
+            session.ui.say("");
+            session.ui.say_in(Colour::Red, &row.image, &format!(": {error}\n"));
+        }
+    }
     if session.permit.is_none() {
         return Ok(u8::from(!ok));
     }
@@ -259,15 +268,6 @@ pub(super) fn summary(session: &Session, rows: Vec<Row>, missions: usize) -> any
     };
     let table: Vec<Vec<String>> = rows.iter().map(cells).collect();
     let heads = ["IMAGE", "ACTION", "TIME", "SIZE", "PASSED", "FAILED", "TAG"];
-    for row in &rows {
-        for (environment, origin) in &row.carried {
-            session.ui.say(format!("{}: results of {environment} {}", row.image, origin.note()));
-        }
-        if let Some(error) = &row.error {
-            session.ui.say("");
-            session.ui.say_in(Colour::Red, &row.image, &format!(": {error}\n"));
-        }
-    }
     let has_counts = rows.iter().any(|it| it.failed.is_some_and(|it| it > 0));
     if ok || missions > 1 || has_counts {
         session.ui.say(ui::table(&heads, &table).trim_end());
