@@ -110,10 +110,11 @@ class _Owners:
         self._folders = {str(paths.ENVIRONMENTS / it): it for it in names}
         self._folders |= {str(top / it): it for top in (envs, kernels) for it in others}
         # All files of `base` but this folder are shared.
-        self._quick = [os.fsencode(it) for it in others] + [b"/environments/base"]
+        own = str(paths.ENVIRONMENTS / "base")
+        self._quick = [os.fsencode(it) for it in (*others, own)]
         words = "|".join(map(re.escape, sorted(others, key=len, reverse=True))) or "(?!)"
         before = r"/envs/|/environments/|\.\./|\bactivate\s+|-n\s+|-p\s+|--name[ =]|--prefix[ =]"
-        named = rf"(?:{before})({words})|/environments/(base)"
+        named = rf"(?:{before})({words})|{re.escape(own.removesuffix('base'))}(base)"
         self._named = re.compile(rf"(?:{named})(?![\w.-]*\w)".encode())
         # Texts that name an environment are shorter.
         self.longest = max(map(len, self._folders)) + 64
