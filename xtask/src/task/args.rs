@@ -385,6 +385,10 @@ pub(crate) struct Bench {
     /// Also time all missions, published, on an engine without images; removes the images of this repository
     #[arg(long)]
     pub(crate) reuse: bool,
+    /// Also time image-all beside the docker commands that it runs, and beside a script's sequence of build, tests
+    /// and push; removes the images of missions and empties the builder's cache
+    #[arg(long)]
+    pub(crate) compare: bool,
     /// Also time two missions on a conda base, in a clone of this repository
     #[arg(long)]
     pub(crate) conda: bool,

@@ -3,6 +3,7 @@
 
 mod ci;
 mod cluster;
+mod compare;
 mod conda;
 mod hubs;
 mod many;
@@ -58,7 +59,8 @@ pub(crate) fn run(session: &Session, args: &args::Bench) -> anyhow::Result<u8> {
     // Built and tested here, whatever the registry has.
     let cold = image_all.clone().env("REUSE", "never");
     let Some(permit) = session.permit else {
-        let forgets = if args.cold || args.reuse { docker.forget()? } else { Vec::new() };
+        let forgets =
+            if args.cold || args.reuse || args.compare { docker.forget()? } else { Vec::new() };
         forgets.iter().chain([&cold]).for_each(terminal::print);
         return Ok(0);
     };
@@ -113,6 +115,9 @@ fn on_request(
     }
     if args.reuse {
         res.push(reuse::figure(permit, session, docker, exe)?);
+    }
+    if args.compare {
+        res.extend(compare::figures(permit, session, docker, exe)?);
     }
     if args.conda {
         res.extend(conda::figures(permit, session, docker, exe)?);
