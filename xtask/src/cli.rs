@@ -114,6 +114,7 @@ Examples:
   cargo xtask image-test --failed                       the tests that failed last time, in the image as it is
   cargo xtask image-test --dev --only cmb.ipynb         the notebook of the working tree
   cargo xtask image-test hello --shard 2/3              the second of three parts, on a machine of its own
+  cargo xtask image-test hello --on kubernetes --shards 3   the pushed image, in the cluster of its hub
 
 image-push accepts only the receipt of a run of all tests.")]
     ImageTest(With<{ DRY_RUN | JSON | VERBOSE | SET | MODE }, ImageTest>),

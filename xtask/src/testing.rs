@@ -1,8 +1,9 @@
-//! Tests of images: selection, containers, receipts, JUnit's XML, the report's page, and summaries as Markdown.
+//! Tests of images: selection, containers, Jobs of a cluster, receipts, JUnit's XML, the report's page, and summaries as Markdown.
 
 pub(crate) mod selection;
 pub(crate) mod shard;
 pub(crate) mod image_test;
+pub(crate) mod jobs;
 pub(crate) mod receipt;
 pub(crate) mod carry;
 pub(crate) mod differences;

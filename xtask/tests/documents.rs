@@ -43,6 +43,7 @@ pub(crate) const CLASSES: &[(&str, Class)] = &[
     ("freeze roman", Class::Dry),
     ("image-lab roman --home", Class::Read),
     ("image-test roman", Class::Dry),
+    ("image-test hello --on kubernetes", Class::Read),
     ("image-test hello --shard", Class::Dry),
     ("try hello --add", Class::Engine),
     // Without an edit or an image there is nothing to try.

@@ -48,6 +48,23 @@ impl Values {
         ["singleuser.image.name", "singleuser.image.tag"].iter().any(|it| self.get(it).is_some())
     }
 
+    /// Returns the names of the Secrets by which nodes log in to registries.
+    pub(crate) fn pull_secrets(&self) -> Vec<String> {
+        let mut res = Vec::new();
+        for key in ["imagePullSecrets", "singleuser.image.pullSecrets"] {
+            for it in self.get(key).and_then(Node::items).into_iter().flatten() {
+                let name = it.text().or_else(|| it.get("name").and_then(Node::text));
+                res.extend(name.map(str::to_owned));
+            }
+        }
+        if let Some(true) = self.get("imagePullSecret.create").map(|it| it.json() == true) {
+            res.push("image-pull-secret".to_owned());
+        }
+        res.sort();
+        res.dedup();
+        res
+    }
+
     /// Returns the values with the image of users' servers, which has a tag and a digest: a layer
     /// that sets one has to be left alone.
     pub(crate) fn with_image(self, image: &ImageRef) -> Values {

@@ -77,6 +77,13 @@ struct ImageConfig {
     config: Labels,
 }
 
+/// The part of a config that says how a container starts.
+#[derive(Debug, Deserialize)]
+struct Starts {
+    #[serde(default)]
+    config: docker::ImageConfig,
+}
+
 #[derive(Debug, Default, Deserialize)]
 struct Labels {
     #[serde(default, rename = "Labels")]
@@ -99,6 +106,7 @@ pub(super) fn network(config: &Config, host: &Host) -> anyhow::Result<Network> {
 
 /// Returns the description of a published image by its config.
 pub(super) fn image(manifest: &Manifest, config: &[u8]) -> anyhow::Result<Image> {
+    let starts: Starts = serde_json::from_slice(config).context("damaged config")?;
     let config: ImageConfig = serde_json::from_slice(config).context("damaged config")?;
     Ok(Image {
         id: manifest.config.clone(),
@@ -108,10 +116,7 @@ pub(super) fn image(manifest: &Manifest, config: &[u8]) -> anyhow::Result<Image>
         created: config.created,
         os: config.os,
         architecture: config.architecture,
-        config: docker::ImageConfig {
-            labels: config.config.labels,
-            ..docker::ImageConfig::default()
-        },
+        config: starts.config,
     })
 }
 

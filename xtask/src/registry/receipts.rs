@@ -52,7 +52,8 @@ pub(crate) fn of_built(
     built: &BuiltImage,
 ) -> anyhow::Result<Option<Receipt>> {
     let own = Receipt::read(&runner.checkout, &built.name, &built.image)?;
-    let Some(permit) = runner.permit.filter(|_| !own.as_ref().is_some_and(|it| it.complete)) else {
+    let is_enough = own.as_ref().is_some_and(|it| it.complete && it.network.is_none());
+    let Some(permit) = runner.permit.filter(|_| !is_enough) else {
         return Ok(own);
     };
     match from_registry(runner, config, built) {
@@ -210,6 +211,10 @@ pub(super) fn check(
     ensure!(receipt.complete, "partial: not all tests were requested");
     let failed: Vec<String> = receipt.failures().map(|it| it.title()).collect();
     ensure!(failed.is_empty(), "its tests failed ({})", failed.join(", "));
+    ensure!(
+        receipt.network.is_none(),
+        "its tests ran in a cluster with an open network, and must run without one"
+    );
     ensure!(receipt.passed(), "no tests");
     Ok(())
 }

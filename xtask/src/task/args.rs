@@ -199,6 +199,22 @@ pub(crate) struct ImageTest {
         conflicts_with_all = ["again", "env", "only", "imports", "notebooks", "failed", "dev", "hub"],
     )]
     pub(crate) shard: Option<Part>,
+    /// Run all tests of pushed images as Jobs in the cluster of the mission's hub in ENVIRONMENT
+    #[arg(
+        long,
+        value_name = "PLACE",
+        value_parser = ["kubernetes"],
+        conflicts_with_all = ["env", "only", "imports", "notebooks", "failed", "dev", "hub", "shard"],
+    )]
+    pub(crate) on: Option<String>,
+    /// Number of parts (at most 99) that run at a time in the cluster, 1 by default
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = clap::value_parser!(u16).range(1..=99),
+        requires = "on",
+    )]
+    pub(crate) shards: Option<u16>,
     /// Also run hub-smoke for images that passed, on a hub that is started for it if none runs
     #[arg(long, conflicts_with = "dev")]
     pub(crate) hub: bool,

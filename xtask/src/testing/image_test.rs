@@ -4,8 +4,9 @@
 mod carrying;
 mod containers;
 mod part;
+mod pods;
 mod summary;
-mod tester;
+pub(in crate::testing) mod tester;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -26,6 +27,7 @@ use crate::{
         image_test::{
             carrying::Carrying,
             containers::{ContainerRun, Prepared},
+            pods::Pods,
         },
         receipt::{self, Contents, Name, Receipt, Test},
         results,
@@ -35,6 +37,7 @@ use crate::{
     tools::docker::{LABEL_COMMIT, LABEL_INPUTS},
 };
 
+pub(crate) use pods::{Place, on_cluster};
 pub(crate) use summary::{Rerun, failures};
 
 /// Name of a failure of the tester itself, outside of any test.
@@ -123,6 +126,8 @@ struct Run<'a> {
     last: Option<&'a Receipt>,
     basis: Option<Basis>,
     former: Former,
+    /// Pods of a cluster that take the place of containers.
+    pods: Option<&'a Pods<'a>>,
 }
 
 /// Results of a run.
@@ -147,7 +152,7 @@ pub(crate) fn test(
     old: Option<Receipt>,
 ) -> anyhow::Result<Option<(Receipt, bool)>> {
     if let Some(part) = asked.part {
-        return Ok(part::test(runner, chosen, built, asked, part)?.map(|it| (it, true)));
+        return Ok(part::test(runner, chosen, built, asked, part, None)?.map(|it| (it, true)));
     }
     let mission = &chosen.mission.name;
     let suffices = asked.takes_receipts();
@@ -165,7 +170,7 @@ pub(crate) fn test(
     let clock = Instant::now();
     let (basis, former) = carrying::basis(runner, chosen, built, asked)?;
     let last = last.as_ref();
-    let run = Run { runner, chosen, built, asked, selection, last, basis, former };
+    let run = Run { runner, chosen, built, asked, selection, last, basis, former, pods: None };
     run.make_ready()?;
     let Ran { mut tests, contents, carrying } = run.all()?;
     let Some(permit) = runner.permit else { return Ok(None) };
@@ -213,6 +218,7 @@ pub(crate) fn untested(chosen: &MissionImages, built: &BuiltImage) -> anyhow::Re
         dependencies: BTreeMap::new(),
         refrozen: BTreeMap::new(),
         published: Vec::new(),
+        network: None,
         shard: None,
     })
 }
@@ -223,18 +229,22 @@ impl Run<'_> {
         if let Some(permit) = self.runner.permit {
             files::remove_tree(permit, &self.results())?;
         }
-        self.write_plan(Vec::new())
+        if self.pods.is_some() { Ok(()) } else { self.write_plan(Vec::new()) }
     }
 
     /// Writes the plan for the containers, without environments whose results carry over.
     fn write_plan(&self, carried: Vec<String>) -> anyhow::Result<()> {
-        let Run { asked, last, .. } = *self;
-        let given = tester::given(self.chosen, &self.built.image);
-        let given = ContainerInputs { dependencies: self.basis.is_some(), carried, ..given };
-        let plan = self.selection.plan(asked.jobs, asked.timeout, last, &asked.passed, &given)?;
+        let plan = self.plan(carried)?;
         let Some(permit) = self.runner.permit else { return Ok(()) };
         files::write(permit, &self.file("plan"), plan.as_bytes())?;
         Ok(())
+    }
+
+    fn plan(&self, carried: Vec<String>) -> anyhow::Result<String> {
+        let Run { asked, last, .. } = *self;
+        let given = tester::given(self.chosen, &self.built.image);
+        let given = ContainerInputs { dependencies: self.basis.is_some(), carried, ..given };
+        self.selection.plan(asked.jobs, asked.timeout, last, &asked.passed, &given)
     }
 
     /// Runs all tests, those of the mission and those of the image side by side. If results may carry
@@ -270,7 +280,7 @@ impl Run<'_> {
         if expected.is_empty() && self.asked.part.is_some_and(|it| it.index > 1) {
             return Ok(Vec::new());
         }
-        let mut log = self.runner.log(&format!("image-test-{}", self.built.name))?;
+        let mut log = self.runner.log(&self.log_name(""))?;
         log.step("running the mission's tests");
         let ran = self.in_the_mission_s_container(&mut log)?;
         let mut tests = ran.tests.clone();
@@ -304,8 +314,10 @@ impl Run<'_> {
         if expected.is_empty() {
             return Ok(<(Vec<Test>, Contents, ContainerRun)>::default());
         }
-        let ahead = ahead.map_or_else(|| self.prepare(), Ok)?;
-        let (prepared, ran) = self.as_a_hub_does(ahead)?;
+        let (prepared, ran) = match self.pods {
+            Some(pods) => self.in_the_hub_s_pod(pods)?,
+            None => self.as_a_hub_does(ahead.map_or_else(|| self.prepare(), Ok)?)?,
+        };
         let mut tests = prepared.tests.clone();
         tests.extend(ran.tests.clone());
         if prepared.status.is_none() || ran.status.is_none() {

@@ -80,6 +80,9 @@ pub(crate) struct Receipt {
     pub(crate) refrozen: BTreeMap<Name, Verdict>,
     /// Places where the image was published; added by a push.
     pub(crate) published: Vec<PublishedImage>,
+    /// Network of tests that must run without one, where they had one; missing in other receipts.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+    pub(crate) network: Option<OpenNetwork>,
     /// The part of the tests that this is about; missing in a receipt of all tests or a selection.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub(crate) shard: Option<Shard>,
@@ -131,6 +134,14 @@ pub(crate) enum Outcome {
     Failed,
 }
 
+/// A network that tests had though they must run without one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum OpenNetwork {
+    /// That of a cluster, which enforces no policy.
+    Cluster,
+}
+
 /// Result of comparing a frozen spec with that of the image built from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -152,10 +163,11 @@ pub(crate) struct PublishedImage {
 }
 
 impl Receipt {
-    /// Returns whether all tests were requested, and each result is a success. A test that did not
-    /// run is a result, too: see [`missing`].
+    /// Returns whether all tests were requested and ran as they must, and each result is a success. A
+    /// test that did not run is a result, too: see [`missing`].
     pub(crate) fn passed(&self) -> bool {
         self.complete
+            && self.network.is_none()
             && !self.tests.is_empty()
             && self.tests.iter().all(|it| it.outcome == Outcome::Passed)
     }
@@ -226,8 +238,8 @@ impl Receipt {
 }
 
 /// Reads a field that is missing or has a value, and is never `null`.
-fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Shard>, D::Error> {
-    Shard::deserialize(from).map(Some)
+fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(from).map(Some)
 }
 
 /// Returns the receipts of a mission in this checkout that can be read.

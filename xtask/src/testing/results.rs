@@ -6,6 +6,7 @@ use std::{
 };
 
 use anyhow::Context as _;
+use fs_err as fs;
 
 use crate::{
     image::runner::Runner,
@@ -47,6 +48,32 @@ pub(crate) fn last_run(runner: &Runner, of: Runs, mission: &str) -> Option<Run> 
     let text = files::read_foreign_text(&folder.join(RUN), receipt::LARGEST_RESULTS).ok()?;
     let receipt = Receipt::parse(&text).ok()?;
     (*receipt.mission == *mission).then_some(Run { receipt, folder })
+}
+
+/// Moves the executed notebooks below the folders in `from`, one for each part of the tests, to `to`.
+pub(crate) fn gather(permit: Permit, from: &Path, to: &Path) -> anyhow::Result<()> {
+    for part in fs::read_dir(from).into_iter().flatten() {
+        let notebooks = part?.path().join(NOTEBOOKS);
+        if notebooks.is_dir() {
+            move_files(permit, &notebooks, &to.join(NOTEBOOKS))?;
+        }
+    }
+    Ok(())
+}
+
+const NOTEBOOKS: &str = "notebooks";
+
+fn move_files(permit: Permit, from: &Path, to: &Path) -> anyhow::Result<()> {
+    files::make_dirs(permit, to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let to = to.join(entry.file_name());
+        match entry.file_type()?.is_dir() {
+            true => move_files(permit, &entry.path(), &to)?,
+            false => files::rename(permit, &entry.path(), &to)?,
+        }
+    }
+    Ok(())
 }
 
 /// Returns the tests that the tester left out of a run whose results are in `folder`.

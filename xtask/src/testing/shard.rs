@@ -55,6 +55,13 @@ impl FromStr for Part {
     }
 }
 
+impl Part {
+    /// Returns the part as a name of a file: `2-of-3`.
+    pub(crate) fn in_names(self) -> String {
+        format!("{}-of-{}", self.index, self.of)
+    }
+}
+
 impl TryFrom<String> for Part {
     type Error = anyhow::Error;
 

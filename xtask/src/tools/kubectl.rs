@@ -208,6 +208,12 @@ impl Cluster {
         self.limited().args(["create", "-f", "-", "-o", "json"]).stdin(object.to_string())
     }
 
+    /// Returns the command that creates objects in their order; none may exist.
+    pub(crate) fn create_all_cmd(&self, objects: &[Value]) -> Change {
+        let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
+        self.limited().args(["create", "-f", "-", "-o", "name"]).stdin(list.to_string())
+    }
+
     /// Returns the command that replaces `object`; it fails with [`Kind::Conflict`] if `object` has
     /// another `resourceVersion` than the stored one.
     pub(crate) fn replace_cmd(&self, object: &Value) -> Change {
@@ -243,6 +249,21 @@ impl Cluster {
     ) -> Change {
         let cmd = self.kubectl().args(["exec", "-i", of, "--container", container, "--"]);
         cmd.args(args).stdin(stdin)
+    }
+
+    /// Returns the command that prints what a container of a pod prints, until it ends; `again` without what it
+    /// printed before.
+    pub(crate) fn follow(&self, pod: &str, container: &str, again: bool) -> Cmd {
+        let tail = if again { "--tail=0" } else { "--tail=-1" };
+        let args = ["logs", "--follow", tail, pod, "--container", container];
+        self.kubectl().args(args).only_reads()
+    }
+
+    /// Returns the command that prints a folder of a container as a tar archive.
+    pub(crate) fn pack(&self, pod: &str, container: &str, folder: &str) -> Cmd {
+        let args = ["exec", pod, "--container", container, "--"];
+        let tar = ["tar", "--create", "--directory", folder, "."];
+        self.kubectl().args(args).args(tar).only_reads()
     }
 
     /// Creates, replaces or applies an object by one of the commands above, and returns it as it is

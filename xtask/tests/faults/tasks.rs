@@ -79,6 +79,15 @@ pub(crate) fn more() -> Vec<Task> {
         Task { dry: &[3], ..task("hub-rollback", with_hub, &["hub-rollback", "--env", "prod"]) },
         Task { dry: &[3], ..task("hub-history", with_hub, &["hub-history", "--env", "prod"]) },
         Task { dry: &[1], ..task("hub-smoke", built, &["hub-smoke"]) },
+        // No image is in the registry there.
+        Task {
+            dry: &[1, 3],
+            ..task(
+                "image-test --on",
+                with_hub,
+                &["--set", "ENVIRONMENT=prod", "image-test", "--on", "kubernetes"],
+            )
+        },
     ]
 }
 

@@ -1,7 +1,7 @@
 //! A deployed hub, with stand-ins for kubectl and Helm: rollbacks that fail at every step, locks, and what
 //! is live afterwards. A real cluster is in `tests/cluster`.
 
-mod world;
+pub(crate) mod world;
 
 use std::fs;
 

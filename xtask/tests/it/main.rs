@@ -44,3 +44,4 @@ mod running;
 mod leftovers;
 mod many;
 mod hubs;
+mod jobs;

@@ -57,6 +57,16 @@ impl Beside {
         Ok(Some(Output { status, stdout: text(&self.stdout), stderr: text(&self.stderr) }))
     }
 
+    /// Returns the lines of both outputs since the last call, and whether the program runs. They are not
+    /// part of what [`Beside::ended`] returns.
+    pub(crate) fn new_lines(&mut self) -> anyhow::Result<(Vec<String>, bool)> {
+        // Asked for first: the last lines come before the end.
+        let runs = self.child.ended()?.is_none();
+        let lines = self.lines.try_iter();
+        let text = |(_, it): Line| String::from_utf8_lossy(&it).trim_end().to_owned();
+        Ok((lines.map(text).collect(), runs))
+    }
+
     /// Returns what the program wrote to its standard error so far.
     #[cfg(test)]
     pub(crate) fn said(&self) -> String {

@@ -190,6 +190,9 @@ fn test(
         (_, Some(receipt), None) => format!("passed at {}", receipt.started),
         (_, _, Some(Shortcoming::Failed(titles))) => format!("failed: {}", titles.join(", ")),
         (_, _, Some(Shortcoming::Lacks(titles))) => format!("not tested: {}", titles.join(", ")),
+        (_, _, Some(Shortcoming::OpenNetwork)) => {
+            "its tests ran in a cluster with an open network".to_owned()
+        }
         _ => "not all of its tests have run".to_owned(),
     };
     let row = Row {

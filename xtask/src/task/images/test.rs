@@ -18,6 +18,9 @@ use crate::{
 
 pub(crate) fn run(session: &Session, args: &args::ImageTest) -> anyhow::Result<u8> {
     let asked = asked(args).map_err(failure::request)?;
+    if args.on.is_some() {
+        return images::test_on_cluster(session, &args.missions, &asked, args.shards.unwrap_or(1));
+    }
     check_environments(session, args, &asked).map_err(failure::request)?;
     let missing = if args.dev { BuildPolicy::TakeNewest } else { BuildPolicy::Refuse };
     let parallel = args::Parallel { jobs: args.jobs, fail_fast: args.fail_fast };

@@ -334,7 +334,7 @@ impl Planner<'_> {
         let decision = gate::decide(&named, &users.certified, &gate::exceptions(values), untested);
         let decision = decision.as_ref().map_err(Vec::as_slice);
         self.rows.push(preflight::tested(decision, &users.problems));
-        self.rows.push(preflight::pull_secret(&pull_secrets(values)));
+        self.rows.push(preflight::pull_secret(&values.pull_secrets()));
         Ok(Some(users))
     }
 
@@ -451,21 +451,4 @@ impl Planner<'_> {
             app_version: app_version.clone(),
         }
     }
-}
-
-/// Returns the names of the Secrets by which nodes log in to registries.
-fn pull_secrets(values: &Values) -> Vec<String> {
-    let mut res = Vec::new();
-    for key in ["imagePullSecrets", "singleuser.image.pullSecrets"] {
-        for it in values.get(key).and_then(Node::items).into_iter().flatten() {
-            let name = it.text().or_else(|| it.get("name").and_then(Node::text));
-            res.extend(name.map(str::to_owned));
-        }
-    }
-    if let Some(true) = values.get("imagePullSecret.create").map(|it| it.json() == true) {
-        res.push("image-pull-secret".to_owned());
-    }
-    res.sort();
-    res.dedup();
-    res
 }

@@ -28,6 +28,8 @@ pub(crate) struct Hub {
     pub(crate) environment: String,
     pub(crate) target: Target,
     pub(crate) cluster: Cluster,
+    /// Secrets by which nodes log in to registries.
+    pub(crate) pull_secrets: Vec<String>,
 }
 
 /// Release records as they are stored, and by revision.
@@ -104,7 +106,7 @@ impl Hub {
             context: target.context.clone(),
             namespace: target.namespace.clone(),
         };
-        Ok(Hub { of, environment, target, cluster })
+        Ok(Hub { of, environment, target, cluster, pull_secrets: values.pull_secrets() })
     }
 
     /// Returns mission and environment for people.

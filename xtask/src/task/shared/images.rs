@@ -1,6 +1,7 @@
 //! Building, testing and publishing images, all selected missions at once. After any failure
 //! nothing is pushed.
 
+mod on_cluster;
 mod plan;
 mod rows;
 
@@ -43,6 +44,7 @@ use crate::{
     },
 };
 
+pub(crate) use on_cluster::test_on_cluster;
 pub(crate) use rows::summary_of_images;
 
 /// Images that a run pushes.

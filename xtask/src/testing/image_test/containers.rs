@@ -17,7 +17,7 @@ use crate::{
     },
     testing::{
         image_test::{
-            Run,
+            Run, pods,
             tester::{PLAN, Part, RESULTS, SCRIPTS, TESTER},
         },
         receipt::{self, Outcome, Test},
@@ -59,11 +59,17 @@ impl ContainerRun {
 }
 
 /// Returns a line of the tester that names the tests which run, once a minute without a result.
-fn still_running(line: &str) -> Option<&str> {
+pub(super) fn still_running(line: &str) -> Option<&str> {
     line.starts_with("still running: ").then_some(line)
 }
 
 impl Run<'_> {
+    /// Returns the name of a log of this run; `more` tells it from others.
+    pub(super) fn log_name(&self, more: &str) -> String {
+        let part = self.pods.map_or(String::new(), |it| format!(".{}", it.part.in_names()));
+        format!("image-test-{}{more}{part}", self.built.name)
+    }
+
     /// Returns a file of this run beside the results.
     pub(super) fn file(&self, extension: &str) -> PathBuf {
         let name = format!("{}.{extension}", self.built.name);
@@ -72,23 +78,29 @@ impl Run<'_> {
 
     /// Returns the folder of results; a selection has another one than all tests.
     pub(super) fn results(&self) -> PathBuf {
+        if let Some(pods) = self.pods {
+            return pods::folder(self.runner, &self.built.name).join(pods.part.in_names());
+        }
         let of = if self.asked.is_complete() { Runs::All } else { Runs::Selection };
         results::folder(self.runner, of, &self.built.name)
     }
 
     /// Returns a path beside the results. Each container has a separate folder: none can write
     /// another one's results.
-    fn beside_results(&self, part: &str) -> PathBuf {
+    pub(super) fn beside_results(&self, part: &str) -> PathBuf {
         self.results().with_file_name(format!("{}.{part}", self.built.name))
     }
 
     pub(super) fn in_the_mission_s_container(&self, log: &mut Log) -> anyhow::Result<ContainerRun> {
+        if let Some(pods) = self.pods {
+            return self.in_the_mission_s_pod(pods, log);
+        }
         self.run(Part::Mission, "", self.results(), log)
     }
 
     /// Runs a container that tests the image's files, digests them, and prepares a home.
     pub(super) fn prepare(&self) -> anyhow::Result<Prepared<'_>> {
-        let mut log = self.runner.log(&format!("image-test-{}-hub", self.built.name))?;
+        let mut log = self.runner.log(&self.log_name("-hub"))?;
         log.step("looking at the image's files");
         let home = Volume::new(self.runner, "test", self.file("volume"))?;
         let results = self.beside_results("image");
@@ -125,7 +137,7 @@ impl Run<'_> {
         let role = part.role();
         let container = Container::new(self.runner, self.file(&format!("{role}.cid")))?;
         let create = part.set_up(container.create(role), &self.chosen.config.testing, home);
-        let create = self.over_the_tests(part, create).image(&self.built.reference, part.argv());
+        let create = self.over_the_tests(part, create).image(&self.built.reference, part.argv(&[]));
         self.runner.run(&create, log)?;
         self.send_tester(&container, log)?;
         self.send_tests(part, &container, log)?;
@@ -206,7 +218,7 @@ impl Run<'_> {
 }
 
 /// Limits for the results of one container: executed notebooks contain figures.
-const LIMITS: Limits = Limits { bytes: 2_000_000_000, entries: 100_000 };
+pub(super) const LIMITS: Limits = Limits { bytes: 2_000_000_000, entries: 100_000 };
 
 /// Moves the container's results into the new folder `results`, also after an interruption. Returns
 /// the tests, and whether there were results. Incomplete results are a failure.
@@ -222,13 +234,18 @@ fn collect(
         Err(err) => return Ok((vec![not_taken(&err)], true)),
     };
     left_out.iter().for_each(|it| log.line(&format!("left out of the results: {it}")));
+    Ok((tests_in(results), true))
+}
+
+/// Returns the tests that a container's results tell of.
+pub(super) fn tests_in(results: &Path) -> Vec<Test> {
     let path = results.join("results.jsonl");
     if !path.is_file() {
-        return Ok((Vec::new(), true));
+        return Vec::new();
     }
     let tests = files::read_foreign_text(&path, receipt::LARGEST_RESULTS)
         .and_then(|text| receipt::parse_results(&text));
-    Ok((tests.unwrap_or_else(|err| vec![not_taken(&err)]), true))
+    tests.unwrap_or_else(|err| vec![not_taken(&err)])
 }
 
 /// Returns the failure of results that are not in the scripts' format.

@@ -2,7 +2,7 @@
 
 use std::time::{Instant, SystemTime};
 
-use super::{Ran, Run, TestRequest, untested};
+use super::{Ran, Run, TestRequest, pods::Pods, untested};
 use crate::{
     image::{build::BuiltImage, mission_images::MissionImages, runner::Runner},
     run::{files, printable::Shown as _, process},
@@ -14,7 +14,7 @@ use crate::{
     },
 };
 
-/// Runs a part of the tests of `built`, and writes the receipt of that part unless it was interrupted.
+/// Runs a part of the tests of `built`, in a cluster if there are `pods`, and writes the receipt of that part unless it was interrupted.
 /// `None` in a dry run.
 pub(super) fn test(
     runner: &Runner,
@@ -22,6 +22,7 @@ pub(super) fn test(
     built: &BuiltImage,
     asked: &TestRequest,
     part: Part,
+    pods: Option<&Pods<'_>>,
 ) -> anyhow::Result<Option<Receipt>> {
     let mission = &chosen.mission;
     let division = Division::new(mission, part.of)?;
@@ -31,7 +32,7 @@ pub(super) fn test(
         let last = Receipt::last(&runner.checkout, &mission.name);
         let last = last.as_ref();
         let (basis, former) = (None, Former::none());
-        let run = Run { runner, chosen, built, asked, selection, last, basis, former };
+        let run = Run { runner, chosen, built, asked, selection, last, basis, former, pods };
         run.make_ready()?;
         Ran { tests, contents, .. } = run.all()?;
     }
@@ -41,6 +42,7 @@ pub(super) fn test(
         seconds: clock.elapsed().as_secs_f64(),
         contents,
         tests,
+        network: pods.and_then(Pods::network),
         shard: Some(Shard {
             part,
             tests: division.digest(),
@@ -48,9 +50,12 @@ pub(super) fn test(
         }),
         ..untested(chosen, built)?
     };
-    results::record(permit, &results::folder(runner, Runs::Selection, &mission.name), &receipt)?;
+    if pods.is_none() {
+        let dir = results::folder(runner, Runs::Selection, &mission.name);
+        results::record(permit, &dir, &receipt)?;
+    }
     if process::check_interrupted().is_ok() {
-        let name = format!("{}.{}-of-{}.json", receipt.image.short(), part.index, part.of);
+        let name = format!("{}.{}.json", receipt.image.short(), part.in_names());
         let path = runner.target().join("shards").join(&mission.name).join(name);
         files::write(permit, &path, receipt.to_json()?.as_bytes())?;
         let path = runner.checkout.relative(&path);

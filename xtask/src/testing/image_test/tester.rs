@@ -10,21 +10,21 @@ use crate::{
 
 /// Folder of the tester with its plan, its results, and the files that tests write: volumes, since
 /// `docker cp` cannot enter a read-only root file system.
-pub(super) const TESTER: &str = "/opt/tester";
-pub(super) const RESULTS: &str = "/opt/test-results";
-const SCRATCH: &str = "/opt/test-scratch";
+pub(in crate::testing) const TESTER: &str = "/opt/tester";
+pub(in crate::testing) const RESULTS: &str = "/opt/test-results";
+pub(in crate::testing) const SCRATCH: &str = "/opt/test-scratch";
 
 /// Name of the plan, and folder of the scripts, below [`TESTER`].
-pub(super) const PLAN: &str = "plan.json";
-pub(super) const SCRIPTS: &str = "common-scripts";
+pub(in crate::testing) const PLAN: &str = "plan.json";
+pub(in crate::testing) const SCRIPTS: &str = "common-scripts";
 
 /// Mount point of a user's volume on a hub, and its mount point during preparation: below a folder that
 /// tests do not see in the image, so that it hides no file that is digested.
-pub(super) const HOME: &str = "/home/jovyan";
-const PREPARED_HOME: &str = "/tmp/home";
+pub(in crate::testing) const HOME: &str = "/home/jovyan";
+pub(in crate::testing) const PREPARED_HOME: &str = "/tmp/home";
 
 /// Interpreter of the base environment.
-const PYTHON: &str = "/opt/conda/bin/python";
+pub(in crate::testing) const PYTHON: &str = "/opt/conda/bin/python";
 
 /// Limit of processes and threads in one container: libraries start a thread per core, in each
 /// test.
@@ -32,7 +32,7 @@ const PIDS: &str = "4096";
 
 /// Purpose of a container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Part {
+pub(in crate::testing) enum Part {
     /// The mission's tests.
     Mission,
     /// Tests of the image's files; fills a user's home.
@@ -43,7 +43,7 @@ pub(super) enum Part {
 
 impl Part {
     /// Returns the value of the container's label, also used in file names.
-    pub(super) fn role(self) -> &'static str {
+    pub(in crate::testing) fn role(self) -> &'static str {
         match self {
             Part::Mission => "test",
             Part::Prepare => "test-prepare",
@@ -53,7 +53,7 @@ impl Part {
 
     /// Returns the capabilities of the tester: to become another user and to end that user's
     /// processes, and to write and remove files that root does not own.
-    fn capabilities(self) -> &'static [&'static str] {
+    pub(in crate::testing) fn capabilities(self) -> &'static [&'static str] {
         match self {
             Part::Prepare => &["CHOWN", "DAC_OVERRIDE", "FOWNER"],
             Part::Mission | Part::Hub => {
@@ -72,7 +72,7 @@ impl Part {
     }
 
     /// Sets up the container; `home` is the volume that [`Part::Prepare`] fills.
-    pub(super) fn set_up(
+    pub(in crate::testing) fn set_up(
         self,
         container: NewContainer,
         testing: &Testing,
@@ -96,11 +96,12 @@ impl Part {
     }
 
     /// Returns the arguments after the image: the tester, without start hooks of the image's Python
-    /// packages.
-    pub(super) fn argv(self) -> Vec<String> {
+    /// packages. `more` are options of the tester.
+    pub(in crate::testing) fn argv(self, more: &[&str]) -> Vec<String> {
         let mut res = words(&["-IS", &format!("{TESTER}/{SCRIPTS}/tester")]);
         res.extend(words(&["--plan", &format!("{TESTER}/{PLAN}")]));
         res.extend(words(&["--results", RESULTS, "--scratch", SCRATCH]));
+        res.extend(words(more));
         res.extend(words(self.command()));
         res
     }
@@ -124,7 +125,7 @@ fn set_up_mission(container: NewContainer, testing: &Testing) -> NewContainer {
 }
 
 /// Returns the tester's facts about the image and its container.
-pub(super) fn given(chosen: &MissionImages, image: &Image) -> ContainerInputs {
+pub(in crate::testing) fn given(chosen: &MissionImages, image: &Image) -> ContainerInputs {
     let testing = &chosen.config.testing;
     ContainerInputs {
         entry_point: image.config.entrypoint.clone().unwrap_or_default(),

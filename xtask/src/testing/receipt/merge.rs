@@ -116,6 +116,7 @@ fn whole<'a>(parts: impl Iterator<Item = &'a Receipt> + Clone, first: &Receipt) 
         seconds: parts.clone().map(|it| it.seconds).sum(),
         complete: true,
         contents: contents.unwrap_or(&first.contents).clone(),
+        network: parts.clone().find_map(|it| it.network),
         tests: parts.flat_map(|it| &it.tests).cloned().collect::<Vec<Test>>(),
         dependencies: BTreeMap::new(),
         refrozen: BTreeMap::new(),

@@ -28,6 +28,7 @@ pub(crate) fn receipt() -> Receipt {
         dependencies: BTreeMap::new(),
         refrozen: BTreeMap::new(),
         published: Vec::new(),
+        network: None,
         shard: None,
     }
 }

@@ -9,6 +9,8 @@ pub(crate) enum Shortcoming {
     /// The receipt is missing, or has no tests or only a part of them.
     NotTested,
     Failed(Vec<String>),
+    /// Tests that must run without a network had one.
+    OpenNetwork,
     /// Tests that the mission has and the receipt lacks.
     Lacks(Vec<String>),
 }
@@ -22,6 +24,9 @@ pub(crate) fn shortcoming(
     let failed: Vec<String> = receipt.failures().map(|it| it.title()).collect();
     if !failed.is_empty() {
         return Ok(Some(Shortcoming::Failed(failed)));
+    }
+    if receipt.complete && receipt.network.is_some() {
+        return Ok(Some(Shortcoming::OpenNetwork));
     }
     if !receipt.passed() {
         return Ok(Some(Shortcoming::NotTested));

@@ -6,10 +6,12 @@ the calls (`cluster-calls`) and the planned failures (`cluster-flaws.json`).
 """
 
 import fcntl
+import io
 import json
 import os
 import signal
 import sys
+import tarfile
 import time
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -22,6 +24,10 @@ LINE = " ".join([PROGRAM, *ARGS])
 
 KINDS = {
     "configmap": "configmaps",
+    "configmaps": "configmaps",
+    "job": "jobs.batch",
+    "networkpolicy": "networkpolicies.networking.k8s.io",
+    "networkpolicies": "networkpolicies.networking.k8s.io",
     "deployment": "deployments.apps",
     "lease.coordination.k8s.io": "leases.coordination.k8s.io",
     "leases.coordination.k8s.io": "leases.coordination.k8s.io",
@@ -133,6 +139,7 @@ def kubectl():
         "-i": False,
         "--container": True,
         "--tail": True,
+        "--follow": False,
         "--previous": False,
         "--minify": False,
         "--flatten": False,
@@ -183,7 +190,7 @@ def get(words, values):
         else:
             (kinds,) = words
             kinds = [named(it, "")[0] for it in kinds.split(",")]
-            objects = list(all["objects"].items()) + pods(all)
+            objects = [*all["objects"].items(), *pods(all), *pods_of_jobs(all), *refusals(all)]
             found = [
                 it
                 for name, it in objects
@@ -233,8 +240,46 @@ def selected(it, selector):
     if " notin " in selector:
         name, _, values = selector.partition(" notin ")
         return labels.get(name) not in values.strip("()").split(",")
-    name, _, value = selector.partition("=")
-    return labels.get(name) == value
+    parts = [part.partition("=") for part in selector.split(",")]
+    return all(
+        labels.get(it) == value if is_equal else it in labels for it, is_equal, value in parts
+    )
+
+
+def pods_of_jobs(all):
+    """Returns a pod for each Job of tests, in the state that the test planned for it."""
+    jobs = [it for name, it in all["objects"].items() if name.startswith("jobs.batch/")]
+    res = []
+    for job in jobs:
+        name = job["metadata"]["name"]
+        status = planned(all, name)
+        if status is None:
+            continue
+        labels = job["spec"]["template"]["metadata"]["labels"]
+        metadata = {"name": f"{name}-pod", "uid": f"{name}-pod", "labels": labels}
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "status": status}
+        res.append((f"pods/{name}-pod", pod))
+    return res
+
+
+def refusals(all):
+    """Returns an event for each Job of tests without a pod."""
+    told = all.get("tests", {}).get("refused")
+    jobs = [it for name, it in all["objects"].items() if name.startswith("jobs.batch/")]
+    without = [it["metadata"] for it in jobs if planned(all, it["metadata"]["name"]) is None]
+    event = {"type": "Warning", "reason": "FailedCreate", "message": told}
+    return [("events/1", {**event, "metadata": {}, "involvedObject": it}) for it in without]
+
+
+def planned(all, job):
+    """Returns the status of a Job's pod, by the end of the Job's name; else it has results."""
+    if (HERE / "hold").exists():
+        return {
+            "phase": "Running",
+            "containerStatuses": [{"name": "test", "state": {"running": {}}}],
+        }
+    ready = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
+    return all["tests"]["pods"].get(job.rpartition("-")[2], ready)
 
 
 def key(it):
@@ -258,10 +303,17 @@ def stored(all, it):
 
 
 def create(words, values):
-    if words or values.get("-f") != "-" or values.get("-o") != "json":
+    if words or values.get("-f") != "-" or values.get("-o") not in ("json", "name"):
         raise unknown()
     it = json.load(sys.stdin)
     with state(changes=True) as all:
+        if it["kind"] == "List":
+            for each in it["items"]:
+                all["objects"][key(each)] = each
+                each["metadata"]["uid"] = each["metadata"]["name"]
+                print(key(each))
+            all["created"] = [*all.get("created", []), *it["items"]]
+            return
         if key(it) in all["objects"]:
             kind, _, name = key(it).partition("/")
             raise Refused(f'Error from server (AlreadyExists): {kind} "{name}" already exists')
@@ -293,6 +345,10 @@ def delete(words, values):
         raise unknown()
     with state(changes=True) as all:
         if "--selector" in values:
+            kinds = [named(it, "")[0] for it in words[0].split(",")]
+            for name, it in list(all["objects"].items()):
+                if name.split("/")[0] in kinds and selected(it, values["--selector"]):
+                    del all["objects"][name]
             return
         kind, name = named(*words)
         all["objects"].pop(f"{kind}/{name}", None)
@@ -323,8 +379,54 @@ def rollout(words, values):
             raise Refused("error: timed out waiting for the condition")
 
 
+def logs(words, values):
+    if "--container" not in values:
+        raise unknown()
+    print("passed  a test (0.1 s)")
+    while "--follow" in values and (HERE / "hold").exists():
+        time.sleep(0.02)
+
+
+def pack(pod, container, folder):
+    """Writes the results of a pod's container, for the tests in its plan."""
+    with state() as all:
+        job = pod.removesuffix("-pod")
+        plan = json.loads(all["objects"][f"configmaps/{job}"]["data"]["plan.json"])
+        told = all["tests"]
+    of_image = {"home", "permissions"}
+    kinds = {
+        "/opt/test-results-of-image": of_image,
+        "/opt/test-results": {"kernel", "server", "shell"},
+    }
+    known = of_image | kinds["/opt/test-results"]
+    wanted = []
+    for test in told["results"]:
+        name = [test["environment"], test["kind"], test["name"]]
+        is_here = (
+            test["kind"] in kinds[folder] if container == "test-hub" else test["kind"] not in known
+        )
+        is_wanted = name in plan["tests"] if plan["tests"] else name not in plan["without"]
+        if is_here and is_wanted:
+            wanted.append(test)
+    failed = any(it["outcome"] == "failed" for it in wanted)
+    files = {
+        "results.jsonl": "".join(json.dumps(it) + "\n" for it in wanted),
+        "image.json": json.dumps(told["contents"]),
+        "network": told["network"],
+        "ended": str(int(failed)),
+        "notebooks/hello/a.ipynb": "{}",
+    }
+    with tarfile.open(fileobj=sys.stdout.buffer, mode="w|") as archive:
+        for name, text in files.items():
+            entry = tarfile.TarInfo(f"./{name}")
+            entry.size = len(text.encode())
+            archive.addfile(entry, io.BytesIO(text.encode()))
+
+
 def execute(words, values):
     of, _, *command = words
+    if command[:3] == ["tar", "--create", "--directory"]:
+        return pack(of, values["--container"], command[3])
     if "-i" not in values or command[:2] not in (["python3", "-"], ["python3", "-c"]):
         raise unknown()
     script = sys.stdin.read()
@@ -350,6 +452,7 @@ def execute(words, values):
                 print(json.dumps({"name": name, "bytes": 1, "replaced": kept}))
             case _:
                 raise unknown()
+    return None
 
 
 def version(_words, _values):
@@ -369,6 +472,7 @@ VERBS = {
     "scale": scale,
     "rollout": rollout,
     "exec": execute,
+    "logs": logs,
     "version": version,
     "auth": auth,
 }

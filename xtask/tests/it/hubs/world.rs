@@ -8,14 +8,14 @@ use serde_json::{Value, json};
 use crate::{checkout::Checkout, run::Done};
 
 /// Backup of the hub with JupyterHub 5.
-pub(super) const BACKUP: &str = "jupyterhub.sqlite.xtask-20261122T110000Z";
+pub(crate) const BACKUP: &str = "jupyterhub.sqlite.xtask-20261122T110000Z";
 
 /// A hub with two revisions, the second of which is live.
-pub(super) struct Hub {
-    pub(super) checkout: Checkout,
+pub(crate) struct Hub {
+    pub(crate) checkout: Checkout,
 }
 
-pub(super) fn image(revision: u32) -> String {
+pub(crate) fn image(revision: u32) -> String {
     format!("quay.io/us/hello:t@sha256:{}", revision.to_string().repeat(64))
 }
 
@@ -41,7 +41,7 @@ fn manifests(revision: u32) -> Value {
     json!([deployment("hub"), deployment("proxy"), secret])
 }
 
-pub(super) fn revision(number: u32, status: &str) -> Value {
+pub(crate) fn revision(number: u32, status: &str) -> Value {
     let token = json!({"xtask-smoke": {"apiToken": "a-token-of-the-smoke-test"}});
     json!({
         "revision": number, "status": status, "updated": format!("2026-11-22T1{number}:00:30Z"),
@@ -50,7 +50,7 @@ pub(super) fn revision(number: u32, status: &str) -> Value {
     })
 }
 
-pub(super) fn record(number: u32, jupyterhub: &str, backup: Option<&str>) -> Value {
+pub(crate) fn record(number: u32, jupyterhub: &str, backup: Option<&str>) -> Value {
     json!({
         "record": 1, "release": "hello-staging", "namespace": "hello-staging",
         "cluster": {"context": "lab", "identity": "kube-system/one", "version": "v1.32.1"},
@@ -76,7 +76,7 @@ pub(super) fn record(number: u32, jupyterhub: &str, backup: Option<&str>) -> Val
 
 impl Hub {
     /// Returns a hub of these major versions of JupyterHub.
-    pub(super) fn new(versions: [&str; 2]) -> Hub {
+    pub(crate) fn new(versions: [&str; 2]) -> Hub {
         let mut checkout = Checkout::new();
         checkout.env("REGISTRY", "quay.io/us");
         let values = "xtask: {cluster: {context: lab, identity: kube-system/one}}\n";
@@ -131,43 +131,43 @@ impl Hub {
         Hub { checkout }
     }
 
-    pub(super) fn run(&self, args: &[&str]) -> Done {
+    pub(crate) fn run(&self, args: &[&str]) -> Done {
         self.checkout.run(args)
     }
 
-    pub(super) fn cluster(&self) -> Value {
+    pub(crate) fn cluster(&self) -> Value {
         serde_json::from_str(&self.checkout.stand_in("cluster.json")).unwrap()
     }
 
     /// Makes a change of the cluster by others.
-    pub(super) fn change(&self, change: impl FnOnce(&mut Value)) {
+    pub(crate) fn change(&self, change: impl FnOnce(&mut Value)) {
         let mut cluster = self.cluster();
         change(&mut cluster);
         self.checkout.state("cluster.json", &cluster.to_string());
     }
 
     /// Plans failures of kubectl and Helm.
-    pub(super) fn flaws(&self, flaws: &Value) {
+    pub(crate) fn flaws(&self, flaws: &Value) {
         self.checkout.state("cluster-flaws.json", &flaws.to_string());
     }
 
-    pub(super) fn calls(&self) -> Vec<String> {
+    pub(crate) fn calls(&self) -> Vec<String> {
         self.checkout.stand_in("cluster-calls").lines().map(str::to_owned).collect()
     }
 
-    pub(super) fn has_called(&self, part: &str) -> bool {
+    pub(crate) fn has_called(&self, part: &str) -> bool {
         self.calls().iter().any(|it| it.contains(part))
     }
 
     /// Returns the status of the newest revision, with its number.
-    pub(super) fn newest(&self) -> String {
+    pub(crate) fn newest(&self) -> String {
         let cluster = self.cluster();
         let newest = cluster["release"].as_array().unwrap().last().unwrap();
         format!("{} {}", newest["revision"], newest["status"].as_str().unwrap())
     }
 
     /// Returns action and result of a revision's record.
-    pub(super) fn record(&self, revision: u32) -> String {
+    pub(crate) fn record(&self, revision: u32) -> String {
         let cluster = self.cluster();
         let data = &cluster["objects"]["configmaps/hello-staging-releases"]["data"];
         let Some(text) = data[revision.to_string()].as_str() else { return "none".to_owned() };
@@ -176,7 +176,7 @@ impl Hub {
         format!("{}: {}: {}", part("action"), part("result"), part("reason"))
     }
 
-    pub(super) fn replicas(&self) -> u64 {
+    pub(crate) fn replicas(&self) -> u64 {
         self.cluster()["objects"]["deployments.apps/hub"]["spec"]["replicas"].as_u64().unwrap()
     }
 }

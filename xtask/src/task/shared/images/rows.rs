@@ -124,6 +124,11 @@ impl Row {
         Row { action, tag, passed, failed, ..Row::not_built(&it.chosen.mission.name) }
     }
 
+    /// Returns the row of an image in a registry.
+    pub(super) fn in_registry(name: &str, tag: String) -> Row {
+        Row { tag, ..Row::not_built(name) }
+    }
+
     /// Returns the row of an image that is not built.
     pub(super) fn not_built(name: &str) -> Row {
         Row {
