@@ -2,7 +2,8 @@
 
 mod failures;
 mod fetched;
-mod layer_cache;
+pub(crate) mod layer_cache;
+mod parent_layout;
 mod rootfs;
 mod trial;
 
@@ -16,7 +17,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 
-use self::trial::Trial;
+use self::{parent_layout::ParentLayout, trial::Trial};
 use crate::{
     image::{
         build_record::BuildRecord,
@@ -32,7 +33,7 @@ use crate::{
     },
     settings::config::{Config, Mode},
     tools::{
-        docker::build::Builder,
+        docker::build::{Builder, PARENT},
         docker::{Image, ImageConfig, LABEL_COMMIT, LABEL_PARENT},
         git,
         image_name::{ImageId, ImageRef, Tag},
@@ -52,6 +53,9 @@ pub(crate) struct BuiltImage {
     pub(crate) time: Duration,
 }
 
+/// Values of `DOCKER` and `BUILDER`.
+type BuilderName = (Option<PathBuf>, Option<String>);
+
 /// Shared state of the builds of one run, whose threads may build at the same time.
 pub(crate) struct Builds<'a> {
     runner: &'a Runner,
@@ -61,7 +65,8 @@ pub(crate) struct Builds<'a> {
     done: Mutex<BTreeMap<String, BuiltImage>>,
     /// Remote images that chains start from, pulled one after the other.
     bases: Mutex<BTreeMap<String, Option<Image>>>,
-    builder: Mutex<Option<Builder>>,
+    /// CLIs that build, by the settings that name them.
+    builders: Mutex<BTreeMap<BuilderName, Builder>>,
     /// State of the checkout at the first build, as [`git::state`] returns it.
     commit: Mutex<Option<Option<String>>>,
     /// Held while an image below the missions' is built: those of one name have one folder.
@@ -89,7 +94,7 @@ impl<'a> Builds<'a> {
             images: Mutex::new(Arc::new(EngineImages::read(&runner.docker)?)),
             done: Mutex::default(),
             bases: Mutex::default(),
-            builder: Mutex::default(),
+            builders: Mutex::default(),
             commit: Mutex::default(),
             shared: Mutex::default(),
         })
@@ -281,6 +286,10 @@ impl<'a> Builds<'a> {
 
     fn make(&self, step: &Step<'_>, reason: Reason) -> anyhow::Result<Image> {
         let recipe = step.recipe;
+        if reason != Reason::Published {
+            // Before the first image is made, which takes long.
+            layer_cache::check(step.config, &self.builder(step.config)?)?;
+        }
         let what = if reason == Reason::Published { "pull" } else { "build" };
         let mut log = self.runner.log(&format!("image-{what}-{}", recipe.name))?;
         log.step(reason.text());
@@ -328,12 +337,22 @@ impl<'a> Builds<'a> {
         }
         let settings = BuildSettings::new(step.config)?;
         let builder = self.builder(step.config)?;
+        let layout = match &step.parent.id {
+            Some(id) if builder.is_separate() => {
+                Some(ParentLayout::new(self.runner, id, &place.parent, log)?)
+            }
+            _ => None,
+        };
         let mut build = builder.build().plain_progress().platform(&step.recipe.platform);
         for (name, value) in self.labels(step)? {
             build = build.label(&format!("{name}={value}"));
         }
-        for (name, value) in self.build_args(step)? {
+        for (name, value) in build_args(step, layout.is_some())? {
             build = build.arg(name, &value);
+        }
+        if let Some(layout) = &layout {
+            let dir = place.parent.strip_prefix(&self.runner.checkout.root)?;
+            build = build.parent(dir, &layout.manifest);
         }
         build = match trial {
             Some(Trial { label, reference }) => build.label(label).tag(reference),
@@ -344,6 +363,12 @@ impl<'a> Builds<'a> {
         self.runner.run(&cmd, log)?;
         if self.runner.permit.is_none() {
             return Ok(ImageId::unknown());
+        }
+        if let Some(said) = log.failed_export() {
+            let name = &step.recipe.name;
+            self.runner.ui.say(format!(
+                "warning: {name}: its layers were not stored for other builds: {said}"
+            ));
         }
         let id = fs_err::read_to_string(&place.id)?;
         id.trim().parse().with_context(|| format!("{}: not an image id", place.id.shown()))
@@ -361,24 +386,6 @@ impl<'a> Builds<'a> {
         Ok(res)
     }
 
-    /// Returns the build arguments for a recipe's Dockerfile.
-    fn build_args(&self, step: &Step<'_>) -> anyhow::Result<Vec<(&'static str, String)>> {
-        let parent = step.parent.reference.as_ref().map(ToString::to_string).unwrap_or_default();
-        Ok(match step.recipe.layer {
-            Layer::Rootfs => Vec::new(),
-            Layer::Base | Layer::Registry | Layer::Hub => vec![("ROOTFS", parent)],
-            Layer::Common => {
-                let digest = recipe::base_digest(step.chain);
-                let digest = digest.unwrap_or_else(|| "<digest>".to_owned());
-                vec![("BASE_IMAGE", parent), ("BASE_DIGEST", digest)]
-            }
-            Layer::Mission => {
-                let mode = step.recipe.mode.context("a mission image has a mode")?;
-                vec![("BASE_IMAGE", parent), ("USE_FROZEN", mode.flag().to_owned())]
-            }
-        })
-    }
-
     fn commit(&self) -> anyhow::Result<Option<String>> {
         let mut known = locked(&self.commit);
         if let Some(commit) = &*known {
@@ -388,15 +395,38 @@ impl<'a> Builds<'a> {
         Ok(known.insert(commit).clone())
     }
 
-    /// Returns the CLI that builds, which is looked for once.
+    /// Returns the CLI that builds by these settings, which is looked for once.
     pub(crate) fn builder(&self, config: &Config) -> anyhow::Result<Builder> {
-        let mut known = locked(&self.builder);
-        if let Some(builder) = &*known {
+        let mut known = locked(&self.builders);
+        let name = (config.docker.clone(), config.builder.clone());
+        if let Some(builder) = known.get(&name) {
             return Ok(builder.clone());
         }
-        let builder = self.runner.docker.builder(config.docker.as_deref())?;
-        Ok(known.insert(builder).clone())
+        let builder = self.runner.docker.builder(name.0.as_deref(), name.1.as_deref())?;
+        Ok(known.entry(name).or_insert(builder).clone())
     }
+}
+
+/// Returns the build arguments for a recipe's Dockerfile. The builder gets the parent image as a layout, or
+/// has it.
+fn build_args(step: &Step<'_>, has_layout: bool) -> anyhow::Result<Vec<(&'static str, String)>> {
+    let parent = match &step.parent.reference {
+        _ if has_layout => PARENT.to_owned(),
+        parent => parent.as_ref().map(ToString::to_string).unwrap_or_default(),
+    };
+    Ok(match step.recipe.layer {
+        Layer::Rootfs => Vec::new(),
+        Layer::Base | Layer::Registry | Layer::Hub => vec![("ROOTFS", parent)],
+        Layer::Common => {
+            let digest = recipe::base_digest(step.chain);
+            let digest = digest.unwrap_or_else(|| "<digest>".to_owned());
+            vec![("BASE_IMAGE", parent), ("BASE_DIGEST", digest)]
+        }
+        Layer::Mission => {
+            let mode = step.recipe.mode.context("a mission image has a mode")?;
+            vec![("BASE_IMAGE", parent), ("USE_FROZEN", mode.flag().to_owned())]
+        }
+    })
 }
 
 /// Returns the value of `mutex`, also after a panic of another thread: no value is left half changed.
@@ -453,6 +483,8 @@ struct Folder {
     context: PathBuf,
     dockerfile: PathBuf,
     id: PathBuf,
+    /// Folder for the image below.
+    parent: PathBuf,
 }
 
 impl Folder {
@@ -462,6 +494,7 @@ impl Folder {
             context: dir.join(name),
             dockerfile: dir.join(format!("{name}.Dockerfile")),
             id: dir.join(format!("{name}.iid")),
+            parent: dir.join(format!("{name}.parent")),
         }
     }
 }

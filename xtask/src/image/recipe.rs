@@ -327,7 +327,8 @@ fn frozen_environment(path: &Path) -> Option<&str> {
     }
 }
 
-fn sha256(bytes: &[u8]) -> String {
+/// Returns the SHA-256 of `bytes` as hex digits.
+pub(super) fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|it| format!("{it:02x}")).collect()
 }
 

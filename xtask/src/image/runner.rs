@@ -68,6 +68,25 @@ impl Runner {
         self.permit.map(|it| cmd.permitted(it))
     }
 
+    /// Runs `from | to` and returns what `to` prints; a dry run prints both and returns `None`.
+    ///
+    /// # Errors
+    /// Either fails: [`process::Failed`].
+    pub(crate) fn pipe(
+        &self,
+        from: &Change,
+        to: &Change,
+        log: &mut Log,
+    ) -> anyhow::Result<Option<String>> {
+        let Some(permit) = self.permit else {
+            terminal::print(redact::redact(&format!("{from} | {to}")));
+            return Ok(None);
+        };
+        log.line(&format!("$ {from} | {to}"));
+        let (from, to) = (from.permitted(permit), to.permitted(permit));
+        process::pipe(&from, &to, &mut |line| log.line(line)).map(Some)
+    }
+
     /// Runs `cmd`, or prints it in a dry run.
     ///
     /// # Errors
@@ -154,6 +173,11 @@ impl Log {
     /// Returns the last lines that steps of a `docker build` printed.
     pub(crate) fn of_steps(&self) -> Vec<&str> {
         build_log::outputs(&self.tail)
+    }
+
+    /// Returns why a `docker build` could not store its layers elsewhere.
+    pub(crate) fn failed_export(&self) -> Option<&str> {
+        build_log::failed_export(&self.tail)
     }
 
     /// Shows the current step.

@@ -47,6 +47,8 @@ pub(crate) struct Config {
     pub(crate) common_tag: Tag,
     /// Path of the docker CLI, if set.
     pub(crate) docker: Option<PathBuf>,
+    /// Name of the buildx builder, if set.
+    pub(crate) builder: Option<String>,
     /// Platform, if set.
     pub(crate) platform: Option<Platform>,
     pub(crate) ca_bundle: CaBundle,
@@ -157,6 +159,7 @@ impl Config {
             image_tag: all.typed("IMAGE_TAG", Tag::from_str, Tag::latest()),
             common_tag: all.typed("COMMON_TAG", Tag::from_str, Tag::latest()),
             docker: some("DOCKER").map(PathBuf::from),
+            builder: all.typed("BUILDER", optional(build_cache::builder), None),
             platform: all.typed("PLATFORM", optional(Platform::from_str), None),
             ca_bundle: match text("CA_BUNDLE").as_str() {
                 "auto" => CaBundle::Auto,

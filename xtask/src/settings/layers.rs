@@ -26,6 +26,7 @@ pub(crate) const NAMES: &[&str] = &[
     "IMAGE_TAG",
     "COMMON_TAG",
     "DOCKER",
+    "BUILDER",
     "PLATFORM",
     "CA_BUNDLE",
     "IMAGE_RUN_PARS",

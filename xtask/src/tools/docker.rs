@@ -3,6 +3,7 @@
 
 pub(crate) mod build;
 pub(crate) mod build_log;
+mod builder;
 pub(crate) mod container;
 pub(crate) mod credentials;
 mod image;
@@ -246,7 +247,8 @@ fn is_query(args: &[&str]) -> bool {
             | ["context", "show" | "inspect", ..]
             | ["manifest", "inspect", ..]
             | ["image" | "container" | "volume" | "network", "inspect" | "ls", ..]
-            | ["buildx", "version"]
+            | ["buildx", "version" | "ls"]
+            | ["buildx", "inspect", _]
             | ["cp", _, "-"]
     )
 }

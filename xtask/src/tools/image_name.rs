@@ -119,6 +119,9 @@ const INPUTS: &str = "inputs-";
 /// Start of the tags of images that are not tested yet.
 const CANDIDATE: &str = "candidate-";
 
+/// Tag of layers that builds store.
+const LAYERS: &str = "buildcache";
+
 /// A tag: up to 128 letters, digits, `_`, `.` and `-`.
 /// Reference: <https://docs.docker.com/reference/cli/docker/image/tag/>.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -163,6 +166,11 @@ impl Tag {
         self.0.split_once('-').is_some_and(|(start, _)| start == short(inputs))
     }
 
+    /// Returns the tag of layers that builds store for others: not an image's.
+    pub(crate) fn of_layers() -> Tag {
+        Tag(LAYERS.to_owned())
+    }
+
     /// Returns a tag that nobody pushes.
     pub(crate) fn none() -> Tag {
         Tag("none".to_owned())
@@ -178,12 +186,12 @@ impl Tag {
         self.0.split_once('-').is_some_and(|(a, b)| is_short(a) && is_short(b))
     }
 
-    /// Returns whether the tag is not for people: an immutable tag, a candidate's, a receipt's, or one
-    /// that names inputs.
+    /// Returns whether the tag is not for people: an immutable tag, a candidate's, a receipt's, one that
+    /// names inputs, or that of layers.
     pub(crate) fn is_reserved(&self) -> bool {
         let of_inputs = self.0.strip_prefix(INPUTS).is_some_and(is_hex_digest);
         let is_of_image = self.is_immutable() || self.of_candidate().is_some();
-        is_of_image || self.0.starts_with("sha256-") || of_inputs
+        is_of_image || self.0.starts_with("sha256-") || of_inputs || self.0 == LAYERS
     }
 }
 

@@ -26,6 +26,11 @@ pub(crate) fn start_engine(root: &Path) -> Change {
     cmd!(root, "service docker start")
 }
 
+/// Returns the command that unpacks a tar archive, its stdin, into `dir`.
+pub(crate) fn unpack(dir: &Path) -> Change {
+    cmd!("/", "tar --extract --no-same-owner --directory {dir}")
+}
+
 /// Owner and mode of files in a tar archive.
 pub(crate) struct Owned<'a> {
     pub(crate) owner: &'a str,

@@ -27,6 +27,8 @@ const QUERIES: &[(&str, &[&str])] = &[
             "volume ls",
             "context inspect",
             "buildx version",
+            "buildx inspect",
+            "buildx ls",
             "context show",
             "manifest inspect",
         ],

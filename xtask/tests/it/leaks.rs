@@ -33,6 +33,7 @@ const OTHERS: &[&str] = &[
     "BASE_IMAGE",
     "BUILD_CACHE",
     "BUILD_NETWORK",
+    "BUILDER",
     "CA_BUNDLE",
     "COMMON_TAG",
     "DEBIAN_IMAGE",

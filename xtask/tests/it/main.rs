@@ -24,6 +24,7 @@ mod completing;
 mod corpus;
 mod checking;
 mod building;
+mod builders;
 mod explaining;
 mod matrix;
 mod relocking;

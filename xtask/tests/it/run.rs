@@ -102,6 +102,8 @@ impl Call {
         let asks = [
             "--version",
             "buildx version",
+            "buildx inspect",
+            "buildx ls",
             "container inspect",
             "container ls",
             "context show",

@@ -195,7 +195,7 @@ fn the_template_is_complete() {
                 fix: take the line out
             setup-env.template:11: settings-template: cannot read `export IMAGE_TAG=$(date)`: `date` is a command; expected a value or `$(pwd)`, so write its output
                 fix: write `export NAME=value`; the head of the file says what else can be read
-            setup-env.template:13: settings-template: cannot read `export PLATFORM=a b`: expected `export NAME=value`; commands are not run here
+            setup-env.template:14: settings-template: cannot read `export PLATFORM=a b`: expected `export NAME=value`; commands are not run here
                 fix: write `export NAME=value`; the head of the file says what else can be read"#]],
     );
 }

@@ -5,7 +5,7 @@ use anyhow::{Context as _, anyhow};
 use super::{Builds, Step};
 use crate::{
     image::runner::Log,
-    run::{failure, files, process, redact::redact, terminal},
+    run::{failure, files, process},
     tools::{image_name::ImageId, mmdebstrap},
 };
 
@@ -16,18 +16,16 @@ impl Builds<'_> {
         let mirror = step.config.indexes.debian.as_deref();
         let from = mmdebstrap::rootfs(root, mirror, &step.config.proxies);
         let to = self.runner.docker.import(&step.recipe.platform, &self.labels(step)?);
-        let Some(permit) = self.runner.permit else {
-            terminal::print(redact(&format!("{from} | {to}")));
-            return Ok(ImageId::unknown());
-        };
-        log.line(&redact(&format!("$ {from} | {to}")));
         // Removed with the remains of an interrupted mmdebstrap; apt's own user reads there, too.
-        let tmp = files::temporary(permit, None, "rootfs-", 0o755)?;
-        let from = from.env("TMPDIR", &tmp.path().to_string_lossy());
-        match process::pipe(&from.permitted(permit), &to.permitted(permit), &mut |line| {
-            log.line(line)
-        }) {
-            Ok(id) => id.trim().parse().context("`docker import` printed no image id"),
+        let tmp = self.runner.permit.map(|it| files::temporary(it, None, "rootfs-", 0o755));
+        let tmp = tmp.transpose()?;
+        let from = match &tmp {
+            Some(tmp) => from.env("TMPDIR", &tmp.path().to_string_lossy()),
+            None => from,
+        };
+        match self.runner.pipe(&from, &to, log) {
+            Ok(None) => Ok(ImageId::unknown()),
+            Ok(Some(id)) => id.trim().parse().context("`docker import` printed no image id"),
             Err(err) => Err(import_failed(err, log)),
         }
     }

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::{
     image::{
-        build::BuildPolicy,
+        build::{BuildPolicy, layer_cache},
         build_record::BuildRecord,
         engine_images::EngineImages,
         mission_images::MissionImages,
@@ -82,7 +82,13 @@ fn of_mission(
         None => None,
     };
     for recipe in recipe::on_base(&chosen.chain, base.as_ref()).iter() {
-        let (row, image) = build(runner, recipe, &below, images)?;
+        let (mut row, image) = build(runner, recipe, &below, images)?;
+        if row.due
+            && row.work == "build"
+            && let Some(layers) = layer_cache::source(&chosen.config, recipe)
+        {
+            row.because += &format!("; layers from {layers}");
+        }
         res.push(row);
         below = image.map_or(Below::Due, |it| Below::Image(it.id.clone()));
     }

@@ -87,7 +87,7 @@ fn here(session: &Session, steps: &[Step], needs_engine: bool) -> anyhow::Result
 fn runner(session: &Session) -> anyhow::Result<Runner> {
     let config = session.named(&Missions::default()).map_err(failure::request)?.remove(0).config;
     let runner = session.runner(&config)?;
-    let docker = runner.docker.builder(config.docker.as_deref())?.docker;
+    let docker = runner.docker.builder(config.docker.as_deref(), None)?.docker;
     Ok(Runner { docker, ..runner })
 }
 

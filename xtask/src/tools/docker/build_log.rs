@@ -34,10 +34,11 @@ const STEP_WIDTH: usize = 90;
 /// Returns the name of the failed step and the last `n` lines of its output.
 pub(crate) fn failed_step(lines: &[String], n: usize) -> Option<String> {
     let vertices = || lines.iter().filter_map(|it| vertex(it));
-    // A build goes on without the cache of another image.
-    let imports = vertices().filter(|it| it.1.starts_with("importing cache manifest"));
-    let imports: BTreeSet<&str> = imports.map(|it| it.0).collect();
-    let has_failed = |it: &(&str, &str)| it.1.starts_with("ERROR") && !imports.contains(it.0);
+    // A build goes on without the layers of others, and without others that get its own.
+    let caches = vertices()
+        .filter(|it| it.1.starts_with("importing cache manifest") || it.1.starts_with(EXPORTING));
+    let caches: BTreeSet<&str> = caches.map(|it| it.0).collect();
+    let has_failed = |it: &(&str, &str)| it.1.starts_with("ERROR") && !caches.contains(it.0);
     let (failed, _) = vertices().find(has_failed)?;
     let of_failed = || vertices().filter(|it| it.0 == failed);
     let output: Vec<&str> = of_failed().filter_map(|(_, text)| output(text)).collect();
@@ -47,6 +48,19 @@ pub(crate) fn failed_step(lines: &[String], n: usize) -> Option<String> {
         .find_map(|it| step(it))?;
     let last = &output[output.len().saturating_sub(n)..];
     (!last.is_empty()).then(|| format!("{name}\n{}", last.join("\n")))
+}
+
+/// Start of the name of the step that stores layers elsewhere.
+const EXPORTING: &str = "exporting cache";
+
+/// Returns why layers could not be stored elsewhere.
+pub(crate) fn failed_export(lines: &[String]) -> Option<&str> {
+    let vertices = || lines.iter().filter_map(|it| vertex(it));
+    let exports = vertices().filter(|it| it.1.starts_with(EXPORTING));
+    let exports: BTreeSet<&str> = exports.map(|it| it.0).collect();
+    vertices().find_map(|(number, text)| {
+        text.strip_prefix("ERROR: ").filter(|_| exports.contains(number))
+    })
 }
 
 /// Returns the output of all steps.

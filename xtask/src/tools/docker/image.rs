@@ -190,6 +190,11 @@ impl Docker {
         self.change(["image", "push", &name.to_string()])
     }
 
+    /// Returns the command that prints an image as a tar archive: its config, its layers, and `manifest.json`.
+    pub(crate) fn save(&self, image: &ImageId) -> Change {
+        self.change(["image", "save", &image.to_string()])
+    }
+
     /// Returns the command that makes an image from a root file system, a tar on its stdin, and
     /// prints its id.
     pub(crate) fn import(&self, platform: &Platform, labels: &[(&str, String)]) -> Change {

@@ -7,13 +7,15 @@ use std::{
 };
 
 use crate::{
-    Result, refuse,
+    Result, builder, refuse,
     state::{Store, Test, sha256},
     unknown,
 };
 
 #[derive(Default)]
 struct Build<'a> {
+    builder: &'a str,
+    parent: Option<&'a str>,
     labels: Vec<&'a str>,
     args: Vec<&'a str>,
     secrets: Vec<&'a str>,
@@ -29,6 +31,13 @@ pub(crate) fn build(store: &Store, args: &[&str]) -> Result {
     let Some(context) = build.context else { return refuse(1, "requires 1 argument") };
     let file = build.file.map_or_else(|| context.join("Dockerfile"), PathBuf::from);
     let mut bytes = fs::read(&file)?;
+    if !["", "default", "layers"].contains(&build.builder) {
+        return refuse(1, format!("ERROR: no builder \"{}\" found", build.builder));
+    }
+    let layout = build.parent.map(builder::parent).transpose()?;
+    if build.builder == "layers" && layout.is_none() && bytes.starts_with(b"ARG") {
+        return refuse(1, "ERROR: failed to solve: pull access denied");
+    }
     let mut paths = Vec::new();
     walk(context, &mut paths)?;
     for path in &paths {
@@ -48,7 +57,8 @@ pub(crate) fn build(store: &Store, args: &[&str]) -> Result {
     let mut tests: Vec<Test> = tests.flat_map(|it| tests_in(context, it)).collect();
     let id = store.change(|state| {
         // Files of the image below stay.
-        let parent = build.args.iter().find_map(|it| it.strip_prefix("BASE_IMAGE="));
+        let named = build.args.iter().find_map(|it| it.strip_prefix("BASE_IMAGE="));
+        let parent = layout.as_deref().or(named);
         if let (true, Some(parent)) = (tests.is_empty(), parent) {
             tests.extend(state.image(parent).iter().flat_map(|it| it.tests.clone()));
         }
@@ -78,7 +88,9 @@ fn parse<'a>(args: &[&'a str]) -> Option<Build<'a>> {
         match arg {
             "--load" | "--provenance=false" | "--sbom=false" | "--quiet" => (),
             "--no-cache" => res.no_cache = true,
-            "--builder" if args.next()? == "default" => (),
+            "--builder" => res.builder = args.next()?,
+            "--build-context" => res.parent = Some(args.next()?),
+            "--cache-from" | "--cache-to" if res.builder == "layers" => drop(args.next()?),
             "--progress" if args.next()? == "plain" => (),
             "--platform" if args.next()? == "linux/amd64" => (),
             "--network" => drop(args.next()?),

@@ -13,6 +13,7 @@ mod plan;
 mod fault;
 mod state;
 mod build;
+mod builder;
 mod run;
 mod registry;
 
@@ -185,6 +186,8 @@ fn docker(store: &Store, kind: Kind, args: &[&str]) -> Result<u8> {
         }
         ["buildx", "version"] if kind == Kind::Buildx => println!("github.com/docker/buildx 0.13"),
         ["buildx", "version"] => return refuse(1, "docker: 'buildx' is not a docker command."),
+        ["buildx", "inspect", name] if kind == Kind::Buildx => builder::inspect(name)?,
+        ["buildx", "ls"] if kind == Kind::Buildx => builder::list(),
         ["context", "show"] => println!("default"),
         ["context", "inspect", "--format", "{{.Endpoints.docker.Host}}"] => {
             let host = env::var("DOCKER_HOST");
@@ -268,6 +271,7 @@ fn image(store: &Store, args: &[&str]) -> Result {
             }
             Ok(())
         })?,
+        ["save", id] => builder::save(&store.read()?, id)?,
         ["push", reference] => registry::push(store, reference)?,
         _ => return unknown(store, &[&["image"], args].concat()),
     }

@@ -11,9 +11,9 @@ use fs_err as fs;
 use serde::Deserialize;
 
 use crate::{
-    image::build_settings,
+    image::{build::layer_cache, build_settings},
     run::{
-        failure,
+        failure::{self, Failure},
         printable::Shown as _,
         process::{self, Patience, on_path},
         redact,
@@ -44,6 +44,8 @@ pub(super) struct Facts {
     pub(super) engine: Option<String>,
     /// Reason why no CLI can build, if so.
     pub(super) buildkit: Option<String>,
+    /// What `BUILDER` and `BUILD_CACHE` lack, and the fix, if so.
+    pub(super) builder: Option<(String, String)>,
     /// Whether the embedded base's root file system must be built here.
     pub(super) needs_rootfs: bool,
     pub(super) has_mmdebstrap: bool,
@@ -114,7 +116,7 @@ impl Facts {
             Err(err) => (Some(failure::text(err)), None),
             Ok(docker) => (
                 docker.engine_platform().err().map(text),
-                docker.builder(config.docker.as_deref()).err().map(text),
+                docker.builder(config.docker.as_deref(), None).err().map(text),
             ),
         };
         let reachable = docker.as_ref().ok().filter(|_| engine.is_none());
@@ -155,9 +157,19 @@ impl Facts {
             },
             answers: reached.answers,
             clock: reached.clock.or(reachable.and_then(engine_clock)),
+            builder: reachable.filter(|_| buildkit.is_none()).and_then(|it| builder(it, config)),
             engine,
             buildkit,
         })
+    }
+}
+
+/// Returns what the settings of builds lack, and the fix.
+fn builder(docker: &Docker, config: &Config) -> Option<(String, String)> {
+    let found = docker.builder(config.docker.as_deref(), config.builder.as_deref());
+    match found.and_then(|it| layer_cache::check(config, &it)).err()?.downcast() {
+        Ok(Failure::Machine { text, fix }) => Some((text, fix)),
+        _ => None,
     }
 }
 

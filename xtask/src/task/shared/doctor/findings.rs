@@ -10,14 +10,14 @@ use super::{
 };
 use crate::{
     run::process::Change,
-    tools::{apt, system},
+    tools::{apt, docker::build::INSTALL_BUILDX, system},
 };
 
 /// A problem of this machine that affects the main job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Finding {
-    /// Name `tools`, `engine`, `buildkit`, `rootfs`, `disk`, `registry`, `ca`, `proxy`, `network`,
-    /// `clock`, `secrets` or `clusters`.
+    /// Name `tools`, `engine`, `buildkit`, `builder`, `rootfs`, `disk`, `registry`, `ca`, `proxy`,
+    /// `network`, `clock`, `secrets` or `clusters`.
     pub(crate) name: &'static str,
     pub(crate) what: String,
     /// Fix for a person.
@@ -54,10 +54,12 @@ pub(super) fn findings(facts: &Facts, root: &Path) -> Vec<Finding> {
     }
     res.extend(facts.engine.as_ref().map(|what| engine(facts, root, what)));
     if let Some(what) = &facts.buildkit {
-        let fix = "install the buildx plugin: https://docs.docker.com/build/install-buildx/";
         let packages = || apt(facts, root, &["docker-buildx"]);
         let commands = facts.is_docker_io.then(packages).unwrap_or_default();
-        res.push(finding(facts, "buildkit", what, fix, commands));
+        res.push(finding(facts, "buildkit", what, INSTALL_BUILDX, commands));
+    }
+    if let Some((what, fix)) = &facts.builder {
+        res.push(finding(facts, "builder", what, fix, Vec::new()));
     }
     if facts.needs_rootfs && !facts.has_mmdebstrap {
         let what =

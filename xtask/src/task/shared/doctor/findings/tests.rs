@@ -10,6 +10,7 @@ const GOOD: Facts = Facts {
     missing_tools: Vec::new(),
     engine: None,
     buildkit: None,
+    builder: None,
     needs_rootfs: true,
     has_mmdebstrap: true,
     free: Some(100_000_000_000),
