@@ -51,7 +51,9 @@ pub(crate) fn run(session: &Session, args: &args::Report) -> anyhow::Result<u8> 
         missions: sections.collect::<anyhow::Result<_>>()?,
     };
     if page.missions.iter().all(|it| it.receipt.is_none()) {
-        bail!("nothing was tested yet; run `cargo xtask image-test`");
+        let names: Vec<&str> = chosen.iter().map(|it| it.mission.name.as_str()).collect();
+        let names = names.join(" ");
+        bail!("{names}: nothing was tested yet\n    fix: cargo xtask image-all {names}");
     }
     let path = args.output.clone().unwrap_or_else(|| runner.target().join("report.html"));
     let path = std::path::absolute(path)?;

@@ -41,7 +41,8 @@ CHANGES = {
 }
 TESTS = f"""
 cd /opt/{ENVIRONMENT}/tests
-python=$(jq -r .argv[0] "${{CONDA_DIR}}/share/jupyter/kernels/hello/kernel.json")
+kernel=${{CONDA_DIR}}/share/jupyter/kernels/hello/kernel.json
+python=$(python -c 'import json, sys; print(json.load(open(sys.argv[1]))["argv"][0])' "${{kernel}}")
 sed 's/#.*//; /^$/d; s/^/import /' imports | "${{python}}"
 for notebook in *.ipynb; do papermill --kernel hello "${{notebook}}" /tmp/out.ipynb; done
 """
@@ -152,10 +153,11 @@ class Sequence:
             self.builds[name] = call
             file = SCRATCH / f"sequence/build/{name}.Dockerfile"
             text = re.sub(r"--mount=type=(cache|bind,from=specs)\S* \\\n +", "", file.read_text())
-            copy = f"COPY --chown=1000:100 {ENVIRONMENT} /opt/{ENVIRONMENT}\n"
-            first = "RUN " if name == "hello" else None
-            start, run_, rest = text.partition(first) if first else (text, "", "")
-            file.write_text(start + (copy if first else "") + run_ + rest)
+            text = re.sub(r"(UV|PIP)_CACHE_DIR=\S+", r"\1_NO_CACHE_DIR=1 \1_NO_CACHE=1", text)
+            if name == "hello":
+                copy = f"COPY --chown=1000:100 {ENVIRONMENT} /opt/{ENVIRONMENT}\n"
+                text = text.replace("RUN ", f"{copy}RUN ", 1)
+            file.write_text(text)
 
     def run(self) -> None:
         for name, call in self.builds.items():
