@@ -204,7 +204,7 @@ pub(crate) struct ImageTest {
         long,
         value_name = "PLACE",
         value_parser = ["kubernetes"],
-        conflicts_with_all = ["env", "only", "imports", "notebooks", "failed", "dev", "hub", "shard"],
+        conflicts_with_all = ["env", "only", "imports", "notebooks", "failed", "fail_fast", "dev", "hub", "shard"],
     )]
     pub(crate) on: Option<String>,
     /// Number of parts (at most 99) that run at a time in the cluster, 1 by default

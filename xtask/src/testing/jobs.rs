@@ -62,6 +62,8 @@ pub(crate) struct Setup {
     pub(crate) has_network: bool,
     /// Seconds that a pod may take.
     pub(crate) limit: u64,
+    /// Number of pods, which may have to wait for each other.
+    pub(crate) pods: u64,
     /// Time after which the objects are left-overs.
     pub(crate) deadline: u64,
 }
@@ -152,7 +154,7 @@ impl Setup {
             "apiVersion": "batch/v1", "kind": "Job", "metadata": metadata,
             "spec": {
                 "backoffLimit": 0,
-                "activeDeadlineSeconds": self.limit,
+                "activeDeadlineSeconds": self.limit * self.pods,
                 "ttlSecondsAfterFinished": KEPT,
                 "template": {"metadata": {"labels": self.labels(Some(pod))}, "spec": self.pod(pod)},
             },
@@ -176,9 +178,11 @@ impl Setup {
         all.extend(volumes.iter().map(|it| json!({"name": it.name, "emptyDir": it.medium()})));
         json!({
             "restartPolicy": "Never",
+            "activeDeadlineSeconds": self.limit,
             "terminationGracePeriodSeconds": 5,
             "automountServiceAccountToken": false,
             "enableServiceLinks": false,
+            "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
             "nodeSelector": {"kubernetes.io/os": "linux", "kubernetes.io/arch": self.architecture},
             "imagePullSecrets": secrets,
             "initContainers": first,

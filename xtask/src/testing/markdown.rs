@@ -38,7 +38,11 @@ fn mission(section: &Section) -> String {
 pub(crate) fn tests(receipt: &Receipt) -> String {
     let passed = receipt.tests.iter().filter(|it| it.outcome == Outcome::Passed).count();
     let failed = receipt.tests.len() - passed;
-    let part = if receipt.complete { "" } else { " (a part of the tests)" };
+    let part = match (receipt.complete, receipt.network) {
+        (false, _) => " (a part of the tests)",
+        (true, Some(_)) => " (with an open network, which certifies nothing)",
+        (true, None) => "",
+    };
     let mut res = match failed {
         0 => format!("{passed} tests passed{part}\n"),
         _ => format!("{passed} tests passed, **{failed} failed**{part}\n"),

@@ -133,6 +133,9 @@ fn verdict(section: &Section) -> Markup {
     match &section.receipt {
         None => html! { span.badge.unknown { "not tested" } },
         Some(it) if it.passed() => badge(true),
+        Some(it) if it.failures().next().is_none() && it.network.is_some() => {
+            html! { span.badge.unknown { "tested with an open network" } }
+        }
         Some(it) if it.failures().next().is_none() => {
             html! { span.badge.unknown { "partly tested" } }
         }

@@ -1,4 +1,4 @@
-//! Hubs on a real cluster: the one that `KUBECONFIG` names, whose nodes pull from the registry `REGISTRY`.
+//! Hubs and tests as Jobs on a real cluster: the one that `KUBECONFIG` names, whose nodes pull from the registry `REGISTRY`.
 //! `cargo xtask ci --cluster` runs these tests, and without a cluster they fail. All share the cluster and
 //! the images, so one runs at a time; what was printed is in `target/xtask/cluster/`.
 
@@ -14,3 +14,4 @@ mod world;
 mod kubectl;
 mod deployment;
 mod faults;
+mod jobs;

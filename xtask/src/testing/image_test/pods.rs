@@ -31,7 +31,7 @@ use crate::{
     mission::test_kind::TestKind,
     run::{
         files,
-        process::{self, Beside, Change, Permit},
+        process::{self, Beside, Change, Cmd, Permit},
         random::random_hex,
         terminal,
         unpack::unpack,
@@ -60,6 +60,9 @@ const SILENCE: Duration = Duration::from_secs(60);
 
 /// Seconds that a pod may take besides its tests: for a node, the image, and what the checkout does not know.
 const BESIDES: u64 = 3600;
+
+/// Status of a tester that was killed, which happens when memory runs out.
+const KILLED: u8 = 137;
 
 /// Attempts to read results.
 const ATTEMPTS: u32 = 3;
@@ -202,7 +205,8 @@ fn setup(
         patience: testing.patience,
         has_network: testing.network == Network::Egress,
         limit,
-        deadline: now() + 2 * limit,
+        pods: u64::from(parts) + 1,
+        deadline: now() + limit * (u64::from(parts) + 2),
     })
 }
 
@@ -436,14 +440,15 @@ impl Pods<'_> {
         Err(failed.context(format!("`{}`", pack.in_short())))
     }
 
-    /// Returns the results that a container left in `dir`.
-    fn ran(&self, pod: Pod, dir: &Path, said: &str) -> ContainerRun {
+    /// Returns the results that a container left in `dir`; `follow` is the command that printed its log.
+    fn ran(&self, pod: Pod, dir: &Path, follow: &Cmd, log: &Log) -> ContainerRun {
         let told = |name: &str| files::read_foreign_text(&dir.join(name), 16).unwrap_or_default();
         if pod.is_closed(&self.jobs.setup) && told("network") != "none" {
             self.is_open.store(true, Ordering::SeqCst);
         }
         let status = told("ended").parse().unwrap_or(1);
-        let (tests, said) = (tests_in(dir), said.to_owned());
+        let fix = if status == KILLED { "\nfix: raise TEST_MEMORY" } else { "" };
+        let (tests, said) = (tests_in(dir), log.failure(follow, status) + fix);
         ContainerRun { tests, status: Some(status), left: true, said, results: dir.to_owned() }
     }
 }
@@ -457,12 +462,11 @@ impl Run<'_> {
     ) -> anyhow::Result<ContainerRun> {
         let pod = Pod::Mission(pods.part.index);
         let results = self.results();
-        let said = match self.in_pod(pods, pod, &[(RESULTS, &results)], log)? {
-            None => return Ok(ContainerRun::default()),
-            Some(Ok(said)) => said,
-            Some(Err(said)) => return Ok(failed(said)),
-        };
-        Ok(pods.ran(pod, &results, &said))
+        Ok(match self.in_pod(pods, pod, &[(RESULTS, &results)], log)? {
+            None => ContainerRun::default(),
+            Some(Ok(follow)) => pods.ran(pod, &results, &follow, log),
+            Some(Err(said)) => failed(said),
+        })
     }
 
     /// Tests the image's files, and the image as it is started on a hub, in a pod. Returns both containers'
@@ -475,23 +479,25 @@ impl Run<'_> {
         log.step("starting the image as a hub does");
         let (of_image, of_hub) = (self.beside_results("image"), self.beside_results("hub"));
         let folders = [(IMAGE_RESULTS, &*of_image), (RESULTS, &*of_hub)];
-        let said = match self.in_pod(pods, Pod::Hub, &folders, &mut log)? {
-            None => return Ok(<(ContainerRun, ContainerRun)>::default()),
-            Some(Ok(said)) => said,
-            Some(Err(said)) => return Ok((failed(said.clone()), failed(said))),
-        };
-        Ok((pods.ran(Pod::Hub, &of_image, &said), pods.ran(Pod::Hub, &of_hub, &said)))
+        Ok(match self.in_pod(pods, Pod::Hub, &folders, &mut log)? {
+            None => <(ContainerRun, ContainerRun)>::default(),
+            Some(Ok(follow)) => {
+                let ran = |dir| pods.ran(Pod::Hub, dir, &follow, &log);
+                (ran(&*of_image), ran(&*of_hub))
+            }
+            Some(Err(said)) => (failed(said.clone()), failed(said)),
+        })
     }
 
-    /// Runs a pod, and moves its results from folders in it to folders here. Returns its last lines, or why it
-    /// has no results; `None` in a dry run.
+    /// Runs a pod, and moves its results from folders in it to folders here. Returns the command that printed
+    /// its log, or why it has no results; `None` in a dry run.
     fn in_pod(
         &self,
         pods: &Pods<'_>,
         pod: Pod,
         folders: &[(&str, &Path)],
         log: &mut Log,
-    ) -> anyhow::Result<Option<Result<String, String>>> {
+    ) -> anyhow::Result<Option<Result<Cmd, String>>> {
         let jobs = pods.jobs;
         jobs.change(&jobs.setup.of_pod(pod, &self.plan(Vec::new())?))?;
         let Some(permit) = self.runner.permit else { return Ok(None) };
@@ -511,10 +517,9 @@ impl Run<'_> {
                 return Ok(Some(Err(format!("the results cannot be read: {err:#}"))));
             }
         }
-        let said = log.failure(&jobs.cluster.follow(&name, pod.container(), false), 0);
         let done = format!("{JOB}={}", jobs.setup.job(pod));
         jobs.remove(permit, &jobs.cluster.delete_all_cmd("jobs,configmaps", &done));
-        Ok(Some(Ok(said)))
+        Ok(Some(Ok(jobs.cluster.follow(&name, pod.container(), false))))
     }
 }
 

@@ -86,7 +86,7 @@ pub(crate) fn state(
             false => troubled(&format!("no node for the pod: {said}"), ROOM, PASSING),
         };
     }
-    of_containers(pod)
+    of_containers(pod, events)
 }
 
 /// Returns the pod of `job` among `pods`; a second one has replaced it if the first was removed.
@@ -106,7 +106,10 @@ pub(crate) fn has_others(objects: &[Value], job: &str) -> bool {
 
 /// Returns whether the newest look needs events to tell why a pod does not run.
 pub(crate) fn needs_events(pod: Option<&Value>) -> bool {
-    pod.is_none_or(|it| condition(it, "PodScheduled")["status"] == "False")
+    pod.is_none_or(|pod| {
+        let waits = |it: &Value| text(&it["state"]["waiting"]["reason"]).contains("Image");
+        condition(pod, "PodScheduled")["status"] == "False" || containers(pod).any(waits)
+    })
 }
 
 /// Returns the state of a Job whose pod was not made.
@@ -148,14 +151,17 @@ fn ended(pod: &Value) -> State {
     }
 }
 
-fn of_containers(pod: &Value) -> State {
+fn of_containers(pod: &Value, events: &[Value]) -> State {
     let waits = containers(pod).map(|it| &it["state"]["waiting"]).find(|it| {
         let reason = text(&it["reason"]);
         !["", "PodInitializing", "ContainerCreating"].contains(&reason.as_str())
     });
     if let Some(it) = waits {
         let (reason, said) = (text(&it["reason"]), text(&it["message"]));
-        let what = format!("{reason}: {said}");
+        // Between attempts only an event says why the last one failed.
+        let messages = events_of(events, pod).map(|it| text(&it["message"]));
+        let cause = messages.filter(|it| it.starts_with("Failed to pull image")).last();
+        let what = format!("{reason}: {}", cause.unwrap_or(said));
         return match reason.as_str() {
             "InvalidImageName" => certain(&what, PULL),
             it if it.contains("Image") => troubled(&what, PULL, PASSING),

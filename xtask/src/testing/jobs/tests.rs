@@ -17,6 +17,7 @@ fn setup() -> Setup {
         patience: 2.0,
         has_network: false,
         limit: 7200,
+        pods: 3,
         deadline: 1_800_000_000,
     }
 }
@@ -39,8 +40,15 @@ fn a_job_has_one_attempt_and_an_end() {
     let job = job(Pod::Mission(2));
     assert_eq!(job["metadata"]["name"], "xtask-test-0123abcd-2");
     let spec = &job["spec"];
-    assert_eq!((&spec["backoffLimit"], &spec["activeDeadlineSeconds"]), (&json!(0), &json!(7200)));
-    assert_eq!(spec["template"]["spec"]["restartPolicy"], "Never");
+    assert_eq!(
+        (&spec["backoffLimit"], &spec["activeDeadlineSeconds"]),
+        (&json!(0), &json!(3 * 7200))
+    );
+    let pod = &spec["template"]["spec"];
+    assert_eq!(
+        (&pod["restartPolicy"], &pod["activeDeadlineSeconds"]),
+        (&json!("Never"), &json!(7200))
+    );
     assert!(spec["ttlSecondsAfterFinished"].is_number());
     let labels = &spec["template"]["metadata"]["labels"];
     assert_eq!(labels, &job["metadata"]["labels"]);
@@ -224,7 +232,7 @@ fn what_is_removed_during_the_run_is_a_failure() {
     job["status"]["conditions"] =
         json!([{"type": "Failed", "status": "True", "reason": "DeadlineExceeded"}]);
     let it = trouble(state(Some(&job), Some(&pod), Some(&json!("pod")), &[]));
-    assert_eq!(it.what, "the tests took longer than 7200 s");
+    assert_eq!(it.what, "the tests took longer than 21600 s");
 }
 
 #[test]
@@ -253,6 +261,17 @@ fn pods_that_cannot_be_made() {
     let comes = [event("pod", "TriggeredScaleUp", "1->2")];
     let seen = state(Some(&job), Some(&pod), None, &comes);
     assert_eq!(seen, State::Waiting("a new node".to_owned()));
+}
+
+#[test]
+fn an_event_says_why_an_image_was_not_pulled() {
+    let (job, pod) = stored(waiting("ImagePullBackOff", "Back-off pulling image"));
+    assert!(state::needs_events(Some(&pod)));
+    let event =
+        |said: &str| json!({"reason": "Failed", "message": said, "involvedObject": {"uid": "pod"}});
+    let events = ["Failed to pull image \"a\": refused", "Error: ErrImagePull"].map(event);
+    let it = trouble(state(Some(&job), Some(&pod), None, &events));
+    assert_eq!(it.what, "ImagePullBackOff: Failed to pull image \"a\": refused");
 }
 
 #[test]
