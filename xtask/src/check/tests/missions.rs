@@ -154,8 +154,8 @@ fn drifted_copy() {
         rule,
         &facts,
         expect![[r#"
-        missions/m/Dockerfile:11: generated-dockerfile: differs from what its sources generate
-            fix: run `cargo xtask image-update m`; with --check it shows the difference"#]],
+            missions/m/Dockerfile:12: generated-dockerfile: differs from what its sources generate
+                fix: run `cargo xtask image-update m`; with --check it shows the difference"#]],
     );
     facts.missions[0].dockerfile = None;
     check_facts(

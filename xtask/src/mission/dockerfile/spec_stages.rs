@@ -221,16 +221,20 @@ fn kept(sources: &Sources, env: &str, mode: Mode) -> BTreeSet<PathBuf> {
 }
 
 /// Returns the lines that fill `<target>/<env>` with `files`. Their mode is fixed, since BuildKit
-/// compares it, and it differs with the umask of a checkout.
+/// compares it, and it differs with the umask of a checkout. Their folders are made first: BuildKit from
+/// 2025 on gives a folder that `COPY --chmod` makes the mode of its files
+/// (<https://github.com/moby/buildkit/issues/5943>).
 fn folder(env: &str, files: &BTreeSet<PathBuf>, target: &str) -> String {
     let mut by_parent: BTreeMap<&Path, Vec<&Path>> = BTreeMap::new();
     for file in files {
         by_parent.entry(file.parent().unwrap_or(Path::new(env))).or_default().push(file);
     }
     let is_frozen = |it: &Path| it == specs::frozen(env);
+    let folders: BTreeSet<&Path> = by_parent.keys().copied().chain([Path::new(env)]).collect();
     let mut res = String::new();
-    if files.iter().all(|it| is_frozen(it)) {
-        res += &format!("WORKDIR {target}/{env}\n");
+    for folder in folders {
+        let folder = Path::new(target).join(folder);
+        res += &format!("WORKDIR {}\n", folder.to_string_lossy().trim_end_matches('/'));
     }
     for (parent, files) in by_parent {
         let files = files.iter().map(|it| source(it, is_frozen(it))).collect();

@@ -82,8 +82,11 @@ fn a_mission_as_a_whole() {
         ARG USE_FROZEN=1
 
         FROM scratch AS specs-0
+        WORKDIR /steps/1/hello
         COPY --chmod=0644 environments/hello/hello.yml /steps/1/hello/
+        WORKDIR /steps/2/hello
         COPY --chmod=0644 environments/hello/hello.pip /steps/2/hello/
+        WORKDIR /environments/hello
         COPY --chmod=0644 environments/hello/hello.pip environments/hello/hello.yml /environments/hello/
 
         FROM scratch AS specs-1
@@ -197,20 +200,33 @@ fn what_a_step_sees_by_mode() {
     let start = text.find("FROM scratch").unwrap();
     expect![[r#"
         FROM scratch AS specs-0
+        WORKDIR /steps/1/base
+        WORKDIR /steps/1/base/more
         COPY --chmod=0644 environments/base/lab.pip /steps/1/base/
         COPY --chmod=0644 environments/base/more/ext.txt /steps/1/base/more/
+        WORKDIR /steps/2/hello
+        WORKDIR /steps/2/hello/py3.8
         COPY --chmod=0644 ["environments/hello/a b.pip", "environments/hello/hello.yml", "environments/hello/limits.txt", "/steps/2/hello/"]
         COPY --chmod=0644 environments/hello/py3.8/x.v2.pip /steps/2/hello/py3.8/
         WORKDIR /steps/3/other
+        WORKDIR /steps/4/hello
         COPY --chmod=0644 environments/hello/limits.txt /steps/4/hello/
+        WORKDIR /steps/4/other
         COPY --chmod=0644 environments/other/o.conda /steps/4/other/
+        WORKDIR /environments/base
+        WORKDIR /environments/base/more
         COPY --chmod=0644 environments/base/lab.pip /environments/base/
         COPY --chmod=0644 environments/base/more/ext.txt /environments/base/more/
+        WORKDIR /environments/hello
+        WORKDIR /environments/hello/py3.8
         COPY --chmod=0644 ["environments/hello/a b.pip", "environments/hello/hello.yml", "environments/hello/limits.txt", "/environments/hello/"]
         COPY --chmod=0644 environments/hello/py3.8/x.v2.pip /environments/hello/py3.8/
+        WORKDIR /environments/other
         COPY --chmod=0644 environments/other/o.conda /environments/other/
 
         FROM scratch AS specs-1
+        WORKDIR /steps/1/base
+        WORKDIR /steps/1/base/more
         COPY --chmod=0644 environments/base/lab.pip /steps/1/base/
         COPY --chmod=0644 environments/base/more/ext.txt /steps/1/base/more/
         WORKDIR /steps/2/hello
@@ -219,6 +235,8 @@ fn what_a_step_sees_by_mode() {
         COPY --chmod=0644 environments/other/other-frozen.ym[l] /steps/3/other/
         WORKDIR /steps/4/hello
         WORKDIR /steps/4/other
+        WORKDIR /environments/base
+        WORKDIR /environments/base/more
         COPY --chmod=0644 environments/base/lab.pip /environments/base/
         COPY --chmod=0644 environments/base/more/ext.txt /environments/base/more/
         WORKDIR /environments/hello
@@ -252,12 +270,19 @@ fn a_list_that_environments_share() {
     let text = generated(&custom, &files);
     expect![[r#"
         FROM scratch AS specs-0
+        WORKDIR /steps/1
         COPY --chmod=0644 environments/common-hints.pip /steps/1/
+        WORKDIR /steps/1/a
         COPY --chmod=0644 environments/a/a.pip /steps/1/a/
+        WORKDIR /steps/2
         COPY --chmod=0644 environments/common-hints.pip /steps/2/
+        WORKDIR /steps/2/b
         COPY --chmod=0644 environments/b/b.pip /steps/2/b/
+        WORKDIR /environments
         COPY --chmod=0644 environments/common-hints.pip /environments/
+        WORKDIR /environments/a
         COPY --chmod=0644 environments/a/a.pip /environments/a/
+        WORKDIR /environments/b
         COPY --chmod=0644 environments/b/b.pip /environments/b/
 
         FROM scratch AS specs-1
@@ -298,10 +323,15 @@ fn build_requirements_that_packages_do_not_declare() {
         text.split_once("\n\n").unwrap().0
     });
     expect![[r#"
+        WORKDIR /steps/1/a
         COPY --chmod=0644 environments/a/a.build /steps/1/a/
+        WORKDIR /steps/2/a
         COPY --chmod=0644 environments/a/a.build environments/a/a.pip /steps/2/a/
+        WORKDIR /steps/3/b
         COPY --chmod=0644 environments/b/b.pip /steps/3/b/
+        WORKDIR /environments/a
         COPY --chmod=0644 environments/a/a.build environments/a/a.pip /environments/a/
+        WORKDIR /environments/b
         COPY --chmod=0644 environments/b/b.pip /environments/b/"#]]
     .assert_eq(floating);
     assert!(!frozen.contains("a.build"), "{frozen}");

@@ -22,16 +22,23 @@ fn what_a_step_of_base_sees_by_mode() {
     let (start, end) = (text.find("FROM scratch").unwrap(), text.find("FROM specs-").unwrap());
     expect![[r#"
         FROM scratch AS specs-0
+        WORKDIR /steps/1/base
         COPY --chmod=0644 environments/base/base.build environments/base/hashed.pip /steps/1/base/
+        WORKDIR /steps/2
         COPY --chmod=0644 environments/limits.pip /steps/2/
+        WORKDIR /steps/2/base
         COPY --chmod=0644 environments/base/base.build environments/base/lab.pip /steps/2/base/
+        WORKDIR /environments
         COPY --chmod=0644 environments/limits.pip /environments/
+        WORKDIR /environments/base
         COPY --chmod=0644 environments/base/base.build environments/base/hashed.pip environments/base/lab.pip /environments/base/
 
         FROM scratch AS specs-1
+        WORKDIR /steps/1/base
         COPY --chmod=0644 environments/base/hashed.pip /steps/1/base/
         WORKDIR /steps/2/base
         COPY --chmod=0644 environments/base/base-frozen.ym[l] /steps/2/base/
+        WORKDIR /environments/base
         COPY --chmod=0644 environments/base/base-frozen.ym[l] environments/base/base.build environments/base/hashed.pip /environments/base/
 
     "#]].assert_eq(&text[start..end]);
