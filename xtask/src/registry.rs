@@ -5,6 +5,7 @@ pub(crate) mod candidates;
 mod container;
 mod login;
 pub(crate) mod receipts;
+pub(crate) mod seen;
 pub(crate) mod earlier;
 pub(crate) mod publish;
 pub(crate) mod published;

@@ -15,6 +15,7 @@ use crate::{
     registry::{
         self, Host,
         receipts::{self, Landing},
+        seen::{Found, Seen},
     },
     run::failure,
     testing::receipt::{self, PublishedImage, Receipt, Shortcoming},
@@ -70,10 +71,11 @@ pub(crate) fn push(
         tested.iter().map(|it| receipt(runner, it)).collect::<anyhow::Result<Vec<_>>>()?;
     let mut log = runner.log("image-push")?;
     let mut hosts = Hosts::new(runner, builds);
+    let mut seen = seen(&mut hosts, tested, &receipts)?;
     let mut human: Vec<(&str, Host, ImageRef, PushedImage)> = Vec::new();
     for (it, receipt) in tested.iter().zip(receipts) {
         let host = hosts.of(it.chosen)?;
-        let mut push = Push { runner, builds, host: &host, log: &mut log };
+        let mut push = Push { runner, builds, host: &host, seen: &mut seen, log: &mut log };
         let common = push.land(it.common, receipts::published(&host, it.common))?;
         let mission = push.land(it.mission, receipts::published(&host, it.mission))?;
         push.store(it, &mission, receipt)?;
@@ -85,13 +87,46 @@ pub(crate) fn push(
     }
     let mut res = Vec::new();
     for (name, host, tag, it) in &human {
-        let moved = move_tag(runner, host, tag, &it.source, &it.digest, &mut log)?.is_moved;
+        let moved = move_tag(runner, host, &mut seen, tag, &it.source, &it.digest, &mut log)?;
+        let moved = moved.is_moved;
         let (name, reference, is_new) = ((*name).to_owned(), it.reference.clone(), it.is_new);
         res.push(Published { name, reference, is_new, moved });
     }
     let is_hinted = !tested.iter().any(|it| it.chosen.config.is_pull_request);
     for (_, host, _, it) in human.iter().filter(|_| is_hinted) {
-        hint(runner, host, it, &mut log)?;
+        hint(runner, host, &mut seen, it, &mut log)?;
+    }
+    Ok(res)
+}
+
+/// Asks each registry for all names that a push of `tested` looks at.
+fn seen(
+    hosts: &mut Hosts<'_>,
+    tested: &[DueImage<'_>],
+    receipts: &[Option<Receipt>],
+) -> anyhow::Result<Seen> {
+    let mut asked: BTreeMap<String, (&MissionImages, Host, Vec<ImageRef>)> = BTreeMap::new();
+    for (it, receipt) in tested.iter().zip(receipts) {
+        let (host, config) = (hosts.of(it.chosen)?, &it.chosen.config);
+        let mut names = Vec::new();
+        for (built, tag) in [(it.common, &config.common_tag), (it.mission, &config.image_tag)] {
+            let repository = host.repository(&built.name);
+            names.push(receipts::published(&host, built));
+            names.push(repository.tagged(tag));
+            let inputs = built.image.label(LABEL_INPUTS);
+            names.extend(inputs.map(|it| repository.tagged(&Tag::of_inputs(it))));
+        }
+        let repository = host.repository(&it.mission.name);
+        names.extend(receipt.iter().flat_map(|it| receipts::stored(&repository, it)));
+        names.retain(ImageRef::is_known);
+        let name = host.name.clone();
+        asked.entry(name).or_insert((it.chosen, host, Vec::new())).2.append(&mut names);
+    }
+    let mut res = Seen::default();
+    for (chosen, host, mut names) in asked.into_values() {
+        names.sort_unstable();
+        names.dedup();
+        res.ask(&chosen.config, &host, &names)?;
     }
     Ok(res)
 }
@@ -105,10 +140,10 @@ pub(crate) fn push_candidates(
 ) -> anyhow::Result<Vec<Published>> {
     let mut log = runner.log("image-push")?;
     let mut hosts = Hosts::new(runner, builds);
-    let mut res = Vec::new();
+    let (mut seen, mut res) = (Seen::default(), Vec::new());
     for it in untested {
         let host = hosts.of(it.chosen)?;
-        let mut push = Push { runner, builds, host: &host, log: &mut log };
+        let mut push = Push { runner, builds, host: &host, seen: &mut seen, log: &mut log };
         for built in [it.common, it.mission] {
             let landed = push.land_candidate(built)?;
             let PushedImage { reference, is_new, .. } = landed;
@@ -120,9 +155,15 @@ pub(crate) fn push_candidates(
 
 /// Moves the tag by which others find the image of the same inputs. Registries cannot compare before
 /// they move a tag, so that a reader checks what the tag names, and a refusal does not fail the push.
-fn hint(runner: &Runner, host: &Host, it: &PushedImage, log: &mut Log) -> anyhow::Result<()> {
+fn hint(
+    runner: &Runner,
+    host: &Host,
+    seen: &mut Seen,
+    it: &PushedImage,
+    log: &mut Log,
+) -> anyhow::Result<()> {
     let tag = it.reference.repository.tagged(&Tag::of_inputs(&it.inputs));
-    match move_tag(runner, host, &tag, &it.source, &it.digest, log) {
+    match move_tag(runner, host, seen, &tag, &it.source, &it.digest, log) {
         Err(err) if failure::status(&err) == 1 => {
             runner.ui.say(format!("warning: {tag} was not moved, so that other machines build this image again: {err:#}"));
             Ok(())
@@ -201,6 +242,7 @@ struct Push<'a> {
     runner: &'a Runner,
     builds: &'a Builds<'a>,
     host: &'a Host,
+    seen: &'a mut Seen,
     log: &'a mut Log,
 }
 
@@ -208,8 +250,7 @@ impl Push<'_> {
     /// Ensures that the registry has `built` under its immutable tag, or else as a candidate.
     fn land_candidate(&mut self, built: &BuiltImage) -> anyhow::Result<PushedImage> {
         let mut reference = receipts::published(self.host, built);
-        let is_due = !reference.is_known()
-            || receipts::landing(self.host, &reference, &built.image.id)? == Landing::Due;
+        let is_due = !reference.is_known() || self.seen.of(self.host, &reference)?.is_none();
         if is_due {
             reference.tag = reference.tag.map(|it| it.candidate());
         }
@@ -219,7 +260,7 @@ impl Push<'_> {
     /// Ensures that the registry has `built` as `reference`, with a tag that belongs to this image alone,
     /// without replacing another image.
     fn land(&mut self, built: &BuiltImage, reference: ImageRef) -> anyhow::Result<PushedImage> {
-        let Push { runner, host, log, .. } = self;
+        let Push { runner, host, seen, log, .. } = self;
         let docker = &runner.docker;
         let landed = |reference, digest, is_new| {
             let source = built.reference.clone();
@@ -231,7 +272,7 @@ impl Push<'_> {
             runner.talk(&host.push(&reference), log)?;
             return Ok(landed(reference, Digest::unknown(), true));
         }
-        match receipts::landing(host, &reference, &built.image.id)? {
+        match receipts::landing(seen.of(host, &reference)?, &built.image.id) {
             Landing::There(digest) => return Ok(landed(reference, digest, false)),
             Landing::Taken(id) => {
                 bail!("{reference} already names another image ({id}), which is never replaced")
@@ -244,7 +285,11 @@ impl Push<'_> {
         if runner.permit.is_none() {
             return Ok(landed(reference, Digest::unknown(), true));
         }
-        match receipts::landing(host, &reference, &built.image.id)? {
+        let found = host.remote(&reference)?.map(Found::from);
+        if let Some(found) = &found {
+            seen.note(&reference, found.clone());
+        }
+        match receipts::landing(found, &built.image.id) {
             Landing::There(digest) => Ok(landed(reference, digest, true)),
             Landing::Taken(id) => bail!("{reference} arrived as another image ({id})"),
             Landing::Due => bail!("{reference} was pushed, but the registry does not have it"),
@@ -267,7 +312,7 @@ impl Push<'_> {
             digest: landed.digest.clone(),
         };
         if let Some(receipt) = &mut receipt {
-            if receipts::is_stored(self.host, receipt, &published)? {
+            if receipts::is_stored(self.seen, self.host, receipt, &published)? {
                 return Ok(());
             }
             if !receipt.published.contains(&published) {
@@ -306,13 +351,14 @@ pub(crate) struct MovedTag {
 pub(crate) fn move_tag(
     runner: &Runner,
     host: &Host,
+    seen: &mut Seen,
     tag: &ImageRef,
     source: &ImageRef,
     digest: &Digest,
     log: &mut Log,
 ) -> anyhow::Result<MovedTag> {
     let is_known = digest.is_known() && tag.is_known();
-    let mut found = if is_known { host.remote(tag)? } else { None };
+    let mut found = if is_known { seen.of(host, tag)? } else { None };
     let replaced = found.as_ref().map(|it| it.digest.clone()).filter(|it| it != digest);
     let moved = |is_moved| MovedTag { is_moved, replaced };
     for attempt in 0..ATTEMPTS {
@@ -325,7 +371,10 @@ pub(crate) fn move_tag(
         if runner.permit.is_none() {
             return Ok(moved(true));
         }
-        found = host.remote(tag)?;
+        found = host.remote(tag)?.map(Found::from);
+        if let Some(found) = &found {
+            seen.note(tag, found.clone());
+        }
     }
     match found {
         Some(it) if it.digest == *digest => Ok(moved(true)),

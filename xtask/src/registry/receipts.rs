@@ -19,7 +19,10 @@ use crate::{
         container::Container,
         runner::{Log, Runner},
     },
-    registry::{self, Host},
+    registry::{
+        self, Host,
+        seen::{Found, Seen},
+    },
     run::{
         failure, files,
         process::{self, Permit},
@@ -107,29 +110,35 @@ pub(crate) enum Landing {
     Due,
 }
 
-/// Asks the registry whether `reference`, an immutable tag, is the image `id`.
-pub(crate) fn landing(host: &Host, reference: &ImageRef, id: &ImageId) -> anyhow::Result<Landing> {
-    Ok(match host.remote(reference)? {
-        Some(remote) if remote.config == *id => Landing::There(remote.digest),
-        Some(remote) => Landing::Taken(remote.config),
+/// Returns the state of the immutable tag of the image `id`, under which the registry has `found`.
+pub(crate) fn landing(found: Option<Found>, id: &ImageId) -> Landing {
+    match found {
+        Some(found) if found.config == *id => Landing::There(found.digest),
+        Some(found) => Landing::Taken(found.config),
         None => Landing::Due,
-    })
+    }
+}
+
+/// Returns the names of the receipts of `receipt`'s image in `repository`, as far as it lists them.
+pub(crate) fn stored<'a>(
+    repository: &'a Repository,
+    receipt: &'a Receipt,
+) -> impl Iterator<Item = ImageRef> + 'a {
+    let name = repository.to_string();
+    let published = receipt.published.iter().filter(move |it| it.repository == name);
+    published.map(|it| repository.tagged(&Tag::of_receipt(&it.digest)))
 }
 
 /// Returns whether `receipt` names `published`, and the registry has a receipt beside that image.
 pub(crate) fn is_stored(
+    seen: &Seen,
     host: &Host,
     receipt: &Receipt,
     published: &PublishedImage,
 ) -> anyhow::Result<bool> {
     let mission = receipt.mission.to_string();
     let stored = host.repository(&mission).tagged(&Tag::of_receipt(&published.digest));
-    Ok(receipt.published.contains(published) && host.remote(&stored)?.is_some())
-}
-
-/// Returns whether the registry's human tag `tag` is the image with this manifest digest.
-pub(crate) fn is_moved(host: &Host, tag: &ImageRef, digest: &Digest) -> anyhow::Result<bool> {
-    Ok(host.remote(tag)?.is_some_and(|it| it.digest == *digest))
+    Ok(receipt.published.contains(published) && seen.of(host, &stored)?.is_some())
 }
 
 /// Returns the receipt stored beside `repository@digest`, which certifies that image. The receipt

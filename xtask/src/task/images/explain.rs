@@ -1,7 +1,7 @@
 //! `explain`: the work that `image-all` would do (build, test and push), the file or setting that
 //! caused it, and the duration of the last time. Changes nothing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context as _;
 use serde::Serialize;
@@ -17,10 +17,12 @@ use crate::{
         runner::Runner,
     },
     registry::{
-        self,
+        self, Host,
         receipts::{self, Landing},
+        seen::Seen,
     },
     run::{failure, finding::Finding, terminal, ui},
+    settings::config::Config,
     task::{
         Session,
         args::Missions,
@@ -55,14 +57,19 @@ pub(crate) fn run(session: &Session, missions: &Missions) -> anyhow::Result<u8> 
     let images = EngineImages::read(&runner.docker)?;
     let mut rows: Vec<Row> = Vec::new();
     let mut known: BTreeSet<(String, &str)> = BTreeSet::new();
+    let mut seen = Seen::default();
     let reused = published.reused.iter().map(|it| &it.chosen);
     let chosen = || published.chosen.iter().chain(reused.clone());
     for unpinned in pinning::refused(chosen().map(|it| &it.config)) {
         session.ui.say(pinning::refusal(Some(&runner.docker), &unpinned));
     }
     session.warn_of(&warned);
-    for it in &published.chosen {
-        let of_mission = of_mission(&runner, it, &images)?.into_iter();
+    let works = published.chosen.iter().map(|it| of_mission(&runner, it, &images));
+    let mut works = works.collect::<anyhow::Result<Vec<_>>>()?;
+    ask(&runner, &works, &mut seen)?;
+    for work in &mut works {
+        let push = push(&runner, work, &seen)?;
+        let of_mission = work.rows.drain(..).chain([push]);
         rows.extend(of_mission.filter(|it| known.insert((it.image.clone(), it.work))));
     }
     let due = published.due_tags()?;
@@ -70,12 +77,20 @@ pub(crate) fn run(session: &Session, missions: &Missions) -> anyhow::Result<u8> 
     print(session, &rows)
 }
 
-fn of_mission(
+/// Work for a mission, but for the push.
+struct Work<'a> {
+    chosen: &'a MissionImages,
+    rows: Vec<Row>,
+    /// Tested image, with its receipt.
+    tested: Option<(&'a Image, Receipt)>,
+}
+
+fn of_mission<'a>(
     runner: &Runner,
-    chosen: &MissionImages,
-    images: &EngineImages,
-) -> anyhow::Result<Vec<Row>> {
-    let mut res = Vec::new();
+    chosen: &'a MissionImages,
+    images: &'a EngineImages,
+) -> anyhow::Result<Work<'a>> {
+    let mut rows = Vec::new();
     let mut below = Below::Nothing;
     let base = match recipe::pulled(&chosen.chain) {
         Some(pulled) => runner.docker.image(&pulled.reference)?,
@@ -89,7 +104,7 @@ fn of_mission(
         {
             row.because += &format!("; layers from {layers}");
         }
-        res.push(row);
+        rows.push(row);
         below = image.map_or(Below::Due, |it| Below::Image(it.id.clone()));
     }
     let mission = match &below {
@@ -98,9 +113,31 @@ fn of_mission(
     };
     let (test, receipt) = test(runner, chosen, mission)?;
     let is_tested = !test.due;
-    res.push(test);
-    res.push(push(runner, chosen, mission.filter(|_| is_tested), receipt.as_ref())?);
-    Ok(res)
+    rows.push(test);
+    Ok(Work { chosen, rows, tested: mission.filter(|_| is_tested).zip(receipt) })
+}
+
+/// Asks each registry for all names that pushes look at.
+fn ask(runner: &Runner, works: &[Work<'_>], seen: &mut Seen) -> anyhow::Result<()> {
+    let mut asked: BTreeMap<String, (Host, &Config, Vec<ImageRef>)> = BTreeMap::new();
+    for Work { chosen, tested, .. } in works {
+        let Some((image, receipt)) = tested else { continue };
+        let config = &chosen.config;
+        let setting = format!("{:?}", config.registry);
+        if !asked.contains_key(&setting) {
+            let Some(host) = registry::running(runner, config)? else { continue };
+            asked.insert(setting.clone(), (host, config, Vec::new()));
+        }
+        if let Some((host, _, names)) = asked.get_mut(&setting) {
+            let name = &chosen.mission.name;
+            let repository = host.repository(name);
+            let tag = recipe::immutable_tag(name, image).and_then(|it| it.tag);
+            names.extend(tag.map(|it| repository.tagged(&it)));
+            names.push(repository.tagged(&config.image_tag));
+            names.extend(receipts::stored(&repository, receipt));
+        }
+    }
+    asked.into_values().try_for_each(|(host, config, names)| seen.ask(config, &host, &names))
 }
 
 /// Returns the work for a mission whose image stays in the registry.
@@ -211,16 +248,12 @@ fn test(
     Ok((row, receipt))
 }
 
-/// Returns the push of an image; `image` is `None` when it must be built or tested first.
-fn push(
-    runner: &Runner,
-    chosen: &MissionImages,
-    image: Option<&Image>,
-    receipt: Option<&Receipt>,
-) -> anyhow::Result<Row> {
+/// Returns the push of a mission's image.
+fn push(runner: &Runner, work: &Work<'_>, seen: &Seen) -> anyhow::Result<Row> {
+    let Work { chosen, tested, .. } = work;
     let name = &chosen.mission.name;
     let row = |due, because| Row { image: name.clone(), work: "push", due, because, seconds: None };
-    let Some((image, receipt)) = image.zip(receipt) else {
+    let Some((image, receipt)) = tested else {
         return Ok(row(true, "the image is built or tested first".to_owned()));
     };
     let Some(host) = registry::running(runner, &chosen.config)? else {
@@ -230,7 +263,7 @@ fn push(
     let tag = tag.context("an image of this repository has its tag")?;
     let repository = host.repository(name);
     let reference = repository.tagged(&tag);
-    let digest = match receipts::landing(&host, &reference, &image.id)? {
+    let digest = match receipts::landing(seen.of(&host, &reference)?, &image.id) {
         Landing::There(digest) => digest,
         Landing::Taken(id) => {
             return Ok(row(true, format!("{reference} is another image ({id}), so that it fails")));
@@ -239,10 +272,11 @@ fn push(
     };
     let human = repository.tagged(&chosen.config.image_tag);
     let published = PublishedImage { repository: repository.to_string(), tag, digest };
-    if !receipts::is_stored(&host, receipt, &published)? {
+    if !receipts::is_stored(seen, &host, receipt, &published)? {
         return Ok(row(true, "its receipt is not there".to_owned()));
     }
-    Ok(match receipts::is_moved(&host, &human, &published.digest)? {
+    let named = seen.of(&host, &human)?;
+    Ok(match named.is_some_and(|it| it.digest == published.digest) {
         true => row(false, format!("{human} is this image")),
         false => row(true, format!("{human} is not this image")),
     })

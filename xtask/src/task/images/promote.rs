@@ -9,7 +9,7 @@ use crate::{
         build::{BuildPolicy, Builds},
         runner::{Log, Runner},
     },
-    registry::{self, Host, publish, receipts},
+    registry::{self, Host, publish, receipts, seen::Seen},
     run::{failure, terminal},
     task::{
         MissionConfig, Session,
@@ -58,9 +58,11 @@ pub(crate) fn run(session: &Session, args: &ImagePush, tag: &str) -> anyhow::Res
     for it in &moves {
         receipts::certifying(&runner, &it.host, &it.tag.repository, &it.digest)?;
     }
+    let mut seen = Seen::default();
     for (it, source) in moves.iter_mut().zip(&sources) {
-        it.replaced =
-            publish::move_tag(&runner, &it.host, &it.tag, source, &it.digest, &mut log)?.replaced;
+        let Move { host, tag, digest, .. } = &*it;
+        let moved = publish::move_tag(&runner, host, &mut seen, tag, source, digest, &mut log)?;
+        it.replaced = moved.replaced;
         if session.permit.is_some() {
             let was = it.replaced.as_ref().map(|it| format!(", and was {it}")).unwrap_or_default();
             session.ui.say(format!("{} is {}{was}", it.tag, it.digest));
