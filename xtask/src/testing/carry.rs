@@ -17,7 +17,10 @@ use crate::{
     mission::{checkout::Checkout, expected_tests::ExpectedTest},
     run::files,
     settings::config::Network,
-    testing::receipt::{self, Name, Origin, Outcome, Receipt, Test},
+    testing::{
+        image_test::tester,
+        receipt::{self, Name, Origin, Outcome, Receipt, Test},
+    },
     tools::{
         docker::Image,
         image_name::{ImageId, is_hex_digest},
@@ -25,7 +28,7 @@ use crate::{
 };
 
 /// Version of these rules: results of another one do not carry over.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Name of the file with digests of the image's files, by environment, among a container's results.
 const FILE: &str = "dependencies.json";
@@ -42,9 +45,9 @@ struct Parts<'a> {
     version: u32,
     platform: String,
     config: BTreeMap<&'a str, Value>,
-    memory: &'a str,
+    /// Options of the container: its limits, capabilities, mounts and variables.
+    container: String,
     disk: u64,
-    patience: f64,
     timeout: Option<u32>,
     tester: String,
 }
@@ -67,9 +70,8 @@ impl Basis {
             version: VERSION,
             platform: chosen.platform.to_string(),
             config: image.config.seen_by_tests(),
-            memory: &testing.memory,
+            container: tester::options(testing),
             disk: testing.disk,
-            patience: testing.patience,
             timeout,
             tester: tester(&checkout.root)?,
         };

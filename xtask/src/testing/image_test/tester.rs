@@ -1,11 +1,16 @@
 //! The command line of a test container. Its first process is this checkout's tester, as root with
 //! few capabilities; its children run as another user without capabilities.
 
+use std::path::Path;
+
 use crate::{
     image::mission_images::MissionImages,
     settings::config::{Network, Testing},
     testing::selection::ContainerInputs,
-    tools::docker::{Image, container::NewContainer},
+    tools::docker::{
+        Docker, Image,
+        container::{NO_ARGS, NewContainer},
+    },
 };
 
 /// Folder of the tester with its plan, its results, and the files that tests write: volumes, since
@@ -122,6 +127,12 @@ fn set_up_mission(container: NewContainer, testing: &Testing) -> NewContainer {
         res = res.copied_volume(it);
     }
     testing.data.iter().fold(res, |res, it| res.data(&it.source, &it.target))
+}
+
+/// Returns the options of the container of a mission's tests, on which their results may depend.
+pub(in crate::testing) fn options(testing: &Testing) -> String {
+    let docker = Docker::new("docker".into(), Path::new("/"));
+    Part::Mission.set_up(docker.create(), testing, "").image(&"", NO_ARGS).to_string()
 }
 
 /// Returns the tester's facts about the image and its container.
