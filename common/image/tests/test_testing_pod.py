@@ -74,7 +74,7 @@ class Network(unittest.TestCase):
 
     def test_a_network_that_closes_late(self) -> None:
         with listening(socket.SOCK_STREAM) as (served, port):
-            thread = threading.Thread(target=lambda: (served.accept(), served.close()))
+            thread = threading.Thread(target=lambda: (served.accept()[0].close(), served.close()))
             thread.start()
             self.assertTrue(self.closed(api(port), 3600.0))
             thread.join()

@@ -102,6 +102,7 @@ pub(super) fn all() -> Vec<Reader> {
         }),
         reader("hub's values", HUB_VALUES, |it| file("missions/m/hub/local.yaml", it)),
         reader("pods and events", PODS, hub::watch::tests::judged),
+        reader("pods of tests", PODS, crate::testing::jobs::tests::judged),
         reader("lock of a release", LEASE, hub::lease::tests::read),
         reader("output of programs", LOG, said),
     ]

@@ -334,4 +334,4 @@ impl Volume {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -150,7 +150,7 @@ fn tests_that_security_md_names_are_there() {
     for name in named {
         let (module, test) = name.rsplit_once("::").unwrap();
         let module = &module.replace("::", "/");
-        let places = ["tests/it", "tests/e2e", "tests/secrets", "src"];
+        let places = ["tests/it", "tests/e2e", "tests/secrets", "tests/cluster", "src"];
         let there = places.iter().any(|place| {
             let file = root.join(place).join(format!("{module}.rs"));
             let module_of_tests = root.join(place).join(module).join(format!("{test}.rs"));

@@ -123,7 +123,8 @@ fn pods_that_fail_are_failures() {
         world.0.change(|it| {
             it["tests"]["refused"] = "exceeded quota".into();
         });
-        world.run().status(1).says(says).says("not run: the tester ended before it");
+        let done = world.run().status(1).says(says).says("not run: the tester ended before it");
+        done.says("cargo xtask image-test hello --on kubernetes --again");
         assert_eq!(world.left(), Vec::<String>::new());
         world.0.run(&PUSH).status(1).says("its tests failed").did_nothing();
     }

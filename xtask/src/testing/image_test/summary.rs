@@ -26,6 +26,8 @@ const LINES: usize = 8;
 pub(crate) enum Rerun {
     /// In the image, which was built in this mode.
     Image(Mode),
+    /// In the image, which was tested in a cluster.
+    Cluster(Mode),
     /// In the newest image, with the working tree's tests.
     Dev,
     /// Only with all others: its image is gone.
@@ -66,9 +68,13 @@ fn shortened(message: &str) -> String {
 
 /// Returns the command that runs a test alone.
 fn again(mission: &str, test: &Test, rerun: Rerun) -> String {
-    let floating = if rerun == Rerun::Image(Mode::Floating) { " --floating" } else { "" };
+    let floating = match rerun {
+        Rerun::Image(Mode::Floating) | Rerun::Cluster(Mode::Floating) => " --floating",
+        _ => "",
+    };
     if test.kind == TestKind::Mission && test.name == TESTER {
-        return format!("cargo xtask image-test {mission}{floating} --again");
+        let place = if let Rerun::Cluster(_) = rerun { " --on kubernetes" } else { "" };
+        return format!("cargo xtask image-test {mission}{floating}{place} --again");
     }
     if rerun != Rerun::Dev && !test.again.is_empty() {
         return format!(

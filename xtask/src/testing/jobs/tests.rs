@@ -138,6 +138,19 @@ fn networks_are_closed_unless_the_tests_ask_for_one() {
     }
 }
 
+/// Reads the state of a Job from pods and events of others.
+pub(crate) fn judged(text: &str) {
+    let Ok(list) = serde_json::from_str::<Value>(text) else { return };
+    let items = list["items"].as_array().cloned().unwrap_or_default();
+    let (job, _) = stored(Value::Null);
+    for it in &items {
+        let _ = state::needs_events(Some(it));
+        let _ = state(Some(&job), Some(it), None, &items);
+        let _ = state(Some(it), None, None, &items);
+    }
+    let _ = (state::pod_of(&items, "job"), state::has_others(&items, "job"));
+}
+
 /// Returns a Job as the cluster stores it, and its pod with this status.
 fn stored(status: Value) -> (Value, Value) {
     let mut job = job(Pod::Mission(1));

@@ -44,7 +44,16 @@ pub(crate) fn test_on_cluster(
     let runner = session.runner(&named[0].config)?;
     let mut rows = Vec::new();
     for it in &named {
-        rows.push(row(session, &runner, it, asked, parts)?);
+        let tested = row(session, &runner, it, asked, parts).map_err(failure::of_machine);
+        rows.push(match tested {
+            // Other missions are tested all the same.
+            Err(err) if failure::status(&err) == 1 => {
+                let mut row = Row::not_built(&it.mission.name);
+                row.fail(&err);
+                row
+            }
+            tested => tested?,
+        });
     }
     process::check_interrupted()?;
     rows::summary(session, rows, named.len())
@@ -80,7 +89,7 @@ fn row(
         session.choose(runner, vec![of.clone()])?.pop().context("one mission is chosen")?;
     let built = pushed(runner, &chosen, &host)?;
     let mut row = Row::in_registry(name, built.reference.to_string());
-    let rerun = Rerun::Image(of.config.mode);
+    let rerun = Rerun::Cluster(of.config.mode);
     if let Some(receipt) = certifying(runner, &chosen, &built, asked)? {
         row.add_tests(&receipt, false, rerun);
         return Ok(row);
