@@ -56,7 +56,7 @@ fn ran(checkout: &Checkout, environment: &str) -> bool {
 
 #[test]
 fn results_carry_over_where_nothing_that_they_depend_on_changed() {
-    let mut checkout = Checkout::new();
+    let mut checkout = Checkout::for_own_missions();
     // An address where nothing listens.
     checkout.set("REGISTRY", "127.0.0.1:1");
     add_pair(&checkout);

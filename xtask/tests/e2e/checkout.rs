@@ -6,15 +6,22 @@ use std::{
     path::{Path, PathBuf},
     process::{Command, Output},
     sync::{Mutex, MutexGuard, PoisonError},
+    time::Instant,
 };
 
 use serde_json::Value;
+
+use crate::seed;
 
 /// A copy of all files that git tracks or would track, committed to a repository of its own.
 pub(crate) struct Checkout {
     dir: tempfile::TempDir,
     /// Variables for the tool, such as settings.
     pub(crate) env: Vec<(String, String)>,
+    /// Variables that the tool does not get.
+    pub(crate) without: Vec<&'static str>,
+    /// Program and argument that start the tool, if not directly.
+    pub(crate) launcher: Option<[String; 2]>,
     _alone: Option<MutexGuard<'static, ()>>,
 }
 
@@ -25,11 +32,29 @@ pub(crate) struct Run {
     pub(crate) stderr: String,
 }
 
-static ALONE: Mutex<()> = Mutex::new(());
+/// Held by tests that share the images of `hello`, and the registry on this machine.
+static SHARED: Mutex<()> = Mutex::new(());
+
+/// Held by tests with missions of their own.
+static OWN: Mutex<()> = Mutex::new(());
 
 impl Checkout {
     pub(crate) fn new() -> Checkout {
-        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        Checkout::alone(&SHARED)
+    }
+
+    /// Returns a checkout for a test that builds no mission of this repository, and neither uses the registry on
+    /// this machine nor another base: it runs beside one of those that do.
+    pub(crate) fn for_own_missions() -> Checkout {
+        if !seed::is_made() {
+            let _shared = Checkout::new();
+            seed::make();
+        }
+        Checkout::alone(&OWN)
+    }
+
+    fn alone(lock: &'static Mutex<()>) -> Checkout {
+        let alone = lock.lock().unwrap_or_else(PoisonError::into_inner);
         Checkout { _alone: Some(alone), ..Checkout::copied() }
     }
 
@@ -39,7 +64,8 @@ impl Checkout {
         Checkout { env: self.env.clone(), ..Checkout::copied() }
     }
 
-    fn copied() -> Checkout {
+    /// Returns a checkout for a test that builds no image, and runs beside all others.
+    pub(crate) fn copied() -> Checkout {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
         let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let root = dir.path();
@@ -58,7 +84,7 @@ impl Checkout {
         // Whatever job runs the tests, and whatever the registry has of earlier ones.
         let env = [("PULL_REQUEST", ""), ("REUSE", "never")];
         let env = env.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-        let res = Checkout { dir, env, _alone: None };
+        let res = Checkout { dir, env, without: Vec::new(), launcher: None, _alone: None };
         res.commit();
         res
     }
@@ -113,21 +139,33 @@ impl Checkout {
 
     /// Returns `cargo xtask` with `args`, not started yet.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        let tool = env!("CARGO_BIN_EXE_xtask");
+        let mut command = match &self.launcher {
+            Some([program, arg]) => {
+                let mut command = Command::new(program);
+                command.args([arg, tool]);
+                command
+            }
+            None => Command::new(tool),
+        };
         let env = self.env.iter().map(|(name, value)| (name, value));
         command.args(args).current_dir(self.dir.path()).envs(env);
+        self.without.iter().for_each(|it| _ = command.env_remove(it));
         command
     }
 
     /// Runs `cargo xtask` with `args`, whatever its status.
     pub(crate) fn run(&self, args: &[&str]) -> Run {
+        let started = Instant::now();
         let output = self.command(args).output().unwrap();
+        let took = started.elapsed().as_secs_f32();
         let run = Run {
             status: output.status.code(),
             stdout: text(&output),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
         };
-        eprintln!("$ cargo xtask {}\n{}{}", args.join(" "), run.stdout, run.stderr);
+        let args = args.join(" ");
+        eprintln!("$ cargo xtask {args}\n{}{}took {took:.1} s", run.stdout, run.stderr);
         run
     }
 

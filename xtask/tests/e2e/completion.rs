@@ -21,7 +21,7 @@ const FISH: &str = "source /completion.fish; complete --do-complete 'cargo xtask
 
 #[test]
 fn zsh_and_fish_ask_as_bash_does() {
-    let checkout = Checkout::new();
+    let checkout = Checkout::copied();
     let container =
         Container::start(&["--entrypoint", "sleep", "science-platform/rootfs:latest", "1d"]);
     let install =

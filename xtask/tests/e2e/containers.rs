@@ -12,7 +12,10 @@ use std::{
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 
-use crate::checkout::{Checkout, run, text};
+use crate::{
+    checkout::{Checkout, run, text},
+    seed,
+};
 
 /// Returns the docker CLI for the tests' own commands, logged in by [`log_in`].
 pub(crate) fn docker(args: &[&str]) -> Command {
@@ -95,14 +98,12 @@ pub(crate) struct Registry {
 }
 
 impl Registry {
-    /// Starts a registry from this tool's registry image, which `quickstart` or any push to `local`
-    /// builds, and sets it as the checkout's.
+    /// Starts a registry that has layers of `hello` and no tags, and sets it as the checkout's.
     pub(crate) fn start(checkout: &mut Checkout) -> Registry {
-        assert_eq!(checkout.run(&["quickstart"]).status, Some(0));
-        let image = "science-platform/registry:latest";
+        seed::make();
         let password = format!("XTASK_REGISTRY_PASSWORD={PASSWORD}");
         let container =
-            Container::start(&["--publish", "127.0.0.1::5000", "--env", &password, image]);
+            Container::start(&["--publish", "127.0.0.1::5000", "--env", &password, seed::REGISTRY]);
         let port = run(&mut docker(&["port", &container.id, "5000/tcp"]));
         let host = text(&port).trim().to_owned();
         checkout.set("REGISTRY", &host);

@@ -13,6 +13,7 @@ use crate::{
 fn commands_of_the_documents_run() {
     let mut checkout = Checkout::new();
     let _registry = Registry::start(&mut checkout);
+    checkout.has_tested(&["--frozen", "--floating"]);
     checkout.rows(&["image-all", "hello"]);
     let commands = documents::commands();
     let mut seen = BTreeSet::new();

@@ -38,7 +38,7 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 
 #[test]
 fn on_fresh_machines() {
-    let checkout = Checkout::new();
+    let checkout = Checkout::copied();
     make_ubuntu();
     thread::scope(|scope| {
         scope.spawn(|| fresh(&Machine::start(&checkout, DEBIAN)));
@@ -80,7 +80,7 @@ fn fresh(machine: &Machine) {
 
 #[test]
 fn without_apt_it_says_what_to_do() {
-    let checkout = Checkout::new();
+    let checkout = Checkout::copied();
     let machine = Machine::start(&checkout, DEBIAN);
     machine.script("rm /usr/bin/apt-get; echo ID=fedora > /etc/os-release");
     for user in ["root", "1000"] {

@@ -14,6 +14,7 @@ const PROBE: &str = include_str!("probe_kernels.py");
 fn the_published_image_starts_with_an_empty_home_for_any_user() {
     let mut checkout = Checkout::new();
     let registry = Registry::start(&mut checkout);
+    checkout.has_tested(&["--frozen"]);
     checkout.rows(&["image-all", "hello"]);
     let digest = registry.digest("hello:latest-sandbox").expect("the human tag was moved");
     let image = format!("{}/hello@{digest}", registry.host);

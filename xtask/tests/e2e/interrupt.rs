@@ -2,6 +2,8 @@
 //! is changed, and the next run succeeds.
 
 use std::{
+    cell::RefCell,
+    collections::BTreeSet,
     fs::{self, File},
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
@@ -22,19 +24,18 @@ const STAGES: [&str; 4] = ["image-build-", "freeze-", "image-test-", "image-push
 
 /// Parts of a round in which it is interrupted; tests take longest, so they are listed twice.
 const ROUND: [usize; 5] = [0, 1, 2, 2, 3];
-const ROUNDS: usize = 4;
+const ROUNDS: usize = 2;
 
 /// Variable that marks programs of a run, whatever started them.
 const MARK: &str = "XTASK_TEST_MARK";
 
 #[test]
 fn interrupted_at_any_moment() {
-    let mut checkout = Checkout::new();
+    let mut checkout = Checkout::for_own_missions();
     let mark = checkout.mark();
     checkout.set(MARK, &mark);
     let _registry = Registry::start(&mut checkout);
     let mission = Mission::new(&checkout);
-    let volumes = volumes();
     let stages = mission.measure();
     let mut count = [0; STAGES.len()];
     for _ in 0..ROUNDS {
@@ -58,15 +59,15 @@ fn interrupted_at_any_moment() {
         assert_eq!(checkout.run(&mission.args()).status, Some(0), "the next run does not succeed");
     }
     mission.assert_nothing_is_left();
-    let gone = || self::volumes().iter().all(|it| volumes.contains(it));
-    // Those of other users of the engine are removed, too, sooner or later.
-    wait_until(Duration::from_secs(600), "volumes are left", gone);
+    assert!(!mission.runs.borrow().is_empty());
+    // Docker may remove them after the end of a run.
+    wait_until(Duration::from_secs(600), "volumes are left", || mission.volumes().is_empty());
 }
 
 /// mmdebstrap and its children end, too, and remove the root that they made.
 #[test]
 fn an_interrupted_root_file_system() {
-    let mut checkout = Checkout::new();
+    let mut checkout = Checkout::copied();
     let tmp = tempfile::tempdir().unwrap();
     // Readable for apt's own user, too.
     fs::set_permissions(tmp.path(), fs::Permissions::from_mode(0o755)).unwrap();
@@ -113,6 +114,8 @@ fn programs(mark: &str) -> Vec<String> {
 struct Mission<'a> {
     checkout: &'a Checkout,
     name: String,
+    /// Ids of interrupted runs, which label their volumes.
+    runs: RefCell<BTreeSet<String>>,
 }
 
 impl<'a> Mission<'a> {
@@ -125,7 +128,7 @@ impl<'a> Mission<'a> {
         for it in ["tests/notebooks", "tests/spectrum.ipynb"] {
             fs::remove_file(checkout.path(&format!("{environment}/{it}"))).unwrap();
         }
-        Mission { checkout, name }
+        Mission { checkout, name, runs: RefCell::default() }
     }
 
     /// Returns the arguments of a run with all parts: solve, test and push.
@@ -171,6 +174,9 @@ impl<'a> Mission<'a> {
         let begins = running.wait_for(stage).is_some();
         thread::sleep(if begins { delay } else { Duration::ZERO });
         eprintln!("SIGINT to the {receiver:?}, {delay:?} after {stage}");
+        let records = fs::read_dir(self.checkout.path("target/xtask/runs")).into_iter().flatten();
+        let ids = records.map(|it| it.unwrap().file_name().to_string_lossy().into_owned());
+        self.runs.borrow_mut().extend(ids);
         running.interrupt(receiver);
         let (started, group) = (Instant::now(), running.group());
         let status = running.finish();
@@ -191,6 +197,14 @@ impl<'a> Mission<'a> {
             lock.try_lock().expect("the lock is free");
         }
         files(&target).iter().for_each(|it| assert_whole(it));
+    }
+
+    /// Returns the volumes of interrupted runs.
+    fn volumes(&self) -> Vec<String> {
+        let list = ["volume", "ls", "--format", "{{.Labels}}"];
+        let labels = text(&run(&mut docker(&list)));
+        let is_own = |it: &&str| self.runs.borrow().iter().any(|id| it.contains(id));
+        labels.lines().filter(is_own).map(str::to_owned).collect()
     }
 
     /// Returns the containers of any image of the mission.
@@ -244,12 +258,6 @@ fn assert_whole(path: &Path) {
         _ => true,
     };
     assert!(whole, "{} is half written", path.display());
-}
-
-/// Returns the volumes for tests, of any run.
-fn volumes() -> Vec<String> {
-    let list = ["volume", "ls", "--quiet", "--filter", "label=science-platform.role=test"];
-    text(&run(&mut docker(&list))).lines().map(str::to_owned).collect()
 }
 
 #[track_caller]

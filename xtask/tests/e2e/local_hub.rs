@@ -174,6 +174,7 @@ fn planted(checkout: &Checkout) -> Vec<String> {
 fn two_people_and_a_smoke_test_on_the_hub() {
     let checkout = Checkout::new();
     checkout.write("missions/hello/hub/local.yaml", PROFILES);
+    checkout.has_tested(&["--frozen"]);
     assert_eq!(checkout.run(&["image-all", "hello"]).status, Some(0));
     let secrets = planted(&checkout);
     let spy = Spy::on(secrets.clone());
@@ -292,6 +293,7 @@ fn servers_that_cannot_start(hub: &LocalHub) {
 #[test]
 fn what_cannot_start_leaves_nothing() {
     let checkout = Checkout::new();
+    checkout.has_tested(&["--frozen"]);
     assert_eq!(checkout.run(&["image-all", "hello"]).status, Some(0));
     let socket = checkout.run(&["hub-up", "--detach", "--set", "HUB_SOCKET=/not/there.sock"]);
     let why = "error: /not/there.sock: no such file on the engine's machine\nfix: ";

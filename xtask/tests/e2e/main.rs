@@ -1,6 +1,6 @@
 //! The README's commands on the real mission, with a real engine, registry, PyPI and Debian.
 //! `cargo xtask ci` runs it; `cargo test` does not. Each test has a checkout of its own, and all
-//! share the engine, so one runs at a time.
+//! share the engine: one with the images of `hello` runs at a time, and one with missions of its own.
 
 #![expect(clippy::disallowed_methods, reason = "tests start programs and write files")]
 
@@ -9,6 +9,7 @@ mod documents;
 mod checkout;
 mod running;
 mod containers;
+mod seed;
 mod prune;
 mod publish;
 mod rebuild;
@@ -28,9 +29,8 @@ mod spy;
 mod local_hub;
 mod local_registry;
 mod receipts;
-mod reuse;
+mod second_engine;
 mod relock;
-mod shards;
 mod report;
 mod docs;
 mod first_hour;

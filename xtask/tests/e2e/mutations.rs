@@ -254,7 +254,7 @@ struct Missions {
 
 impl Missions {
     fn new() -> Missions {
-        let mut checkout = Checkout::new();
+        let mut checkout = Checkout::for_own_missions();
         // An address where nothing listens.
         checkout.set("REGISTRY", "127.0.0.1:1");
         checkout.set("TEST_MEMORY", "1500m");

@@ -45,7 +45,7 @@ exec sleep 1000
 
 #[test]
 fn an_engine_for_one_run() {
-    let checkout = Checkout::new();
+    let checkout = Checkout::copied();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     checkout.write("port", &listener.local_addr().unwrap().port().to_string());
     checkout.script(SCRIPT, LOOK);
@@ -71,7 +71,7 @@ fn an_engine_of_a_run_that_is_interrupted_or_killed() {
     if !is_able() {
         return an_engine_for_one_run();
     }
-    let checkout = Checkout::new();
+    let checkout = Checkout::copied();
     checkout.script(SCRIPT, HOLD);
     for receiver in [Recipient::Tool, Recipient::Group] {
         let running = Running::start(&checkout, STEP);

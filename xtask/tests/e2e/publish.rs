@@ -16,6 +16,7 @@ const NOTEBOOK: &str = "missions/hello/environments/hello/tests/cmb.ipynb";
 #[test]
 fn quickstart_then_nothing_to_do() {
     let checkout = Checkout::new();
+    checkout.has_tested(&["--frozen"]);
     assert_eq!(checkout.run(&["quickstart"]).status, Some(0));
     let before = containers_ever_made();
     let rows = checkout.rows(&["image-all"]);
@@ -28,18 +29,22 @@ fn quickstart_then_nothing_to_do() {
     assert_eq!(run(&mut docker(&["pull", "--quiet", &tag])).status.code(), Some(0));
 }
 
-/// Counts the engine's events of the last hour that created a container.
+/// Counts the engine's events of the last hour that created a container of this test's images: other tests may
+/// start some meanwhile.
 fn containers_ever_made() -> usize {
     // Not in whole seconds: containers created in this one would be missing.
     let now = text(&run(std::process::Command::new("date").arg("+%s.%N")));
     let events = ["events", "--since", "1h", "--until", now.trim(), "--filter", "event=create"];
-    text(&run(&mut docker(&events))).lines().count()
+    let image = ["--format", "{{.From}}"];
+    let images = text(&run(&mut docker(&[&events[..], &image].concat())));
+    images.lines().filter(|it| it.contains("/hello") || it.contains("registry")).count()
 }
 
 #[test]
 fn breaking_any_one_thing_publishes_nothing() {
     let mut checkout = Checkout::new();
     let registry = Registry::start(&mut checkout);
+    checkout.has_tested(&["--floating"]);
     checkout.rows(&["image-all", "hello", "--floating"]);
     let before = (registry.digest("hello:latest-sandbox"), registry.tags("hello"));
     assert!(before.0.is_some());
@@ -94,6 +99,7 @@ fn breaking_any_one_thing_publishes_nothing() {
 fn back_to_an_earlier_image_of_the_list() {
     let mut checkout = Checkout::new();
     let registry = Registry::start(&mut checkout);
+    checkout.has_tested(&["--floating"]);
     checkout.rows(&["image-all", "hello", "--floating"]);
     let first = registry.digest("hello:latest-sandbox").unwrap();
     checkout.write(IMPORTS, &format!("{}\ncolorsys\n", checkout.read(IMPORTS)));

@@ -8,6 +8,7 @@ use crate::{
     checkout::{Checkout, run},
     clis,
     containers::{Registry, docker},
+    seed::CONTENT,
     tools,
 };
 
@@ -18,6 +19,7 @@ const CORPUS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/receipts.json")
 fn published() -> (Checkout, Registry, Checkout) {
     let mut here = Checkout::new();
     let registry = Registry::start(&mut here);
+    here.has_tested(&["--frozen"]);
     here.rows(&["image-all", "hello"]);
     let there = here.beside();
     (here, registry, there)
@@ -112,7 +114,7 @@ fn tampered_bytes() {
     let digest = registry.digest("hello:latest-sandbox").unwrap();
     let image = format!("{}/hello@{digest}", registry.host);
     let hex = digest.trim_start_matches("sha256:");
-    let blobs = "/var/lib/registry/docker/registry/v2/blobs/sha256";
+    let blobs = format!("{CONTENT}/docker/registry/v2/blobs/sha256");
     let edit =
         format!("sed --in-place 's/\"size\": /\"size\":  /' {blobs}/{}/{hex}/data", &hex[..2]);
     let clis = clis::fetch();

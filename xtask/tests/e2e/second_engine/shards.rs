@@ -4,7 +4,8 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::{checkout::Checkout, containers::Registry, reuse::Emptied, tools};
+use super::{ADDRESS, SecondEngine};
+use crate::{checkout::Checkout, containers::Registry, tools};
 
 const SCHEMA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/receipt.schema.json");
 const CORPUS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/receipts.json");
@@ -38,8 +39,9 @@ fn parts_of_a_candidate_are_one_receipt() {
     assert!(here.run(&prune).stderr.contains("d old, a candidate"));
     let (first, _) = part(&here, "1/3");
 
-    let there = here.beside();
-    let emptied = Emptied::new();
+    let mut there = here.beside();
+    let engine = SecondEngine::start(&registry);
+    there.on(&engine, ADDRESS);
     let (second, said) = part(&there, "2/3");
     assert!(said.contains(&format!("pulling {}/hello@sha256:", registry.host)), "{said}");
     let (third, said) = part(&there, "3/3");
@@ -65,6 +67,5 @@ fn parts_of_a_candidate_are_one_receipt() {
     assert_eq!(there.run(&["receipt", "show", &image]).status, Some(0));
     let listed = here.run(&["image-list", "hello"]);
     assert!(!listed.stdout.contains("candidate"), "{}", listed.stdout);
-    drop(emptied);
     here.rows(&["image-all", "hello", "--floating"]).did_nothing();
 }

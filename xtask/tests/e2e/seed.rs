@@ -1,0 +1,74 @@
+//! What most tests start from, made once: receipts of `hello`, and a registry that has its layers.
+
+use std::{collections::BTreeMap, fs, sync::OnceLock};
+
+use crate::{
+    checkout::{Checkout, run},
+    containers::docker,
+};
+
+/// Image of registries without tags that have all layers of `hello`, so that pushes upload only others.
+pub(crate) const REGISTRY: &str = "science-platform-tests/registry:latest";
+
+/// Folder of a registry's content in containers of [`REGISTRY`], which is no volume.
+pub(crate) const CONTENT: &str = "/srv/registry";
+
+/// Names of the containers that copy and hold the content.
+const COPIER: &str = "science-platform-tests-registry";
+
+const COPY: &str = "cp -r /published /srv/registry && find /srv/registry -name _manifests -prune -exec rm -r {} + && chown -R 1000:100 /srv/registry";
+
+/// Paths and texts of the receipts, by mode.
+static RECEIPTS: OnceLock<BTreeMap<&str, (String, String)>> = OnceLock::new();
+
+fn receipts() -> &'static BTreeMap<&'static str, (String, String)> {
+    RECEIPTS.get_or_init(|| {
+        let checkout = Checkout::copied();
+        assert_eq!(checkout.run(&["quickstart"]).status, Some(0));
+        let receipt = |mode| {
+            let tag = checkout.rows(&["image-all", "hello", mode]).text("hello", "tag");
+            let id = tag.rsplit_once('-').unwrap().1;
+            let path = format!("target/xtask/receipts/hello/{id}.json");
+            let text = checkout.read(&path);
+            (mode, (path, text))
+        };
+        let res = ["--frozen", "--floating"].map(receipt).into();
+        commit();
+        res
+    })
+}
+
+/// Makes [`REGISTRY`] from what the registry on this machine has.
+fn commit() {
+    let _ = docker(&["rm", "--force", COPIER]).output();
+    let start = ["run", "--name", COPIER, "--user", "0"];
+    let volume = ["--volume", "science-platform-registry:/published:ro"];
+    let copy = ["science-platform/registry:latest", "sh", "-c", COPY];
+    run(&mut docker(&[&start[..], &volume, &copy].concat()));
+    let root = format!("ENV REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY={CONTENT}");
+    let changes = ["--change", &root, "--change", "USER 1000"];
+    let command = ["--change", "CMD [\"start-registry\"]", COPIER, REGISTRY];
+    run(&mut docker(&[&["commit"], &changes[..], &command].concat()));
+    run(&mut docker(&["rm", COPIER]));
+}
+
+/// Makes what tests start from, unless an earlier test did.
+pub(crate) fn make() {
+    receipts();
+}
+
+pub(crate) fn is_made() -> bool {
+    RECEIPTS.get().is_some()
+}
+
+impl Checkout {
+    /// Stores receipts of the images of `hello` in these modes, as if they had been tested here.
+    pub(crate) fn has_tested(&self, modes: &[&str]) {
+        for mode in modes {
+            let (path, text) = &receipts()[mode];
+            let path = self.path(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+    }
+}
