@@ -66,6 +66,13 @@ fn no_private_engine() {
 }
 
 #[test]
+fn a_second_engine_where_none_can_be_started() {
+    let done = checkout().run(&["ci", "--engine", "default", "--only", "second engine"]).status(0);
+    let done = done.says("second engine: not run: ");
+    assert!(done.stdout.contains("0 passed, 0 failed\na part only: "), "{}", done.stdout);
+}
+
+#[test]
 fn a_dry_run() {
     let checkout = checkout();
     let done = checkout.run(&[&["-n"], ONLY].concat()).status(0).did_nothing();

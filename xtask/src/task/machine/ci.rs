@@ -104,16 +104,19 @@ fn run_steps(
     let run_all = |steps: &[Step]| -> anyhow::Result<Vec<Vec<String>>> {
         steps.iter().map(|it| run_step(session, runner, *it)).collect()
     };
-    let place = steps.iter().position(|it| *it == Step::Faults);
-    let Some(place) = place.filter(|_| runner.permit.is_some()) else { return run_all(steps) };
-    // The longest step without an engine runs beside those that mostly wait for one.
-    let (before, after) = (&steps[..place], &steps[place + 1..]);
-    let before = run_all(before)?;
+    if runner.permit.is_none() {
+        return run_all(steps);
+    }
+    let (first, rest): (Vec<Step>, Vec<Step>) = steps.iter().partition(|it| it.comes_first());
+    let (on_engine, without): (Vec<Step>, Vec<Step>) =
+        rest.into_iter().partition(|it| it.needs_engine());
+    let first = run_all(&first)?;
+    // Those that need an engine mostly wait: for it, for packages, for notebooks.
     thread::scope(|scope| {
-        let beside = scope.spawn(|| run_all(&[Step::Faults]));
-        let after = run_all(after);
+        let beside = scope.spawn(|| run_all(&without));
+        let on_engine = run_all(&on_engine);
         let beside = beside.join().unwrap_or_else(|_| Err(anyhow!("a thread panicked")));
-        Ok([before, beside?, after?].concat())
+        Ok([first, beside?, on_engine?].concat())
     })
 }
 
@@ -121,6 +124,10 @@ fn run_steps(
 fn run_step(session: &Session, runner: &Runner, step: Step) -> anyhow::Result<Vec<String>> {
     let started = Instant::now();
     let name = step.name();
+    if let Some(reason) = reason_against(session, step)? {
+        runner.ui.say_in(Colour::Red, &name, &format!(": not run: {reason}"));
+        return Ok(vec![name, "not run".to_owned(), "-".to_owned()]);
+    }
     let mut log = runner.log(&format!("ci-{}", name.replace(' ', "-")))?;
     log.step("running");
     let mut failed = Vec::new();
@@ -139,12 +146,21 @@ fn run_step(session: &Session, runner: &Runner, step: Step) -> anyhow::Result<Ve
     Ok(vec![name, outcome.to_owned(), ui::elapsed(started.elapsed())])
 }
 
+/// Returns the reason why this machine cannot run a step.
+fn reason_against(session: &Session, step: Step) -> anyhow::Result<Option<String>> {
+    match step {
+        Step::SecondEngine => private_engine::reason_against(session),
+        _ => Ok(None),
+    }
+}
+
 fn summary(session: &Session, rows: &[Vec<String>]) -> anyhow::Result<u8> {
     terminal::print(ui::table(&["STEP", "OUTCOME", "TIME"], rows));
-    let failed = rows.iter().filter(|it| it[1] == "failed").count();
-    let not_run = Step::value_variants().len() - rows.len();
+    let count = |outcome: &str| rows.iter().filter(|it| it[1] == outcome).count();
+    let (passed, failed) = (count("passed"), count("failed"));
+    let not_run = Step::value_variants().len() - passed - failed;
     session.ui.say(format!("logs: {}", session.checkout.root.join("target/xtask/logs").shown()));
-    terminal::print(format_args!("{} passed, {failed} failed", rows.len() - failed));
+    terminal::print(format_args!("{passed} passed, {failed} failed"));
     if not_run > 0 {
         terminal::print(format_args!("a part only: {not_run} steps were not run"));
     }

@@ -42,6 +42,11 @@ const RUN: &str = "/run/xtask";
 /// Time the steps may take to end after an interruption.
 const GRACE: Duration = Duration::from_secs(30);
 
+/// Returns the reason why this machine cannot start a further engine.
+pub(super) fn reason_against(session: &Session) -> anyhow::Result<Option<String>> {
+    Ok(Facts::gather(session)?.reason(true))
+}
+
 /// Starts an engine, runs `ci` on it, and removes the engine.
 pub(super) fn run(
     permit: Permit,

@@ -25,19 +25,20 @@ use crate::{
     },
 };
 
-/// A part of `ci`, in the order in which they run: what needs no engine comes and fails first.
+/// A part of `ci`. The first ones take seconds; the others run in two rows beside each other, of which one needs
+/// an engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub(crate) enum Step {
     #[value(name = "rustfmt")]
     Rustfmt,
     #[value(name = "clippy")]
     Clippy,
+    #[value(name = "check")]
+    Check,
     #[value(name = "unit and command tests")]
     CargoTest,
     #[value(name = "hostile input")]
     HostileInput,
-    #[value(name = "check")]
-    Check,
     #[value(name = "linters")]
     Linters,
     #[value(name = "secrets")]
@@ -54,6 +55,8 @@ pub(crate) enum Step {
     ScriptTests,
     #[value(name = "end to end")]
     EndToEnd,
+    #[value(name = "second engine")]
+    SecondEngine,
     /// Only for `--cluster`: no value of `--only`, and no part of a run of all steps.
     #[value(skip)]
     Cluster,
@@ -64,6 +67,11 @@ impl Step {
     pub(crate) fn name(self) -> String {
         let value = self.to_possible_value();
         value.map_or("cluster".to_owned(), |it| it.get_name().to_owned())
+    }
+
+    /// Returns whether the step runs before all others, alone.
+    pub(super) fn comes_first(self) -> bool {
+        self < Step::CargoTest
     }
 
     pub(super) fn needs_engine(self) -> bool {
@@ -77,13 +85,13 @@ impl Step {
         Ok(match self {
             Step::Rustfmt => vec![cargo::check_format(root)],
             Step::Clippy => cargo::clippy(root).into(),
-            Step::CargoTest => vec![cargo::test(root, &[])],
-            Step::HostileInput => hostile_input(root, runner),
             Step::Check => vec![
                 cmd!(root, "{exe} check"),
                 cmd!(root, "{exe} image-update --all --check"),
                 cmd!(root, "{exe} freeze --check --all"),
             ],
+            Step::CargoTest => vec![cargo::test(root, &[])],
+            Step::HostileInput => hostile_input(root, runner),
             Step::Linters => linters(session, runner)?,
             Step::Secrets => with_sops(session, runner, &["--test", "secrets"])?,
             Step::Helm => with_helm(session, runner, &["--test", "helm"])?,
@@ -99,7 +107,10 @@ impl Step {
                 python::unittest(root, "common/hub/tests"),
                 cmd!(root, "common/image/tests/run").env("DOCKER", docker),
             ],
-            Step::EndToEnd => vec![cargo::test(root, &["--test", "e2e"])],
+            Step::EndToEnd => {
+                vec![cargo::test(root, &["--test", "e2e", "--", "--skip", "second_engine"])]
+            }
+            Step::SecondEngine => vec![cargo::test(root, &["--test", "e2e", "second_engine"])],
             Step::Cluster => on_cluster(session, runner, docker)?,
         })
     }
