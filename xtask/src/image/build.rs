@@ -88,16 +88,26 @@ pub(crate) enum BuildPolicy {
 impl<'a> Builds<'a> {
     /// Lists the images on the engine.
     pub(crate) fn new(runner: &'a Runner, missing: BuildPolicy) -> anyhow::Result<Builds<'a>> {
-        Ok(Builds {
+        let images = Arc::new(EngineImages::read(&runner.docker)?);
+        Ok(Builds::knowing(runner, missing, images))
+    }
+
+    /// Returns the state of builds on an engine with these images.
+    pub(crate) fn knowing(
+        runner: &'a Runner,
+        missing: BuildPolicy,
+        images: Arc<EngineImages>,
+    ) -> Builds<'a> {
+        Builds {
             runner,
             missing,
-            images: Mutex::new(Arc::new(EngineImages::read(&runner.docker)?)),
+            images: Mutex::new(images),
             done: Mutex::default(),
             bases: Mutex::default(),
             builders: Mutex::default(),
             commit: Mutex::default(),
             shared: Mutex::default(),
-        })
+        }
     }
 
     /// Builds the missing images of `chain`, and returns all of its images.

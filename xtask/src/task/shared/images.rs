@@ -119,7 +119,7 @@ pub(crate) fn run_locked(
         ));
     }
     registry::retire(&runner)?;
-    let builds = Builds::new(&runner, request.missing)?;
+    let builds = published.builds(&runner, request.missing)?;
     let plan = plan::plan(&published.chosen, request.missing, request.test.as_ref());
     let ends = work(&runner, &builds, &plan, request);
     let (images, mut rows) = outcome(&plan, ends, request)?;

@@ -3,11 +3,12 @@
 use std::{
     borrow::Cow,
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
 };
 
 use crate::{
     image::{
-        build::BuildPolicy,
+        build::{BuildPolicy, Builds},
         engine_images::EngineImages,
         mission_images::MissionImages,
         recipe::{self, Recipe, UNKNOWN_INPUTS},
@@ -55,6 +56,8 @@ pub(crate) struct Found {
     receipts: Vec<(Image, Receipt)>,
     /// Registries that images are pulled from: their logins last as long.
     hosts: Vec<Host>,
+    /// Images on the engine, unless a registry was asked since they were listed.
+    images: Option<Arc<EngineImages>>,
 }
 
 /// A mission's image in a registry that is not needed on the engine.
@@ -90,7 +93,14 @@ pub(crate) fn look(
 ) -> anyhow::Result<Found> {
     let mut res = Found::default();
     let mut stays: BTreeMap<usize, (Offer, Host)> = BTreeMap::new();
-    for lacking in lacking(runner, &mut chosen, missing, place)?.into_values() {
+    if missing == BuildPolicy::TakeNewest {
+        res.chosen = chosen;
+        return Ok(res);
+    }
+    let images = EngineImages::read(&runner.docker)?;
+    let lacking = lacking(runner, &mut chosen, missing, place, &images)?;
+    res.images = lacking.is_empty().then(|| Arc::new(images));
+    for lacking in lacking.into_values() {
         let asked = registry::running(runner, &chosen[lacking[0].at].config).and_then(|host| {
             let Some(host) = host else { return Ok(None) };
             let missions: Vec<&MissionImages> = lacking.iter().map(|it| &chosen[it.at]).collect();
@@ -136,12 +146,9 @@ fn lacking(
     chosen: &mut [MissionImages],
     missing: BuildPolicy,
     place: Place,
+    images: &EngineImages,
 ) -> anyhow::Result<BTreeMap<String, Vec<Lacking>>> {
     let mut res: BTreeMap<String, Vec<Lacking>> = BTreeMap::new();
-    if missing == BuildPolicy::TakeNewest {
-        return Ok(res);
-    }
-    let images = EngineImages::read(&runner.docker)?;
     let mut bases: BTreeMap<String, Option<Image>> = BTreeMap::new();
     for (at, it) in chosen.iter_mut().enumerate() {
         let base = match recipe::pulled(&it.chain) {
@@ -154,7 +161,7 @@ fn lacking(
             }
             None => None,
         };
-        if let Some(below) = of_engine(it, base, &images, missing, place)
+        if let Some(below) = of_engine(it, base, images, missing, place)
             && it.config.reuse == Reuse::Registry
         {
             let registry = format!("{:?}", it.config.registry);
@@ -350,6 +357,18 @@ fn take_candidate(
 }
 
 impl Found {
+    /// Returns the state of builds of what was found.
+    pub(crate) fn builds<'a>(
+        &self,
+        runner: &'a Runner,
+        missing: BuildPolicy,
+    ) -> anyhow::Result<Builds<'a>> {
+        match &self.images {
+            Some(images) => Ok(Builds::knowing(runner, missing, Arc::clone(images))),
+            None => Builds::new(runner, missing),
+        }
+    }
+
     /// Keeps the receipts of published images here, unless there are some already.
     pub(crate) fn keep_receipts(&self, runner: &Runner) -> anyhow::Result<()> {
         let Some(permit) = runner.permit else { return Ok(()) };
