@@ -374,7 +374,8 @@ impl<'a> Builds<'a> {
         if self.runner.permit.is_none() {
             return Ok(ImageId::unknown());
         }
-        if let Some(said) = log.failed_export() {
+        let stores = trial.is_none() && layer_cache::stores(step);
+        if let Some(said) = log.failed_export().filter(|_| stores) {
             let name = &step.recipe.name;
             self.runner.ui.say(format!(
                 "warning: {name}: its layers were not stored for other builds: {said}"

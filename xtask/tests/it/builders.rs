@@ -146,7 +146,13 @@ fn the_cache_of_github_actions() {
     done.says("BUILD_CACHE=gha: ACTIONS_RUNTIME_TOKEN is not set").says("docs/ci.md");
     checkout.env("ACTIONS_RUNTIME_TOKEN", "t0ken-of-this-job");
     checkout.run(&args).status(3).did_nothing().says("ACTIONS_RESULTS_URL is not set");
+    checkout.env("ACTIONS_RESULTS_URL", "https://cache.example.org/");
+    let done = checkout.run(&args).status(0);
+    done.says(
+        "warning: hello: its layers were not stored for other builds: buildx left the store out",
+    );
     checkout.env("ACTIONS_CACHE_URL", "https://cache.example.org/");
+    checkout.file("missions/hello/environments/hello/kernel.name", "Another\n");
     let said =
         "#8 exporting cache to GitHub Actions Cache\n#8 ERROR: t0ken-of-this-job is refused\n";
     checkout.flaw(json!({ "on": "--cache-to type=gha,scope=hello,", "stderr": said }));

@@ -51,7 +51,7 @@ pub(super) fn add(build: Build, step: &Step<'_>) -> Build {
                 Reuse::Registry if !step.refresh => build.layers_from(&store),
                 _ => build,
             };
-            if config.is_pull_request { build } else { build.layers_to(&store) }
+            if stores(step) { build.layers_to(&store) } else { build }
         }
         None => {
             let is_published = matches!(recipe.layer, Layer::Common | Layer::Mission);
@@ -63,6 +63,11 @@ pub(super) fn add(build: Build, step: &Step<'_>) -> Build {
             }
         }
     }
+}
+
+/// Returns whether a build stores its layers elsewhere: not in a job for a pull request.
+pub(super) fn stores(step: &Step<'_>) -> bool {
+    !step.config.is_pull_request && store(step.config, step.recipe).is_some()
 }
 
 /// Returns the place for the layers of `recipe` by `BUILD_CACHE`. The registry on this machine has no other

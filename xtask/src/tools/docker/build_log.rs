@@ -53,11 +53,15 @@ pub(crate) fn failed_step(lines: &[String], n: usize) -> Option<String> {
 /// Start of the name of the step that stores layers elsewhere.
 const EXPORTING: &str = "exporting cache";
 
-/// Returns why layers could not be stored elsewhere.
+/// Returns why a build that had to store layers elsewhere did not. buildx leaves out a store whose variables it
+/// does not know.
 pub(crate) fn failed_export(lines: &[String]) -> Option<&str> {
     let vertices = || lines.iter().filter_map(|it| vertex(it));
     let exports = vertices().filter(|it| it.1.starts_with(EXPORTING));
     let exports: BTreeSet<&str> = exports.map(|it| it.0).collect();
+    if exports.is_empty() {
+        return Some("buildx left the store out; fix: a newer buildx");
+    }
     vertices().find_map(|(number, text)| {
         text.strip_prefix("ERROR: ").filter(|_| exports.contains(number))
     })
@@ -94,6 +98,16 @@ fn steps() {
     check("#12 0.555 [not] a step", None);
     check("# comment", None);
     check("#13 exporting to image", Some("exporting to image"));
+}
+
+#[test]
+fn layers_that_are_not_stored() {
+    let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
+    let export = "#8 exporting cache to registry\n#8 sending cache export done\n";
+    let failed = lines(&format!("#7 DONE 0.1s\n{export}#8 ERROR: 401 Unauthorized"));
+    assert_eq!(failed_export(&failed), Some("401 Unauthorized"));
+    assert_eq!(failed_export(&lines(&format!("#7 ERROR: x\n{export}#8 DONE 0.1s"))), None);
+    assert!(failed_export(&lines("#7 exporting to image\n#7 DONE 0.1s")).is_some());
 }
 
 #[test]

@@ -16,6 +16,7 @@ use crate::{
 struct Build<'a> {
     builder: &'a str,
     parent: Option<&'a str>,
+    store: Option<&'a str>,
     labels: Vec<&'a str>,
     args: Vec<&'a str>,
     secrets: Vec<&'a str>,
@@ -53,6 +54,13 @@ pub(crate) fn build(store: &Store, args: &[&str]) -> Result {
         keep_secret(store, secret)?;
     }
     show_steps(&String::from_utf8_lossy(&fs::read(&file)?));
+    // As buildx does without the variables that it knows.
+    if build
+        .store
+        .is_some_and(|it| !it.starts_with("type=gha") || env::var("ACTIONS_CACHE_URL").is_ok())
+    {
+        eprintln!("#98 exporting cache");
+    }
     let tests = paths.iter().filter_map(|it| it.strip_prefix(context).ok());
     let mut tests: Vec<Test> = tests.flat_map(|it| tests_in(context, it)).collect();
     let id = store.change(|state| {
@@ -90,7 +98,8 @@ fn parse<'a>(args: &[&'a str]) -> Option<Build<'a>> {
             "--no-cache" => res.no_cache = true,
             "--builder" => res.builder = args.next()?,
             "--build-context" => res.parent = Some(args.next()?),
-            "--cache-from" | "--cache-to" if res.builder == "layers" => drop(args.next()?),
+            "--cache-from" if res.builder == "layers" => drop(args.next()?),
+            "--cache-to" if res.builder == "layers" => res.store = Some(args.next()?),
             "--progress" if args.next()? == "plain" => (),
             "--platform" if args.next()? == "linux/amd64" => (),
             "--network" => drop(args.next()?),
