@@ -45,8 +45,11 @@ pub(crate) struct SecondEngine {
 impl SecondEngine {
     pub(crate) fn start(registry: &Registry) -> SecondEngine {
         let inspect = ["inspect", "--format", "{{.State.Pid}}", registry.id()];
-        let pid = text(&run(&mut docker(&inspect)));
-        let network = format!("/proc/{}/ns/net", pid.trim());
+        let pid = text(&run(&mut docker(&inspect))).trim().to_owned();
+        // A process of another machine's engine has the number of another program here, or of none.
+        let command = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        assert!(command.contains("registry"), "the first engine is not on this machine: {command}");
+        let network = format!("/proc/{pid}/ns/net");
         let port = registry.host.rsplit(':').next().unwrap();
         let redirect = ["-w", "-t", "nat", "-A", "OUTPUT", "-d", "127.0.0.1", "-p", "tcp"];
         let ports = ["--dport", port, "-j", "REDIRECT", "--to-ports", "5000"];

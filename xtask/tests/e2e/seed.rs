@@ -13,7 +13,7 @@ pub(crate) const REGISTRY: &str = "science-platform-tests/registry:latest";
 /// Folder of a registry's content in containers of [`REGISTRY`], which is no volume.
 pub(crate) const CONTENT: &str = "/srv/registry";
 
-/// Names of the containers that copy and hold the content.
+/// Name of the container that copies the content.
 const COPIER: &str = "science-platform-tests-registry";
 
 const COPY: &str = "cp -r /published /srv/registry && find /srv/registry -name _manifests -prune -exec rm -r {} + && chown -R 1000:100 /srv/registry";
