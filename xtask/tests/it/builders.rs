@@ -136,6 +136,11 @@ fn the_engine_s_builder_stores_no_layers_elsewhere() {
         .run(&["--set", "BUILD_CACHE=s3", "image-all"])
         .status(2)
         .says("expected inline, registry, gha or none");
+    // The commands of buildx do not help a CLI that lacks it.
+    let checkout = Checkout::new();
+    checkout.docker("bin", "built-in");
+    let done = checkout.run(&["--set", "BUILD_CACHE=gha", "image-all"]).status(3).did_nothing();
+    done.says("install the buildx plugin").never_says("docker buildx create");
 }
 
 #[test]

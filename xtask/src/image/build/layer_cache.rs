@@ -6,7 +6,7 @@ use crate::{
     run::failure::Failure,
     settings::config::{BuildCache, Config, Registry, Reuse},
     tools::{
-        docker::build::{self, Build, Builder, LayerStore},
+        docker::build::{self, Build, Builder, BuilderKind, LayerStore},
         image_name::{Repository, Tag},
     },
 };
@@ -26,6 +26,12 @@ pub(crate) fn check(config: &Config, builder: &Builder) -> anyhow::Result<()> {
         let text = format!("BUILD_CACHE={cache}: {text}");
         Err(Failure::Machine { text, fix: fix.to_owned() }.into())
     };
+    if builder.kind == BuilderKind::BuiltIn {
+        return lack(
+            "the BuildKit of this docker CLI does not store layers elsewhere".to_owned(),
+            "install the buildx plugin (https://docs.docker.com/build/install-buildx/) and set BUILDER (docs/ci.md); or BUILD_CACHE=inline",
+        );
+    }
     if !builder.is_separate() {
         return lack(
             "the engine's own builder does not store layers elsewhere".to_owned(),
