@@ -136,7 +136,10 @@ pub(crate) fn read(
     if !known.iter().any(|it| it == environment) {
         let hint = match known.as_slice() {
             [] => format!("docs/hub-values.md shows the files of {}", dir.shown()),
-            names => format!("--env takes {}", names.join(", ")),
+            names => {
+                let names = names.join(", ");
+                format!("expected ENVIRONMENT (for hub tasks, `--env`) to be one of {names}")
+            }
         };
         bail!("{} not found; {hint}", dir.join(format!("{environment}.yaml")).shown());
     }

@@ -176,7 +176,11 @@ fn deployments_that_cannot_be_planned_have_a_row_each() {
     let rows = hub.run(&args).status(2).json();
     for (n, environment, reason) in [
         (0, "qa", "missions/hello/hub/qa.yaml: expected sandbox, dev, test, staging or prod"),
-        (1, "dev", "missions/hello/hub/dev.yaml not found; --env takes staging"),
+        (
+            1,
+            "dev",
+            "missions/hello/hub/dev.yaml not found; expected ENVIRONMENT (for hub tasks, `--env`) to be one of staging",
+        ),
     ] {
         assert_eq!(rows[n]["environment"], environment);
         assert_eq!((&rows[n]["result"], &rows[n]["reason"]), (&json!("refused"), &json!(reason)));

@@ -142,6 +142,28 @@ fn a_test_that_fails_in_a_pod() {
 }
 
 #[test]
+fn missions_do_not_stop_each_other() {
+    let world = World::new();
+    world.0.checkout.mission("solo");
+    let both = [&TEST[..], &["solo", "hello"]].concat();
+    // What is refused is refused before the first test, in any order.
+    for missions in [["solo", "hello"], ["hello", "solo"]] {
+        let done = world.0.run(&[&TEST[..], &missions].concat()).status(2);
+        done.says("missions/solo/hub/staging.yaml not found");
+        assert!(!world.0.has_called(" create "));
+    }
+    let values = world.0.checkout.read("missions/hello/hub/staging.yaml");
+    let other = values.replace("kube-system/one", "kube-system/other");
+    world.0.checkout.file("missions/solo/hub/staging.yaml", &other);
+    world.0.run(&["image-build", "solo"]).status(0);
+    world.0.run(&["image-push", "--candidate", "solo"]).status(0);
+    let done = world.0.run(&[&["--json"], &both[..]].concat()).status(1);
+    let rows = done.says("this is another cluster").json();
+    assert_eq!(rows["images"][0]["action"], "failed");
+    assert_eq!(rows["images"][1]["action"], "tested");
+}
+
+#[test]
 fn a_dry_run_prints_manifests() {
     let world = World::new();
     let before = world.0.cluster();
@@ -195,6 +217,9 @@ fn what_cannot_be_tested_there_is_refused() {
     world.0.run(&shards).status(2);
     let local = ["--set", "ENVIRONMENT=dev"];
     world.0.run(&[&local[..], &TEST].concat()).status(2).says("missions/hello/hub/dev.yaml");
+    assert_eq!(world.0.cluster(), before);
+    let here = ["--set", "REGISTRY=127.0.0.1:1/us"];
+    world.0.run(&[&here[..], &TEST].concat()).status(2).says("set HUB_REGISTRY");
     assert_eq!(world.0.cluster(), before);
     world
         .0

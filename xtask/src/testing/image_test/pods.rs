@@ -61,6 +61,9 @@ const SILENCE: Duration = Duration::from_secs(60);
 /// Seconds that a pod may take besides its tests: for a node, the image, and what the checkout does not know.
 const BESIDES: u64 = 3600;
 
+/// Largest `activeDeadlineSeconds` of a pod that the API accepts.
+const LONGEST: u64 = i32::MAX as u64;
+
 /// Status of a tester that was killed, which happens when memory runs out.
 const KILLED: u8 = 137;
 
@@ -193,7 +196,8 @@ fn setup(
     };
     let of_part = |it| division.tests(it).map(|it| seconds(it.1)).sum::<u64>();
     let longest = (1..=parts).map(of_part).max().unwrap_or_default();
-    let limit = Duration::from_secs(BESIDES + longest).mul_f64(testing.patience).as_secs();
+    let limit = Duration::from_secs(BESIDES + longest).mul_f64(testing.patience);
+    let limit = limit.as_secs().min(LONGEST);
     Ok(Setup {
         run: random_hex()?[..8].to_owned(),
         mission: chosen.mission.name.clone(),

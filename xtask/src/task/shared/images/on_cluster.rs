@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, anyhow, bail, ensure};
 
 use super::rows::{self, Row};
 use crate::{
@@ -31,8 +31,15 @@ use crate::{
     },
 };
 
+/// Where a mission's image is, and the cluster that tests it.
+struct Target {
+    hub: Hub,
+    host: Host,
+    registries: Registries,
+}
+
 /// Tests the newest pushed image of each mission, a published one or a candidate, in the cluster of its hub,
-/// and returns the exit status.
+/// and returns the exit status. A mission whose tests fail, or cannot run, does not stop the others.
 pub(crate) fn test_on_cluster(
     session: &Session,
     missions: &Missions,
@@ -42,49 +49,60 @@ pub(crate) fn test_on_cluster(
     let named = session.named(missions).map_err(failure::request)?;
     let _locks = session.lock_missions(named.iter().map(|it| &it.mission.name))?;
     let runner = session.runner(&named[0].config)?;
+    // What is refused is refused before the first test.
+    let targets = named.iter().map(|it| target(session, &runner, it));
+    let targets = targets.collect::<anyhow::Result<Vec<_>>>()?;
     let mut rows = Vec::new();
-    for it in &named {
-        let tested = row(session, &runner, it, asked, parts).map_err(failure::of_machine);
-        rows.push(match tested {
+    for (it, target) in named.iter().zip(targets) {
+        let row = row(session, &runner, it, target, asked, parts).map_err(failure::of_machine);
+        process::check_interrupted()?;
+        rows.push(match row {
             // Other missions are tested all the same.
             Err(err) if failure::status(&err) == 1 => {
                 let mut row = Row::not_built(&it.mission.name);
                 row.fail(&err);
                 row
             }
-            tested => tested?,
+            row => row?,
         });
     }
-    process::check_interrupted()?;
     rows::summary(session, rows, named.len())
+}
+
+fn target(session: &Session, runner: &Runner, of: &MissionConfig) -> anyhow::Result<Target> {
+    let name = &of.mission.name;
+    if !of.config.testing.data.is_empty() {
+        bail!(failure::request(anyhow!(
+            "{name}: TEST_DATA is on the machine of an engine, and pods do not have it\n    fix: test this mission with `cargo xtask image-test {name}`"
+        )));
+    }
+    let hub = Hub::read(session, Some(name), None)?;
+    let host = registry::running(runner, &of.config)?.with_context(|| {
+        format!(
+            "{name}: the registry on this machine does not run\n    fix: set REGISTRY to a registry that nodes reach"
+        )
+    })?;
+    let nodes = hub.target.registry.clone().or_else(|| of.config.hub_registry.clone());
+    if nodes.is_none() && registry::is_loopback(&host.name) {
+        bail!(failure::request(anyhow!(
+            "{name}: {} is on this machine: nodes would look on themselves\n    fix: set HUB_REGISTRY to the registry as nodes see it",
+            host.name
+        )));
+    }
+    let here = host.name.clone();
+    let registries = Registries { nodes: nodes.unwrap_or_else(|| here.clone()), here };
+    Ok(Target { hub, host, registries })
 }
 
 fn row(
     session: &Session,
     runner: &Runner,
     of: &MissionConfig,
+    Target { hub, host, registries }: Target,
     asked: &TestRequest,
     parts: u16,
 ) -> anyhow::Result<Row> {
     let name = &of.mission.name;
-    let data = &of.config.testing.data;
-    if !data.is_empty() {
-        bail!(failure::request(anyhow::anyhow!(
-            "{name}: TEST_DATA is on the machine of an engine, and pods do not have it\n    fix: test this mission with `cargo xtask image-test {name}`"
-        )));
-    }
-    let hub = Hub::read(session, Some(name), None)?;
-    let host = registry::running(runner, &of.config)?.context(
-        "the registry on this machine does not run\n    fix: set REGISTRY to a registry that nodes reach",
-    )?;
-    let nodes = hub.target.registry.clone().or_else(|| of.config.hub_registry.clone());
-    ensure!(
-        nodes.is_some() || !registry::is_loopback(&host.name),
-        "{} is on this machine: nodes would look on themselves\n    fix: set HUB_REGISTRY to the registry as nodes see it",
-        host.name
-    );
-    let registries =
-        Registries { nodes: nodes.unwrap_or_else(|| host.name.clone()), here: host.name.clone() };
     let chosen =
         session.choose(runner, vec![of.clone()])?.pop().context("one mission is chosen")?;
     let built = pushed(runner, &chosen, &host)?;
