@@ -134,7 +134,9 @@ pub(crate) fn read(
             .with_context(|| dir.join(format!("{environment}.yaml")).shown().to_string())?;
     }
     if !known.iter().any(|it| it == environment) {
-        let hint = match known.as_slice() {
+        // `local` is not deployed, and its values alone do not make a hub of a cluster.
+        let deployed: Vec<String> = known.into_iter().filter(|it| it != LOCAL).collect();
+        let hint = match deployed.as_slice() {
             [] => format!("docs/hub-values.md shows the files of {}", dir.shown()),
             names => {
                 let names = names.join(", ");

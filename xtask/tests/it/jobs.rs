@@ -146,10 +146,13 @@ fn missions_do_not_stop_each_other() {
     let world = World::new();
     world.0.checkout.mission("solo");
     let both = [&TEST[..], &["solo", "hello"]].concat();
+    // `local` is not an environment of a cluster.
+    world.0.checkout.file("missions/solo/hub/local.yaml", "{}\n");
+    world.0.checkout.file("missions/solo/hub/prod.yaml", "{}\n");
     // What is refused is refused before the first test, in any order.
     for missions in [["solo", "hello"], ["hello", "solo"]] {
         let done = world.0.run(&[&TEST[..], &missions].concat()).status(2);
-        done.says("missions/solo/hub/staging.yaml not found");
+        done.says("missions/solo/hub/staging.yaml not found").says(" to be one of prod\n");
         assert!(!world.0.has_called(" create "));
     }
     let values = world.0.checkout.read("missions/hello/hub/staging.yaml");
