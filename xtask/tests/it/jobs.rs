@@ -131,6 +131,13 @@ fn pods_that_fail_are_failures() {
 }
 
 #[test]
+fn a_look_that_fails_is_not_a_job_that_was_removed() {
+    let world = World::new();
+    world.0.flaws(&json!([{ "on": "get jobs,pods", "times": 2, "stderr": "Too many requests" }]));
+    world.run().status(0).says("tested");
+}
+
+#[test]
 fn a_test_that_fails_in_a_pod() {
     let world = World::new();
     world.0.change(|it| {

@@ -283,11 +283,12 @@ impl Jobs<'_> {
         }
     }
 
-    /// Returns what the cluster shows of the run, not older than [`PAUSE`].
-    fn look(&self) -> anyhow::Result<Arc<Found>> {
+    /// Returns what the cluster shows of the run, not older than [`PAUSE`]; `None` if it does not
+    /// answer: an older look may lack a new Job.
+    fn look(&self) -> anyhow::Result<Option<Arc<Found>>> {
         let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
         if looked.at.is_some_and(|it| it.elapsed() < PAUSE) {
-            return Ok(Arc::clone(&looked.found));
+            return Ok(Some(Arc::clone(&looked.found)));
         }
         let found = self.cluster.list("jobs,pods", Some(&self.setup.selector()));
         looked.at = Some(Instant::now());
@@ -309,9 +310,11 @@ impl Jobs<'_> {
                 if process::check_interrupted().is_err() || since.elapsed() > SILENCE {
                     return Err(err);
                 }
+                looked.at = None;
+                return Ok(None);
             }
         }
-        Ok(Arc::clone(&looked.found))
+        Ok(Some(Arc::clone(&looked.found)))
     }
 
     /// Follows a Job until its results can be read, and returns the name of its pod, or what keeps it from
@@ -321,7 +324,10 @@ impl Jobs<'_> {
         let (mut known, mut troubled, mut lines) = (None, None, Lines::default());
         loop {
             process::check_interrupted()?;
-            let found = self.look()?;
+            let Some(found) = self.look()? else {
+                thread::sleep(PAUSE / 4);
+                continue;
+            };
             let is_own = |it: &&Value| it["kind"] == "Job" && it["metadata"]["name"] == *job;
             let object = found.objects.iter().find(is_own);
             let own = state::pod_of(&found.objects, &job);
