@@ -85,6 +85,10 @@ pub(crate) fn push(
         human.push((below, host.clone(), tag(below, &config.common_tag), common));
         human.push((name, host.clone(), tag(name, &config.image_tag), mission));
     }
+    // Images take minutes to land, and others move tags meanwhile.
+    if human.iter().any(|it| it.3.is_new) {
+        seen = Seen::default();
+    }
     let mut res = Vec::new();
     for (name, host, tag, it) in &human {
         let moved = move_tag(runner, host, &mut seen, tag, &it.source, &it.digest, &mut log)?;
