@@ -169,14 +169,18 @@ impl Former {
             expected.iter().filter(|it| *it.environment == **environment).cloned().collect();
         let known =
             |it: &&Receipt| it.dependencies.get(environment).is_some_and(|it| it.digest == digest);
+        let own = |it: &&Test| *it.environment == **environment && it.may_carry_over();
+        let passed =
+            |it: &Receipt| it.tests.iter().filter(own).all(|it| it.outcome == Outcome::Passed);
         let found = self.receipts.iter().filter(known).map(|it| (it.origin_of(environment), it));
-        let (origin, receipt) = found.max_by(|a, b| a.0.started.cmp(&b.0.started))?;
+        // Times are whole seconds; a failure counts as the newer one.
+        let newest = |(origin, it): &(Origin, &Receipt)| (origin.started.clone(), !passed(it));
+        let (origin, receipt) = found.max_by_key(newest)?;
         if self.image.as_ref() == Some(&origin.image) || !self.is_recent(&origin) {
             return None;
         }
-        let own = |it: &&Test| *it.environment == **environment && it.may_carry_over();
         let tests: Vec<Test> = receipt.tests.iter().filter(own).cloned().collect();
-        let passed = tests.iter().all(|it| it.outcome == Outcome::Passed);
+        let passed = passed(receipt);
         let complete = !tests.is_empty() && receipt::missing(&expected, &tests, "").is_empty();
         (passed && complete).then_some(Carried { origin, tests })
     }

@@ -128,6 +128,17 @@ fn what_is_not_known_well_enough() {
     assert_eq!(receipts(&checkout)[0]["dependencies"], json!({}));
 }
 
+/// Removes the receipts of former runs, which may be of the same second.
+fn only_newest_receipt(checkout: &Checkout) {
+    let newest = receipts(checkout).remove(0)["image"].as_str().unwrap().replace("sha256:", "");
+    let dir = checkout.root().join("target/xtask/receipts/hello");
+    for it in std::fs::read_dir(dir).unwrap().map(|it| it.unwrap().path()) {
+        if !it.to_string_lossy().contains(&newest) {
+            std::fs::remove_file(it).unwrap();
+        }
+    }
+}
+
 #[test]
 fn failed_tests_and_new_ones_run() {
     let checkout = Checkout::new();
@@ -140,6 +151,7 @@ fn failed_tests_and_new_ones_run() {
     checkout.file("missions/hello/environments/hello/tests/imports", "numpy\nscipy\n");
     let done = edited(&checkout, &[]).status(0);
     assert_carried(&checkout, &done, false);
+    only_newest_receipt(&checkout);
     // The image as a whole is tested, whatever carries over.
     checkout.failing(&["login"]);
     let done = edited(&checkout, &[]).status(1).never_called("push");
