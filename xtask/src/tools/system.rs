@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use crate::run::process::{Change, Cmd, cmd, query};
+use crate::run::process::{Change, Cmd, Patience, cmd, query};
 
-/// Returns the command that removes a folder, but nothing of another file system.
+/// Returns the command that removes a folder, but nothing of another file system; that of an engine with images
+/// takes minutes.
 pub(crate) fn remove_tree(dir: &Path) -> Change {
-    cmd!("/", "rm --recursive --force --one-file-system {dir}")
+    cmd!("/", "rm --recursive --force --one-file-system {dir}").patience(Patience::Work)
 }
 
 /// Returns the command that writes `text` to a file of the kernel.
