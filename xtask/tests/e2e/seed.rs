@@ -10,7 +10,7 @@ use crate::{
 /// Image of registries without tags that have all layers of `hello`, so that pushes upload only others.
 pub(crate) const REGISTRY: &str = "science-platform-tests/registry:latest";
 
-/// Folder of a registry's content in containers of [`REGISTRY`], which is no volume.
+/// Folder of a registry's content in containers of [`REGISTRY`]; it belongs to the container's own file system.
 pub(crate) const CONTENT: &str = "/srv/registry";
 
 /// Name of the container that copies the content.

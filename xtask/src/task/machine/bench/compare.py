@@ -13,6 +13,7 @@ The ways are:
   one papermill after the other in a container, pushes of the human tags.
 """
 
+import atexit
 import base64
 import itertools
 import json
@@ -60,8 +61,15 @@ def docker(*argv: str) -> str:
     return run([DOCKER, *argv], {"DOCKER_BUILDKIT": "1"})
 
 
+def remove_registry() -> None:
+    """Remove the registry, also that of a run that was killed; one that does not exist is fine."""
+    command = [DOCKER, "rm", "--force", "--volumes", REGISTRY]
+    subprocess.run(command, capture_output=True, check=False)
+
+
 def start_registry(port: str = "") -> str:
     """Start an empty registry without a password, and return its address."""
+    remove_registry()
     config = "/etc/docker/registry/config.yml"
     serve = f"sed '/^auth:/,/path:/d' {config} >/tmp/c.yml; exec docker-registry serve /tmp/c.yml"
     start = ["run", "--detach", "--name", REGISTRY, "--publish", f"127.0.0.1:{port}:5000"]
@@ -69,12 +77,12 @@ def start_registry(port: str = "") -> str:
     return docker("port", REGISTRY, "5000")
 
 
+atexit.register(remove_registry)
 ADDRESS = start_registry()
 
 
 def without_images() -> None:
     """Forget the images, what was published, and what the checkout knows."""
-    docker("rm", "--force", "--volumes", REGISTRY)
     start_registry(ADDRESS.rpartition(":")[2])
     images = docker("image", "ls", "--format", "{{.Repository}} {{.ID}}").splitlines()
     of_them = re.compile(rf"(science-platform|{ADDRESS})/({'|'.join(NAMES)}) (.*)")
@@ -223,7 +231,6 @@ def main() -> None:
                     own[row].append(own_seconds)
                 took = f"{row}, {way}: {seconds[row][way][-1]:.2f} s"
                 print(took, file=sys.stderr, flush=True)
-    docker("rm", "--force", "--volumes", REGISTRY)
     print(json.dumps({"machine": machine(), "seconds": seconds, "own": own}))
 
 
