@@ -15,6 +15,8 @@ pub(crate) enum Kind {
     /// The API refuses the object.
     Invalid,
     Forbidden,
+    /// A quota of the namespace is used up.
+    Quota,
     Unauthorized,
     /// The configuration has no such context, or no cluster.
     Configuration,
@@ -96,6 +98,7 @@ const MESSAGES: &[(Kind, &[&str])] = &[
         Kind::Invalid,
         &["(invalid)", "(badrequest)", "is invalid:", "validationerror(", "no matches for kind"],
     ),
+    (Kind::Quota, &["exceeded quota"]),
     (Kind::Forbidden, &["(forbidden)", "is forbidden:"]),
     (
         Kind::Unauthorized,
@@ -175,6 +178,7 @@ impl Kind {
             Kind::Conflict => "changed by someone else in the meantime",
             Kind::Invalid => "refused by the cluster as not valid",
             Kind::Forbidden => "not permitted in the cluster",
+            Kind::Quota => "more than a quota of the namespace allows",
             Kind::Unauthorized => "the cluster refuses the credentials",
             Kind::Configuration => "the configuration has no such cluster",
             Kind::Unreachable => "the cluster cannot be reached",
@@ -194,12 +198,18 @@ impl Kind {
             }
             Kind::Invalid => "correct the values that the message names",
             Kind::Forbidden => "ask the cluster's administrators for this permission",
+            Kind::Quota => {
+                "remove what is not needed from the namespace, or ask for a larger quota"
+            }
             Kind::Unauthorized => "log in to the cluster again",
             Kind::Configuration => {
                 "set `KUBECONFIG` and `xtask.cluster.context`; `kubectl config get-contexts` lists contexts"
             }
             Kind::Unreachable => "check the network or VPN, and `KUBECONFIG`",
-            Kind::Unavailable | Kind::TimedOut => {
+            Kind::TimedOut => {
+                "check the network or VPN, and run the task again; `kubectl get --raw /readyz` shows whether the cluster is ready"
+            }
+            Kind::Unavailable => {
                 "run the task again; `kubectl get --raw /readyz` shows whether the cluster is ready"
             }
             Kind::Other => "run the command by hand",
@@ -252,6 +262,10 @@ mod tests {
             (
                 r#"Error from server (Forbidden): pods is forbidden: User "x" cannot list resource "pods""#,
                 Kind::Forbidden,
+            ),
+            (
+                r#"Error from server (Forbidden): error when creating "STDIN": jobs.batch "x" is forbidden: exceeded quota: small, requested: count/jobs.batch=1, used: count/jobs.batch=1, limited: count/jobs.batch=1"#,
+                Kind::Quota,
             ),
             ("error: You must be logged in to the server (Unauthorized)", Kind::Unauthorized),
             (r#"error: context "a" does not exist"#, Kind::Configuration),
