@@ -156,7 +156,10 @@ impl Setup {
                 "backoffLimit": 0,
                 "activeDeadlineSeconds": self.limit * self.pods,
                 "ttlSecondsAfterFinished": KEPT,
-                "template": {"metadata": {"labels": self.labels(Some(pod))}, "spec": self.pod(pod)},
+                "template": {
+                    "metadata": {"labels": self.labels(Some(pod)), "annotations": stays()},
+                    "spec": self.pod(pod),
+                },
             },
         });
         vec![plan, job]
@@ -253,6 +256,16 @@ impl Setup {
             "requests": {"memory": memory, "cpu": "1", "ephemeral-storage": self.disk.to_string()},
         })
     }
+}
+
+/// Returns annotations by which autoscalers leave a pod, which has one attempt, on its node:
+/// <https://github.com/kubernetes/autoscaler/blob/master/cluster-autoscaler/FAQ.md>,
+/// <https://karpenter.sh/docs/concepts/disruption/>.
+fn stays() -> Value {
+    json!({
+        "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
+        "karpenter.sh/do-not-disrupt": "true",
+    })
 }
 
 /// Returns the rights of root in a container: few, and no way to others.

@@ -42,7 +42,8 @@ const TIME: &str = "raise `--timeout` or PATIENCE, or test in more parts (`--sha
 const ROOM: &str =
     "lower TEST_MEMORY or TEST_DISK, test in fewer parts (`--shards`), or add nodes or quota";
 const ROOT: &str = "allow root containers in the namespace (the Pod Security level `baseline`), or choose another one by `xtask.cluster.namespace`: the tester is root, which what it tests is not";
-const AGAIN: &str = "run the tests again once nobody removes pods";
+const RANGE: &str = "ask for a LimitRange in the namespace whose default limits are at least a processor, TEST_MEMORY and TEST_DISK, or choose another namespace by `xtask.cluster.namespace`";
+const AGAIN: &str = "run the tests again, while nobody removes pods or nodes";
 const LOOK: &str = "read the log of the run, which the message names";
 
 /// Returns the state of `job`; `pod` is the oldest of its pods, `known` the uid of the one that was seen
@@ -66,9 +67,7 @@ pub(crate) fn state(
             None => without_pod(job, events),
         };
     };
-    let status = &pod["status"];
-    let phase = text(&status["phase"]);
-    if phase == "Failed" || phase == "Succeeded" {
+    if has_ended(pod) {
         return ended(pod);
     }
     if !pod["metadata"]["deletionTimestamp"].is_null() {
@@ -95,20 +94,25 @@ pub(crate) fn pod_of<'a>(pods: &'a [Value], job: &str) -> Option<&'a Value> {
     pods.iter().filter(is_own).min_by_key(|it| text(&it["metadata"]["creationTimestamp"]))
 }
 
-/// Returns whether another Job of the run has a pod on a node.
+/// Returns whether another Job of the run has a pod that uses a node.
 pub(crate) fn has_others(objects: &[Value], job: &str) -> bool {
     objects.iter().any(|it| {
         it["kind"] == "Pod"
             && it["metadata"]["labels"][super::JOB] != job
             && it["spec"]["nodeName"].is_string()
+            && !has_ended(it)
     })
+}
+
+fn has_ended(pod: &Value) -> bool {
+    ["Failed", "Succeeded"].contains(&pod["status"]["phase"].as_str().unwrap_or_default())
 }
 
 /// Returns whether the newest look needs events to tell why a pod does not run.
 pub(crate) fn needs_events(pod: Option<&Value>) -> bool {
     pod.is_none_or(|pod| {
         let waits = |it: &Value| text(&it["state"]["waiting"]["reason"]).contains("Image");
-        condition(pod, "PodScheduled")["status"] == "False" || containers(pod).any(waits)
+        !has_started(pod) || containers(pod).any(waits)
     })
 }
 
@@ -119,10 +123,21 @@ fn without_pod(job: &Value, events: &[Value]) -> State {
         None => State::Waiting("its pod".to_owned()),
         Some(it) => {
             let said = text(&it["message"]);
-            let fix =
-                if said.contains("PodSecurity") || said.contains("security") { ROOT } else { ROOM };
-            troubled(&format!("the pod cannot be made: {said}"), fix, PASSING)
+            troubled(&format!("the pod cannot be made: {said}"), fix_of_refusal(&said), PASSING)
         }
+    }
+}
+
+/// Returns the fix for what the cluster says of a pod that it refuses: a policy, a quota without a default for
+/// what it limits, a default below what is asked for, or too little room.
+fn fix_of_refusal(said: &str) -> &'static str {
+    let says = |it: &[&str]| it.iter().any(|it| said.contains(it));
+    if says(&["PodSecurity", "security"]) {
+        ROOT
+    } else if says(&["must specify", "must be less than or equal to"]) {
+        RANGE
+    } else {
+        ROOM
     }
 }
 
@@ -135,7 +150,8 @@ fn ended(pod: &Value) -> State {
     }
     if !reason.is_empty() {
         let said = text(&status["message"]);
-        return certain(&format!("the pod was ended by its node: {reason}: {said}"), ROOM);
+        let fix = if reason == "Evicted" || reason.starts_with("OutOf") { ROOM } else { AGAIN };
+        return certain(&format!("the pod was ended by its node: {reason}: {said}"), fix);
     }
     let failed = containers(pod).map(|it| (it, &it["state"]["terminated"]));
     let failed = failed.filter(|(_, end)| end.is_object() && end["exitCode"] != 0).last();
@@ -169,8 +185,23 @@ fn of_containers(pod: &Value, events: &[Value]) -> State {
             _ => troubled(&what, LOOK, PASSING),
         };
     }
-    let runs = pod["status"]["containerStatuses"][0]["state"]["running"].is_object();
-    if runs { State::Running } else { State::Waiting("its image and its volumes".to_owned()) }
+    // A cluster may add containers of its own.
+    let mut own = items(&pod["status"]["containerStatuses"]);
+    if own.any(|it| it["state"]["running"].is_object()) {
+        return State::Running;
+    }
+    let mut what = "its image and its volumes".to_owned();
+    let warnings = events_of(events, pod).filter(|it| it["type"] == "Warning");
+    if let Some(it) = warnings.last().filter(|_| !has_started(pod)) {
+        what = format!("{what}: {}: {}", text(&it["reason"]), text(&it["message"]));
+    }
+    State::Waiting(what)
+}
+
+/// Returns whether a container of the pod runs, or has run.
+fn has_started(pod: &Value) -> bool {
+    let has = |it: &Value, name: &str| it["state"][name].is_object();
+    containers(pod).any(|it| has(it, "running") || has(it, "terminated"))
 }
 
 fn containers(pod: &Value) -> impl Iterator<Item = &Value> {

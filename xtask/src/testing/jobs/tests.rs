@@ -50,7 +50,9 @@ fn a_job_has_one_attempt_and_an_end() {
         (&json!("Never"), &json!(7200))
     );
     assert!(spec["ttlSecondsAfterFinished"].is_number());
-    let labels = &spec["template"]["metadata"]["labels"];
+    let metadata = &spec["template"]["metadata"];
+    assert_eq!(metadata["annotations"]["karpenter.sh/do-not-disrupt"], "true");
+    let labels = &metadata["labels"];
     assert_eq!(labels, &job["metadata"]["labels"]);
     assert_eq!((&labels[RUN], &labels[JOB]), (&json!("0123abcd"), &job["metadata"]["name"]));
     assert_eq!(labels[DEADLINE], "1800000000");
@@ -223,6 +225,11 @@ fn failures_have_a_name_and_a_fix() {
             "the tests took longer than the Job may",
             "--timeout",
         ),
+        (
+            json!({"phase": "Failed", "reason": "Terminated", "message": "node shutdown"}),
+            "the pod was ended by its node: Terminated: node shutdown",
+            "again",
+        ),
         (json!({"phase": "Succeeded"}), "the pod ended before its results were read", "again"),
     ] {
         let (job, pod) = stored(status);
@@ -257,6 +264,11 @@ fn pods_that_cannot_be_made() {
     for (said, fix) in [
         ("pods \"x\" is forbidden: exceeded quota: small", "quota"),
         ("pods \"x\" is forbidden: violates PodSecurity \"restricted:latest\"", "baseline"),
+        ("pods \"x\" is forbidden: failed quota: cpus: must specify limits.cpu", "LimitRange"),
+        (
+            "Pod \"x\" is invalid: spec.containers[0].resources.requests: Invalid value: \"1\": must be less than or equal to cpu limit",
+            "LimitRange",
+        ),
     ] {
         let events =
             [event("other", "FailedCreate", "another"), event("job", "FailedCreate", said)];
@@ -269,11 +281,41 @@ fn pods_that_cannot_be_made() {
     let own = job["metadata"]["name"].as_str().unwrap();
     assert!(!state::has_others(&[job.clone(), pod.clone()], own));
     (other["metadata"]["labels"][JOB], other["spec"]["nodeName"]) = ("other".into(), "node".into());
-    assert!(state::has_others(&[pod.clone(), other], own));
+    assert!(state::has_others(&[pod.clone(), other.clone()], own));
+    other["status"]["phase"] = "Failed".into();
+    assert!(!state::has_others(&[pod.clone(), other], own), "a pod that ended uses no node");
     assert!(trouble(state(Some(&job), Some(&pod), None, &[])).is_of_room);
     let comes = [event("pod", "TriggeredScaleUp", "1->2")];
     let seen = state(Some(&job), Some(&pod), None, &comes);
     assert_eq!(seen, State::Waiting("a new node".to_owned()));
+}
+
+#[test]
+fn an_event_says_why_a_pod_does_not_start() {
+    let (job, pod) = stored(waiting("PodInitializing", ""));
+    assert!(state::needs_events(Some(&pod)));
+    let event = json!({"type": "Warning", "reason": "FailedMount", "message": "timed out", "involvedObject": {"uid": "pod"}});
+    let seen = state(Some(&job), Some(&pod), None, std::slice::from_ref(&event));
+    let what = "its image and its volumes: FailedMount: timed out".to_owned();
+    assert_eq!(seen, State::Waiting(what));
+    // What happened before the first container does not matter later.
+    let state_of = |it: &str| json!({"name": it, "state": {it: {}}});
+    let both = json!([state_of("running"), state_of("waiting")]);
+    let (job, pod) = stored(json!({"phase": "Pending", "initContainerStatuses": both}));
+    assert!(!state::needs_events(Some(&pod)));
+    let seen = state(Some(&job), Some(&pod), None, &[event]);
+    assert_eq!(seen, State::Waiting("its image and its volumes".to_owned()));
+}
+
+/// The containers of a service mesh come before those of the tests.
+#[test]
+fn a_container_that_the_cluster_adds() {
+    let both = json!([
+        {"name": "a-proxy", "state": {"waiting": {"reason": "PodInitializing"}}},
+        {"name": "test", "state": {"running": {}}},
+    ]);
+    let (job, pod) = stored(json!({"phase": "Running", "containerStatuses": both}));
+    assert_eq!(state(Some(&job), Some(&pod), None, &[]), State::Running);
 }
 
 #[test]
