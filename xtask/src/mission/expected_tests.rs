@@ -65,6 +65,19 @@ fn notebooks_in_image(mission: &Mission) -> anyhow::Result<Vec<PathBuf>> {
     Ok(res)
 }
 
+/// Returns the path in the checkout of the notebook with this name among an environment's tests.
+pub(crate) fn in_checkout(mission: &Mission, environment: &str, name: &str) -> Option<PathBuf> {
+    let name = Path::new(name);
+    if name.is_relative() {
+        let own = mission.environments.iter().find(|it| it.name == environment)?;
+        return Some(own.dir.join("tests").join(name));
+    }
+    let places = [(ENVIRONMENTS, "environments"), (HOME, "default-home-contents")];
+    let inside =
+        |(place, folder)| Some(mission.dir.join(folder).join(name.strip_prefix(place).ok()?));
+    places.into_iter().find_map(inside)
+}
+
 /// Returns those of `files`, as paths in the image, that an entry of a `tests/notebooks` in
 /// `folder` names: a path or a glob. `None` for files that only the image knows, like the common
 /// image's notebooks.
@@ -215,6 +228,22 @@ fn tests_of_an_image_and_its_kernels() {
         "sky kernel sky",
     ];
     assert_eq!(names, all);
+}
+
+#[test]
+fn a_test_s_notebook_is_found_in_the_checkout() {
+    let environment = Environment { name: "sky".to_owned(), dir: "/m/environments/sky".into() };
+    let mission =
+        Mission { name: "m".to_owned(), dir: "/m".into(), environments: vec![environment] };
+    for (name, expected) in [
+        ("deep/a.ipynb", Some("/m/environments/sky/tests/deep/a.ipynb")),
+        ("/opt/environments/sky/b.ipynb", Some("/m/environments/sky/b.ipynb")),
+        ("/opt/default-home-contents/c.ipynb", Some("/m/default-home-contents/c.ipynb")),
+        ("/opt/conda/d.ipynb", None),
+    ] {
+        assert_eq!(in_checkout(&mission, "sky", name), expected.map(PathBuf::from));
+    }
+    assert_eq!(in_checkout(&mission, "sea", "a.ipynb"), None);
 }
 
 #[test]

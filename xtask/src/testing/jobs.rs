@@ -4,6 +4,7 @@
 //! A Job has one pod and no second attempt. First, `fill` puts the tester of this checkout and copies of the
 //! image's folders into volumes of the pod; the other containers are those of `image_test/tester.rs`.
 
+pub(crate) mod limit;
 pub(crate) mod state;
 
 use std::fmt;

@@ -1,6 +1,10 @@
 //! Parts of an image's tests, which run on different machines: which tests each part has. Pure.
 
-use std::{collections::BTreeMap, fmt, str::FromStr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    str::FromStr,
+};
 
 use anyhow::ensure;
 use serde::{Deserialize, Serialize};
@@ -101,6 +105,11 @@ impl Division {
     /// Returns the index of the part that has a test; `None` for a test that only the image knows.
     pub(crate) fn index(&self, test: &TestKey) -> Option<u16> {
         self.0.get(test).copied()
+    }
+
+    /// Returns the indices of the parts that have tests.
+    pub(crate) fn parts(&self) -> BTreeSet<u16> {
+        self.0.values().copied().collect()
     }
 
     /// Returns the tests of the part with this index.

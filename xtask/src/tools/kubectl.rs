@@ -334,6 +334,19 @@ impl fmt::Display for Access {
 }
 
 impl Access {
+    /// Returns the permissions for what `verbs` do to a resource of a group, in a namespace.
+    pub(crate) fn in_namespace(
+        (group, resource, verbs): (&str, &str, &[&'static str]),
+    ) -> Vec<Access> {
+        let access = |verb: &&'static str| Access {
+            verb,
+            group: group.to_owned(),
+            resource: resource.to_owned(),
+            is_namespaced: true,
+        };
+        verbs.iter().map(access).collect()
+    }
+
     fn review(&self, namespace: &str) -> Value {
         let (resource, part) = self.resource.split_once('/').unwrap_or((&self.resource, ""));
         let mut attributes = json!({"verb": self.verb, "group": self.group, "resource": resource, "subresource": part});

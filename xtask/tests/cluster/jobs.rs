@@ -2,6 +2,7 @@
 //! cluster may enforce network policies or not.
 
 use nix::sys::signal::Signal;
+use serde_json::json;
 
 use crate::{run::Done, world::World};
 
@@ -20,6 +21,7 @@ fn tests_run_as_jobs_and_leave_nothing() {
     removed_pods(&world);
     interrupted(&world);
     without_room(&world);
+    limited(&world);
     without_image(&world);
 }
 
@@ -71,6 +73,22 @@ fn without_room(world: &World) {
     world.kubectl(&quota);
     run(world, &[]).status(1).says("exceeded quota");
     world.kubectl(&["--namespace", &namespace, "delete", "quota", "small"]);
+}
+
+fn limited(world: &World) {
+    world.phase("A quota of Jobs, and a LimitRange with small defaults");
+    let namespace = world.namespace("test");
+    let quota = ["--namespace", &namespace, "create", "quota", "few", "--hard=count/jobs.batch=1"];
+    world.kubectl(&quota);
+    run(world, &[]).status(1).says("exceeded quota: few").says("larger quota");
+    world.kubectl(&["--namespace", &namespace, "delete", "quota", "few"]);
+    let range = json!({
+        "apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "small"},
+        "spec": {"limits": [{"type": "Container", "default": {"cpu": "100m"}}]},
+    });
+    world.kubectl_with(&["--namespace", &namespace, "create", "-f", "-"], &range.to_string());
+    run(world, &[]).status(1).says("the pod cannot be made").says("LimitRange");
+    world.kubectl(&["--namespace", &namespace, "delete", "limitrange", "small"]);
 }
 
 fn without_image(world: &World) {

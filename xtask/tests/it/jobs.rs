@@ -197,6 +197,61 @@ fn an_interruption_removes_all() {
     assert_eq!(world.left(), Vec::<String>::new());
 }
 
+/// A connection to a node that is gone holds kubectl.
+#[test]
+fn a_log_that_does_not_end_is_left() {
+    let world = World::new();
+    world.0.checkout.state("hold", "");
+    world.0.checkout.state("deaf", "");
+    let mut running = world.0.checkout.start(&TEST);
+    running
+        .wait_until("no log is followed", |it| it.stand_in("cluster-calls").contains("--follow"));
+    running.signal(Signal::SIGINT);
+    running.finish().status(130);
+    assert_eq!(world.left(), Vec::<String>::new());
+}
+
+#[test]
+fn a_refused_job_ends_the_other_parts() {
+    let world = World::new();
+    // The pods of the other parts would run for ever.
+    world.0.checkout.state("hold", "");
+    let quota = "Error from server (Forbidden): error when creating \"STDIN\": jobs.batch \"x\" is forbidden: exceeded quota: few, requested: count/jobs.batch=1, used: count/jobs.batch=2, limited: count/jobs.batch=2";
+    for (said, says, fix) in [
+        (quota, "exceeded quota: few", "ask for a larger quota"),
+        ("Unable to connect to the server: EOF", "the cluster cannot be reached", "VPN"),
+    ] {
+        // The first call creates what all parts need, the others one Job each.
+        let flaw = json!({ "on": "create -f - -o name", "skip": 2, "times": 1, "stderr": said });
+        world.0.flaws(&json!([flaw]));
+        let done = world.run().status(1).says(says);
+        done.says("    fix: ").says(fix);
+        assert_eq!(world.left(), Vec::<String>::new());
+    }
+    assert!(!world.0.checkout.root().join("target/xtask/receipts/hello").exists());
+}
+
+#[test]
+fn missing_permissions_are_refused_before_the_first_job() {
+    let world = World::new();
+    world.0.change(|it| it["denied"] = json!(["create pods/exec", "list events"]));
+    let done = world.run().status(1).says("missing permissions: create pods/exec, list events");
+    done.says("fix: ask the cluster's administrators");
+    assert!(!world.0.has_called("-o name"));
+}
+
+#[test]
+fn results_that_cannot_be_read() {
+    let world = World::new();
+    world.0.flaws(&json!([
+        { "on": "--container test --", "stderr": "error: unable to upgrade connection: the node is gone" },
+    ]));
+    let done = world.run().status(1).says("the results cannot be read: error: unable to upgrade");
+    done.says("fix: run the tests again").says("log: target/xtask/logs/");
+    assert_eq!(world.left(), Vec::<String>::new());
+    world.0.run(&PUSH).status(1).says("its tests failed").did_nothing();
+}
+
 #[test]
 fn left_overs_are_removed_once_their_time_is_over() {
     let world = World::new();

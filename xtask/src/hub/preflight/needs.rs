@@ -122,14 +122,7 @@ pub(crate) fn access(manifests: &Manifests) -> BTreeSet<Access> {
             res.insert(Access { verb, group, resource, is_namespaced });
         }
     }
-    for (group, resource, verbs) in OWN {
-        res.extend(verbs.iter().map(|verb| Access {
-            verb,
-            group: group.to_owned(),
-            resource: resource.to_owned(),
-            is_namespaced: true,
-        }));
-    }
+    res.extend(OWN.into_iter().flat_map(Access::in_namespace));
     res
 }
 

@@ -1,5 +1,5 @@
-//! A program that runs while this one looks at what it does, and that is never killed: Helm, which
-//! leaves a lock behind then.
+//! A program that runs while this one looks at what it does. It is killed only where [`Beside::stop`] says so:
+//! a killed Helm leaves a lock behind.
 
 use std::{
     process::Stdio,
@@ -93,6 +93,11 @@ impl Beside {
         }
     }
 
+    /// Asks a program that only reads to end, and kills it after `limit`.
+    pub(crate) fn stop(&mut self, limit: Duration) {
+        self.child.stop(limit);
+    }
+
     fn add(&mut self, (stream, line): Line) {
         match stream {
             Stream::Stdout => self.stdout.extend(line),
@@ -131,6 +136,17 @@ mod tests {
         beside.interrupt();
         let Output { status, stdout, .. } = beside.wait(LONG).unwrap().unwrap();
         assert_eq!((status, stdout.as_str()), (7, "told\n"));
+    }
+
+    #[test]
+    fn a_program_beside_this_one_that_does_not_listen_is_killed() {
+        let script = "trap '' INT TERM; echo ready >&2; while :; do sleep 0.05; done";
+        let mut beside = beside(&query!("/", "bash -c {script}")).unwrap();
+        while beside.said().is_empty() {
+            assert!(beside.wait(Duration::from_millis(10)).unwrap().is_none());
+        }
+        beside.stop(Duration::from_millis(50));
+        assert_eq!(beside.wait(LONG).unwrap().unwrap().status, 128 + 9);
     }
 
     #[test]

@@ -1,26 +1,23 @@
-//! Pods of a cluster in place of containers: Jobs are made, followed by their logs, and emptied of their
-//! results, which are as untrusted as those of containers. Whatever a run made is removed with it.
+//! Pods of a cluster in place of containers: a part of the tests runs in the pods of its Jobs, whose results
+//! are as untrusted as those of containers. Whatever a run made is removed with it.
+
+mod live_jobs;
 
 use std::{
-    collections::BTreeSet,
     path::{Path, PathBuf},
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::atomic::{AtomicBool, Ordering},
     thread,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 use anyhow::{anyhow, ensure};
 use flate2::{Compression, write::GzEncoder};
-use serde_json::Value;
 
 use super::{
     Run, TestRequest,
-    containers::{ContainerRun, LIMITS, still_running, tests_in},
+    containers::{ContainerRun, LIMITS, tests_in},
     part,
-    tester::{Part as Container, RESULTS, SCRIPTS},
+    tester::{RESULTS, SCRIPTS},
 };
 use crate::{
     image::{
@@ -28,41 +25,26 @@ use crate::{
         mission_images::MissionImages,
         runner::{Log, Runner},
     },
-    mission::test_kind::TestKind,
     run::{
-        files,
-        process::{self, Beside, Change, Cmd, Permit},
+        failure, files,
+        process::{self, Cmd, Permit},
         random::random_hex,
-        terminal,
         unpack::unpack,
     },
     settings::config::Network,
     testing::{
-        jobs::{
-            DEADLINE, IMAGE_RESULTS, JOB, KINDS, LARGEST, Pod, RUN, Setup,
-            state::{self, State, Trouble},
-        },
+        jobs::{IMAGE_RESULTS, LARGEST, Pod, Setup, limit, state::Trouble},
         receipt::{OpenNetwork, PartReceipt, Receipt, merge},
         results::{self, Runs},
         shard::{Division, Part},
     },
     tools::{
-        kubectl::Cluster,
+        kubectl::{Cluster, Refusal},
         system::{self, Owned},
     },
 };
 
-/// Age of a look at the cluster after which it is looked at again.
-const PAUSE: Duration = Duration::from_secs(2);
-
-/// Time that the cluster may not answer.
-const SILENCE: Duration = Duration::from_secs(60);
-
-/// Seconds that a pod may take besides its tests: for a node, the image, and what the checkout does not know.
-const BESIDES: u64 = 3600;
-
-/// Largest `activeDeadlineSeconds` of a pod that the API accepts.
-const LONGEST: u64 = i32::MAX as u64;
+use live_jobs::{Jobs, check_access, now, remove_left_overs};
 
 /// Status of a tester that was killed, which happens when memory runs out.
 const KILLED: u8 = 137;
@@ -70,37 +52,14 @@ const KILLED: u8 = 137;
 /// Attempts to read results.
 const ATTEMPTS: u32 = 3;
 
+const UNREAD: &str = "run the tests again; results have at most 2 GB and 100000 files";
+
 /// Where an image is tested in a cluster.
 pub(crate) struct Place {
     pub(crate) cluster: Cluster,
     /// Image by digest, as nodes name it.
     pub(crate) image: String,
     pub(crate) pull_secrets: Vec<String>,
-}
-
-/// The Jobs of a run, removed when this is dropped.
-struct Jobs<'a> {
-    runner: &'a Runner,
-    cluster: &'a Cluster,
-    setup: Setup,
-    looked: Mutex<Looked>,
-}
-
-/// What the cluster showed last.
-#[derive(Default)]
-struct Looked {
-    at: Option<Instant>,
-    /// When it answered last.
-    answered: Option<Instant>,
-    found: Arc<Found>,
-}
-
-#[derive(Default)]
-struct Found {
-    /// Jobs and pods of the run.
-    objects: Vec<Value>,
-    /// Events of the namespace, where they explain something.
-    events: Vec<Value>,
 }
 
 /// The pods of one part of the tests.
@@ -123,12 +82,12 @@ pub(crate) fn on_cluster(
     parts: u16,
     place: &Place,
 ) -> anyhow::Result<Option<Receipt>> {
+    check_access(&place.cluster)?;
     remove_left_overs(runner, &place.cluster)?;
     if let Some(permit) = runner.permit {
         files::remove_tree(permit, &folder(runner, &chosen.mission.name))?;
     }
-    let setup = setup(chosen, asked, parts, place)?;
-    let jobs = Jobs { runner, cluster: &place.cluster, setup, looked: Mutex::default() };
+    let jobs = Jobs::new(runner, &place.cluster, setup(chosen, asked, parts, place)?);
     jobs.change(&jobs.setup.shared(&scripts(runner)?))?;
     let test = |index| {
         let part = Part { index, of: parts };
@@ -137,7 +96,7 @@ pub(crate) fn on_cluster(
         let receipt = part::test(runner, chosen, built, &asked, part, Some(&pods))?;
         anyhow::Ok(receipt.map(|receipt| PartReceipt { file: format!("part {part}"), receipt }))
     };
-    let tested: Vec<_> = match runner.permit {
+    let mut tested: Vec<_> = match runner.permit {
         None => (1..=parts).map(test).collect(),
         Some(_) => thread::scope(|scope| {
             let threads: Vec<_> = (1..=parts).map(|it| scope.spawn(move || test(it))).collect();
@@ -146,6 +105,9 @@ pub(crate) fn on_cluster(
         }),
     };
     drop(jobs);
+    // The error that stopped the other parts comes first.
+    let is_stopped = |it: &anyhow::Error| failure::status(it) == failure::INTERRUPTED;
+    tested.sort_by_key(|it| it.as_ref().is_err_and(is_stopped));
     let tested = tested.into_iter().collect::<anyhow::Result<Option<Vec<_>>>>()?;
     process::check_interrupted()?;
     let (Some(permit), Some(tested)) = (runner.permit, tested) else { return Ok(None) };
@@ -189,15 +151,7 @@ fn setup(
 ) -> anyhow::Result<Setup> {
     let testing = &chosen.config.testing;
     let division = Division::new(&chosen.mission, parts)?;
-    let seconds = |kind: TestKind| match kind {
-        TestKind::Notebook => asked.timeout.unwrap_or(600).into(),
-        TestKind::Script | TestKind::Mission => 3600,
-        _ => 300,
-    };
-    let of_part = |it| division.tests(it).map(|it| seconds(it.1)).sum::<u64>();
-    let longest = (1..=parts).map(of_part).max().unwrap_or_default();
-    let limit = Duration::from_secs(BESIDES + longest).mul_f64(testing.patience);
-    let limit = limit.as_secs().min(LONGEST);
+    let limit = limit::of_pod(&chosen.mission, &division, asked.timeout, testing.patience);
     Ok(Setup {
         run: random_hex()?[..8].to_owned(),
         mission: chosen.mission.name.clone(),
@@ -230,192 +184,6 @@ fn scripts(runner: &Runner) -> anyhow::Result<Vec<u8>> {
     Ok(res)
 }
 
-/// Removes the objects of earlier runs whose time is over.
-fn remove_left_overs(runner: &Runner, cluster: &Cluster) -> anyhow::Result<()> {
-    let found = cluster.list(KINDS, Some(&format!("app.kubernetes.io/managed-by=xtask,{RUN}")))?;
-    let label = |it: &Value, name: &str| it["metadata"]["labels"][name].as_str().map(str::to_owned);
-    let is_over = |it: &&Value| {
-        let deadline = label(it, DEADLINE).and_then(|it| it.parse::<u64>().ok());
-        deadline.is_none_or(|it| it < now())
-    };
-    let runs: BTreeSet<String> =
-        found.iter().filter(is_over).filter_map(|it| label(it, RUN)).collect();
-    for run in runs {
-        let remove = cluster.delete_all_cmd(KINDS, &format!("{RUN}={run}"));
-        if let Some(cmd) = runner.permit.map(|permit| cluster.change(permit, &remove)) {
-            cmd?;
-            runner.ui.say(format!("removed what the test run {run} left in the cluster"));
-        } else {
-            terminal::print(remove);
-        }
-    }
-    Ok(())
-}
-
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
-}
-
-impl Jobs<'_> {
-    /// Creates objects; a dry run prints them.
-    fn change(&self, objects: &[Value]) -> anyhow::Result<()> {
-        let create = self.cluster.create_all_cmd(objects);
-        let Some(permit) = self.runner.permit else {
-            terminal::print(&create);
-            for mut it in objects.iter().cloned() {
-                if let Some(files) = it.get_mut("binaryData").and_then(Value::as_object_mut) {
-                    files.values_mut().for_each(|it| *it = "…".into());
-                }
-                terminal::print(format_args!("{it:#}"));
-            }
-            return Ok(());
-        };
-        self.cluster.change(permit, &create)?;
-        // An older look lacks the objects.
-        self.looked.lock().unwrap_or_else(PoisonError::into_inner).at = None;
-        Ok(())
-    }
-
-    /// Removes objects with a label, also after an interruption.
-    fn remove(&self, permit: Permit, cmd: &Change) {
-        if let Err(err) = process::finishing(|| self.cluster.change(permit, cmd)) {
-            self.runner.ui.say(format!("warning: objects stay in the cluster: {err:#}"));
-        }
-    }
-
-    /// Returns what the cluster shows of the run, not older than [`PAUSE`]; `None` if it does not
-    /// answer: an older look may lack a new Job.
-    fn look(&self) -> anyhow::Result<Option<Arc<Found>>> {
-        let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
-        if looked.at.is_some_and(|it| it.elapsed() < PAUSE) {
-            return Ok(Some(Arc::clone(&looked.found)));
-        }
-        let found = self.cluster.list("jobs,pods", Some(&self.setup.selector()));
-        looked.at = Some(Instant::now());
-        match found {
-            Ok(objects) => {
-                let lacks = |it: &Value| {
-                    let name = it["metadata"]["name"].as_str().unwrap_or_default();
-                    it["kind"] == "Job" && state::needs_events(state::pod_of(&objects, name))
-                };
-                let events = match objects.iter().any(lacks) {
-                    true => self.cluster.list("events", None).unwrap_or_default(),
-                    false => Vec::new(),
-                };
-                looked.answered = looked.at;
-                looked.found = Arc::new(Found { objects, events });
-            }
-            Err(err) => {
-                let since = *looked.answered.get_or_insert_with(Instant::now);
-                if process::check_interrupted().is_err() || since.elapsed() > SILENCE {
-                    return Err(err);
-                }
-                looked.at = None;
-                return Ok(None);
-            }
-        }
-        Ok(Some(Arc::clone(&looked.found)))
-    }
-
-    /// Follows a Job until its results can be read, and returns the name of its pod, or what keeps it from
-    /// that.
-    fn follow(&self, pod: Pod, log: &mut Log) -> anyhow::Result<Result<String, Trouble>> {
-        let job = self.setup.job(pod);
-        let (mut known, mut troubled, mut lines) = (None, None, Lines::default());
-        loop {
-            process::check_interrupted()?;
-            let Some(found) = self.look()? else {
-                thread::sleep(PAUSE / 4);
-                continue;
-            };
-            let is_own = |it: &&Value| it["kind"] == "Job" && it["metadata"]["name"] == *job;
-            let object = found.objects.iter().find(is_own);
-            let own = state::pod_of(&found.objects, &job);
-            let seen = state::state(object, own, known.as_ref(), &found.events);
-            known = known.or_else(|| own.map(|it| it["metadata"]["uid"].clone()));
-            let name = own.and_then(|it| it["metadata"]["name"].as_str()).unwrap_or_default();
-            lines.print(self.cluster, name, pod.container(), &seen, log)?;
-            match seen {
-                State::Ready => return Ok(Ok(name.to_owned())),
-                // Pods of this run that have room leave it to the others.
-                State::Troubled(it) if it.is_of_room && state::has_others(&found.objects, &job) => {
-                    troubled = None;
-                    log.step("waiting for room");
-                }
-                State::Troubled(it) => {
-                    let since: &mut Instant = troubled.get_or_insert_with(Instant::now);
-                    log.step(&it.what);
-                    if since.elapsed() >= it.patience.mul_f64(self.setup.patience) {
-                        self.last_words(name, pod, log);
-                        return Ok(Err(it));
-                    }
-                }
-                State::Waiting(what) => {
-                    troubled = None;
-                    log.step(&format!("waiting for {what}"));
-                }
-                State::Running => troubled = None,
-            }
-            thread::sleep(PAUSE / 4);
-        }
-    }
-
-    /// Adds to the log what the containers of a pod that failed have printed.
-    fn last_words(&self, name: &str, pod: Pod, log: &mut Log) {
-        let prepare = (pod == Pod::Hub).then(|| Container::Prepare.role());
-        let containers = ["fill"].into_iter().chain(prepare).chain([pod.container()]);
-        for container in containers.filter(|_| !name.is_empty()) {
-            let said = self.cluster.logs(name, Some(container), 25, false).unwrap_or_default();
-            said.lines().for_each(|it| log.line(it));
-        }
-    }
-}
-
-impl Drop for Jobs<'_> {
-    fn drop(&mut self) {
-        let remove = self.cluster.delete_all_cmd(KINDS, &self.setup.selector());
-        match self.runner.permit {
-            Some(permit) => self.remove(permit, &remove),
-            None => terminal::print(remove),
-        }
-    }
-}
-
-/// What a container prints, followed by kubectl.
-#[derive(Default)]
-struct Lines {
-    kubectl: Option<Beside>,
-    was_followed: bool,
-}
-
-impl Lines {
-    /// Adds new lines to the log. A connection that broke is replaced.
-    fn print(
-        &mut self,
-        cluster: &Cluster,
-        pod: &str,
-        container: &str,
-        seen: &State,
-        log: &mut Log,
-    ) -> anyhow::Result<()> {
-        if self.kubectl.is_none() && matches!(seen, State::Running | State::Ready) {
-            let follow = cluster.follow(pod, container, self.was_followed);
-            self.kubectl = Some(process::beside(&follow)?);
-            self.was_followed = true;
-        }
-        let Some(kubectl) = &mut self.kubectl else { return Ok(()) };
-        let (lines, runs) = kubectl.new_lines()?;
-        for line in lines {
-            log.line(&line);
-            still_running(&line).into_iter().for_each(|it| log.step(it));
-        }
-        if !runs {
-            self.kubectl = None;
-        }
-        Ok(())
-    }
-}
-
 impl Pods<'_> {
     /// Returns the network of tests that must run without one, if it was open.
     pub(super) fn network(&self) -> Option<OpenNetwork> {
@@ -430,10 +198,11 @@ impl Pods<'_> {
         from: [&str; 2],
         to: &Path,
         log: &mut Log,
-    ) -> anyhow::Result<()> {
+    ) -> Result<(), Trouble> {
         let [container, folder] = from;
-        let pack = self.jobs.cluster.pack(name, container, folder);
-        let mut failed = anyhow!("no attempt");
+        let cluster = self.jobs.cluster;
+        let pack = cluster.pack(name, container, folder);
+        let mut failed = String::new();
         for _ in 0..ATTEMPTS {
             match process::last_stream(&pack, |stream| unpack(permit, stream, to, LIMITS)) {
                 Ok((0, left_out)) => {
@@ -442,12 +211,18 @@ impl Pods<'_> {
                         .for_each(|it| log.line(&format!("left out of the results: {it}")));
                     return Ok(());
                 }
-                Ok((status, _)) => failed = anyhow!("status {status}"),
-                Err(err) => failed = err,
+                Ok((status, _)) => failed = format!("`{}`: status {status}", pack.in_short()),
+                Err(err) => failed = format!("`{}`: {err:#}", pack.in_short()),
             }
-            process::check_interrupted()?;
+            if process::check_interrupted().is_err() {
+                break;
+            }
         }
-        Err(failed.context(format!("`{}`", pack.in_short())))
+        // A stream of bytes leaves no room for a message: another command finds out what is wrong.
+        let said = cluster.read_in(name, container, &["true"]).err();
+        let said = said.and_then(|it| it.downcast_ref().map(|it: &Refusal| it.said.clone()));
+        let what = format!("the results cannot be read: {}", said.unwrap_or(failed));
+        Err(Trouble { what, fix: UNREAD, patience: Duration::ZERO, is_of_room: false })
     }
 
     /// Returns the results that a container left in `dir`; `follow` is the command that printed its log.
@@ -500,7 +275,7 @@ impl Run<'_> {
     }
 
     /// Runs a pod, and moves its results from folders in it to folders here. Returns the command that printed
-    /// its log, or why it has no results; `None` in a dry run.
+    /// its log, or why it has no results; `None` in a dry run. An error ends the other pods of the run.
     fn in_pod(
         &self,
         pods: &Pods<'_>,
@@ -509,27 +284,26 @@ impl Run<'_> {
         log: &mut Log,
     ) -> anyhow::Result<Option<Result<Cmd, String>>> {
         let jobs = pods.jobs;
-        jobs.change(&jobs.setup.of_pod(pod, &self.plan(Vec::new())?))?;
+        let plan = self.plan(Vec::new())?;
+        jobs.change(&jobs.setup.of_pod(pod, &plan)).inspect_err(|_| jobs.stop.request())?;
         let Some(permit) = self.runner.permit else { return Ok(None) };
-        let name = match jobs.follow(pod, log)? {
-            Ok(name) => name,
+        let followed = jobs.follow(pod, log).inspect_err(|_| jobs.stop.request())?;
+        let read = followed.and_then(|name| {
+            let mut folders = folders.iter();
+            let read = folders.try_for_each(|(from, to)| {
+                pods.read(permit, &name, [pod.container(), from], to, log)
+            });
+            read.map(|()| name)
+        });
+        process::check_interrupted()?;
+        jobs.remove_pod(permit, pod);
+        Ok(Some(match read {
+            Ok(name) => Ok(jobs.cluster.follow(&name, pod.container(), false)),
             Err(Trouble { what, fix, .. }) => {
                 let path = self.runner.checkout.relative(&log.path);
-                return Ok(Some(Err(format!(
-                    "{what}\nfix: {fix}\nlog: {}",
-                    path.to_string_lossy()
-                ))));
+                Err(format!("{what}\nfix: {fix}\nlog: {}", path.to_string_lossy()))
             }
-        };
-        for (from, to) in folders {
-            if let Err(err) = pods.read(permit, &name, [pod.container(), from], to, log) {
-                process::check_interrupted()?;
-                return Ok(Some(Err(format!("the results cannot be read: {err:#}"))));
-            }
-        }
-        let done = format!("{JOB}={}", jobs.setup.job(pod));
-        jobs.remove(permit, &jobs.cluster.delete_all_cmd("jobs,configmaps", &done));
-        Ok(Some(Ok(jobs.cluster.follow(&name, pod.container(), false))))
+        }))
     }
 }
 
