@@ -195,8 +195,8 @@ Examples:
     Freeze(With<{ DRY_RUN | JSON | VERBOSE | SET }, Freeze>),
     /// Print newer versions of what lists request, and the line or package that holds each back
     ///
-    /// Compares the frozen specs with the package index, without an engine. Conda packages are not
-    /// compared.
+    /// Compares the frozen specs with the package index, and with the conda channels that their packages
+    /// came from, without an engine.
     #[command(after_help = "Example: cargo xtask outdated roman")]
     Outdated(With<{ JSON | SET }, OneMission>),
     /// Solve a mission's package lists again, test the result, and commit the frozen specs to a branch

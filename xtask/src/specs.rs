@@ -8,6 +8,7 @@ pub(crate) mod requirement;
 pub(crate) mod conda;
 pub(crate) mod read;
 pub(crate) mod index;
+pub(crate) mod repodata;
 pub(crate) mod frozen;
 
 use std::{

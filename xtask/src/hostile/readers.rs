@@ -54,6 +54,8 @@ const CONDA: &str = "conda-forge::numpy[version='>=2',build=h*]\nscipy >=1,<2 py
 const YML: &str =
     "name: x\nchannels: [conda-forge]\ndependencies:\n  - python=3.13\n  - pip:\n    - numpy>=2\n";
 
+const CHANNEL: &str = r#"{"packages": {}, "packages.conda": {"numpy-2.1.0-py313_0.conda": {"name": "numpy", "version": "2.1.0", "depends": ["python >=3.13,<3.14.0a0", "libblas >=3.9,<4.0a0"], "constrains": ["numpy-base <0a0"]}}}"#;
+
 pub(super) fn all() -> Vec<Reader> {
     let reader = |name, seed: &str, read| Reader { name, seed: seed.to_owned(), read };
     vec![
@@ -78,6 +80,7 @@ pub(super) fn all() -> Vec<Reader> {
         reader("commands", "sex # a\n", |it| list("hello/tests/commands", it)),
         reader("notebooks", "*.ipynb\n**/[a-z]*.ipynb\n", |it| list("hello/tests/notebooks", it)),
         reader("frozen spec", frozen::tests::GOOD, frozen_spec),
+        reader("index of a channel", CHANNEL, crate::specs::repodata::tests::read),
         reader("changed frozen spec", frozen::tests::GOOD, diff),
         reader("patches of frozen specs", PATCH, |it| _ = task::packages::when::tests::events(it)),
         reader("notebook", NOTEBOOK, |it| file("a.ipynb", it)),

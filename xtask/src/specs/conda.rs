@@ -73,6 +73,17 @@ impl MatchSpec {
         Ok(MatchSpec { name: name.to_lowercase(), versions })
     }
 
+    /// Parses an entry of a package's `depends`, in which a version alone is exact; `None` for one
+    /// that is not a package spec.
+    pub(crate) fn of_dependency(text: &str) -> Option<MatchSpec> {
+        let mut words = text.split_whitespace();
+        let (name, version) = (words.next()?, words.next());
+        let exact = version.filter(|it| !it.contains(|c| "=<>!~*|,^([".contains(c)));
+        let exact = exact.map(|it| format!("{name} =={it}"));
+        MatchSpec::parse(text).ok()?;
+        MatchSpec::parse(exact.as_deref().unwrap_or(text)).ok()
+    }
+
     /// Returns whether `version` matches the request; `true` when only conda could tell.
     pub(crate) fn takes(&self, version: &str) -> bool {
         let (Some(versions), Some(version)) = (&self.versions, Version::parse(version)) else {
@@ -223,7 +234,16 @@ impl Version {
             None => (rest, Vec::new()),
         };
         let epoch = epoch.bytes().all(|it| it.is_ascii_digit()).then(|| number(epoch))?;
-        Some(Version { epoch, public: components(public)?, local })
+        // In `1.0.1_` it belongs to the last component.
+        let marked = public.strip_suffix(['_', '-']);
+        let mut public = components(marked.unwrap_or(public))?;
+        if let (Some(_), Some(last)) = (marked, public.last_mut()) {
+            match last.last_mut() {
+                Some(Part::Text(text)) => text.push('_'),
+                _ => last.push(Part::Text("_".to_owned())),
+            }
+        }
+        Some(Version { epoch, public, local })
     }
 
     fn starts_with(&self, prefix: &Version) -> bool {

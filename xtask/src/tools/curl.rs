@@ -5,6 +5,7 @@
 use std::{
     io::Read as _,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use anyhow::{Context as _, bail, ensure};
@@ -22,13 +23,31 @@ use crate::{
 /// Number of requests of one process.
 const BATCH: usize = 100;
 
-/// Limit of an answer's body in bytes.
-const LARGEST: usize = 8_000_000;
+/// Limits of answers.
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    /// Largest body in bytes.
+    bytes: usize,
+    /// Time for a batch of requests, in multiples of [`patience`].
+    patience: u32,
+}
 
-/// Starts a program whose files end at the limit (`ulimit` counts 512 bytes): curl itself limits an
+const USUAL: Limits = Limits { bytes: 8_000_000, patience: 1 };
+
+/// Limit of a large file's body in bytes: it fits in the 64 MiB that a container has in memory by
+/// default.
+pub(crate) const LARGEST_FILE: usize = 60_000_000;
+
+/// Limits of [`get_large`].
+const LARGE: Limits = Limits { bytes: LARGEST_FILE, patience: 5 };
+
+/// Starts a program whose files end at the limit, a number of blocks: curl itself limits an
 /// answer that does not tell its length only since 8.4. Writing fails instead of ending the program,
 /// and with it all other requests.
-const LIMITED: &str = "trap '' XFSZ; ulimit -f 15626; exec \"$@\"";
+const LIMITED: &str = "trap '' XFSZ; ulimit -f \"$0\"; exec \"$@\"";
+
+/// Bytes of a block of `ulimit`.
+const BLOCK: usize = 512;
 
 /// Network of the requests.
 #[derive(Debug, Clone, Default)]
@@ -73,7 +92,12 @@ impl Answer {
 /// # Errors
 /// curl is not installed, or a server does not answer; a refusal is an [`Answer`].
 pub(crate) fn get(network: &Network, requests: &[Request]) -> anyhow::Result<Vec<Answer>> {
-    all(network, "GET", requests, &Change::only_reads)
+    all(network, "GET", requests, USUAL, &Change::only_reads)
+}
+
+/// Returns the answer to a request for a large file, like [`get`].
+pub(crate) fn get_large(network: &Network, request: Request) -> anyhow::Result<Answer> {
+    Ok(all(network, "GET", &[request], LARGE, &Change::only_reads)?.remove(0))
 }
 
 /// Returns the answers to requests that delete what their URLs name, like [`get`].
@@ -82,7 +106,7 @@ pub(crate) fn delete(
     network: &Network,
     requests: &[Request],
 ) -> anyhow::Result<Vec<Answer>> {
-    all(network, "DELETE", requests, &|it| it.permitted(permit))
+    all(network, "DELETE", requests, USUAL, &|it| it.permitted(permit))
 }
 
 /// Returns the answers to requests that store their bodies under their URLs, like [`get`].
@@ -91,20 +115,21 @@ pub(crate) fn put(
     network: &Network,
     requests: &[Request],
 ) -> anyhow::Result<Vec<Answer>> {
-    all(network, "PUT", requests, &|it| it.permitted(permit))
+    all(network, "PUT", requests, USUAL, &|it| it.permitted(permit))
 }
 
 fn all(
     network: &Network,
     method: &str,
     requests: &[Request],
+    limits: Limits,
     runnable: &dyn Fn(Change) -> Cmd,
 ) -> anyhow::Result<Vec<Answer>> {
     if !process::on_path("curl") {
         let (text, fix) = ("curl is not on PATH".to_owned(), "install it".to_owned());
         return Err(Failure::Machine { text, fix }.into());
     }
-    let batches = requests.chunks(BATCH).map(|it| batch(network, method, it, runnable));
+    let batches = requests.chunks(BATCH).map(|it| batch(network, method, it, limits, runnable));
     Ok(batches.collect::<anyhow::Result<Vec<_>>>()?.concat())
 }
 
@@ -112,8 +137,11 @@ fn batch(
     network: &Network,
     method: &str,
     requests: &[Request],
+    limits: Limits,
     runnable: &dyn Fn(Change) -> Cmd,
 ) -> anyhow::Result<Vec<Answer>> {
+    let within: Duration = patience() * limits.patience;
+    let blocks = (limits.bytes / BLOCK + 1).to_string();
     let answers = retries::attempts(|| {
         let folder = MemoryFolder::new()?;
         for (at, body) in
@@ -123,17 +151,17 @@ fn batch(
         }
         let mut curl = cmd!(
             network.dir,
-            "sh -c {LIMITED} sh curl --disable --silent --no-progress-meter --show-error --parallel --config -"
+            "sh -c {LIMITED} {blocks} curl --disable --silent --no-progress-meter --show-error --parallel --config -"
         )
-        .stdin(config(network, method, requests, folder.path()));
+        .stdin(config(network, method, requests, limits, folder.path()));
         for (name, value) in &network.proxies {
             curl = curl.secret_env(name, value);
         }
         let cmd = runnable(curl);
-        let Some(output) = process::output_within(&cmd, patience())? else {
+        let Some(output) = process::output_within(&cmd, within)? else {
             return Ok(Err(FailedAttempt::Hangs));
         };
-        let read = |at| answer(folder.path(), at);
+        let read = |at| answer(folder.path(), at, limits.bytes);
         let answers: anyhow::Result<Vec<Answer>> = (0..requests.len()).map(read).collect();
         let said = process::last_lines(&output.stderr, 3);
         Ok(answers.map_err(|err| {
@@ -141,11 +169,17 @@ fn batch(
             FailedAttempt::Said(if said.is_empty() { format!("{err:#}") } else { said })
         }))
     })?;
-    answers.map_err(|it| it.error(|seconds| format!("curl: no answer for {seconds} s")))
+    answers.map_err(|it| it.error(|_| format!("curl: no answer for {} s", within.as_secs())))
 }
 
 /// Returns the configuration, a block for each request; `folder` gets the answers.
-fn config(network: &Network, method: &str, requests: &[Request], folder: &Path) -> String {
+fn config(
+    network: &Network,
+    method: &str,
+    requests: &[Request],
+    limits: Limits,
+    folder: &Path,
+) -> String {
     let mut res = String::new();
     for (at, request) in requests.iter().enumerate() {
         if at > 0 {
@@ -153,7 +187,7 @@ fn config(network: &Network, method: &str, requests: &[Request], folder: &Path) 
         }
         res += "location\ngloboff\nmax-redirs = 5\nproto = \"=http,https\"\nconnect-timeout = 30\n";
         let mut line = |name: &str, value: &str| res += &format!("{name} = {}\n", quoted(value));
-        line("max-filesize", &LARGEST.to_string());
+        line("max-filesize", &limits.bytes.to_string());
         if method != "GET" {
             line("request", method);
         }
@@ -189,18 +223,18 @@ fn quoted(value: &str) -> String {
     res + "\""
 }
 
-fn answer(folder: &Path, at: usize) -> anyhow::Result<Answer> {
+fn answer(folder: &Path, at: usize, largest: usize) -> anyhow::Result<Answer> {
     let head = fs::read(folder.join(format!("{at}.head"))).context("no answer")?;
     let (status, headers) = last_head(&String::from_utf8_lossy(&head))?;
     // curl makes no file for an empty body.
     let body = folder.join(at.to_string());
     let mut bytes = Vec::new();
     if body.exists() {
-        fs::File::open(body)?.take(LARGEST as u64 + 1).read_to_end(&mut bytes)?;
+        fs::File::open(body)?.take(largest as u64 + 1).read_to_end(&mut bytes)?;
     }
     let length = headers.iter().find(|(name, _)| name == "content-length");
     let length: Option<usize> = length.and_then(|(_, value)| value.parse().ok());
-    if bytes.len() > LARGEST || length.is_some_and(|it| it > LARGEST) {
+    if bytes.len() > largest || length.is_some_and(|it| it > largest) {
         return Ok(Answer { status, headers, body: Vec::new(), is_too_large: true });
     }
     ensure!(length.is_none_or(|it| it == bytes.len()), "an incomplete answer");
@@ -230,7 +264,7 @@ mod tests {
 
     use expect_test::expect;
 
-    use super::{LARGEST, LIMITED, Network, Request, answer, config, last_head};
+    use super::{BLOCK, LIMITED, Network, Request, USUAL, answer, config, last_head};
     use crate::run::process::{self, query};
 
     #[test]
@@ -270,14 +304,14 @@ mod tests {
             cacert = "/ca"
             noproxy = "*"
         "#]]
-        .assert_eq(&config(&network, "GET", &requests, Path::new("/f")));
+        .assert_eq(&config(&network, "GET", &requests, USUAL, Path::new("/f")));
         let put = Request { body: Some("{}".to_owned()), ..request("https://a/b", &[]) };
-        let put = config(&network, "PUT", &[put], Path::new("/f"));
+        let put = config(&network, "PUT", &[put], USUAL, Path::new("/f"));
         assert!(
             put.contains("request = \"PUT\"\nurl = ")
                 && put.contains("data-binary = \"@/f/0.body\"\n")
         );
-        let deletes = config(&network, "DELETE", &requests, Path::new("/f"));
+        let deletes = config(&network, "DELETE", &requests, USUAL, Path::new("/f"));
         assert_eq!(deletes.matches("request = \"DELETE\"\nurl = ").count(), 2);
     }
 
@@ -288,11 +322,12 @@ mod tests {
         let script =
             format!("printf '{head}' > 0.head; head -c 20000000 /dev/zero > 0; echo after");
         let (dir, words) = (folder.path(), ["sh", "-c", &script]);
-        let output = process::output(&query!(dir, "sh -c {LIMITED} sh {words...}")).unwrap();
+        let (largest, blocks) = (USUAL.bytes, (USUAL.bytes / BLOCK + 1).to_string());
+        let output = process::output(&query!(dir, "sh -c {LIMITED} {blocks} {words...}")).unwrap();
         assert_eq!(output.stdout, "after\n");
         let size = dir.join("0").metadata().unwrap().len();
-        assert!(size > LARGEST as u64 && size < 2 * LARGEST as u64, "{size}");
-        let answer = answer(dir, 0).unwrap();
+        assert!(size > largest as u64 && size < 2 * largest as u64, "{size}");
+        let answer = answer(dir, 0, largest).unwrap();
         assert!(answer.is_too_large && answer.body.is_empty());
     }
 

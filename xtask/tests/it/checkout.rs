@@ -265,6 +265,11 @@ impl Checkout {
         git(&self.root(), &["commit", "--quiet", "--allow-empty", "--message", "all"]);
     }
 
+    /// Adds a program of the machine to `PATH`.
+    pub(crate) fn tool(&self, name: &str) {
+        symlink(find(name), self.dir.path().join("tools").join(name)).unwrap();
+    }
+
     /// Makes `dir` the home of a docker CLI of the kind `buildx`, `built-in` or `neither`.
     pub(crate) fn docker(&self, dir: &str, kind: &str) {
         let dir = self.dir.path().join(dir);

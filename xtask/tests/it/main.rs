@@ -7,6 +7,7 @@
 mod documents;
 mod checkout;
 mod run;
+mod server;
 mod docs;
 mod words;
 mod messages;
@@ -28,6 +29,7 @@ mod builders;
 mod explaining;
 mod matrix;
 mod relocking;
+mod outdated;
 mod workflows;
 mod upstream;
 mod freezing;

@@ -37,11 +37,8 @@ fn versions_are_ordered() {
         assert_eq!(Version::parse(a), Version::parse(b), "{a} {b}");
     }
     for pair in ordered.windows(2) {
-        let [a, b] = [pair[0], pair[1]].map(Version::parse);
-        // `1.1_` has an empty component here.
-        if a.is_some() && b.is_some() {
-            assert!(a <= b, "{pair:?}");
-        }
+        let [a, b] = [pair[0], pair[1]].map(|it| Version::parse(it).unwrap());
+        assert!(a <= b, "{pair:?}");
     }
     assert_eq!(Version::parse("1..2"), None);
     assert_eq!(Version::parse(""), None);
@@ -107,7 +104,7 @@ fn what_only_conda_can_judge_is_not_refused() {
         ("*[name=numpy]", "numpy", "1", true),
         ("conda-forge::*[name='NumPy']", "numpy", "1", true),
         ("numpy[channel='https://example.org/a::b']", "numpy", "1", true),
-        ("numpy 1.1_", "numpy", "3", true),
+        ("numpy 1.1_", "numpy", "3", false),
         ("numpy ^1", "numpy", "3", true),
         ("numpy=1.2=py313_0=x=y", "numpy", "3", true),
         ("numpy (>=1|<0.5),!=1.3", "numpy", "3", true),
@@ -128,6 +125,27 @@ fn what_only_conda_can_judge_is_not_refused() {
     ] {
         let parsed = MatchSpec::parse(spec).unwrap_or_else(|err| panic!("{err}"));
         assert_eq!((parsed.name.as_str(), parsed.takes(version)), (name, expected), "{spec}");
+    }
+}
+
+#[test]
+fn a_version_alone_is_exact_in_depends() {
+    for (text, version, expected) in [
+        ("numpy", "1.2", true),
+        ("numpy 1.2", "1.2.0", true),
+        ("numpy 1.2 py313_0", "1.2.3", false),
+        ("numpy 1.2.*", "1.2.3", true),
+        ("numpy >=1.2,<2.0a0", "2.0", false),
+        ("numpy >=1.2, <2.0a0", "1.9", true),
+        ("numpy 1.2|1.3", "1.3", true),
+        ("numpy=1.2", "1.2.3", true),
+        ("libblas 3.9.0 37_h4a7cf45_openblas", "3.11.0", false),
+    ] {
+        let parsed = MatchSpec::of_dependency(text).unwrap();
+        assert_eq!(parsed.takes(version), expected, "{text} {version}");
+    }
+    for text in ["", " ", "\u{1b}[31m 1", "numpy 1.2 \u{7}", ">=1"] {
+        assert_eq!(MatchSpec::of_dependency(text), None, "{text:?}");
     }
 }
 
