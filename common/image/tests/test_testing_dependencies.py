@@ -220,7 +220,14 @@ class Dependencies(unittest.TestCase):
             self.assertFalse(folder.exists())
             with mock.patch.object(dependencies, "MOST_BYTES", 3):
                 dependencies.record(Plan(dependencies=True))
-            self.assertFalse(folder.exists())
+            said = (folder / dependencies.REASON).read_text()
+            self.assertEqual(said, "they have more than 3 bytes")
+            self.assertFalse((folder / dependencies.FILE).exists())
+            missing = FileNotFoundError(2, "No such file or directory", "/a\x1b[2J")
+            with mock.patch.object(dependencies, "digests", side_effect=missing):
+                dependencies.record(Plan(dependencies=True))
+            said = (folder / dependencies.REASON).read_text()
+            self.assertTrue(said.startswith("[Errno 2] No such file") and "\x1b" not in said, said)
             dependencies.record(Plan(dependencies=True))
         found = json.loads((folder / dependencies.FILE).read_text())
         self.assertEqual(found, self.digests())

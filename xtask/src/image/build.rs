@@ -60,6 +60,8 @@ type BuilderName = (Option<PathBuf>, Option<String>);
 pub(crate) struct Builds<'a> {
     runner: &'a Runner,
     missing: BuildPolicy,
+    /// Whether parts of the tests run on several machines, which must have the same image.
+    for_parts: bool,
     images: Mutex<Arc<EngineImages>>,
     /// Built images by [`key`]: the chains of several missions have a common start.
     done: Mutex<BTreeMap<String, BuiltImage>>,
@@ -101,6 +103,7 @@ impl<'a> Builds<'a> {
         Builds {
             runner,
             missing,
+            for_parts: false,
             images: Mutex::new(images),
             done: Mutex::default(),
             bases: Mutex::default(),
@@ -108,6 +111,11 @@ impl<'a> Builds<'a> {
             commit: Mutex::default(),
             shared: Mutex::default(),
         }
+    }
+
+    /// Returns the state of builds for parts of the tests, for which a missing image is not to be built here.
+    pub(crate) fn for_parts(self, for_parts: bool) -> Builds<'a> {
+        Builds { for_parts, ..self }
     }
 
     /// Builds the missing images of `chain`, and returns all of its images.
@@ -252,7 +260,8 @@ impl<'a> Builds<'a> {
         let (image, reason) = match found {
             Ok(image) => (image, None),
             Err(reason) if missing == BuildPolicy::Refuse && !pulls => {
-                bail!("not built ({}); {}", reason.text(), what_builds(config, recipe))
+                let fix = what_builds(config, recipe, self.for_parts);
+                bail!("not built ({}); {fix}", reason.text())
             }
             Err(reason) => {
                 let reason = if pulls { Reason::Published } else { reason };
@@ -511,10 +520,14 @@ impl Folder {
 }
 
 /// Returns the command that builds the image, with a hint for users who just built the floating
-/// image.
-fn what_builds(config: &Config, recipe: &Recipe) -> String {
-    let build = format!("run `cargo xtask image-build {}`", config.mission);
+/// image. Parts of the tests need the image of the machine that built it.
+fn what_builds(config: &Config, recipe: &Recipe, for_parts: bool) -> String {
+    let name = &config.mission;
+    let build = format!("run `cargo xtask image-build {name}`");
     match recipe.mode {
+        _ if for_parts => {
+            format!("run `cargo xtask image-push {name} --candidate` where the image is built")
+        }
         Some(Mode::Frozen) => build + ", or take the floating image by `--floating`",
         _ => build,
     }

@@ -56,6 +56,28 @@ pub(crate) struct Published {
     pub(crate) moved: bool,
 }
 
+/// A failure to publish.
+#[derive(Debug)]
+pub(crate) struct Unpublished {
+    /// Image that failed, if it is one, and of an image below missions that of its mission.
+    pub(crate) images: Vec<String>,
+    pub(crate) err: anyhow::Error,
+}
+
+impl From<anyhow::Error> for Unpublished {
+    fn from(err: anyhow::Error) -> Unpublished {
+        Unpublished { images: Vec::new(), err }
+    }
+}
+
+impl Unpublished {
+    /// Returns what makes an error one about an image.
+    pub(super) fn of(images: &[&str]) -> impl Fn(anyhow::Error) -> Unpublished + use<> {
+        let images: Vec<String> = images.iter().map(|&it| it.to_owned()).collect();
+        move |err| Unpublished { images: images.clone(), err }
+    }
+}
+
 /// Publishes all of `tested`. Returns what was done to each image; the common image is listed once
 /// for each mission.
 ///
@@ -66,19 +88,25 @@ pub(crate) fn push(
     runner: &Runner,
     builds: &Builds<'_>,
     tested: &[DueImage<'_>],
-) -> anyhow::Result<Vec<Published>> {
-    let receipts =
-        tested.iter().map(|it| receipt(runner, it)).collect::<anyhow::Result<Vec<_>>>()?;
+) -> Result<Vec<Published>, Unpublished> {
+    let receipt =
+        |it: &DueImage<'_>| receipt(runner, it).map_err(Unpublished::of(&[&it.mission.name]));
+    let receipts = tested.iter().map(receipt).collect::<Result<Vec<_>, _>>()?;
     let mut log = runner.log("image-push")?;
     let mut hosts = Hosts::new(runner, builds);
     let mut seen = seen(&mut hosts, tested, &receipts)?;
     let mut human: Vec<(&str, Host, ImageRef, PushedImage)> = Vec::new();
     for (it, receipt) in tested.iter().zip(receipts) {
-        let host = hosts.of(it.chosen)?;
+        let name = &it.mission.name;
+        let (of_common, of_mission) =
+            (Unpublished::of(&[&it.common.name, name]), Unpublished::of(&[name]));
+        let host = hosts.of(it.chosen).map_err(&of_mission)?;
         let mut push = Push { runner, builds, host: &host, seen: &mut seen, log: &mut log };
-        let common = push.land(it.common, receipts::published(&host, it.common))?;
-        let mission = push.land(it.mission, receipts::published(&host, it.mission))?;
-        push.store(it, &mission, receipt)?;
+        let common = push.land(it.common, receipts::published(&host, it.common));
+        let common = common.map_err(of_common)?;
+        let mission = push.land(it.mission, receipts::published(&host, it.mission));
+        let mission = mission.map_err(&of_mission)?;
+        push.store(it, &mission, receipt).map_err(&of_mission)?;
         let tag = |name: &str, tag: &Tag| host.repository(name).tagged(tag);
         let config = &it.chosen.config;
         let (below, name) = (&it.common.name, &it.mission.name);
@@ -90,15 +118,17 @@ pub(crate) fn push(
         seen = Seen::default();
     }
     let mut res = Vec::new();
-    for (name, host, tag, it) in &human {
-        let moved = move_tag(runner, host, &mut seen, tag, &it.source, &it.digest, &mut log)?;
-        let moved = moved.is_moved;
+    for (at, (name, host, tag, it)) in human.iter().enumerate() {
+        let moved = move_tag(runner, host, &mut seen, tag, &it.source, &it.digest, &mut log);
+        // A mission's image is at an odd place, after the one below.
+        let of = Unpublished::of(&[name, human[at | 1].0]);
+        let moved = moved.map_err(of)?.is_moved;
         let (name, reference, is_new) = ((*name).to_owned(), it.reference.clone(), it.is_new);
         res.push(Published { name, reference, is_new, moved });
     }
     let is_hinted = !tested.iter().any(|it| it.chosen.config.is_pull_request);
-    for (_, host, _, it) in human.iter().filter(|_| is_hinted) {
-        hint(runner, host, &mut seen, it, &mut log)?;
+    for (name, host, _, it) in human.iter().filter(|_| is_hinted) {
+        hint(runner, host, &mut seen, it, &mut log).map_err(Unpublished::of(&[name]))?;
     }
     Ok(res)
 }
@@ -141,15 +171,18 @@ pub(crate) fn push_candidates(
     runner: &Runner,
     builds: &Builds<'_>,
     untested: &[DueImage<'_>],
-) -> anyhow::Result<Vec<Published>> {
+) -> Result<Vec<Published>, Unpublished> {
     let mut log = runner.log("image-push")?;
     let mut hosts = Hosts::new(runner, builds);
     let (mut seen, mut res) = (Seen::default(), Vec::new());
     for it in untested {
-        let host = hosts.of(it.chosen)?;
+        let name = &it.mission.name;
+        let (of_common, of_mission) =
+            (Unpublished::of(&[&it.common.name, name]), Unpublished::of(&[name]));
+        let host = hosts.of(it.chosen).map_err(&of_mission)?;
         let mut push = Push { runner, builds, host: &host, seen: &mut seen, log: &mut log };
-        for built in [it.common, it.mission] {
-            let landed = push.land_candidate(built)?;
+        for (built, of) in [(it.common, &of_common), (it.mission, &of_mission)] {
+            let landed = push.land_candidate(built).map_err(of)?;
             let PushedImage { reference, is_new, .. } = landed;
             res.push(Published { name: built.name.clone(), reference, is_new, moved: false });
         }

@@ -1,11 +1,12 @@
 //! Human tags that move to images which a registry has, and no engine needs: the registry gets the same
 //! manifest under another name.
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, anyhow};
 
 use super::{
     Host,
     api::{Access, Api, Manifest, each},
+    publish::Unpublished,
     published,
 };
 use crate::{
@@ -31,7 +32,7 @@ pub(crate) fn move_tags(
     config: &Config,
     host: &Host,
     tags: &[Retag],
-) -> anyhow::Result<Vec<bool>> {
+) -> Result<Vec<bool>, Unpublished> {
     let is_there = are_there(config, host, tags)?;
     let due: Vec<&Retag> = tags.iter().zip(&is_there).filter(|it| !it.1).map(|it| it.0).collect();
     put(runner, config, host, &due)?;
@@ -39,7 +40,10 @@ pub(crate) fn move_tags(
         let after = are_there(config, host, tags)?;
         if let Some((it, _)) = tags.iter().zip(after).find(|it| !it.1) {
             let Retag { tag, digest } = it;
-            bail!("{tag} was moved, but is not {digest} afterwards: another run may move it, too");
+            let err = anyhow!(
+                "{tag} was moved, but is not {digest} afterwards: another run may move it, too"
+            );
+            return Err(Unpublished::of(&[tag.repository.name()])(err));
         }
     }
     Ok(is_there.into_iter().map(|it| !it).collect())
@@ -64,7 +68,7 @@ fn named(apis: &[Api], tags: &[Retag]) -> anyhow::Result<Vec<bool>> {
 }
 
 /// Moves tags, with one login for all of them.
-fn put(runner: &Runner, config: &Config, host: &Host, due: &[&Retag]) -> anyhow::Result<()> {
+fn put(runner: &Runner, config: &Config, host: &Host, due: &[&Retag]) -> Result<(), Unpublished> {
     let Some(permit) = runner.permit else {
         due.iter().for_each(|it| terminal::print(format_args!("PUT {} {}", it.tag, it.digest)));
         return Ok(());
@@ -72,11 +76,13 @@ fn put(runner: &Runner, config: &Config, host: &Host, due: &[&Retag]) -> anyhow:
     let repositories: Vec<_> = due.iter().map(|it| it.tag.repository.clone()).collect();
     let apis = Api::each(host, &published::network(config, host)?, &repositories, Access::Write)?;
     for (Retag { tag, digest }, api) in due.iter().zip(apis) {
-        let status = api.put(permit, tag.tag.as_ref().context("a tag")?, digest)?;
-        ensure!(
-            matches!(status, 200..=204),
-            "{tag}: the registry refuses to move it (status {status}); fix: `docker login` as a user who may push"
-        );
+        let of = Unpublished::of(&[tag.repository.name()]);
+        let status = api.put(permit, tag.tag.as_ref().context("a tag")?, digest).map_err(&of)?;
+        if !matches!(status, 200..=204) {
+            return Err(of(anyhow!(
+                "{tag}: the registry refuses to move it (status {status}); fix: `docker login` as a user who may push"
+            )));
+        }
     }
     Ok(())
 }

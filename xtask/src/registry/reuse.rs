@@ -96,7 +96,8 @@ pub(crate) fn ask(
     Ok(drafts.into_iter().map(|it| it.map(|it| it.and_then(|it| it.offer(host)))).collect())
 }
 
-/// Returns the image under each name and tag, by its digest; `None` if it does not exist.
+/// Returns the image under each name and tag, by its digest; `None` if it does not exist, an error if
+/// it is refused.
 ///
 /// # Errors
 /// The registry does not answer, or curl is missing.
@@ -104,12 +105,12 @@ pub(crate) fn named(
     config: &Config,
     host: &Host,
     names: &[(&str, &Tag)],
-) -> anyhow::Result<Vec<Option<ImageRef>>> {
+) -> anyhow::Result<Vec<anyhow::Result<Option<ImageRef>>>> {
     let repositories: Vec<_> = names.iter().map(|it| host.repository(it.0)).collect();
     let apis = Api::each(host, &published::network(config, host)?, &repositories, Access::Read)?;
     let found = each::manifests(apis.iter().zip(names.iter().map(|it| it.1)))?;
     let image = |(found, repository): (anyhow::Result<Option<Manifest>>, &Repository)| {
-        found.ok().flatten().map(|it| repository.at(&it.digest))
+        Ok(found?.map(|it| repository.at(&it.digest)))
     };
     Ok(found.into_iter().zip(&repositories).map(image).collect())
 }

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -33,8 +33,14 @@ const VERSION: u32 = 2;
 /// Name of the file with digests of the image's files, by environment, among a container's results.
 const FILE: &str = "dependencies.json";
 
-/// Largest size of that file in bytes.
+/// Name of the file with the reason why there are none.
+const REASON: &str = "dependencies.txt";
+
+/// Largest size of these files in bytes.
 const LARGEST: u64 = 1_000_000;
+
+/// Number of characters of a reason that are shown.
+const LONGEST_REASON: usize = 300;
 
 /// Digest of what results depend on besides the image's files.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,9 +102,17 @@ fn tester(root: &Path) -> anyhow::Result<String> {
 }
 
 /// Reads the digests of the image's files among a container's results; none if the tester left none.
+///
+/// # Errors
+/// The digests are damaged, or the tester could not make them.
 pub(crate) fn read(results: &Path) -> anyhow::Result<BTreeMap<Name, String>> {
-    let path = results.join(FILE);
+    let (path, reason) = (results.join(FILE), results.join(REASON));
     if !path.is_file() {
+        if reason.is_file() {
+            let said = files::read_foreign_text(&reason, LARGEST)?;
+            let said: String = said.chars().take(LONGEST_REASON).collect();
+            bail!("the image's files have no digest: {}", said.trim());
+        }
         return Ok(BTreeMap::new());
     }
     parse(&files::read_foreign_text(&path, LARGEST)?).context("dependencies.json of the results")

@@ -250,7 +250,7 @@ fn another_image(hub: &LocalHub) {
     let (before, server) = (hub.inspect("hub", "{{.Id}}"), hub.inspect("ann", "{{.Id}}"));
     checkout.write(IMPORTS, &format!("{}colorsys\n", checkout.read(IMPORTS)));
     hub.run(&["image-build", "hello"], 0);
-    let untested = hub.run(&["hub-up", "hello", "--detach"], 2);
+    let untested = hub.run(&["hub-up", "hello", "--detach"], 1);
     assert!(untested.stderr.contains("hello has no passing test receipt"), "{}", untested.stderr);
     assert_eq!(hub.inspect("hub", "{{.Id}}"), before);
     hub.run(&["image-test", "hello"], 0);

@@ -122,6 +122,10 @@ fn what_is_not_known_well_enough() {
     checkout.state("dependencies", r#"{"hello": "x"}"#);
     edited(&checkout, &[]).status(0).says("hello: no result carries over: dependencies.json");
     assert_eq!(receipts(&checkout)[0]["dependencies"], json!({}));
+    checkout.state("dependencies", "they are in more than 2 folders\u{1b}[2J");
+    let done = edited(&checkout, &[]).status(0);
+    done.says("warning: hello: no result carries over: the image's files have no digest: they are in more than 2 folders");
+    assert_eq!(receipts(&checkout)[0]["dependencies"], json!({}));
     // Nothing is known of environments that the mission does not have.
     checkout.state("dependencies", &json!({ "base": "a".repeat(64) }).to_string());
     edited(&checkout, &[]).status(0);

@@ -44,8 +44,19 @@ fn a_container_leaves_with_its_command() {
 fn of_a_mission_that_is_not_built() {
     let checkout = Checkout::new();
     checkout.mission("roman");
-    let done = checkout.run(&["image-exec", "--mission", "roman", "true"]).status(2).did_nothing();
-    done.says("not built (no image yet); run `cargo xtask image-build");
+    // As for `image-test`.
+    for task in [
+        &["image-exec", "--mission", "roman", "true"][..],
+        &["image-lab", "roman"],
+        &["image-sh", "roman"],
+    ] {
+        let done = checkout.run(task).status(1).did_nothing();
+        done.says("not built (no image yet); run `cargo xtask image-build");
+    }
+    let done = checkout.run(&["hub-up", "--detach"]).status(1).did_nothing();
+    done.says("no mission has a tested image; run `cargo xtask image-all hello`");
+    let done = checkout.run(&["hub-up", "roman", "--detach"]).status(1).did_nothing();
+    done.says("not built (no image yet)");
 }
 
 #[test]
@@ -73,7 +84,7 @@ fn the_working_tree_in_place_of_the_image_s() {
     let checkout = built();
     // Another image would be built from this; `--dev` uses the existing one.
     checkout.file("missions/hello/environments/hello/tests/imports", "numpy\nscipy\n");
-    checkout.run(&["image-exec", "true"]).status(2).says("not built");
+    checkout.run(&["image-exec", "true"]).status(1).says("not built");
     for task in
         [&["image-exec", "--dev", "true"][..], &["image-sh", "--dev"], &["image-lab", "--dev"]]
     {

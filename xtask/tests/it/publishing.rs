@@ -198,6 +198,24 @@ fn tags_of_a_set_move_together() {
     assert_eq!(checkout.published(":latest-sandbox").len(), 3);
 }
 
+#[test]
+fn a_failed_push_is_in_the_row_of_its_image() {
+    for (on, image) in [
+        ("image push quay.io/us/hello:", "hello"),
+        ("image push quay.io/us/common:latest-sandbox", "common"),
+        ("image push quay.io/us/roman:latest-sandbox", "roman"),
+    ] {
+        let mut checkout = Checkout::new();
+        checkout.mission("roman");
+        checkout.fail(on, 1, "denied\n");
+        let done = run(&checkout, &["image-all", "hello", "roman", "--json"]).status(1);
+        let rows = done.json()["images"].as_array().unwrap().clone();
+        let failed = rows.iter().filter(|it| !it["error"].is_null());
+        let names: Vec<_> = failed.map(|it| it["image"].as_str().unwrap().to_owned()).collect();
+        assert_eq!(names, [image], "{on}");
+    }
+}
+
 /// The receipt alone does not prove that the image is still there.
 #[test]
 fn a_registry_that_forgot() {

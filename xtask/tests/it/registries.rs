@@ -2,7 +2,11 @@
 
 use serde_json::json;
 
-use crate::{checkout::Checkout, run::Done};
+use crate::{
+    checkout::Checkout,
+    run::Done,
+    server::{Pages, answer, serve},
+};
 
 const PUSH: &str = "image push quay.io/us/hello:latest-sandbox";
 const ASK: &str = "manifest inspect";
@@ -79,6 +83,22 @@ fn hangs(on: &str, expected: usize) {
 fn lists_need_curl() {
     let done = checkout().run(&["image-list"]).status(3);
     done.says("curl is not on PATH").says("install it");
+}
+
+#[test]
+fn layers_that_are_refused() {
+    let path = "/v2/us/hello/manifests/latest-sandbox".to_owned();
+    let address = serve(Pages::from([
+        ("/v2/us/hello/tags/list?n=1".to_owned(), answer("200 OK", "{}")),
+        (path, answer("403 Forbidden", "")),
+    ]));
+    let mut checkout = Checkout::new();
+    checkout.tool("curl");
+    checkout.env("REGISTRY", &format!("{}/us", address.replace("http://", "")));
+    let done = checkout.run(&["image-build"]).status(0);
+    done.says(
+        "warning: hello: no layers of the registry are used: the registry answered with status 403",
+    );
 }
 
 #[test]

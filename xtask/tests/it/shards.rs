@@ -66,6 +66,12 @@ fn three_parts_are_one_receipt_that_is_pushed() {
 }
 
 #[test]
+fn an_image_that_is_not_here() {
+    let done = Checkout::new().run(&["image-test", "--shard", "1/3"]).status(1).did_nothing();
+    done.says("not built (no image yet); run `cargo xtask image-push hello --candidate` where the image is built");
+}
+
+#[test]
 fn a_failure_of_one_part_is_one_of_the_whole() {
     let checkout = Checkout::new();
     checkout.run(&["image-build"]).status(0);

@@ -72,7 +72,7 @@ pub(crate) fn run(session: &Session, args: &args::Try) -> anyhow::Result<u8> {
     let runner = session.runner(&named[0].config)?;
     let chosen = session.choose(&runner, named)?.pop().context("one mission is chosen")?;
     let builds = Builds::new(&runner, BuildPolicy::TakeNewest)?;
-    let newest = builds.chain(&chosen.config, &chosen.chain).map_err(failure::request)?;
+    let newest = builds.chain(&chosen.config, &chosen.chain)?;
     let newest = newest.last().context("a chain has an image")?;
     let mut log = runner.log(&format!("try-{}", chosen.mission.name))?;
     let image = {

@@ -23,7 +23,7 @@ use crate::{
     mission::{checkout::Mission, dockerfile::update},
     registry::{
         self, earlier,
-        publish::{self, DueImage},
+        publish::{self, DueImage, Unpublished},
         receipts,
     },
     run::{
@@ -119,7 +119,8 @@ pub(crate) fn run_locked(
         ));
     }
     registry::retire(&runner)?;
-    let builds = published.builds(&runner, request.missing)?;
+    let is_part = request.test.as_ref().is_some_and(|it| it.part.is_some());
+    let builds = published.builds(&runner, request.missing)?.for_parts(is_part);
     let plan = plan::plan(&published.chosen, request.missing, request.test.as_ref());
     let ends = work(&runner, &builds, &plan, request);
     let (images, mut rows) = outcome(&plan, ends, request)?;
@@ -371,7 +372,7 @@ fn push_all(
                 row.into_iter().for_each(|row| row.add_published(&it));
             }
         }
-        Err(err) => fail_last(rows, err)?,
+        Err(it) => fail(rows, it)?,
     }
     Ok(())
 }
@@ -383,17 +384,20 @@ fn move_tags(runner: &Runner, published: &Found, rows: &mut [Row]) -> anyhow::Re
     }
     match published.publish(runner) {
         Ok(moved) => rows.iter_mut().for_each(|it| it.add_moved(&moved)),
-        Err(err) => fail_last(rows, err)?,
+        Err(it) => fail(rows, it)?,
     }
     Ok(())
 }
 
-/// Records a failure of the work in the last row; any other error ends the run.
-fn fail_last(rows: &mut [Row], err: anyhow::Error) -> anyhow::Result<()> {
+/// Records a failure of the work in the row of the image that failed, or else in the last one; any other
+/// error ends the run.
+fn fail(rows: &mut [Row], Unpublished { images, err }: Unpublished) -> anyhow::Result<()> {
     let err = failure::of_machine(err);
     if failure::status(&err) != 1 {
         return Err(err);
     }
-    rows.last_mut().context("a published image has a row")?.fail(&err);
+    let place = images.iter().find_map(|name| rows.iter().position(|it| it.is_of(name)));
+    let place = place.or(rows.len().checked_sub(1)).context("a published image has a row")?;
+    rows[place].fail(&err);
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 
 use crate::{
     hub::{
@@ -180,6 +180,7 @@ fn found(
     let builds = Builds::new(runner, policy)?;
     let mut res: Option<Found> = None;
     let mut reasons = Vec::new();
+    let mut is_request = true;
     for of in named {
         let name = of.mission.name.clone();
         match served(session, runner, &builds, of, args.dev) {
@@ -196,9 +197,10 @@ fn found(
                 found.start_timeout = found.start_timeout.max(limit);
             }
             Err(err) if args.missions.is_empty() && failure::status(&err) <= 2 => {
+                is_request &= failure::status(&err) == 2;
                 reasons.push(format!("{name} is left out: {err:#}"));
             }
-            Err(err) => return Err(failure::request(err)),
+            Err(err) => return Err(err),
         }
     }
     match res {
@@ -206,10 +208,13 @@ fn found(
             reasons.iter().for_each(|it| session.ui.say(format!("note: {it}")));
             Ok(found)
         }
-        None => Err(failure::request(anyhow::anyhow!(
-            "no mission has a tested image; run `cargo xtask image-all hello`\n{}",
-            reasons.join("\n")
-        ))),
+        None => {
+            let err = anyhow!(
+                "no mission has a tested image; run `cargo xtask image-all hello`\n{}",
+                reasons.join("\n")
+            );
+            Err(if is_request { failure::request(err) } else { err })
+        }
     }
 }
 
@@ -235,7 +240,7 @@ fn served(
         plain.detail = certified(runner, &chosen, &built)?;
     }
     let values = hub_values::read(session, &of, LOCAL, Secrets::LeftOut)?;
-    let own = choices::of(&plain, &values)?;
+    let own = choices::of(&plain, &values).map_err(failure::request)?;
     Ok((chosen, own))
 }
 

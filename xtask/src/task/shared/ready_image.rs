@@ -44,8 +44,7 @@ pub(crate) fn ready(
     published.keep_receipts(&runner)?;
     let chosen = published.chosen.pop().context("one mission is chosen")?;
     let built = Builds::new(&runner, missing)?
-        .chain(&chosen.config, &chosen.chain)
-        .map_err(failure::request)?
+        .chain(&chosen.config, &chosen.chain)?
         .pop()
         .context("a chain has an image")?;
     Ok(ReadyImage { runner, chosen, built })

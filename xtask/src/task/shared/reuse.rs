@@ -18,6 +18,7 @@ use crate::{
     registry::{
         self, Host,
         candidates::{self, Candidate},
+        publish::Unpublished,
         retag::{self, Retag},
         reuse::{self, Offer, Wanted},
     },
@@ -74,6 +75,9 @@ struct Lacking {
     /// Whether the image below is not there either.
     below: bool,
 }
+
+/// Names of images that are not used, by the reason.
+type Unused<'a> = BTreeMap<String, Vec<&'a str>>;
 
 /// What a registry has for some missions.
 #[derive(Default)]
@@ -231,7 +235,7 @@ fn offers(
     let wanted: Vec<Wanted<'_>> = wanted.into_values().collect();
     let answers = reuse::ask(&first.config, host, &wanted)?;
     let mut res = Offers::default();
-    let mut unused: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    let mut unused: Unused<'_> = BTreeMap::new();
     for (Wanted { recipe, .. }, answer) in wanted.iter().zip(answers) {
         match answer {
             Ok(offer) => res
@@ -240,24 +244,32 @@ fn offers(
             Err(reason) => unused.entry(reason).or_default().push(&recipe.name),
         }
     }
-    for (reason, names) in unused {
+    for (reason, names) in &unused {
         let names = names.join(", ");
         runner.ui.say(format!(
             "warning: {names}: the registry's image of these inputs is not used: {reason}"
         ));
     }
     if ![BuildPolicy::Refuse, BuildPolicy::Refresh].contains(&missing) {
-        res.caches = caches(missions, host, &res)?;
+        let (caches, without) = caches(missions, host, &res)?;
+        res.caches = caches;
+        for (reason, names) in without.iter().filter(|it| !unused.contains_key(it.0)) {
+            let names = names.join(", ");
+            runner
+                .ui
+                .say(format!("warning: {names}: no layers of the registry are used: {reason}"));
+        }
     }
     Ok(res)
 }
 
-/// Returns the images under human tags, for the images of `missions` that are not published and must be built.
-fn caches(
-    missions: &[&MissionImages],
+/// Returns the images under human tags, for the images of `missions` that are not published and must be built;
+/// and those that are refused.
+fn caches<'a>(
+    missions: &[&'a MissionImages],
     host: &Host,
     offers: &Offers,
-) -> anyhow::Result<BTreeMap<String, ImageRef>> {
+) -> anyhow::Result<(BTreeMap<String, ImageRef>, Unused<'a>)> {
     let mut tags: BTreeMap<&str, &Tag> = BTreeMap::new();
     for it in missions {
         let [.., below, own] = &it.chain[..] else { continue };
@@ -273,12 +285,19 @@ fn caches(
         }
     }
     let (Some(first), false) = (missions.first(), tags.is_empty()) else {
-        return Ok(BTreeMap::new());
+        return Ok(<_>::default());
     };
     let tags: Vec<(&str, &Tag)> = tags.into_iter().collect();
     let found = reuse::named(&first.config, host, &tags)?;
-    let found = tags.into_iter().zip(found);
-    Ok(found.filter_map(|((name, _), it)| Some((name.to_owned(), it?))).collect())
+    let mut res = BTreeMap::new();
+    let mut unused: Unused<'_> = BTreeMap::new();
+    for ((name, _), it) in tags.into_iter().zip(found) {
+        match it {
+            Ok(image) => res.extend(image.map(|it| (name.to_owned(), it))),
+            Err(err) => unused.entry(format!("{err:#}")).or_default().push(name),
+        }
+    }
+    Ok((res, unused))
 }
 
 impl Offers {
@@ -409,7 +428,7 @@ impl Found {
 
     /// Moves the human tags of missions whose images stay in the registry, and of the images below them.
     /// Returns the names of the images whose tags moved.
-    pub(crate) fn publish(&self, runner: &Runner) -> anyhow::Result<BTreeSet<String>> {
+    pub(crate) fn publish(&self, runner: &Runner) -> Result<BTreeSet<String>, Unpublished> {
         let mut res = BTreeSet::new();
         for (first, tags) in self.tags() {
             let moved = retag::move_tags(runner, &first.chosen.config, &first.host, &tags)?;

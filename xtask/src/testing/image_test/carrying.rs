@@ -67,7 +67,7 @@ impl Run<'_> {
         let Some(basis) = &self.basis else { return Ok(res) };
         let (mission, ui) = (&self.chosen.mission, &self.runner.ui);
         let found = carry::read(&prepared.results).unwrap_or_else(|err| {
-            ui.say(format!("{}: no result carries over: {err:#}", mission.name));
+            ui.say(format!("warning: {}: no result carries over: {err:#}", mission.name));
             BTreeMap::new()
         });
         let expected = expected_tests::expected(mission)?;

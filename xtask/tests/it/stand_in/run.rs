@@ -287,7 +287,10 @@ pub(crate) fn copy(store: &Store, from: &str, to: &str) -> Result {
             let is_asked = container.is_some_and(is_of_files);
             let digests = fs::read_to_string(store.dir.join("dependencies")).ok();
             let digests = digests.iter().filter(|_| is_asked);
-            let digests = digests.map(|it| ("dependencies.json", it.as_str()));
+            let name = |it: &str| {
+                if it.starts_with('{') { "dependencies.json" } else { "dependencies.txt" }
+            };
+            let digests = digests.map(|it| (name(it), it.as_str()));
             archive([(file, text.as_str())].into_iter().chain(contents).chain(digests))
         }
         Some(_) => unknown(store, &["cp", from, to]),

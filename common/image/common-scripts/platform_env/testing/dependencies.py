@@ -27,11 +27,12 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
-from platform_env.environments import lists, paths
+from platform_env.environments import lists, paths, printable
 from platform_env.testing import notebooks, pool, results
 from platform_env.testing.plan import Plan
 
 FILE = "dependencies.json"
+REASON = "dependencies.txt"  # why there are none
 
 HIDDEN = (
     "dev", "proc", "run", "sys", "tmp", "var/tmp",
@@ -62,17 +63,19 @@ class _UnknownError(Exception):
 
 
 def record(plan: Plan) -> None:
-    """Writes the digests beside the results, if the plan asks for them and they can be made."""
+    """Writes the digests beside the results, or why there are none, if the plan asks for them."""
     folder = results.folder()
     if not plan.dependencies or folder is None:
         return
     try:
         words = [*os.environ.values(), *plan.entry_point, os.getcwd()]  # noqa: PTH109 -- as text
-        found = digests(Path("/"), words)
-    except (_UnknownError, OSError, BrokenProcessPool):
-        return  # nothing carries over
+        name, text = FILE, json.dumps(digests(Path("/"), words), sort_keys=True)
+    except BrokenProcessPool:
+        name, text = REASON, "a process that reads them was ended; TEST_MEMORY may be too small"
+    except (_UnknownError, OSError) as error:
+        name, text = REASON, printable.line(str(error))
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / FILE).write_text(json.dumps(found, sort_keys=True), encoding="utf-8")
+    (folder / name).write_text(text, encoding="utf-8")
 
 
 def digests(root: Path, config: Iterable[str] = ()) -> dict[str, str]:
@@ -160,7 +163,8 @@ def _parts(root: Path, owners: _Owners) -> dict[str, _Part]:
             part.named |= named
             size += read
             if size > MOST_BYTES:
-                raise _UnknownError
+                message = f"they have more than {MOST_BYTES:,} bytes"
+                raise _UnknownError(message)
     return res
 
 
@@ -172,7 +176,8 @@ def _folders(root: Path, owners: _Owners) -> Iterator[tuple[str, str]]:
         path, owner = due.pop()
         count += 1
         if count > MOST_FOLDERS:
-            raise _UnknownError
+            message = f"they are in more than {MOST_FOLDERS:,} folders"
+            raise _UnknownError(message)
         yield path, owner
         with os.scandir(path) as entries:
             for it in entries:
