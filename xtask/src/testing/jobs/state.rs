@@ -42,7 +42,7 @@ const TIME: &str = "raise `--timeout` or PATIENCE, or test in more parts (`--sha
 const ROOM: &str =
     "lower TEST_MEMORY or TEST_DISK, test in fewer parts (`--shards`), or add nodes or quota";
 const ROOT: &str = "allow root containers in the namespace (the Pod Security level `baseline`), or choose another one by `xtask.cluster.namespace`: the tester is root, which what it tests is not";
-const RANGE: &str = "ask for a LimitRange in the namespace whose default limits are at least a processor, TEST_MEMORY and TEST_DISK, or choose another namespace by `xtask.cluster.namespace`";
+const RANGE: &str = "ask for a LimitRange in the namespace whose default limits are at least a processor and TEST_DISK, or choose another namespace by `xtask.cluster.namespace`";
 const AGAIN: &str = "run the tests again, while nobody removes pods or nodes";
 const LOOK: &str = "read the log of the run, which the message names";
 
