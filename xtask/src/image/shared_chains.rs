@@ -1,7 +1,10 @@
 //! Chains of the images below missions' and beside them: made, and digested, once for all missions
 //! that have the same settings of them. Pure.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
+};
 
 use crate::{
     image::recipe::{self, Parts, Recipe},
@@ -18,6 +21,8 @@ pub(crate) struct Shared {
     pub(crate) registry: Vec<Recipe>,
     /// Images up to that of the hub on this machine.
     pub(crate) hub: Vec<Recipe>,
+    /// Digest of the scripts that test, once something asked for it.
+    pub(crate) tester: OnceLock<String>,
 }
 
 /// The chains of a checkout, by the settings that they depend on.
@@ -38,6 +43,7 @@ impl<'a> SharedChains<'a> {
                 common: recipe::common(config, platform, self.parts),
                 registry: recipe::registry(config, platform, self.parts),
                 hub: recipe::hub(config, platform, self.parts),
+                tester: OnceLock::new(),
             })
         };
         Arc::clone(self.known.entry(key).or_insert_with(new))

@@ -5,6 +5,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
+    sync::OnceLock,
     time::{Duration, SystemTime},
 };
 
@@ -79,7 +80,7 @@ impl Basis {
             container: tester::options(testing),
             disk: testing.disk,
             timeout,
-            tester: tester(&checkout.root)?,
+            tester: tester(&checkout.root, &chosen.shared.tester)?,
         };
         let text = serde_json::to_string(&parts).context("settings are plain data")?;
         Ok(Some(Basis(blake3::hash(text.as_bytes()).to_hex().to_string())))
@@ -93,12 +94,15 @@ impl Basis {
     }
 }
 
-/// Returns the digest of the scripts that test.
-fn tester(root: &Path) -> anyhow::Result<String> {
+/// Returns the digest of the scripts that test, which is made once for all missions.
+fn tester(root: &Path, known: &OnceLock<String>) -> anyhow::Result<String> {
+    if let Some(known) = known.get() {
+        return Ok(known.clone());
+    }
     let scripts = BuildContext::read_files(&root.join("common/image"), &["common-scripts"])?;
     let mut hasher = blake3::Hasher::new();
     scripts.without(|it| it.iter().any(|it| it == "__pycache__")).hash(&mut hasher);
-    Ok(hasher.finalize().to_hex().to_string())
+    Ok(known.get_or_init(|| hasher.finalize().to_hex().to_string()).clone())
 }
 
 /// Reads the digests of the image's files among a container's results; none if the tester left none.
