@@ -102,10 +102,12 @@ pub(crate) fn push(
             (Unpublished::of(&[&it.common.name, name]), Unpublished::of(&[name]));
         let host = hosts.of(it.chosen).map_err(&of_mission)?;
         let mut push = Push { runner, builds, host: &host, seen: &mut seen, log: &mut log };
-        let common = push.land(it.common, receipts::published(&host, it.common));
-        let common = common.map_err(of_common)?;
+        // First the one with the layers of both: docker compresses those of one push at once, and the registry
+        // has the other's then.
         let mission = push.land(it.mission, receipts::published(&host, it.mission));
         let mission = mission.map_err(&of_mission)?;
+        let common = push.land(it.common, receipts::published(&host, it.common));
+        let common = common.map_err(of_common)?;
         push.store(it, &mission, receipt).map_err(&of_mission)?;
         let tag = |name: &str, tag: &Tag| host.repository(name).tagged(tag);
         let config = &it.chosen.config;
@@ -181,7 +183,7 @@ pub(crate) fn push_candidates(
             (Unpublished::of(&[&it.common.name, name]), Unpublished::of(&[name]));
         let host = hosts.of(it.chosen).map_err(&of_mission)?;
         let mut push = Push { runner, builds, host: &host, seen: &mut seen, log: &mut log };
-        for (built, of) in [(it.common, &of_common), (it.mission, &of_mission)] {
+        for (built, of) in [(it.mission, &of_mission), (it.common, &of_common)] {
             let landed = push.land_candidate(built).map_err(of)?;
             let PushedImage { reference, is_new, .. } = landed;
             res.push(Published { name: built.name.clone(), reference, is_new, moved: false });

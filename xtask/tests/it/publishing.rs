@@ -165,7 +165,7 @@ fn a_registry_that_does_not_answer() {
     let mut checkout = Checkout::new();
     checkout.fail("manifest inspect", 1, "dial tcp: lookup quay.io: no such host\n");
     let done = run(&checkout, &["image-all"]).status(1).never_called("image push");
-    done.says("cannot ask for quay.io/us/common").says("no such host");
+    done.says("cannot ask for quay.io/us/hello:").says("no such host");
 }
 
 /// Whoever looks for these inputs finds the image; a push succeeds if that tag is refused.
