@@ -57,7 +57,7 @@ pub(crate) struct Found {
     receipts: Vec<(Image, Receipt)>,
     /// Registries that images are pulled from: their logins last as long.
     hosts: Vec<Host>,
-    /// Images on the engine, unless a registry was asked since they were listed.
+    /// Images on the engine, unless nobody listed them.
     images: Option<Arc<EngineImages>>,
 }
 
@@ -101,9 +101,9 @@ pub(crate) fn look(
         res.chosen = chosen;
         return Ok(res);
     }
-    let images = EngineImages::read(&runner.docker)?;
+    let images = Arc::new(EngineImages::read(&runner.docker)?);
     let lacking = lacking(runner, &mut chosen, missing, place, &images)?;
-    res.images = lacking.is_empty().then(|| Arc::new(images));
+    res.images = Some(images);
     for lacking in lacking.into_values() {
         let asked = registry::running(runner, &chosen[lacking[0].at].config).and_then(|host| {
             let Some(host) = host else { return Ok(None) };
