@@ -19,7 +19,7 @@ use crate::{
     },
     tools::{
         docker::{self, Docker, build_log},
-        retries::{self, FailedAttempt, patience},
+        retries::{self, FailedAttempt, Unanswered, patience},
     },
 };
 use anyhow::bail;
@@ -140,12 +140,10 @@ impl Runner {
             })
         })?;
         failed.map_err(|it| {
-            it.error(|seconds| {
-                format!(
-                    "`{}` showed no progress for {seconds} s, and was ended; is the registry there?",
-                    cmd.in_short()
-                )
-            })
+            let text = it.text(|seconds| {
+                format!("`{}` showed no progress for {seconds} s, and was ended", cmd.in_short())
+            });
+            Unanswered(text).into()
         })
     }
 }

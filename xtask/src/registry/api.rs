@@ -6,7 +6,7 @@ pub(crate) mod each;
 
 use std::{collections::BTreeSet, fmt::Display, io::Read as _, net::Ipv4Addr, slice};
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, bail};
 use flate2::read::GzDecoder;
 use regex_lite::Regex;
 use serde::Deserialize;
@@ -14,10 +14,11 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Host, is_plain_http};
 use crate::{
-    run::process::Permit,
+    run::{failure, process::Permit},
     tools::{
         curl::{self, Answer, Network, Request},
         image_name::{Digest, ImageId, Repository, Tag},
+        retries::Unanswered,
     },
 };
 
@@ -129,23 +130,21 @@ impl Api {
     }
 
     fn get(&self, accept: &str, paths: &[String]) -> anyhow::Result<Vec<Answer>> {
-        let requests = self.requests(accept, paths);
-        let answers = curl::get(&self.network, &requests)?;
-        for (answer, request) in answers.iter().zip(&requests) {
-            if !matches!(answer.status, 200 | 401 | 404) {
-                bail!("{}: the registry answered with status {}", request.url, answer.status);
-            }
-        }
-        Ok(answers)
+        asked(&self.network, &self.requests(accept, paths), &[200, 401, 404])
     }
 
     /// Returns the answers, none of which asks for a login: the one that was given has ended, or is
     /// not for this repository.
     fn read(&self, accept: &str, paths: &[String]) -> anyhow::Result<Vec<Answer>> {
         let answers = self.get(accept, paths)?;
-        let is_refused = answers.iter().any(|it| it.status == 401);
-        ensure!(!is_refused, "{}/{}: the registry refuses this login", self.server, self.path);
-        Ok(answers)
+        match answers.iter().any(|it| it.status == 401) {
+            true => {
+                let (server, path) = (&self.server, &self.path);
+                let said = format!("{server}/{path}: the registry refuses this login (status 401)");
+                Err(Unanswered(said).into())
+            }
+            false => Ok(answers),
+        }
     }
 
     /// Returns all tags of the repository, sorted; none if the registry does not know it.
@@ -214,7 +213,8 @@ impl Api {
         allow: &str,
     ) -> anyhow::Result<Vec<anyhow::Result<()>>> {
         let paths: Vec<String> = digests.iter().map(|it| format!("manifests/{it}")).collect();
-        let answers = curl::delete(permit, &self.network, &self.requests(ACCEPT_ALL, &paths))?;
+        let requests = self.requests(ACCEPT_ALL, &paths);
+        let answers = curl::delete(permit, &self.network, &requests).map_err(unanswered)?;
         let outcome = |(answer, digest): (&Answer, &Digest)| {
             deleted(answer.status, allow).with_context(|| self.url(digest))
         };
@@ -229,7 +229,8 @@ impl Api {
         let mut request = self.requests(ACCEPT, &[format!("manifests/{tag}")]).remove(0);
         request.headers.push(format!("Content-Type: {kind}"));
         request.body = Some(body);
-        Ok(curl::put(permit, &self.network, &[request])?.remove(0).status)
+        let answers = curl::put(permit, &self.network, &[request]).map_err(unanswered)?;
+        Ok(answers[0].status)
     }
 
     /// Returns the blob under each digest; an error for bytes that do not match theirs.
@@ -255,6 +256,29 @@ impl Api {
             of.iter().map(|it| it.layers.first().map_or_else(String::new, ToString::to_string));
         let blobs = self.blobs(layers)?;
         Ok(blobs.into_iter().map(|it| file(&it?, name, limit)).collect())
+    }
+}
+
+/// Returns the answers to questions to one registry.
+///
+/// # Errors
+/// The registry does not answer, or with another status than those `expected`.
+fn asked(network: &Network, requests: &[Request], expected: &[u16]) -> anyhow::Result<Vec<Answer>> {
+    let answers = curl::get(network, requests).map_err(unanswered)?;
+    for (Answer { status, .. }, Request { url, .. }) in answers.iter().zip(requests) {
+        if !expected.contains(status) {
+            let said = format!("{url}: the registry answered with status {status}");
+            return Err(Unanswered(said).into());
+        }
+    }
+    Ok(answers)
+}
+
+/// Adds the fix to a failure of curl.
+fn unanswered(err: anyhow::Error) -> anyhow::Error {
+    match failure::status(&err) {
+        1 => Unanswered(format!("{err:#}")).into(),
+        _ => err,
     }
 }
 

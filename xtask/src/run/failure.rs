@@ -61,12 +61,10 @@ pub(crate) fn see(finding: &str) -> String {
     format!("see `{finding}` in `cargo xtask doctor`")
 }
 
-/// Returns the message of `err`, without the pointer to `doctor`.
+/// Returns the message of `err`, without its fix.
 pub(crate) fn text(err: &anyhow::Error) -> String {
-    match err.downcast_ref::<Failure>() {
-        Some(Failure::Machine { text, .. }) => text.clone(),
-        _ => format!("{err:#}"),
-    }
+    let text = format!("{err:#}");
+    text.split("\n    fix: ").next().unwrap_or_default().to_owned()
 }
 
 /// Returns the exit status: 1 failed work, 2 a wrong request or file, 3 a machine that lacks

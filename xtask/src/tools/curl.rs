@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, anyhow, bail, ensure};
 use fs_err as fs;
 
 use crate::{
@@ -86,6 +86,11 @@ impl Answer {
     }
 }
 
+/// Returns whether this machine has curl.
+pub(crate) fn is_installed() -> bool {
+    process::on_path("curl")
+}
+
 /// Returns the answers to `requests`, in their order. Redirects are followed, without credentials
 /// for another host.
 ///
@@ -125,7 +130,7 @@ fn all(
     limits: Limits,
     runnable: &dyn Fn(Change) -> Cmd,
 ) -> anyhow::Result<Vec<Answer>> {
-    if !process::on_path("curl") {
+    if !is_installed() {
         let (text, fix) = ("curl is not on PATH".to_owned(), "install it".to_owned());
         return Err(Failure::Machine { text, fix }.into());
     }
@@ -169,7 +174,8 @@ fn batch(
             FailedAttempt::Said(if said.is_empty() { format!("{err:#}") } else { said })
         }))
     })?;
-    answers.map_err(|it| it.error(|_| format!("curl: no answer for {} s", within.as_secs())))
+    answers
+        .map_err(|it| anyhow!(it.text(|_| format!("curl: no answer for {} s", within.as_secs()))))
 }
 
 /// Returns the configuration, a block for each request; `folder` gets the answers.

@@ -1,11 +1,9 @@
 //! Retries for registries that are busy, down or silent: time limits and number of attempts.
 
 use std::{
-    env, thread,
+    env, fmt, thread,
     time::{Duration, Instant},
 };
-
-use anyhow::anyhow;
 
 use crate::run::process;
 
@@ -38,12 +36,43 @@ pub(crate) enum FailedAttempt {
 }
 
 impl FailedAttempt {
-    /// Returns the error; `hangs` is the message of an attempt without progress for so many seconds.
-    pub(crate) fn error(self, hangs: impl FnOnce(u64) -> String) -> anyhow::Error {
-        anyhow!(match self {
+    /// Returns the message; `hangs` is that of an attempt without progress for so many seconds.
+    pub(crate) fn text(self, hangs: impl FnOnce(u64) -> String) -> String {
+        match self {
             FailedAttempt::Said(text) => text,
             FailedAttempt::Hangs => hangs(patience().as_secs()),
-        })
+        }
+    }
+}
+
+/// A registry that refuses, or does not answer.
+#[derive(Debug)]
+pub(crate) struct Unanswered(pub(crate) String);
+
+impl std::error::Error for Unanswered {}
+
+impl fmt::Display for Unanswered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Unanswered(text) = self;
+        match (text.contains("fix: "), self.is_refusal()) {
+            (true, _) => f.write_str(text),
+            (_, true) => write!(
+                f,
+                "{text}\n    fix: `docker login` to this registry as a user who may, or correct its name"
+            ),
+            (_, false) => write!(
+                f,
+                "{text}\n    fix: check the registry's name and the network (`cargo xtask doctor` looks at both), and run it again"
+            ),
+        }
+    }
+}
+
+impl Unanswered {
+    /// Returns whether the registry answers other users, or about other names.
+    pub(crate) fn is_refusal(&self) -> bool {
+        let said = self.0.to_lowercase();
+        REFUSED.iter().any(|it| has_word(&said, it))
     }
 }
 
@@ -71,6 +100,17 @@ fn pause(made: u32) -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+/// Words of registries and docker about a login that is missing, or may not do this.
+const REFUSED: &[&str] = &[
+    "401",
+    "403",
+    "unauthorized",
+    "forbidden",
+    "denied",
+    "no basic auth",
+    "authentication required",
+];
 
 /// Words of final refusals: a retry would get the same answer. Statuses, and the words of
 /// registries and docker.
@@ -132,6 +172,18 @@ fn has_word(text: &str, word: &str) -> bool {
         let (before, after) = (&text[..start], &text[start + word.len()..]);
         !is_part(before.chars().next_back()) && !is_part(after.chars().next())
     })
+}
+
+#[test]
+fn each_has_its_fix() {
+    let fix = |said: &str| Unanswered(said.to_owned()).to_string();
+    for said in ["unauthorized: a", "no basic auth credentials", "status 403", "denied: b"] {
+        assert!(fix(said).contains("fix: `docker login`"), "{said}");
+    }
+    for said in ["no such host", "status 503", "sha256:403aa", "connection refused"] {
+        assert!(fix(said).contains("fix: check the registry"), "{said}");
+    }
+    assert_eq!(fix("a\nfix: b"), "a\nfix: b");
 }
 
 #[test]

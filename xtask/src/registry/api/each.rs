@@ -4,7 +4,10 @@ use std::{fmt::Display, slice};
 
 use anyhow::{Context as _, bail, ensure};
 
-use super::{ACCEPT, Access, Api, Manifest, is_local, manifest, of_bearer, parameter, sha256};
+use super::{
+    ACCEPT, Access, Api, Manifest, asked, is_local, manifest, of_bearer, parameter, sha256,
+    unanswered,
+};
 use crate::{
     registry::Host,
     tools::{
@@ -52,7 +55,7 @@ pub(super) fn logins(
         None => None,
     };
     let basic = basic.map(|it| format!("Authorization: {it}"));
-    let login = format!("not logged in to {}; run `docker login`", first.server);
+    let login = format!("not logged in to {}\n    fix: `docker login` to it", first.server);
     let challenge = answer.header("www-authenticate").unwrap_or_default();
     let Some(parameters) = of_bearer(challenge) else {
         let header = basic.context(login)?;
@@ -82,12 +85,12 @@ fn tokens(
         Request { url, headers: headers.clone(), body: None }
     };
     let requests: Vec<Request> = apis.iter().map(request).collect();
-    let answers = curl::get(&apis[0].network, &requests)?;
+    let answers = curl::get(&apis[0].network, &requests).map_err(unanswered)?;
     Ok(answers.iter().map(|it| token(it, &realm, login)).collect())
 }
 
 fn token(answer: &Answer, realm: &str, login: &str) -> anyhow::Result<String> {
-    ensure!(answer.status == 200, "{login} (status {} from {realm})", answer.status);
+    ensure!(answer.status == 200, "status {} from {realm}: {login}", answer.status);
     let token: serde_json::Value = serde_json::from_slice(&answer.body)?;
     let token = token["token"].as_str().or(token["access_token"].as_str());
     // It becomes a header.
@@ -103,13 +106,7 @@ pub(crate) fn answers(questions: &[Question<'_>]) -> anyhow::Result<Vec<Answer>>
     let requests =
         questions.iter().flat_map(|(api, path)| api.requests(ACCEPT, slice::from_ref(path)));
     let requests: Vec<Request> = requests.collect();
-    let answers = curl::get(&first.network, &requests)?;
-    for (answer, request) in answers.iter().zip(&requests) {
-        if !matches!(answer.status, 200 | 401 | 403 | 404) {
-            bail!("{}: the registry answered with status {}", request.url, answer.status);
-        }
-    }
-    Ok(answers)
+    asked(&first.network, &requests, &[200, 401, 403, 404])
 }
 
 /// Returns the manifests under tags or digests; `None` for one that is not there, an error for one that

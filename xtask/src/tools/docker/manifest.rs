@@ -7,7 +7,7 @@ use crate::{
     run::process::{self, Output},
     tools::{
         image_name::{Digest, ImageId, ImageRef},
-        retries::{self, FailedAttempt, patience},
+        retries::{self, FailedAttempt, Unanswered, patience},
     },
 };
 
@@ -44,33 +44,46 @@ impl Docker {
         let cmd = cmd.args([reference.to_string()]).env("DOCKER_CLI_EXPERIMENTAL", "enabled");
         let answer = retries::attempts(|| {
             Ok(match process::output_within(&cmd, patience())? {
-                Some(output) => read_remote(reference, output)
-                    .map_err(|err| FailedAttempt::Said(format!("{err:#}"))),
+                Some(output) => match failure(&output) {
+                    Some(said) => Err(FailedAttempt::Said(said)),
+                    None => Ok(read_remote(reference, output)),
+                },
                 None => Err(FailedAttempt::Hangs),
             })
         })?;
         answer.map_err(|it| {
-            it.error(|seconds| format!("cannot ask for {reference}: no answer for {seconds} s"))
-        })
+            let said = it.text(|seconds| format!("no answer for {seconds} s"));
+            Unanswered(format!("cannot ask for {reference}: {said}"))
+        })?
     }
 }
 
+/// What docker says of a manifest that does not exist.
+const ABSENT: [&str; 3] = ["no such manifest", "manifest unknown", "name unknown"];
+
+/// What docker prints first when the bytes do not match their digest; the bytes follow.
+const OTHER_BYTES: &str = "unsupported manifest format";
+
+/// Returns what docker said, if the registry did not answer the question.
+pub(super) fn failure(output: &Output) -> Option<String> {
+    let is_answer = output.status == 0
+        || output.stderr.starts_with(OTHER_BYTES)
+        || ABSENT.iter().any(|it| output.stderr.contains(it));
+    (!is_answer).then(|| process::last_lines(&output.stderr, 3))
+}
+
+/// Reads an answer that is not a [`failure`].
 pub(super) fn read_remote(
     reference: &ImageRef,
     output: Output,
 ) -> anyhow::Result<Option<RemoteImage>> {
     if output.status != 0 {
-        let absent = ["no such manifest", "manifest unknown", "name unknown"];
-        if absent.iter().any(|it| output.stderr.contains(it)) {
-            return Ok(None);
-        }
-        // The CLI prints this first when the bytes do not match their digest; the bytes follow.
-        if output.stderr.starts_with("unsupported manifest format") {
+        if output.stderr.starts_with(OTHER_BYTES) {
             bail!(
                 "{reference}: the registry's bytes are no image's manifest, or not of this digest"
             );
         }
-        bail!("cannot ask for {reference}: {}", process::last_lines(&output.stderr, 3));
+        return Ok(None);
     }
     let value: serde_json::Value = serde_json::from_str(&output.stdout)
         .context("`docker manifest inspect` printed something unexpected")?;

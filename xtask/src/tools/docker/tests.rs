@@ -1,4 +1,7 @@
-use super::{RemoteImage, build::has_built_in_buildkit, is_elsewhere, manifest::read_remote};
+use super::{
+    RemoteImage, build::has_built_in_buildkit, is_elsewhere, manifest::failure,
+    manifest::read_remote,
+};
 use crate::run::process::Output;
 
 #[test]
@@ -29,8 +32,11 @@ fn what_a_registry_answers() {
     };
     assert_eq!(answer(0, manifest, "").unwrap(), Some(remote));
     assert_eq!(answer(1, "", "no such manifest: r/hello:1\n").unwrap(), None);
-    let refused = answer(1, "", "connection refused\n").unwrap_err();
-    assert_eq!(format!("{refused:#}"), "cannot ask for r/hello:1: connection refused");
+    let said = |status, stderr: &str| {
+        failure(&Output { status, stdout: String::new(), stderr: stderr.to_owned() })
+    };
+    assert_eq!(said(1, "connection refused\n").as_deref(), Some("connection refused"));
+    assert_eq!(said(1, "manifest unknown: connection refused\n"), None);
     let tampered = answer(1, "", "unsupported manifest format: &{{{2 […\n").unwrap_err();
     assert!(format!("{tampered:#}").ends_with("or not of this digest"), "{tampered:#}");
     let short = manifest.replace(&digest, "a");
