@@ -307,7 +307,7 @@ impl<'a> Builds<'a> {
         let recipe = step.recipe;
         if reason != Reason::Published {
             // Before the first image is made, which takes long.
-            layer_cache::check(step.config, &self.builder(step.config)?)?;
+            self.check_builder(step.config)?;
         }
         let what = if reason == Reason::Published { "pull" } else { "build" };
         let mut log = self.runner.log(&format!("image-{what}-{}", recipe.name))?;
@@ -413,6 +413,14 @@ impl<'a> Builds<'a> {
         }
         let commit = git::state(&self.runner.checkout.root)?;
         Ok(known.insert(commit).clone())
+    }
+
+    /// Checks that builds by these settings can begin.
+    ///
+    /// # Errors
+    /// The machine lacks a builder, or what it needs to store layers.
+    pub(crate) fn check_builder(&self, config: &Config) -> anyhow::Result<()> {
+        layer_cache::check(config, &self.builder(config)?)
     }
 
     /// Returns the CLI that builds by these settings, which is looked for once.

@@ -1,7 +1,7 @@
 //! What a registry has under many names, asked for at once. What is not known by that is asked of docker,
-//! one name at a time: without curl, or for a name that curl did not find.
+//! one name at a time: without curl, or, before a push, for a name that curl did not find.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Host,
@@ -32,9 +32,20 @@ impl From<RemoteImage> for Found {
 
 /// Images of registries, by name.
 #[derive(Debug, Default)]
-pub(crate) struct Seen(BTreeMap<ImageRef, Found>);
+pub(crate) struct Seen {
+    found: BTreeMap<ImageRef, Found>,
+    /// Names that curl did not find.
+    absent: BTreeSet<ImageRef>,
+    believes_absence: bool,
+}
 
 impl Seen {
+    /// Returns what believes that a name is free which curl did not find: for people. A push must not, since
+    /// curl does not find images of several platforms either.
+    pub(crate) fn for_people() -> Seen {
+        Seen { believes_absence: true, ..Seen::default() }
+    }
+
     /// Asks a registry for all of `names`.
     ///
     /// # Errors
@@ -45,32 +56,40 @@ impl Seen {
         host: &Host,
         names: &[ImageRef],
     ) -> anyhow::Result<()> {
-        match found(config, host, names) {
-            Err(err) if [1, 3].contains(&failure::status(&err)) => (),
-            found => self.0.extend(found?),
+        let asked = match asked(config, host, names) {
+            Err(err) if [1, 3].contains(&failure::status(&err)) => return Ok(()),
+            asked => asked?,
+        };
+        for (name, found) in asked {
+            match found {
+                Some(found) => _ = self.found.insert(name, found),
+                None => _ = self.absent.insert(name),
+            }
         }
         Ok(())
     }
 
     /// Records what the registry has under `name` now.
     pub(crate) fn note(&mut self, name: &ImageRef, found: Found) {
-        self.0.insert(name.clone(), found);
+        self.found.insert(name.clone(), found);
     }
 
     /// Returns what the registry has under `name`.
     pub(crate) fn of(&self, host: &Host, name: &ImageRef) -> anyhow::Result<Option<Found>> {
-        match self.0.get(name) {
+        match self.found.get(name) {
             Some(found) => Ok(Some(found.clone())),
+            None if self.believes_absence && self.absent.contains(name) => Ok(None),
             None => Ok(host.remote(name)?.map(Found::from)),
         }
     }
 }
 
-fn found(
+/// Returns what is under each name, `None` if nothing is; a name that is refused is left out.
+fn asked(
     config: &Config,
     host: &Host,
     names: &[ImageRef],
-) -> anyhow::Result<BTreeMap<ImageRef, Found>> {
+) -> anyhow::Result<Vec<(ImageRef, Option<Found>)>> {
     let mut repositories: Vec<Repository> = names.iter().map(|it| it.repository.clone()).collect();
     repositories.sort_unstable();
     repositories.dedup();
@@ -81,8 +100,8 @@ fn found(
     let asked = names.iter().map(|it| &apis[&it.repository]).zip(tags);
     let manifests = names.iter().cloned().zip(each::manifests(asked)?);
     let found = manifests.filter_map(|(name, it)| {
-        let manifest = it.ok()??;
-        Some((name, Found { digest: manifest.digest, config: manifest.config }))
+        let found = it.ok()?.map(|it| Found { digest: it.digest, config: it.config });
+        Some((name, found))
     });
     Ok(found.collect())
 }

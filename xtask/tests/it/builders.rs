@@ -94,6 +94,41 @@ fn builders_that_cannot_build() {
     done.says("does not have the buildx plugin").says("install the buildx plugin");
 }
 
+/// A failure of buildx is not a name that it does not know.
+#[test]
+fn a_builder_that_buildx_cannot_describe() {
+    let mut checkout = Checkout::new();
+    let denied = "ERROR: open /home/ann/.docker/buildx/instances/layers: permission denied\n";
+    checkout.fail("buildx inspect layers", 1, denied);
+    for task in ["image-build", "explain"] {
+        let done = checkout.run(&[&SEPARATE[..], &[task]].concat()).status(3).did_nothing();
+        done.says("BUILDER=layers: `docker buildx inspect layers` failed: ERROR: open")
+            .says("fix: correct what docker names")
+            .never_says("does not have a builder");
+    }
+}
+
+/// What ends a build before its first step ends `explain` after its table, which promises no layers then.
+#[test]
+fn explain_says_what_a_build_would_say() {
+    let checkout = Checkout::new();
+    for (set, says) in [
+        (["BUILDER=fast", "BUILD_CACHE=inline"], "BUILDER=fast: docker does not have a builder"),
+        (["BUILDER=layers", "BUILD_CACHE=gha"], "ACTIONS_RUNTIME_TOKEN is not set"),
+        (["BUILDER=", "BUILD_CACHE=registry"], "does not store layers elsewhere"),
+    ] {
+        let set = ["--set", set[0], "--set", set[1]];
+        for task in ["explain", "image-build"] {
+            let done = checkout.run(&[&REGISTRY[..], &set, &[task]].concat()).status(3);
+            let done = done.did_nothing().says(says);
+            assert!(!done.stdout.contains("layers from"), "{}", done.stdout);
+            assert_eq!(done.stdout.contains("no image yet"), task == "explain");
+        }
+    }
+    checkout.run(&["image-build"]).status(0);
+    checkout.run(&["--set", "BUILDER=fast", "explain"]).status(0).did_nothing();
+}
+
 #[test]
 fn layers_of_all_stages_in_the_registry() {
     let checkout = Checkout::new();

@@ -284,11 +284,6 @@ impl Checkout {
         self.path = path.to_vec();
     }
 
-    /// Puts a program of this machine on `PATH`.
-    pub(crate) fn tool(&self, name: &str) {
-        symlink(find(name), self.dir.path().join("tools").join(name)).unwrap();
-    }
-
     pub(crate) fn env(&mut self, name: &'static str, value: &str) {
         self.env.push((name, value.to_owned()));
     }

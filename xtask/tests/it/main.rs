@@ -5,6 +5,8 @@
 
 #[path = "../documents.rs"]
 mod documents;
+#[path = "../served.rs"]
+mod served;
 mod checkout;
 mod run;
 mod server;
@@ -42,6 +44,7 @@ mod publishing;
 mod registries;
 mod local_registry;
 mod receipts;
+mod reusing;
 mod containers;
 mod running;
 mod leftovers;

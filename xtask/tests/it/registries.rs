@@ -5,6 +5,7 @@ use serde_json::json;
 use crate::{
     checkout::Checkout,
     run::Done,
+    served::Server,
     server::{Pages, answer, serve},
 };
 
@@ -15,6 +16,8 @@ fn checkout() -> Checkout {
     let mut checkout = Checkout::new();
     checkout.env("REGISTRY", "quay.io/us");
     checkout.env("XTASK_PAUSE", "10");
+    // The first question is the push's.
+    checkout.env("REUSE", "never");
     checkout.run(&["image-build"]).status(0);
     checkout.run(&["image-test"]).status(0);
     checkout
@@ -83,6 +86,42 @@ fn hangs(on: &str, expected: usize) {
 fn lists_need_curl() {
     let done = checkout().run(&["image-list"]).status(3);
     done.says("curl is not on PATH").says("install it");
+}
+
+/// Whichever task asks, and whichever program it asks by.
+#[test]
+fn what_helps_against_a_registry_that_does_not_answer() {
+    const NETWORK: &str = "fix: check the registry's name and the network";
+    let mut checkout = checkout();
+    checkout.run(&["image-push"]).status(0);
+    let digest = checkout.knows()["registry"]["quay.io/us/hello:latest-sandbox"]["digest"].clone();
+    let image = format!("quay.io/us/hello@{}", digest.as_str().unwrap());
+    let (show, promote) = (["receipt", "show", &image], ["image-push", "--promote", "v1"]);
+    for (said, fix) in [("no such host", NETWORK), ("unauthorized", "fix: `docker login` to this")]
+    {
+        for args in [&show[..], &promote, &["image-push"]] {
+            checkout.restore_docker();
+            checkout.fail(ASK, 1, &format!("{said}\n"));
+            checkout.run(args).status(1).says("cannot ask for quay.io/us/").says(fix);
+        }
+    }
+    checkout.restore_docker();
+    checkout.fail("push quay.io/us/hello:v2", 1, "connection refused\n");
+    checkout.run(&["--set", "IMAGE_TAG=v2", "image-push"]).status(1).says(NETWORK);
+    checkout.tool("curl");
+    let list = ["--set", "REGISTRY=127.0.0.1:1/us", "image-list"];
+    checkout.run(&list).status(1).says("curl: (7) ").says(NETWORK);
+}
+
+/// curl asked for all names at once, and docker, which would not reach this registry, is not asked again.
+#[test]
+fn explain_asks_an_empty_registry_once() {
+    let mut checkout = checkout();
+    checkout.tool("curl");
+    let registry = Server::new(checkout.dir().join("home"));
+    checkout.env("REGISTRY", &format!("127.0.0.1:{}/us", registry.port));
+    let done = checkout.run(&["explain"]).status(0).did_nothing().never_called(ASK);
+    assert!(done.stdout.contains(" is not there"), "{}", done.stdout);
 }
 
 #[test]

@@ -1,14 +1,17 @@
 //! `explain`: the work that `image-all` would do (build, test and push), the file or setting that
-//! caused it, and the duration of the last time. Changes nothing.
+//! caused it, and the duration of the last time. Changes nothing. Status 3 if a build is due and cannot begin.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use anyhow::Context as _;
 use serde::Serialize;
 
 use crate::{
     image::{
-        build::{BuildPolicy, layer_cache},
+        build::{BuildPolicy, Builds, layer_cache},
         build_record::BuildRecord,
         engine_images::EngineImages,
         mission_images::MissionImages,
@@ -50,21 +53,24 @@ struct Row {
 
 pub(crate) fn run(session: &Session, missions: &Missions) -> anyhow::Result<u8> {
     let named = session.named(missions).map_err(failure::request)?;
-    let runner = session.runner(&named[0].config)?;
+    // Nothing is pulled to look at it.
+    let runner = Runner { permit: None, ..session.runner(&named[0].config)? };
     let chosen = session.choose(&runner, named)?;
     let warned: Vec<Finding> = chosen.iter().flat_map(|it| it.floats.clone()).collect();
     let published = reuse::look(&runner, chosen, BuildPolicy::Build, Place::Registry)?;
-    let images = EngineImages::read(&runner.docker)?;
+    let images = Arc::new(EngineImages::read(&runner.docker)?);
+    let builds = Builds::knowing(&runner, BuildPolicy::Build, Arc::clone(&images));
+    let mut planned = Planned { runner: &runner, images: &images, builds, refusal: None };
     let mut rows: Vec<Row> = Vec::new();
     let mut known: BTreeSet<(String, &str)> = BTreeSet::new();
-    let mut seen = Seen::default();
+    let mut seen = Seen::for_people();
     let reused = published.reused.iter().map(|it| &it.chosen);
     let chosen = || published.chosen.iter().chain(reused.clone());
     for unpinned in pinning::refused(chosen().map(|it| &it.config)) {
         session.ui.say(pinning::refusal(Some(&runner.docker), &unpinned));
     }
     session.warn_of(&warned);
-    let works = published.chosen.iter().map(|it| of_mission(&runner, it, &images));
+    let works = published.chosen.iter().map(|it| planned.of_mission(it));
     let mut works = works.collect::<anyhow::Result<Vec<_>>>()?;
     ask(&runner, &works, &mut seen)?;
     for work in &mut works {
@@ -74,7 +80,17 @@ pub(crate) fn run(session: &Session, missions: &Missions) -> anyhow::Result<u8> 
     }
     let due = published.due_tags()?;
     rows.extend(published.reused.iter().flat_map(|it| of_published(it, &due)));
-    print(session, &rows)
+    print(session, &rows)?;
+    planned.refusal.map_or(Ok(0), Err)
+}
+
+/// What the work is found out by.
+struct Planned<'a> {
+    runner: &'a Runner,
+    images: &'a EngineImages,
+    builds: Builds<'a>,
+    /// Why builds end before their first step, if one is due.
+    refusal: Option<anyhow::Error>,
 }
 
 /// Work for a mission, but for the push.
@@ -85,36 +101,47 @@ struct Work<'a> {
     tested: Option<(&'a Image, Receipt)>,
 }
 
-fn of_mission<'a>(
-    runner: &Runner,
-    chosen: &'a MissionImages,
-    images: &'a EngineImages,
-) -> anyhow::Result<Work<'a>> {
-    let mut rows = Vec::new();
-    let mut below = Below::Nothing;
-    let base = match recipe::pulled(&chosen.chain) {
-        Some(pulled) => runner.docker.image(&pulled.reference)?,
-        None => None,
-    };
-    for recipe in recipe::on_base(&chosen.chain, base.as_ref()).iter() {
-        let (mut row, image) = build(runner, recipe, &below, images)?;
-        if row.due
-            && row.work == "build"
-            && let Some(layers) = layer_cache::source(&chosen.config, recipe)
-        {
-            row.because += &format!("; layers from {layers}");
+impl<'a> Planned<'a> {
+    fn of_mission(&mut self, chosen: &'a MissionImages) -> anyhow::Result<Work<'a>> {
+        let (runner, images) = (self.runner, self.images);
+        let mut rows = Vec::new();
+        let mut below = Below::Nothing;
+        let base = match recipe::pulled(&chosen.chain) {
+            Some(pulled) => runner.docker.image(&pulled.reference)?,
+            None => None,
+        };
+        for recipe in recipe::on_base(&chosen.chain, base.as_ref()).iter() {
+            let (mut row, image) = build(runner, recipe, &below, images)?;
+            if row.due
+                && row.work == "build"
+                && self.may_build(&chosen.config)?
+                && let Some(layers) = layer_cache::source(&chosen.config, recipe)
+            {
+                row.because += &format!("; layers from {layers}");
+            }
+            rows.push(row);
+            below = image.map_or(Below::Due, |it| Below::Image(it.id.clone()));
         }
-        rows.push(row);
-        below = image.map_or(Below::Due, |it| Below::Image(it.id.clone()));
+        let mission = match &below {
+            Below::Image(id) => images.with_id(&id.to_string()),
+            _ => None,
+        };
+        let (test, receipt) = test(runner, chosen, mission)?;
+        let is_tested = !test.due;
+        rows.push(test);
+        Ok(Work { chosen, rows, tested: mission.filter(|_| is_tested).zip(receipt) })
     }
-    let mission = match &below {
-        Below::Image(id) => images.with_id(&id.to_string()),
-        _ => None,
-    };
-    let (test, receipt) = test(runner, chosen, mission)?;
-    let is_tested = !test.due;
-    rows.push(test);
-    Ok(Work { chosen, rows, tested: mission.filter(|_| is_tested).zip(receipt) })
+
+    /// Returns whether builds by these settings can begin; the first reason why not is kept.
+    fn may_build(&mut self, config: &Config) -> anyhow::Result<bool> {
+        if self.refusal.is_none() {
+            match self.builds.check_builder(config) {
+                Err(err) if failure::status(&err) == 3 => self.refusal = Some(err),
+                checked => checked?,
+            }
+        }
+        Ok(self.refusal.is_none())
+    }
 }
 
 /// Asks each registry for all names that pushes look at.
@@ -282,10 +309,9 @@ fn push(runner: &Runner, work: &Work<'_>, seen: &Seen) -> anyhow::Result<Row> {
     })
 }
 
-fn print(session: &Session, rows: &[Row]) -> anyhow::Result<u8> {
+fn print(session: &Session, rows: &[Row]) -> anyhow::Result<()> {
     if session.flags.json {
-        terminal::json(&rows)?;
-        return Ok(0);
+        return terminal::json(&rows);
     }
     let cells = |it: &Row| {
         let time = it.seconds.map(|it| ui::elapsed(std::time::Duration::from_secs_f64(it)));
@@ -298,5 +324,5 @@ fn print(session: &Session, rows: &[Row]) -> anyhow::Result<u8> {
     };
     let table: Vec<Vec<String>> = rows.iter().map(cells).collect();
     terminal::print(ui::table(&["IMAGE", "WORK", "LAST TIME", "BECAUSE"], &table));
-    Ok(0)
+    Ok(())
 }

@@ -1,7 +1,9 @@
 //! Builders of buildx that are chosen by name, and what `docker buildx inspect` prints about them.
 //! Reference: <https://docs.docker.com/build/builders/drivers/>.
 
-use super::{Docker, build::BuilderKind};
+use std::slice;
+
+use super::{Docker, build::BuilderKind, remedy};
 use crate::run::{failure::Failure, process};
 
 /// Driver of the builder that an engine brings.
@@ -22,7 +24,10 @@ impl Docker {
         }
         let described = process::output(&self.query(["buildx", "inspect", name]))?;
         if described.status != 0 {
-            return Err(self.unknown_builder(name)?);
+            return Err(match described.stderr.contains(&not_found(name)) {
+                true => self.unknown_builder(name)?,
+                false => not_described(name, &described.stderr),
+            });
         }
         let (builder, described) = (name.to_owned(), described.stdout);
         match field(&described, "Driver").unwrap_or_default() {
@@ -53,6 +58,21 @@ impl Docker {
             ),
         ))
     }
+}
+
+/// Returns what buildx says of a name that no builder has.
+fn not_found(name: &str) -> String {
+    format!("no builder {name:?} found")
+}
+
+/// Returns the error about a builder that buildx cannot describe.
+fn not_described(name: &str, said: &str) -> anyhow::Error {
+    let said = process::last_lines(said, 3);
+    let fix = remedy(slice::from_ref(&said));
+    lack(
+        format!("BUILDER={name}: `docker buildx inspect {name}` failed: {said}"),
+        fix.unwrap_or_else(|| "correct what docker names, or set another BUILDER".to_owned()),
+    )
 }
 
 fn lack(text: String, fix: String) -> anyhow::Error {
