@@ -9,6 +9,7 @@ pub(crate) mod seen;
 pub(crate) mod earlier;
 pub(crate) mod publish;
 pub(crate) mod published;
+mod reader;
 pub(crate) mod retag;
 pub(crate) mod reuse;
 

@@ -230,21 +230,22 @@ pub(super) fn check(
 
 /// Reads the file of the image `carrier`, named by digest, which is pulled and removed again,
 /// unless another run has done so.
-fn read(
+pub(super) fn read(
     permit: Permit,
     runner: &Runner,
     host: &Host,
     carrier: &ImageRef,
 ) -> anyhow::Result<String> {
     let dir = files::temporary(permit, None, "receipt-", 0o700)?;
-    process::read(&host.pull(carrier).permitted(permit))?;
+    let mut log = runner.log(&format!("receipt-{}", carrier.repository.name()))?;
+    runner.talk(&host.pull(carrier), &mut log)?;
     let copied = copy(permit, runner, carrier, dir.path());
     remove(permit, runner, carrier)?;
     copied
 }
 
 /// Removes a name from the engine, if it still exists.
-fn remove(permit: Permit, runner: &Runner, name: &ImageRef) -> anyhow::Result<()> {
+pub(super) fn remove(permit: Permit, runner: &Runner, name: &ImageRef) -> anyhow::Result<()> {
     let docker = &runner.docker;
     let output = process::output(&docker.remove_name(name).permitted(permit))?;
     if docker.image(name)?.is_some() {

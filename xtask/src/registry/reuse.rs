@@ -1,26 +1,25 @@
 //! Published images that others need not build: found by the tag that names their inputs, and counted
 //! only after all about them was checked, since any push may move that tag. Nothing is pulled.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, ensure};
 
 use super::{
     Host,
-    api::{
-        Access, Api, Manifest,
-        each::{self, Question},
-    },
-    published, receipts,
+    api::Manifest,
+    reader::{Answers, Named, Reader},
+    receipts,
 };
 use crate::{
-    image::{recipe::Recipe, short_chain::Published},
+    image::{recipe::Recipe, runner::Runner, short_chain::Published},
     mission::checkout::Mission,
+    run::process,
     settings::config::Config,
     testing::receipt::{self, Receipt, Shortcoming},
     tools::{
         docker::{Image, LABEL_INPUTS, LABEL_PARENT, RemoteImage},
-        image_name::{ImageId, ImageRef, Repository, Tag},
+        image_name::{ImageId, ImageRef, Tag},
     },
 };
 
@@ -59,7 +58,6 @@ pub(crate) type Answer = Result<Option<Offer>, String>;
 /// An image that is being looked at.
 struct Draft<'a> {
     wanted: &'a Wanted<'a>,
-    api: &'a Api,
     manifest: Manifest,
     image: Option<Image>,
     carrier: Option<Manifest>,
@@ -70,64 +68,72 @@ struct Draft<'a> {
 /// Drafts that count so far, or why one does not.
 type Drafts<'a> = Vec<Result<Option<Draft<'a>>, String>>;
 
-/// Asks the registry of `config` about all of `wanted`, in a few rounds of questions at once.
+/// Asks the registry of `config` about all of `wanted`, in a few rounds of questions at once. Without curl,
+/// images are pulled, and those that count are on the engine afterwards.
 ///
 /// # Errors
-/// The registry does not answer, or curl is missing.
+/// The registry does not answer.
 pub(crate) fn ask(
+    runner: &Runner,
     config: &Config,
     host: &Host,
     wanted: &[Wanted<'_>],
 ) -> anyhow::Result<Vec<Answer>> {
-    let network = published::network(config, host)?;
     let below = wanted.iter().filter_map(|it| Some(it.mission?.1));
-    let mut names: Vec<&str> =
-        wanted.iter().map(|it| it.recipe).chain(below).map(|it| &*it.name).collect();
-    names.sort_unstable();
-    names.dedup();
-    let repositories: Vec<_> = names.iter().map(|it| host.repository(it)).collect();
-    let apis = Api::each(host, &network, &repositories, Access::Read)?;
-    let apis: BTreeMap<&str, Api> = names.into_iter().zip(apis).collect();
-    let mut drafts = pointed(&apis, wanted)?;
-    configs(&mut drafts)?;
-    carriers(&mut drafts)?;
-    read(&mut drafts)?;
-    parents(host, &apis, &mut drafts)?;
+    let names = wanted.iter().map(|it| it.recipe).chain(below).map(|it| &*it.name);
+    let reader = Reader::new(runner, config, host, names.collect())?;
+    let answers = answers(&reader, host, wanted);
+    if process::check_interrupted().is_ok() {
+        reader.tidy(&kept(answers.as_deref().unwrap_or_default()))?;
+    }
+    answers
+}
+
+fn answers(reader: &Reader<'_>, host: &Host, wanted: &[Wanted<'_>]) -> anyhow::Result<Vec<Answer>> {
+    let mut drafts = pointed(reader, wanted)?;
+    configs(reader, &mut drafts)?;
+    carriers(reader, &mut drafts)?;
+    read(reader, &mut drafts)?;
+    parents(reader, host, &mut drafts)?;
     Ok(drafts.into_iter().map(|it| it.map(|it| it.and_then(|it| it.offer(host)))).collect())
+}
+
+/// Returns the images that count, but those below a mission's, whose layers that image keeps.
+fn kept(answers: &[Answer]) -> BTreeSet<&ImageRef> {
+    let offers = || answers.iter().flatten().flatten();
+    let below = |it: &Offer| it.tested.as_ref().map(|it| it.1.reference.clone());
+    let below: BTreeSet<ImageRef> = offers().filter_map(below).collect();
+    offers().map(|it| &it.reference).filter(|it| !below.contains(it)).collect()
 }
 
 /// Returns the image under each name and tag, by its digest; `None` if it does not exist, an error if
 /// it is refused.
 ///
 /// # Errors
-/// The registry does not answer, or curl is missing.
+/// The registry does not answer.
 pub(crate) fn named(
+    runner: &Runner,
     config: &Config,
     host: &Host,
-    names: &[(&str, &Tag)],
+    names: &[(&str, Tag)],
 ) -> anyhow::Result<Vec<anyhow::Result<Option<ImageRef>>>> {
-    let repositories: Vec<_> = names.iter().map(|it| host.repository(it.0)).collect();
-    let apis = Api::each(host, &published::network(config, host)?, &repositories, Access::Read)?;
-    let found = each::manifests(apis.iter().zip(names.iter().map(|it| it.1)))?;
-    let image = |(found, repository): (anyhow::Result<Option<Manifest>>, &Repository)| {
-        Ok(found?.map(|it| repository.at(&it.digest)))
+    let reader = Reader::new(runner, config, host, names.iter().map(|it| it.0).collect())?;
+    let found = reader.manifests(names)?;
+    let image = |(found, (name, _)): (anyhow::Result<Option<Manifest>>, &(&str, Tag))| {
+        Ok(found?.map(|it| host.repository(name).at(&it.digest)))
     };
-    Ok(found.into_iter().zip(&repositories).map(image).collect())
+    Ok(found.into_iter().zip(names).map(image).collect())
 }
 
 /// Returns a draft for each image under the tag that names its inputs.
-fn pointed<'a>(
-    apis: &'a BTreeMap<&str, Api>,
-    wanted: &'a [Wanted<'a>],
-) -> anyhow::Result<Drafts<'a>> {
-    let api = |it: &Wanted<'_>| &apis[&*it.recipe.name];
-    let found =
-        each::manifests(wanted.iter().map(|it| (api(it), Tag::of_inputs(&it.recipe.inputs))))?;
+fn pointed<'a>(reader: &Reader<'_>, wanted: &'a [Wanted<'a>]) -> anyhow::Result<Drafts<'a>> {
+    let name = |it: &'a Wanted<'a>| (&*it.recipe.name, Tag::of_inputs(&it.recipe.inputs));
+    let names: Vec<(&str, Tag)> = wanted.iter().map(name).collect();
+    let found = reader.manifests(&names)?;
     let draft = |(found, wanted): (anyhow::Result<Option<Manifest>>, &'a Wanted<'a>)| {
         let manifest = found.map_err(|err| format!("{err:#}"))?;
         Ok(manifest.map(|manifest| Draft {
             wanted,
-            api: api(wanted),
             manifest,
             image: None,
             carrier: None,
@@ -139,16 +145,16 @@ fn pointed<'a>(
 }
 
 /// Asks a question about each draft for which there is one, by `ask`, and lets `take` read the answer.
-fn round<'a, A>(
+fn round<'a, Q, A>(
     drafts: &mut Drafts<'a>,
-    question: impl Fn(&Draft<'a>) -> Option<Question<'a>>,
-    ask: impl Fn(Vec<Question<'a>>) -> anyhow::Result<Vec<A>>,
-    take: impl Fn(&mut Draft<'a>, A) -> anyhow::Result<()>,
+    question: impl Fn(&Draft<'a>) -> Option<Q>,
+    ask: impl Fn(&[Q]) -> Answers<A>,
+    take: impl Fn(&mut Draft<'a>, anyhow::Result<A>) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let of = |it: &Result<Option<Draft<'a>>, String>| question(it.as_ref().ok()?.as_ref()?);
-    let asked: Vec<Option<Question<'a>>> = drafts.iter().map(of).collect();
+    let asked: Vec<Option<Q>> = drafts.iter().map(of).collect();
     let places: Vec<usize> = (0..asked.len()).filter(|it| asked[*it].is_some()).collect();
-    let answers = ask(asked.into_iter().flatten().collect())?;
+    let answers = ask(&asked.into_iter().flatten().collect::<Vec<Q>>())?;
     for (place, answer) in places.into_iter().zip(answers) {
         if let Ok(Some(draft)) = &mut drafts[place]
             && let Err(err) = take(draft, answer)
@@ -160,14 +166,13 @@ fn round<'a, A>(
 }
 
 /// Reads the configs, which have the labels.
-fn configs(drafts: &mut Drafts<'_>) -> anyhow::Result<()> {
+fn configs(reader: &Reader<'_>, drafts: &mut Drafts<'_>) -> anyhow::Result<()> {
     round(
         drafts,
-        |it| Some((it.api, it.manifest.config.to_string())),
-        each::blobs,
-        |draft, config| {
-            let image = published::image(&draft.manifest, &config?)?;
-            draft.image = Some(checked(image, draft.wanted.recipe)?);
+        |it| Some((it.name(), it.manifest.clone())),
+        |of| reader.images(of),
+        |draft, image| {
+            draft.image = Some(checked(image?, draft.wanted.recipe)?);
             Ok(())
         },
     )
@@ -184,11 +189,11 @@ pub(super) fn checked(image: Image, recipe: &Recipe) -> anyhow::Result<Image> {
 }
 
 /// Finds the receipts beside missions' images.
-fn carriers(drafts: &mut Drafts<'_>) -> anyhow::Result<()> {
+fn carriers(reader: &Reader<'_>, drafts: &mut Drafts<'_>) -> anyhow::Result<()> {
     round(
         drafts,
-        |it| it.wanted.mission.map(|_| (it.api, Tag::of_receipt(&it.manifest.digest).to_string())),
-        each::manifests,
+        |it| it.wanted.mission.map(|_| (it.name(), Tag::of_receipt(&it.manifest.digest))),
+        |names| reader.manifests(names),
         |draft, carrier| {
             let carrier =
                 carrier.context("damaged receipt")?.context("no receipt beside the image")?;
@@ -199,30 +204,23 @@ fn carriers(drafts: &mut Drafts<'_>) -> anyhow::Result<()> {
 }
 
 /// Reads the receipts.
-fn read(drafts: &mut Drafts<'_>) -> anyhow::Result<()> {
+fn read(reader: &Reader<'_>, drafts: &mut Drafts<'_>) -> anyhow::Result<()> {
     round(
         drafts,
-        |it| Some((it.api, it.carrier.as_ref()?.layers.first()?.to_string())),
-        each::blobs,
-        |draft, layer| {
-            let text =
-                layer.and_then(|it| published::receipt_in(&it)).context("damaged receipt")?;
-            draft.receipt = Some(draft.certifying(&text)?);
+        |it| Some((it.name(), it.carrier.clone()?)),
+        |of| reader.receipts(of),
+        |draft, text| {
+            draft.receipt = Some(draft.certifying(&text.context("damaged receipt")?)?);
             Ok(())
         },
-    )?;
-    for it in drafts {
-        if let Ok(Some(draft)) = it
-            && draft.wanted.mission.is_some()
-            && draft.receipt.is_none()
-        {
-            *it = Err("damaged receipt: a layer is missing".to_owned());
-        }
-    }
-    Ok(())
+    )
 }
 
 impl<'a> Draft<'a> {
+    fn name(&self) -> &'a str {
+        &self.wanted.recipe.name
+    }
+
     /// Returns the receipt with this text if it certifies the image, as for a push of it.
     fn certifying(&self, text: &str) -> anyhow::Result<Receipt> {
         let (mission, _) = self.wanted.mission.context("a mission")?;
@@ -269,14 +267,14 @@ type Below<'a> = BTreeMap<(&'a str, ImageId), Result<Offer, String>>;
 
 /// Finds the images below missions': each must be published under an immutable tag of the inputs that are
 /// wanted, though not as the newest.
-fn parents(host: &Host, apis: &BTreeMap<&str, Api>, drafts: &mut Drafts<'_>) -> anyhow::Result<()> {
+fn parents(reader: &Reader<'_>, host: &Host, drafts: &mut Drafts<'_>) -> anyhow::Result<()> {
     let mut asked: BTreeMap<(&str, ImageId), &Recipe> = BTreeMap::new();
     for draft in drafts.iter().flatten().flatten() {
         if let Some((recipe, Ok(id))) = draft.below() {
             asked.insert((&recipe.inputs, id), recipe);
         }
     }
-    let below = find_below(host, apis, &asked)?;
+    let below = find_below(reader, host, &asked)?;
     for it in drafts {
         let Ok(Some(draft)) = it else { continue };
         let Some((recipe, id)) = draft.below() else { continue };
@@ -291,27 +289,30 @@ fn parents(host: &Host, apis: &BTreeMap<&str, Api>, drafts: &mut Drafts<'_>) -> 
 }
 
 fn find_below<'a>(
+    reader: &Reader<'_>,
     host: &Host,
-    apis: &BTreeMap<&str, Api>,
     asked: &BTreeMap<(&'a str, ImageId), &'a Recipe>,
 ) -> anyhow::Result<Below<'a>> {
-    let tag = |((inputs, id), recipe): (&(&str, ImageId), &&Recipe)| {
-        (&apis[&*recipe.name], Tag::immutable(inputs, id))
+    let tag = |((inputs, id), recipe): (&(&str, ImageId), &&'a Recipe)| {
+        (&*recipe.name, Tag::immutable(inputs, id))
     };
-    let found = each::manifests(asked.iter().map(tag))?;
-    let configs =
-        each::blobs(asked.iter().map(|((_, id), recipe)| (&apis[&*recipe.name], id.to_string())))?;
+    let found = reader.manifests(&asked.iter().map(tag).collect::<Vec<(&'a str, Tag)>>())?;
+    let found = found
+        .into_iter()
+        .zip(asked.keys())
+        .map(|(found, (_, id))| found?.filter(|it| it.config == *id).context("not published"));
+    let found: Vec<anyhow::Result<Manifest>> = found.collect();
+    let named = found.iter().zip(asked.values());
+    let named = named.filter_map(|(it, recipe)| Some((&*recipe.name, it.as_ref().ok()?.clone())));
+    let mut images = reader.images(&named.collect::<Vec<Named<'_>>>())?.into_iter();
     let mut res = Below::new();
-    for (((inputs, id), recipe), (manifest, config)) in
-        asked.iter().zip(found.into_iter().zip(configs))
-    {
-        let offer = (|| {
-            let manifest = manifest?.filter(|it| it.config == *id).context("not published")?;
-            let image = published::image(&manifest, &config?)?;
+    for (((inputs, id), recipe), manifest) in asked.iter().zip(found) {
+        let offer = manifest.and_then(|it| {
+            let image = images.next().context("an answer")??;
             ensure!(image.label(LABEL_INPUTS) == Some(inputs), "not the inputs that are wanted");
-            let reference = host.repository(&recipe.name).at(&manifest.digest);
-            anyhow::Ok(Offer { reference, tag: Tag::immutable(inputs, id), image, tested: None })
-        })();
+            let reference = host.repository(&recipe.name).at(&it.digest);
+            Ok(Offer { reference, tag: Tag::immutable(inputs, id), image, tested: None })
+        });
         let name = &recipe.name;
         let reason = |err| format!("built on {name} {}, which does not count: {err:#}", id.short());
         res.insert((inputs, id.clone()), offer.map_err(reason));

@@ -26,6 +26,7 @@ use crate::{
     settings::config::{BuildCache, Reuse},
     testing::receipt::Receipt,
     tools::{
+        curl,
         docker::Image,
         image_name::{Digest, ImageRef, Tag},
     },
@@ -96,6 +97,11 @@ pub(crate) fn look(
     place: Place,
 ) -> anyhow::Result<Found> {
     let mut res = Found::default();
+    let place = match place {
+        // Images are pulled to look at them, and docker moves only tags of what the engine has.
+        Place::Registry | Place::Push if !curl::is_installed() => Place::WholeEngine,
+        place => place,
+    };
     let mut stays: BTreeMap<usize, (Offer, Host)> = BTreeMap::new();
     if missing == BuildPolicy::TakeNewest {
         res.chosen = chosen;
@@ -113,7 +119,7 @@ pub(crate) fn look(
         let (offers, host) = match asked {
             Ok(Some(it)) => it,
             Ok(None) => continue,
-            // Also without curl: whatever is not asked for is built.
+            // Whatever is not asked for is built.
             Err(err) if [1, 3].contains(&failure::status(&err)) => {
                 runner.ui.say(format!("warning: no image of the registry is reused: {err:#}"));
                 continue;
@@ -233,7 +239,7 @@ fn offers(
     }
     let Some(first) = missions.first() else { return Ok(Offers::default()) };
     let wanted: Vec<Wanted<'_>> = wanted.into_values().collect();
-    let answers = reuse::ask(&first.config, host, &wanted)?;
+    let answers = reuse::ask(runner, &first.config, host, &wanted)?;
     let mut res = Offers::default();
     let mut unused: Unused<'_> = BTreeMap::new();
     for (Wanted { recipe, .. }, answer) in wanted.iter().zip(answers) {
@@ -251,7 +257,7 @@ fn offers(
         ));
     }
     if ![BuildPolicy::Refuse, BuildPolicy::Refresh].contains(&missing) {
-        let (caches, without) = caches(missions, host, &res)?;
+        let (caches, without) = caches(runner, missions, host, &res)?;
         res.caches = caches;
         for (reason, names) in without.iter().filter(|it| !unused.contains_key(it.0)) {
             let names = names.join(", ");
@@ -266,6 +272,7 @@ fn offers(
 /// Returns the images under human tags, for the images of `missions` that are not published and must be built;
 /// and those that are refused.
 fn caches<'a>(
+    runner: &Runner,
     missions: &[&'a MissionImages],
     host: &Host,
     offers: &Offers,
@@ -287,8 +294,8 @@ fn caches<'a>(
     let (Some(first), false) = (missions.first(), tags.is_empty()) else {
         return Ok(<_>::default());
     };
-    let tags: Vec<(&str, &Tag)> = tags.into_iter().collect();
-    let found = reuse::named(&first.config, host, &tags)?;
+    let tags: Vec<(&str, Tag)> = tags.into_iter().map(|(name, it)| (name, it.clone())).collect();
+    let found = reuse::named(runner, &first.config, host, &tags)?;
     let mut res = BTreeMap::new();
     let mut unused: Unused<'_> = BTreeMap::new();
     for ((name, _), it) in tags.into_iter().zip(found) {
@@ -366,7 +373,8 @@ fn take_candidate(
                 _ => short_chain::pulling(&it.chain, last, vec![own]),
             };
         }
-        Err(err) if failure::status(&err) == 1 => {
+        // Also without curl: docker lists no tags.
+        Err(err) if [1, 3].contains(&failure::status(&err)) => {
             runner.ui.say(format!("{}: no candidate of the registry is used: {err:#}", own.name));
             return Ok(false);
         }

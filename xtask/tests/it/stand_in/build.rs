@@ -98,7 +98,7 @@ fn parse<'a>(args: &[&'a str]) -> Option<Build<'a>> {
             "--no-cache" => res.no_cache = true,
             "--builder" => res.builder = args.next()?,
             "--build-context" => res.parent = Some(args.next()?),
-            "--cache-from" if res.builder == "layers" => drop(args.next()?),
+            "--cache-from" => drop(args.next()?),
             "--cache-to" if res.builder == "layers" => res.store = Some(args.next()?),
             "--progress" if args.next()? == "plain" => (),
             "--platform" if args.next()? == "linux/amd64" => (),

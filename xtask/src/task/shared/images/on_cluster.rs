@@ -158,7 +158,7 @@ fn pushed(runner: &Runner, chosen: &MissionImages, host: &Host) -> anyhow::Resul
         return Ok(named(own, image, host.repository(name).at(&digest)));
     }
     let wanted = [Wanted { recipe: own, mission: Some((&chosen.mission, below)) }];
-    let offer = reuse::ask(&chosen.config, host, &wanted)?.pop();
+    let offer = reuse::ask(runner, &chosen.config, host, &wanted)?.pop();
     let published = match offer {
         Some(Ok(Some(offer))) => Some(offer.published(host)),
         _ => candidates::find(&chosen.config, host, [below, own], |_| false)?.map(|it| it.own),
