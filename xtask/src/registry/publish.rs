@@ -116,7 +116,7 @@ pub(crate) fn push(
         human.push((name, host.clone(), tag(name, &config.image_tag), mission));
     }
     // Images take minutes to land, and others move tags meanwhile.
-    if human.iter().any(|it| it.3.is_new) {
+    if runner.permit.is_some() && human.iter().any(|it| it.3.is_new) {
         seen = Seen::default();
     }
     let mut res = Vec::new();
@@ -158,7 +158,9 @@ fn seen(
         let name = host.name.clone();
         asked.entry(name).or_insert((it.chosen, host, Vec::new())).2.append(&mut names);
     }
-    let mut res = Seen::default();
+    // What a dry run prints is for people.
+    let is_dry = hosts.runner.permit.is_none();
+    let mut res = if is_dry { Seen::for_people() } else { Seen::default() };
     for (chosen, host, mut names) in asked.into_values() {
         names.sort_unstable();
         names.dedup();

@@ -115,13 +115,15 @@ fn what_helps_against_a_registry_that_does_not_answer() {
 
 /// curl asked for all names at once, and docker, which would not reach this registry, is not asked again.
 #[test]
-fn explain_asks_an_empty_registry_once() {
+fn an_empty_registry_is_asked_once() {
     let mut checkout = checkout();
     checkout.tool("curl");
     let registry = Server::new(checkout.dir().join("home"));
     checkout.env("REGISTRY", &format!("127.0.0.1:{}/us", registry.port));
     let done = checkout.run(&["explain"]).status(0).did_nothing().never_called(ASK);
     assert!(done.stdout.contains(" is not there"), "{}", done.stdout);
+    let done = checkout.run(&["image-all", "--dry-run"]).status(0).did_nothing();
+    done.never_called(ASK).says("pushing 127.0.0.1:");
 }
 
 #[test]
