@@ -155,11 +155,6 @@ pub(crate) fn all() -> Vec<Task> {
         task("secrets-push", ahead, &["secrets-push"]),
         task("secrets-push role", ahead_with_role, &["secrets-push"]),
         task("why", frozen_in_git, &["why", "numpy"]),
-        // Without curl, which is not on PATH there: what cannot be pulled and read is built.
-        Task {
-            honest: &["is not used: ", "is reused: "],
-            ..task("image-all elsewhere", lost, &["--set", "REGISTRY=quay.io/us", "image-all"])
-        },
         task("image-all again", changed, &["image-all"]),
         task("image-all", empty, &["image-all"]),
         task("quickstart", empty, &["quickstart"]),
@@ -214,16 +209,6 @@ fn pushed() -> Box<dyn World> {
 
 fn pushed_elsewhere() -> Box<dyn World> {
     Box::new(after(&[&["--set", "REGISTRY=quay.io/us", "image-all"]]))
-}
-
-/// Returns a world whose images are published, with an engine that has none of them.
-fn lost() -> Box<dyn World> {
-    let checkout = after(&[&["--set", "REGISTRY=quay.io/us", "image-all"]]);
-    let mut state = checkout.knows();
-    state["images"] = serde_json::json!([]);
-    checkout.state("state.json", &state.to_string());
-    fs::remove_dir_all(checkout.root().join("target/xtask/receipts")).unwrap();
-    Box::new(checkout)
 }
 
 /// Returns a world with an earlier published version.
