@@ -80,10 +80,10 @@ fn dry_run() {
         /bin/docker image tag '<image-id>' science-platform/registry:latest
         /bin/docker network create --label science-platform.role=registry science-platform-registry
         XTASK_REGISTRY_PASSWORD=… /bin/docker run --detach --name science-platform-registry --restart unless-stopped --label science-platform.role=registry --network '<network>' --publish 127.0.0.1:<port>:5000 --volume science-platform-registry:/var/lib/registry --env XTASK_REGISTRY_PASSWORD 'science-platform/registry:…-<image-id>'
-        /bin/docker image tag 'science-platform/common:…-<image-id>' '127.0.0.1:<port>/common:…-<image-id>'
-        DOCKER_CONFIG=… /bin/docker image push '127.0.0.1:<port>/common:…-<image-id>'
         /bin/docker image tag 'science-platform/hello:…-<image-id>' '127.0.0.1:<port>/hello:…-<image-id>'
         DOCKER_CONFIG=… /bin/docker image push '127.0.0.1:<port>/hello:…-<image-id>'
+        /bin/docker image tag 'science-platform/common:…-<image-id>' '127.0.0.1:<port>/common:…-<image-id>'
+        DOCKER_CONFIG=… /bin/docker image push '127.0.0.1:<port>/common:…-<image-id>'
         /bin/docker buildx build --builder default --load --provenance=false --sbom=false --quiet --tag '127.0.0.1:<port>/hello:<digest>.receipt' --iidfile /root/target/xtask/build/hello-receipt.iid /root/target/xtask/build/hello-receipt
         DOCKER_CONFIG=… /bin/docker image push '127.0.0.1:<port>/hello:<digest>.receipt'
         /bin/docker image rm '127.0.0.1:<port>/hello:<digest>.receipt'
@@ -129,10 +129,10 @@ fn dry_run_of_a_floating_build() {
         /bin/docker image tag '<image-id>' science-platform/registry:latest
         /bin/docker network create --label science-platform.role=registry science-platform-registry
         XTASK_REGISTRY_PASSWORD=… /bin/docker run --detach --name science-platform-registry --restart unless-stopped --label science-platform.role=registry --network '<network>' --publish 127.0.0.1:<port>:5000 --volume science-platform-registry:/var/lib/registry --env XTASK_REGISTRY_PASSWORD 'science-platform/registry:…-<image-id>'
-        /bin/docker image tag science-platform/common:…-… '127.0.0.1:<port>/common:…-…'
-        DOCKER_CONFIG=… /bin/docker image push '127.0.0.1:<port>/common:…-…'
         /bin/docker image tag 'science-platform/hello:…-<image-id>' '127.0.0.1:<port>/hello:…-<image-id>'
         DOCKER_CONFIG=… /bin/docker image push '127.0.0.1:<port>/hello:…-<image-id>'
+        /bin/docker image tag science-platform/common:…-… '127.0.0.1:<port>/common:…-…'
+        DOCKER_CONFIG=… /bin/docker image push '127.0.0.1:<port>/common:…-…'
         /bin/docker buildx build --builder default --load --provenance=false --sbom=false --quiet --tag '127.0.0.1:<port>/hello:<digest>.receipt' --iidfile /root/target/xtask/build/hello-receipt.iid /root/target/xtask/build/hello-receipt
         DOCKER_CONFIG=… /bin/docker image push '127.0.0.1:<port>/hello:<digest>.receipt'
         /bin/docker image rm '127.0.0.1:<port>/hello:<digest>.receipt'
