@@ -42,7 +42,7 @@ const TIME: &str = "raise `--timeout` or PATIENCE, or test in more parts (`--sha
 const ROOM: &str =
     "lower TEST_MEMORY or TEST_DISK, test in fewer parts (`--shards`), or add nodes or quota";
 const ROOT: &str = "allow root containers in the namespace (the Pod Security level `baseline`), or choose another one by `xtask.cluster.namespace`: the tester is root, which what it tests is not";
-const RANGE: &str = "ask for a LimitRange in the namespace whose default limits are at least a processor and TEST_DISK, or choose another namespace by `xtask.cluster.namespace`";
+const RANGE: &str = "ask for a LimitRange in the namespace whose default and largest limits are at least a processor and TEST_DISK, or choose another namespace by `xtask.cluster.namespace`";
 const AGAIN: &str = "run the tests again, while nobody removes pods or nodes";
 const LOOK: &str = "read the log of the run, which the message names";
 
@@ -85,7 +85,14 @@ pub(crate) fn state(
             false => troubled(&format!("no node for the pod: {said}"), ROOM, PASSING),
         };
     }
-    of_containers(pod, events)
+    // The cluster may add containers of its own; those of the Job are as this tool made them.
+    let name = &job["spec"]["template"]["spec"]["containers"][0]["name"];
+    let own = items(&pod["status"]["containerStatuses"]).find(|it| it["name"] == *name);
+    match own.map(|it| &it["state"]) {
+        Some(it) if it["terminated"].is_object() => ended(pod),
+        Some(it) if it["running"].is_object() => State::Running,
+        _ => of_containers(pod, events),
+    }
 }
 
 /// Returns the pod of `job` among `pods`; a second one has replaced it if the first was removed.
@@ -132,10 +139,12 @@ fn without_pod(job: &Value, events: &[Value]) -> State {
 /// what it limits, a default below what is asked for, or too little room.
 fn fix_of_refusal(said: &str) -> &'static str {
     let says = |it: &[&str]| it.iter().any(|it| said.contains(it));
-    if says(&["PodSecurity", "security"]) {
-        ROOT
-    } else if says(&["must specify", "must be less than or equal to"]) {
+    if says(&["exceeded quota"]) {
+        ROOM
+    } else if says(&["must specify", "must be less than or equal to", "maximum cpu"]) {
         RANGE
+    } else if says(&["PodSecurity", "security context"]) {
+        ROOT
     } else {
         ROOM
     }
@@ -184,11 +193,6 @@ fn of_containers(pod: &Value, events: &[Value]) -> State {
             "CreateContainerConfigError" => troubled(&what, ROOT, PASSING),
             _ => troubled(&what, LOOK, PASSING),
         };
-    }
-    // A cluster may add containers of its own.
-    let mut own = items(&pod["status"]["containerStatuses"]);
-    if own.any(|it| it["state"]["running"].is_object()) {
-        return State::Running;
     }
     let mut what = "its image and its volumes".to_owned();
     let warnings = events_of(events, pod).filter(|it| it["type"] == "Warning");

@@ -316,6 +316,21 @@ fn a_container_that_the_cluster_adds() {
     ]);
     let (job, pod) = stored(json!({"phase": "Running", "containerStatuses": both}));
     assert_eq!(state(Some(&job), Some(&pod), None, &[]), State::Running);
+    // It stays when the tests have ended.
+    let both = json!([
+        {"name": "a-proxy", "state": {"running": {}}},
+        {"name": "test", "state": {"terminated": {"reason": "OOMKilled", "exitCode": 137}}},
+    ]);
+    let (job, pod) = stored(json!({"phase": "Running", "containerStatuses": both}));
+    let it = trouble(state(Some(&job), Some(&pod), None, &[]));
+    assert_eq!(it.what, "container test: out of memory");
+    let before = json!([
+        {"name": "a-proxy", "state": {"running": {}}},
+        {"name": "test", "state": {"waiting": {"reason": "PodInitializing"}}},
+    ]);
+    let (job, pod) = stored(json!({"phase": "Pending", "containerStatuses": before}));
+    let state = state(Some(&job), Some(&pod), None, &[]);
+    assert!(matches!(state, State::Waiting(_)), "{state:?}");
 }
 
 #[test]

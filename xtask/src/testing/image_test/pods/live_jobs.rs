@@ -36,14 +36,14 @@ const SILENCE: Duration = Duration::from_secs(60);
 const GRACE: Duration = Duration::from_secs(5);
 
 /// Groups, resources and verbs of the permissions that a run needs.
-const NEEDED: [(&str, &str, &[&str]); 7] = [
+const NEEDED: [(&str, &str, &[&str]); 6] = [
     ("batch", "jobs", &["create", "list", "delete"]),
     ("", "configmaps", &["create", "list", "delete"]),
     ("networking.k8s.io", "networkpolicies", &["create", "list", "delete"]),
-    ("", "pods", &["list"]),
+    // kubectl reads a pod before its logs and before a command in it.
+    ("", "pods", &["get", "list"]),
     ("", "pods/log", &["get"]),
     ("", "pods/exec", &["create"]),
-    ("", "events", &["list"]),
 ];
 
 /// The Jobs of a run, removed when this is dropped.
