@@ -59,7 +59,7 @@ pub(crate) struct Published {
 /// A failure to publish.
 #[derive(Debug)]
 pub(crate) struct Unpublished {
-    /// Image that failed, if it is one, and of an image below missions that of its mission.
+    /// Names of the image that failed and, for an image below missions, of its mission; empty if none failed.
     pub(crate) images: Vec<String>,
     pub(crate) err: anyhow::Error,
 }
@@ -71,7 +71,7 @@ impl From<anyhow::Error> for Unpublished {
 }
 
 impl Unpublished {
-    /// Returns what makes an error one about an image.
+    /// Returns a function that attributes an error to these images.
     pub(super) fn of(images: &[&str]) -> impl Fn(anyhow::Error) -> Unpublished + use<> {
         let images: Vec<String> = images.iter().map(|&it| it.to_owned()).collect();
         move |err| Unpublished { images: images.clone(), err }
@@ -185,7 +185,8 @@ pub(crate) fn push_candidates(
             (Unpublished::of(&[&it.common.name, name]), Unpublished::of(&[name]));
         let host = hosts.of(it.chosen).map_err(&of_mission)?;
         let mut push = Push { runner, builds, host: &host, seen: &mut seen, log: &mut log };
-        for (built, of) in [(it.mission, &of_mission), (it.common, &of_common)] {
+        // Others look for a candidate at any time, and need the one below it.
+        for (built, of) in [(it.common, &of_common), (it.mission, &of_mission)] {
             let landed = push.land_candidate(built).map_err(of)?;
             let PushedImage { reference, is_new, .. } = landed;
             res.push(Published { name: built.name.clone(), reference, is_new, moved: false });

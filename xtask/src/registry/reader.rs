@@ -1,6 +1,6 @@
 //! How reuse reads a registry: by curl, with all questions at once, or, where curl is missing, by docker, one
-//! image after the other. docker shows no config and no layer of a registry, so that what it must be read
-//! from is pulled.
+//! image after the other. docker shows no config and no layer of a registry, so images are pulled to
+//! read them.
 
 use std::{
     cell::RefCell,
@@ -131,8 +131,16 @@ impl<'a> Reader<'a> {
         let Reader::Docker(ByDocker { runner, pulled, .. }) = self else { return Ok(()) };
         let Some(permit) = runner.permit else { return Ok(()) };
         let pulled = pulled.borrow();
-        let mut unused = pulled.iter().filter(|it| !kept.contains(it));
-        unused.try_for_each(|it| receipts::remove(permit, runner, it))
+        for it in pulled.iter().filter(|it| !kept.contains(it)) {
+            match receipts::remove(permit, runner, it) {
+                // A container of another run may use it.
+                Err(err) if failure::status(&err) == 1 => {
+                    runner.ui.say(format!("warning: {it} stays on the engine: {err:#}"));
+                }
+                removed => removed?,
+            }
+        }
+        Ok(())
     }
 }
 

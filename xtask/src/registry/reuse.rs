@@ -1,5 +1,5 @@
 //! Published images that others need not build: found by the tag that names their inputs, and counted
-//! only after all about them was checked, since any push may move that tag. Nothing is pulled.
+//! only after all about them was checked, since any push may move that tag. With curl, nothing is pulled.
 
 use std::collections::{BTreeMap, BTreeSet};
 

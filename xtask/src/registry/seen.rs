@@ -40,8 +40,8 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
-    /// Returns what believes that a name is free which curl did not find: for people. A push must not, since
-    /// curl does not find images of several platforms either.
+    /// Returns an empty record that counts names which curl did not find as free: for what people read. A push
+    /// must not, since curl does not find images of several platforms either.
     pub(crate) fn for_people() -> Seen {
         Seen { believes_absence: true, ..Seen::default() }
     }

@@ -54,7 +54,8 @@ impl std::error::Error for Unanswered {}
 impl fmt::Display for Unanswered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Unanswered(text) = self;
-        match (text.contains("fix: "), self.is_refusal()) {
+        let has_fix = text.lines().any(|it| it.trim_start().starts_with("fix: "));
+        match (has_fix, self.is_refusal()) {
             (true, _) => f.write_str(text),
             (_, true) => write!(
                 f,
@@ -72,6 +73,11 @@ impl Unanswered {
     /// Returns whether the registry answers other users, or about other names.
     pub(crate) fn is_refusal(&self) -> bool {
         let said = self.0.to_lowercase();
+        // A file or a socket of this machine, and a proxy.
+        if ["permission denied", "tunnel failed", "proxyconnect"].iter().any(|it| said.contains(it))
+        {
+            return false;
+        }
         REFUSED.iter().any(|it| has_word(&said, it))
     }
 }
@@ -180,7 +186,15 @@ fn each_has_its_fix() {
     for said in ["unauthorized: a", "no basic auth credentials", "status 403", "denied: b"] {
         assert!(fix(said).contains("fix: `docker login`"), "{said}");
     }
-    for said in ["no such host", "status 503", "sha256:403aa", "connection refused"] {
+    for said in [
+        "no such host",
+        "prefix: b",
+        "status 503",
+        "sha256:403aa",
+        "connection refused",
+        "open /root/.docker/config.json: permission denied",
+        "CONNECT tunnel failed, response 403",
+    ] {
         assert!(fix(said).contains("fix: check the registry"), "{said}");
     }
     assert_eq!(fix("a\nfix: b"), "a\nfix: b");

@@ -84,7 +84,7 @@ pub(crate) fn run(session: &Session, missions: &Missions) -> anyhow::Result<u8> 
     planned.refusal.map_or(Ok(0), Err)
 }
 
-/// What the work is found out by.
+/// State of the search for due work.
 struct Planned<'a> {
     runner: &'a Runner,
     images: &'a EngineImages,
