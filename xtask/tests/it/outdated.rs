@@ -128,6 +128,19 @@ fn newer_packages_and_what_holds_them_back() {
     assert!(table.contains("no line, no package: `relock` tries it"), "{table}");
 }
 
+/// The index has the newest versions alone, which leave this Python out.
+#[test]
+fn versions_for_another_python_only() {
+    let mut linux = linux();
+    let packages = linux["packages.conda"].as_object_mut().unwrap();
+    packages.retain(|_, it| it["name"] != "numpy" || it["version"] == "3.0");
+    let checkout = with(checkout(), &serve(pages(&linux)));
+    let done = checkout.run(&["outdated", "--json"]).status(0).did_nothing();
+    let rows = done.json();
+    assert!(rows.as_array().unwrap().iter().all(|it| it["package"] != "numpy"), "{rows}");
+    done.says("note: hello/hello: numpy was not compared: the index of channel conda-forge");
+}
+
 #[test]
 fn channels_that_do_not_answer() {
     let path = "/conda-forge/linux-64/current_repodata.json".to_owned();

@@ -50,7 +50,7 @@ pub(crate) fn run(session: &Session, args: &args::OneMission) -> anyhow::Result<
         rows.extend(it.pip_rows(&mut pages)?);
     }
     print(session, &rows)?;
-    for it in environments.iter().flat_map(|it| it.withdrawn(&channels)) {
+    for it in environments.iter().flat_map(|it| it.not_compared(&channels)) {
         session.ui.say(format!("note: {it}"));
     }
     Ok(0)

@@ -146,14 +146,20 @@ impl Frozen {
         self.spec.conda.iter().filter(is_asked)
     }
 
-    /// Returns the requested packages that their channels no longer have.
-    pub(super) fn withdrawn(&self, channels: &Channels) -> Vec<String> {
-        let is_gone = |it: &&CondaPin| channels.builds(self.channel(it), &it.name).is_empty();
-        let gone = self.asked_conda().filter(is_gone);
-        gone.map(|it| {
-            format!("{}: channel {} has no package {}", self.title, self.channel(it), it.name)
-        })
-        .collect()
+    /// Returns the requested packages of which their channels have nothing to compare with, and why.
+    pub(super) fn not_compared(&self, channels: &Channels) -> Vec<String> {
+        let mut res = Vec::new();
+        for pin in self.asked_conda() {
+            let (title, channel, name) = (&self.title, self.channel(pin), &pin.name);
+            let (builds, python) = (channels.builds(channel, name), self.python_beside(pin));
+            if builds.is_empty() {
+                res.push(format!("{title}: channel {channel} has no package {name}"));
+            } else if !builds.iter().any(|it| it.fits(python)) {
+                let python = self.spec.python_version();
+                res.push(format!("{title}: {name} was not compared: the index of channel {channel} has only versions of it without a build for Python {python}"));
+            }
+        }
+        res
     }
 
     pub(super) fn conda_rows(
