@@ -6,7 +6,7 @@ use std::fs;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use crate::{hubs::world::Hub, run::Done};
+use crate::{checkout::Checkout, hubs::world::Hub, run::Done};
 
 const PUSH: [&str; 1] = ["image-push"];
 const TEST: [&str; 5] = ["image-test", "--on", "kubernetes", "--shards", "2"];
@@ -185,30 +185,19 @@ fn a_dry_run_prints_manifests() {
     }
 }
 
+/// Also where a connection to a node that is gone holds kubectl, which then ignores SIGINT.
 #[test]
 fn an_interruption_removes_all() {
-    let world = World::new();
-    world.0.checkout.state("hold", "");
-    let mut running = world.0.checkout.start(&TEST);
-    running
-        .wait_until("no log is followed", |it| it.stand_in("cluster-calls").contains("--follow"));
-    running.signal(Signal::SIGINT);
-    running.finish().status(130);
-    assert_eq!(world.left(), Vec::<String>::new());
-}
-
-/// A connection to a node that is gone holds kubectl.
-#[test]
-fn a_log_that_does_not_end_is_left() {
-    let world = World::new();
-    world.0.checkout.state("hold", "");
-    world.0.checkout.state("deaf", "");
-    let mut running = world.0.checkout.start(&TEST);
-    running
-        .wait_until("no log is followed", |it| it.stand_in("cluster-calls").contains("--follow"));
-    running.signal(Signal::SIGINT);
-    running.finish().status(130);
-    assert_eq!(world.left(), Vec::<String>::new());
+    for states in [&["hold"][..], &["hold", "deaf"]] {
+        let world = World::new();
+        states.iter().for_each(|it| world.0.checkout.state(it, ""));
+        let mut running = world.0.checkout.start(&TEST);
+        let follows = |it: &Checkout| it.stand_in("cluster-calls").contains("--follow");
+        running.wait_until("no log is followed", follows);
+        running.signal(Signal::SIGINT);
+        running.finish().status(130);
+        assert_eq!(world.left(), Vec::<String>::new());
+    }
 }
 
 #[test]
