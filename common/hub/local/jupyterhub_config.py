@@ -25,6 +25,10 @@ c.JupyterHub.cookie_secret_file = str(state / "cookie_secret")
 # Users' servers go on while the hub is replaced.
 c.JupyterHub.cleanup_servers = False
 
+c.JupyterHub.template_paths = [str(Path(__file__).parent / "templates")]
+
+# Milliseconds for an answer, such as a large notebook as a page; without it 20 s, and status 503.
+c.ConfigurableHTTPProxy.command = ["configurable-http-proxy", "--proxy-timeout", "300000"]
 c.ConfigurableHTTPProxy.api_url = "http://127.0.0.1:8001"
 # In memory: a pid of before a restart would be another process now.
 c.ConfigurableHTTPProxy.pid_file = "/dev/shm/proxy.pid"

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use crate::{
     hub::{
+        lock::{LOCK, Lock, STAMP},
         schema,
         values::{At, Node, Source},
     },
@@ -37,7 +38,8 @@ impl Chart {
     /// Parses the files whose text `read` returns.
     ///
     /// # Errors
-    /// A file is not what this tool wrote, or the schema has a keyword that is not supported.
+    /// A file is not what this tool wrote or of another archive than the locked one, or the schema has a
+    /// keyword that is not supported.
     pub(crate) fn parse(read: impl Fn(&str) -> Option<String>) -> Result<Chart, Vec<Finding>> {
         let mut found = Vec::new();
         let mut json = |file: &str| {
@@ -48,7 +50,14 @@ impl Chart {
             }
             parsed.ok()
         };
-        let (schema, defaults, traits) = (json(SCHEMA), json(DEFAULTS), json(TRAITS));
+        let (schema, mut defaults, traits) = (json(SCHEMA), json(DEFAULTS), json(TRAITS));
+        let lock = read(LOCK).and_then(|it| Lock::parse(&it).ok());
+        for (file, json) in [(SCHEMA, &schema), (DEFAULTS, &defaults)] {
+            found.extend(lock.as_ref().and_then(|it| of_another(it, file, json.as_ref()?)));
+        }
+        if let Some(it) = defaults.as_mut().and_then(serde_json::Value::as_object_mut) {
+            it.remove(STAMP);
+        }
         let traits = traits.map(Traits::deserialize).transpose().unwrap_or_else(|err| {
             found.push(finding(TRAITS, err.to_string()));
             None
@@ -63,6 +72,21 @@ impl Chart {
         let defaults = defaults.map(|it| Node::of_json(&it, &at));
         if found.is_empty() { Ok(Chart { schema, defaults, traits }) } else { Err(found) }
     }
+}
+
+/// Returns a finding about a file that was not taken out of the locked archive.
+fn of_another(lock: &Lock, file: &str, json: &serde_json::Value) -> Option<Finding> {
+    let (expected, stamp) = (lock.stamp(), json[STAMP].as_str());
+    if expected.is_some() && expected.as_deref() == stamp {
+        return None;
+    }
+    let what = format!(
+        "taken out of {}; {LOCK} locks {}",
+        stamp.unwrap_or("an unknown archive"),
+        expected.as_deref().unwrap_or("no archive")
+    );
+    let fix = format!("`cargo xtask hub-chart update {}` writes it again", lock.version);
+    Some(Finding { fix, ..finding(file, what) })
 }
 
 fn finding(file: &str, what: String) -> Finding {

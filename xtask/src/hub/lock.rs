@@ -16,6 +16,9 @@ use crate::secrets::yaml::check_depth;
 
 pub(crate) const LOCK: &str = "common/hub/chart.lock.yaml";
 
+/// Key of the stamp in files that were taken out of an archive; JSON schemas have it for remarks.
+pub(crate) const STAMP: &str = "$comment";
+
 /// Most bytes of a chart, unpacked.
 const LARGEST: u64 = 20_000_000;
 
@@ -54,11 +57,17 @@ impl Lock {
         Ok(format!("{head}{}", serde_yaml::to_string(self)?))
     }
 
+    /// Returns which archive a file was taken out of; `None` if the lock names no archive.
+    pub(crate) fn stamp(&self) -> Option<String> {
+        let sha256 = self.sha256.as_deref()?;
+        Some(format!("{} {}, SHA-256 of the archive {sha256}", self.name, self.version))
+    }
+
     /// Returns the path of the archive below the folder of caches.
     pub(crate) fn archive(&self) -> anyhow::Result<PathBuf> {
         let sha256 = self.sha256.as_deref().with_context(|| {
             format!(
-                "{LOCK} has no `sha256`; `cargo xtask hub-chart update {}` computes it",
+                "{LOCK} has no `sha256`\n    fix: `cargo xtask hub-chart update {}` computes it",
                 self.version
             )
         })?;
@@ -174,28 +183,33 @@ pub(crate) struct Parts {
     pub(crate) defaults: Option<String>,
 }
 
-/// Returns the schema and the defaults in a chart's archive.
-pub(crate) fn parts(name: &str, archive: &[u8]) -> anyhow::Result<Parts> {
+/// Returns the schema and the defaults in the archive of a chart, with its stamp in each.
+pub(crate) fn parts(lock: &Lock, archive: &[u8]) -> anyhow::Result<Parts> {
     let mut tar = tar::Archive::new(GzDecoder::new(archive).take(LARGEST));
     let mut res = Parts::default();
     for entry in tar.entries()? {
         let mut entry = entry.context("a damaged archive")?;
         let path = entry.path()?.into_owned();
-        let Ok(path) = path.strip_prefix(name) else { continue };
+        let Ok(path) = path.strip_prefix(&lock.name) else { continue };
         let mut text = String::new();
         if [Path::new("values.schema.json"), Path::new("values.yaml")].contains(&path) {
             entry.read_to_string(&mut text)?;
         }
         if path == Path::new("values.schema.json") {
-            let schema: serde_json::Value = serde_json::from_str(&text)?;
-            res.schema = Some(serde_json::to_string_pretty(&schema)? + "\n");
+            res.schema = Some(stamped(lock, serde_json::from_str(&text)?)?);
         } else if path == Path::new("values.yaml") {
             check_depth(&text)?;
-            let values: serde_json::Value = serde_yaml::from_str(&text)?;
-            res.defaults = Some(serde_json::to_string_pretty(&values)? + "\n");
+            res.defaults = Some(stamped(lock, serde_yaml::from_str(&text)?)?);
         }
     }
     Ok(res)
+}
+
+fn stamped(lock: &Lock, mut json: serde_json::Value) -> anyhow::Result<String> {
+    if let (Some(it), Some(stamp)) = (json.as_object_mut(), lock.stamp()) {
+        it.insert(STAMP.to_owned(), stamp.into());
+    }
+    Ok(serde_json::to_string_pretty(&json)? + "\n")
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Keywords that describe, and check nothing.
-const DESCRIBING: [&str; 4] = ["$schema", "description", "title", "default"];
+const DESCRIBING: [&str; 5] = ["$schema", "$comment", "description", "title", "default"];
 const CHECKING: [&str; 12] = [
     "type",
     "enum",

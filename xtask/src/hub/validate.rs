@@ -206,15 +206,22 @@ impl Rules<'_> {
             let key = format!("hub.services.{name}.command");
             command.leaves(&key, &mut |key, node| {
                 let words = node.text().unwrap_or_default().split_whitespace();
-                for word in
-                    words.filter(|it| ["--cull-users", "--remove-named-servers"].contains(it))
-                {
+                for word in words.filter(|it| deletes_volumes(it)) {
                     let what = format!("`{word}` deletes volumes");
                     self.add(node, key, &what, KEEP);
                 }
             });
         }
     }
+}
+
+/// Returns whether an argument of jupyterhub-idle-culler deletes users or their named servers: `--cull-users`,
+/// `--cull_users=True`, `--IdleCuller.cull_users=1`. <https://github.com/jupyterhub/jupyterhub-idle-culler>
+fn deletes_volumes(word: &str) -> bool {
+    let (name, value) = word.split_once('=').unwrap_or((word, ""));
+    let is_off = ["false", "0"].contains(&value.to_lowercase().as_str());
+    let name = name.replacen("--IdleCuller.", "--", 1).replace('_', "-");
+    !is_off && ["--cull-users", "--remove-named-servers"].contains(&name.as_str())
 }
 
 #[cfg(test)]

@@ -19,20 +19,24 @@ use crate::{
     tools,
 };
 
-/// Three servers on the spawn page, one of them broken.
+/// Three servers on the spawn page: the broken one ends while its page waits, and the last one takes longer to
+/// start than the proxy waits for an answer by itself.
 const PROFILES: &str = "singleuser:
   profileList:
     - display_name: Preview
       slug: broken
       description: The next release.
-      kubespawner_override: {cmd: [bash, -c, seq 20; echo no kernel; exit 3]}
+      kubespawner_override: {cmd: [bash, -c, seq 20; sleep 12; echo no kernel; exit 3]}
     - display_name: Large
       description: For maps of the whole sky.
       default: true
       kubespawner_override: {mem_limit: 2G}
     - display_name: Small
       description: For tutorials.
-      kubespawner_override: {mem_limit: 900M, environment: {SIZE: small}}
+      kubespawner_override:
+        mem_limit: 900M
+        environment: {SIZE: small}
+        cmd: [bash, -c, sleep 21; exec jupyterhub-singleuser]
 ";
 
 const CHOICES: &str = "hello.large,hello.broken,hello.small";
@@ -189,7 +193,7 @@ fn two_people_and_a_smoke_test_on_the_hub() {
     let pictures = Path::new(env!("CARGO_TARGET_TMPDIR")).join("hub");
     let password = checkout.path("target/xtask/hub/password");
     let (password, pictures) = (password.to_str().unwrap(), pictures.to_str().unwrap());
-    let args = [&hub.address, password, CHOICES, "welcome.ipynb", pictures];
+    let args = [&hub.address, password, CHOICES, "welcome.ipynb", "no kernel", pictures];
     tools::look("e2e/browse_hub.py", &[&args[..], &["Hello", "Python 3 (ipykernel)"]].concat());
     assert_eq!(hub.inspect("ann", "{{.HostConfig.Memory}}"), (900 * 1024 * 1024).to_string());
     assert!(hub.inspect("ann", "{{.Config.Env}}").contains(" SIZE=small "));
@@ -253,7 +257,8 @@ fn another_image(hub: &LocalHub) {
     let untested = hub.run(&["hub-up", "hello", "--detach"], 1);
     assert!(untested.stderr.contains("hello has no passing test receipt"), "{}", untested.stderr);
     assert_eq!(hub.inspect("hub", "{{.Id}}"), before);
-    hub.run(&["image-test", "hello"], 0);
+    let tested = hub.run(&["image-test", "hello", "--hub"], 0);
+    assert!(tested.stderr.contains("read the file"), "{}", tested.stderr);
     let up = hub.run(&["hub-up", "--detach"], 0);
     let old = "ann still runs an earlier image of hello.small";
     assert!(up.stderr.contains(old) && up.stdout.trim() == hub.address, "{}", up.stderr);
@@ -339,9 +344,11 @@ fn what_cannot_start_leaves_nothing() {
     assert!(!hub.objects().iter().any(|it| it.contains("smoke")), "{:?}", hub.objects());
 
     the_working_tree(&hub);
+    // Beside another checkout's.
+    an_engine_that_dies(&hub);
+    hub.run(&["hub-status"], 0);
     hub.run(&["hub-down", "--volumes", "--yes"], 0);
     assert_eq!(hub.objects(), [""; 0]);
-    an_engine_that_dies(&hub);
 }
 
 /// `--dev`: the scripts and environments of the working tree, and homes of its own.
@@ -373,7 +380,6 @@ fn an_engine_that_dies(hub: &LocalHub) {
     let mut checkout = hub.checkout.beside();
     checkout.set("HUB_SOCKET", socket.to_str().unwrap());
     checkout.set("DOCKER_HOST", &format!("unix://{}", cable.socket().display()));
-    // Its own hub: another checkout's.
     let in_front = Running::start(&checkout, &["hub-up", "hello", "--dev"]);
     let address = in_front.wait_for("http://127.0.0.1:").expect("an address is printed");
     cable.cut();
@@ -383,6 +389,7 @@ fn an_engine_that_dies(hub: &LocalHub) {
     assert_eq!(status.status, Some(3), "{}", status.stderr);
     checkout.set("DOCKER_HOST", &host);
     let other = LocalHub::at(&checkout, &address);
+    assert_ne!((&other.address, &other.name), (&hub.address, &hub.name));
     other.run(&["hub-up", "hello", "--dev", "--detach"], 0);
     other.run(&["hub-status"], 0);
     other.run(&["hub-down", "--volumes", "--yes"], 0);

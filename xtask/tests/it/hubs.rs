@@ -188,6 +188,19 @@ fn deployments_that_cannot_be_planned_have_a_row_each() {
     assert_eq!(hub.cluster(), before);
 }
 
+#[test]
+fn a_chart_whose_archive_is_not_known_is_refused_first() {
+    let hub = Hub::new(["6.1.1", "6.1.1"]);
+    let lock = "repository: https://charts.example.org/\nname: jupyterhub\nversion: 4.4.0\nappVersion: 5.5.0\nkubeVersion: null\n";
+    hub.checkout.file("common/hub/chart.lock.yaml", lock);
+    let before = hub.cluster();
+    let rows = hub.run(&["hub-deploy", "--env", "staging", "--yes", "--json"]).status(2).json();
+    let first = &rows[0]["checks"][0];
+    let detail = "common/hub/chart.lock.yaml has no `sha256`";
+    assert_eq!((&first["state"], &first["detail"]), (&json!("refused"), &json!(detail)), "{rows}");
+    assert_eq!(hub.cluster(), before);
+}
+
 /// Helm was killed, and the run with it.
 fn killed(hub: &Hub, status: &str) {
     hub.change(|it| {

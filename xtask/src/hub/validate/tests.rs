@@ -126,6 +126,11 @@ const WRONG: &[(&str, &str)] = &[
     ),
     // What loses files or tokens.
     ("cull: {users: true}\n", "1: `cull.users`: deleting idle users"),
+    ("cull: {removeNamedServers: true}\n", "1: `cull.removeNamedServers`: removing named servers"),
+    (
+        "hub: {services: {a: {command: \"python -m x --cull-users=false --remove_named_servers=True\"}}}\n",
+        "1: `hub.services.a.command`: `--remove_named_servers=True` deletes volumes",
+    ),
     (
         "hub:\n  services:\n    cull:\n      command: [a, --cull-users]\n",
         "4: `hub.services.cull.command[1]`: `--cull-users` deletes volumes",
@@ -196,4 +201,33 @@ fn a_schema_with_other_keywords_is_refused() {
     let read = |name: &str| (name == chart::SCHEMA).then(|| schema.to_owned());
     let found = Chart::parse(read).unwrap_err();
     assert_eq!(found[0].what, "unsupported keywords: not, pattern");
+}
+
+#[test]
+fn files_of_another_archive_are_refused() {
+    let lock = "repository: https://x\nname: jupyterhub\nversion: 4.4.0\nappVersion: 5.5.0\nkubeVersion: null\n";
+    let found = |lock: &str, stamp: &str| {
+        let text = |name: &str| match name {
+            crate::hub::lock::LOCK => Some(lock.to_owned()),
+            chart::SCHEMA | chart::DEFAULTS => Some(format!("{{{stamp}}}")),
+            _ => None,
+        };
+        match Chart::parse(text) {
+            Ok(it) => {
+                assert!(it.defaults.unwrap().get("$comment").is_none());
+                Vec::new()
+            }
+            Err(found) => found.iter().map(|it| format!("{it}")).collect(),
+        }
+    };
+    let locked = format!("{lock}sha256: '01'\n");
+    let stamp = "\"$comment\": \"jupyterhub 4.4.0, SHA-256 of the archive 01\"";
+    assert_eq!(found(&locked, stamp), [""; 0]);
+    let other = &found(&locked.replace("01", "02"), stamp)[1];
+    assert_eq!(
+        other,
+        "common/hub/chart/values.json: hub-values: taken out of jupyterhub 4.4.0, SHA-256 of the archive 01; common/hub/chart.lock.yaml locks jupyterhub 4.4.0, SHA-256 of the archive 02\n    fix: `cargo xtask hub-chart update 4.4.0` writes it again"
+    );
+    assert!(found(&locked, "")[0].contains("taken out of an unknown archive"));
+    assert!(found(lock, stamp)[0].contains("locks no archive"));
 }

@@ -25,7 +25,7 @@ pub(crate) fn update(session: &Session, args: &args::HubChart) -> anyhow::Result
     let entry = lock::choose(&index, &old.name, args.version.as_deref())?;
     let archive = hub_chart::get(session, &config, &old.url(&entry.urls[0]))?;
     let new = lock::locked(&old, &entry, &archive)?;
-    let parts = lock::parts(&new.name, &archive)?;
+    let parts = lock::parts(&new, &archive)?;
     files::write(permit, &hub_chart::path(session, &new)?, &archive)?;
     let root = &session.checkout.root;
     for (file, text) in [(SCHEMA, &parts.schema), (DEFAULTS, &parts.defaults)] {

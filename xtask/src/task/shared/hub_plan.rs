@@ -149,6 +149,10 @@ struct Planner<'a> {
 impl Planner<'_> {
     /// Makes all checks, those first on which others depend.
     fn ready(&mut self, values: Values) -> anyhow::Result<Option<Ready>> {
+        let archive = self.lock.archive().map_err(failure::request);
+        if self.checked("chart", archive)?.is_none() {
+            return Ok(None);
+        }
         let Some(start) = self.start()? else { return Ok(None) };
         let git = self.git(&values)?;
         let no_smoke = self.reasons.no_smoke.as_deref();

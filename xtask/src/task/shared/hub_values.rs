@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::{
     hub::{
         chart::{self, Chart},
-        deployed, secrets, validate,
+        deployed, lock, secrets, validate,
         values::{self, LOCAL, Layer, Source, Values},
     },
     run::{failure, printable::Shown as _, text_file},
@@ -97,7 +97,7 @@ fn chart(session: &Session) -> anyhow::Result<Chart> {
         true => text_file::read_text(root, Path::new(name)).map(Some),
         false => Ok(None),
     };
-    let names = [chart::SCHEMA, chart::DEFAULTS, chart::TRAITS];
+    let names = [chart::SCHEMA, chart::DEFAULTS, chart::TRAITS, lock::LOCK];
     let texts = names.map(|it| read(it).map(|text| (it, text)));
     let texts: Vec<_> =
         texts.into_iter().collect::<anyhow::Result<_>>().map_err(failure::request)?;

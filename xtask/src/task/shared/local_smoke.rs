@@ -46,8 +46,8 @@ pub(crate) fn run(session: &Session, mission: Option<&str>) -> anyhow::Result<Sm
     let runner = session.runner(&config)?;
     let hub = Hub::of(&session.checkout.root);
     let container = hub.container(&runner.docker)?.filter(|it| it.is_running);
-    let container =
-        container.context("no hub of this checkout runs; `cargo xtask hub-up --detach`")?;
+    let container = container
+        .context("no hub of this checkout runs; `cargo xtask hub-up --detach` starts one")?;
     let choices = choices(&container, mission).map_err(failure::request)?;
     let _lock = session.lock_smoke()?;
     let mut res = Smoked { rows: Vec::new(), failed: None };
