@@ -15,7 +15,7 @@ pub(crate) mod reuse;
 
 use std::{
     net::{Ipv4Addr, TcpListener},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
 };
@@ -52,6 +52,9 @@ pub(crate) struct Host {
     login: Option<Arc<Login>>,
 }
 
+/// Addresses on the loopback that are not the local registry's, by their engine, as far as this run knows.
+static OTHERS: Mutex<Vec<(Docker, String)>> = Mutex::new(Vec::new());
+
 /// File in a checkout's target folder with the password, for people.
 const PASSWORD: &str = "registry.password";
 
@@ -63,14 +66,16 @@ impl Host {
     /// by its address: commands for it get its password, and the user's own logins are not changed.
     pub(crate) fn new(docker: &Docker, name: &str) -> anyhow::Result<Host> {
         let address = name.split('/').next().unwrap_or_default();
-        let ours = match is_plain_http(address) {
-            true => Container::find(docker)?.filter(|it| it.address.as_deref() == Some(address)),
-            false => None,
-        };
-        match ours {
-            Some(container) => Host::ours(docker, &container, name),
-            None => Ok(Host { name: name.to_owned(), docker: docker.clone(), login: None }),
+        let others = || OTHERS.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (docker.clone(), address.to_owned());
+        if is_plain_http(address) && !others().contains(&key) {
+            let found = Container::find(docker)?;
+            match found.filter(|it| it.address.as_deref() == Some(address)) {
+                Some(container) => return Host::ours(docker, &container, name),
+                None => others().push(key),
+            }
         }
+        Ok(Host { name: name.to_owned(), docker: docker.clone(), login: None })
     }
 
     fn ours(docker: &Docker, container: &Container, name: &str) -> anyhow::Result<Host> {

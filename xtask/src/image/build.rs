@@ -251,8 +251,7 @@ impl<'a> Builds<'a> {
             found.is_err() && recipe.mode.is_none() && missing != BuildPolicy::Refuse;
         let alone = builds_shared.then(|| locked(&self.shared));
         let lock = if builds_shared { self.lock_shared()? } else { None };
-        if lock.is_some() {
-            // Another run may have made the image meanwhile.
+        if lock.is_some() && self.is_outdated(recipe)? {
             *locked(&self.images) = Arc::new(EngineImages::read(&self.runner.docker)?);
             found = find();
         }
@@ -273,6 +272,14 @@ impl<'a> Builds<'a> {
         let name = recipe.name.clone();
         let reference = reference(recipe, &image.id);
         Ok(BuiltImage { name, image, reference, reason, time: started.elapsed() })
+    }
+
+    /// Returns whether another run has made an image of this name since the images were listed: that one is
+    /// the latest.
+    fn is_outdated(&self, recipe: &Recipe) -> anyhow::Result<bool> {
+        let latest = recipe::local(&recipe.name).tagged(&Tag::latest());
+        let latest = self.runner.docker.image(&latest)?;
+        Ok(latest.is_some_and(|it| self.images().with_id(&it.id.to_string()).is_none()))
     }
 
     /// Waits for other runs that build an image which missions share.

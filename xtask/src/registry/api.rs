@@ -61,6 +61,8 @@ pub(crate) struct Api {
     path: String,
     /// Header `Authorization: …`, if the registry asks for one.
     authorization: Option<String>,
+    /// Whether the registry answered without a login.
+    pub(crate) is_open: bool,
 }
 
 /// The manifest of an image, and its digest, computed here.
@@ -115,6 +117,7 @@ impl Api {
             server: format!("{scheme}://{address}"),
             path: path.to_owned(),
             authorization: None,
+            is_open: false,
         })
     }
 

@@ -1,9 +1,10 @@
 //! Publishes images with a complete, passing receipt: immutable tags and receipts of all missions
-//! first, then all human tags, then the tags that name inputs.
+//! first, then all human tags, then the tags that name inputs. What was pushed is read back, each kind at
+//! once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 
 use crate::{
     image::{
@@ -15,13 +16,14 @@ use crate::{
     registry::{
         self, Host,
         receipts::{self, Landing},
-        seen::{Found, Seen},
+        seen::{Question, Seen},
     },
     run::failure,
+    settings::config::Config,
     testing::receipt::{self, PublishedImage, Receipt, Shortcoming},
     tools::{
         docker::LABEL_INPUTS,
-        image_name::{Digest, ImageRef, Tag},
+        image_name::{Digest, ImageId, ImageRef, Tag},
     },
 };
 
@@ -33,16 +35,76 @@ pub(crate) struct DueImage<'a> {
     pub(crate) mission: &'a BuiltImage,
 }
 
-/// An image under its immutable tag in a registry.
-struct PushedImage {
+/// An image of a push, and what became of it.
+struct PushedImage<'a> {
+    built: &'a BuiltImage,
+    config: &'a Config,
+    host: Host,
+    /// Names of the images whose rows tell of a failure.
+    of: Vec<&'a str>,
+    /// Its immutable tag, or one of a candidate.
     reference: ImageRef,
+    /// Human tag.
+    human: ImageRef,
+    /// Digest in the registry, once it is known.
     digest: Digest,
-    /// Name on the engine.
-    source: ImageRef,
     /// Whether this run pushed the image.
     is_new: bool,
-    /// Inputs digest.
-    inputs: String,
+}
+
+impl PushedImage<'_> {
+    fn question(&self, name: &ImageRef) -> Question<'_> {
+        Question { host: &self.host, config: self.config, name: name.clone() }
+    }
+
+    /// Returns the tag by which others find an image of the same inputs.
+    fn pointer(&self) -> ImageRef {
+        let inputs = self.built.image.label(LABEL_INPUTS).unwrap_or(UNKNOWN_INPUTS);
+        self.reference.repository.tagged(&Tag::of_inputs(inputs))
+    }
+
+    /// Returns the name of the image's receipt.
+    fn receipt(&self) -> ImageRef {
+        self.reference.repository.tagged(&Tag::of_receipt(&self.digest))
+    }
+
+    /// Returns questions about the tags that move.
+    fn tags(&self) -> [Question<'_>; 2] {
+        [&self.human, &self.pointer()].map(|it| self.question(it))
+    }
+
+    /// Returns the human tag, to be moved.
+    fn to_move(&self) -> TagMove<'_> {
+        let (host, config, source) = (&self.host, self.config, &self.built.reference);
+        TagMove { host, config, tag: &self.human, source, digest: &self.digest }
+    }
+}
+
+/// A mission's image, the one below it, and the receipt that certifies it.
+struct Due<'a> {
+    common: PushedImage<'a>,
+    mission: PushedImage<'a>,
+    /// `None` in a dry run that has not tested the image.
+    receipt: Option<Receipt>,
+}
+
+impl<'a> Due<'a> {
+    fn images(&self) -> [&PushedImage<'a>; 2] {
+        [&self.common, &self.mission]
+    }
+
+    /// Returns the names that a push looks at first.
+    fn questions(&self) -> Vec<Question<'_>> {
+        let repository = &self.mission.reference.repository;
+        let mut res: Vec<Question<'_>> = Vec::new();
+        for it in self.images() {
+            res.push(it.question(&it.reference));
+            res.extend(it.tags());
+        }
+        let receipts = self.receipt.iter().flat_map(|it| receipts::stored(repository, it));
+        res.extend(receipts.map(|it| self.mission.question(&it)));
+        res
+    }
 }
 
 /// What a run did to publish an image.
@@ -92,81 +154,31 @@ pub(crate) fn push(
     let receipt =
         |it: &DueImage<'_>| receipt(runner, it).map_err(Unpublished::of(&[&it.mission.name]));
     let receipts = tested.iter().map(receipt).collect::<Result<Vec<_>, _>>()?;
-    let mut log = runner.log("image-push")?;
-    let mut hosts = Hosts::new(runner, builds);
-    let mut seen = seen(&mut hosts, tested, &receipts)?;
-    let mut human: Vec<(&str, Host, ImageRef, PushedImage)> = Vec::new();
-    for (it, receipt) in tested.iter().zip(receipts) {
-        let name = &it.mission.name;
-        let (of_common, of_mission) =
-            (Unpublished::of(&[&it.common.name, name]), Unpublished::of(&[name]));
-        let host = hosts.of(it.chosen).map_err(&of_mission)?;
-        let mut push = Push { runner, builds, host: &host, seen: &mut seen, log: &mut log };
+    let mut push = Push::new(runner, builds)?;
+    let mut due = push.due(tested, receipts)?;
+    push.seen.ask(due.iter().flat_map(Due::questions))?;
+    for it in &mut due {
         // First the one with the layers of both: docker compresses those of one push at once, and the registry
         // has the other's then.
-        let mission = push.land(it.mission, receipts::published(&host, it.mission));
-        let mission = mission.map_err(&of_mission)?;
-        let common = push.land(it.common, receipts::published(&host, it.common));
-        let common = common.map_err(of_common)?;
-        push.store(it, &mission, receipt).map_err(&of_mission)?;
-        let tag = |name: &str, tag: &Tag| host.repository(name).tagged(tag);
-        let config = &it.chosen.config;
-        let (below, name) = (&it.common.name, &it.mission.name);
-        human.push((below, host.clone(), tag(below, &config.common_tag), common));
-        human.push((name, host.clone(), tag(name, &config.image_tag), mission));
+        push.land(&mut it.mission)?;
+        push.land(&mut it.common)?;
     }
-    // Images take minutes to land, and others move tags meanwhile.
-    if runner.permit.is_some() && human.iter().any(|it| it.3.is_new) {
-        seen = Seen::default();
+    push.check(due.iter_mut().flat_map(|it| [&mut it.mission, &mut it.common]))?;
+    push.store_receipts(&mut due)?;
+    let images: Vec<&PushedImage<'_>> = due.iter().flat_map(Due::images).collect();
+    let moves: Vec<TagMove<'_>> = images.iter().map(|it| it.to_move()).collect();
+    let moved = move_tags(runner, &mut push.seen, &moves, &mut push.log);
+    let moved = moved.map_err(|(at, err)| Unpublished::of(&images[at].of)(err))?;
+    if !tested.iter().any(|it| it.chosen.config.is_pull_request) {
+        push.hint(&images)?;
     }
-    let mut res = Vec::new();
-    for (at, (name, host, tag, it)) in human.iter().enumerate() {
-        let moved = move_tag(runner, host, &mut seen, tag, &it.source, &it.digest, &mut log);
-        // A mission's image is at an odd place, after the one below.
-        let of = Unpublished::of(&[name, human[at | 1].0]);
-        let moved = moved.map_err(of)?.is_moved;
-        let (name, reference, is_new) = ((*name).to_owned(), it.reference.clone(), it.is_new);
-        res.push(Published { name, reference, is_new, moved });
-    }
-    let is_hinted = !tested.iter().any(|it| it.chosen.config.is_pull_request);
-    for (name, host, _, it) in human.iter().filter(|_| is_hinted) {
-        hint(runner, host, &mut seen, it, &mut log).map_err(Unpublished::of(&[name]))?;
-    }
-    Ok(res)
-}
-
-/// Asks each registry for all names that a push of `tested` looks at.
-fn seen(
-    hosts: &mut Hosts<'_>,
-    tested: &[DueImage<'_>],
-    receipts: &[Option<Receipt>],
-) -> anyhow::Result<Seen> {
-    let mut asked: BTreeMap<String, (&MissionImages, Host, Vec<ImageRef>)> = BTreeMap::new();
-    for (it, receipt) in tested.iter().zip(receipts) {
-        let (host, config) = (hosts.of(it.chosen)?, &it.chosen.config);
-        let mut names = Vec::new();
-        for (built, tag) in [(it.common, &config.common_tag), (it.mission, &config.image_tag)] {
-            let repository = host.repository(&built.name);
-            names.push(receipts::published(&host, built));
-            names.push(repository.tagged(tag));
-            let inputs = built.image.label(LABEL_INPUTS);
-            names.extend(inputs.map(|it| repository.tagged(&Tag::of_inputs(it))));
-        }
-        let repository = host.repository(&it.mission.name);
-        names.extend(receipt.iter().flat_map(|it| receipts::stored(&repository, it)));
-        names.retain(ImageRef::is_known);
-        let name = host.name.clone();
-        asked.entry(name).or_insert((it.chosen, host, Vec::new())).2.append(&mut names);
-    }
-    // What a dry run prints is for people.
-    let is_dry = hosts.runner.permit.is_none();
-    let mut res = if is_dry { Seen::for_people() } else { Seen::default() };
-    for (chosen, host, mut names) in asked.into_values() {
-        names.sort_unstable();
-        names.dedup();
-        res.ask(&chosen.config, &host, &names)?;
-    }
-    Ok(res)
+    let res = images.iter().zip(moved).map(|(it, moved)| Published {
+        name: it.built.name.clone(),
+        reference: it.reference.clone(),
+        is_new: it.is_new,
+        moved: moved.is_moved,
+    });
+    Ok(res.collect())
 }
 
 /// Pushes the images of `untested` as candidates, unless they are published already: without a receipt,
@@ -176,42 +188,24 @@ pub(crate) fn push_candidates(
     builds: &Builds<'_>,
     untested: &[DueImage<'_>],
 ) -> Result<Vec<Published>, Unpublished> {
-    let mut log = runner.log("image-push")?;
-    let mut hosts = Hosts::new(runner, builds);
-    let (mut seen, mut res) = (Seen::default(), Vec::new());
-    for it in untested {
-        let name = &it.mission.name;
-        let (of_common, of_mission) =
-            (Unpublished::of(&[&it.common.name, name]), Unpublished::of(&[name]));
-        let host = hosts.of(it.chosen).map_err(&of_mission)?;
-        let mut push = Push { runner, builds, host: &host, seen: &mut seen, log: &mut log };
-        // Others look for a candidate at any time, and need the one below it.
-        for (built, of) in [(it.common, &of_common), (it.mission, &of_mission)] {
-            let landed = push.land_candidate(built).map_err(of)?;
-            let PushedImage { reference, is_new, .. } = landed;
-            res.push(Published { name: built.name.clone(), reference, is_new, moved: false });
-        }
+    let mut push = Push::new(runner, builds)?;
+    let mut due = push.due(untested, untested.iter().map(|_| None).collect())?;
+    push.seen.ask(due.iter().flat_map(Due::questions))?;
+    // Others look for a candidate at any time, and need the one below it.
+    let mut images: Vec<&mut PushedImage<'_>> =
+        due.iter_mut().flat_map(|it| [&mut it.common, &mut it.mission]).collect();
+    for it in &mut images {
+        push.name_candidate(it).map_err(Unpublished::of(&it.of))?;
+        push.land(it)?;
     }
-    Ok(res)
-}
-
-/// Moves the tag by which others find the image of the same inputs. Registries cannot compare before
-/// they move a tag, so that a reader checks what the tag names, and a refusal does not fail the push.
-fn hint(
-    runner: &Runner,
-    host: &Host,
-    seen: &mut Seen,
-    it: &PushedImage,
-    log: &mut Log,
-) -> anyhow::Result<()> {
-    let tag = it.reference.repository.tagged(&Tag::of_inputs(&it.inputs));
-    match move_tag(runner, host, seen, &tag, &it.source, &it.digest, log) {
-        Err(err) if failure::status(&err) == 1 => {
-            runner.ui.say(format!("warning: {tag} was not moved, so that other machines build this image again: {err:#}"));
-            Ok(())
-        }
-        moved => moved.map(drop),
-    }
+    push.check(images.iter_mut().map(|it| &mut **it))?;
+    let res = images.into_iter().map(|it| Published {
+        name: it.built.name.clone(),
+        reference: it.reference.clone(),
+        is_new: it.is_new,
+        moved: false,
+    });
+    Ok(res.collect())
 }
 
 /// Returns the receipt that certifies the image; `None` in a dry run for an image that is not built
@@ -219,7 +213,8 @@ fn hint(
 fn receipt(runner: &Runner, tested: &DueImage<'_>) -> anyhow::Result<Option<Receipt>> {
     let name = &tested.mission.name;
     let mission = &tested.chosen.mission;
-    let receipt = receipts::of_built(runner, &tested.chosen.config, tested.mission)?;
+    let (config, mut seen) = (&tested.chosen.config, Seen::default());
+    let receipt = receipts::of_built(runner, config, tested.mission, &mut seen)?;
     match receipt::shortcoming(mission, receipt.as_ref())? {
         None => Ok(receipt),
         Some(Shortcoming::Lacks(titles)) => bail!(
@@ -279,104 +274,306 @@ impl<'a> Hosts<'a> {
     }
 }
 
-/// A registry, as the destination of a push.
+/// A push to registries.
 struct Push<'a> {
     runner: &'a Runner,
     builds: &'a Builds<'a>,
-    host: &'a Host,
-    seen: &'a mut Seen,
-    log: &'a mut Log,
+    hosts: Hosts<'a>,
+    seen: Seen,
+    log: Log,
+    /// Names that this run pushed.
+    pushed: BTreeSet<ImageRef>,
 }
 
-impl Push<'_> {
-    /// Ensures that the registry has `built` under its immutable tag, or else as a candidate.
-    fn land_candidate(&mut self, built: &BuiltImage) -> anyhow::Result<PushedImage> {
-        let mut reference = receipts::published(self.host, built);
-        let is_due = !reference.is_known() || self.seen.of(self.host, &reference)?.is_none();
-        if is_due {
-            reference.tag = reference.tag.map(|it| it.candidate());
-        }
-        self.land(built, reference)
+impl<'a> Push<'a> {
+    fn new(runner: &'a Runner, builds: &'a Builds<'a>) -> anyhow::Result<Push<'a>> {
+        let (hosts, log) = (Hosts::new(runner, builds), runner.log("image-push")?);
+        Ok(Push { runner, builds, hosts, seen: Seen::default(), log, pushed: BTreeSet::new() })
     }
 
-    /// Ensures that the registry has `built` as `reference`, with a tag that belongs to this image alone,
-    /// without replacing another image.
-    fn land(&mut self, built: &BuiltImage, reference: ImageRef) -> anyhow::Result<PushedImage> {
-        let Push { runner, host, seen, log, .. } = self;
-        let docker = &runner.docker;
-        let landed = |reference, digest, is_new| {
-            let source = built.reference.clone();
-            let inputs = built.image.label(LABEL_INPUTS).unwrap_or(UNKNOWN_INPUTS).to_owned();
-            PushedImage { reference, digest, source, is_new, inputs }
-        };
-        if !reference.is_known() {
-            runner.run(&docker.tag(&built.reference, &reference), log)?;
-            runner.talk(&host.push(&reference), log)?;
-            return Ok(landed(reference, Digest::unknown(), true));
+    /// Returns the images to push; no registry is asked for them yet.
+    fn due<'t>(
+        &mut self,
+        tested: &'t [DueImage<'t>],
+        receipts: Vec<Option<Receipt>>,
+    ) -> Result<Vec<Due<'t>>, Unpublished> {
+        let mut res = Vec::new();
+        for (&DueImage { chosen, common, mission }, receipt) in tested.iter().zip(receipts) {
+            let (below, own) = (common.name.as_str(), mission.name.as_str());
+            let config = &chosen.config;
+            let host = self.hosts.of(chosen).map_err(Unpublished::of(&[own]))?;
+            let landing = |built: &'t BuiltImage, of, human| PushedImage {
+                built,
+                config,
+                of,
+                reference: receipts::published(&host, built),
+                human: host.repository(&built.name).tagged(human),
+                host: host.clone(),
+                digest: Digest::unknown(),
+                is_new: false,
+            };
+            let common = landing(common, vec![below, own], &config.common_tag);
+            let mission = landing(mission, vec![own], &config.image_tag);
+            res.push(Due { common, mission, receipt });
         }
-        match receipts::landing(seen.of(host, &reference)?, &built.image.id) {
-            Landing::There(digest) => return Ok(landed(reference, digest, false)),
-            Landing::Taken(id) => {
-                bail!("{reference} already names another image ({id}), which is never replaced")
+        Ok(res)
+    }
+
+    /// Makes the image's name that of a candidate, unless the registry has its immutable tag.
+    fn name_candidate(&self, it: &mut PushedImage<'_>) -> anyhow::Result<()> {
+        if !it.reference.is_known() || self.seen.of(&it.host, &it.reference)?.is_none() {
+            it.reference.tag = it.reference.tag.take().map(|it| it.candidate());
+        }
+        Ok(())
+    }
+
+    /// Ensures that the registry has an image under its name, which belongs to this image alone, without
+    /// replacing another one. [`Push::check`] looks whether it arrived.
+    fn land(&mut self, it: &mut PushedImage<'_>) -> Result<(), Unpublished> {
+        let failed = Unpublished::of(&it.of);
+        self.landed(it).map_err(failed)
+    }
+
+    fn landed(&mut self, it: &mut PushedImage<'_>) -> anyhow::Result<()> {
+        let PushedImage { built, host, reference, .. } = &*it;
+        if self.pushed.contains(reference) {
+            return Ok(());
+        }
+        if reference.is_known() {
+            match receipts::landing(self.seen.of(host, reference)?, &built.image.id) {
+                Landing::There(digest) => {
+                    it.digest = digest;
+                    return Ok(());
+                }
+                Landing::Taken(id) => {
+                    bail!("{reference} already names another image ({id}), which is never replaced")
+                }
+                Landing::Due => (),
             }
-            Landing::Due => (),
+            self.log.step(&format!("pushing {reference}"));
         }
-        log.step(&format!("pushing {reference}"));
-        runner.run(&docker.tag(&built.reference, &reference), log)?;
-        runner.talk(&host.push(&reference), log)?;
-        if runner.permit.is_none() {
-            return Ok(landed(reference, Digest::unknown(), true));
+        push_as(self.runner, host, &built.reference, reference, &mut self.log)?;
+        self.pushed.insert(reference.clone());
+        it.is_new = true;
+        Ok(())
+    }
+
+    /// Reads back what was pushed; a dry run pushed nothing.
+    fn check<'i, 'b: 'i>(
+        &mut self,
+        images: impl IntoIterator<Item = &'i mut PushedImage<'b>>,
+    ) -> Result<(), Unpublished> {
+        if self.runner.permit.is_none() {
+            return Ok(());
         }
-        let found = host.remote(&reference)?.map(Found::from);
-        if let Some(found) = &found {
-            seen.note(&reference, found.clone());
+        let images = images.into_iter().filter(|it| !it.digest.is_known());
+        let mut images: Vec<&mut PushedImage<'_>> = images.collect();
+        self.seen.ask(images.iter().map(|it| it.question(&it.reference)))?;
+        for it in &mut images {
+            it.digest = self.arrived(it).map_err(Unpublished::of(&it.of))?;
         }
-        match receipts::landing(found, &built.image.id) {
-            Landing::There(digest) => Ok(landed(reference, digest, true)),
+        Ok(())
+    }
+
+    fn arrived(&self, it: &PushedImage<'_>) -> anyhow::Result<Digest> {
+        let reference = &it.reference;
+        match receipts::landing(self.seen.of(&it.host, reference)?, &it.built.image.id) {
+            Landing::There(digest) => Ok(digest),
             Landing::Taken(id) => bail!("{reference} arrived as another image ({id})"),
             Landing::Due => bail!("{reference} was pushed, but the registry does not have it"),
         }
     }
 
-    /// Records the digest in the receipt, and stores the receipt beside the image. A dry run may
-    /// have no receipt yet.
-    fn store(
-        &mut self,
-        tested: &DueImage<'_>,
-        landed: &PushedImage,
-        mut receipt: Option<Receipt>,
-    ) -> anyhow::Result<()> {
-        let name = &tested.mission.name;
-        let reference = self.host.repository(name).tagged(&Tag::of_receipt(&landed.digest));
-        let published = PublishedImage {
-            repository: landed.reference.repository.to_string(),
-            tag: landed.reference.tag.clone().context("an immutable tag")?,
-            digest: landed.digest.clone(),
-        };
-        if let Some(receipt) = &mut receipt {
-            if receipts::is_stored(self.seen, self.host, receipt, &published)? {
-                return Ok(());
-            }
-            if !receipt.published.contains(&published) {
-                receipt.published.push(published);
+    /// Records the digests in the receipts, and stores these beside the images. Looks at all tags that are due
+    /// next, too: images take minutes to land, and others move tags meanwhile.
+    fn store_receipts(&mut self, due: &mut [Due<'_>]) -> Result<(), Unpublished> {
+        let mut lacking: Vec<usize> = Vec::new();
+        for (at, it) in due.iter_mut().enumerate() {
+            let failed = Unpublished::of(&it.mission.of);
+            if self.lacks_receipt(it).map_err(failed)? {
+                lacking.push(at);
             }
         }
-        self.log.step(&format!("storing the receipt {reference}"));
-        let builder = self.builds.builder(&tested.chosen.config)?;
-        let (runner, host) = (self.runner, self.host);
-        receipts::store(runner, &builder, host, &reference, receipt.as_ref(), self.log)?;
-        if let (Some(receipt), Some(permit)) = (receipt, self.runner.permit) {
-            receipt.write(permit, &self.runner.checkout)?;
+        let due = &*due;
+        let is_any_new = due.iter().flat_map(Due::images).any(|it| it.is_new);
+        let mut left = lacking.clone();
+        for attempt in 0..ATTEMPTS {
+            if left.is_empty() && !(is_any_new && attempt == 0) {
+                break;
+            }
+            let mut pushed: Vec<(usize, Option<ImageId>)> = Vec::new();
+            for at in left {
+                let failed = Unpublished::of(&due[at].mission.of);
+                pushed.push((at, self.push_receipt(&due[at]).map_err(failed)?));
+            }
+            if self.runner.permit.is_none() {
+                return Ok(());
+            }
+            let receipts = pushed.iter().map(|it| &due[it.0]);
+            let receipts = receipts.map(|it| it.mission.question(&it.mission.receipt()));
+            let tags = due.iter().flat_map(Due::images).flat_map(PushedImage::tags);
+            self.seen.ask(receipts.chain(tags))?;
+            left = Vec::new();
+            for (at, image) in pushed {
+                let failed = Unpublished::of(&due[at].mission.of);
+                let found = self.found(&due[at].mission).map_err(failed)?;
+                if found.is_none() || found != image {
+                    left.push(at);
+                }
+            }
+        }
+        self.keep_receipts(due, &lacking, &left)
+    }
+
+    /// Removes the names of pushed receipts from the engine, and keeps the receipts here.
+    fn keep_receipts(
+        &self,
+        due: &[Due<'_>],
+        pushed: &[usize],
+        failed: &[usize],
+    ) -> Result<(), Unpublished> {
+        let Some(permit) = self.runner.permit else { return Ok(()) };
+        for &at in pushed {
+            let mission = &due[at].mission;
+            let keep = || -> anyhow::Result<()> {
+                let stored = mission.receipt();
+                receipts::remove(permit, self.runner, &stored)?;
+                if failed.contains(&at) {
+                    match self.found(mission)? {
+                        None => bail!("{stored} was pushed, but the registry does not have it"),
+                        Some(found) => bail!(
+                            "{stored} was pushed, but is another receipt afterwards ({found})"
+                        ),
+                    }
+                }
+                match &due[at].receipt {
+                    Some(it) => it.write(permit, &self.runner.checkout).map(drop),
+                    None => Ok(()),
+                }
+            };
+            keep().map_err(Unpublished::of(&mission.of))?;
         }
         Ok(())
     }
+
+    /// Returns the image that the registry has as the receipt of `mission`.
+    fn found(&self, mission: &PushedImage<'_>) -> anyhow::Result<Option<ImageId>> {
+        let found = self.seen.of(&mission.host, &mission.receipt())?;
+        Ok(found.map(|it| it.config))
+    }
+
+    /// Lets the receipt name the published image, and returns whether the registry lacks it.
+    fn lacks_receipt(&self, it: &mut Due<'_>) -> anyhow::Result<bool> {
+        let PushedImage { host, reference, digest, .. } = &it.mission;
+        let Some(receipt) = &mut it.receipt else { return Ok(true) };
+        let published = PublishedImage {
+            repository: reference.repository.to_string(),
+            tag: reference.tag.clone().context("an immutable tag")?,
+            digest: digest.clone(),
+        };
+        if receipts::is_stored(&self.seen, host, receipt, &published)? {
+            return Ok(false);
+        }
+        if !receipt.published.contains(&published) {
+            receipt.published.push(published);
+        }
+        Ok(true)
+    }
+
+    fn push_receipt(&mut self, it: &Due<'_>) -> anyhow::Result<Option<ImageId>> {
+        let stored = it.mission.receipt();
+        self.log.step(&format!("storing the receipt {stored}"));
+        let builder = self.builds.builder(it.mission.config)?;
+        let receipt = it.receipt.as_ref();
+        receipts::push(self.runner, &builder, &it.mission.host, &stored, receipt, &mut self.log)
+    }
+
+    /// Moves the tags by which others find images of the same inputs. Registries cannot compare before they
+    /// move a tag, so that a reader checks what the tag names, and a refusal does not fail the push.
+    fn hint(&mut self, images: &[&PushedImage<'_>]) -> Result<(), Unpublished> {
+        let mut moved: Vec<(&PushedImage<'_>, ImageRef)> = Vec::new();
+        for it in images {
+            let tag = it.pointer();
+            if moved.iter().any(|it| it.1 == tag) {
+                continue;
+            }
+            match self.point(it, &tag) {
+                Err(err) if failure::status(&err) == 1 => self.warn(&tag, &err),
+                Err(err) => return Err(Unpublished::of(&it.of)(err)),
+                Ok(true) => moved.push((it, tag)),
+                Ok(false) => (),
+            }
+        }
+        if self.runner.permit.is_none() {
+            return Ok(());
+        }
+        self.seen.ask(moved.iter().map(|(it, tag)| it.question(tag)))?;
+        for (it, tag) in moved {
+            match self.seen.of(&it.host, &tag) {
+                Ok(Some(found)) if found.digest == it.digest => (),
+                Ok(_) => self.warn(&tag, &anyhow!("another run may move it, too")),
+                Err(err) if failure::status(&err) == 1 => self.warn(&tag, &err),
+                Err(err) => return Err(Unpublished::of(&it.of)(err)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Pushes an image as `tag`, unless the registry has it there, and returns whether it did.
+    fn point(&mut self, it: &PushedImage<'_>, tag: &ImageRef) -> anyhow::Result<bool> {
+        let is_known = it.digest.is_known() && tag.is_known();
+        let found = if is_known { self.seen.of(&it.host, tag)? } else { None };
+        let is_due = found.is_none_or(|found| found.digest != it.digest);
+        if is_due {
+            self.log.step(&format!("moving {tag}"));
+            push_as(self.runner, &it.host, &it.built.reference, tag, &mut self.log)?;
+        }
+        Ok(is_due)
+    }
+
+    fn warn(&self, tag: &ImageRef, err: &anyhow::Error) {
+        self.runner.ui.say(format!(
+            "warning: {tag} was not moved, so that other machines build this image again: {err:#}"
+        ));
+    }
 }
 
-/// Number of attempts to move a tag that another run of this engine moves at the same time.
+/// Gives the engine's image `source` another name, and pushes it under that.
+fn push_as(
+    runner: &Runner,
+    host: &Host,
+    source: &ImageRef,
+    name: &ImageRef,
+    log: &mut Log,
+) -> anyhow::Result<()> {
+    runner.run(&runner.docker.tag(source, name), log)?;
+    runner.talk(&host.push(name), log)
+}
+
+/// Number of attempts to push what another run of this engine pushes under the same name at the same time.
 const ATTEMPTS: u32 = 3;
 
-/// A human tag after [`move_tag`].
-#[derive(Debug)]
+/// A human tag, and the image that it must name: in the tag's registry under another name, and on the engine
+/// as `source`.
+pub(crate) struct TagMove<'a> {
+    pub(crate) host: &'a Host,
+    pub(crate) config: &'a Config,
+    pub(crate) tag: &'a ImageRef,
+    pub(crate) source: &'a ImageRef,
+    pub(crate) digest: &'a Digest,
+}
+
+impl TagMove<'_> {
+    /// Returns what the registry has under the tag, as far as it is known.
+    fn found(&self, seen: &Seen) -> anyhow::Result<Option<Digest>> {
+        let is_known = self.digest.is_known() && self.tag.is_known();
+        let found = if is_known { seen.of(self.host, self.tag)? } else { None };
+        Ok(found.map(|it| it.digest))
+    }
+}
+
+/// A human tag after [`move_tags`].
+#[derive(Debug, Default)]
 pub(crate) struct MovedTag {
     /// Whether the tag had to be moved.
     pub(crate) is_moved: bool,
@@ -384,46 +581,64 @@ pub(crate) struct MovedTag {
     pub(crate) replaced: Option<Digest>,
 }
 
-/// Points a human tag at an image that is in its registry under another name, and on the engine as
-/// `source`, and reads it back. Runs of other checkouts use the same name for the engine's images,
-/// so the registry may have received theirs.
+/// Moves human tags that do not name their images, and reads them back. Runs of other checkouts use the same
+/// names for the engine's images, so that the registry may have received theirs. What `seen` knows of the tags
+/// is believed.
 ///
 /// # Errors
-/// The registry refuses, or shows another image under the tag afterwards.
-pub(crate) fn move_tag(
+/// The registry refuses, or shows another image under a tag afterwards: the place of the move that failed.
+pub(crate) fn move_tags(
     runner: &Runner,
-    host: &Host,
     seen: &mut Seen,
-    tag: &ImageRef,
-    source: &ImageRef,
-    digest: &Digest,
+    moves: &[TagMove<'_>],
     log: &mut Log,
-) -> anyhow::Result<MovedTag> {
-    let is_known = digest.is_known() && tag.is_known();
-    let mut found = if is_known { seen.of(host, tag)? } else { None };
-    let replaced = found.as_ref().map(|it| it.digest.clone()).filter(|it| it != digest);
-    let moved = |is_moved| MovedTag { is_moved, replaced };
-    for attempt in 0..ATTEMPTS {
-        if found.as_ref().is_some_and(|it| it.digest == *digest) {
-            return Ok(moved(attempt > 0));
+) -> Result<Vec<MovedTag>, (usize, anyhow::Error)> {
+    let mut res: Vec<MovedTag> = moves.iter().map(|_| MovedTag::default()).collect();
+    let mut due: Vec<usize> = (0..moves.len()).collect();
+    for attempt in 0..=ATTEMPTS {
+        let mut left = Vec::new();
+        for at in due {
+            let TagMove { tag, digest, .. } = moves[at];
+            let found = moves[at].found(seen).map_err(|err| (at, err))?;
+            if found.as_ref() == Some(digest) {
+                continue;
+            }
+            if attempt == ATTEMPTS {
+                return Err((at, not_moved(tag, digest, found)));
+            }
+            if attempt == 0 {
+                res[at].replaced = found;
+            }
+            left.push(at);
         }
-        log.step(&format!("moving {tag}"));
-        runner.run(&runner.docker.tag(source, tag), log)?;
-        runner.talk(&host.push(tag), log)?;
+        due = left;
+        if due.is_empty() {
+            break;
+        }
+        let mut pushed = BTreeSet::new();
+        for &at in due.iter().filter(|it| pushed.insert(moves[**it].tag)) {
+            let TagMove { host, tag, source, .. } = moves[at];
+            log.step(&format!("moving {tag}"));
+            push_as(runner, host, source, tag, log).map_err(|err| (at, err))?;
+            res[at].is_moved = true;
+        }
         if runner.permit.is_none() {
-            return Ok(moved(true));
+            break;
         }
-        found = host.remote(tag)?.map(Found::from);
-        if let Some(found) = &found {
-            seen.note(tag, found.clone());
-        }
+        let tag = |it: &usize| {
+            let TagMove { host, config, tag, .. } = moves[*it];
+            Question { host, config, name: tag.clone() }
+        };
+        seen.ask(due.iter().map(tag)).map_err(|err| (due[0], err))?;
     }
+    Ok(res)
+}
+
+fn not_moved(tag: &ImageRef, digest: &Digest, found: Option<Digest>) -> anyhow::Error {
     match found {
-        Some(it) if it.digest == *digest => Ok(moved(true)),
-        Some(it) => bail!(
-            "{tag} was pushed, but is {} afterwards; expected {digest}: another run may move it, too",
-            it.digest
+        Some(it) => anyhow!(
+            "{tag} was pushed, but is {it} afterwards; expected {digest}: another run may move it, too"
         ),
-        None => bail!("{tag} was pushed, but the registry does not have it; expected {digest}"),
+        None => anyhow!("{tag} was pushed, but the registry does not have it; expected {digest}"),
     }
 }

@@ -21,7 +21,7 @@ use crate::{
     },
     registry::{
         self, Host,
-        seen::{Found, Seen},
+        seen::{Found, Question, Seen},
     },
     run::{
         failure, files,
@@ -44,7 +44,7 @@ pub(super) const FILE: &str = "receipt.json";
 const LIMITS: Limits = Limits { bytes: 64_000_000, entries: 1 };
 
 /// Returns the receipt of `built`: the one made here, or else the registry's, which is then kept
-/// here. A dry run asks no registry.
+/// here. A dry run asks no registry. `seen` also gets what the mission's human tag names.
 ///
 /// # Errors
 /// The receipt that was made here is damaged, or the run is interrupted. A registry that does not
@@ -53,13 +53,14 @@ pub(crate) fn of_built(
     runner: &Runner,
     config: &Config,
     built: &BuiltImage,
+    seen: &mut Seen,
 ) -> anyhow::Result<Option<Receipt>> {
     let own = Receipt::read(&runner.checkout, &built.name, &built.image)?;
     let is_enough = own.as_ref().is_some_and(|it| it.complete && it.network.is_none());
     let Some(permit) = runner.permit.filter(|_| !is_enough) else {
         return Ok(own);
     };
-    match from_registry(runner, config, built) {
+    match from_registry(runner, config, built, seen) {
         Ok(None) => Ok(own),
         Ok(Some(mut receipt)) => {
             receipt.refrozen.extend(own.map(|it| it.refrozen).unwrap_or_default());
@@ -79,10 +80,13 @@ fn from_registry(
     runner: &Runner,
     config: &Config,
     built: &BuiltImage,
+    seen: &mut Seen,
 ) -> anyhow::Result<Option<Receipt>> {
     let Some(host) = registry::running(runner, config)? else { return Ok(None) };
-    let Some(remote) = host.remote(&published(&host, built))? else { return Ok(None) };
-    let repository = host.repository(&built.name);
+    let (repository, name) = (host.repository(&built.name), published(&host, built));
+    let names = [name.clone(), repository.tagged(&config.image_tag)];
+    seen.ask(names.map(|name| Question { host: &host, config, name }))?;
+    let Some(remote) = seen.of(&host, &name)? else { return Ok(None) };
     let stored = repository.tagged(&Tag::of_receipt(&remote.digest));
     if remote.config != built.image.id || host.remote(&stored)?.is_none() {
         return Ok(None);
@@ -248,7 +252,7 @@ pub(super) fn read(
 pub(super) fn remove(permit: Permit, runner: &Runner, name: &ImageRef) -> anyhow::Result<()> {
     let docker = &runner.docker;
     let output = process::output(&docker.remove_name(name).permitted(permit))?;
-    if docker.image(name)?.is_some() {
+    if output.status != 0 && docker.image(name)?.is_some() {
         let said = process::last_lines(&output.stderr, 3);
         runner.ui.say(format!("warning: the image {name} could not be removed: {said}"));
     }
@@ -266,20 +270,17 @@ fn copy(permit: Permit, runner: &Runner, stored: &ImageRef, dir: &Path) -> anyho
     Ok(fs::read_to_string(file)?)
 }
 
-/// Number of attempts to push a receipt that another run of this engine pushes at the same time.
-const ATTEMPTS: u32 = 3;
-
-/// Stores `receipt` as an image of one file, which any docker can push and pull, and checks that
-/// the registry has it. `None` is the receipt that a dry run lacks.
-pub(crate) fn store(
+/// Pushes `receipt` as an image of one file, which any docker can push and pull, and returns that image's
+/// id; `None` in a dry run, which may lack the receipt. Another run of this engine may give the name to its
+/// own receipt, or remove it.
+pub(crate) fn push(
     runner: &Runner,
     builder: &Builder,
     host: &Host,
     stored: &ImageRef,
     receipt: Option<&Receipt>,
     log: &mut Log,
-) -> anyhow::Result<()> {
-    let docker = &runner.docker;
+) -> anyhow::Result<Option<ImageId>> {
     let name = stored.repository.name();
     let build = runner.target().join("build");
     let (dir, id) =
@@ -288,28 +289,14 @@ pub(crate) fn store(
         one_file(receipt)?.stage(permit, &dir)?;
     }
     let build = builder.build().quiet().tag(stored).context(&id, None, &dir);
-    let push = host.push(stored);
-    let Some(permit) = runner.permit else {
-        runner.run(&build, log)?;
-        runner.talk(&push, log)?;
-        return runner.run(&docker.remove_name(stored), log);
-    };
-    let mut found = None;
-    for _ in 0..ATTEMPTS {
-        // Another run may give this name to its own receipt, or remove the name.
-        runner.run(&build, log)?;
-        let id = fs::read_to_string(&id)?;
-        runner.talk(&push, log)?;
-        found = host.remote(stored)?.map(|it| it.config);
-        if found.as_ref().is_some_and(|it| it.to_string() == id.trim()) {
-            return remove(permit, runner, stored);
-        }
+    runner.run(&build, log)?;
+    runner.talk(&host.push(stored), log)?;
+    if runner.permit.is_none() {
+        runner.run(&runner.docker.remove_name(stored), log)?;
+        return Ok(None);
     }
-    remove(permit, runner, stored)?;
-    match found {
-        None => bail!("{stored} was pushed, but the registry does not have it"),
-        Some(found) => bail!("{stored} was pushed, but is another receipt afterwards ({found})"),
-    }
+    let id = fs::read_to_string(&id)?;
+    id.trim().parse().map(Some).with_context(|| format!("{stored}: not an image id"))
 }
 
 fn one_file(receipt: &Receipt) -> anyhow::Result<BuildContext> {

@@ -1,5 +1,5 @@
-//! What a registry has under many names, asked for at once. What is not known by that is asked of docker,
-//! one name at a time: without curl, or, before a push, for a name that curl did not find.
+//! What registries have under many names: each registry is asked for all of its names at once. Without curl,
+//! and for what curl cannot tell, docker is asked, one name at a time.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,78 +30,80 @@ impl From<RemoteImage> for Found {
     }
 }
 
+/// A name in a registry, and the settings by which the registry is asked.
+pub(crate) struct Question<'a> {
+    pub(crate) host: &'a Host,
+    pub(crate) config: &'a Config,
+    pub(crate) name: ImageRef,
+}
+
 /// Images of registries, by name.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Seen {
-    found: BTreeMap<ImageRef, Found>,
-    /// Names that curl did not find.
-    absent: BTreeSet<ImageRef>,
-    believes_absence: bool,
+    /// `None` for a name that nothing has.
+    known: BTreeMap<ImageRef, Option<Found>>,
+    /// Interfaces of repositories that ask for no login; a login may end.
+    open: BTreeMap<Repository, Api>,
 }
 
 impl Seen {
-    /// Returns an empty record that counts names which curl did not find as free: for what people read. A push
-    /// must not, since curl does not find images of several platforms either.
-    pub(crate) fn for_people() -> Seen {
-        Seen { believes_absence: true, ..Seen::default() }
-    }
-
-    /// Asks a registry for all of `names`.
+    /// Asks the registries for all names, whatever was known of them.
     ///
     /// # Errors
-    /// The run is interrupted. Without curl, or if the registry refuses, nothing is known.
-    pub(crate) fn ask(
+    /// The run is interrupted. Without curl, or if a registry refuses, nothing is known of its names.
+    pub(crate) fn ask<'a>(
         &mut self,
-        config: &Config,
-        host: &Host,
-        names: &[ImageRef],
+        questions: impl IntoIterator<Item = Question<'a>>,
     ) -> anyhow::Result<()> {
-        let asked = match asked(config, host, names) {
-            Err(err) if [1, 3].contains(&failure::status(&err)) => return Ok(()),
-            asked => asked?,
-        };
-        for (name, found) in asked {
-            match found {
-                Some(found) => _ = self.found.insert(name, found),
-                None => _ = self.absent.insert(name),
+        let mut asked: BTreeMap<&str, (&Host, &Config, BTreeSet<ImageRef>)> = BTreeMap::new();
+        for Question { host, config, name } in questions {
+            self.known.remove(&name);
+            if name.is_known() {
+                let of_host = || (host, config, BTreeSet::new());
+                asked.entry(&host.name).or_insert_with(of_host).2.insert(name);
+            }
+        }
+        for (host, config, names) in asked.into_values() {
+            match self.asked(config, host, names) {
+                Err(err) if [1, 3].contains(&failure::status(&err)) => (),
+                answers => self.known.extend(answers?),
             }
         }
         Ok(())
     }
 
-    /// Records what the registry has under `name` now.
-    pub(crate) fn note(&mut self, name: &ImageRef, found: Found) {
-        self.found.insert(name.clone(), found);
-    }
-
     /// Returns what the registry has under `name`.
     pub(crate) fn of(&self, host: &Host, name: &ImageRef) -> anyhow::Result<Option<Found>> {
-        match self.found.get(name) {
-            Some(found) => Ok(Some(found.clone())),
-            None if self.believes_absence && self.absent.contains(name) => Ok(None),
+        match self.known.get(name) {
+            Some(found) => Ok(found.clone()),
             None => Ok(host.remote(name)?.map(Found::from)),
         }
     }
-}
 
-/// Returns what is under each name, `None` if nothing is; a name that is refused is left out.
-fn asked(
-    config: &Config,
-    host: &Host,
-    names: &[ImageRef],
-) -> anyhow::Result<Vec<(ImageRef, Option<Found>)>> {
-    let mut repositories: Vec<Repository> = names.iter().map(|it| it.repository.clone()).collect();
-    repositories.sort_unstable();
-    repositories.dedup();
-    let apis = Api::each(host, &published::network(config, host)?, &repositories, Access::Read)?;
-    let apis: BTreeMap<Repository, Api> = repositories.into_iter().zip(apis).collect();
-    let tagged = |it: &ImageRef| Some((it.clone(), it.tag.clone()?));
-    let (names, tags): (Vec<_>, Vec<_>) = names.iter().filter_map(tagged).unzip();
-    let asked = names.iter().map(|it| &apis[&it.repository]).zip(tags);
-    let manifests = names.iter().cloned().zip(each::manifests(asked)?);
-    let found = manifests.filter_map(|(name, it)| {
-        let found = it.ok()?.map(|it| Found { digest: it.digest, config: it.config });
-        Some((name, found))
-    });
-    Ok(found.collect())
+    /// Returns what is under each name; one that is refused, or not of an image of one platform, is left
+    /// out.
+    fn asked(
+        &mut self,
+        config: &Config,
+        host: &Host,
+        names: BTreeSet<ImageRef>,
+    ) -> anyhow::Result<Vec<(ImageRef, Option<Found>)>> {
+        let repositories: BTreeSet<&Repository> = names.iter().map(|it| &it.repository).collect();
+        let new = repositories.into_iter().filter(|it| !self.open.contains_key(it)).cloned();
+        let new: Vec<Repository> = new.collect();
+        let network = published::network(config, host)?;
+        let apis = Api::each(host, &network, &new, Access::Read)?;
+        let (open, with_login): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            new.into_iter().zip(apis).partition(|it| it.1.is_open);
+        self.open.extend(open);
+        let api = |it: &ImageRef| self.open.get(&it.repository).or(with_login.get(&it.repository));
+        let asked = names.iter().filter_map(|it| Some((it, (api(it)?, it.tag.clone()?))));
+        let (names, questions): (Vec<&ImageRef>, Vec<_>) = asked.unzip();
+        let manifests = each::manifests(questions)?.into_iter().zip(names);
+        let found = manifests.filter_map(|(it, name)| {
+            let found = it.ok()?.map(|it| Found { digest: it.digest, config: it.config });
+            Some((name.clone(), found))
+        });
+        Ok(found.collect())
+    }
 }

@@ -66,8 +66,8 @@ fn a_push_that_hangs() {
 
 #[test]
 fn a_question_that_hangs() {
-    // The first question is answered: the registry does not have the image yet.
-    hangs(ASK, 4);
+    // The first questions are answered: the registry has neither image yet.
+    hangs(ASK, 5);
 }
 
 /// Pushes while docker's command lines with `on` are silent and do not end. The patience is longer

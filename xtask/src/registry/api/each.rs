@@ -5,8 +5,8 @@ use std::{fmt::Display, slice};
 use anyhow::{Context as _, bail, ensure};
 
 use super::{
-    ACCEPT, Access, Api, Manifest, asked, is_local, manifest, of_bearer, parameter, sha256,
-    unanswered,
+    ACCEPT, ACCEPT_ALL, Access, Api, Manifest, asked, is_local, manifest, of_bearer, parameter,
+    sha256, unanswered,
 };
 use crate::{
     registry::Host,
@@ -32,6 +32,8 @@ impl Api {
         let apis = repositories.iter().map(|it| Api::without_login(network, it));
         let mut apis = apis.collect::<anyhow::Result<Vec<_>>>()?;
         let logins = logins(host, &apis, access)?;
+        let is_open = logins.is_empty();
+        apis.iter_mut().for_each(|it| it.is_open = is_open);
         for (api, login) in apis.iter_mut().zip(logins) {
             api.authorization = login.ok();
         }
@@ -104,7 +106,7 @@ fn token(answer: &Answer, realm: &str, login: &str) -> anyhow::Result<String> {
 pub(crate) fn answers(questions: &[Question<'_>]) -> anyhow::Result<Vec<Answer>> {
     let Some((first, _)) = questions.first() else { return Ok(Vec::new()) };
     let requests =
-        questions.iter().flat_map(|(api, path)| api.requests(ACCEPT, slice::from_ref(path)));
+        questions.iter().flat_map(|(api, path)| api.requests(ACCEPT_ALL, slice::from_ref(path)));
     let requests: Vec<Request> = requests.collect();
     asked(&first.network, &requests, &[200, 401, 403, 404])
 }

@@ -2,7 +2,7 @@
 //! caused it, and the duration of the last time. Changes nothing. Status 3 if a build is due and cannot begin.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
     sync::Arc,
 };
 
@@ -22,7 +22,7 @@ use crate::{
     registry::{
         self, Host,
         receipts::{self, Landing},
-        seen::Seen,
+        seen::{Question, Seen},
     },
     run::{failure, finding::Finding, terminal, ui},
     settings::config::Config,
@@ -63,7 +63,7 @@ pub(crate) fn run(session: &Session, missions: &Missions) -> anyhow::Result<u8> 
     let mut planned = Planned { runner: &runner, images: &images, builds, refusal: None };
     let mut rows: Vec<Row> = Vec::new();
     let mut known: BTreeSet<(String, &str)> = BTreeSet::new();
-    let mut seen = Seen::for_people();
+    let mut seen = Seen::default();
     let reused = published.reused.iter().map(|it| &it.chosen);
     let chosen = || published.chosen.iter().chain(reused.clone());
     for unpinned in pinning::refused(chosen().map(|it| &it.config)) {
@@ -146,25 +146,25 @@ impl<'a> Planned<'a> {
 
 /// Asks each registry for all names that pushes look at.
 fn ask(runner: &Runner, works: &[Work<'_>], seen: &mut Seen) -> anyhow::Result<()> {
-    let mut asked: BTreeMap<String, (Host, &Config, Vec<ImageRef>)> = BTreeMap::new();
-    for Work { chosen, tested, .. } in works {
-        let Some((image, receipt)) = tested else { continue };
-        let config = &chosen.config;
-        let setting = format!("{:?}", config.registry);
-        if !asked.contains_key(&setting) {
-            let Some(host) = registry::running(runner, config)? else { continue };
-            asked.insert(setting.clone(), (host, config, Vec::new()));
-        }
-        if let Some((host, _, names)) = asked.get_mut(&setting) {
-            let name = &chosen.mission.name;
-            let repository = host.repository(name);
-            let tag = recipe::immutable_tag(name, image).and_then(|it| it.tag);
-            names.extend(tag.map(|it| repository.tagged(&it)));
-            names.push(repository.tagged(&config.image_tag));
-            names.extend(receipts::stored(&repository, receipt));
+    let mut hosts: BTreeMap<String, Option<Host>> = BTreeMap::new();
+    let tested = || works.iter().filter_map(|it| Some((it.chosen, it.tested.as_ref()?)));
+    for (chosen, _) in tested() {
+        let setting = format!("{:?}", chosen.config.registry);
+        if let Entry::Vacant(it) = hosts.entry(setting) {
+            it.insert(registry::running(runner, &chosen.config)?);
         }
     }
-    asked.into_values().try_for_each(|(host, config, names)| seen.ask(config, &host, &names))
+    let mut questions = Vec::new();
+    for (chosen, (image, receipt)) in tested() {
+        let (config, name) = (&chosen.config, &chosen.mission.name);
+        let Some(host) = &hosts[&format!("{:?}", config.registry)] else { continue };
+        let repository = host.repository(name);
+        let tag = recipe::immutable_tag(name, image).and_then(|it| it.tag);
+        let tags = tag.iter().chain([&config.image_tag]).map(|it| repository.tagged(it));
+        let names = tags.chain(receipts::stored(&repository, receipt));
+        questions.extend(names.map(|name| Question { host, config, name }));
+    }
+    seen.ask(questions)
 }
 
 /// Returns the work for a mission whose image stays in the registry.

@@ -9,8 +9,14 @@ use crate::{
         build::{BuildPolicy, Builds},
         runner::{Log, Runner},
     },
-    registry::{self, Host, publish, receipts, seen::Seen},
+    registry::{
+        self, Host,
+        publish::{self, TagMove},
+        receipts,
+        seen::Seen,
+    },
     run::{failure, terminal},
+    settings::config::Config,
     task::{
         MissionConfig, Session,
         args::ImagePush,
@@ -27,6 +33,8 @@ use crate::{
 struct Move {
     #[serde(skip)]
     host: Host,
+    #[serde(skip)]
+    config: Config,
     mission: String,
     /// Tag of the form `host/mission:tag`.
     #[serde(serialize_with = "as_text")]
@@ -58,10 +66,11 @@ pub(crate) fn run(session: &Session, args: &ImagePush, tag: &str) -> anyhow::Res
     for it in &moves {
         receipts::certifying(&runner, &it.host, &it.tag.repository, &it.digest)?;
     }
-    let mut seen = Seen::default();
-    for (it, source) in moves.iter_mut().zip(&sources) {
-        let Move { host, tag, digest, .. } = &*it;
-        let moved = publish::move_tag(&runner, host, &mut seen, tag, source, digest, &mut log)?;
+    let tags: Vec<TagMove<'_>> = moves.iter().zip(&sources).map(|it| it.0.of_tag(it.1)).collect();
+    // Without an earlier question: each tag is read now.
+    let moved = publish::move_tags(&runner, &mut Seen::default(), &tags, &mut log);
+    let moved = moved.map_err(|it| it.1)?;
+    for (it, moved) in moves.iter_mut().zip(moved) {
         it.replaced = moved.replaced;
         if session.permit.is_some() {
             let was = it.replaced.as_ref().map(|it| format!(", and was {it}")).unwrap_or_default();
@@ -98,7 +107,7 @@ fn current(
     for it in &published.reused {
         let host = host(runner, &it.chosen.config)?;
         let digest = it.offer.reference.digest.clone().context("a digest")?;
-        res.push(Move::new(host, &it.chosen.mission.name, tag, digest));
+        res.push(Move::new(host, &it.chosen.config, tag, digest));
     }
     for it in &published.chosen {
         let chain = builds.chain(&it.config, &it.chain)?;
@@ -107,7 +116,7 @@ fn current(
         let reference = receipts::published(&host, built);
         let landed = host.remote(&reference)?;
         match landed.filter(|it| it.config == built.image.id) {
-            Some(remote) => res.push(Move::new(host, &built.name, tag, remote.digest)),
+            Some(remote) => res.push(Move::new(host, &it.config, tag, remote.digest)),
             None => bail!("{reference} is not there; run `cargo xtask image-push {}`", built.name),
         }
     }
@@ -124,18 +133,24 @@ fn named_by(runner: &Runner, named: &MissionConfig, tag: &Tag, from: &str) -> an
     };
     let remote = host.remote(&reference)?;
     let remote = remote.with_context(|| format!("{reference}: the registry has no such image"))?;
-    Ok(Move::new(host, name, tag, remote.digest))
+    Ok(Move::new(host, &named.config, tag, remote.digest))
 }
 
-fn host(runner: &Runner, config: &crate::settings::config::Config) -> anyhow::Result<Host> {
+fn host(runner: &Runner, config: &Config) -> anyhow::Result<Host> {
     registry::running(runner, config)?
         .context("the registry on this machine does not run; `cargo xtask image-push` starts it")
 }
 
 impl Move {
-    fn new(host: Host, mission: &str, tag: &Tag, digest: Digest) -> Move {
-        let tag = host.repository(mission).tagged(tag);
-        Move { host, mission: mission.to_owned(), tag, digest, replaced: None }
+    fn new(host: Host, config: &Config, tag: &Tag, digest: Digest) -> Move {
+        let (config, mission) = (config.clone(), config.mission.clone());
+        let tag = host.repository(&mission).tagged(tag);
+        Move { host, config, mission, tag, digest, replaced: None }
+    }
+
+    fn of_tag<'a>(&'a self, source: &'a ImageRef) -> TagMove<'a> {
+        let Move { host, config, tag, digest, .. } = self;
+        TagMove { host, config, tag, source, digest }
     }
 }
 

@@ -25,6 +25,7 @@ use crate::{
         self, earlier,
         publish::{self, DueImage, Unpublished},
         receipts,
+        seen::Seen,
     },
     run::{
         failure::{self, Failure, INTERRUPTED},
@@ -32,7 +33,7 @@ use crate::{
         printable::Shown as _,
         process,
     },
-    settings::config::Mode,
+    settings::config::{Mode, Registry},
     task::{
         MissionConfig, Session,
         args::{Missions, Parallel},
@@ -118,7 +119,9 @@ pub(crate) fn run_locked(
             "note: {name} is reused; `cargo xtask freeze {name}` writes its frozen specs"
         ));
     }
-    registry::retire(&runner)?;
+    if published.chosen.iter().any(|it| it.config.registry == Registry::Local) {
+        registry::retire(&runner)?;
+    }
     let is_part = request.test.as_ref().is_some_and(|it| it.part.is_some());
     let builds = published.builds(&runner, request.missing)?.for_parts(is_part);
     let plan = plan::plan(&published.chosen, request.missing, request.test.as_ref());
@@ -213,12 +216,13 @@ fn test(
     let built = builds.image(&of.config, &of.chain, of.chain.len() - 1)?;
     let MissionImages { mission, config, .. } = of;
     // The registry's receipt may save a test.
+    let mut seen = Seen::default();
     let old = match asked.takes_receipts() {
-        true => receipts::of_built(runner, config, &built),
+        true => receipts::of_built(runner, config, &built, &mut seen),
         false => Receipt::read(&runner.checkout, &mission.name, &built.image),
     }?;
     if old.is_none() && asked.takes_receipts() {
-        earlier::keep_receipt(runner, config)?;
+        earlier::keep_receipt(runner, config, &seen)?;
     }
     let tested = image_test::test(runner, of, &built, asked, old)?;
     Ok(Done::Tested(tested.map(|(receipt, is_new)| (Box::new(receipt), is_new))))

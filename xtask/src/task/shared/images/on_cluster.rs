@@ -18,6 +18,7 @@ use crate::{
     registry::{
         self, Host, candidates, receipts,
         reuse::{self, Wanted},
+        seen::Seen,
     },
     run::{failure, process},
     task::{MissionConfig, Session, args::Missions, shared::hub_target::Hub},
@@ -136,7 +137,7 @@ fn certifying(
     if asked.again {
         return Ok(None);
     }
-    let receipt = receipts::of_built(runner, &chosen.config, built)?;
+    let receipt = receipts::of_built(runner, &chosen.config, built, &mut Seen::default())?;
     let is_enough = receipt::shortcoming(&chosen.mission, receipt.as_ref())?.is_none();
     Ok(receipt.filter(|_| is_enough))
 }
