@@ -19,8 +19,9 @@ use serde_json::Value;
 use crate::{
     run::{
         printable,
-        process::{self, Permit},
+        process::{self, Change, Permit},
         terminal,
+        ui::Ui,
     },
     tools::kubectl::{Cluster, Kind},
 };
@@ -97,10 +98,34 @@ impl Store for InCluster {
     }
 
     fn replace(&self, lease: &Value) -> anyhow::Result<Value> {
-        // The object comes from the cluster: its schema need not be loaded for each renewal.
-        let cmd = self.cluster.replace_cmd(lease).args(["--validate=false"]);
-        self.cluster.store_within(self.permit, &cmd, ANSWER)
+        self.cluster.store_within(self.permit, &replace_cmd(&self.cluster, lease), ANSWER)
     }
+}
+
+fn replace_cmd(cluster: &Cluster, lease: &Value) -> Change {
+    // The object comes from the cluster: its schema need not be loaded for each renewal.
+    cluster.replace_cmd(lease).args(["--validate=false"])
+}
+
+/// Prints, for a dry run, the command that takes the lock of `release`.
+pub(crate) fn print(
+    ui: Ui,
+    cluster: &Cluster,
+    release: &str,
+    holder: &Holder,
+) -> anyhow::Result<()> {
+    let name = format!("{release}-xtask");
+    let mine = Mine::new(holder, &name, &cluster.namespace)?;
+    let now = SystemTime::now();
+    let cmd = match cluster.get(KIND, &name)? {
+        None => cluster.create_cmd(&object::new(&mine, now, TIMES.duration)),
+        Some(it) => replace_cmd(cluster, &object::taken(it, &mine, now, TIMES.duration)),
+    };
+    ui.say(format!(
+        "take the lock, the Lease `{name}`; `kubectl replace` renews and releases the lock"
+    ));
+    terminal::print(cmd);
+    Ok(())
 }
 
 /// Takes the lock of `release`.

@@ -436,20 +436,32 @@ pub(crate) struct Database<'a> {
     pub(crate) new: Option<&'a str>,
     /// Value of `hub.db.type`.
     pub(crate) kind: &'a str,
+    /// Backup of before a deployment that failed, if the hub does not run since.
+    pub(crate) kept: Option<&'a str>,
     pub(crate) backup_done: Option<&'a str>,
 }
 
 /// Checks that the new hub can open the live hub's database, and that it was backed up.
-pub(crate) fn database(Database { live, is_first, new, kind, backup_done }: Database<'_>) -> Row {
+pub(crate) fn database(of: Database<'_>) -> Row {
     const WHAT: &str = "database";
+    let Database { live, is_first, new, kind, kept, backup_done } = of;
     if is_first {
         return Row::ok(WHAT, format!("{kind}, first deployment"));
     }
     let is_here = kind.starts_with("sqlite");
+    let backup = match kept {
+        Some(it) => format!("the hub does not run; its backup of before is {it}"),
+        None => "the database is backed up first".to_owned(),
+    };
     let (Some(from), Some(to)) = (live.and_then(major), new.and_then(major)) else {
         if let (Some(from), true) = (live.and_then(major), is_here) {
-            let what = "an image of unknown version: the database is backed up first; a failed deployment is not rolled back if the new hub has started";
-            return Row::note(WHAT, format!("{kind}, JupyterHub {from} -> {what}"));
+            let what = "a failed deployment is not rolled back if the new hub has started";
+            return Row::note(
+                WHAT,
+                format!(
+                    "{kind}, JupyterHub {from} -> an image of unknown version: {backup}; {what}"
+                ),
+            );
         }
         let what = "the major versions of JupyterHub are not both known; a failed deployment is not rolled back if the new hub has started";
         return Row::note(WHAT, format!("{kind}: {what}"));
@@ -464,7 +476,7 @@ pub(crate) fn database(Database { live, is_first, new, kind, backup_done }: Data
     }
     match (to == from, is_here, backup_done) {
         (true, ..) => Row::ok(WHAT, format!("{kind}, JupyterHub {to}")),
-        (_, true, _) => Row::note(WHAT, format!("{step}: the database is backed up first")),
+        (_, true, _) => Row::note(WHAT, format!("{step}: {backup}")),
         (_, false, Some(reason)) => Row::note(WHAT, format!("{step}: backed up: {reason}")),
         (_, false, None) => Row::refused(
             WHAT,

@@ -61,6 +61,10 @@ fn first_deployment(world: &World) {
 }
 
 fn promotion(world: &World) {
+    world.phase("A dry run of the promotion to production");
+    let before = world.versions("prod");
+    world.xtask(&[&["-n"], &PROMOTE[..]].concat()).status(0);
+    assert_eq!(world.versions("prod"), before);
     world.phase("Promotion to production");
     world.xtask(&PROMOTE).status(0);
     assert_eq!(world.user_image("prod"), world.user_image("staging"));
@@ -226,8 +230,12 @@ fn killed_helm(world: &World) {
     run.kill_all();
     run.finish();
     world.xtask(&deploy(&[])).status(2).says("hub-rollback").says("--unlock");
+    let unlock = ["hub-rollback", "hello", "--env", "staging", "--unlock", "--yes"];
+    let before = world.versions("staging");
+    world.xtask(&[&["-n"], &unlock[..]].concat()).status(0);
+    assert_eq!(world.versions("staging"), before);
     // The lock of the killed run expires meanwhile.
-    world.xtask(&["hub-rollback", "hello", "--env", "staging", "--unlock", "--yes"]).status(0);
+    world.xtask(&unlock).status(0);
     assert_eq!(world.release_status("staging"), "deployed");
     world.xtask(&deploy(&[])).status(0);
     let names: BTreeSet<String> = world.created("staging", "hub");

@@ -11,6 +11,7 @@ fn faults_leave_the_former_release_or_say_what_is_live() {
     let world = World::new("faults");
     failed_first_install(&world);
     world.xtask(&TEST).status(0);
+    failed_smoke_test(&world);
     interrupted(&world);
     two_at_once(&world);
     another_cluster(&world);
@@ -23,7 +24,6 @@ fn faults_leave_the_former_release_or_say_what_is_live() {
     empty_secrets(&world);
     rollback_fails(&world);
     helm_4(&world);
-    newer_major(&world);
     world.xtask(&["hub-history", "hello", "--env", "test"]).status(0);
 }
 
@@ -34,6 +34,24 @@ fn failed_first_install(world: &World) {
     let namespace = world.namespace("test");
     world.kubectl(&["--namespace", &namespace, "get", "pvc", "hub-db-dir"]);
     world.environment("test", "");
+}
+
+/// Helm succeeds, and users get no server.
+fn failed_smoke_test(world: &World) {
+    world.phase("A deployment whose smoke test fails");
+    world.environment("test", "singleuser: {cmd: [\"false\"], startTimeout: 60}\n");
+    let newest = world.newest("test") + 1;
+    world
+        .xtask(&TEST)
+        .status(1)
+        .says(&format!("revision {newest} is live, and its smoke test failed"))
+        .says("`cargo xtask hub-rollback hello --env test` brings the former revision back");
+    assert_eq!(
+        (world.newest("test"), world.release_status("test")),
+        (newest, "deployed".to_owned())
+    );
+    world.environment("test", "");
+    world.xtask(&["hub-rollback", "hello", "--env", "test", "--yes"]).status(0);
 }
 
 fn interrupted(world: &World) {
@@ -232,36 +250,46 @@ fn rollback_fails(world: &World) {
 }
 
 /// JupyterHub 5 to 6 and back, with the database of before.
-fn newer_major(world: &World) {
+#[test]
+fn a_newer_major_version_and_back() {
+    let world = World::new("major");
     if world.settings.chart != crate::settings::Chart::Small {
         return;
     }
-    world.phase("A hub of JupyterHub 5, which is older");
+    world.phase("A hub of JupyterHub 5");
     let (settings, images) = (&world.settings, &world.images);
     world.repository.package(settings, images, "0.0.5", &images.older_hub, "5.5.0");
     world.lock_chart(Some("0.0.5"));
     world.commit("JupyterHub 5");
-    world.xtask(&TEST).status(2).says("an older hub cannot open the database");
-    let namespace = world.namespace("test");
-    let delete = ["delete", "namespace", &namespace];
-    world.kubectl(&delete);
     world.xtask(&TEST).status(0);
     world.person("test", "start", "ann");
     world.person("test", "stop", "ann");
 
-    world.phase("JupyterHub 5 to 6: the database is backed up");
+    world.phase("JupyterHub 5 to 6, and the new hub does not start: the database is backed up");
     world.lock_chart(Some("0.1.0"));
-    world.commit("JupyterHub 6");
-    let done = world.xtask(&TEST).status(0);
+    world.environment("test", BROKEN);
+    let done = world.xtask(&TEST).status(1).says("might not open the database any more");
     let backup = backup_of(&done.both());
-    world.phase("And back, with the database of before");
+    let done = done.says("a mistake").says(&format!("--restore-db {backup}`"));
+    assert!(!done.both().contains("bringing revision"));
+    world.phase("JupyterHub 5 to 6, corrected");
+    world.environment("test", "");
+    let before = format!("its backup of before is {backup}");
+    world.xtask(&TEST).status(0).says(&before);
+    world.phase("And back: not without the database of before");
+    world.lock_chart(Some("0.0.5"));
+    world.commit("JupyterHub 5 again");
+    world.xtask(&TEST).status(2).says("an older hub cannot open the database");
     world
         .xtask(&["hub-rollback", "hello", "1", "--env", "test", "--yes"])
         .status(2)
         .says("--restore-db");
-    world
-        .xtask(&["hub-rollback", "hello", "1", "--env", "test", "--restore-db", &backup, "--yes"])
-        .status(0);
+    world.phase("And back, with the database of before");
+    let restore = ["hub-rollback", "hello", "1", "--env", "test", "--restore-db", &backup, "--yes"];
+    let before = world.versions("test");
+    world.xtask(&[&["-n"], &restore[..]].concat()).status(0).says("python3 - restore");
+    assert_eq!(world.versions("test"), before);
+    world.xtask(&restore).status(0);
 }
 
 /// Returns the name of a backup that a run printed.

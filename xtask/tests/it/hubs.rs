@@ -44,9 +44,12 @@ fn a_dry_run_of_a_rollback_changes_nothing() {
     let done = hub.run(&args).status(0);
     assert_eq!(hub.cluster(), before);
     for part in [
+        // The lock.
+        "create -f -",
         "scale deploy/hub --replicas=0",
         "restore /srv/jupyterhub",
         "helm rollback hello-staging 1",
+        "python3 - clean",
     ] {
         assert!(done.stdout.contains(part), "{}", done.stdout);
     }

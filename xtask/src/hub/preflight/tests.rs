@@ -171,6 +171,7 @@ fn databases_over_a_major_version() {
         is_first: false,
         new: Some("5.5"),
         kind: "sqlite-pvc",
+        kept: None,
         backup_done: None,
     };
     is(&database(same), OK, "JupyterHub 5");
@@ -179,6 +180,7 @@ fn databases_over_a_major_version() {
     is(&database(Database { new: Some("4.0"), ..same }), REFUSED, "5 -> 4");
     let up = Database { new: Some("6.0"), ..same };
     is(&database(up), NOTE, "backed up first");
+    is(&database(Database { kept: Some("b"), ..up }), NOTE, "its backup of before is b");
     is(&database(Database { kind: "postgres", ..up }), REFUSED, "cannot back up postgres");
     let done = Some("pg_dump of today");
     is(&database(Database { kind: "postgres", backup_done: done, ..up }), NOTE, "pg_dump");

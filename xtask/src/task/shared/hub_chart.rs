@@ -43,8 +43,9 @@ pub(crate) fn archive(session: &Session, permit: Permit, lock: &Lock) -> anyhow:
     let bytes = get(session, &config, &lock.url(&entry.urls[0]))?;
     ensure!(
         is_locked(&bytes),
-        "the archive of {} {} is not the one of {LOCK}\n    fix: ask the chart's authors",
+        "the archive of {} {} is not the one of {LOCK}\n    fix: ask the chart's authors why it was replaced; to accept it, remove the line `sha256` from {LOCK}, and run `cargo xtask hub-chart update {}`",
         lock.name,
+        lock.version,
         lock.version
     );
     files::write(permit, &cached, &bytes)?;

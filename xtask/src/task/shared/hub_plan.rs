@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::{
     hub::{
-        database, gate,
+        database, gate, history,
         lock::Lock,
         preflight::{self, Database, Newest, Row},
         record::{self, Action, JupyterHub, Reasons, Record, digest},
@@ -106,6 +106,8 @@ struct Start {
     helm: Helm,
     /// Number of the newest revision; 0 without one.
     newest: u32,
+    /// When it was made.
+    updated: String,
     /// The revision that is live.
     live: Option<u32>,
     is_pending: bool,
@@ -179,8 +181,9 @@ impl Planner<'_> {
         let hub = self.hub.cluster.get("deployment", "hub")?;
         let jupyterhub = self.jupyterhub(&users, &values, start.live, hub.as_ref());
         self.rows.push(preflight::jupyterhub(&users.versions, jupyterhub.new.as_deref()));
-        let needs_backup = self.database(&values, &jupyterhub, start.live.is_none());
+        let (needs_backup, backup) = self.database(&values, &jupyterhub, &start);
         let record = Record {
+            backup,
             images: users.recorded,
             git,
             values: digest::values(&values),
@@ -223,7 +226,8 @@ impl Planner<'_> {
         let newest = history.last().map_or(0, |it| it.revision);
         let live = history.iter().rfind(|it| it.status == Status::Deployed);
         self.live = live.map(|it| it.revision);
-        Ok(Some(Start { live: live.map(|it| it.revision), facts, helm, newest, is_pending }))
+        let updated = history.last().map(|it| it.updated.clone()).unwrap_or_default();
+        Ok(Some(Start { live: self.live, facts, helm, newest, updated, is_pending }))
     }
 
     /// Returns the record as far as no check adds to it.
@@ -426,8 +430,14 @@ impl Planner<'_> {
         })
     }
 
-    /// Adds the row about the database, and returns whether it is backed up first.
-    fn database(&mut self, values: &Values, versions: &JupyterHub, is_first: bool) -> bool {
+    /// Adds the row about the database, and returns whether it is backed up first, or else its backup of before.
+    fn database(
+        &mut self,
+        values: &Values,
+        versions: &JupyterHub,
+        start: &Start,
+    ) -> (bool, Option<String>) {
+        let is_first = start.live.is_none();
         let kind = values.get("hub.db.type").and_then(Node::text).unwrap_or("sqlite-pvc");
         let major = |it: &Option<String>| it.as_deref().and_then(preflight::major);
         let is_step = match (major(&versions.previous), major(&versions.new)) {
@@ -436,14 +446,28 @@ impl Planner<'_> {
             (Some(_), None) => true,
             (None, _) => false,
         };
+        let is_step = is_step && !is_first && database::kind(values) == database::Kind::Volume;
+        let kept = is_step.then(|| self.kept_backup(start)).flatten();
         self.rows.push(preflight::database(Database {
             live: versions.previous.as_deref(),
             is_first,
             new: versions.new.as_deref(),
             kind,
+            kept: kept.as_deref(),
             backup_done: self.reasons.backup_done.as_deref(),
         }));
-        is_step && !is_first && database::kind(values) == database::Kind::Volume
+        (is_step && kept.is_none(), kept)
+    }
+
+    /// Returns the backup of before the newest revision, if that one failed: a hub that does not run can make no other
+    /// one, and no user has changed the database since.
+    fn kept_backup(&self, start: &Start) -> Option<String> {
+        if start.live == Some(start.newest) || hub_live::answer(self.hub, "health").is_ok() {
+            return None;
+        }
+        let records = self.hub.records().ok()?;
+        let newest = records.by_revision.get(&start.newest)?.as_ref().ok()?;
+        newest.backup.clone().filter(|_| history::is_about(newest, &start.updated))
     }
 
     fn chart(&self) -> record::Chart {

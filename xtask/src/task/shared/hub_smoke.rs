@@ -52,7 +52,7 @@ enum Told {
 pub(crate) fn run(session: &Session, cluster: &Cluster) -> anyhow::Result<Option<Tested>> {
     let script = text_file::read_text(&session.checkout.root, Path::new(CLIENT))?;
     let Some(permit) = session.permit else {
-        terminal::print(client(cluster, "smoke", &script));
+        ["smoke", "clean"].iter().for_each(|it| terminal::print(client(cluster, it, &script)));
         return Ok(None);
     };
     let _lock = session.lock_smoke()?;

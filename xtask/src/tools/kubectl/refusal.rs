@@ -196,7 +196,7 @@ impl Kind {
             Kind::AlreadyExists | Kind::Conflict => {
                 "run the task again once the other change has ended"
             }
-            Kind::Invalid => "correct the values that the message names",
+            Kind::Invalid => "correct what the message names",
             Kind::Forbidden => "ask the cluster's administrators for this permission",
             Kind::Quota => {
                 "remove what is not needed from the namespace, or ask for a larger quota"

@@ -99,7 +99,7 @@ pub(super) fn recover(
         return process::finishing(|| roll_back(deployment, revision));
     }
     let args = deployment.hub.args();
-    ui.say(format!("{name}: {}", told(&left, &args, newest.as_ref())));
+    ui.say(format!("{name}: {}", told(&left, &args, newest.as_ref(), &deployment.record)));
     if left == Left::Nothing {
         deployment.record.live = deployment.record.previous;
     }
@@ -116,7 +116,7 @@ fn unknown(deployment: &Deployment<'_>) -> u8 {
 }
 
 /// Returns what is live now, and the way out.
-fn told(left: &Left, args: &str, newest: Option<&Revision>) -> String {
+fn told(left: &Left, args: &str, newest: Option<&Revision>, record: &Record) -> String {
     let status = newest.map(|it| it.status.to_string()).unwrap_or_default();
     match left {
         Left::Nothing => "no revision was made: the former one is live, as before".to_owned(),
@@ -126,9 +126,15 @@ fn told(left: &Left, args: &str, newest: Option<&Revision>) -> String {
         Left::First => format!(
             "no revision was live before; all objects of the deployment stay, with the volume hub-db-dir\n    fix: correct what failed, and run `cargo xtask hub-deploy {args}` again"
         ),
-        Left::Database(it) => format!(
-            "the new revision stays, {status}: its hub has started, and the hub of revision {it} might not open the database any more\n    fix: correct what failed, and run `cargo xtask hub-deploy {args}` again; or `cargo xtask hub-rollback {it} {args} --restore-db NAME` with a backup of before"
-        ),
+        Left::Database(it) => {
+            let restore = match &record.backup {
+                Some(name) => format!("--restore-db {name}`"),
+                None => "--restore-db NAME` with a backup of before".to_owned(),
+            };
+            format!(
+                "the new revision stays, {status}: its hub has started, and the hub of revision {it} might not open the database any more\n    fix: correct what failed, and run `cargo xtask hub-deploy {args}` again; or `cargo xtask hub-rollback {it} {args} {restore}"
+            )
+        }
         Left::Interrupted(it) => format!(
             "interrupted: the new revision is {status}, and its pods may be half-way\n    fix: `cargo xtask hub-rollback {args}` brings revision {it} back, or run `cargo xtask hub-deploy {args}` again"
         ),
@@ -231,6 +237,12 @@ mod tests {
         assert_eq!(left(&unknown, 6, 7, &facts(true, false)), Left::Database(6));
         let after_failed = Record { previous: Some(5), ..step.clone() };
         assert_eq!(left(&after_failed, 6, 7, &facts(false, false)), Left::Database(5));
+        let with = Record { backup: text("b"), ..step.clone() };
+        let said = |it: &Record| told(&Left::Database(6), "hello --env test", None, it);
+        assert!(
+            said(&with).ends_with("`cargo xtask hub-rollback 6 hello --env test --restore-db b`")
+        );
+        assert!(said(&step).ends_with("--restore-db NAME` with a backup of before"));
         let first = Record { previous: None, ..record(1) };
         assert_eq!(left(&first, 0, 1, &facts(true, false)), Left::First);
     }

@@ -156,7 +156,7 @@ fn print_commands(session: &Session, hub: &Hub, ready: &Ready) -> anyhow::Result
     if !ready.has_namespace {
         terminal::print(hub.cluster.create_cmd(&namespace(hub)));
     }
-    session.ui.say(format!("take the lock, the Lease `{}-xtask`", hub.target.release));
+    lease::print(session.ui, &hub.cluster, &hub.target.release, &holder(record))?;
     if ready.needs_backup {
         let live = ready.hub.as_ref().context("the live hub has no Deployment `hub`")?;
         let name = database::name(SystemTime::now());

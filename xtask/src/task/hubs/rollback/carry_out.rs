@@ -41,7 +41,8 @@ pub(super) fn holder(action: &str, record: &Record) -> Holder {
 /// Prints the commands of a rollback.
 pub(super) fn print(session: &Session, plan: &Plan) -> anyhow::Result<u8> {
     let hub = &plan.release.hub;
-    session.ui.say(format!("take the lock, the Lease `{}-xtask`", hub.target.release));
+    let holder = holder("rollback", &plan.record);
+    lease::print(session.ui, &hub.cluster, &hub.target.release, &holder)?;
     hub_finish::print_store(hub, &plan.record)?;
     if let Some(it) = &plan.restore {
         it.print(hub)?;

@@ -124,7 +124,8 @@ fn remove(session: &Session, args: &HubRollback, release: &Release) -> anyhow::R
         ..known.unwrap_or(opened)
     };
     let Some(permit) = session.permit else {
-        session.ui.say(format!("take the lock, the Lease `{}-xtask`", hub.target.release));
+        let holder = carry_out::holder("unlock", &record);
+        lease::print(session.ui, &hub.cluster, &hub.target.release, &holder)?;
         terminal::print(cmd);
         hub_finish::print_store(hub, &record)?;
         return Ok(0);
