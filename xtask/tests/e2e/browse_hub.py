@@ -3,9 +3,10 @@
     browse_hub.py ADDRESS PASSWORD_FILE CHOICES NOTEBOOK WORDS SCREENSHOTS KERNEL...
 
 ann logs in and finds CHOICES, separated by commas, on the spawn page, the first of them chosen. The
-second does not start, and a page shows WORDS, the end of its output. She takes the last and finds the kernels named in the launcher; NOTEBOOK in her home is opened and all
-its cells are run. bob may not enter her server. The picture of the README, docs/hub.png, is the
-spawn page, target/tmp/hub/spawn.png.
+second does not start, and a page shows WORDS, the end of its output. She takes the last and finds
+the kernels named in the launcher; NOTEBOOK in her home is opened and all its cells are run. bob may
+not enter her server. The picture of the README, docs/hub.png, is the spawn page,
+target/tmp/hub/spawn.png.
 """
 
 import sys

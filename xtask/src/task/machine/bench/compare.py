@@ -7,8 +7,8 @@ the seconds of each row, way and round, and those of image-all that no child pro
 The ways are:
 - image-all.
 - bare: each docker command by which image-all changes something in a build from nothing (builds,
-  containers of tests and of the frozen spec, tags and pushes), at once where it was at once, without
-  a question, whatever has changed.
+  containers of tests and of the frozen spec, tags and pushes), at once where it was at once,
+  without a question, whatever has changed.
 - sequence: the same builds without caches of packages and after a copy of all files, imports and
   one papermill after the other in a container, pushes of the human tags.
 """
