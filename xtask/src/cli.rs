@@ -369,6 +369,12 @@ Examples:
     #[command(hide = true)]
     Complete(Complete),
     /// Run the benchmarks, and compare with their budgets
+    ///
+    /// Without a flag, the figures of everyday work. A flag asks for its own figures alone; --cold adds to them.
+    #[command(after_help = "\
+Examples:
+  cargo xtask bench             everyday work
+  cargo xtask bench --compare   image-all beside docker's own commands")]
     Bench(With<{ DRY_RUN | JSON }, Bench>),
     /// Run every check and test of this repository
     ///

@@ -395,29 +395,32 @@ pub(crate) struct Bench {
     /// Also time a build from nothing; removes the images of this repository and empties the builder's cache
     #[arg(long)]
     pub(crate) cold: bool,
-    /// Also time builds of roman, a large environment, and of two missions at once, in a clone of this repository
+    /// Time builds of roman, a large environment, in a clone of this repository
     #[arg(long)]
     pub(crate) missions: bool,
-    /// Also time all missions, published, on an engine without images; removes the images of this repository
+    /// Time builds and tests of two missions at once, in a clone of this repository
+    #[arg(long)]
+    pub(crate) parallel: bool,
+    /// Time all missions, published, on an engine without images; removes the images of this repository
     #[arg(long)]
     pub(crate) reuse: bool,
-    /// Also time image-all beside the docker commands that it runs, and beside a script's sequence of build, tests
+    /// Time image-all beside the docker commands that it runs, and beside a script's sequence of build, tests
     /// and push; removes the images of missions and empties the builder's cache
     #[arg(long)]
     pub(crate) compare: bool,
-    /// Also time two missions on a conda base, in a clone of this repository
+    /// Time two missions on a conda base, in a clone of this repository
     #[arg(long)]
     pub(crate) conda: bool,
-    /// Also time the hub on this machine and hub-render, which needs Helm, in a clone of this repository
+    /// Time the hub on this machine and hub-render, which needs Helm, in a clone of this repository
     #[arg(long)]
     pub(crate) hubs: bool,
-    /// Also time `ci --cluster`, and how soon a deployment ends there whose image does not exist
+    /// Time `ci --cluster`, and how soon a deployment ends there whose image does not exist
     #[arg(long)]
     pub(crate) cluster: bool,
-    /// Also time tests of notebooks, beside one call of papermill for each
+    /// Time tests of notebooks, beside one call of papermill for each
     #[arg(long)]
     pub(crate) notebooks: bool,
-    /// Also time `ci` in a clone of this repository, on an empty private engine
+    /// Time `ci` in a clone of this repository, on an empty private engine
     #[arg(long)]
     pub(crate) ci: bool,
 }

@@ -77,27 +77,41 @@ pub(crate) fn run(session: &Session, args: &args::Bench) -> anyhow::Result<u8> {
         let build = cargo::build(&session.checkout.root, target);
         res.push(seconds("building xtask from nothing", time(permit, &build)?, 60.0));
     }
-    let test = cargo::plain_test(&session.checkout.root);
-    read(permit, &test)?;
-    res.push(seconds("cargo test, once built", time(permit, &test)?, 20.0));
-    res.push(seconds(
-        "cargo xtask --help",
-        median(permit, &cmd!(session.checkout.root, "{exe} --help"))?,
-        0.15,
-    ));
-    res.push(seconds("check", median(permit, &cmd!(session.checkout.root, "{exe} check"))?, 1.0));
-    let formatted = cargo::check_format_in_hook(&session.checkout.root);
-    res.push(seconds("rustfmt, as the hook runs it", median(permit, &formatted)?, 1.0));
-    res.extend(many::figures(permit, session, &exe)?);
-    read(permit, &image_all)?;
-    res.push(seconds("image-all, nothing changed", median(permit, &image_all)?, 0.5));
-    res.extend(frozen_specs(permit, session, &exe)?);
-    res.extend(on_request(permit, session, args, &docker, &exe)?);
-    res.push(server::figure(permit, &docker)?);
-    res.extend(sizes(&docker)?);
+    let requested = on_request(permit, session, args, &docker, &exe)?;
+    if requested.is_empty() {
+        res.extend(always(permit, session, &docker, &exe, &image_all)?);
+    }
+    res.extend(requested);
     // The duration of builds depends on it.
     session.ui.say(format!("docker's storage driver: {}", docker.storage_driver()?));
     print(session, &res)
+}
+
+/// Returns the figures without a flag.
+fn always(
+    permit: Permit,
+    session: &Session,
+    docker: &Docker,
+    exe: &Path,
+    image_all: &Change,
+) -> anyhow::Result<Vec<Figure>> {
+    let root = &session.checkout.root;
+    let mut res = Vec::new();
+    let test = cargo::plain_test(root);
+    read(permit, &test)?;
+    res.push(seconds("cargo test, once built", time(permit, &test)?, 20.0));
+    let help = cmd!(root, "{exe} --help");
+    res.push(seconds("cargo xtask --help", median(permit, &help)?, 0.15));
+    res.push(seconds("check", median(permit, &cmd!(root, "{exe} check"))?, 1.0));
+    let formatted = cargo::check_format_in_hook(root);
+    res.push(seconds("rustfmt, as the hook runs it", median(permit, &formatted)?, 1.0));
+    res.extend(many::figures(permit, session, exe)?);
+    read(permit, image_all)?;
+    res.push(seconds("image-all, nothing changed", median(permit, image_all)?, 0.5));
+    res.extend(frozen_specs(permit, session, exe)?);
+    res.push(server::figure(permit, docker)?);
+    res.extend(sizes(docker)?);
+    Ok(res)
 }
 
 /// Returns the figures that flags ask for.
@@ -111,6 +125,8 @@ fn on_request(
     let mut res = Vec::new();
     if args.missions {
         res.extend(missions::figures(permit, session, exe)?);
+    }
+    if args.parallel {
         res.push(parallel::figure(permit, session, exe)?);
     }
     if args.reuse {
