@@ -61,8 +61,6 @@ pub(crate) struct Api {
     path: String,
     /// Header `Authorization: …`, if the registry asks for one.
     authorization: Option<String>,
-    /// Whether the registry answered without a login.
-    pub(crate) is_open: bool,
 }
 
 /// The manifest of an image, and its digest, computed here.
@@ -117,7 +115,6 @@ impl Api {
             server: format!("{scheme}://{address}"),
             path: path.to_owned(),
             authorization: None,
-            is_open: false,
         })
     }
 

@@ -38,12 +38,10 @@ pub(crate) struct Question<'a> {
 }
 
 /// Images of registries, by name.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Seen {
     /// `None` for a name that nothing has.
     known: BTreeMap<ImageRef, Option<Found>>,
-    /// Interfaces of repositories that ask for no login; a login may end.
-    open: BTreeMap<Repository, Api>,
 }
 
 impl Seen {
@@ -64,7 +62,7 @@ impl Seen {
             }
         }
         for (host, config, names) in asked.into_values() {
-            match self.asked(config, host, names) {
+            match answers(config, host, &names) {
                 Err(err) if [1, 3].contains(&failure::status(&err)) => (),
                 answers => self.known.extend(answers?),
             }
@@ -79,31 +77,24 @@ impl Seen {
             None => Ok(host.remote(name)?.map(Found::from)),
         }
     }
+}
 
-    /// Returns what is under each name; one that is refused, or not of an image of one platform, is left
-    /// out.
-    fn asked(
-        &mut self,
-        config: &Config,
-        host: &Host,
-        names: BTreeSet<ImageRef>,
-    ) -> anyhow::Result<Vec<(ImageRef, Option<Found>)>> {
-        let repositories: BTreeSet<&Repository> = names.iter().map(|it| &it.repository).collect();
-        let new = repositories.into_iter().filter(|it| !self.open.contains_key(it)).cloned();
-        let new: Vec<Repository> = new.collect();
-        let network = published::network(config, host)?;
-        let apis = Api::each(host, &network, &new, Access::Read)?;
-        let (open, with_login): (BTreeMap<_, _>, BTreeMap<_, _>) =
-            new.into_iter().zip(apis).partition(|it| it.1.is_open);
-        self.open.extend(open);
-        let api = |it: &ImageRef| self.open.get(&it.repository).or(with_login.get(&it.repository));
-        let asked = names.iter().filter_map(|it| Some((it, (api(it)?, it.tag.clone()?))));
-        let (names, questions): (Vec<&ImageRef>, Vec<_>) = asked.unzip();
-        let manifests = each::manifests(questions)?.into_iter().zip(names);
-        let found = manifests.filter_map(|(it, name)| {
-            let found = it.ok()?.map(|it| Found { digest: it.digest, config: it.config });
-            Some((name.clone(), found))
-        });
-        Ok(found.collect())
-    }
+/// Returns what is under each name; one that is refused, or not of an image of one platform, is left out.
+fn answers(
+    config: &Config,
+    host: &Host,
+    names: &BTreeSet<ImageRef>,
+) -> anyhow::Result<Vec<(ImageRef, Option<Found>)>> {
+    let repositories: BTreeSet<&Repository> = names.iter().map(|it| &it.repository).collect();
+    let repositories: Vec<Repository> = repositories.into_iter().cloned().collect();
+    let apis = Api::each(host, &published::network(config, host)?, &repositories, Access::Read)?;
+    let apis: BTreeMap<Repository, Api> = repositories.into_iter().zip(apis).collect();
+    let asked = names.iter().filter_map(|it| Some((it, (&apis[&it.repository], it.tag.clone()?))));
+    let (names, questions): (Vec<&ImageRef>, Vec<_>) = asked.unzip();
+    let manifests = each::manifests(questions)?.into_iter().zip(names);
+    let found = manifests.filter_map(|(it, name)| {
+        let found = it.ok()?.map(|it| Found { digest: it.digest, config: it.config });
+        Some((name.clone(), found))
+    });
+    Ok(found.collect())
 }

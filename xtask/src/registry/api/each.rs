@@ -1,6 +1,11 @@
 //! Questions to several repositories of one registry at once.
 
-use std::{fmt::Display, slice};
+use std::{
+    collections::BTreeSet,
+    fmt::Display,
+    slice,
+    sync::{Mutex, PoisonError},
+};
 
 use anyhow::{Context as _, bail, ensure};
 
@@ -17,6 +22,9 @@ use crate::{
     },
 };
 
+/// Servers and repositories that ask for no login to read, as far as this run knows.
+static OPEN: Mutex<BTreeSet<(String, String)>> = Mutex::new(BTreeSet::new());
+
 /// A question to a repository: a path below it.
 pub(crate) type Question<'a> = (&'a Api, String);
 
@@ -31,9 +39,15 @@ impl Api {
     ) -> anyhow::Result<Vec<Api>> {
         let apis = repositories.iter().map(|it| Api::without_login(network, it));
         let mut apis = apis.collect::<anyhow::Result<Vec<_>>>()?;
+        let open = || OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = |it: &Api| (it.server.clone(), it.path.clone());
+        if access == Access::Read && apis.iter().all(|it| open().contains(&place(it))) {
+            return Ok(apis);
+        }
         let logins = logins(host, &apis, access)?;
-        let is_open = logins.is_empty();
-        apis.iter_mut().for_each(|it| it.is_open = is_open);
+        if logins.is_empty() {
+            open().extend(apis.iter().map(place));
+        }
         for (api, login) in apis.iter_mut().zip(logins) {
             api.authorization = login.ok();
         }

@@ -5,7 +5,7 @@ mod on_cluster;
 mod plan;
 mod rows;
 
-use std::{collections::BTreeSet, thread};
+use std::{collections::BTreeSet, panic::resume_unwind, thread};
 
 use anyhow::Context as _;
 
@@ -104,13 +104,19 @@ pub(crate) fn run_locked(
         let missions: Vec<&Mission> = named.iter().map(|it| &it.mission).collect();
         update::write(permit, &session.checkout, &update::updates(&session.checkout, &missions)?)?;
     }
-    let chosen = session.choose(&runner, named)?;
+    // The engine takes as long to list its images as the inputs take to be digested.
+    let (chosen, listed) = thread::scope(|scope| {
+        let listed = scope.spawn(|| reuse::listed(&runner, request.missing));
+        let chosen = session.choose(&runner, named);
+        (chosen, listed.join().unwrap_or_else(|panic| resume_unwind(panic)))
+    });
+    let (chosen, listed) = (chosen?, listed?);
     if builds {
         session.require_pinned(&chosen)?;
     }
     let missions: Vec<String> = chosen.iter().map(|it| it.mission.name.clone()).collect();
     let place = request.place();
-    let published = reuse::look(&runner, chosen, request.missing, place)?;
+    let published = reuse::look_beside(&runner, chosen, request.missing, place, listed)?;
     published.keep_receipts(&runner)?;
     let reused = published.reused.iter().map(|it| &it.chosen);
     for it in reused.filter(|it| it.config.mode == Mode::Floating) {

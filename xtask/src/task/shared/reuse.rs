@@ -89,12 +89,32 @@ struct Offers {
     caches: BTreeMap<String, ImageRef>,
 }
 
+/// Returns the images on the engine, for [`look`].
+pub(crate) fn listed(
+    runner: &Runner,
+    missing: BuildPolicy,
+) -> anyhow::Result<Option<Arc<EngineImages>>> {
+    let is_needed = missing != BuildPolicy::TakeNewest;
+    is_needed.then(|| EngineImages::read(&runner.docker).map(Arc::new)).transpose()
+}
+
 /// Asks registries about the missions whose images are not on the engine.
 pub(crate) fn look(
+    runner: &Runner,
+    chosen: Vec<MissionImages>,
+    missing: BuildPolicy,
+    place: Place,
+) -> anyhow::Result<Found> {
+    look_beside(runner, chosen, missing, place, listed(runner, missing)?)
+}
+
+/// Looks like [`look`] beside the images that the engine listed.
+pub(crate) fn look_beside(
     runner: &Runner,
     mut chosen: Vec<MissionImages>,
     missing: BuildPolicy,
     place: Place,
+    images: Option<Arc<EngineImages>>,
 ) -> anyhow::Result<Found> {
     let mut res = Found::default();
     let place = match place {
@@ -103,11 +123,10 @@ pub(crate) fn look(
         place => place,
     };
     let mut stays: BTreeMap<usize, (Offer, Host)> = BTreeMap::new();
-    if missing == BuildPolicy::TakeNewest {
+    let Some(images) = images else {
         res.chosen = chosen;
         return Ok(res);
-    }
-    let images = Arc::new(EngineImages::read(&runner.docker)?);
+    };
     let lacking = lacking(runner, &mut chosen, missing, place, &images)?;
     res.images = Some(images);
     for lacking in lacking.into_values() {
