@@ -119,6 +119,8 @@ class Bare:
     def __init__(self, calls: list[Call]) -> None:
         self.calls = calls
         self.containers: dict[str, str] = {}
+        tags = (it["argv"][2:] for it in calls if it["argv"][:2] == ["image", "tag"])
+        self.names = {image: re.search("/(.*):", name)[1] for image, name in tags}
 
     def run(self) -> None:
         """Start each call when those have ended that had ended before it."""
@@ -132,18 +134,26 @@ class Bare:
                 it.result()
 
     def repeat(self, call: Call) -> None:
-        argv = moved(call["argv"], "bare")
+        argv = [self.image(it) for it in moved(call["argv"], "bare")]
         argv = [re.sub("[0-9a-f]{64}", self.container, it) for it in argv]
-        if "--cidfile" in argv:
-            place = argv.index("--cidfile")
-            del argv[place : place + 2]
-        if argv[:2] == ["image", "tag"] and argv[2].startswith("sha256:"):
-            name = re.search("/(.*):", argv[3])[1]
-            argv[2] = (SCRATCH / f"bare/build/{name}.iid").read_text().strip()
         given = base64.b64decode(call["stdin"])
-        made = run([DOCKER, *argv], call["env"] | {"DOCKER_BUILDKIT": "1"}, given)
-        if call["container"]:
-            self.containers[call["container"]] = made
+        if not call["container"]:
+            self.docker(argv, call, given)
+            return
+        file = SCRATCH / f"{call['container']}.cid"
+        file.unlink(missing_ok=True)
+        argv[argv.index("--cidfile") + 1] = str(file)
+        self.docker(argv, call, given)
+        self.containers[call["container"]] = file.read_text().strip()
+
+    def docker(self, argv: list[str], call: Call, given: bytes) -> None:
+        run([DOCKER, *argv], call["env"] | {"DOCKER_BUILDKIT": "1"}, given)
+
+    def image(self, argument: str) -> str:
+        """Return the new image in place of the recorded one."""
+        if not argument.startswith("sha256:"):
+            return argument
+        return (SCRATCH / f"bare/build/{self.names[argument]}.iid").read_text().strip()
 
     def container(self, found: re.Match[str]) -> str:
         return self.containers.get(found[0], found[0])

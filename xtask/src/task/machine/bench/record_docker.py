@@ -17,18 +17,15 @@ from pathlib import Path
 argv = sys.argv[1:]
 given = sys.stdin.buffer.read() if argv[:2] == ["cp", "-"] else None
 started = time.monotonic()
-child = subprocess.Popen(
-    [os.environ["RECORDED_DOCKER"], *argv],
-    stdin=None if given is None else subprocess.PIPE,
-    stdout=subprocess.PIPE if argv[0] == "create" else None,
-)
-made = child.communicate(given)[0] or b""
-sys.stdout.buffer.write(made)
+stdin = None if given is None else subprocess.PIPE
+child = subprocess.Popen([os.environ["RECORDED_DOCKER"], *argv], stdin=stdin)
+child.communicate(given)
+file = Path(argv[argv.index("--cidfile") + 1]) if "--cidfile" in argv else None
 call = {
     "argv": argv,
     "env": {it: os.environ[it] for it in re.findall(r"\benv=(\w+)", " ".join(argv))},
     "stdin": base64.b64encode(given or b"").decode(),
-    "container": made.decode().strip(),
+    "container": file.read_text().strip() if file and file.exists() else "",
     "started": started,
     "ended": time.monotonic(),
 }
