@@ -70,9 +70,13 @@ impl Host {
         let key = (docker.clone(), address.to_owned());
         if is_plain_http(address) && !others().contains(&key) {
             let found = Container::find(docker)?;
-            match found.filter(|it| it.address.as_deref() == Some(address)) {
-                Some(container) => return Host::ours(docker, &container, name),
-                None => others().push(key),
+            match found {
+                Some(it) if it.address.as_deref() == Some(address) => {
+                    return Host::ours(docker, &it, name);
+                }
+                // Another checkout may start it at this address.
+                Some(it) if it.address.is_none() => (),
+                _ => others().push(key),
             }
         }
         Ok(Host { name: name.to_owned(), docker: docker.clone(), login: None })

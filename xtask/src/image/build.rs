@@ -279,7 +279,9 @@ impl<'a> Builds<'a> {
     fn is_outdated(&self, recipe: &Recipe) -> anyhow::Result<bool> {
         let latest = recipe::local(&recipe.name).tagged(&Tag::latest());
         let latest = self.runner.docker.image(&latest)?;
-        Ok(latest.is_some_and(|it| self.images().with_id(&it.id.to_string()).is_none()))
+        let images = self.images();
+        let names = |it: &Image| images.with_id(&it.id.to_string()).map(|it| it.repo_tags.clone());
+        Ok(latest.is_some_and(|it| names(&it) != Some(it.repo_tags)))
     }
 
     /// Waits for other runs that build an image which missions share.

@@ -1,8 +1,11 @@
 //! Publishes images with a complete, passing receipt: immutable tags and receipts of all missions
-//! first, then all human tags, then the tags that name inputs. What was pushed is read back, each kind at
-//! once.
+//! first, then all human tags, then the tags that name inputs. Images, receipts and human tags are read back,
+//! each kind at once.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    mem,
+};
 
 use anyhow::{Context as _, anyhow, bail};
 
@@ -40,7 +43,7 @@ struct PushedImage<'a> {
     built: &'a BuiltImage,
     config: &'a Config,
     host: Host,
-    /// Names of the images whose rows tell of a failure.
+    /// Names of the images whose rows show a failure.
     of: Vec<&'a str>,
     /// Its immutable tag, or one of a candidate.
     reference: ImageRef,
@@ -55,6 +58,12 @@ struct PushedImage<'a> {
 impl PushedImage<'_> {
     fn question(&self, name: &ImageRef) -> Question<'_> {
         Question { host: &self.host, config: self.config, name: name.clone() }
+    }
+
+    /// Returns the name of the image as a candidate.
+    fn candidate(&self) -> ImageRef {
+        let ImageRef { repository, tag, digest } = self.reference.clone();
+        ImageRef { repository, tag: tag.map(|it| it.candidate()), digest }
     }
 
     /// Returns the tag by which others find an image of the same inputs.
@@ -73,10 +82,10 @@ impl PushedImage<'_> {
         [&self.human, &self.pointer()].map(|it| self.question(it))
     }
 
-    /// Returns the human tag, to be moved.
-    fn to_move(&self) -> TagMove<'_> {
+    /// Returns a tag, to be moved to this image.
+    fn to_move<'s>(&'s self, tag: &'s ImageRef) -> TagMove<'s> {
         let (host, config, source) = (&self.host, self.config, &self.built.reference);
-        TagMove { host, config, tag: &self.human, source, digest: &self.digest }
+        TagMove { host, config, tag, source, digest: &self.digest }
     }
 }
 
@@ -166,7 +175,7 @@ pub(crate) fn push(
     push.check(due.iter_mut().flat_map(|it| [&mut it.mission, &mut it.common]))?;
     push.store_receipts(&mut due)?;
     let images: Vec<&PushedImage<'_>> = due.iter().flat_map(Due::images).collect();
-    let moves: Vec<TagMove<'_>> = images.iter().map(|it| it.to_move()).collect();
+    let moves: Vec<TagMove<'_>> = images.iter().map(|it| it.to_move(&it.human)).collect();
     let moved = move_tags(runner, &mut push.seen, &moves, &mut push.log);
     let moved = moved.map_err(|(at, err)| Unpublished::of(&images[at].of)(err))?;
     if !tested.iter().any(|it| it.chosen.config.is_pull_request) {
@@ -190,7 +199,9 @@ pub(crate) fn push_candidates(
 ) -> Result<Vec<Published>, Unpublished> {
     let mut push = Push::new(runner, builds)?;
     let mut due = push.due(untested, untested.iter().map(|_| None).collect())?;
-    push.seen.ask(due.iter().flat_map(Due::questions))?;
+    let names = |it: &PushedImage<'_>| [it.reference.clone(), it.candidate()];
+    let images = due.iter().flat_map(Due::images);
+    push.seen.ask(images.flat_map(|it| names(it).map(|name| it.question(&name))))?;
     // Others look for a candidate at any time, and need the one below it.
     let mut images: Vec<&mut PushedImage<'_>> =
         due.iter_mut().flat_map(|it| [&mut it.common, &mut it.mission]).collect();
@@ -322,7 +333,7 @@ impl<'a> Push<'a> {
     /// Makes the image's name that of a candidate, unless the registry has its immutable tag.
     fn name_candidate(&self, it: &mut PushedImage<'_>) -> anyhow::Result<()> {
         if !it.reference.is_known() || self.seen.of(&it.host, &it.reference)?.is_none() {
-            it.reference.tag = it.reference.tag.take().map(|it| it.candidate());
+            it.reference = it.candidate();
         }
         Ok(())
     }
@@ -396,36 +407,73 @@ impl<'a> Push<'a> {
         }
         let due = &*due;
         let is_any_new = due.iter().flat_map(Due::images).any(|it| it.is_new);
-        let mut left = lacking.clone();
-        for attempt in 0..ATTEMPTS {
-            if left.is_empty() && !(is_any_new && attempt == 0) {
-                break;
-            }
-            let mut pushed: Vec<(usize, Option<ImageId>)> = Vec::new();
-            for at in left {
-                let failed = Unpublished::of(&due[at].mission.of);
-                pushed.push((at, self.push_receipt(&due[at]).map_err(failed)?));
-            }
-            if self.runner.permit.is_none() {
-                return Ok(());
-            }
-            let receipts = pushed.iter().map(|it| &due[it.0]);
-            let receipts = receipts.map(|it| it.mission.question(&it.mission.receipt()));
-            let tags = due.iter().flat_map(Due::images).flat_map(PushedImage::tags);
-            self.seen.ask(receipts.chain(tags))?;
-            left = Vec::new();
-            for (at, image) in pushed {
-                let failed = Unpublished::of(&due[at].mission.of);
-                let found = self.found(&due[at].mission).map_err(failed)?;
-                if found.is_none() || found != image {
-                    left.push(at);
+        if lacking.is_empty() && !is_any_new {
+            return Ok(());
+        }
+        match self.receipts_stored(due, &lacking) {
+            Ok(failed) => self.keep_receipts(due, &lacking, &failed),
+            Err(err) => {
+                for at in lacking {
+                    let name = due[at].mission.receipt();
+                    let remove = |it| receipts::remove(it, self.runner, &name);
+                    // The failure counts, not a name that stays.
+                    let _ = self.runner.permit.map(remove);
                 }
+                Err(err)
             }
         }
-        self.keep_receipts(due, &lacking, &left)
     }
 
-    /// Removes the names of pushed receipts from the engine, and keeps the receipts here.
+    /// Pushes the receipts of the missions at `places`, and reads them back. Returns the places of those that
+    /// the registry does not show.
+    fn receipts_stored(
+        &mut self,
+        due: &[Due<'_>],
+        places: &[usize],
+    ) -> Result<Vec<usize>, Unpublished> {
+        let tags = due.iter().flat_map(Due::images).flat_map(PushedImage::tags);
+        let mut left = self.push_receipts(due, places, tags.collect())?;
+        // Another run may store the same ones, so that each is read back at once now.
+        for _ in 1..ATTEMPTS {
+            for at in mem::take(&mut left) {
+                left.extend(self.push_receipts(due, &[at], Vec::new())?);
+            }
+        }
+        Ok(left)
+    }
+
+    fn push_receipts<'q>(
+        &mut self,
+        due: &'q [Due<'_>],
+        places: &[usize],
+        mut questions: Vec<Question<'q>>,
+    ) -> Result<Vec<usize>, Unpublished> {
+        let mut images = Vec::new();
+        for &at in places {
+            let mission = &due[at].mission;
+            images.push(self.push_receipt(&due[at]).map_err(Unpublished::of(&mission.of))?);
+            questions.push(mission.question(&mission.receipt()));
+        }
+        if self.runner.permit.is_none() {
+            return Ok(Vec::new());
+        }
+        self.seen.ask(questions)?;
+        let mut left = Vec::new();
+        for (&at, image) in places.iter().zip(images) {
+            let mission = &due[at].mission;
+            let found = self.found(mission).map_err(Unpublished::of(&mission.of))?;
+            if found.is_none() || found != image {
+                left.push(at);
+            }
+        }
+        Ok(left)
+    }
+
+    /// Removes the names of pushed receipts from the engine, and keeps the receipts here, but those that
+    /// `failed`.
+    ///
+    /// # Errors
+    /// The first failure, after all were looked at.
     fn keep_receipts(
         &self,
         due: &[Due<'_>],
@@ -433,27 +481,31 @@ impl<'a> Push<'a> {
         failed: &[usize],
     ) -> Result<(), Unpublished> {
         let Some(permit) = self.runner.permit else { return Ok(()) };
+        let mut res = Ok(());
         for &at in pushed {
-            let mission = &due[at].mission;
+            let Due { mission, receipt, .. } = &due[at];
             let keep = || -> anyhow::Result<()> {
-                let stored = mission.receipt();
-                receipts::remove(permit, self.runner, &stored)?;
-                if failed.contains(&at) {
-                    match self.found(mission)? {
-                        None => bail!("{stored} was pushed, but the registry does not have it"),
-                        Some(found) => bail!(
-                            "{stored} was pushed, but is another receipt afterwards ({found})"
-                        ),
-                    }
-                }
-                match &due[at].receipt {
+                receipts::remove(permit, self.runner, &mission.receipt())?;
+                match receipt {
+                    _ if failed.contains(&at) => Err(self.not_stored(mission)?),
                     Some(it) => it.write(permit, &self.runner.checkout).map(drop),
                     None => Ok(()),
                 }
             };
-            keep().map_err(Unpublished::of(&mission.of))?;
+            res = res.and(keep().map_err(Unpublished::of(&mission.of)));
         }
-        Ok(())
+        res
+    }
+
+    /// Returns the error about a receipt that the registry does not show.
+    fn not_stored(&self, mission: &PushedImage<'_>) -> anyhow::Result<anyhow::Error> {
+        let stored = mission.receipt();
+        Ok(match self.found(mission)? {
+            None => anyhow!("{stored} was pushed, but the registry does not have it"),
+            Some(found) => {
+                anyhow!("{stored} was pushed, but is another receipt afterwards ({found})")
+            }
+        })
     }
 
     /// Returns the image that the registry has as the receipt of `mission`.
@@ -491,44 +543,20 @@ impl<'a> Push<'a> {
     /// Moves the tags by which others find images of the same inputs. Registries cannot compare before they
     /// move a tag, so that a reader checks what the tag names, and a refusal does not fail the push.
     fn hint(&mut self, images: &[&PushedImage<'_>]) -> Result<(), Unpublished> {
-        let mut moved: Vec<(&PushedImage<'_>, ImageRef)> = Vec::new();
+        let mut pointers = BTreeSet::new();
         for it in images {
             let tag = it.pointer();
-            if moved.iter().any(|it| it.1 == tag) {
+            if !pointers.insert(tag.clone()) {
                 continue;
             }
-            match self.point(it, &tag) {
-                Err(err) if failure::status(&err) == 1 => self.warn(&tag, &err),
-                Err(err) => return Err(Unpublished::of(&it.of)(err)),
-                Ok(true) => moved.push((it, tag)),
-                Ok(false) => (),
-            }
-        }
-        if self.runner.permit.is_none() {
-            return Ok(());
-        }
-        self.seen.ask(moved.iter().map(|(it, tag)| it.question(tag)))?;
-        for (it, tag) in moved {
-            match self.seen.of(&it.host, &tag) {
-                Ok(Some(found)) if found.digest == it.digest => (),
-                Ok(_) => self.warn(&tag, &anyhow!("another run may move it, too")),
-                Err(err) if failure::status(&err) == 1 => self.warn(&tag, &err),
-                Err(err) => return Err(Unpublished::of(&it.of)(err)),
+            let moved = move_tags(self.runner, &mut self.seen, &[it.to_move(&tag)], &mut self.log);
+            match moved {
+                Err((_, err)) if failure::status(&err) == 1 => self.warn(&tag, &err),
+                Err((_, err)) => return Err(Unpublished::of(&it.of)(err)),
+                Ok(_) => (),
             }
         }
         Ok(())
-    }
-
-    /// Pushes an image as `tag`, unless the registry has it there, and returns whether it did.
-    fn point(&mut self, it: &PushedImage<'_>, tag: &ImageRef) -> anyhow::Result<bool> {
-        let is_known = it.digest.is_known() && tag.is_known();
-        let found = if is_known { self.seen.of(&it.host, tag)? } else { None };
-        let is_due = found.is_none_or(|found| found.digest != it.digest);
-        if is_due {
-            self.log.step(&format!("moving {tag}"));
-            push_as(self.runner, &it.host, &it.built.reference, tag, &mut self.log)?;
-        }
-        Ok(is_due)
     }
 
     fn warn(&self, tag: &ImageRef, err: &anyhow::Error) {
@@ -553,7 +581,7 @@ fn push_as(
 /// Number of attempts to push what another run of this engine pushes under the same name at the same time.
 const ATTEMPTS: u32 = 3;
 
-/// A human tag, and the image that it must name: in the tag's registry under another name, and on the engine
+/// A tag, and the image that it must name: in the tag's registry under another name, and on the engine
 /// as `source`.
 pub(crate) struct TagMove<'a> {
     pub(crate) host: &'a Host,
@@ -572,7 +600,7 @@ impl TagMove<'_> {
     }
 }
 
-/// A human tag after [`move_tags`].
+/// A tag after [`move_tags`].
 #[derive(Debug, Default)]
 pub(crate) struct MovedTag {
     /// Whether the tag had to be moved.
@@ -581,7 +609,7 @@ pub(crate) struct MovedTag {
     pub(crate) replaced: Option<Digest>,
 }
 
-/// Moves human tags that do not name their images, and reads them back. Runs of other checkouts use the same
+/// Moves tags that do not name their images, and reads them back. Runs of other checkouts use the same
 /// names for the engine's images, so that the registry may have received theirs. What `seen` knows of the tags
 /// is believed.
 ///

@@ -1,7 +1,8 @@
 //! Receipts beside images in a registry: storing one, and reading back one that certifies an image.
 //!
 //! Guarantees and their sources: a digest is the image's, because docker's CLI digests the bytes of
-//! the manifest and of the config ([`crate::tools::docker::Docker::remote`]); the file is the
+//! the manifest and of the config ([`crate::tools::docker::Docker::remote`]), and `seen` those of the
+//! manifest alone, to read back a push; the file is the
 //! stored one, because the engine digests the layers that it pulls; the receipt belongs to this
 //! image, complete and passing, because [`check`] verifies it. The author of a receipt is not
 //! known: everybody with write access to the registry may write receipts.
@@ -44,7 +45,7 @@ pub(super) const FILE: &str = "receipt.json";
 const LIMITS: Limits = Limits { bytes: 64_000_000, entries: 1 };
 
 /// Returns the receipt of `built`: the one made here, or else the registry's, which is then kept
-/// here. A dry run asks no registry. `seen` also gets what the mission's human tag names.
+/// here. A dry run asks no registry. Also records in `seen` the image under the mission's human tag.
 ///
 /// # Errors
 /// The receipt that was made here is damaged, or the run is interrupted. A registry that does not

@@ -1,4 +1,4 @@
-//! What registries have under many names: each registry is asked for all of its names at once. Without curl,
+//! Images of registries under many names: each registry is asked for all of its names at once. Without curl,
 //! and for what curl cannot tell, docker is asked, one name at a time.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -40,13 +40,13 @@ impl Api {
         let apis = repositories.iter().map(|it| Api::without_login(network, it));
         let mut apis = apis.collect::<anyhow::Result<Vec<_>>>()?;
         let open = || OPEN.lock().unwrap_or_else(PoisonError::into_inner);
-        let place = |it: &Api| (it.server.clone(), it.path.clone());
-        if access == Access::Read && apis.iter().all(|it| open().contains(&place(it))) {
+        let first = apis.first().map(|it| (it.server.clone(), it.path.clone()));
+        if access == Access::Read && first.as_ref().is_some_and(|it| open().contains(it)) {
             return Ok(apis);
         }
         let logins = logins(host, &apis, access)?;
         if logins.is_empty() {
-            open().extend(apis.iter().map(place));
+            open().extend(first);
         }
         for (api, login) in apis.iter_mut().zip(logins) {
             api.authorization = login.ok();

@@ -66,12 +66,12 @@ pub(crate) fn run(session: &Session, args: &ImagePush, tag: &str) -> anyhow::Res
     for it in &moves {
         receipts::certifying(&runner, &it.host, &it.tag.repository, &it.digest)?;
     }
-    let tags: Vec<TagMove<'_>> = moves.iter().zip(&sources).map(|it| it.0.of_tag(it.1)).collect();
-    // Without an earlier question: each tag is read now.
-    let moved = publish::move_tags(&runner, &mut Seen::default(), &tags, &mut log);
-    let moved = moved.map_err(|it| it.1)?;
-    for (it, moved) in moves.iter_mut().zip(moved) {
-        it.replaced = moved.replaced;
+    let mut seen = Seen::default();
+    // What was moved is told before another one fails.
+    for (it, source) in moves.iter_mut().zip(&sources) {
+        let moved = publish::move_tags(&runner, &mut seen, &[it.of_tag(source)], &mut log);
+        let mut moved = moved.map_err(|it| it.1)?;
+        it.replaced = moved.pop().and_then(|it| it.replaced);
         if session.permit.is_some() {
             let was = it.replaced.as_ref().map(|it| format!(", and was {it}")).unwrap_or_default();
             session.ui.say(format!("{} is {}{was}", it.tag, it.digest));

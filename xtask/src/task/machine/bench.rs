@@ -145,7 +145,7 @@ fn on_request(
         res.extend(cluster::figures(permit, session, exe)?);
     }
     if args.notebooks {
-        res.extend(notebooks::figures(permit, docker)?);
+        res.extend(notebooks::figures(permit, session, docker, exe)?);
     }
     if args.ci {
         res.push(ci::figure(permit, session, exe)?);

@@ -181,7 +181,7 @@ impl Planner<'_> {
         let hub = self.hub.cluster.get("deployment", "hub")?;
         let jupyterhub = self.jupyterhub(&users, &values, start.live, hub.as_ref());
         self.rows.push(preflight::jupyterhub(&users.versions, jupyterhub.new.as_deref()));
-        let (needs_backup, backup) = self.database(&values, &jupyterhub, &start);
+        let (needs_backup, backup) = self.database(&values, &jupyterhub, &start, hub.as_ref())?;
         let record = Record {
             backup,
             images: users.recorded,
@@ -436,7 +436,8 @@ impl Planner<'_> {
         values: &Values,
         versions: &JupyterHub,
         start: &Start,
-    ) -> (bool, Option<String>) {
+        hub: Option<&Value>,
+    ) -> anyhow::Result<(bool, Option<String>)> {
         let is_first = start.live.is_none();
         let kind = values.get("hub.db.type").and_then(Node::text).unwrap_or("sqlite-pvc");
         let major = |it: &Option<String>| it.as_deref().and_then(preflight::major);
@@ -447,7 +448,7 @@ impl Planner<'_> {
             (None, _) => false,
         };
         let is_step = is_step && !is_first && database::kind(values) == database::Kind::Volume;
-        let kept = is_step.then(|| self.kept_backup(start)).flatten();
+        let kept = if is_step { self.kept_backup(start, hub)? } else { None };
         self.rows.push(preflight::database(Database {
             live: versions.previous.as_deref(),
             is_first,
@@ -456,18 +457,20 @@ impl Planner<'_> {
             kept: kept.as_deref(),
             backup_done: self.reasons.backup_done.as_deref(),
         }));
-        (is_step && kept.is_none(), kept)
+        Ok((is_step && kept.is_none(), kept))
     }
 
-    /// Returns the backup of before the newest revision, if that one failed: a hub that does not run can make no other
-    /// one, and no user has changed the database since.
-    fn kept_backup(&self, start: &Start) -> Option<String> {
-        if start.live == Some(start.newest) || hub_live::answer(self.hub, "health").is_ok() {
-            return None;
+    /// Returns the backup of before the newest revision, if that one failed and its hub does not run, so that it can
+    /// make no other one.
+    fn kept_backup(&self, start: &Start, hub: Option<&Value>) -> anyhow::Result<Option<String>> {
+        let is_ready = hub.is_some_and(|it| it["status"]["readyReplicas"].as_u64() > Some(0));
+        if start.live == Some(start.newest) || is_ready {
+            return Ok(None);
         }
-        let records = self.hub.records().ok()?;
-        let newest = records.by_revision.get(&start.newest)?.as_ref().ok()?;
-        newest.backup.clone().filter(|_| history::is_about(newest, &start.updated))
+        let records = self.hub.records()?;
+        let newest = records.by_revision.get(&start.newest).and_then(|it| it.as_ref().ok());
+        let newest = newest.filter(|it| history::is_about(it, &start.updated));
+        Ok(newest.and_then(|it| it.backup.clone()))
     }
 
     fn chart(&self) -> record::Chart {

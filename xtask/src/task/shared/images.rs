@@ -110,13 +110,13 @@ pub(crate) fn run_locked(
         let chosen = session.choose(&runner, named);
         (chosen, listed.join().unwrap_or_else(|panic| resume_unwind(panic)))
     });
-    let (chosen, listed) = (chosen?, listed?);
+    let chosen = chosen?;
     if builds {
         session.require_pinned(&chosen)?;
     }
     let missions: Vec<String> = chosen.iter().map(|it| it.mission.name.clone()).collect();
     let place = request.place();
-    let published = reuse::look_beside(&runner, chosen, request.missing, place, listed)?;
+    let published = reuse::look_beside(&runner, chosen, request.missing, place, listed?)?;
     published.keep_receipts(&runner)?;
     let reused = published.reused.iter().map(|it| &it.chosen);
     for it in reused.filter(|it| it.config.mode == Mode::Floating) {

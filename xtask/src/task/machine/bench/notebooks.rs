@@ -1,11 +1,16 @@
 //! Speed of notebook tests, compared with one call of papermill for each.
 
+use std::path::Path;
+
 use anyhow::Context as _;
 use serde::Deserialize;
 
 use crate::{
-    run::process::Permit,
-    task::machine::bench::{Figure, seconds},
+    run::process::{Permit, cmd},
+    task::{
+        Session,
+        machine::bench::{Figure, seconds},
+    },
     tools::docker::{Docker, NAMESPACE},
 };
 
@@ -25,7 +30,13 @@ struct Pair {
     papermill: f64,
 }
 
-pub(super) fn figures(permit: Permit, docker: &Docker) -> anyhow::Result<Vec<Figure>> {
+pub(super) fn figures(
+    permit: Permit,
+    session: &Session,
+    docker: &Docker,
+    exe: &Path,
+) -> anyhow::Result<Vec<Figure>> {
+    super::read(permit, &cmd!(session.checkout.root, "{exe} image-build hello"))?;
     let image = format!("{NAMESPACE}/hello:latest");
     let run = docker.run().once().network("none").entry_point("/opt/conda/bin/python");
     let printed = super::read(permit, &run.image(&image, ["-c", SCRIPT]))?;
