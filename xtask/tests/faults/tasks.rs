@@ -65,7 +65,10 @@ pub(crate) fn more() -> Vec<Task> {
         Task { dry: &[1], ..task("image-prune --registry", built, &["image-prune", "--registry"]) },
         task("hub-render", with_hub, &["hub-render", "--env", "prod"]),
         // No kubectl is on PATH there.
-        Task { dry: &[3], ..task("hub-deploy", with_hub, &["hub-deploy", "--env", "prod"]) },
+        Task {
+            dry: &[3],
+            ..task("hub-deploy", with_known_chart, &["hub-deploy", "--env", "prod"])
+        },
         task("hub-chart", with_hub, &["hub-chart", "update"]),
         task("completion", empty, &["completion", "bash"]),
         task("hub-up", with_hub_values, &["hub-up", "--detach"]),
@@ -163,12 +166,23 @@ pub(crate) fn all() -> Vec<Task> {
 
 /// A mission with values of a hub, and no secrets.
 fn with_hub() -> Box<dyn World> {
+    with_chart("")
+}
+
+/// The same, and the chart's archive is known.
+fn with_known_chart() -> Box<dyn World> {
+    with_chart(&format!("sha256: {}\n", "a".repeat(64)))
+}
+
+/// `known` is the end of the chart's lock.
+fn with_chart(known: &str) -> Box<dyn World> {
     let checkout = images::checkout();
     let file = checkout.root().join("missions/hello/hub/prod.yaml");
     fs::create_dir_all(file.parent().unwrap()).unwrap();
     fs::write(file, "singleuser: {cmd: a}\n").unwrap();
     fs::create_dir_all(checkout.root().join("common/hub")).unwrap();
     let lock = "repository: http://127.0.0.1:9/\nname: a\nversion: 1.0.0\nappVersion: 1.0.0\nkubeVersion: null\n";
+    let lock = lock.to_owned() + known;
     fs::write(checkout.root().join("common/hub/chart.lock.yaml"), lock).unwrap();
     Box::new(checkout)
 }
