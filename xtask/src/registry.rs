@@ -12,6 +12,7 @@ pub(crate) mod published;
 mod reader;
 pub(crate) mod retag;
 pub(crate) mod reuse;
+pub(crate) mod tag_moves;
 
 use std::{
     net::{Ipv4Addr, TcpListener},

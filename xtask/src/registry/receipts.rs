@@ -45,12 +45,21 @@ pub(super) const FILE: &str = "receipt.json";
 const LIMITS: Limits = Limits { bytes: 64_000_000, entries: 1 };
 
 /// Returns the receipt of `built`: the one made here, or else the registry's, which is then kept
-/// here. A dry run asks no registry. Also records in `seen` the image under the mission's human tag.
+/// here. A dry run asks no registry.
 ///
 /// # Errors
 /// The receipt that was made here is damaged, or the run is interrupted. A registry that does not
 /// answer, and a receipt that does not certify the image, are reported and are not errors.
 pub(crate) fn of_built(
+    runner: &Runner,
+    config: &Config,
+    built: &BuiltImage,
+) -> anyhow::Result<Option<Receipt>> {
+    of_built_and_tagged(runner, config, built, &mut Seen::default())
+}
+
+/// Does the same as [`of_built`], and records in `seen` the image under the mission's human tag.
+pub(crate) fn of_built_and_tagged(
     runner: &Runner,
     config: &Config,
     built: &BuiltImage,

@@ -106,6 +106,18 @@ fn failed_tests_and_a_lost_registry_are_reasons() {
             push hello: registry.example.org/hello:v2 is not this image
         "#]],
     );
+    let mut state = checkout.knows();
+    let mut index = state["registry"]["registry.example.org/hello:latest-sandbox"].clone();
+    index["config"] = "".into();
+    state["registry"]["registry.example.org/hello:v2"] = index;
+    checkout.state("state.json", &state.to_string());
+    check(
+        &checkout,
+        &[],
+        &expect![[r#"
+            push hello: the push fails: registry.example.org/hello:v2 is not the manifest of one image, and was not pushed by this tool
+        "#]],
+    );
 }
 
 /// Compares the due work of `explain` with that of `image-all`: names of built images, and whether

@@ -35,6 +35,7 @@ use crate::{
     tools::{
         docker::Image,
         image_name::{ImageId, ImageRef},
+        retries::Unanswered,
     },
 };
 
@@ -74,7 +75,7 @@ pub(crate) fn run(session: &Session, missions: &Missions) -> anyhow::Result<u8> 
     let mut works = works.collect::<anyhow::Result<Vec<_>>>()?;
     ask(&runner, &works, &mut seen)?;
     for work in &mut works {
-        let push = push(&runner, work, &seen)?;
+        let push = push(&runner, work, &seen).or_else(|err| failing(work, err))?;
         let of_mission = work.rows.drain(..).chain([push]);
         rows.extend(of_mission.filter(|it| known.insert((it.image.clone(), it.work))));
     }
@@ -307,6 +308,16 @@ fn push(runner: &Runner, work: &Work<'_>, seen: &Seen) -> anyhow::Result<Row> {
         true => row(false, format!("{human} is this image")),
         false => row(true, format!("{human} is not this image")),
     })
+}
+
+/// Returns the push of a mission's image that fails, since a name in the registry is not of an image.
+fn failing(work: &Work<'_>, err: anyhow::Error) -> anyhow::Result<Row> {
+    if failure::status(&err) != 1 || err.is::<Unanswered>() {
+        return Err(err);
+    }
+    let image = work.chosen.mission.name.clone();
+    let because = format!("the push fails: {}", failure::text(&err));
+    Ok(Row { image, work: "push", due: true, because, seconds: None })
 }
 
 fn print(session: &Session, rows: &[Row]) -> anyhow::Result<()> {

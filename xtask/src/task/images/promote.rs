@@ -10,10 +10,9 @@ use crate::{
         runner::{Log, Runner},
     },
     registry::{
-        self, Host,
-        publish::{self, TagMove},
-        receipts,
+        self, Host, receipts,
         seen::Seen,
+        tag_moves::{self, TagMove},
     },
     run::{failure, terminal},
     settings::config::Config,
@@ -69,7 +68,7 @@ pub(crate) fn run(session: &Session, args: &ImagePush, tag: &str) -> anyhow::Res
     let mut seen = Seen::default();
     // What was moved is told before another one fails.
     for (it, source) in moves.iter_mut().zip(&sources) {
-        let moved = publish::move_tags(&runner, &mut seen, &[it.of_tag(source)], &mut log);
+        let moved = tag_moves::move_tags(&runner, &mut seen, &[it.of_tag(source)], &mut log);
         let mut moved = moved.map_err(|it| it.1)?;
         it.replaced = moved.pop().and_then(|it| it.replaced);
         if session.permit.is_some() {

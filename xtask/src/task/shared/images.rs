@@ -224,7 +224,7 @@ fn test(
     // The registry's receipt may save a test.
     let mut seen = Seen::default();
     let old = match asked.takes_receipts() {
-        true => receipts::of_built(runner, config, &built, &mut seen),
+        true => receipts::of_built_and_tagged(runner, config, &built, &mut seen),
         false => Receipt::read(&runner.checkout, &mission.name, &built.image),
     }?;
     if old.is_none() && asked.takes_receipts() {

@@ -23,7 +23,7 @@ use crate::{
         mission_images::MissionImages,
         runner::Runner,
     },
-    registry::{receipts, seen::Seen},
+    registry::receipts,
     run::{
         failure,
         process::{self, Permit},
@@ -254,7 +254,7 @@ fn certified(
     built: &BuiltImage,
 ) -> anyhow::Result<String> {
     let name = &built.name;
-    let found = receipts::of_built(runner, &chosen.config, built, &mut Seen::default())?;
+    let found = receipts::of_built(runner, &chosen.config, built)?;
     let day = |it: &receipt::Receipt| it.started.chars().take(10).collect::<String>();
     match (receipt::shortcoming(&chosen.mission, found.as_ref())?, &found) {
         (None, Some(it)) => Ok(format!("{}, tested on {}", short(&built.reference), day(it))),

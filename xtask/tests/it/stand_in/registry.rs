@@ -31,7 +31,9 @@ pub(crate) fn inspect(store: &Store, args: &[&str]) -> Result {
         },
         "SchemaV2Manifest": { "config": { "digest": manifest.config } },
     });
-    println!("{answer}");
+    // Without a config it stands for images of several platforms, whose manifests docker lists.
+    let is_index = manifest.config.is_empty();
+    println!("{}", if is_index { json!([answer, answer]) } else { answer });
     Ok(())
 }
 

@@ -18,7 +18,6 @@ use crate::{
     registry::{
         self, Host, candidates, receipts,
         reuse::{self, Wanted},
-        seen::Seen,
     },
     run::{failure, process},
     task::{MissionConfig, Session, args::Missions, shared::hub_target::Hub},
@@ -137,7 +136,7 @@ fn certifying(
     if asked.again {
         return Ok(None);
     }
-    let receipt = receipts::of_built(runner, &chosen.config, built, &mut Seen::default())?;
+    let receipt = receipts::of_built(runner, &chosen.config, built)?;
     let is_enough = receipt::shortcoming(&chosen.mission, receipt.as_ref())?.is_none();
     Ok(receipt.filter(|_| is_enough))
 }
