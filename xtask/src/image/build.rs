@@ -12,6 +12,7 @@ use std::{
     collections::BTreeMap,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -316,7 +317,7 @@ impl<'a> Builds<'a> {
         let recipe = step.recipe;
         if reason != Reason::Published {
             // Before the first image is made, which takes long.
-            self.check_builder(step.config)?;
+            self.look_ahead(step.config)?;
         }
         let what = if reason == Reason::Published { "pull" } else { "build" };
         let mut log = self.runner.log(&format!("image-{what}-{}", recipe.name))?;
@@ -422,6 +423,15 @@ impl<'a> Builds<'a> {
         }
         let commit = git::state(&self.runner.checkout.root)?;
         Ok(known.insert(commit).clone())
+    }
+
+    /// Checks that builds by these settings can begin, while git tells the commit.
+    fn look_ahead(&self, config: &Config) -> anyhow::Result<()> {
+        thread::scope(|scope| {
+            // It is kept, but for an error, which comes again.
+            scope.spawn(|| self.commit());
+            self.check_builder(config)
+        })
     }
 
     /// Checks that builds by these settings can begin.

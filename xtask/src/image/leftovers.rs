@@ -1,10 +1,11 @@
-//! Containers, volumes, networks and trial images that outlive their run: verified removal, a record of each run that makes
-//! any, and the sweep of what earlier runs left.
+//! Containers, volumes, networks and trial images that outlive their run: removal, which the end of the run verifies,
+//! a record of each run that makes any, and the sweep of what earlier runs left.
 //!
 //! A run labels its objects with an id of its own. `target/xtask/runs/<id>` records the id: locked
 //! while the run lives, removed at its end unless an object could not be removed.
 
 use std::{
+    collections::BTreeMap,
     env,
     fs::File,
     io::{Read as _, Write as _},
@@ -32,7 +33,9 @@ struct Run {
     path: PathBuf,
     /// Locked while this process lives.
     _file: File,
-    /// Whether an object could not be removed.
+    /// Removed objects, each with its engine.
+    removed: Vec<(Docker, Kind, String)>,
+    /// Whether the run may have made an object that it does not know of.
     left: bool,
     permit: Permit,
 }
@@ -86,15 +89,30 @@ pub(crate) fn label(permit: Option<Permit>, target: &Path) -> anyhow::Result<Str
     Ok(format!("{LABEL_RUN}={}", run.as_ref().map_or("", |it| &it.id)))
 }
 
-/// Ends this process's record, if no object was left.
+/// Checks that the objects that this process removed are gone, and ends its record; an object that still
+/// exists is reported, and the record stays.
 pub(crate) fn end() {
-    let run = RUN.lock().unwrap_or_else(PoisonError::into_inner).take();
-    if let Some(run) = run.filter(|it| !it.left) {
+    let Some(run) = RUN.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
+    let are_gone = run.are_gone();
+    if are_gone && !run.left {
         let _ = files::remove(run.permit, &run.path);
     }
 }
 
 impl Run {
+    /// Returns whether the removed objects are gone, and reports those that are not.
+    fn are_gone(&self) -> bool {
+        let (mut lists, mut res) = (BTreeMap::new(), true);
+        for (docker, kind, name) in &self.removed {
+            let there = lists.entry(*kind).or_insert_with(|| list(docker, *kind, &self.id));
+            if there.as_ref().is_none_or(|it| it.contains(name)) {
+                res = false;
+                say_left(*kind, name);
+            }
+        }
+        res
+    }
+
     fn begin(permit: Permit, target: &Path) -> anyhow::Result<Run> {
         let dir = target.join("runs");
         files::make_dirs(permit, &dir)?;
@@ -106,7 +124,8 @@ impl Run {
             if file.try_lock().is_ok() && path.exists() {
                 file.write_all(engine_asked_for().as_bytes())
                     .with_context(|| format!("cannot write {}", path.shown()))?;
-                return Ok(Run { id, path, _file: file, left: false, permit });
+                let removed = Vec::new();
+                return Ok(Run { id, path, _file: file, removed, left: false, permit });
             }
         }
     }
@@ -119,15 +138,11 @@ fn engine_asked_for() -> String {
     names.into_iter().map(line).collect()
 }
 
-/// Removes an object of this run, even after an interruption, and checks that it is gone. If it
-/// still exists, reports that and keeps this run's record.
+/// Removes an object of this run, even after an interruption. [`end`] looks whether it is gone.
 pub(crate) fn remove(permit: Permit, docker: &Docker, kind: Kind, name: &str) {
-    let run = RUN.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|it| it.id.clone());
-    let Some(id) = run else { return };
     try_to_remove(permit, docker, kind, name);
-    if list(docker, kind, &id).is_none_or(|it| it.iter().any(|it| it == name)) {
-        keep_record();
-        say_left(kind, name);
+    if let Some(run) = RUN.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+        run.removed.push((docker.clone(), kind, name.to_owned()));
     }
 }
 

@@ -23,7 +23,11 @@ fn left(checkout: &Checkout) -> (usize, usize, usize) {
 #[test]
 fn nothing_is_left_and_no_run_is_on_record() {
     let checkout = built();
-    checkout.run(&["image-test"]).status(0);
+    let done = checkout.run(&["image-test"]).status(0);
+    // Docker is asked once for all of them whether they are gone.
+    for (object, asked) in [("container ls --all --quiet", 1), ("volume ls", 1)] {
+        assert_eq!(done.calls.iter().filter(|it| it.line().contains(object)).count(), asked);
+    }
     checkout.run(&["image-exec", "exit", "1"]).status(1);
     assert_eq!(left(&checkout), (0, 0, 0));
 }

@@ -3,6 +3,8 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
+    panic::resume_unwind,
+    thread,
     time::Duration,
 };
 
@@ -147,9 +149,14 @@ impl Docker {
     fn image_ids(&self) -> anyhow::Result<BTreeSet<String>> {
         let reference = format!("reference={NAMESPACE}/*");
         let list = ["image", "ls", "--quiet", "--no-trunc", "--filter", &reference];
-        let mut ids = listed(&of_engine(process::output(&self.query(list))?)?);
+        let output = || process::output(&self.query(list));
+        let (first, mut next) = thread::scope(|scope| {
+            let next = scope.spawn(output);
+            (output(), Some(next.join().unwrap_or_else(|panic| resume_unwind(panic))))
+        });
+        let mut ids = listed(&of_engine(first?)?);
         for _ in 1..MAX_LISTS {
-            let again = listed(&process::read(&self.query(list))?);
+            let again = listed(&of_engine(next.take().unwrap_or_else(output)?)?);
             if again == ids {
                 return Ok(ids);
             }

@@ -6,7 +6,7 @@ use super::Docker;
 use crate::run::process::{self, Change, Patience};
 
 /// Kind of an object that a run makes on the engine and must remove.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
     Container,
     Volume,
