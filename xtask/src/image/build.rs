@@ -317,7 +317,7 @@ impl<'a> Builds<'a> {
         let recipe = step.recipe;
         if reason != Reason::Published {
             // Before the first image is made, which takes long.
-            self.look_ahead(step.config)?;
+            self.look_ahead(step)?;
         }
         let what = if reason == Reason::Published { "pull" } else { "build" };
         let mut log = self.runner.log(&format!("image-{what}-{}", recipe.name))?;
@@ -425,12 +425,14 @@ impl<'a> Builds<'a> {
         Ok(known.insert(commit).clone())
     }
 
-    /// Checks that builds by these settings can begin, while git tells the commit.
-    fn look_ahead(&self, config: &Config) -> anyhow::Result<()> {
+    /// Checks that builds can begin, while git tells the commit to a chain whose last image names it.
+    fn look_ahead(&self, step: &Step<'_>) -> anyhow::Result<()> {
         thread::scope(|scope| {
-            // It is kept, but for an error, which comes again.
-            scope.spawn(|| self.commit());
-            self.check_builder(config)
+            if step.chain.iter().any(|it| it.mode.is_some()) {
+                // The label's build asks again after an error.
+                scope.spawn(|| self.commit());
+            }
+            self.check_builder(step.config)
         })
     }
 

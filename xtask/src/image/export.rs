@@ -107,7 +107,7 @@ impl<'a> Question<'a> {
         Ok(Question { cmd, container, path, environment: environment.map(str::to_owned) })
     }
 
-    /// Runs the command; nothing of the container is left.
+    /// Runs the command, and removes the container.
     fn ask(self, permit: Permit) -> anyhow::Result<Answer> {
         let Question { cmd, container, path, environment } = self;
         let text = process::read(&cmd.permitted(permit));

@@ -5,7 +5,7 @@
 //! while the run lives, removed at its end unless an object could not be removed.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     env,
     fs::File,
     io::{Read as _, Write as _},
@@ -33,9 +33,9 @@ struct Run {
     path: PathBuf,
     /// Locked while this process lives.
     _file: File,
-    /// Removed objects, each with its engine.
+    /// Removed objects, each with the CLI that removed it, until they were looked for.
     removed: Vec<(Docker, Kind, String)>,
-    /// Whether the run may have made an object that it does not know of.
+    /// Whether an object was left, or the run may have made one that it does not know of.
     left: bool,
     permit: Permit,
 }
@@ -89,28 +89,40 @@ pub(crate) fn label(permit: Option<Permit>, target: &Path) -> anyhow::Result<Str
     Ok(format!("{LABEL_RUN}={}", run.as_ref().map_or("", |it| &it.id)))
 }
 
-/// Checks that the objects that this process removed are gone, and ends its record; an object that still
-/// exists is reported, and the record stays.
+/// Looks whether the objects that this process removed are gone; one that still exists is reported, and the
+/// record stays.
+pub(crate) fn check() {
+    if let Some(run) = RUN.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+        run.check();
+    }
+}
+
+/// Checks like [`check`], and ends this process's record if no object was left.
 pub(crate) fn end() {
-    let Some(run) = RUN.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
-    let are_gone = run.are_gone();
-    if are_gone && !run.left {
+    let Some(mut run) = RUN.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
+    run.check();
+    if !run.left {
         let _ = files::remove(run.permit, &run.path);
     }
 }
 
 impl Run {
-    /// Returns whether the removed objects are gone, and reports those that are not.
-    fn are_gone(&self) -> bool {
-        let (mut lists, mut res) = (BTreeMap::new(), true);
-        for (docker, kind, name) in &self.removed {
-            let there = lists.entry(*kind).or_insert_with(|| list(docker, *kind, &self.id));
-            if there.as_ref().is_none_or(|it| it.contains(name)) {
-                res = false;
-                say_left(*kind, name);
+    fn check(&mut self) {
+        let mut removed: BTreeMap<(Kind, Docker), BTreeSet<String>> = BTreeMap::new();
+        for (docker, kind, name) in self.removed.drain(..) {
+            removed.entry((kind, docker)).or_default().insert(name);
+        }
+        for ((kind, docker), names) in removed {
+            let there = list(&docker, kind, &self.id);
+            self.left |= there.is_none();
+            if there.is_none() {
+                say_unknown(kind, names.len());
+            }
+            for name in there.iter().flatten().filter(|it| names.contains(*it)) {
+                self.left = true;
+                say_left(kind, name);
             }
         }
-        res
     }
 
     fn begin(permit: Permit, target: &Path) -> anyhow::Result<Run> {
@@ -138,7 +150,7 @@ fn engine_asked_for() -> String {
     names.into_iter().map(line).collect()
 }
 
-/// Removes an object of this run, even after an interruption. [`end`] looks whether it is gone.
+/// Removes an object of this run, even after an interruption. [`check`] and [`end`] look whether it is gone.
 pub(crate) fn remove(permit: Permit, docker: &Docker, kind: Kind, name: &str) {
     try_to_remove(permit, docker, kind, name);
     if let Some(run) = RUN.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
@@ -239,6 +251,13 @@ fn try_to_remove(permit: Permit, docker: &Docker, kind: Kind, name: &str) {
 /// Returns the names of the run's objects on the engine; `None` when the engine does not answer.
 fn list(docker: &Docker, kind: Kind, id: &str) -> Option<Vec<String>> {
     docker.labelled(kind, &[format!("{LABEL_RUN}={id}")])
+}
+
+fn say_unknown(kind: Kind, count: usize) {
+    let kind = kind.name();
+    terminal::say(format!(
+        "warning: docker did not say whether the {kind}s of this run are gone ({count}); the next run of `cargo xtask` in this checkout looks"
+    ));
 }
 
 fn say_left(kind: Kind, name: &str) {

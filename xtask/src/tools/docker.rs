@@ -22,7 +22,7 @@ use anyhow::Context as _;
 
 pub(crate) use self::{
     image::{Image, ImageConfig},
-    manifest::RemoteImage,
+    manifest::{NotOneImage, RemoteImage},
 };
 use crate::{
     run::{
@@ -76,7 +76,7 @@ const ENGINE_LACKS: [(&str, &str); 3] = [
 ];
 
 /// A docker CLI, and the engine that its environment names.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Docker {
     pub(crate) program: PathBuf,
     /// Working directory of commands.

@@ -33,9 +33,8 @@ use crate::{
     },
     testing::receipt::{self, PublishedImage, Receipt, Shortcoming},
     tools::{
-        docker::Image,
+        docker::{Image, NotOneImage},
         image_name::{ImageId, ImageRef},
-        retries::Unanswered,
     },
 };
 
@@ -310,13 +309,13 @@ fn push(runner: &Runner, work: &Work<'_>, seen: &Seen) -> anyhow::Result<Row> {
     })
 }
 
-/// Returns the push of a mission's image that fails, since a name in the registry is not of an image.
+/// Returns the push of a mission's image that fails, since a name in the registry is not of one image.
 fn failing(work: &Work<'_>, err: anyhow::Error) -> anyhow::Result<Row> {
-    if failure::status(&err) != 1 || err.is::<Unanswered>() {
+    if !err.is::<NotOneImage>() {
         return Err(err);
     }
     let image = work.chosen.mission.name.clone();
-    let because = format!("the push fails: {}", failure::text(&err));
+    let because = format!("the push fails: {}", err);
     Ok(Row { image, work: "push", due: true, because, seconds: None })
 }
 

@@ -19,7 +19,7 @@ use crate::{
     },
     image::{
         build::{BuildPolicy, Builds, BuiltImage},
-        leftovers::Record,
+        leftovers::{self, Record},
         mission_images::MissionImages,
         runner::Runner,
     },
@@ -68,6 +68,8 @@ pub(crate) fn up(session: &Session, args: &args::HubUp) -> anyhow::Result<u8> {
     match session.permit {
         Some(permit) if !args.detach => {
             drop(lock);
+            // The run may go on for days.
+            leftovers::check();
             attend(session, permit, &runner, &hub, &container, record)
         }
         _ => {

@@ -145,7 +145,8 @@ impl Docker {
     }
 
     /// Returns the ids of this tool's images on the engine. A list may be empty, or cut off: it is believed
-    /// when it is printed twice in a row, which an image that another run adds in between delays.
+    /// when two commands at once print it, or two in a row after that, which an image that another run adds in
+    /// between delays.
     fn image_ids(&self) -> anyhow::Result<BTreeSet<String>> {
         let reference = format!("reference={NAMESPACE}/*");
         let list = ["image", "ls", "--quiet", "--no-trunc", "--filter", &reference];

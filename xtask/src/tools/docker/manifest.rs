@@ -1,6 +1,8 @@
 //! Manifests in registries, which docker itself asks for.
 
-use anyhow::{Context as _, bail};
+use std::fmt;
+
+use anyhow::Context as _;
 
 use super::Docker;
 use crate::{
@@ -21,6 +23,18 @@ pub(crate) struct RemoteImage {
     pub(crate) platform: String,
 }
 
+/// A name in a registry is that of something else than one image.
+#[derive(Debug)]
+pub(crate) struct NotOneImage(String);
+
+impl std::error::Error for NotOneImage {}
+
+impl fmt::Display for NotOneImage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 impl Docker {
     /// Returns the manifest that a registry has under `reference`, or `None` when the tag or digest
     /// does not exist. `plain_http` is for a registry on this machine.
@@ -30,7 +44,7 @@ impl Docker {
     /// tests check this for 20.10 to 28.
     ///
     /// # Errors
-    /// The registry does not answer, refuses, or sends other bytes than requested.
+    /// The registry does not answer, refuses, or sends other bytes than requested; [`NotOneImage`].
     pub(crate) fn remote(
         &self,
         reference: &ImageRef,
@@ -79,9 +93,10 @@ pub(super) fn read_remote(
 ) -> anyhow::Result<Option<RemoteImage>> {
     if output.status != 0 {
         if output.stderr.starts_with(OTHER_BYTES) {
-            bail!(
+            return Err(NotOneImage(format!(
                 "{reference}: the registry's bytes are no image's manifest, or not of this digest"
-            );
+            ))
+            .into());
         }
         return Ok(None);
     }
@@ -95,8 +110,9 @@ pub(super) fn read_remote(
     let digest = text("/Descriptor/digest").and_then(|it| it.parse().ok());
     match digest.zip(config.and_then(|it| it.parse().ok())) {
         Some((digest, config)) => Ok(Some(RemoteImage { digest, config, platform })),
-        None => {
-            bail!("{reference} is not the manifest of one image, and was not pushed by this tool")
-        }
+        None => Err(NotOneImage(format!(
+            "{reference} is not the manifest of one image, and was not pushed by this tool"
+        ))
+        .into()),
     }
 }
