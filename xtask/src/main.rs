@@ -66,6 +66,7 @@ fn run() -> anyhow::Result<u8> {
     process::handle_signals()?;
     process::no_core_dumps()?;
     let status = cli::run(&cli, permit(&cli))?;
+    leftovers::check();
     // Whatever the code made of the signal: the run did not come to its end.
     process::check_interrupted()?;
     Ok(status)

@@ -25,7 +25,7 @@ const SCRIPT: &str = include_str!("compare.py");
 /// What the script has in place of docker while it looks what `image-all` has docker do.
 const RECORDER: &[u8] = include_bytes!("record_docker.py");
 
-const ROUNDS: &str = "3";
+const ROUNDS: &str = "2";
 
 /// Name of a row in the output of the script, and what is measured.
 const ROWS: [(&str, &str); 4] = [
