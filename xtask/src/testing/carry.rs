@@ -20,7 +20,7 @@ use crate::{
     settings::config::Network,
     testing::{
         image_test::tester,
-        receipt::{self, Name, Origin, Outcome, Receipt, Test},
+        receipt::{self, Dependencies, Name, Origin, Outcome, Receipt, Test},
     },
     tools::{
         docker::Image,
@@ -42,6 +42,18 @@ const LARGEST: u64 = 1_000_000;
 
 /// Number of characters of a reason that are shown.
 const LONGEST_REASON: usize = 300;
+
+/// Returns a digest of each environment's own files, as sent to docker.
+pub(crate) fn sources(chosen: &MissionImages) -> BTreeMap<Name, String> {
+    let Some(own) = chosen.chain.last() else { return BTreeMap::new() };
+    let digest = |name: &str| {
+        let dir = Path::new("environments").join(name);
+        let mut hasher = blake3::Hasher::new();
+        own.context.as_ref().clone().without(|it| !it.starts_with(&dir)).hash(&mut hasher);
+        Some((Name::try_from(name).ok()?, hasher.finalize().to_hex().to_string()))
+    };
+    chosen.mission.environments.iter().filter_map(|it| digest(&it.name)).collect()
+}
 
 /// Digest of what results depend on besides the image's files.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -148,9 +160,11 @@ pub(crate) struct Former {
 }
 
 impl Former {
-    /// Returns those of `receipts` with results that may carry over to `image`.
+    /// Returns those of `receipts` with results that may carry over to `image`; none unless one of them has
+    /// results of an environment whose own files are the same: `sources` are the digests of these files.
     pub(crate) fn new(
         receipts: impl Iterator<Item = Receipt>,
+        sources: &BTreeMap<Name, String>,
         image: &Image,
         now: SystemTime,
         max_age: Duration,
@@ -161,7 +175,13 @@ impl Former {
             let mut origins = it.dependencies.keys().map(|name| it.origin_of(name));
             it.complete && origins.any(|it| res.is_recent(&it))
         };
-        res.receipts = receipts.filter(may_be).collect();
+        let receipts: Vec<Receipt> = receipts.filter(may_be).collect();
+        let is_same = |(name, it): (&Name, &Dependencies)| {
+            it.sources.as_ref().is_some_and(|it| sources.get(name) == Some(it))
+        };
+        if receipts.iter().flat_map(|it| &it.dependencies).any(is_same) {
+            res.receipts = receipts;
+        }
         res
     }
 

@@ -163,6 +163,20 @@ fn failed_tests_and_new_ones_run() {
     done.says("shell login");
 }
 
+/// Nothing is compared, and no test waits for it, where the files of each environment were edited.
+#[test]
+fn edited_environments_run_at_once() {
+    let checkout = tested();
+    let list = "missions/hello/environments/hello/tests/imports";
+    checkout.file(list, &(checkout.read(list) + "# more\n"));
+    let done = edited(&checkout, &[]).status(0);
+    assert_carried(&checkout, &done, false);
+    let done = edited(&checkout, &[]).status(0);
+    assert_carried(&checkout, &done, true);
+    let known = receipts(&checkout)[0]["dependencies"]["hello"].clone();
+    assert_eq!(known["sources"].as_str().unwrap().len(), 64);
+}
+
 #[test]
 fn selections_carry_nothing_over() {
     let checkout = tested();

@@ -1,5 +1,5 @@
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     time::{Duration, SystemTime},
 };
 
@@ -36,10 +36,15 @@ fn origin(image: char, started: &str) -> Origin {
 /// Returns the receipt of an image; all environments have the digest `a…`.
 fn receipt(image: char, started: &str) -> Receipt {
     let Origin { image, started } = origin(image, started);
-    let known = Dependencies { digest: hex('a'), carried: None };
+    let known = Dependencies { digest: hex('a'), sources: Some(hex('0')), carried: None };
     let dependencies = ["sky", "sea"].map(|it| (name(it), known.clone())).into();
     let tests = receipt::parse_results(RESULTS).unwrap();
     Receipt { image, started, tests, dependencies, ..receipt::tests::receipt() }
+}
+
+/// Returns the digests of the environments' own files.
+fn sources(of_sky: char) -> BTreeMap<Name, String> {
+    [(name("sky"), hex(of_sky)), (name("sea"), hex('1'))].into()
 }
 
 fn image() -> Image {
@@ -61,7 +66,7 @@ const OF_SKY: (&str, TestKind, &str) = ("sky", TestKind::Import, "numpy");
 /// Returns what carries over on 30 November, if results of ten days do.
 fn carried(receipts: Vec<Receipt>, environment: &str, digest: char) -> Option<Carried> {
     let now = humantime::parse_rfc3339("2026-11-30T00:00:00Z").unwrap();
-    let former = Former::new(receipts.into_iter(), &image(), now, 10 * DAY);
+    let former = Former::new(receipts.into_iter(), &sources('0'), &image(), now, 10 * DAY);
     former.carried(&name(environment), &hex(digest), &expected(&[OF_SKY]))
 }
 
@@ -129,8 +134,28 @@ fn only_complete_passed_results_of_another_image() {
         change(&mut receipt);
         assert_eq!(carried(vec![receipt], "sky", 'a'), None, "{idx}");
     }
-    let former = Former::new([good].into_iter(), &image(), SystemTime::UNIX_EPOCH, DAY);
+    let early = SystemTime::UNIX_EPOCH;
+    let former = Former::new([good].into_iter(), &sources('0'), &image(), early, DAY);
     assert!(former.is_empty() && Former::none().is_empty());
+}
+
+#[test]
+fn an_environment_with_the_same_files_is_known_at_once() {
+    let now = humantime::parse_rfc3339("2026-11-30T00:00:00Z").unwrap();
+    let finds = |receipts: &[&Receipt], of_sky| {
+        let receipts = receipts.iter().map(|it| (*it).clone());
+        !Former::new(receipts, &sources(of_sky), &image(), now, 10 * DAY).is_empty()
+    };
+    let good = receipt('1', "2026-11-29T10:00:00Z");
+    assert!(finds(&[&good], '0') && !finds(&[&good], '2') && !finds(&[], '0'));
+    let mut of_earlier_version = good.clone();
+    of_earlier_version.dependencies.values_mut().for_each(|it| it.sources = None);
+    assert!(!finds(&[&of_earlier_version], '0'));
+    // A newer failure with the same digest counts, whatever files it was made from.
+    let mut failed = receipt('2', "2026-11-29T11:00:00Z");
+    failed.dependencies.values_mut().for_each(|it| it.sources = Some(hex('3')));
+    failed.tests[0].outcome = Outcome::Failed;
+    assert_eq!(carried(vec![good, failed], "sky", 'a'), None);
 }
 
 #[test]

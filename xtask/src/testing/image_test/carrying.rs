@@ -56,8 +56,9 @@ pub(super) fn basis(
         return Ok((basis, Former::none()));
     }
     let receipts = Receipt::all(&runner.checkout, &chosen.mission.name);
+    let sources = carry::sources(chosen);
     let max_age = chosen.config.testing.max_age;
-    Ok((basis, Former::new(receipts, &built.image, SystemTime::now(), max_age)))
+    Ok((basis, Former::new(receipts, &sources, &built.image, SystemTime::now(), max_age)))
 }
 
 impl Run<'_> {
@@ -71,6 +72,7 @@ impl Run<'_> {
             BTreeMap::new()
         });
         let expected = expected_tests::expected(mission)?;
+        let sources = carry::sources(self.chosen);
         for (name, files) in found {
             if !mission.environments.iter().any(|it| *it.name == *name) {
                 continue;
@@ -81,7 +83,8 @@ impl Run<'_> {
                 res.tests.extend(it.tests.iter().cloned());
             }
             let carried = carried.map(|it| it.origin);
-            res.dependencies.insert(name, Dependencies { digest, carried });
+            let sources = sources.get(&name).cloned();
+            res.dependencies.insert(name, Dependencies { digest, sources, carried });
         }
         Ok(res)
     }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Name, Receipt, Test};
+use super::{Name, Receipt, Test, present};
 use crate::{mission::test_kind::TestKind, run::printable, tools::image_name::ImageId};
 
 /// What an environment's tests depend on.
@@ -11,6 +11,10 @@ use crate::{mission::test_kind::TestKind, run::printable, tools::image_name::Ima
 pub(crate) struct Dependencies {
     /// Digest over all that the results depend on.
     pub(crate) digest: String,
+    /// Digest of the environment's own files in the checkout, as sent to docker; missing in receipts
+    /// of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+    pub(crate) sources: Option<String>,
     /// Origin of the results, if they carried over.
     #[serde(default)]
     pub(crate) carried: Option<Origin>,

@@ -29,6 +29,9 @@ pub(super) fn check(receipt: &Receipt) -> anyhow::Result<()> {
     receipt.tests.iter().try_for_each(test)?;
     for it in receipt.dependencies.values() {
         field("dependencies: digest", &it.digest, "64 hex digits", is_hex_digest)?;
+        if let Some(sources) = &it.sources {
+            field("dependencies: sources", sources, "64 hex digits", is_hex_digest)?;
+        }
         if let Some(it) = &it.carried {
             field("dependencies: carried: started", &it.started, "<date>T<time>Z", is_time)?;
         }
