@@ -5,6 +5,7 @@
 
 mod background;
 mod beside;
+mod clock;
 mod command;
 mod permit;
 mod running;
@@ -21,12 +22,12 @@ use std::{
     os::unix::process::ExitStatusExt as _,
     process::{ExitStatus, Stdio},
     sync::{
-        Arc, LazyLock, Mutex, PoisonError,
+        Arc, LazyLock,
         atomic::{AtomicBool, Ordering},
         mpsc,
     },
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use anyhow::{Context as _, bail};
@@ -38,10 +39,12 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use crate::run::failure::{self, Failure};
 
+use clock::waiting;
 use running::{Interruption, Limit, Running, STOP, Stream, follow};
 
 pub(crate) use background::{Background, background};
 pub(crate) use beside::{Beside, beside};
+pub(crate) use clock::{time_in_changes, time_in_children};
 pub(crate) use command::{Change, Cmd, Patience, cmd, query, quoted};
 pub(crate) use computation::interruptible;
 pub(crate) use last::{last_stream, last_words};
@@ -74,7 +77,7 @@ pub(crate) fn output_within(cmd: &Cmd, limit: Duration) -> anyhow::Result<Option
         Stream::Stdout => stdout.extend_from_slice(line),
         Stream::Stderr => stderr.extend_from_slice(line),
     };
-    let status = waiting(|| one(cmd, Limit::Whole(limit), &mut on_line))?;
+    let status = waiting(&[cmd], || one(cmd, Limit::Whole(limit), &mut on_line))?;
     let text = |it: Vec<u8>| String::from_utf8_lossy(&it).into_owned();
     Ok(status.map(|status| Output { status, stdout: text(stdout), stderr: text(stderr) }))
 }
@@ -257,49 +260,11 @@ thread_local! {
     static FINISHING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Waits of all threads for other programs.
-struct Waits {
-    /// Threads that wait now, and since when at least one does.
-    now: usize,
-    since: Option<Instant>,
-    /// Time in which at least one thread waited.
-    total: Duration,
-}
-
-static WAITS: Mutex<Waits> = Mutex::new(Waits { now: 0, since: None, total: Duration::ZERO });
-
-/// Returns how long at least one thread has waited for other programs.
-pub(crate) fn time_in_children() -> Duration {
-    let waits = WAITS.lock().unwrap_or_else(PoisonError::into_inner);
-    waits.total + waits.since.map_or(Duration::ZERO, |it| it.elapsed())
-}
-
 /// Returns the processor time of all programs that ended, and of theirs.
 pub(crate) fn cpu_of_children() -> anyhow::Result<Duration> {
     let used = getrusage(UsageWho::RUSAGE_CHILDREN)?;
     let seconds = |it: TimeVal| Duration::from_micros(it.num_microseconds().unsigned_abs());
     Ok(seconds(used.user_time()) + seconds(used.system_time()))
-}
-
-/// Counts the time of `wait` as time in other programs.
-fn waiting<T>(wait: impl FnOnce() -> T) -> T {
-    struct Waiting;
-    impl Drop for Waiting {
-        fn drop(&mut self) {
-            let mut waits = WAITS.lock().unwrap_or_else(PoisonError::into_inner);
-            waits.now -= 1;
-            if waits.now == 0 {
-                let time = waits.since.take().map_or(Duration::ZERO, |it| it.elapsed());
-                waits.total += time;
-            }
-        }
-    }
-    let mut waits = WAITS.lock().unwrap_or_else(PoisonError::into_inner);
-    waits.now += 1;
-    waits.since.get_or_insert_with(Instant::now);
-    drop(waits);
-    let _waiting = Waiting;
-    wait()
 }
 
 /// Returns the last `n` lines of `text`.
@@ -327,7 +292,7 @@ impl fmt::Display for Silent {
 /// Runs `cmd`, which may be silent for as long as its [`Patience`].
 fn run(cmd: &Cmd, on_line: &mut dyn FnMut(Stream, &[u8])) -> anyhow::Result<u8> {
     let limit = cmd.patience.limit();
-    let status = waiting(|| one(cmd, Limit::Silence(limit), on_line))?;
+    let status = waiting(&[cmd], || one(cmd, Limit::Silence(limit), on_line))?;
     status.ok_or_else(|| Silent { cmd: cmd.in_short(), limit }.into())
 }
 

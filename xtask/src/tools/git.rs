@@ -8,9 +8,10 @@ use std::{
     ffi::OsStr,
     os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
+    thread,
 };
 
-use anyhow::bail;
+use anyhow::{anyhow, bail};
 
 use crate::{
     run::{
@@ -346,9 +347,14 @@ pub(crate) fn kept(dir: &Path, nested: bool) -> anyhow::Result<Kept> {
     let records = |cmd: Cmd| -> anyhow::Result<Vec<Vec<u8>>> {
         answers::records(&if nested { cmd.without_env(NOT_FOR_GIT) } else { cmd }, 0)
     };
-    let staged = records(query!(dir, "git ls-files -z --stage"))?;
+    let (staged, files) = thread::scope(|scope| {
+        let staged = scope.spawn(|| records(query!(dir, "git ls-files -z --stage")));
+        let all = query!(dir, "git ls-files -z --cached --others --exclude-standard");
+        let files = records(all);
+        (staged.join().unwrap_or_else(|_| Err(anyhow!("a thread panicked"))), files)
+    });
+    let (staged, files) = (staged?, files?);
     let submodules: BTreeSet<PathBuf> = staged.iter().filter_map(|it| submodule(it)).collect();
-    let files = records(query!(dir, "git ls-files -z --cached --others --exclude-standard"))?;
     let files = files.iter().map(|it| PathBuf::from(OsStr::from_bytes(it)));
     Ok(Kept { files: files.filter(|it| !submodules.contains(it)).collect(), submodules })
 }

@@ -59,6 +59,7 @@ fn results_carry_over_where_nothing_that_they_depend_on_changed() {
     let mut checkout = Checkout::for_own_missions();
     // An address where nothing listens.
     checkout.set("REGISTRY", "127.0.0.1:1");
+    checkout.set("TEST_MAX_AGE", "1d");
     add_pair(&checkout);
     let (image, first) = tested(&checkout);
     assert!(ran(&checkout, "sea") && ran(&checkout, "sky"));

@@ -25,6 +25,9 @@ use crate::{
 /// Servers and repositories that ask for no login to read, as far as this run knows.
 static OPEN: Mutex<BTreeSet<(String, String)>> = Mutex::new(BTreeSet::new());
 
+/// Servers that asked this run for a password, not for a token.
+static BASIC: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+
 /// A question to a repository: a path below it.
 pub(crate) type Question<'a> = (&'a Api, String);
 
@@ -62,22 +65,30 @@ pub(super) fn logins(
     access: Access,
 ) -> anyhow::Result<Vec<anyhow::Result<String>>> {
     let Some(first) = apis.first() else { return Ok(Vec::new()) };
-    let answer = first.get(ACCEPT, &["tags/list?n=1".to_owned()])?.remove(0);
-    if answer.status != 401 {
-        return Ok(Vec::new());
-    }
+    let Some(challenge) = challenge(first)? else { return Ok(Vec::new()) };
     let basic = match host.docker.config_dir() {
         Some(dir) => credentials::basic(&dir, &first.key)?,
         None => None,
     };
     let basic = basic.map(|it| format!("Authorization: {it}"));
     let login = format!("not logged in to {}\n    fix: `docker login` to it", first.server);
-    let challenge = answer.header("www-authenticate").unwrap_or_default();
-    let Some(parameters) = of_bearer(challenge) else {
+    let Some(parameters) = of_bearer(&challenge) else {
         let header = basic.context(login)?;
+        let mut known = BASIC.lock().unwrap_or_else(PoisonError::into_inner);
+        known.insert(first.server.clone());
         return Ok(apis.iter().map(|_| Ok(header.clone())).collect());
     };
-    tokens(apis, challenge, parameters, basic, access, &login)
+    tokens(apis, &challenge, parameters, basic, access, &login)
+}
+
+/// Returns what the registry asks a client for that is not logged in; `None` if it asks for nothing.
+fn challenge(api: &Api) -> anyhow::Result<Option<String>> {
+    if BASIC.lock().unwrap_or_else(PoisonError::into_inner).contains(&api.server) {
+        return Ok(Some("Basic".to_owned()));
+    }
+    let answer = api.get(ACCEPT, &["tags/list?n=1".to_owned()])?.remove(0);
+    let challenge = || answer.header("www-authenticate").unwrap_or_default().to_owned();
+    Ok((answer.status == 401).then(challenge))
 }
 
 /// Returns the tokens that answer a challenge:

@@ -43,6 +43,8 @@ pub(crate) struct Cmd<E = Reads> {
     pub(super) makes: Option<PathBuf>,
     pub(super) patience: Patience,
     pub(super) asks: bool,
+    /// Whether it was permitted as a [`Change`].
+    pub(super) changes: bool,
     pub(super) finding: &'static str,
 }
 
@@ -104,6 +106,7 @@ impl Change {
             makes: None,
             patience: Patience::Answer,
             asks: false,
+            changes: false,
             finding: "tools",
         }
     }
@@ -116,14 +119,14 @@ impl Change {
 
     /// Returns the same command in a form that can be run.
     pub(crate) fn permitted(&self, _: Permit) -> Cmd {
-        self.clone().with_effect()
+        Cmd { changes: true, ..self.clone().with_effect() }
     }
 }
 
 impl<E> Cmd<E> {
     fn with_effect<F>(self) -> Cmd<F> {
         let Cmd { program, args, dir, env, secret_env, without_env, stdin, .. } = self;
-        let Cmd { makes, patience, asks, finding, .. } = self;
+        let Cmd { makes, patience, asks, changes, finding, .. } = self;
         Cmd {
             effect: PhantomData,
             program,
@@ -136,6 +139,7 @@ impl<E> Cmd<E> {
             makes,
             patience,
             asks,
+            changes,
             finding,
         }
     }

@@ -39,7 +39,7 @@ pub(crate) fn pipe(from: &Cmd, to: &Cmd, on_line: &mut dyn FnMut(&str)) -> anyho
     drop(sender);
     let mut stdout = String::new();
     let limit = from.patience.limit().max(to.patience.limit());
-    let ended = waiting(|| {
+    let ended = waiting(&[from, to], || {
         follow(&mut children, &receiver, Limit::Silence(limit), &mut |stream, line| match stream {
             Stream::Stdout => stdout.push_str(&String::from_utf8_lossy(line)),
             Stream::Stderr => on_line(String::from_utf8_lossy(line).trim_end()),

@@ -46,7 +46,7 @@ pub(crate) fn watched(
     let mut child = Running::spawn(cmd, &mut command)?;
     // The command holds the other end, whose closing shows that the child has ended.
     drop(command);
-    waiting(|| watch(&mut child, pty.master, patience, on_line))
+    waiting(&[cmd], || watch(&mut child, pty.master, patience, on_line))
 }
 
 fn watch(

@@ -1,6 +1,8 @@
 //! Builds: the CLI that can, and its command line.
 
-use std::{env, fmt, path::Path};
+use std::{env, fmt, path::Path, thread};
+
+use anyhow::anyhow;
 
 use super::{Docker, on_path};
 use crate::{
@@ -77,10 +79,15 @@ impl Docker {
     }
 
     fn builder_kind(&self) -> anyhow::Result<Option<BuilderKind>> {
-        if self.has_buildx()? {
+        let (has_buildx, version) = thread::scope(|scope| {
+            let version = scope.spawn(|| process::read(&self.query(["--version"])));
+            let has_buildx = self.has_buildx();
+            (has_buildx, version.join().unwrap_or_else(|_| Err(anyhow!("a thread panicked"))))
+        });
+        if has_buildx? {
             return Ok(Some(BuilderKind::Own { builder: self.own_builder()? }));
         }
-        let version = process::read(&self.query(["--version"]))?;
+        let version = version?;
         Ok(has_built_in_buildkit(&version).then_some(BuilderKind::BuiltIn))
     }
 

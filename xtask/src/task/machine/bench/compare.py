@@ -2,7 +2,8 @@
 
 Runs in a checkout of its own, on an engine that has the base image and that of the registry;
 removes the other images of this project and the build cache. DIR is an empty folder. Prints JSON:
-the seconds of each row, way and round, and those of image-all that no child process took.
+the seconds of each row, way and round, those of image-all that no child process took, and those in
+which its child processes only asked.
 
 The ways are:
 - image-all.
@@ -96,11 +97,12 @@ def from_nothing() -> None:
     docker("builder", "prune", "--all", "--force")
 
 
-def image_all(**env: str) -> float:
-    """Return the seconds that no child process took."""
+def image_all(**env: str) -> tuple[float, float]:
+    """Return the seconds without a child process, and those in which child processes only asked."""
     env = {"DOCKER": DOCKER, "REGISTRY": ADDRESS} | env
     printed = run([EXE, "image-all", "hello", "--floating", "--json"], env)
-    return json.loads(printed)["own_seconds"]
+    summary = json.loads(printed)
+    return summary["own_seconds"], summary["asking_seconds"]
 
 
 def record() -> list[Call]:
@@ -213,7 +215,7 @@ def main() -> None:
     add_notebooks()
     from_nothing()
     calls = record()
-    ways: dict[str, tuple[Callable[[], float | None], Path]] = {
+    ways: dict[str, tuple[Callable[[], tuple[float, float] | None], Path]] = {
         "image-all": (image_all, Path("missions/hello", LIST)),
         "bare": (Bare(calls).run, SCRATCH / "bare/build/hello" / LIST),
         "sequence": (Sequence(calls).run, SCRATCH / "sequence/build/hello" / LIST),
@@ -222,6 +224,7 @@ def main() -> None:
     edits = itertools.count()
     seconds = {row: {way: [] for way in ways} for row in ("cold", "warm", "edited", "unchanged")}
     own: dict[str, list[float]] = {row: [] for row in seconds}
+    asking: dict[str, list[float]] = {row: [] for row in seconds}
     for number in range(int(ROUNDS)):
         names = list(ways)
         for way in names[number % 3 :] + names[: number % 3]:
@@ -235,13 +238,14 @@ def main() -> None:
                 elif row == "edited":
                     file.write_text(f"{original}\nhumanize  # {next(edits)}\n")
                 started = time.monotonic()
-                own_seconds = work()
+                beside = work()
                 seconds[row][way].append(time.monotonic() - started)
-                if own_seconds is not None:
-                    own[row].append(own_seconds)
+                if beside is not None:
+                    own[row].append(beside[0])
+                    asking[row].append(beside[1])
                 took = f"{row}, {way}: {seconds[row][way][-1]:.2f} s"
                 print(took, file=sys.stderr, flush=True)
-    print(json.dumps({"machine": machine(), "seconds": seconds, "own": own}))
+    print(json.dumps({"machine": machine(), "seconds": seconds, "own": own, "asking": asking}))
 
 
 main()

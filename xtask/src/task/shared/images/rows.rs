@@ -29,6 +29,8 @@ struct Summary<'a> {
     seconds: f64,
     /// Part of the time that was not spent waiting for other programs.
     own_seconds: f64,
+    /// Part of the time in which other programs ran, and none of them changed anything.
+    asking_seconds: f64,
 }
 
 /// Work on an image.
@@ -242,9 +244,15 @@ pub(super) fn summary(session: &Session, rows: Vec<Row>, missions: usize) -> any
     let ok = rows.iter().all(|it| it.error.is_none());
     if session.flags.json {
         let seconds = session.started.elapsed();
-        let own = seconds.saturating_sub(process::time_in_children());
-        let (seconds, own_seconds) = (seconds.as_secs_f64(), own.as_secs_f64());
-        let summary = Summary { images: &rows, seconds, own_seconds };
+        let in_children = process::time_in_children();
+        let own = seconds.saturating_sub(in_children);
+        let asking = in_children.saturating_sub(process::time_in_changes());
+        let summary = Summary {
+            images: &rows,
+            seconds: seconds.as_secs_f64(),
+            own_seconds: own.as_secs_f64(),
+            asking_seconds: asking.as_secs_f64(),
+        };
         terminal::json(&summary)?;
     }
     for row in &rows {

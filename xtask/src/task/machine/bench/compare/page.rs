@@ -6,16 +6,17 @@ use super::{Comparison, Ways, fastest};
 
 /// Returns the table, with the machine below it.
 pub(super) fn table(compared: &Comparison) -> String {
-    let mut res = "| seconds of the fastest round (slowest) | image-all | bare docker commands | sequence |\n\
-                   | --- | ---: | ---: | ---: |\n"
+    let mut res = "| seconds of the fastest round (slowest) | image-all | of it between docker's commands | bare docker commands | sequence |\n\
+                   | --- | ---: | ---: | ---: | ---: |\n"
         .to_owned();
-    for (what, ways) in compared.rows() {
+    for (row, what, ways) in compared.rows() {
         let cell = |it: &Vec<f64>| {
             let slowest = it.iter().copied().max_by(f64::total_cmp).unwrap_or_default();
             format!("{:.1} ({slowest:.1})", fastest(it))
         };
         let [tool, bare, sequence] = of_ways(ways).map(cell);
-        let _ = writeln!(res, "| {what} | {tool} | {bare} | {sequence} |");
+        let beside = compared.between(row).map_or(0.0, |it| it.0);
+        let _ = writeln!(res, "| {what} | {tool} | {beside:.1} | {bare} | {sequence} |");
     }
     let _ = writeln!(res, "\n{}", compared.machine.join("; "));
     res
@@ -32,12 +33,12 @@ const GAP: f64 = 14.0;
 pub(super) fn plot(compared: &Comparison) -> String {
     let longest = compared
         .rows()
-        .flat_map(|it| of_ways(it.1))
+        .flat_map(|it| of_ways(it.2))
         .map(|it| fastest(it))
         .fold(f64::MIN_POSITIVE, f64::max);
     let mut bars = String::new();
     let mut top = GAP;
-    for (what, ways) in compared.rows() {
+    for (_, what, ways) in compared.rows() {
         let _ = writeln!(bars, "<text x='8' y='{:.0}'>{what}</text>", top + BAR - 4.0);
         for ((_, colour), seconds) in WAYS.iter().zip(of_ways(ways).map(|it| fastest(it))) {
             let (width, text) = (WIDTH * seconds / longest, top + BAR - 4.0);
@@ -87,7 +88,8 @@ mod tests {
         Comparison {
             machine: vec!["2 cores".to_owned(), "docker 20.10".to_owned()],
             seconds: BTreeMap::from([("cold".to_owned(), ways)]),
-            own: BTreeMap::new(),
+            own: BTreeMap::from([("cold".to_owned(), vec![0.1, 0.2, 0.1])]),
+            asking: BTreeMap::from([("cold".to_owned(), vec![0.3, 0.1, 0.4])]),
         }
     }
 
@@ -95,8 +97,10 @@ mod tests {
     fn the_table_has_the_fastest_and_the_machine() {
         let table = table(&compared());
         assert!(table.contains(
-            "| image-all from nothing but the base | 1.0 (3.0) | 2.0 (2.5) | 4.0 (4.0) |\n"
+            "| image-all from nothing but the base | 1.0 (3.0) | 0.3 | 2.0 (2.5) | 4.0 (4.0) |\n"
         ));
+        let (beside, changing) = compared().between("cold").unwrap();
+        assert!((beside - 0.3).abs() < 1e-9 && (changing - 0.7).abs() < 1e-9);
         assert!(table.ends_with("\n\n2 cores; docker 20.10\n"), "{table}");
     }
 
