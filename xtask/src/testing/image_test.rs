@@ -23,9 +23,8 @@ use crate::{
     settings::config::Config,
     specs,
     testing::{
-        carry::{Basis, Former},
         image_test::{
-            carrying::Carrying,
+            carrying::{Ahead, Carrying},
             containers::{ContainerRun, Prepared},
             pods::Pods,
         },
@@ -124,8 +123,7 @@ struct Run<'a> {
     selection: Selection,
     /// Receipt with the times of tests.
     last: Option<&'a Receipt>,
-    basis: Option<Basis>,
-    former: Former,
+    ahead: Ahead,
     /// Pods of a cluster that take the place of containers.
     pods: Option<&'a Pods<'a>>,
 }
@@ -168,9 +166,9 @@ pub(crate) fn test(
     };
     let started = SystemTime::now();
     let clock = Instant::now();
-    let (basis, former) = carrying::basis(runner, chosen, built, asked)?;
+    let ahead = Ahead::new(runner, chosen, built, asked)?;
     let last = last.as_ref();
-    let run = Run { runner, chosen, built, asked, selection, last, basis, former, pods: None };
+    let run = Run { runner, chosen, built, asked, selection, last, ahead, pods: None };
     run.make_ready()?;
     let Ran { mut tests, contents, carrying } = run.all()?;
     let Some(permit) = runner.permit else { return Ok(None) };
@@ -243,14 +241,14 @@ impl Run<'_> {
     fn plan(&self, carried: Vec<String>) -> anyhow::Result<String> {
         let Run { asked, last, .. } = *self;
         let given = tester::given(self.chosen, &self.built.image);
-        let given = ContainerInputs { dependencies: self.basis.is_some(), carried, ..given };
+        let given = ContainerInputs { dependencies: self.ahead.basis.is_some(), carried, ..given };
         self.selection.plan(asked.jobs, asked.timeout, last, &asked.passed, &given)
     }
 
     /// Runs all tests, those of the mission and those of the image side by side. If results may carry
     /// over, it is known first which.
     fn all(&self) -> anyhow::Result<Ran> {
-        let ahead = (!self.former.is_empty()).then(|| self.prepare()).transpose()?;
+        let ahead = (!self.ahead.former.is_empty()).then(|| self.prepare()).transpose()?;
         let mut carrying = ahead.as_ref().map(|it| self.carrying(&it.ran)).transpose()?;
         carrying.iter().try_for_each(|it| self.leave_out(it))?;
         let decided = carrying.as_ref();

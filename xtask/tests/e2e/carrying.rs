@@ -5,6 +5,8 @@ use serde_json::{Value, json};
 use crate::{
     checkout::{Checkout, run, text},
     containers::docker,
+    receipts::{CORPUS, SCHEMA},
+    tools,
 };
 
 const BUILD: [&str; 3] = ["image-build", "pair", "--floating"];
@@ -74,6 +76,9 @@ fn results_carry_over_where_nothing_that_they_depend_on_changed() {
     assert!(ran(&checkout, "sea") && !ran(&checkout, "sky"));
     let count = |it: &Value| it["tests"].as_array().unwrap().len();
     assert_eq!(count(&second), count(&first));
+    let file = checkout.path("target/second.json");
+    std::fs::write(&file, second.to_string()).unwrap();
+    tools::look("receipts.py", &[SCHEMA, CORPUS, file.to_str().unwrap()]);
     let junit = checkout.read("target/xtask/test/pair/junit.xml");
     assert!(junit.contains("carried over from"), "{junit}");
 

@@ -12,8 +12,8 @@ use crate::{
     tools,
 };
 
-const SCHEMA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/receipt.schema.json");
-const CORPUS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/receipts.json");
+pub(crate) const SCHEMA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/receipt.schema.json");
+pub(crate) const CORPUS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/receipts.json");
 
 /// Publishes `hello` from a checkout; returns it, the registry, and a checkout without state.
 fn published() -> (Checkout, Registry, Checkout) {

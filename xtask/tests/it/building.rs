@@ -288,7 +288,9 @@ fn images_are_named_after_what_they_are() {
     let image = images.iter().find(is_it).unwrap();
     assert!(image["labels"]["science-platform.inputs"].as_str().unwrap().starts_with(inputs));
     let seconds = |it: &str| summary[it].as_f64().unwrap();
-    assert!(seconds("own_seconds") + seconds("asking_seconds") < seconds("seconds"), "{summary}");
+    let beside = seconds("own_seconds") + seconds("asking_seconds");
+    assert!(seconds("asking_seconds") > 0.0, "{summary}");
+    assert!(seconds("seconds") - beside > 0.001, "its builds count for nothing: {summary}");
 }
 
 #[test]

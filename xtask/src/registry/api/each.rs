@@ -25,8 +25,8 @@ use crate::{
 /// Servers and repositories that ask for no login to read, as far as this run knows.
 static OPEN: Mutex<BTreeSet<(String, String)>> = Mutex::new(BTreeSet::new());
 
-/// Servers that asked this run for a password, not for a token.
-static BASIC: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+/// Servers and repositories that asked this run for a password, not for a token.
+static BASIC: Mutex<BTreeSet<(String, String)>> = Mutex::new(BTreeSet::new());
 
 /// A question to a repository: a path below it.
 pub(crate) type Question<'a> = (&'a Api, String);
@@ -74,8 +74,6 @@ pub(super) fn logins(
     let login = format!("not logged in to {}\n    fix: `docker login` to it", first.server);
     let Some(parameters) = of_bearer(&challenge) else {
         let header = basic.context(login)?;
-        let mut known = BASIC.lock().unwrap_or_else(PoisonError::into_inner);
-        known.insert(first.server.clone());
         return Ok(apis.iter().map(|_| Ok(header.clone())).collect());
     };
     tokens(apis, &challenge, parameters, basic, access, &login)
@@ -83,12 +81,20 @@ pub(super) fn logins(
 
 /// Returns what the registry asks a client for that is not logged in; `None` if it asks for nothing.
 fn challenge(api: &Api) -> anyhow::Result<Option<String>> {
-    if BASIC.lock().unwrap_or_else(PoisonError::into_inner).contains(&api.server) {
+    let name = (api.server.clone(), api.path.clone());
+    let known = || BASIC.lock().unwrap_or_else(PoisonError::into_inner);
+    if known().contains(&name) {
         return Ok(Some("Basic".to_owned()));
     }
     let answer = api.get(ACCEPT, &["tags/list?n=1".to_owned()])?.remove(0);
-    let challenge = || answer.header("www-authenticate").unwrap_or_default().to_owned();
-    Ok((answer.status == 401).then(challenge))
+    if answer.status != 401 {
+        return Ok(None);
+    }
+    let challenge = answer.header("www-authenticate").unwrap_or_default();
+    if challenge.split(' ').next().is_some_and(|it| it.eq_ignore_ascii_case("basic")) {
+        known().insert(name);
+    }
+    Ok(Some(challenge.to_owned()))
 }
 
 /// Returns the tokens that answer a challenge:

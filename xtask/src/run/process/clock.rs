@@ -1,7 +1,7 @@
 //! Time in which all threads wait for other programs.
 
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -10,6 +10,7 @@ use super::Cmd;
 /// Waits of all threads of one kind.
 struct Clock(Mutex<Waits>);
 
+#[derive(Default)]
 struct Waits {
     /// Threads that wait now, and since when at least one does.
     now: usize,
@@ -33,27 +34,41 @@ impl Clock {
     }
 
     fn start(&self) -> Waiting<'_> {
-        let mut waits = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        waits.now += 1;
-        waits.since.get_or_insert_with(Instant::now);
+        self.waits().start(Instant::now());
         Waiting(self)
     }
 
     fn total(&self) -> Duration {
-        let waits = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        waits.total + waits.since.map_or(Duration::ZERO, |it| it.elapsed())
+        self.waits().until(Instant::now())
+    }
+
+    fn waits(&self) -> MutexGuard<'_, Waits> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Waits {
+    fn start(&mut self, at: Instant) {
+        self.now += 1;
+        self.since.get_or_insert(at);
+    }
+
+    fn end(&mut self, at: Instant) {
+        self.now -= 1;
+        if self.now == 0 {
+            self.total = self.until(at);
+            self.since = None;
+        }
+    }
+
+    fn until(&self, at: Instant) -> Duration {
+        self.total + self.since.map_or(Duration::ZERO, |it| at.saturating_duration_since(it))
     }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        let Waiting(clock) = self;
-        let mut waits = clock.0.lock().unwrap_or_else(PoisonError::into_inner);
-        waits.now -= 1;
-        if waits.now == 0 {
-            let time = waits.since.take().map_or(Duration::ZERO, |it| it.elapsed());
-            waits.total += time;
-        }
+        self.0.waits().end(Instant::now());
     }
 }
 
@@ -77,17 +92,26 @@ pub(super) fn waiting<T>(cmds: &[&Cmd], wait: impl FnOnce() -> T) -> T {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::run::process::{Permit, cmd, query};
 
     #[test]
     fn time_of_waits_at_once_counts_once() {
-        let clock = Clock::new();
-        let started = Instant::now();
-        let (first, second) = (clock.start(), clock.start());
-        drop(first);
-        let so_far = clock.total();
-        drop(second);
-        let total = clock.total();
-        assert!(so_far <= total && total <= started.elapsed());
-        assert_eq!(clock.total(), total, "nobody waits");
+        let begin = Instant::now();
+        let at = |seconds| begin + Duration::from_secs(seconds);
+        let mut waits = Waits::default();
+        waits.start(at(1));
+        waits.start(at(2));
+        waits.end(at(4));
+        assert_eq!(waits.until(at(5)), Duration::from_secs(4));
+        waits.end(at(6));
+        waits.start(at(9));
+        waits.end(at(10));
+        assert_eq!(waits.until(at(99)), Duration::from_secs(5 + 1));
+    }
+
+    #[test]
+    fn what_is_permitted_changes_something() {
+        let permit = Permit::of_test();
+        assert!(cmd!("/", "true").permitted(permit).changes && !query!("/", "true").changes);
     }
 }

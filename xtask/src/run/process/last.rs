@@ -15,6 +15,7 @@ use crate::run::ui::Heartbeat;
 use super::{
     Cmd, Silent, check_interrupted,
     running::{Interruption, POLL, Running, STOP, is_given_up},
+    waiting,
 };
 
 /// Runs a command that saves or cleans up, even after an interruption, and returns its status.
@@ -26,6 +27,13 @@ pub(crate) fn last_words(cmd: &Cmd) -> anyhow::Result<u8> {
 /// Runs like [`last_words`], but passes the standard output of `cmd` to `take`. Returns the status
 /// and the result of `take`; `cmd` is stopped when `take` fails.
 pub(crate) fn last_stream<T>(
+    cmd: &Cmd,
+    take: impl FnOnce(&mut dyn Read) -> anyhow::Result<T>,
+) -> anyhow::Result<(u8, T)> {
+    waiting(&[cmd], || stream(cmd, take))
+}
+
+fn stream<T>(
     cmd: &Cmd,
     take: impl FnOnce(&mut dyn Read) -> anyhow::Result<T>,
 ) -> anyhow::Result<(u8, T)> {

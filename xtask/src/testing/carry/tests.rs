@@ -36,8 +36,9 @@ fn origin(image: char, started: &str) -> Origin {
 /// Returns the receipt of an image; all environments have the digest `a…`.
 fn receipt(image: char, started: &str) -> Receipt {
     let Origin { image, started } = origin(image, started);
-    let known = Dependencies { digest: hex('a'), sources: Some(hex('0')), carried: None };
-    let dependencies = ["sky", "sea"].map(|it| (name(it), known.clone())).into();
+    let known =
+        |sources| Dependencies { digest: hex('a'), sources: Some(hex(sources)), carried: None };
+    let dependencies = [("sky", '0'), ("sea", '9')].map(|(it, of)| (name(it), known(of))).into();
     let tests = receipt::parse_results(RESULTS).unwrap();
     Receipt { image, started, tests, dependencies, ..receipt::tests::receipt() }
 }
@@ -148,6 +149,7 @@ fn an_environment_with_the_same_files_is_known_at_once() {
     };
     let good = receipt('1', "2026-11-29T10:00:00Z");
     assert!(finds(&[&good], '0') && !finds(&[&good], '2') && !finds(&[], '0'));
+    assert!(!finds(&[&good], '9'), "the files of sea are those that sky had");
     let mut of_earlier_version = good.clone();
     of_earlier_version.dependencies.values_mut().for_each(|it| it.sources = None);
     assert!(!finds(&[&of_earlier_version], '0'));

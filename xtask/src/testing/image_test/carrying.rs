@@ -40,45 +40,63 @@ impl Carrying {
     }
 }
 
-/// Returns what results of a run depend on besides the image's files, if they may carry over to other
-/// images, and the earlier receipts from which results may carry over to this one.
-pub(super) fn basis(
-    runner: &Runner,
-    chosen: &MissionImages,
-    built: &BuiltImage,
-    asked: &TestRequest,
-) -> anyhow::Result<(Option<Basis>, Former)> {
-    if !asked.is_complete() {
-        return Ok((None, Former::none()));
+/// What is known before a container starts.
+pub(super) struct Ahead {
+    /// What results depend on besides the image's files, if they may carry over to other images.
+    pub(super) basis: Option<Basis>,
+    /// Digests of the environments' own files.
+    sources: BTreeMap<Name, String>,
+    /// Earlier receipts from which results may carry over.
+    pub(super) former: Former,
+}
+
+impl Ahead {
+    pub(super) fn none() -> Ahead {
+        Ahead { basis: None, sources: BTreeMap::new(), former: Former::none() }
     }
-    let basis = Basis::new(&runner.checkout, chosen, &built.image, asked.timeout)?;
-    if basis.is_none() || !asked.takes_receipts() {
-        return Ok((basis, Former::none()));
+
+    pub(super) fn new(
+        runner: &Runner,
+        chosen: &MissionImages,
+        built: &BuiltImage,
+        asked: &TestRequest,
+    ) -> anyhow::Result<Ahead> {
+        if !asked.is_complete() {
+            return Ok(Ahead::none());
+        }
+        let basis = Basis::new(&runner.checkout, chosen, &built.image, asked.timeout)?;
+        if basis.is_none() {
+            return Ok(Ahead::none());
+        }
+        let sources = carry::sources(chosen);
+        let mut former = Former::none();
+        if asked.takes_receipts() {
+            let receipts = Receipt::all(&runner.checkout, &chosen.mission.name);
+            let max_age = chosen.config.testing.max_age;
+            former = Former::new(receipts, &sources, &built.image, SystemTime::now(), max_age);
+        }
+        Ok(Ahead { basis, sources, former })
     }
-    let receipts = Receipt::all(&runner.checkout, &chosen.mission.name);
-    let sources = carry::sources(chosen);
-    let max_age = chosen.config.testing.max_age;
-    Ok((basis, Former::new(receipts, &sources, &built.image, SystemTime::now(), max_age)))
 }
 
 impl Run<'_> {
     /// Returns the dependencies that the container of [`Run::prepare`] found, and what carries over.
     pub(super) fn carrying(&self, prepared: &ContainerRun) -> anyhow::Result<Carrying> {
         let mut res = Carrying::default();
-        let Some(basis) = &self.basis else { return Ok(res) };
+        let Ahead { basis, sources, former } = &self.ahead;
+        let Some(basis) = basis else { return Ok(res) };
         let (mission, ui) = (&self.chosen.mission, &self.runner.ui);
         let found = carry::read(&prepared.results).unwrap_or_else(|err| {
             ui.say(format!("warning: {}: no result carries over: {err:#}", mission.name));
             BTreeMap::new()
         });
         let expected = expected_tests::expected(mission)?;
-        let sources = carry::sources(self.chosen);
         for (name, files) in found {
             if !mission.environments.iter().any(|it| *it.name == *name) {
                 continue;
             }
             let digest = basis.with(&files);
-            let carried = self.former.carried(&name, &digest, &expected);
+            let carried = former.carried(&name, &digest, &expected);
             if let Some(it) = &carried {
                 res.tests.extend(it.tests.iter().cloned());
             }

@@ -2,12 +2,11 @@
 
 use std::time::{Instant, SystemTime};
 
-use super::{Ran, Run, TestRequest, pods::Pods, untested};
+use super::{Ran, Run, TestRequest, carrying::Ahead, pods::Pods, untested};
 use crate::{
     image::{build::BuiltImage, mission_images::MissionImages, runner::Runner},
     run::{files, printable::Shown as _, process},
     testing::{
-        carry::Former,
         receipt::{Contents, Receipt},
         results::{self, Runs},
         shard::{self, Division, Part, Shard},
@@ -31,8 +30,8 @@ pub(super) fn test(
     if let Some(selection) = division.selection(part.index) {
         let last = Receipt::last(&runner.checkout, &mission.name);
         let last = last.as_ref();
-        let (basis, former) = (None, Former::none());
-        let run = Run { runner, chosen, built, asked, selection, last, basis, former, pods };
+        let ahead = Ahead::none();
+        let run = Run { runner, chosen, built, asked, selection, last, ahead, pods };
         run.make_ready()?;
         Ran { tests, contents, .. } = run.all()?;
     }

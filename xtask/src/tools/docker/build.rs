@@ -1,8 +1,6 @@
 //! Builds: the CLI that can, and its command line.
 
-use std::{env, fmt, path::Path, thread};
-
-use anyhow::anyhow;
+use std::{env, fmt, path::Path};
 
 use super::{Docker, on_path};
 use crate::{
@@ -79,15 +77,10 @@ impl Docker {
     }
 
     fn builder_kind(&self) -> anyhow::Result<Option<BuilderKind>> {
-        let (has_buildx, version) = thread::scope(|scope| {
-            let version = scope.spawn(|| process::read(&self.query(["--version"])));
-            let has_buildx = self.has_buildx();
-            (has_buildx, version.join().unwrap_or_else(|_| Err(anyhow!("a thread panicked"))))
-        });
-        if has_buildx? {
+        if self.has_buildx()? {
             return Ok(Some(BuilderKind::Own { builder: self.own_builder()? }));
         }
-        let version = version?;
+        let version = process::read(&self.query(["--version"]))?;
         Ok(has_built_in_buildkit(&version).then_some(BuilderKind::BuiltIn))
     }
 

@@ -5,10 +5,12 @@ use std::fs;
 use serde_json::Value;
 
 use super::{ADDRESS, SecondEngine};
-use crate::{checkout::Checkout, containers::Registry, tools};
-
-const SCHEMA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/receipt.schema.json");
-const CORPUS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/receipts.json");
+use crate::{
+    checkout::Checkout,
+    containers::Registry,
+    receipts::{CORPUS, SCHEMA},
+    tools,
+};
 
 /// Runs a part of the tests of `hello`. Returns the file with its receipt, and what was said.
 #[track_caller]

@@ -15,8 +15,8 @@ pub(super) fn table(compared: &Comparison) -> String {
             format!("{:.1} ({slowest:.1})", fastest(it))
         };
         let [tool, bare, sequence] = of_ways(ways).map(cell);
-        let beside = compared.between(row).map_or(0.0, |it| it.0);
-        let _ = writeln!(res, "| {what} | {tool} | {beside:.1} | {bare} | {sequence} |");
+        let beside = compared.between(row).map_or("-".to_owned(), |it| format!("{:.1}", it.0));
+        let _ = writeln!(res, "| {what} | {tool} | {beside} | {bare} | {sequence} |");
     }
     let _ = writeln!(res, "\n{}", compared.machine.join("; "));
     res
