@@ -1,6 +1,6 @@
 //! What most tests start from, made once: receipts of `hello`, and a registry that has its layers.
 
-use std::{collections::BTreeMap, fs, sync::OnceLock};
+use std::{collections::BTreeMap, fs, path::Path, sync::OnceLock};
 
 use crate::{
     checkout::{Checkout, run},
@@ -18,24 +18,41 @@ const COPIER: &str = "science-platform-tests-registry";
 
 const COPY: &str = "cp -r /published /srv/registry && find /srv/registry -name _manifests -prune -exec rm -r {} + && chown -R 1000:100 /srv/registry";
 
+/// Folder of a checkout's receipts.
+const FOLDER: &str = "target/xtask/receipts/hello";
+
 /// Paths and texts of the receipts, by mode.
 static RECEIPTS: OnceLock<BTreeMap<&str, (String, String)>> = OnceLock::new();
 
 fn receipts() -> &'static BTreeMap<&'static str, (String, String)> {
     RECEIPTS.get_or_init(|| {
         let checkout = Checkout::copied();
+        // Images that were tested before: by this repository's checkout, or by a run before this one.
+        let repository = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let before = Path::new(env!("CARGO_TARGET_TMPDIR")).join("receipts");
+        let here = checkout.path(FOLDER);
+        [&repository.join(FOLDER), &before].into_iter().for_each(|it| copy(it, &here));
         assert_eq!(checkout.run(&["quickstart"]).status, Some(0));
         let receipt = |mode| {
             let tag = checkout.rows(&["image-all", "hello", mode]).text("hello", "tag");
             let id = tag.rsplit_once('-').unwrap().1;
-            let path = format!("target/xtask/receipts/hello/{id}.json");
+            let path = format!("{FOLDER}/{id}.json");
             let text = checkout.read(&path);
             (mode, (path, text))
         };
         let res = ["--frozen", "--floating"].map(receipt).into();
+        copy(&here, &before);
         commit();
         res
     })
+}
+
+/// Copies all receipts of a folder, if it exists.
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for path in fs::read_dir(from).into_iter().flatten().map(|it| it.unwrap().path()) {
+        fs::copy(&path, to.join(path.file_name().unwrap())).unwrap();
+    }
 }
 
 /// Makes [`REGISTRY`] from what the registry on this machine has.

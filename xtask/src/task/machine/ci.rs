@@ -110,13 +110,21 @@ fn run_steps(
     let (first, rest): (Vec<Step>, Vec<Step>) = steps.iter().partition(|it| it.comes_first());
     let (on_engine, without): (Vec<Step>, Vec<Step>) =
         rest.into_iter().partition(|it| it.needs_engine());
+    let (images, others): (Vec<Step>, Vec<Step>) =
+        on_engine.into_iter().partition(|it| it.makes_images());
+    let (of_images, others): (Vec<Step>, Vec<Step>) =
+        others.into_iter().partition(|it| it.is_of_shared_images());
     let first = run_all(&first)?;
     // Those that need an engine mostly wait: for it, for packages, for notebooks.
+    let joined = |row: thread::ScopedJoinHandle<'_, _>| {
+        row.join().unwrap_or_else(|_| Err(anyhow!("a thread panicked")))
+    };
     thread::scope(|scope| {
-        let beside = scope.spawn(|| run_all(&without));
-        let on_engine = run_all(&on_engine);
-        let beside = beside.join().unwrap_or_else(|_| Err(anyhow!("a thread panicked")));
-        Ok([first, beside?, on_engine?].concat())
+        let without = scope.spawn(|| run_all(&without));
+        let images = run_all(&images);
+        let of_images = scope.spawn(|| run_all(&of_images));
+        let others = run_all(&others);
+        Ok([first, joined(without)?, images?, joined(of_images)?, others?].concat())
     })
 }
 

@@ -25,8 +25,8 @@ use crate::{
     },
 };
 
-/// A part of `ci`. The first ones take seconds; the others run in two rows beside each other, of which one needs
-/// an engine.
+/// A part of `ci`. The first ones take seconds; the others run in rows beside each other: those without an engine,
+/// and, once there are images, those about the shared ones and all others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub(crate) enum Step {
     #[value(name = "rustfmt")]
@@ -76,6 +76,16 @@ impl Step {
 
     pub(super) fn needs_engine(self) -> bool {
         self >= Step::Quickstart
+    }
+
+    /// Returns whether the step makes the images that others need.
+    pub(super) fn makes_images(self) -> bool {
+        self == Step::Quickstart
+    }
+
+    /// Returns whether the step only starts containers of the base or the common image.
+    pub(super) fn is_of_shared_images(self) -> bool {
+        matches!(self, Step::BaseTests | Step::ScriptTests)
     }
 
     pub(super) fn cmds(self, session: &Session, runner: &Runner) -> anyhow::Result<Vec<Change>> {
