@@ -89,7 +89,7 @@ mod tests {
             machine: vec!["2 cores".to_owned(), "docker 20.10".to_owned()],
             seconds: BTreeMap::from([("cold".to_owned(), ways)]),
             own: BTreeMap::from([("cold".to_owned(), vec![0.1, 0.2, 0.1])]),
-            asking: BTreeMap::from([("cold".to_owned(), vec![0.3, 0.1, 0.4])]),
+            changing: BTreeMap::from([("cold".to_owned(), vec![2.6, 0.7, 1.5])]),
         }
     }
 
