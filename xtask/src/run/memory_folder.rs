@@ -1,6 +1,6 @@
-//! Private folders in memory, for content that must never reach a disk. A folder is removed with
-//! its guard; the next run sweeps those of a killed run. They count as this process's own memory,
-//! so a command that only reads may use one without a permit.
+//! Private folders in memory, for content that must never reach a disk, and for the many short-lived files
+//! of tests. A folder is removed with its guard; the next run sweeps those of a killed run. They count as
+//! this process's own memory, so a command that only reads may use one without a permit.
 
 #![expect(clippy::disallowed_methods, reason = "this is the place for files in memory")]
 
@@ -14,7 +14,10 @@ use std::{
 use anyhow::Context as _;
 use fs_err as fs;
 use nix::{
-    sys::statfs::{TMPFS_MAGIC, statfs},
+    sys::{
+        statfs::{TMPFS_MAGIC, statfs},
+        statvfs::{FsFlags, statvfs},
+    },
     unistd::geteuid,
 };
 use tempfile::TempDir;
@@ -24,7 +27,8 @@ use crate::run::{failure, process::Permit};
 /// Where Linux keeps files in memory: shm_overview(7).
 const MEMORY: &str = "/dev/shm";
 
-const PREFIX: &str = "xtask-secrets-";
+const OF_SECRETS: &str = "xtask-secrets-";
+const OF_TESTS: &str = "xtask-tests-";
 
 /// A folder with mode 0700, removed when dropped.
 pub(crate) struct MemoryFolder {
@@ -35,12 +39,24 @@ pub(crate) struct MemoryFolder {
 
 impl MemoryFolder {
     pub(crate) fn new() -> anyhow::Result<MemoryFolder> {
-        if let Some(what) = missing() {
-            return Err(failure::machine("secrets", what));
+        match missing() {
+            Some(what) => Err(failure::machine("secrets", what)),
+            None => MemoryFolder::with_prefix(OF_SECRETS),
         }
+    }
+
+    /// Returns a folder for the files of tests, if there is room for `bytes` and programs in it may run.
+    pub(crate) fn for_tests(bytes: u64) -> Option<MemoryFolder> {
+        let disk = statvfs(MEMORY).ok().filter(|_| missing().is_none())?;
+        let room = disk.blocks_available() * disk.fragment_size();
+        let is_fit = room >= bytes && !disk.flags().contains(FsFlags::ST_NOEXEC);
+        is_fit.then(|| MemoryFolder::with_prefix(OF_TESTS).ok()).flatten()
+    }
+
+    fn with_prefix(prefix: &str) -> anyhow::Result<MemoryFolder> {
         loop {
             let dir = tempfile::Builder::new()
-                .prefix(PREFIX)
+                .prefix(prefix)
                 .permissions(PermissionsExt::from_mode(0o700))
                 .tempdir_in(MEMORY)
                 .with_context(|| format!("cannot make a folder in {MEMORY}"))?;
@@ -84,7 +100,8 @@ pub(crate) fn sweep(_: Permit) -> anyhow::Result<()> {
     let Ok(entries) = fs::read_dir(MEMORY) else { return Ok(()) };
     for entry in entries {
         let path = entry?.path();
-        let is_ours = path.file_name().is_some_and(|it| it.to_string_lossy().starts_with(PREFIX))
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let is_ours = [OF_SECRETS, OF_TESTS].iter().any(|it| name.starts_with(it))
             && fs::symlink_metadata(&path)
                 .is_ok_and(|it| it.is_dir() && it.uid() == geteuid().as_raw());
         if let Some(folder) = is_ours.then(|| File::open(&path).ok()).flatten()

@@ -11,7 +11,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::seed;
+use crate::{containers::forget, seed};
 
 /// A copy of all files that git tracks or would track, committed to a repository of its own.
 pub(crate) struct Checkout {
@@ -22,6 +22,8 @@ pub(crate) struct Checkout {
     pub(crate) without: Vec<&'static str>,
     /// Program and argument that start the tool, if not directly.
     pub(crate) launcher: Option<[String; 2]>,
+    /// Mission whose images are removed with the checkout.
+    copy: Option<String>,
     _alone: Option<MutexGuard<'static, ()>>,
 }
 
@@ -38,6 +40,9 @@ static SHARED: Mutex<()> = Mutex::new(());
 /// Held by tests with missions of their own.
 static OWN: Mutex<()> = Mutex::new(());
 
+/// Held by tests with a copy of `hello`.
+static COPY: Mutex<()> = Mutex::new(());
+
 impl Checkout {
     pub(crate) fn new() -> Checkout {
         Checkout::alone(&SHARED)
@@ -46,22 +51,37 @@ impl Checkout {
     /// Returns a checkout for a test that builds no mission of this repository, and neither uses the registry on
     /// this machine nor another base: it runs beside one of those that do.
     pub(crate) fn for_own_missions() -> Checkout {
-        if !seed::is_made() {
-            let _shared = Checkout::new();
-            seed::make();
-        }
+        make_seed();
         Checkout::alone(&OWN)
+    }
+
+    /// Returns a checkout like [`Checkout::for_own_missions`], whose only mission is `hello` under another name,
+    /// which does not begin with its own: no test of one sees images of the other.
+    pub(crate) fn of_copy(name: &str) -> Checkout {
+        make_seed();
+        let mut res = Checkout::alone(&COPY);
+        res.copy = Some(name.to_owned());
+        res.git(&["mv", "missions/hello", &format!("missions/{name}")]);
+        assert_eq!(res.run(&["image-update", name]).status, Some(0));
+        res.commit();
+        // An address where nothing listens.
+        res.set("REGISTRY", "127.0.0.1:1");
+        res
     }
 
     fn alone(lock: &'static Mutex<()>) -> Checkout {
         let alone = lock.lock().unwrap_or_else(PoisonError::into_inner);
-        Checkout { _alone: Some(alone), ..Checkout::copied() }
+        let mut res = Checkout::copied();
+        res._alone = Some(alone);
+        res
     }
 
     /// Returns another checkout of the same test, with the same variables and no state, like on
     /// another machine.
     pub(crate) fn beside(&self) -> Checkout {
-        Checkout { env: self.env.clone(), ..Checkout::copied() }
+        let mut res = Checkout::copied();
+        res.env = self.env.clone();
+        res
     }
 
     /// Returns a checkout for a test that builds no image, and runs beside all others.
@@ -85,7 +105,8 @@ impl Checkout {
         // results that carry over have the files of their images digested, which takes seconds each.
         let env = [("PULL_REQUEST", ""), ("REUSE", "never"), ("TEST_MAX_AGE", "0")];
         let env = env.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-        let res = Checkout { dir, env, without: Vec::new(), launcher: None, _alone: None };
+        let res =
+            Checkout { dir, env, without: Vec::new(), launcher: None, copy: None, _alone: None };
         res.commit();
         res
     }
@@ -187,6 +208,20 @@ impl Checkout {
         let head = log.lines().find(|it| it.contains("] RUN ") && it.contains(step));
         let number = head.and_then(|it| it.split(' ').next()).unwrap_or_else(|| panic!("{log}"));
         log.lines().any(|it| it == format!("{number} CACHED"))
+    }
+}
+
+impl Drop for Checkout {
+    fn drop(&mut self) {
+        self.copy.iter().for_each(|it| forget(it));
+    }
+}
+
+/// Makes what tests start from, unless an earlier test did, while no other test uses the images.
+fn make_seed() {
+    if !seed::is_made() {
+        let _shared = Checkout::new();
+        seed::make();
     }
 }
 

@@ -9,9 +9,9 @@ use crate::{
     containers::docker,
 };
 
-const DIR: &str = "missions/hello";
-const ENV: &str = "missions/hello/environments/hello";
-const HINTS: &str = "missions/hello/environments/common-hints.pip";
+const DIR: &str = "missions/extras";
+const ENV: &str = "missions/extras/environments/hello";
+const HINTS: &str = "missions/extras/environments/common-hints.pip";
 
 /// Adds a line to a file.
 fn append(checkout: &Checkout, name: &str, line: &str) {
@@ -25,7 +25,7 @@ fn printed(image: &str, command: &[&str]) -> String {
 
 /// Returns the newest receipt's tests with this outcome, as `kind name`.
 fn tests(checkout: &Checkout, outcome: &str) -> Vec<String> {
-    let dir = checkout.path("target/xtask/receipts/hello");
+    let dir = checkout.path("target/xtask/receipts/extras");
     let time = |it: &Path| it.metadata().unwrap().modified().unwrap();
     let files = std::fs::read_dir(dir).unwrap().map(|it| it.unwrap().path());
     let newest = files.max_by_key(|it| time(it)).unwrap();
@@ -38,7 +38,7 @@ fn tests(checkout: &Checkout, outcome: &str) -> Vec<String> {
 
 #[test]
 fn shared_constraints_debian_packages_and_hooks() {
-    let checkout = Checkout::new();
+    let checkout = Checkout::of_copy("extras");
     checkout.write(HINTS, "idna<3.10\n");
     append(&checkout, &format!("{ENV}/hello.pip"), "-c ../common-hints.pip\nidna");
     checkout.write(&format!("{DIR}/apt.txt"), "# Shows folders.\ntree\n");
@@ -47,9 +47,9 @@ fn shared_constraints_debian_packages_and_hooks() {
     checkout.write(&format!("{DIR}/profile.d/hello.sh"), "export PROFILED=profile\n");
     append(&checkout, &format!("{DIR}/.dockerignore"), "!before-notebook.d\n!profile.d");
     checkout.commit();
-    assert_eq!(checkout.run(&["image-update", "hello"]).status, Some(0));
+    assert_eq!(checkout.run(&["image-update", "extras"]).status, Some(0));
 
-    let floating = checkout.rows(&["image-build", "hello", "--floating"]).text("hello", "tag");
+    let floating = checkout.rows(&["image-build", "extras", "--floating"]).text("extras", "tag");
     let checked = checkout.run(&["check", DIR]);
     assert_eq!((checked.status, checked.stdout.as_str()), (Some(0), ""));
     let frozen = checkout.read(&format!("{ENV}/hello-frozen.yml"));
@@ -61,19 +61,19 @@ fn shared_constraints_debian_packages_and_hooks() {
 
     // The file is an input of the step whose list names it, and of no other.
     checkout.write(HINTS, "idna<3.9\n");
-    checkout.rows(&["image-build", "hello", "--floating"]);
-    assert!(checkout.was_cached("hello", "apt-get install"));
-    assert!(!checkout.was_cached("hello", "env-update hello"));
+    checkout.rows(&["image-build", "extras", "--floating"]);
+    assert!(checkout.was_cached("extras", "apt-get install"));
+    assert!(!checkout.was_cached("extras", "env-update hello"));
     assert!(checkout.read(&format!("{ENV}/hello-frozen.yml")).contains("- idna==3.8"));
-    assert_eq!(checkout.run(&["freeze", "--check", "hello"]).status, Some(0));
+    assert_eq!(checkout.run(&["freeze", "--check", "extras"]).status, Some(0));
 
-    let frozen = checkout.rows(&["image-build", "hello", "--frozen"]).text("hello", "tag");
+    let frozen = checkout.rows(&["image-build", "extras", "--frozen"]).text("extras", "tag");
     assert_eq!(printed(&frozen, &["ls", "-A", "/opt/environments"]), "hello\ntest\n");
     assert_eq!(
         printed(&frozen, &["ls", "-ld", "/etc/profile.d"]).split(' ').next(),
         Some("drwxr-xr-x")
     );
-    checkout.rows(&["image-test", "hello", "--frozen"]);
+    checkout.rows(&["image-test", "extras", "--frozen"]);
     assert_eq!(tests(&checkout, "failed"), Vec::<String>::new());
     assert!(tests(&checkout, "passed").contains(&"command tree".to_owned()));
 
@@ -81,8 +81,8 @@ fn shared_constraints_debian_packages_and_hooks() {
     checkout.write(&format!("{DIR}/before-notebook.d/50-hello.sh"), "return 3\n");
     checkout.write(&format!("{DIR}/profile.d/hello.sh"), "exit 3\n");
     checkout.write(&format!("{ENV}/tests/commands"), "tree\nno-such-program\n");
-    checkout.rows(&["image-build", "hello", "--frozen"]);
-    assert_eq!(checkout.run(&["image-test", "hello", "--frozen"]).status, Some(1));
+    checkout.rows(&["image-build", "extras", "--frozen"]);
+    assert_eq!(checkout.run(&["image-test", "extras", "--frozen"]).status, Some(1));
     let failed = tests(&checkout, "failed");
     for name in ["shell login", "server own command", "command no-such-program"] {
         assert!(failed.contains(&name.to_owned()), "{failed:?}");
@@ -92,20 +92,20 @@ fn shared_constraints_debian_packages_and_hooks() {
 /// The setup of bls.py imports numpy and Cython, declares neither, and has only a source archive.
 #[test]
 fn a_package_that_does_not_declare_its_build_requirements() {
-    let checkout = Checkout::new();
+    let checkout = Checkout::of_copy("extras");
     append(&checkout, &format!("{ENV}/hello.pip"), "bls.py==0.1.2");
-    let failed = checkout.run(&["image-build", "hello", "--floating"]);
+    let failed = checkout.run(&["image-build", "extras", "--floating"]);
     assert_eq!(failed.status, Some(1));
     assert!(failed.stderr.contains("write the line `bls-py: numpy`"), "{}", failed.stderr);
 
     checkout.write(&format!("{ENV}/hello.build"), "bls-py: numpy\nbls-py: cython\n");
-    checkout.rows(&["image-build", "hello", "--floating"]);
+    checkout.rows(&["image-build", "extras", "--floating"]);
     let frozen = checkout.read(&format!("{ENV}/hello-frozen.yml"));
     assert!(
         frozen.contains("\n# build-for: bls-py: cython\n# build-for: bls-py: numpy\n"),
         "{frozen}"
     );
-    assert_eq!(checkout.run(&["freeze", "--check", "hello"]).status, Some(0));
-    let verified = checkout.run(&["freeze", "--verify", "hello"]);
+    assert_eq!(checkout.run(&["freeze", "--check", "extras"]).status, Some(0));
+    let verified = checkout.run(&["freeze", "--verify", "extras"]);
     assert_eq!(verified.status, Some(0), "{}", verified.stdout);
 }

@@ -12,7 +12,7 @@ use crate::checkout::Checkout;
 
 const START: &str = include_str!("hostile/start.py");
 const WHEEL: &[u8] = include_bytes!("hostile/tomlixx-1.0-py3-none-any.whl");
-const TESTS: &str = "missions/hello/environments/hello/tests";
+const TESTS: &str = "missions/hostile/environments/hello/tests";
 
 /// Returns a step that writes `text` into a file of the environment's packages.
 fn planted(name: &str, text: &str) -> String {
@@ -50,7 +50,7 @@ fn files(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 
 /// Returns the last results, by name.
 fn results(checkout: &Checkout, folder: &str) -> BTreeMap<String, Value> {
-    let text = checkout.read(&format!("target/xtask/{folder}/hello/results.jsonl"));
+    let text = checkout.read(&format!("target/xtask/{folder}/hostile/results.jsonl"));
     let parsed = text.lines().map(|it| serde_json::from_str::<Value>(it).unwrap());
     parsed.map(|it| (it["name"].as_str().unwrap().to_owned(), it)).collect()
 }
@@ -59,8 +59,8 @@ fn results(checkout: &Checkout, folder: &str) -> BTreeMap<String, Value> {
 /// `tmp-cleaned` (`cleans.ipynb`): what a notebook installs or removes, no other test sees.
 #[test]
 fn a_hostile_package_changes_nothing_and_certifies_nothing() {
-    let checkout = Checkout::new();
-    let custom = "missions/hello/Dockerfile.custom";
+    let checkout = Checkout::of_copy("hostile");
+    let custom = "missions/hostile/Dockerfile.custom";
     let steps = [
         planted("hostile_start.py", START),
         planted("hostile.pth", "import hostile_start\n"),
@@ -76,11 +76,11 @@ fn a_hostile_package_changes_nothing_and_certifies_nothing() {
     checkout.write(&format!("{TESTS}/installs.ipynb"), &install);
     let clean = notebook(&["!rm -rf /tmp/* /opt/test-* /opt/tester /opt/environments/*", "1"]);
     checkout.write(&format!("{TESTS}/cleans.ipynb"), &clean);
-    assert_eq!(checkout.run(&["image-update", "hello"]).status, Some(0));
+    assert_eq!(checkout.run(&["image-update", "hostile"]).status, Some(0));
     checkout.commit();
     let before = files(&checkout.path(""));
 
-    let run = checkout.run(&["image-all", "hello"]);
+    let run = checkout.run(&["image-all", "hostile"]);
     assert_eq!(run.status, Some(1));
     assert!(!run.stderr.contains('\x1b') && !run.stdout.contains('\x1b'));
     let results = results(&checkout, "test");
@@ -96,7 +96,7 @@ fn a_hostile_package_changes_nothing_and_certifies_nothing() {
     for folder in ["test", "receipts"] {
         assert_only_plain_files(&checkout.path(&format!("target/xtask/{folder}")));
     }
-    let push = checkout.run(&["image-push", "hello"]);
+    let push = checkout.run(&["image-push", "hostile"]);
     assert_eq!(push.status, Some(1), "a receipt certifies the image");
 }
 
@@ -122,9 +122,9 @@ fn assert_only_plain_files(folder: &Path) {
 /// A mission's own script prepares its tests, and requests them.
 #[test]
 fn a_mission_s_own_script_asks_the_tester() {
-    let checkout = Checkout::new();
-    checkout.rows(&["image-build", "hello"]);
-    let script = "missions/hello/environments/test";
+    let checkout = Checkout::of_copy("hostile");
+    checkout.rows(&["image-build", "hostile"]);
+    let script = "missions/hostile/environments/test";
     let asks =
         "#!/bin/sh\nexport GREETING=hello\n/opt/common-scripts/test-environments --notebooks\n";
     checkout.script(
@@ -143,7 +143,7 @@ fn a_mission_s_own_script_asks_the_tester() {
     checkout.write(&format!("{TESTS}/home-2.ipynb"), &notebook(&[homes]));
     let offline = "import socket; socket.getaddrinfo('example.org', 80)";
     checkout.write(&format!("{TESTS}/offline.ipynb"), &notebook(&[offline]));
-    let run = checkout.run(&["image-test", "hello", "--dev"]);
+    let run = checkout.run(&["image-test", "hostile", "--dev"]);
     assert_eq!(run.status, Some(1));
     let results = results(&checkout, "test-selection");
     let outcome = |name: &str| results[name]["outcome"].as_str().unwrap().to_owned();
@@ -161,8 +161,8 @@ fn a_mission_s_own_script_asks_the_tester() {
 
 #[test]
 fn tests_that_fill_the_disk_are_stopped() {
-    let checkout = Checkout::new();
-    checkout.rows(&["image-build", "hello"]);
+    let checkout = Checkout::of_copy("hostile");
+    checkout.rows(&["image-build", "hostile"]);
     let at_once = "open('big', 'wb').write(b'x' * 60_000_000)";
     checkout.write(&format!("{TESTS}/at-once.ipynb"), &notebook(&[at_once]));
     let in_parts = "import os, time\n\
@@ -173,7 +173,7 @@ fn tests_that_fill_the_disk_are_stopped() {
         ("at-once.ipynb", "File too large"),
         ("in-parts.ipynb", "filled more than TEST_DISK=0.05g"),
     ] {
-        let limit = ["--set", "TEST_DISK=50m", "image-test", "hello", "--dev", "--only", name];
+        let limit = ["--set", "TEST_DISK=50m", "image-test", "hostile", "--dev", "--only", name];
         assert_eq!(checkout.run(&limit).status, Some(1));
         let message = results(&checkout, "test-selection")[name]["message"].to_string();
         assert!(message.contains(says), "{message}");

@@ -1,6 +1,7 @@
 //! The README's commands on the real mission, with a real engine, registry, PyPI and Debian.
 //! `cargo xtask ci` runs it; `cargo test` does not. Each test has a checkout of its own, and all
-//! share the engine: one with the images of `hello` runs at a time, and one with missions of its own.
+//! share the engine: one with the images of `hello` runs at a time, one with a copy of `hello`, and one with
+//! other missions of its own. A test that waits for another one takes a thread: give them one each.
 
 #![expect(clippy::disallowed_methods, reason = "tests start programs and write files")]
 

@@ -2,15 +2,15 @@
 
 use crate::checkout::Checkout;
 
-const DIR: &str = "missions/hello/environments/hello";
+const DIR: &str = "missions/rebuilt/environments/hello";
 const CREATE: &str = "env-create hello";
 const UPDATE: &str = "env-update hello";
 
 /// LESSONS: cache-bust, flag-first.
 #[test]
 fn a_change_rebuilds_only_what_depends_on_it() {
-    let checkout = Checkout::new();
-    let floating = ["image-build", "hello", "--floating"];
+    let checkout = Checkout::of_copy("rebuilt");
+    let floating = ["image-build", "rebuilt", "--floating"];
     // Another test may have emptied the builder's cache, and left the image.
     let pip = format!("{DIR}/hello.pip");
     checkout.write(&pip, &format!("{}# {}\n", checkout.read(&pip), checkout.mark()));
@@ -19,31 +19,34 @@ fn a_change_rebuilds_only_what_depends_on_it() {
     again.did_nothing();
 
     checkout.write(&format!("{DIR}/tests/data.txt"), &checkout.mark());
-    assert_eq!(checkout.rows(&floating).action("hello"), "built");
+    assert_eq!(checkout.rows(&floating).action("rebuilt"), "built");
     assert!(
-        checkout.was_cached("hello", CREATE) && checkout.was_cached("hello", UPDATE),
+        checkout.was_cached("rebuilt", CREATE) && checkout.was_cached("rebuilt", UPDATE),
         "a test edit rebuilt the environment"
     );
 
     checkout.write(&pip, &format!("{}humanize\n# {}\n", checkout.read(&pip), checkout.mark()));
     let rows = checkout.rows(&floating);
     assert_eq!(
-        (rows.action("common").as_str(), rows.action("hello").as_str()),
+        (rows.action("common").as_str(), rows.action("rebuilt").as_str()),
         ("unchanged", "built")
     );
-    assert!(checkout.was_cached("hello", CREATE), "an edit of hello.pip reran env-create");
-    assert!(!checkout.was_cached("hello", UPDATE), "an edit of hello.pip did not rerun env-update");
+    assert!(checkout.was_cached("rebuilt", CREATE), "an edit of hello.pip reran env-create");
+    assert!(
+        !checkout.was_cached("rebuilt", UPDATE),
+        "an edit of hello.pip did not rerun env-update"
+    );
 
     let frozen = format!("{DIR}/hello-frozen.yml");
     assert!(checkout.read(&frozen).contains("- humanize=="), "the floating build did not freeze");
     checkout.write(&frozen, &checkout.read(&frozen).replace("humanize", "other"));
     assert_eq!(
-        checkout.rows(&floating).action("hello"),
+        checkout.rows(&floating).action("rebuilt"),
         "unchanged",
         "a frozen edit matters to a floating build"
     );
 
-    let flipped = checkout.run(&["-n", "image-build", "hello", "--frozen"]);
+    let flipped = checkout.run(&["-n", "image-build", "rebuilt", "--frozen"]);
     assert!(
         !flipped.stdout.contains("/common:latest"),
         "flipping USE_FROZEN rebuilds the common image"

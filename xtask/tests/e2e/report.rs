@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{checkout::Checkout, tools};
 
-const TESTS: &str = "missions/hello/environments/hello/tests";
+const TESTS: &str = "missions/reported/environments/hello/tests";
 
 /// Outputs of every kind, including those that a page must not contain.
 const RICH: &str = r##"
@@ -41,13 +41,13 @@ fn notebook(title: &str, source: &str) -> String {
 
 #[test]
 fn read_in_a_browser() {
-    let checkout = Checkout::new();
+    let checkout = Checkout::of_copy("reported");
     checkout.write(&format!("{TESTS}/rich outputs.ipynb"), &notebook("## Rich", RICH));
     let broken = notebook("# Broken\n\n### Deep", "print('before')\n1 / 0");
     checkout.write(&format!("{TESTS}/broken.ipynb"), &broken);
-    assert_eq!(checkout.run(&["image-build", "hello"]).status, Some(0));
-    assert_eq!(checkout.run(&["image-test", "hello", "--again"]).status, Some(1));
-    assert_eq!(checkout.run(&["report", "hello"]).status, Some(0));
+    assert_eq!(checkout.run(&["image-build", "reported"]).status, Some(0));
+    assert_eq!(checkout.run(&["image-test", "reported", "--again"]).status, Some(1));
+    assert_eq!(checkout.run(&["report", "reported"]).status, Some(0));
 
     let page = checkout.read("target/xtask/report.html");
     for part in ["ZeroDivisionError", "T = 2.725", "<h5>Rich</h5>", "<code>x^2</code>"] {
@@ -58,6 +58,6 @@ fn read_in_a_browser() {
     let path = checkout.path("target/xtask/report.html");
     // Figures of cmb.ipynb and welcome.ipynb, and the SVG.
     tools::look("e2e/browse_report.py", &[path.to_str().unwrap(), "4", "3"]);
-    let junit = checkout.read("target/xtask/test/hello/junit.xml");
+    let junit = checkout.read("target/xtask/test/reported/junit.xml");
     assert!(junit.contains("failures=\"1\"") && junit.contains("ZeroDivisionError"), "{junit}");
 }

@@ -1,6 +1,6 @@
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
-use super::{MEMORY, MemoryFolder, PREFIX, sweep};
+use super::{MEMORY, MemoryFolder, OF_SECRETS, OF_TESTS, sweep};
 
 #[test]
 fn a_folder_is_private_and_goes() {
@@ -28,9 +28,17 @@ fn a_panic_removes_it_too() {
 #[test]
 fn a_sweep_takes_what_nobody_owns() {
     let owned = MemoryFolder::new().unwrap();
-    let left = std::path::Path::new(MEMORY).join(format!("{PREFIX}left-{}", std::process::id()));
-    fs::create_dir(&left).unwrap();
+    let tests = MemoryFolder::for_tests(1).unwrap();
+    let left = [OF_SECRETS, OF_TESTS].map(|prefix| {
+        std::path::Path::new(MEMORY).join(format!("{prefix}left-{}", std::process::id()))
+    });
+    left.iter().for_each(|it| fs::create_dir(it).unwrap());
     sweep(crate::run::process::Permit::of_test()).unwrap();
-    assert!(owned.path().is_dir());
-    assert!(!left.exists());
+    assert!(owned.path().is_dir() && tests.path().is_dir());
+    assert!(left.iter().all(|it| !it.exists()));
+}
+
+#[test]
+fn the_files_of_tests_need_room() {
+    assert!(MemoryFolder::for_tests(u64::MAX).is_none());
 }

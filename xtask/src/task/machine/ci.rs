@@ -4,7 +4,7 @@
 pub(crate) mod steps;
 mod private_engine;
 
-use std::{thread, time::Instant};
+use std::{path::Path, thread, time::Instant};
 
 use anyhow::anyhow;
 use clap::ValueEnum as _;
@@ -13,6 +13,7 @@ use crate::{
     image::runner::Runner,
     run::{
         failure::{self, Failure},
+        memory_folder::MemoryFolder,
         printable::Shown as _,
         process::Patience,
         terminal,
@@ -28,6 +29,9 @@ use crate::{
 
 use private_engine::Ran;
 use steps::{Step, Target};
+
+/// Bytes of memory that the files of tests may take; they take a tenth of it.
+const ROOM: u64 = 2_000_000_000;
 
 pub(crate) fn run(session: &Session, args: &args::Ci) -> anyhow::Result<u8> {
     if args.cluster {
@@ -101,8 +105,10 @@ fn run_steps(
     runner: &Runner,
     steps: &[Step],
 ) -> anyhow::Result<Vec<Vec<String>>> {
+    let memory = runner.permit.and_then(|_| MemoryFolder::for_tests(ROOM));
+    let memory = memory.as_ref().map(MemoryFolder::path);
     let run_all = |steps: &[Step]| -> anyhow::Result<Vec<Vec<String>>> {
-        steps.iter().map(|it| run_step(session, runner, *it)).collect()
+        steps.iter().map(|it| run_step(session, runner, *it, memory)).collect()
     };
     if runner.permit.is_none() {
         return run_all(steps);
@@ -128,8 +134,13 @@ fn run_steps(
     })
 }
 
-/// Runs a step and returns its row.
-fn run_step(session: &Session, runner: &Runner, step: Step) -> anyhow::Result<Vec<String>> {
+/// Runs a step and returns its row. `memory` is for the files of tests that make many.
+fn run_step(
+    session: &Session,
+    runner: &Runner,
+    step: Step,
+    memory: Option<&Path>,
+) -> anyhow::Result<Vec<String>> {
     let started = Instant::now();
     let name = step.name();
     if let Some(reason) = reason_against(session, step)? {
@@ -139,8 +150,10 @@ fn run_step(session: &Session, runner: &Runner, step: Step) -> anyhow::Result<Ve
     let mut log = runner.log(&format!("ci-{}", name.replace(' ', "-")))?;
     log.step("running");
     let mut failed = Vec::new();
-    for cmd in &step.cmds(session, runner)? {
-        match runner.run(&cmd.clone().patience(Patience::Work), &mut log) {
+    let memory = memory.filter(|_| step.makes_many_files());
+    for cmd in step.cmds(session, runner)? {
+        let cmd = memory.iter().fold(cmd, |cmd, it| cmd.env("TMPDIR", &it.to_string_lossy()));
+        match runner.run(&cmd.patience(Patience::Work), &mut log) {
             Ok(()) => (),
             Err(err) if failure::status(&err) == 130 => return Err(err),
             Err(err) => failed.push(format!("{err:#}")),

@@ -78,6 +78,13 @@ impl Step {
         self >= Step::Quickstart
     }
 
+    /// Returns whether the step makes and removes files by thousands: ext4 looks at each inode that was removed
+    /// lately when it needs a new one, which takes as long as all else. Not tests that look at the folders
+    /// in memory themselves.
+    pub(super) fn makes_many_files(self) -> bool {
+        matches!(self, Step::CargoTest | Step::Helm | Step::Faults)
+    }
+
     /// Returns whether the step makes the images that others need.
     pub(super) fn makes_images(self) -> bool {
         self == Step::Quickstart
@@ -117,8 +124,10 @@ impl Step {
                 python::unittest(root, "common/hub/tests"),
                 cmd!(root, "common/image/tests/run").env("DOCKER", docker),
             ],
+            // A thread for each test: most of them wait for one of those with the same images.
             Step::EndToEnd => {
-                vec![cargo::test(root, &["--test", "e2e", "--", "--skip", "second_engine"])]
+                let which = ["--skip", "second_engine", "--test-threads", "64"];
+                vec![cargo::test(root, &[&["--test", "e2e", "--"], &which[..]].concat())]
             }
             Step::SecondEngine => vec![cargo::test(root, &["--test", "e2e", "second_engine"])],
             Step::Cluster => on_cluster(session, runner, docker)?,
