@@ -118,7 +118,12 @@ impl Host {
 
     /// Asks the registry for an image that does not exist.
     pub(crate) fn ping(&self) -> anyhow::Result<()> {
-        self.remote(&self.repository("none").tagged(&Tag::none())).map(drop)
+        self.remote(&self.nothing()).map(drop)
+    }
+
+    /// Returns the name of an image that does not exist.
+    fn nothing(&self) -> ImageRef {
+        self.repository("none").tagged(&Tag::none())
     }
 
     /// Returns what the registry has under `repository:tag` or `repository@digest`.
@@ -161,9 +166,9 @@ pub(crate) fn answering(runner: &Runner, config: &Config) -> anyhow::Result<Opti
     if matches!(config.registry, Registry::Remote(_)) {
         return Ok(Some(host));
     }
-    match host.ping() {
+    match seen::under(&host, config, &host.nothing()) {
         Err(err) if failure::status(&err) == 1 => Ok(None),
-        answer => answer.map(|()| Some(host)),
+        answer => answer.map(|_| Some(host)),
     }
 }
 

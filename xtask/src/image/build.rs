@@ -425,6 +425,14 @@ impl<'a> Builds<'a> {
         Ok(known.insert(commit).clone())
     }
 
+    /// Asks at once what the first build by these settings needs to know; an error comes again then.
+    pub(crate) fn prepare(&self, config: &Config) {
+        thread::scope(|scope| {
+            scope.spawn(|| self.commit());
+            let _ = self.builder(config);
+        });
+    }
+
     /// Checks that builds can begin, while git tells the commit to a chain whose last image names it.
     fn look_ahead(&self, step: &Step<'_>) -> anyhow::Result<()> {
         thread::scope(|scope| {

@@ -11,6 +11,7 @@ use std::{
     io::{Read as _, Write as _},
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
+    thread,
 };
 
 use anyhow::Context as _;
@@ -112,8 +113,14 @@ impl Run {
         for (docker, kind, name) in self.removed.drain(..) {
             removed.entry((kind, docker)).or_default().insert(name);
         }
-        for ((kind, docker), names) in removed {
-            let there = list(&docker, kind, &self.id);
+        let id = &self.id;
+        let lists: Vec<Option<_>> = thread::scope(|scope| {
+            let kinds = removed.keys();
+            let asked = kinds.map(|(kind, docker)| scope.spawn(|| list(docker, *kind, id)));
+            let asked: Vec<_> = asked.collect();
+            asked.into_iter().map(|it| it.join().unwrap_or_default()).collect()
+        });
+        for (((kind, _), names), there) in removed.into_iter().zip(lists) {
             self.left |= there.is_none();
             if there.is_none() {
                 say_unknown(kind, names.len());

@@ -22,7 +22,7 @@ use crate::{
     },
     registry::{
         self, Host,
-        seen::{Found, Question, Seen},
+        seen::{self, Found, Seen},
     },
     run::{
         failure, files,
@@ -55,22 +55,12 @@ pub(crate) fn of_built(
     config: &Config,
     built: &BuiltImage,
 ) -> anyhow::Result<Option<Receipt>> {
-    of_built_and_tagged(runner, config, built, &mut Seen::default())
-}
-
-/// Does the same as [`of_built`], and records in `seen` the image under the mission's human tag.
-pub(crate) fn of_built_and_tagged(
-    runner: &Runner,
-    config: &Config,
-    built: &BuiltImage,
-    seen: &mut Seen,
-) -> anyhow::Result<Option<Receipt>> {
     let own = Receipt::read(&runner.checkout, &built.name, &built.image)?;
     let is_enough = own.as_ref().is_some_and(|it| it.complete && it.network.is_none());
     let Some(permit) = runner.permit.filter(|_| !is_enough) else {
         return Ok(own);
     };
-    match from_registry(runner, config, built, seen) {
+    match from_registry(runner, config, built) {
         Ok(None) => Ok(own),
         Ok(Some(mut receipt)) => {
             receipt.refrozen.extend(own.map(|it| it.refrozen).unwrap_or_default());
@@ -90,13 +80,10 @@ fn from_registry(
     runner: &Runner,
     config: &Config,
     built: &BuiltImage,
-    seen: &mut Seen,
 ) -> anyhow::Result<Option<Receipt>> {
     let Some(host) = registry::running(runner, config)? else { return Ok(None) };
     let (repository, name) = (host.repository(&built.name), published(&host, built));
-    let names = [name.clone(), repository.tagged(&config.image_tag)];
-    seen.ask(names.map(|name| Question { host: &host, config, name }))?;
-    let Some(remote) = seen.of(&host, &name)? else { return Ok(None) };
+    let Some(remote) = seen::under(&host, config, &name)? else { return Ok(None) };
     let stored = repository.tagged(&Tag::of_receipt(&remote.digest));
     if remote.config != built.image.id || host.remote(&stored)?.is_none() {
         return Ok(None);

@@ -79,6 +79,17 @@ impl Seen {
     }
 }
 
+/// Returns what the registry has under `name`.
+pub(crate) fn under(
+    host: &Host,
+    config: &Config,
+    name: &ImageRef,
+) -> anyhow::Result<Option<Found>> {
+    let mut seen = Seen::default();
+    seen.ask([Question { host, config, name: name.clone() }])?;
+    seen.of(host, name)
+}
+
 /// Returns what is under each name; one that is refused, or not of an image of one platform, is left out.
 fn answers(
     config: &Config,

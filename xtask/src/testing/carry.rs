@@ -163,7 +163,7 @@ impl Former {
     /// Returns those of `receipts` with results that may carry over to `image`; none unless one of them has
     /// results of an environment whose own files are the same: `sources` are the digests of these files.
     pub(crate) fn new(
-        receipts: impl Iterator<Item = Receipt>,
+        receipts: &[Receipt],
         sources: &BTreeMap<Name, String>,
         image: &Image,
         now: SystemTime,
@@ -175,7 +175,7 @@ impl Former {
             let mut origins = it.dependencies.keys().map(|name| it.origin_of(name));
             it.complete && origins.any(|it| res.is_recent(&it))
         };
-        let receipts: Vec<Receipt> = receipts.filter(may_be).collect();
+        let receipts: Vec<Receipt> = receipts.iter().filter(|it| may_be(it)).cloned().collect();
         let is_same = |(name, it): (&Name, &Dependencies)| {
             it.sources.as_ref().is_some_and(|it| sources.get(name) == Some(it))
         };

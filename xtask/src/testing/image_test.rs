@@ -159,15 +159,15 @@ pub(crate) fn test(
     {
         return Ok(Some((receipt.clone(), false)));
     }
-    let last = Receipt::last(&runner.checkout, mission);
-    let Some(selection) = asked.selection(mission, last.as_ref())? else {
+    let known: Vec<Receipt> = Receipt::newest(&runner.checkout, mission).collect();
+    let last = Receipt::last(&known);
+    let Some(selection) = asked.selection(mission, last)? else {
         runner.ui.say(format!("{mission}: nothing failed last time"));
         return Ok(None);
     };
     let started = SystemTime::now();
     let clock = Instant::now();
-    let ahead = Ahead::new(runner, chosen, built, asked)?;
-    let last = last.as_ref();
+    let ahead = Ahead::new(runner, chosen, built, asked, &known)?;
     let run = Run { runner, chosen, built, asked, selection, last, ahead, pods: None };
     run.make_ready()?;
     let Ran { mut tests, contents, carrying } = run.all()?;

@@ -1,12 +1,13 @@
 //! The record of an image's tests, and the decision whether they suffice.
 
 use std::{
+    cmp::Reverse,
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
 };
 
 use anyhow::{Context as _, ensure};
-use fs_err as fs;
+use fs_err::{self as fs, DirEntry};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{
@@ -200,17 +201,19 @@ impl Receipt {
         Ok(receipt)
     }
 
-    /// Returns the newest complete receipt of a mission, for any image. A receipt that cannot be
-    /// read, or belongs to another mission, does not count: the result only determines which tests
-    /// to run first, or again.
-    pub(crate) fn last(checkout: &Checkout, mission: &str) -> Option<Receipt> {
-        let complete = all(checkout, mission).filter(|it| it.complete);
-        complete.max_by(|a, b| a.started.cmp(&b.started))
+    /// Returns the receipts of a mission in this checkout that were written last, at most [`MOST_READ`], the
+    /// newest first. What cannot be read, or belongs to another mission, does not count: they only determine
+    /// which tests to run first, or again, or not at all.
+    pub(crate) fn newest(checkout: &Checkout, mission: &str) -> impl Iterator<Item = Receipt> {
+        let time = |it: &DirEntry| it.metadata().and_then(|it| it.modified()).ok();
+        let mut files = files(checkout, mission).collect::<Vec<_>>();
+        files.sort_by_cached_key(|it| Reverse(time(it)));
+        read(files.into_iter().take(MOST_READ), mission)
     }
 
-    /// Returns the receipts of a mission in this checkout that can be read.
-    pub(crate) fn all(checkout: &Checkout, mission: &str) -> impl Iterator<Item = Receipt> {
-        all(checkout, mission)
+    /// Returns the complete one of `receipts` that started last, of any image.
+    pub(crate) fn last(receipts: &[Receipt]) -> Option<&Receipt> {
+        receipts.iter().filter(|it| it.complete).max_by(|a, b| a.started.cmp(&b.started))
     }
 
     /// Returns the receipt of the newest published image of a mission other than `image`, among the
@@ -220,7 +223,8 @@ impl Receipt {
         mission: &str,
         image: &ImageId,
     ) -> Option<Receipt> {
-        let published = all(checkout, mission).filter(|it| !it.published.is_empty());
+        let all = read(files(checkout, mission), mission);
+        let published = all.filter(|it| !it.published.is_empty());
         published.filter(|it| it.image != *image).max_by(|a, b| a.started.cmp(&b.started))
     }
 
@@ -242,9 +246,18 @@ fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Op
     T::deserialize(from).map(Some)
 }
 
-/// Returns the receipts of a mission in this checkout that can be read.
-fn all(checkout: &Checkout, mission: &str) -> impl Iterator<Item = Receipt> {
-    let files = fs::read_dir(dir(checkout, mission)).into_iter().flatten().filter_map(Result::ok);
+/// Most receipts that a run of tests reads: each takes milliseconds.
+const MOST_READ: usize = 10;
+
+fn files(checkout: &Checkout, mission: &str) -> impl Iterator<Item = DirEntry> + use<> {
+    fs::read_dir(dir(checkout, mission)).into_iter().flatten().filter_map(Result::ok)
+}
+
+/// Returns the receipts of a mission in `files` that can be read.
+fn read<'a>(
+    files: impl Iterator<Item = DirEntry> + 'a,
+    mission: &'a str,
+) -> impl Iterator<Item = Receipt> + 'a {
     let texts = files.filter_map(|it| fs::read_to_string(it.path()).ok());
     let receipts = texts.filter_map(|it| Receipt::parse(&it).ok());
     receipts.filter(move |it| *it.mission == *mission)

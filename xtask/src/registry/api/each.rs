@@ -28,6 +28,9 @@ static OPEN: Mutex<BTreeSet<(String, String)>> = Mutex::new(BTreeSet::new());
 /// Servers and repositories that asked this run for a password, not for a token.
 static BASIC: Mutex<BTreeSet<(String, String)>> = Mutex::new(BTreeSet::new());
 
+/// What a registry answers that asks for a password; the one on this machine always does.
+const BASIC_CHALLENGE: &str = "Basic";
+
 /// A question to a repository: a path below it.
 pub(crate) type Question<'a> = (&'a Api, String);
 
@@ -65,7 +68,11 @@ pub(super) fn logins(
     access: Access,
 ) -> anyhow::Result<Vec<anyhow::Result<String>>> {
     let Some(first) = apis.first() else { return Ok(Vec::new()) };
-    let Some(challenge) = challenge(first)? else { return Ok(Vec::new()) };
+    let challenge = match host.is_local() {
+        true => Some(BASIC_CHALLENGE.to_owned()),
+        false => challenge(first)?,
+    };
+    let Some(challenge) = challenge else { return Ok(Vec::new()) };
     let basic = match host.docker.config_dir() {
         Some(dir) => credentials::basic(&dir, &first.key)?,
         None => None,
@@ -84,7 +91,7 @@ fn challenge(api: &Api) -> anyhow::Result<Option<String>> {
     let name = (api.server.clone(), api.path.clone());
     let known = || BASIC.lock().unwrap_or_else(PoisonError::into_inner);
     if known().contains(&name) {
-        return Ok(Some("Basic".to_owned()));
+        return Ok(Some(BASIC_CHALLENGE.to_owned()));
     }
     let answer = api.get(ACCEPT, &["tags/list?n=1".to_owned()])?.remove(0);
     if answer.status != 401 {

@@ -5,7 +5,11 @@ mod on_cluster;
 mod plan;
 mod rows;
 
-use std::{collections::BTreeSet, panic::resume_unwind, thread};
+use std::{
+    collections::BTreeSet,
+    panic::resume_unwind,
+    thread::{self, ScopedJoinHandle},
+};
 
 use anyhow::Context as _;
 
@@ -18,6 +22,7 @@ use crate::{
         build::{BuildPolicy, Builds, BuiltImage},
         export,
         mission_images::MissionImages,
+        recipe::Reason,
         runner::Runner,
     },
     mission::{checkout::Mission, dockerfile::update},
@@ -25,7 +30,6 @@ use crate::{
         self, earlier,
         publish::{self, DueImage, Unpublished},
         receipts,
-        seen::Seen,
     },
     run::{
         failure::{self, Failure, INTERRUPTED},
@@ -104,19 +108,29 @@ pub(crate) fn run_locked(
         let missions: Vec<&Mission> = named.iter().map(|it| &it.mission).collect();
         update::write(permit, &session.checkout, &update::updates(&session.checkout, &missions)?)?;
     }
+    let is_local = named.iter().any(|it| it.config.registry == Registry::Local);
     // The engine takes as long to list its images as the inputs take to be digested.
-    let (chosen, listed) = thread::scope(|scope| {
+    let (chosen, listed, retired) = thread::scope(|scope| {
         let listed = scope.spawn(|| reuse::listed(&runner, request.missing));
-        let chosen = session.choose(&runner, named);
-        (chosen, listed.join().unwrap_or_else(|panic| resume_unwind(panic)))
+        let retired = scope.spawn(|| if is_local { registry::retire(&runner) } else { Ok(()) });
+        (session.choose(&runner, named), joined(listed), joined(retired))
     });
-    let chosen = chosen?;
+    let (chosen, images, ()) = (chosen?, listed?, retired?);
     if builds {
         session.require_pinned(&chosen)?;
     }
     let missions: Vec<String> = chosen.iter().map(|it| it.mission.name.clone()).collect();
     let place = request.place();
-    let published = reuse::look_beside(&runner, chosen, request.missing, place, listed?)?;
+    let is_part = request.test.as_ref().is_some_and(|it| it.part.is_some());
+    let state = reuse::builds(&runner, request.missing, images.as_ref())?.for_parts(is_part);
+    let config = chosen[0].config.clone();
+    let prepare = || {
+        if builds {
+            state.prepare(&config)
+        }
+    };
+    let images = images.as_deref();
+    let published = reuse::look_beside(&runner, chosen, request.missing, place, images, &prepare)?;
     published.keep_receipts(&runner)?;
     let reused = published.reused.iter().map(|it| &it.chosen);
     for it in reused.filter(|it| it.config.mode == Mode::Floating) {
@@ -125,14 +139,9 @@ pub(crate) fn run_locked(
             "note: {name} is reused; `cargo xtask freeze {name}` writes its frozen specs"
         ));
     }
-    if published.chosen.iter().any(|it| it.config.registry == Registry::Local) {
-        registry::retire(&runner)?;
-    }
-    let is_part = request.test.as_ref().is_some_and(|it| it.part.is_some());
-    let builds = published.builds(&runner, request.missing)?.for_parts(is_part);
     let plan = plan::plan(&published.chosen, request.missing, request.test.as_ref());
-    let ends = work(&runner, &builds, &plan, request);
-    let (images, mut rows) = outcome(&plan, ends, request)?;
+    let ends = work(&runner, &state, &plan, request);
+    let (built, mut rows) = outcome(&plan, ends, request)?;
     rows.extend(published.reused.iter().map(Row::reused));
     let mut rows = rows::in_order(rows, &missions);
     let missions = missions.len();
@@ -142,12 +151,17 @@ pub(crate) fn run_locked(
     }
     if request.push != Push::No && rows.iter().all(|it| !it.has_failed()) {
         let _lock = session.lock_registry()?;
-        push_all(&runner, &builds, &images, request.push, &mut rows)?;
+        push_all(&runner, &state, &built, request.push, &mut rows)?;
         if request.push == Push::Tested {
             move_tags(&runner, &published, &mut rows)?;
         }
     }
     rows::summary(session, rows, missions)
+}
+
+/// Returns what a thread came to.
+fn joined<T>(thread: ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|panic| resume_unwind(panic))
 }
 
 /// Images of one mission's chain, all built.
@@ -221,14 +235,14 @@ fn test(
 ) -> anyhow::Result<Done> {
     let built = builds.image(&of.config, &of.chain, of.chain.len() - 1)?;
     let MissionImages { mission, config, .. } = of;
-    // The registry's receipt may save a test.
-    let mut seen = Seen::default();
-    let old = match asked.takes_receipts() {
-        true => receipts::of_built_and_tagged(runner, config, &built, &mut seen),
+    // The registry's receipt may save a test; what is new here is not there.
+    let is_known = built.reason.is_none_or(|it| it == Reason::Published);
+    let old = match asked.takes_receipts() && is_known {
+        true => receipts::of_built(runner, config, &built),
         false => Receipt::read(&runner.checkout, &mission.name, &built.image),
     }?;
     if old.is_none() && asked.takes_receipts() {
-        earlier::keep_receipt(runner, config, &seen)?;
+        earlier::keep_receipt(runner, config)?;
     }
     let tested = image_test::test(runner, of, &built, asked, old)?;
     Ok(Done::Tested(tested.map(|(receipt, is_new)| (Box::new(receipt), is_new))))

@@ -4,6 +4,7 @@ use std::{
     borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
+    thread,
 };
 
 use crate::{
@@ -58,8 +59,6 @@ pub(crate) struct Found {
     receipts: Vec<(Image, Receipt)>,
     /// Registries that images are pulled from: their logins last as long.
     hosts: Vec<Host>,
-    /// Images on the engine, unless nobody listed them.
-    images: Option<Arc<EngineImages>>,
 }
 
 /// A mission's image in a registry that is not needed on the engine.
@@ -105,16 +104,18 @@ pub(crate) fn look(
     missing: BuildPolicy,
     place: Place,
 ) -> anyhow::Result<Found> {
-    look_beside(runner, chosen, missing, place, listed(runner, missing)?)
+    look_beside(runner, chosen, missing, place, listed(runner, missing)?.as_deref(), &|| ())
 }
 
-/// Looks like [`look`] beside the images that the engine listed.
+/// Looks like [`look`] beside the images that the engine listed. Calls `meanwhile` if a registry is asked:
+/// images are missing then.
 pub(crate) fn look_beside(
     runner: &Runner,
     mut chosen: Vec<MissionImages>,
     missing: BuildPolicy,
     place: Place,
-    images: Option<Arc<EngineImages>>,
+    images: Option<&EngineImages>,
+    meanwhile: &(dyn Fn() + Sync),
 ) -> anyhow::Result<Found> {
     let mut res = Found::default();
     let place = match place {
@@ -127,15 +128,15 @@ pub(crate) fn look_beside(
         res.chosen = chosen;
         return Ok(res);
     };
-    let lacking = lacking(runner, &mut chosen, missing, place, &images)?;
-    res.images = Some(images);
-    for lacking in lacking.into_values() {
-        let asked = registry::running(runner, &chosen[lacking[0].at].config).and_then(|host| {
-            let Some(host) = host else { return Ok(None) };
-            let missions: Vec<&MissionImages> = lacking.iter().map(|it| &chosen[it.at]).collect();
-            Ok(Some((offers(runner, &missions, &host, missing)?, host)))
-        });
-        let (offers, host) = match asked {
+    let lacking = lacking(runner, &mut chosen, missing, place, images)?;
+    let answers: Vec<_> = thread::scope(|scope| {
+        if !lacking.is_empty() {
+            scope.spawn(meanwhile);
+        }
+        lacking.values().map(|it| ask(runner, &chosen, it, missing)).collect()
+    });
+    for (lacking, answer) in lacking.into_values().zip(answers) {
+        let (offers, host) = match answer {
             Ok(Some(it)) => it,
             Ok(None) => continue,
             // Whatever is not asked for is built.
@@ -166,6 +167,18 @@ pub(crate) fn look_beside(
         }
     }
     Ok(res)
+}
+
+/// Asks the registry of some missions what it has of them; `None` if it does not run.
+fn ask(
+    runner: &Runner,
+    chosen: &[MissionImages],
+    lacking: &[Lacking],
+    missing: BuildPolicy,
+) -> anyhow::Result<Option<(Offers, Host)>> {
+    let missions: Vec<&MissionImages> = lacking.iter().map(|it| &chosen[it.at]).collect();
+    let Some(host) = registry::running(runner, &missions[0].config)? else { return Ok(None) };
+    Ok(Some((offers(runner, &missions, &host, missing)?, host)))
 }
 
 /// Returns the missions to ask about, by registry. A chain whose lower images are not needed begins with
@@ -402,19 +415,19 @@ fn take_candidate(
     Ok(true)
 }
 
-impl Found {
-    /// Returns the state of builds of what was found.
-    pub(crate) fn builds<'a>(
-        &self,
-        runner: &'a Runner,
-        missing: BuildPolicy,
-    ) -> anyhow::Result<Builds<'a>> {
-        match &self.images {
-            Some(images) => Ok(Builds::knowing(runner, missing, Arc::clone(images))),
-            None => Builds::new(runner, missing),
-        }
+/// Returns the state of builds beside the images that [`listed`] returned.
+pub(crate) fn builds<'a>(
+    runner: &'a Runner,
+    missing: BuildPolicy,
+    images: Option<&Arc<EngineImages>>,
+) -> anyhow::Result<Builds<'a>> {
+    match images {
+        Some(images) => Ok(Builds::knowing(runner, missing, Arc::clone(images))),
+        None => Builds::new(runner, missing),
     }
+}
 
+impl Found {
     /// Keeps the receipts of published images here, unless there are some already.
     pub(crate) fn keep_receipts(&self, runner: &Runner) -> anyhow::Result<()> {
         let Some(permit) = runner.permit else { return Ok(()) };

@@ -67,7 +67,7 @@ const OF_SKY: (&str, TestKind, &str) = ("sky", TestKind::Import, "numpy");
 /// Returns what carries over on 30 November, if results of ten days do.
 fn carried(receipts: Vec<Receipt>, environment: &str, digest: char) -> Option<Carried> {
     let now = humantime::parse_rfc3339("2026-11-30T00:00:00Z").unwrap();
-    let former = Former::new(receipts.into_iter(), &sources('0'), &image(), now, 10 * DAY);
+    let former = Former::new(&receipts, &sources('0'), &image(), now, 10 * DAY);
     former.carried(&name(environment), &hex(digest), &expected(&[OF_SKY]))
 }
 
@@ -136,7 +136,7 @@ fn only_complete_passed_results_of_another_image() {
         assert_eq!(carried(vec![receipt], "sky", 'a'), None, "{idx}");
     }
     let early = SystemTime::UNIX_EPOCH;
-    let former = Former::new([good].into_iter(), &sources('0'), &image(), early, DAY);
+    let former = Former::new(&[good], &sources('0'), &image(), early, DAY);
     assert!(former.is_empty() && Former::none().is_empty());
 }
 
@@ -144,8 +144,8 @@ fn only_complete_passed_results_of_another_image() {
 fn an_environment_with_the_same_files_is_known_at_once() {
     let now = humantime::parse_rfc3339("2026-11-30T00:00:00Z").unwrap();
     let finds = |receipts: &[&Receipt], of_sky| {
-        let receipts = receipts.iter().map(|it| (*it).clone());
-        !Former::new(receipts, &sources(of_sky), &image(), now, 10 * DAY).is_empty()
+        let receipts: Vec<Receipt> = receipts.iter().map(|it| (*it).clone()).collect();
+        !Former::new(&receipts, &sources(of_sky), &image(), now, 10 * DAY).is_empty()
     };
     let good = receipt('1', "2026-11-29T10:00:00Z");
     assert!(finds(&[&good], '0') && !finds(&[&good], '2') && !finds(&[], '0'));

@@ -55,11 +55,13 @@ impl Ahead {
         Ahead { basis: None, sources: BTreeMap::new(), former: Former::none() }
     }
 
+    /// Returns what is known of `built` beside the earlier receipts `known`.
     pub(super) fn new(
         runner: &Runner,
         chosen: &MissionImages,
         built: &BuiltImage,
         asked: &TestRequest,
+        known: &[Receipt],
     ) -> anyhow::Result<Ahead> {
         if !asked.is_complete() {
             return Ok(Ahead::none());
@@ -71,9 +73,8 @@ impl Ahead {
         let sources = carry::sources(chosen);
         let mut former = Former::none();
         if asked.takes_receipts() {
-            let receipts = Receipt::all(&runner.checkout, &chosen.mission.name);
             let max_age = chosen.config.testing.max_age;
-            former = Former::new(receipts, &sources, &built.image, SystemTime::now(), max_age);
+            former = Former::new(known, &sources, &built.image, SystemTime::now(), max_age);
         }
         Ok(Ahead { basis, sources, former })
     }
