@@ -51,14 +51,12 @@ impl Checkout {
     /// Returns a checkout for a test that builds no mission of this repository, and neither uses the registry on
     /// this machine nor another base: it runs beside one of those that do.
     pub(crate) fn for_own_missions() -> Checkout {
-        make_seed();
         Checkout::alone(&OWN)
     }
 
     /// Returns a checkout like [`Checkout::for_own_missions`], whose only mission is `hello` under another name,
     /// which does not begin with its own: no test of one sees images of the other.
     pub(crate) fn of_copy(name: &str) -> Checkout {
-        make_seed();
         let mut res = Checkout::alone(&COPY);
         res.copy = Some(name.to_owned());
         res.git(&["mv", "missions/hello", &format!("missions/{name}")]);
@@ -70,6 +68,8 @@ impl Checkout {
     }
 
     fn alone(lock: &'static Mutex<()>) -> Checkout {
+        // Before all of them: it builds the images of `hello`, and other tests need the one below.
+        seed::make();
         let alone = lock.lock().unwrap_or_else(PoisonError::into_inner);
         let mut res = Checkout::copied();
         res._alone = Some(alone);
@@ -214,14 +214,6 @@ impl Checkout {
 impl Drop for Checkout {
     fn drop(&mut self) {
         self.copy.iter().for_each(|it| forget(it));
-    }
-}
-
-/// Makes what tests start from, unless an earlier test did, while no other test uses the images.
-fn make_seed() {
-    if !seed::is_made() {
-        let _shared = Checkout::new();
-        seed::make();
     }
 }
 

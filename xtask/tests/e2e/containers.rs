@@ -100,7 +100,6 @@ pub(crate) struct Registry {
 impl Registry {
     /// Starts a registry that has layers of `hello` and no tags, and sets it as the checkout's.
     pub(crate) fn start(checkout: &mut Checkout) -> Registry {
-        seed::make();
         let password = format!("XTASK_REGISTRY_PASSWORD={PASSWORD}");
         let container =
             Container::start(&["--publish", "127.0.0.1::5000", "--env", &password, seed::REGISTRY]);

@@ -11,8 +11,6 @@ use crate::{
     leaks::host_bundle,
 };
 
-const HELLO: &str = "missions/hello/environments/hello/hello-frozen.yml";
-
 #[test]
 fn frozen_missions_freeze_to_the_same_bytes() {
     let checkout = Checkout::new();
@@ -93,15 +91,16 @@ fn floating_missions_pass() {
 
 #[test]
 fn an_altered_frozen_spec_fails_the_build_and_names_the_package() {
-    let checkout = Checkout::new();
-    checkout.rows(&["image-build", "hello", "--frozen"]);
-    let whole = checkout.read(HELLO);
+    let checkout = Checkout::of_copy("altered");
+    checkout.rows(&["image-build", "altered", "--frozen"]);
+    let spec = "missions/altered/environments/hello/hello-frozen.yml";
+    let whole = checkout.read(spec);
     let line = whole.lines().find(|it| it.contains("- uncertainties==")).unwrap();
     let (start, hash) = line.split_once("sha256:").unwrap();
     let wrong_hash = format!("{start}sha256:{}{}", "0".repeat(64), &hash[64..]);
     for altered in [wrong_hash, line.replace("uncertainties==3.", "uncertainties==2.")] {
-        checkout.write(HELLO, &whole.replace(line, &altered));
-        let result = checkout.run(&["image-build", "hello", "--frozen"]);
+        checkout.write(spec, &whole.replace(line, &altered));
+        let result = checkout.run(&["image-build", "altered", "--frozen"]);
         assert_eq!(result.status, Some(1), "{altered}");
         let screen: Vec<&str> = result.stderr.lines().rev().take(45).collect();
         assert!(screen.iter().any(|it| it.contains("uncertainties==")), "{altered}");

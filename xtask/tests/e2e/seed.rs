@@ -74,10 +74,6 @@ pub(crate) fn make() {
     receipts();
 }
 
-pub(crate) fn is_made() -> bool {
-    RECEIPTS.get().is_some()
-}
-
 impl Checkout {
     /// Stores receipts of the images of `hello` in these modes, as if they had been tested here.
     pub(crate) fn has_tested(&self, modes: &[&str]) {
