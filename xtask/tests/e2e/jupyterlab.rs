@@ -30,7 +30,7 @@ fn an_extension_is_added_to_base_and_frozen() {
     assert!(spec.contains("\n# in-base: jupyterlab\nname: base\n"), "{spec}");
     let pins: Vec<&str> = spec.lines().filter(|it| it.contains("==")).collect();
     assert!(matches!(pins[..], [one] if one.contains("jupyter-resource-usage==")), "{spec}");
-    assert_eq!(checkout.run(&["freeze", "--check", "labs"]).status, Some(0));
+    assert_eq!(checkout.run(&["freeze", "--check", "hello"]).status, Some(0));
     checkout.commit();
 
     let frozen = checkout.rows(&["image-build", "labs", "--frozen"]).text("labs", "tag");
