@@ -183,12 +183,18 @@ pub(crate) fn check_is_here(docker: &Docker) -> anyhow::Result<()> {
     }
 }
 
-/// Removes local registries that earlier versions of this tool started, and that anybody on the
-/// machine may write to. Their images stay: the next push starts a new registry on the same volume.
-pub(crate) fn retire(runner: &Runner) -> anyhow::Result<()> {
+/// Returns the ids of local registries that earlier versions of this tool started, and that anybody on the
+/// machine may write to.
+pub(crate) fn of_earlier_versions(runner: &Runner) -> anyhow::Result<Vec<String>> {
+    container::of_earlier_versions(&runner.docker)
+}
+
+/// Removes registries of earlier versions. Their images stay: the next push starts a new registry on the
+/// same volume.
+pub(crate) fn retire(runner: &Runner, ids: &[String]) -> anyhow::Result<()> {
     let Some(permit) = runner.permit else { return Ok(()) };
-    for id in container::of_earlier_versions(&runner.docker)? {
-        container::remove(permit, &runner.docker, &id)?;
+    for id in ids {
+        container::remove(permit, &runner.docker, id)?;
         terminal::say(
             "removed the registry of an earlier version, which had no password; its images stay",
         );

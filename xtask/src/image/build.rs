@@ -70,7 +70,7 @@ pub(crate) struct Builds<'a> {
     bases: Mutex<BTreeMap<String, Option<Image>>>,
     /// CLIs that build, by the settings that name them.
     builders: Mutex<BTreeMap<BuilderName, Builder>>,
-    /// State of the checkout at the first build, as [`git::state`] returns it.
+    /// State of the checkout before the first build, as [`git::state`] returns it.
     commit: Mutex<Option<Option<String>>>,
     /// Held while an image below the missions' is built: those of one name have one folder.
     shared: Mutex<()>,

@@ -18,7 +18,7 @@ use crate::{
 /// The run is interrupted. A registry that does not answer, and a receipt that does not certify, are
 /// reported and are not errors.
 pub(crate) fn keep_receipt(runner: &Runner, config: &Config) -> anyhow::Result<()> {
-    let is_known = || Receipt::newest(&runner.checkout, &config.mission).next().is_some();
+    let is_known = || Receipt::all(&runner.checkout, &config.mission).next().is_some();
     let may_ask = config.reuse == Reuse::Registry && !config.testing.max_age.is_zero();
     let Some(permit) = runner.permit.filter(|_| may_ask && !is_known()) else { return Ok(()) };
     match published(runner, config) {

@@ -159,7 +159,7 @@ pub(crate) fn test(
     {
         return Ok(Some((receipt.clone(), false)));
     }
-    let known: Vec<Receipt> = Receipt::newest(&runner.checkout, mission).collect();
+    let known: Vec<Receipt> = Receipt::all(&runner.checkout, mission).collect();
     let last = Receipt::last(&known);
     let Some(selection) = asked.selection(mission, last)? else {
         runner.ui.say(format!("{mission}: nothing failed last time"));

@@ -1,13 +1,12 @@
 //! The record of an image's tests, and the decision whether they suffice.
 
 use std::{
-    cmp::Reverse,
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
 };
 
 use anyhow::{Context as _, ensure};
-use fs_err::{self as fs, DirEntry};
+use fs_err as fs;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{
@@ -201,14 +200,11 @@ impl Receipt {
         Ok(receipt)
     }
 
-    /// Returns the receipts of a mission in this checkout that were written last, at most [`MOST_READ`], the
-    /// newest first. What cannot be read, or belongs to another mission, does not count: they only determine
-    /// which tests to run first, or again, or not at all.
-    pub(crate) fn newest(checkout: &Checkout, mission: &str) -> impl Iterator<Item = Receipt> {
-        let time = |it: &DirEntry| it.metadata().and_then(|it| it.modified()).ok();
-        let mut files = files(checkout, mission).collect::<Vec<_>>();
-        files.sort_by_cached_key(|it| Reverse(time(it)));
-        read(files.into_iter().take(MOST_READ), mission)
+    /// Returns the receipts of a mission in this checkout. What cannot be read, or belongs to another mission,
+    /// does not count: they only determine which tests to run first, or again, or not at all. Each takes
+    /// milliseconds.
+    pub(crate) fn all(checkout: &Checkout, mission: &str) -> impl Iterator<Item = Receipt> {
+        all(checkout, mission)
     }
 
     /// Returns the complete one of `receipts` that started last, of any image.
@@ -223,8 +219,7 @@ impl Receipt {
         mission: &str,
         image: &ImageId,
     ) -> Option<Receipt> {
-        let all = read(files(checkout, mission), mission);
-        let published = all.filter(|it| !it.published.is_empty());
+        let published = all(checkout, mission).filter(|it| !it.published.is_empty());
         published.filter(|it| it.image != *image).max_by(|a, b| a.started.cmp(&b.started))
     }
 
@@ -246,18 +241,9 @@ fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Op
     T::deserialize(from).map(Some)
 }
 
-/// Most receipts that a run of tests reads: each takes milliseconds.
-const MOST_READ: usize = 10;
-
-fn files(checkout: &Checkout, mission: &str) -> impl Iterator<Item = DirEntry> + use<> {
-    fs::read_dir(dir(checkout, mission)).into_iter().flatten().filter_map(Result::ok)
-}
-
-/// Returns the receipts of a mission in `files` that can be read.
-fn read<'a>(
-    files: impl Iterator<Item = DirEntry> + 'a,
-    mission: &'a str,
-) -> impl Iterator<Item = Receipt> + 'a {
+/// Returns the receipts of a mission in this checkout that can be read.
+fn all(checkout: &Checkout, mission: &str) -> impl Iterator<Item = Receipt> {
+    let files = fs::read_dir(dir(checkout, mission)).into_iter().flatten().filter_map(Result::ok);
     let texts = files.filter_map(|it| fs::read_to_string(it.path()).ok());
     let receipts = texts.filter_map(|it| Receipt::parse(&it).ok());
     receipts.filter(move |it| *it.mission == *mission)

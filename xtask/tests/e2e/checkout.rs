@@ -54,7 +54,7 @@ impl Checkout {
         Checkout::alone(&OWN)
     }
 
-    /// Returns a checkout like [`Checkout::for_own_missions`], whose only mission is `hello` under another name,
+    /// Returns a checkout like [`Checkout::for_own_missions`], with `hello` under another name,
     /// which does not begin with its own: no test of one sees images of the other.
     pub(crate) fn of_copy(name: &str) -> Checkout {
         let mut res = Checkout::alone(&COPY);

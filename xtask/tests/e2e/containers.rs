@@ -5,7 +5,7 @@ use std::{
     os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::Command,
-    sync::LazyLock,
+    sync::{LazyLock, Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
 };
@@ -40,11 +40,15 @@ static CONFIG: LazyLock<PathBuf> = LazyLock::new(|| {
 
 /// Logs the tests' docker in to a registry of this project.
 pub(crate) fn log_in(host: &str, password: &str) {
+    static ALONE: Mutex<()> = Mutex::new(());
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let path = CONFIG.join("config.json");
     let mut config: serde_json::Value =
         serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
     config["auths"][host] = serde_json::json!({ "auth": auth(password) });
-    fs::write(path, config.to_string()).unwrap();
+    let new = CONFIG.join("config.json.new");
+    fs::write(&new, config.to_string()).unwrap();
+    fs::rename(new, path).unwrap();
 }
 
 fn auth(password: &str) -> String {

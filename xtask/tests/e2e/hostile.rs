@@ -98,6 +98,7 @@ fn a_hostile_package_changes_nothing_and_certifies_nothing() {
     }
     let push = checkout.run(&["image-push", "hostile"]);
     assert_eq!(push.status, Some(1), "a receipt certifies the image");
+    assert!(push.stderr.contains("; nothing is pushed"), "{}", push.stderr);
 }
 
 fn changed<'a>(

@@ -1,6 +1,6 @@
 //! What most tests start from, made once: receipts of `hello`, and a registry that has its layers.
 
-use std::{collections::BTreeMap, fs, path::Path, sync::OnceLock};
+use std::{collections::BTreeMap, fs, path::Path, sync::LazyLock};
 
 use crate::{
     checkout::{Checkout, run},
@@ -22,30 +22,26 @@ const COPY: &str = "cp -r /published /srv/registry && find /srv/registry -name _
 const FOLDER: &str = "target/xtask/receipts/hello";
 
 /// Paths and texts of the receipts, by mode.
-static RECEIPTS: OnceLock<BTreeMap<&str, (String, String)>> = OnceLock::new();
-
-fn receipts() -> &'static BTreeMap<&'static str, (String, String)> {
-    RECEIPTS.get_or_init(|| {
-        let checkout = Checkout::copied();
-        // Images that were tested before: by this repository's checkout, or by a run before this one.
-        let repository = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-        let before = Path::new(env!("CARGO_TARGET_TMPDIR")).join("receipts");
-        let here = checkout.path(FOLDER);
-        [&repository.join(FOLDER), &before].into_iter().for_each(|it| copy(it, &here));
-        assert_eq!(checkout.run(&["quickstart"]).status, Some(0));
-        let receipt = |mode| {
-            let tag = checkout.rows(&["image-all", "hello", mode]).text("hello", "tag");
-            let id = tag.rsplit_once('-').unwrap().1;
-            let path = format!("{FOLDER}/{id}.json");
-            let text = checkout.read(&path);
-            (mode, (path, text))
-        };
-        let res = ["--frozen", "--floating"].map(receipt).into();
-        copy(&here, &before);
-        commit();
-        res
-    })
-}
+static RECEIPTS: LazyLock<BTreeMap<&str, (String, String)>> = LazyLock::new(|| {
+    let checkout = Checkout::copied();
+    // Images that were tested before: by this repository's checkout, or by a run before this one.
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let before = Path::new(env!("CARGO_TARGET_TMPDIR")).join("receipts");
+    let here = checkout.path(FOLDER);
+    [&repository.join(FOLDER), &before].into_iter().for_each(|it| copy(it, &here));
+    assert_eq!(checkout.run(&["quickstart"]).status, Some(0));
+    let receipt = |mode| {
+        let tag = checkout.rows(&["image-all", "hello", mode]).text("hello", "tag");
+        let id = tag.rsplit_once('-').unwrap().1;
+        let path = format!("{FOLDER}/{id}.json");
+        let text = checkout.read(&path);
+        (mode, (path, text))
+    };
+    let res = ["--frozen", "--floating"].map(receipt).into();
+    copy(&here, &before);
+    commit();
+    res
+});
 
 /// Copies all receipts of a folder, if it exists.
 fn copy(from: &Path, to: &Path) {
@@ -69,16 +65,16 @@ fn commit() {
     run(&mut docker(&["rm", COPIER]));
 }
 
-/// Makes what tests start from, unless an earlier test did.
+/// Makes what tests start from, unless an earlier test did; panics if that failed once.
 pub(crate) fn make() {
-    receipts();
+    LazyLock::force(&RECEIPTS);
 }
 
 impl Checkout {
     /// Stores receipts of the images of `hello` in these modes, as if they had been tested here.
     pub(crate) fn has_tested(&self, modes: &[&str]) {
         for mode in modes {
-            let (path, text) = &receipts()[mode];
+            let (path, text) = &RECEIPTS[mode];
             let path = self.path(path);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, text).unwrap();

@@ -4,6 +4,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
+    sync::LazyLock,
 };
 
 use crate::checkout::{run, text};
@@ -12,14 +13,13 @@ use crate::checkout::{run, text};
 #[track_caller]
 pub(crate) fn look(script: &str, args: &[&str]) {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(script);
-    let output = Command::new(python()).arg(&script).args(args).output().unwrap();
+    let output = Command::new(&*PYTHON).arg(&script).args(args).output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{}: {}{stderr}", script.display(), text(&output));
 }
 
-/// Returns the interpreter of an environment with all of `test-tools.txt`, made once per version of
-/// it.
-fn python() -> PathBuf {
+/// Interpreter of an environment with all of `test-tools.txt`, made once per version of it.
+static PYTHON: LazyLock<PathBuf> = LazyLock::new(|| {
     let lock = Path::new(env!("CARGO_MANIFEST_DIR")).join("test-tools.txt");
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("test-tools");
     let (python, made_from) = (dir.join("bin/python"), dir.join("made-from.txt"));
@@ -34,4 +34,4 @@ fn python() -> PathBuf {
     run(Command::new(&python).args(install).arg("--requirement").arg(&lock));
     fs::write(made_from, text).unwrap();
     python
-}
+});

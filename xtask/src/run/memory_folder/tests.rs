@@ -28,7 +28,7 @@ fn a_panic_removes_it_too() {
 #[test]
 fn a_sweep_takes_what_nobody_owns() {
     let owned = MemoryFolder::new().unwrap();
-    let tests = MemoryFolder::for_tests(1).unwrap();
+    let tests = MemoryFolder::with_prefix(OF_TESTS).unwrap();
     let left = [OF_SECRETS, OF_TESTS].map(|prefix| {
         std::path::Path::new(MEMORY).join(format!("{prefix}left-{}", std::process::id()))
     });

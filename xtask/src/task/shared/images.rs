@@ -109,24 +109,27 @@ pub(crate) fn run_locked(
         update::write(permit, &session.checkout, &update::updates(&session.checkout, &missions)?)?;
     }
     let is_local = named.iter().any(|it| it.config.registry == Registry::Local);
+    let retires = is_local && session.permit.is_some();
     // The engine takes as long to list its images as the inputs take to be digested.
-    let (chosen, listed, retired) = thread::scope(|scope| {
+    let (chosen, listed, earlier) = thread::scope(|scope| {
         let listed = scope.spawn(|| reuse::listed(&runner, request.missing));
-        let retired = scope.spawn(|| if is_local { registry::retire(&runner) } else { Ok(()) });
-        (session.choose(&runner, named), joined(listed), joined(retired))
+        let earlier = retires.then(|| scope.spawn(|| registry::of_earlier_versions(&runner)));
+        (session.choose(&runner, named), joined(listed), earlier.map(joined))
     });
-    let (chosen, images, ()) = (chosen?, listed?, retired?);
+    let (chosen, images) = (chosen?, listed?);
     if builds {
         session.require_pinned(&chosen)?;
     }
+    registry::retire(&runner, &earlier.transpose()?.unwrap_or_default())?;
     let missions: Vec<String> = chosen.iter().map(|it| it.mission.name.clone()).collect();
     let place = request.place();
     let is_part = request.test.as_ref().is_some_and(|it| it.part.is_some());
     let state = reuse::builds(&runner, request.missing, images.as_ref())?.for_parts(is_part);
     let config = chosen[0].config.clone();
+    // Not with a builder that may be on another machine.
     let prepare = || {
-        if builds {
-            state.prepare(&config)
+        if builds && config.builder.is_none() {
+            state.prepare(&config);
         }
     };
     let images = images.as_deref();
@@ -235,7 +238,7 @@ fn test(
 ) -> anyhow::Result<Done> {
     let built = builds.image(&of.config, &of.chain, of.chain.len() - 1)?;
     let MissionImages { mission, config, .. } = of;
-    // The registry's receipt may save a test; what is new here is not there.
+    // The registry's receipt may save a test; what was just built is hardly ever there.
     let is_known = built.reason.is_none_or(|it| it == Reason::Published);
     let old = match asked.takes_receipts() && is_known {
         true => receipts::of_built(runner, config, &built),

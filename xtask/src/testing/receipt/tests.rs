@@ -1,13 +1,9 @@
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs::{self, File},
-    time::{Duration, SystemTime},
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{Contents, MOST_READ, Name, Outcome, Receipt, missing, parse_results};
-use crate::mission::{checkout::Checkout, expected_tests::ExpectedTest, test_kind::TestKind};
+use super::{Contents, Name, Outcome, Receipt, missing, parse_results};
+use crate::mission::{expected_tests::ExpectedTest, test_kind::TestKind};
 
 const RESULTS: &str = r#"{"environment":"hello","kind":"import","name":"numpy","outcome":"passed","seconds":0.5,"message":""}
 
@@ -111,27 +107,4 @@ fn apply(receipt: &mut Value, change: &Value) {
 fn broken_results_name_the_line() {
     let err = parse_results("\n{").unwrap_err();
     assert!(format!("{err:#}").starts_with("results.jsonl:2: {"), "{err:#}");
-}
-
-#[test]
-fn the_newest_receipts_are_read() {
-    let dir = tempfile::tempdir().unwrap();
-    let root = dir.path().to_owned();
-    let checkout = Checkout { root, missions: Vec::new(), refused: Vec::new() };
-    let folder = super::dir(&checkout, "hello");
-    fs::create_dir_all(&folder).unwrap();
-    let all = MOST_READ as u64 + 2;
-    for number in 0..all {
-        let started = format!("2026-11-29T10:00:{number:02}Z");
-        let of = Receipt { started, ..receipt() };
-        let path = folder.join(format!("{}.json", all - number));
-        fs::write(&path, of.to_json().unwrap()).unwrap();
-        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(number);
-        File::options().write(true).open(path).unwrap().set_modified(time).unwrap();
-    }
-    let known: Vec<Receipt> = Receipt::newest(&checkout, "hello").collect();
-    let seconds = |it: &Receipt| it.started[17..19].parse::<u64>().unwrap();
-    assert_eq!(known.iter().map(seconds).collect::<Vec<_>>(), (2..all).rev().collect::<Vec<_>>());
-    assert_eq!(Receipt::last(&known).map(seconds), Some(all - 1));
-    assert_eq!(Receipt::newest(&checkout, "tess").count(), 0);
 }
