@@ -11,12 +11,12 @@ use crate::{
     tools,
 };
 
-const TESTS: &str = "missions/hello/environments/hello/tests";
+const TESTS: &str = "missions/shown/environments/hello/tests";
 
 #[test]
 fn a_notebook_in_a_browser() {
-    let checkout = Checkout::new();
-    checkout.rows(&["image-build", "hello"]);
+    let checkout = Checkout::of_copy("shown");
+    checkout.rows(&["image-build", "shown"]);
     let home = empty_home(&checkout);
     for name in ["cmb.ipynb", "firas.txt"] {
         fs::copy(checkout.path(&format!("{TESTS}/{name}")), home.join(name)).unwrap();
@@ -24,7 +24,7 @@ fn a_notebook_in_a_browser() {
     // Saving writes an existing file.
     fs::set_permissions(home.join("cmb.ipynb"), fs::Permissions::from_mode(0o666)).unwrap();
 
-    let lab = Running::start(&checkout, &["image-lab", "hello", "--home", home.to_str().unwrap()]);
+    let lab = Running::start(&checkout, &["image-lab", "shown", "--home", home.to_str().unwrap()]);
     let address = lab.wait_for("http://127.0.0.1:").expect("an address is printed");
     let container = container(&checkout);
     // In a folder that the next run can find: the checkout is removed with the test.

@@ -13,7 +13,7 @@ use crate::{
 
 #[test]
 fn frozen_missions_freeze_to_the_same_bytes() {
-    let checkout = Checkout::new();
+    let checkout = Checkout::of_copy("every");
     build_and_test(&checkout, "--frozen");
     let verified = checkout.run(&["freeze", "--verify", "--all", "--json"]);
     let rows: Value = serde_json::from_str(&verified.stdout).unwrap();
@@ -50,7 +50,7 @@ fn build_and_test(checkout: &Checkout, mode: &str) {
 
 /// Returns the lasting name of the missions' common image.
 fn common_image(checkout: &Checkout) -> String {
-    checkout.rows(&["image-build", "hello", "--frozen"]).text("common", "tag")
+    checkout.rows(&["image-build", "every", "--frozen"]).text("common", "tag")
 }
 
 /// Makes an environment like a build step, with empty caches, and exports it.
@@ -83,7 +83,7 @@ fn made_anew(checkout: &Checkout, image: &str, environment: &str, spec: &str) ->
 
 #[test]
 fn floating_missions_pass() {
-    let checkout = Checkout::new();
+    let checkout = Checkout::of_copy("every");
     build_and_test(&checkout, "--floating");
     let checked = checkout.run(&["freeze", "--check", "--all"]);
     assert_eq!(checked.status, Some(0), "what a floating build froze is not what was asked for");
