@@ -30,7 +30,7 @@ use crate::{
 use private_engine::Ran;
 use steps::{Step, Target};
 
-/// Bytes of memory that the files of tests may take; they take a tenth of it.
+/// Bytes of memory that must be free for the files of tests.
 const ROOM: u64 = 2_000_000_000;
 
 pub(crate) fn run(session: &Session, args: &args::Ci) -> anyhow::Result<u8> {
