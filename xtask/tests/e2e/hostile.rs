@@ -164,7 +164,8 @@ fn a_mission_s_own_script_asks_the_tester() {
 fn tests_that_fill_the_disk_are_stopped() {
     let checkout = Checkout::of_copy("hostile");
     checkout.rows(&["image-build", "hostile"]);
-    let at_once = "open('big', 'wb').write(b'x' * 60_000_000)";
+    // A sparse file has no blocks, so that only the limit of a file's size can stop it.
+    let at_once = "open('big', 'wb').truncate(60_000_000)";
     checkout.write(&format!("{TESTS}/at-once.ipynb"), &notebook(&[at_once]));
     let in_parts = "import os, time\n\
         for it in range(20):\n    open(f'{os.environ[\"TMPDIR\"]}/{it}', 'wb').write(b'x' * 6_000_000)\n\
