@@ -103,11 +103,12 @@ impl<'a> Due<'a> {
         [&self.common, &self.mission]
     }
 
-    /// Returns the names that a push looks at first.
+    /// Returns the names that a push looks at first. Those of an image that a dry run has not built have
+    /// nothing to be compared with.
     fn questions(&self) -> Vec<Question<'_>> {
         let repository = &self.mission.reference.repository;
         let mut res: Vec<Question<'_>> = Vec::new();
-        for it in self.images() {
+        for it in self.images().into_iter().filter(|it| it.reference.is_known()) {
             res.push(it.question(&it.reference));
             res.extend(it.tags());
         }

@@ -53,6 +53,10 @@ pub(crate) const NAMES: &[&str] = &[
     "SECRETS_ROLE_ARN",
 ];
 
+/// Setting that names the mission, and how values use it.
+const MISSION: &str = "DEPLOYMENT_NAME";
+const USES: [&str; 2] = ["$DEPLOYMENT_NAME", "${DEPLOYMENT_NAME"];
+
 /// Settings that most programs also accept in lower case.
 const LOWER_CASE_TOO: &[&str] = &["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"];
 
@@ -153,17 +157,26 @@ impl Sources {
     /// Evaluates like [`Sources::evaluate`], as far as the lines can be read.
     pub(crate) fn readable(&self, mission: Option<&str>) -> Evaluated {
         let own = self.own.get_or_init(|| self.evaluated(self.overrides()));
-        match mission {
-            Some(mission)
-                if own.settings.get("DEPLOYMENT_NAME").is_none_or(|it| it.value != mission) =>
-            {
-                let (value, origin) = (mission.to_owned(), "the command line".to_owned());
-                let mut settings = self.overrides();
-                settings.insert("DEPLOYMENT_NAME", Setting { value, origin });
-                self.evaluated(settings)
-            }
-            _ => own.clone(),
+        let is_other = |it: &&str| own.settings.get(MISSION).is_none_or(|own| own.value != *it);
+        let Some(mission) = mission.filter(is_other) else { return own.clone() };
+        let named = Setting { value: mission.to_owned(), origin: "the command line".to_owned() };
+        // One evaluation for a thousand missions, where the files allow it.
+        if own.unreadable.is_empty() && !self.uses_mission() {
+            let mut res = own.clone();
+            res.settings.insert(MISSION, named);
+            return res;
         }
+        let mut settings = self.overrides();
+        settings.insert(MISSION, named);
+        self.evaluated(settings)
+    }
+
+    /// Returns whether a value in the files may depend on the mission.
+    fn uses_mission(&self) -> bool {
+        let is_code = |it: &&str| !it.trim_start().starts_with('#');
+        [Some(&self.template), self.file.as_ref()].into_iter().flatten().any(|text| {
+            text.lines().filter(is_code).any(|it| USES.iter().any(|name| it.contains(name)))
+        })
     }
 
     /// Adds the values of both files to `settings`, which override them.

@@ -1,6 +1,6 @@
 use expect_test::{Expect, expect, expect_file};
 
-use super::{NAMES, OnceLock, Sources, Vars};
+use super::{MISSION, NAMES, OnceLock, Setting, Sources, Vars};
 
 const TEMPLATE: &str = include_str!("../../../../setup-env.template");
 
@@ -106,6 +106,27 @@ fn a_file_may_use_the_mission_and_the_defaults() {
             IMAGE_TAG=latest-sandbox-x (setup-env:2)
         "#]],
     );
+}
+
+#[test]
+fn a_mission_has_the_settings_of_its_own_evaluation() {
+    for file in [
+        "export ENVIRONMENT=dev\nexport MINE=1",
+        "# $DEPLOYMENT_NAME\nexport DEPLOYMENT_NAME=tess",
+        "export SECRETS_REPO=$DEPLOYMENT_NAME-secrets",
+        "export IMAGE_TAG=\"${DEPLOYMENT_NAME:-x}\"",
+        "export DEPLOYMENT_NAME=$(date)\nexport IMAGE_TAG=x",
+        "export DEPLOYMENT_NAME=tess IMAGE_TAG=$DEPLOYMENT_NAME",
+    ] {
+        let sources =
+            Sources { file: Some(file.to_owned()), ..Sources::template_with(&[]).unwrap() };
+        let mut named = sources.overrides();
+        let (value, origin) = ("roman".to_owned(), "the command line".to_owned());
+        named.insert(MISSION, Setting { value, origin });
+        let (res, expect) = (sources.readable(Some("roman")), sources.evaluated(named));
+        assert_eq!(format!("{res:?}"), format!("{expect:?}"), "{file}");
+        assert_eq!(res.settings[MISSION].value, "roman");
+    }
 }
 
 #[test]
