@@ -157,9 +157,12 @@ impl Sources {
     /// Evaluates like [`Sources::evaluate`], as far as the lines can be read.
     pub(crate) fn readable(&self, mission: Option<&str>) -> Evaluated {
         let own = self.own.get_or_init(|| self.evaluated(self.overrides()));
-        let is_other = |it: &&str| own.settings.get(MISSION).is_none_or(|own| own.value != *it);
-        let Some(mission) = mission.filter(is_other) else { return own.clone() };
-        let named = Setting { value: mission.to_owned(), origin: "the command line".to_owned() };
+        let Some(mission) = mission else { return own.clone() };
+        // Lines before the one that names the mission of the files may use another one's name.
+        let of_files = own.settings.get(MISSION).filter(|it| it.value == mission).cloned();
+        let of_command =
+            || Setting { value: mission.to_owned(), origin: "the command line".to_owned() };
+        let named = of_files.unwrap_or_else(of_command);
         // One evaluation for a thousand missions, where the files allow it.
         if own.unreadable.is_empty() && !self.uses_mission() {
             let mut res = own.clone();

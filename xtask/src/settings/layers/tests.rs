@@ -117,13 +117,15 @@ fn a_mission_has_the_settings_of_its_own_evaluation() {
         "export IMAGE_TAG=\"${DEPLOYMENT_NAME:-x}\"",
         "export DEPLOYMENT_NAME=$(date)\nexport IMAGE_TAG=x",
         "export DEPLOYMENT_NAME=tess IMAGE_TAG=$DEPLOYMENT_NAME",
+        "export IMAGE_TAG=$DEPLOYMENT_NAME\nexport DEPLOYMENT_NAME=roman",
     ] {
         let sources =
             Sources { file: Some(file.to_owned()), ..Sources::template_with(&[]).unwrap() };
+        let res = sources.readable(Some("roman"));
         let mut named = sources.overrides();
-        let (value, origin) = ("roman".to_owned(), "the command line".to_owned());
+        let (value, origin) = ("roman".to_owned(), res.settings[MISSION].origin.clone());
         named.insert(MISSION, Setting { value, origin });
-        let (res, expect) = (sources.readable(Some("roman")), sources.evaluated(named));
+        let expect = sources.evaluated(named);
         assert_eq!(format!("{res:?}"), format!("{expect:?}"), "{file}");
         assert_eq!(res.settings[MISSION].value, "roman");
     }
