@@ -237,9 +237,7 @@ fn receipt(runner: &Runner, tested: &DueImage<'_>) -> anyhow::Result<Option<Rece
         Some(Shortcoming::Failed(titles)) => {
             bail!("{name}: its tests failed ({}); nothing is pushed", titles.join(", "))
         }
-        Some(Shortcoming::OpenNetwork) => bail!(
-            "{name}: its tests ran in a cluster with an open network, and must run without one; run `cargo xtask image-test {name}`, or `--on kubernetes` where network policies are enforced"
-        ),
+        Some(Shortcoming::OpenNetwork) => bail!(receipt::open_network(name)),
         Some(Shortcoming::NotTested) => {
             bail!("{name} has no passing test receipt; run `cargo xtask image-test {name}`")
         }

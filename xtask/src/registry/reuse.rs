@@ -14,7 +14,7 @@ use super::{
 use crate::{
     image::{recipe::Recipe, runner::Runner, short_chain::Published},
     mission::checkout::Mission,
-    run::process,
+    run::{printable, process},
     settings::config::Config,
     testing::receipt::{self, Receipt, Shortcoming},
     tools::{
@@ -184,7 +184,8 @@ pub(super) fn checked(image: Image, recipe: &Recipe) -> anyhow::Result<Image> {
         ensure!(image.label(name) == Some(&value), "the label {name} is that of another image");
     }
     let (found, expected) = (image.platform(), recipe.platform.to_string());
-    ensure!(found == expected, "the platform is {found}; expected {expected}");
+    let is_it = found == expected;
+    ensure!(is_it, "the platform is {}; expected {expected}", printable::excerpt(&found));
     Ok(image)
 }
 

@@ -22,7 +22,7 @@ use crate::run::{printable::Shown as _, process::Permit};
 /// text or the new one. Returns whether anything changed; an equal file is left untouched.
 ///
 /// # Errors
-/// The folder cannot be written; the file is then unchanged.
+/// The folder cannot be written, or `path` is a folder or a device; nothing is changed then.
 pub(crate) fn write(permit: Permit, path: &Path, text: &[u8]) -> anyhow::Result<bool> {
     Ok(!write_all(permit, &[(path, text)])?.is_empty())
 }
@@ -38,11 +38,16 @@ pub(crate) fn write_private(_: Permit, path: &Path, text: &[u8]) -> anyhow::Resu
 /// renamed. Returns the paths that changed.
 ///
 /// # Errors
-/// A folder cannot be written; all files are then unchanged.
+/// A folder cannot be written, or a path is a folder or a device; all files are then unchanged.
 pub(crate) fn write_all(_: Permit, files: &[(&Path, &[u8])]) -> anyhow::Result<Vec<PathBuf>> {
-    let differs = |(path, text): &&(&Path, &[u8])| fs::read(path).map_or(true, |old| old != *text);
     let mut staged = Vec::new();
-    for (path, text) in files.iter().filter(differs) {
+    for (path, text) in files {
+        let found = fs::symlink_metadata(path).ok();
+        let is_fit = found.is_none_or(|it| it.is_file() || it.is_symlink());
+        ensure!(is_fit, "{}: not a regular file; nothing is written", path.shown());
+        if has(path, text) {
+            continue;
+        }
         let mode = fs::metadata(path).map_or(0o644, |it| it.permissions().mode() & 0o777);
         staged.push((stage(path, text, mode)?, path.to_path_buf()));
     }
@@ -54,6 +59,26 @@ pub(crate) fn write_all(_: Permit, files: &[(&Path, &[u8])]) -> anyhow::Result<V
         res.push(path);
     }
     Ok(res)
+}
+
+/// Returns whether the file has this text. A device may have no end.
+fn has(path: &Path, text: &[u8]) -> bool {
+    let has_length = |it: std::fs::Metadata| it.is_file() && it.len() == text.len() as u64;
+    fs::metadata(path).is_ok_and(has_length) && fs::read(path).is_ok_and(|old| old == text)
+}
+
+/// Checks the name of a result, from the command line.
+///
+/// # Errors
+/// `path` is a folder, a device, or a link, in place of which a file would come.
+pub(crate) fn check_result(path: &Path) -> anyhow::Result<()> {
+    let is_fit = fs::symlink_metadata(path).ok().is_none_or(|it| it.is_file());
+    ensure!(
+        is_fit,
+        "{}: not a regular file\n    fix: name a new file, or one to be replaced",
+        path.shown()
+    );
+    Ok(())
 }
 
 /// Copies `from` to the new file `path`, readable by all users.
@@ -221,5 +246,23 @@ fn fault(point: &str) {
     if env::var_os("XTASK_FAULT").is_some_and(|it| it == point) {
         // No code after this runs.
         let _ = raise(Signal::SIGKILL);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    #[test]
+    fn what_is_no_file_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let (socket, other) = (dir.path().join("socket"), dir.path().join("other"));
+        let _listener = UnixListener::bind(&socket).unwrap();
+        let files: [(&Path, &[u8]); 2] = [(&other, b"a"), (&socket, b"a")];
+        let said = write_all(Permit::of_test(), &files).unwrap_err().to_string();
+        assert!(said.ends_with("socket: not a regular file; nothing is written"), "{said}");
+        assert!(!other.exists() && UnixListener::bind(&socket).is_err());
     }
 }

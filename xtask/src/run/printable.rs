@@ -35,6 +35,14 @@ pub(crate) fn line(line: &str) -> String {
     text(line).replace('\n', "\u{fffd}")
 }
 
+/// Returns the start of a text of others as one line of a message.
+pub(crate) fn excerpt(text: &str) -> String {
+    const LONGEST: usize = 200;
+    let start: String = text.chars().take(LONGEST).collect();
+    let rest = if start.len() < text.len() { "…" } else { "" };
+    line(&start) + rest
+}
+
 /// Returns the HTML or XML `document` with U+FFFD for each control character. Sequences are not
 /// removed: their ends could be a part of its markup.
 pub(crate) fn document(document: &str) -> String {

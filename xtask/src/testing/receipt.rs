@@ -5,9 +5,9 @@ use std::{
     path::PathBuf,
 };
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, anyhow, ensure};
 use fs_err as fs;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 
 use crate::{
     mission::{checkout::Checkout, expected_tests::ExpectedTest, test_kind::TestKind},
@@ -37,7 +37,7 @@ pub(crate) use carried::{Dependencies, Origin};
 pub(crate) use lacking::untold;
 pub(crate) use merge::{PartReceipt, merge};
 pub(crate) use name::Name;
-pub(crate) use verdict::{Shortcoming, shortcoming};
+pub(crate) use verdict::{Shortcoming, open_network, shortcoming};
 
 /// Content of `target/xtask/receipts/<mission>/<image id, 12>.json`, which
 /// `docs/receipt.schema.json` describes for other programs. All fields are always present: a reader
@@ -195,7 +195,11 @@ impl Receipt {
 
     /// Parses a receipt; `docs/receipt.schema.json` accepts the same texts.
     pub(crate) fn parse(text: &str) -> anyhow::Result<Receipt> {
-        let receipt: Receipt = serde_json::from_str(&redact::json(text))?;
+        let length = text.len() as u64;
+        ensure!(length <= LARGEST_RESULTS, "larger than {} MB", LARGEST_RESULTS / 1_000_000);
+        // Redaction takes much longer.
+        parsed::<Receipt>(text)?;
+        let receipt = parsed(&redact::json(text))?;
         form::check(&receipt)?;
         Ok(receipt)
     }
@@ -267,12 +271,17 @@ pub(crate) fn parse_results(text: &str) -> anyhow::Result<Vec<Test>> {
     ensure!(lines.clone().nth(MOST_RESULTS).is_none(), "more than {MOST_RESULTS} results");
     lines
         .map(|(idx, line)| {
-            let test = serde_json::from_str(line).map_err(anyhow::Error::from);
+            let test = parsed(line);
             let test = test.and_then(|test: Test| form::test(&test).map(|()| test.redacted()));
             let start: String = redact::json(line).chars().take(200).collect();
             test.with_context(|| format!("results.jsonl:{}: {start}", idx + 1))
         })
         .collect()
+}
+
+/// Reads JSON of others; the parser's messages have names from it as they are.
+fn parsed<T: DeserializeOwned>(text: &str) -> anyhow::Result<T> {
+    serde_json::from_str(text).map_err(|err| anyhow!("{}", printable::excerpt(&err.to_string())))
 }
 
 /// Returns a failure for each expected test without a result; `why` is the likely reason.

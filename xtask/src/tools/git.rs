@@ -220,7 +220,10 @@ pub(crate) fn push_url(dir: &Path) -> anyhow::Result<Option<String>> {
 /// Returns the commit that `name` refers to, if it exists.
 pub(crate) fn revision(dir: &Path, name: &str) -> anyhow::Result<Option<String>> {
     let name = format!("{name}^{{commit}}");
-    answers::line(&query!(dir, "git rev-parse --verify --quiet --end-of-options {name}"))
+    let line =
+        answers::line(&query!(dir, "git rev-parse --verify --quiet --end-of-options {name}"))?;
+    // `^HEAD` is no commit, but those that are not below HEAD.
+    Ok(line.filter(|it| !it.starts_with('^')))
 }
 
 /// Returns whether git has a name and an address for commits.

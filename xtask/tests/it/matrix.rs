@@ -1,7 +1,10 @@
 //! `ci-matrix`: what changes the image of a mission, between two commits; and what `check` writes for
 //! CI servers.
 
-use std::fs;
+use std::{
+    fs,
+    os::unix::{fs::symlink, net::UnixListener},
+};
 
 use crate::checkout::Checkout;
 
@@ -75,8 +78,10 @@ fn new_and_removed_missions() {
     // What cannot be read counts as changed, so that its build tells why.
     checkout.file("missions/hello/.dockerignore", "a[b]\n");
     check(&checkout, "HEAD", &["hello", "roman"]);
-    let done = checkout.run(&["ci-matrix", "--since", "gone"]).status(2);
-    done.says("--since gone: commit not found").says("fix: fetch it");
+    for name in ["gone", "^HEAD"] {
+        let done = checkout.run(&["ci-matrix", "--since", name]).status(2);
+        done.says(&format!("--since {name}: commit not found")).says("fix: fetch it");
+    }
 }
 
 #[test]
@@ -123,4 +128,12 @@ fn findings_for_ci_servers() {
     checkout.run(&["check"]).status(1).says(annotation);
     checkout.run(&["-n", "check", "--sarif", "../dry.sarif"]).status(1).says("write ../dry.sarif");
     assert!(!checkout.has("dry.sarif"));
+    let path = |name: &str| checkout.root().join(name);
+    fs::create_dir(path("folder")).unwrap();
+    let _listener = UnixListener::bind(path("socket")).unwrap();
+    symlink("found.sarif", path("link")).unwrap();
+    for name in ["../folder", "../socket", "../link"] {
+        let done = checkout.run(&["check", "--sarif", name]).status(2);
+        done.says(&format!("{name}: not a regular file")).says("fix: name a new file");
+    }
 }

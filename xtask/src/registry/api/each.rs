@@ -158,6 +158,7 @@ pub(crate) fn manifests<'a>(
     let answers = answers(&questions.collect::<Vec<_>>())?;
     let manifests = answers.into_iter().map(|it| match it.status {
         200 => {
+            ensure!(!it.is_too_large, "the manifest is larger than expected");
             let manifest = manifest(&it.body).context("a damaged manifest")?;
             manifest.context("not the manifest of one image").map(Some)
         }

@@ -10,7 +10,7 @@ use crate::{
     task::{Session, args::ReceiptMerge},
     testing::{
         image_test::{self, Rerun},
-        receipt::{LARGEST_RESULTS, PartReceipt, Receipt, merge},
+        receipt::{self, LARGEST_RESULTS, PartReceipt, Receipt, merge},
     },
 };
 
@@ -38,6 +38,9 @@ pub(crate) fn run(session: &Session, args: &ReceiptMerge) -> anyhow::Result<u8> 
         let floating = merged.frozen_specs.is_empty();
         let mode = if floating { Mode::Floating } else { Mode::Frozen };
         session.ui.say(image_test::failures(&merged, Rerun::Image(mode)));
+    }
+    if merged.network.is_some() {
+        session.ui.say(receipt::open_network(&merged.mission));
     }
     Ok(u8::from(!merged.passed()))
 }

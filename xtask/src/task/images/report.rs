@@ -38,6 +38,7 @@ use crate::{
 };
 
 pub(crate) fn run(session: &Session, args: &args::Report) -> anyhow::Result<u8> {
+    args.output.iter().try_for_each(|it| files::check_result(it)).map_err(failure::request)?;
     let named = session.named(&args.missions).map_err(failure::request)?;
     let runner = session.runner(&named[0].config)?;
     let chosen = session.choose(&runner, named)?;

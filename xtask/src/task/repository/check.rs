@@ -28,6 +28,7 @@ use crate::{
 
 pub(crate) fn run(session: &Session, args: &args::Check) -> anyhow::Result<u8> {
     let written = session.checkout.missions.iter().filter(|_| args.fix).map(|it| &it.name);
+    args.sarif.iter().try_for_each(|it| files::check_result(it)).map_err(failure::request)?;
     let _locks = session.lock_missions(written)?;
     let (mut facts, found) = look(session, !args.no_freeze)?.map_err(failure::request)?;
     let files = named(session, &args.files, &facts).map_err(failure::request)?;

@@ -7,6 +7,7 @@ use anyhow::bail;
 use super::{Name, Receipt, Test};
 use crate::{
     mission::checkout::is_name,
+    run::printable,
     testing::shard::Shard,
     tools::{git, image_name::is_hex_digest, platform::Platform},
 };
@@ -64,7 +65,7 @@ fn hex_of_each(name: &str, values: &BTreeMap<Name, String>) -> anyhow::Result<()
 
 fn field(name: &str, value: &str, form: &str, is_ok: impl Fn(&str) -> bool) -> anyhow::Result<()> {
     if !is_ok(value) {
-        bail!("{name}: `{value}` is not {form}");
+        bail!("{name}: `{}` is not {form}", printable::excerpt(value));
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{Context as _, bail, ensure};
 use fs_err as fs;
 
-use super::{Outcome, Receipt, Test, path, untold};
+use super::{Outcome, Receipt, Test, form, path, untold};
 use crate::{
     mission::checkout::{Checkout, Mission},
     testing::{
@@ -61,6 +61,7 @@ pub(crate) fn merge(mission: &Mission, parts: &[PartReceipt]) -> anyhow::Result<
     }
     let mut res = whole(by_index.values().map(|it| &it.receipt), &first.receipt);
     res.tests.extend(untold(mission, &res));
+    form::check(&res)?;
     Ok(res)
 }
 

@@ -5,7 +5,7 @@ use std::{borrow::Borrow, fmt, ops::Deref};
 use anyhow::ensure;
 use serde::{Deserialize, Serialize};
 
-use crate::mission::checkout::is_name;
+use crate::{mission::checkout::is_name, run::printable};
 
 /// The name of a mission or an environment: never a path, never empty.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -16,7 +16,8 @@ impl TryFrom<String> for Name {
     type Error = anyhow::Error;
 
     fn try_from(text: String) -> anyhow::Result<Name> {
-        ensure!(is_name(&text), "`{text}` is not the name of a mission or an environment");
+        let shown = printable::excerpt(&text);
+        ensure!(is_name(&text), "`{shown}` is not the name of a mission or an environment");
         Ok(Name(text))
     }
 }

@@ -91,6 +91,22 @@ fn what_counts_as_a_receipt() {
     }
 }
 
+/// On CI servers a line that begins with `::` is a command.
+#[test]
+fn a_receipt_of_others_adds_no_line_to_a_message() {
+    for (field, value) in [
+        ("started", Value::from("x\n::error::forged")),
+        ("mission", Value::from("x\n::error::forged")),
+        ("commit", Value::from("x".repeat(1_000_000))),
+        ("x\n::error::forged", Value::from(1)),
+    ] {
+        let mut changed = serde_json::to_value(receipt()).unwrap();
+        changed[field] = value;
+        let said = format!("{:#}", Receipt::parse(&changed.to_string()).unwrap_err());
+        assert!(!said.contains('\n') && said.len() < 1000, "{said}");
+    }
+}
+
 /// Puts `to` in the place `at`, or removes the value there if `to` is missing.
 fn apply(receipt: &mut Value, change: &Value) {
     let (parent, last) = change["at"].as_str().unwrap().rsplit_once('/').unwrap();

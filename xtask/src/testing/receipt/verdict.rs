@@ -15,6 +15,13 @@ pub(crate) enum Shortcoming {
     Lacks(Vec<String>),
 }
 
+/// Returns what is wrong with tests of a mission that had a network, and the fix.
+pub(crate) fn open_network(mission: &str) -> String {
+    format!(
+        "{mission}: its tests ran in a cluster with an open network, and must run without one; run `cargo xtask image-test {mission}`, or `--on kubernetes` where network policies are enforced"
+    )
+}
+
 /// Returns the reason why `receipt` does not certify the image of `mission`, `None` if it does.
 pub(crate) fn shortcoming(
     mission: &Mission,
