@@ -222,7 +222,7 @@ pub(crate) fn revision(dir: &Path, name: &str) -> anyhow::Result<Option<String>>
     let name = format!("{name}^{{commit}}");
     let line =
         answers::line(&query!(dir, "git rev-parse --verify --quiet --end-of-options {name}"))?;
-    // `^HEAD` is no commit, but those that are not below HEAD.
+    // By `^HEAD` git means all commits but those below HEAD.
     Ok(line.filter(|it| !it.starts_with('^')))
 }
 
