@@ -57,7 +57,10 @@ fn a_fork_merges_a_later_state() {
     let examples = bash(&checkout, "ls missions");
     bash(&checkout, OWN);
     bash(&checkout, LATER);
-    bash(&checkout, "git fetch --quiet upstream; git merge --no-edit upstream/main || true");
+    bash(
+        &checkout,
+        "git fetch --quiet upstream; git merge --no-ff --no-commit upstream/main || true",
+    );
     // Only examples that the fork removed and upstream changed; git takes the first one's Dockerfile for the
     // origin of the fork's own.
     let changed = examples.lines().map(|it| match it {
@@ -96,7 +99,37 @@ fn one_line_that_both_edited() {
         sed -i 's#^export REGISTRY=.*#export REGISTRY=other#' setup-env.template
         git commit --quiet --all --message Later",
     );
-    bash(&checkout, "git fetch --quiet upstream; git merge --no-edit upstream/main || true");
+    bash(
+        &checkout,
+        "git fetch --quiet upstream; git merge --no-ff --no-commit upstream/main || true",
+    );
     let conflicts = bash(&checkout, "git diff --name-only --diff-filter=U");
     assert_eq!(conflicts, "setup-env.template\n");
+}
+
+#[test]
+fn a_merge_without_a_conflict() {
+    let checkout = Checkout::clone_of_this_repository();
+    bash(
+        &checkout,
+        "git clone --quiet . ../upstream && git -C ../upstream checkout --quiet -B main",
+    );
+    bash(
+        &checkout,
+        "git remote add upstream ../upstream
+        $XTASK mission-new euclid
+        git add --all && git commit --quiet --message 'Our mission'",
+    );
+    bash(&checkout, LATER);
+    bash(
+        &checkout,
+        "git branch before
+        git fetch --quiet upstream
+        git merge --quiet --no-ff --no-commit upstream/main
+        $XTASK image-update --all
+        git add --all && git commit --quiet --no-edit
+        test \"$(git rev-parse HEAD^1)\" = \"$(git rev-parse before)\"",
+    );
+    let matrix = bash(&checkout, "$XTASK ci-matrix --since before");
+    assert!(matrix.contains("euclid\n") && matrix.contains("hello\n"), "{matrix}");
 }

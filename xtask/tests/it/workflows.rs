@@ -22,7 +22,7 @@ const VALUES: &[(&str, &str)] = &[
     ("github.event.repository.default_branch", "main"),
     ("github.event.workflow_run.id", "7"),
     ("github.event.workflow_run.head_sha", "8d2b0a6ad1e6d6cf4a4d70bd0d0dfd7b4b4a4f7a"),
-    ("secrets.REGISTRY_PASSWORD || github.token", "a-password"),
+    ("secrets.REGISTRY_PASSWORD", "a-password"),
     ("secrets.RELOCK_TOKEN || github.token", "a-token"),
     ("secrets.KUBECONFIG", "a-kubeconfig"),
     ("secrets.SOPS_AGE_KEY", "a-key"),
@@ -33,7 +33,7 @@ const CARGO: &str = r###"#!/bin/bash
 set -euo pipefail
 [[ $1 == xtask ]]
 shift
-echo "$*" >> "$CALLS"
+echo "xtask $*" >> "$CALLS"
 case $1 in
 check | ci-matrix | freeze | image-update | list) exec "$XTASK" "$@" ;;
 doctor | hub-deploy | image-test | secrets-clone) "$XTASK" "$@" --help > /dev/null ;;
@@ -80,6 +80,16 @@ set -euo pipefail
 echo "docker $* < $(cat)" >> "$CALLS"
 "###;
 
+/// Like the real one for others than root: GitHub's runners.
+const APT: &str =
+    "#!/bin/bash\n[[ ${BY_SUDO:-} || $EUID == 0 ]] && echo \"apt-get $*\" >> \"$CALLS\"\n";
+
+const SUDO: &str = "#!/bin/bash\nBY_SUDO=1 exec \"$@\"\n";
+
+/// What a build of the base needs on a machine that has only docker.
+const INSTALLED: &str =
+    "apt-get install --yes --no-install-recommends mmdebstrap debian-archive-keyring\nxtask doctor";
+
 /// A clean clone with a remote, and a place for what steps leave.
 struct Clone {
     checkout: Checkout,
@@ -90,7 +100,7 @@ impl Clone {
     fn new() -> Clone {
         let checkout = Checkout::clone_of_this_repository();
         for (name, text) in
-            [("cargo", CARGO), ("gh", GH), ("docker", DOCKER), ("apt-get", "#!/bin/bash\n")]
+            [("cargo", CARGO), ("gh", GH), ("docker", DOCKER), ("apt-get", APT), ("sudo", SUDO)]
         {
             checkout.script(&format!("../stand-ins/{name}"), text);
         }
@@ -207,7 +217,8 @@ fn the_shell_steps_of_pull_requests() {
     run(&clone, "pull-request.yml");
     assert_eq!(clone.left("output"), "missions={\"mission\":[\"hello\"]}\n");
     assert!(clone.left("root/target/check.sarif").contains("\"version\": \"2.1.0\""));
-    assert!(clone.left("calls").contains("image-build hello\nimage-test hello\n"));
+    assert!(clone.left("calls").contains("xtask image-build hello\nxtask image-test hello\n"));
+    assert!(clone.left("calls").contains(INSTALLED), "{}", clone.left("calls"));
     assert!(clone.left("summary.md").contains("## hello"), "{}", clone.left("summary.md"));
 }
 
@@ -215,7 +226,8 @@ fn the_shell_steps_of_pull_requests() {
 fn the_shell_steps_of_comments() {
     let clone = Clone::new();
     run(&clone, "comment.yml");
-    let expect = "<!-- summaries of missions -->\n## hello, for &#64;team\n";
+    let expect = "<!-- summaries of missions -->\nCommit 8d2b0a6ad1e6d6cf4a4d70bd0d0dfd7b4b4a4f7a:\n\n\
+                  ## hello, for &#64;team\n";
     assert_eq!(clone.left("temp/comment.md"), expect);
     let calls = clone.left("calls");
     let last = calls.lines().last().unwrap();
@@ -230,6 +242,7 @@ fn the_shell_steps_of_main() {
     let calls = clone.left("calls");
     assert!(calls.contains("docker login ghcr.io --username me --password-stdin < a-password"));
     assert!(calls.contains("image-all --all\n"), "{calls}");
+    assert!(calls.contains(INSTALLED), "{calls}");
     assert!(calls.ends_with("hub-deploy --all --env staging --yes --json\n"), "{calls}");
     assert_eq!(clone.left("temp/kubeconfig"), "a-kubeconfig");
 }
@@ -239,6 +252,7 @@ fn the_shell_steps_of_relock() {
     let clone = Clone::new();
     run(&clone, "relock.yml");
     assert!(clone.left("output").starts_with("missions=[\"hello\""), "{}", clone.left("output"));
+    assert!(clone.left("calls").contains(INSTALLED), "{}", clone.left("calls"));
     clone.run("git -C ../origin show-ref --verify --quiet refs/heads/relock/hello", &clone.env);
     let edit = "gh pr edit 12 --body-file target/xtask/relock/hello.md\n";
     assert!(clone.left("calls").ends_with(edit), "{}", clone.left("calls"));
@@ -254,6 +268,7 @@ fn the_scripts_of_gitlab() {
         ("CI_REGISTRY", "registry.example.org"),
         ("CI_REGISTRY_USER", "me"),
         ("CI_REGISTRY_PASSWORD", "a-password"),
+        ("CI_JOB_URL", "https://example.org/jobs/1"),
         ("CI_PROJECT_URL", origin.strip_suffix(".git").unwrap_or(&origin)),
         ("RELOCK_TOKEN", "a-token"),
         ("REGISTRY", "registry.example.org/us"),
@@ -273,8 +288,9 @@ fn the_scripts_of_gitlab() {
                 missions = clone.checkout.read("missions.yml");
                 clone.checkout.reset();
             }
-            let lines =
-                ["before_script", "script"].iter().filter_map(|it| job.get(it)?.as_sequence());
+            let lines = ["before_script", "script", "after_script"]
+                .iter()
+                .filter_map(|it| job.get(it)?.as_sequence());
             for line in lines.flatten() {
                 clone.run(line.as_str().unwrap(), &env);
                 seen += 1;
@@ -298,6 +314,7 @@ fn workflows_are_closed() {
         let name = path.file_name().unwrap().to_str().unwrap();
         assert_eq!(workflow["permissions"].as_mapping().map(|it| it.len()), Some(0), "{name}");
         assert!(name != "pull-request.yml" || !text.contains("secrets."), "{name}");
+        assert_eq!(workflow["defaults"]["run"]["shell"], "bash", "{name}");
         for job in jobs(&workflow) {
             assert!(job["permissions"].is_mapping() && job["timeout-minutes"].is_u64(), "{name}");
             for step in steps(job) {
