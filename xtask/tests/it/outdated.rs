@@ -126,6 +126,12 @@ fn newer_packages_and_what_holds_them_back() {
     done.says("note: hello/hello: channel conda-forge has no package gone");
     let table = checkout.run(&["outdated"]).status(0).stdout;
     assert!(table.contains("no line, no package: `relock` tries it"), "{table}");
+    let list = format!("{dir}/hello.pip");
+    checkout
+        .file(&list, &(checkout.read(&list) + "nowhere-yet\nelsewhere; sys_platform == 'win32'\n"));
+    let done = checkout.run(&["outdated"]).status(0);
+    assert!(!done.stderr.contains("elsewhere"), "{}", done.stderr);
+    done.says(&format!("note: hello/hello: {list}:2: nowhere-yet: not in the frozen spec, so"));
 }
 
 /// The index has the newest versions alone, which leave this Python out.

@@ -17,8 +17,8 @@ use crate::{
     run::{failure, terminal, text_file, ui},
     settings::config::Config,
     specs::{
-        frozen::{self, FrozenSpec},
-        read::Spec,
+        frozen::{self, CondaPin, FrozenSpec},
+        read::{Requested, Spec},
     },
     task::{MissionConfig, Session, args, args::Missions},
     tools::curl::Network,
@@ -50,7 +50,15 @@ pub(crate) fn run(session: &Session, args: &args::OneMission) -> anyhow::Result<
         rows.extend(it.pip_rows(&mut pages)?);
     }
     print(session, &rows)?;
-    for it in environments.iter().flat_map(|it| it.not_compared(&channels)) {
+    let never_frozen = frozen_environments::of(&named[0].mission)
+        .into_iter()
+        .filter(|it| !it.frozen_spec().is_file())
+        .map(|it| {
+            format!("{}: no frozen spec, so that it was not compared", title(&named[0].mission, it))
+        });
+    let not_compared =
+        environments.iter().flat_map(|it| [it.not_frozen(), it.not_compared(&channels)].concat());
+    for it in never_frozen.chain(not_compared) {
         session.ui.say(format!("note: {it}"));
     }
     Ok(0)
@@ -61,6 +69,27 @@ struct Frozen {
     title: String,
     spec: FrozenSpec,
     asked: Spec,
+}
+
+impl Frozen {
+    /// Returns the requests that the frozen spec does not have. What is requested for some platforms alone
+    /// need not be there, and the embedded base has no package `python`.
+    fn not_frozen(&self) -> Vec<String> {
+        let Frozen { title, spec, asked } = self;
+        let has = |name: &str| {
+            let is_conda = |it: &CondaPin| it.name == name || it.version_of(name).is_some();
+            name == "python"
+                || spec.pip.iter().any(|it| it.name == name)
+                || spec.in_base.iter().any(|it| it == name)
+                || spec.conda.iter().any(is_conda)
+        };
+        let pip = asked.pip.iter().filter(|it| it.what.marker.is_none() && !has(&it.what.name));
+        let conda = asked.conda.iter().filter(|it| !has(&it.what.name));
+        pip.map(Requested::shown)
+            .chain(conda.map(Requested::shown))
+            .map(|it| format!("{title}: {it}: not in the frozen spec, so that it was not compared; `relock` adds it"))
+            .collect()
+    }
 }
 
 fn read(session: &Session, of: &MissionConfig) -> anyhow::Result<Vec<Frozen>> {
@@ -125,7 +154,7 @@ fn print(session: &Session, rows: &[Row]) -> anyhow::Result<()> {
     let table: Vec<Vec<String>> = rows.iter().map(cells).collect();
     let heads = ["ENVIRONMENT", "PACKAGE", "INSTALLED", "NEWEST", "HELD BACK BY"];
     match rows.is_empty() {
-        true => session.ui.say("all requested packages are the newest versions"),
+        true => session.ui.say("no newer versions of what was compared"),
         false => terminal::print(ui::table(&heads, &table)),
     }
     Ok(())
