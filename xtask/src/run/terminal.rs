@@ -5,6 +5,7 @@
 #![expect(clippy::disallowed_methods, reason = "this is the place for them")]
 
 use std::{
+    env,
     fmt::{self, Display},
     io::{self, ErrorKind, IsTerminal as _, Write},
     sync::{LazyLock, OnceLock},
@@ -20,12 +21,16 @@ use crate::run::{
     redact::{self, redact},
 };
 
+/// Whether a runner of GitHub Actions reads what is printed.
+pub(crate) static ON_GITHUB: LazyLock<bool> =
+    LazyLock::new(|| env::var_os("GITHUB_ACTIONS").is_some_and(|it| it == "true"));
+
 /// Why a result could not be written.
 static LOST: OnceLock<io::Error> = OnceLock::new();
 
 /// Prints a result, which may have several lines, on stdout.
 pub(crate) fn print(text: impl Display) {
-    result(redact::text(&text.to_string()));
+    result(shown(&text.to_string()));
 }
 
 /// Prints a result as JSON on stdout.
@@ -46,12 +51,17 @@ pub(crate) fn exact(value: &str) {
 
 /// Prints a message on stderr.
 pub(crate) fn say(text: impl Display) {
-    message(&(redact::text(&text.to_string()) + "\n"));
+    message(&(shown(&text.to_string()) + "\n"));
+}
+
+/// Prints a command for the runner of GitHub Actions, one line, on stderr.
+pub(crate) fn command(line: &str) {
+    message(&(redact::text(line) + "\n"));
 }
 
 /// Prints a message on stderr with its start in a colour, `31` or `32` (ECMA-48, 8.3.117).
 pub(crate) fn say_in(colour: u8, start: &str, rest: &str) {
-    let (start, rest) = (redact::text(start), redact::text(rest));
+    let (start, rest) = (shown(start), shown(rest));
     message(&format!("\x1b[{colour}m{start}\x1b[0m{rest}\n"));
 }
 
@@ -115,6 +125,23 @@ pub(crate) fn check() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Returns text of whatever origin as it is printed.
+fn shown(text: &str) -> String {
+    let text = redact::text(text);
+    if *ON_GITHUB { without_commands(&text) } else { text }
+}
+
+/// Returns `text` without what GitHub's runner takes for commands: `::name::` at the start of a line, also after
+/// blanks, and the older `##[name]` anywhere.
+fn without_commands(text: &str) -> String {
+    let line = |it: &str| {
+        let it = it.replace("##[", "## [");
+        let (blanks, rest) = it.split_at(it.len() - it.trim_start().len());
+        rest.strip_prefix("::").map_or(it.clone(), |rest| format!("{blanks}: :{rest}"))
+    };
+    text.split('\n').map(line).collect::<Vec<String>>().join("\n")
+}
+
 fn result(mut text: String) {
     if !text.is_empty() && !text.ends_with('\n') {
         text.push('\n');
@@ -149,4 +176,11 @@ fn message(text: &str) {
 /// Calls `write` while no live line is shown.
 fn above_live_lines<T>(write: impl FnOnce() -> T) -> T {
     if has_live_lines() { LIVE.suspend(write) } else { write() }
+}
+
+#[test]
+fn no_line_is_a_command() {
+    let text = "a: ::b::c\n  ::error file=a::b\n::add-mask::x\nx ##[error]y\n\n";
+    let expect = "a: ::b::c\n  : :error file=a::b\n: :add-mask::x\nx ## [error]y\n\n";
+    assert_eq!(without_commands(text), expect);
 }

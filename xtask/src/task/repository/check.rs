@@ -20,7 +20,7 @@ use crate::{
         finding::Finding,
         printable::{self, Shown as _},
         process::{self, Permit},
-        redact,
+        redact, terminal,
     },
     specs,
     task::{Session, args},
@@ -58,8 +58,8 @@ pub(crate) fn run(session: &Session, args: &args::Check) -> anyhow::Result<u8> {
     for note in hub_values::notes(&facts) {
         session.ui.say(format!("note: {note}"));
     }
-    if args.annotate || env::var_os("GITHUB_ACTIONS").is_some_and(|it| it == "true") {
-        findings.iter().for_each(|it| session.ui.say(github::annotation(it)));
+    if args.annotate || *terminal::ON_GITHUB {
+        findings.iter().for_each(|it| terminal::command(&github::annotation(it)));
     }
     if let Some(file) = &args.sarif {
         sarif(session, file, &findings)?;
